@@ -1,0 +1,71 @@
+# Every command of the repo. `make` alone lists them.
+#
+# run, test, lint and invoke need only the Rust toolchain; build also needs python3, for the linker it installs.
+
+BINARY := ecr-pull-through-sync
+# What the function is built for: arm64 or x86_64. SAM does not tell, so the parameter in samconfig.toml is looked up.
+ARCH ?= $(or $(lastword $(shell sed -n 's/^[^#]*Architecture=[^a-z]*\(arm64\|x86_64\).*/\1/p' samconfig.toml)),arm64)
+VENV := .venv
+TOOLS := $(VENV)/.installed
+BOOTSTRAP := target/lambda/$(BINARY)/bootstrap
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the commands
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+.PHONY: run
+run: ## Show the whole thing on this machine, without an AWS account (FILE=my.yaml: your own file)
+	@echo "Compiling (a few minutes the first time) ..." >&2
+	cargo build --locked --bin $(BINARY) --example demo
+	@cargo run --quiet --locked --example demo -- $(if $(FILE),--file "$(FILE)")
+
+.PHONY: invoke
+invoke: ## Send one event to the function on this machine (EVENT=events/manual-plan.json)
+	@test -n "$(EVENT)" || { echo "Which event? make invoke EVENT=events/manual-plan.json" >&2; exit 2; }
+	@test -f "$(EVENT)" || { echo "There is no file $(EVENT); the samples are in events/" >&2; exit 2; }
+	cargo build --locked --bin $(BINARY) --example demo
+	@cargo run --quiet --locked --example demo -- --event "$(EVENT)"
+
+.PHONY: test
+test: ## Run every test
+	cargo test --workspace --locked
+
+.PHONY: lint
+lint: ## Check format, clippy and the documentation
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+
+.PHONY: fmt
+fmt: ## Format the code
+	cargo fmt --all
+
+.PHONY: build
+build: $(BOOTSTRAP) ## Build the bootstrap that Lambda runs (ARCH=arm64 or x86_64)
+	@ls -l $(BOOTSTRAP)
+
+.PHONY: clean
+clean: ## Remove everything that was built or installed
+	cargo clean
+	rm -rf $(VENV) .aws-sam
+
+# A plain build links the glibc of this machine, which is newer than the one of provided.al2023 (2.34). zig links an
+# older one, for both architectures. Without the variable the cryptography spends about 0.1 s of each cold start on
+# gathering entropy the kernel has already.
+.PHONY: $(BOOTSTRAP)
+$(BOOTSTRAP): $(TOOLS)
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" AWS_LC_SYS_NO_JITTER_ENTROPY=1 \
+		cargo lambda build --release --locked --bin $(BINARY) --lambda-dir target/lambda \
+		$(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
+
+$(TOOLS): scripts/build-tools.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement scripts/build-tools.txt
+	@touch $@
+
+# `sam build` calls this one: "build-" and the function's logical id in template.yaml.
+.PHONY: build-SyncFunction
+build-SyncFunction: $(BOOTSTRAP)
+	cp $(BOOTSTRAP) "$(ARTIFACTS_DIR)/bootstrap"

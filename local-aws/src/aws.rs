@@ -1,0 +1,331 @@
+//! [`LocalAws`]: one account, its server, and the levers that tests pull.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::calls::Call;
+use crate::core::{Answer, ApiError};
+use crate::ecr::{Ecr, Pulled};
+use crate::fault::{self, Fault, Verdict, matches_name};
+use crate::lambda::LambdaApi;
+use crate::options::Options;
+use crate::state::State;
+use crate::wire;
+
+/// A stand-in account with its server. Clones share it; the server stops with the last clone.
+#[derive(Clone)]
+pub struct LocalAws {
+    inner: Arc<Inner>,
+}
+
+/// A reference that does not keep the account alive, for the server's own tasks.
+#[derive(Clone)]
+pub(crate) struct WeakAws(Weak<Inner>);
+
+struct Inner {
+    options: Options,
+    address: SocketAddr,
+    state: Mutex<State>,
+    faults: Mutex<Vec<Fault>>,
+    hooks: Mutex<Vec<Hook>>,
+    calls: Mutex<CallLog>,
+    runtime: Handle,
+    stop: watch::Sender<bool>,
+    server: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct CallLog {
+    so_far: usize,
+    calls: Vec<Call>,
+}
+
+/// Something to run just before or just after a certain call.
+struct Hook {
+    moment: Moment,
+    service: String,
+    operation: String,
+    left: usize,
+    run: Run,
+}
+
+type Run = Box<dyn FnOnce(&LocalAws) + Send>;
+
+/// Which side of a call a hook runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    Before,
+    After,
+}
+
+impl LocalAws {
+    /// Starts an account and its server, on a thread of its own, so that a blocked test cannot block the server.
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub async fn start(options: Options) -> std::io::Result<Self> {
+        Self::start_blocking(options)
+    }
+
+    /// [`LocalAws::start`] for code without an async runtime.
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub fn start_blocking(options: Options) -> std::io::Result<Self> {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", options.port))?;
+        listener.set_nonblocking(true)?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = watch::channel(false);
+        let aws = Self {
+            inner: Arc::new(Inner {
+                address: listener.local_addr()?,
+                state: Mutex::new(State::new(&options)),
+                options,
+                faults: Mutex::default(),
+                hooks: Mutex::default(),
+                calls: Mutex::default(),
+                runtime: runtime.handle().clone(),
+                stop,
+                server: Mutex::default(),
+            }),
+        };
+        let weak = WeakAws(Arc::downgrade(&aws.inner));
+        let thread = thread::Builder::new().name("local-aws".to_owned()).spawn(move || {
+            runtime.block_on(wire::serve(listener, weak, stopped));
+            // Not a plain drop: that would wait for hooks that are still running.
+            runtime.shutdown_background();
+        })?;
+        *lock(&aws.inner.server) = Some(thread);
+        Ok(aws)
+    }
+
+    /// `http://127.0.0.1:PORT`, for `AWS_ENDPOINT_URL`.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.inner.address)
+    }
+
+    /// One call of `ecr` or `secretsmanager` in AWS's own JSON, past HTTP, faults, hooks and the call log: this is how
+    /// tests prepare and inspect the account. A missing `ClientRequestToken` is filled in, as SDKs do.
+    ///
+    /// # Errors
+    /// AWS's error.
+    pub fn call(&self, service: &str, operation: &str, input: Value) -> Answer {
+        let mut input = input;
+        let takes_token = matches!(operation, "CreateSecret" | "PutSecretValue" | "UpdateSecret");
+        if let (true, "secretsmanager", Some(members)) = (takes_token, service, input.as_object_mut()) {
+            members.entry("ClientRequestToken").or_insert_with(|| json!(Uuid::new_v4().to_string()));
+        }
+        self.state().call(service, operation, &input)
+    }
+
+    /// Makes an S3 bucket; one that exists keeps its objects and takes the versioning.
+    pub fn create_bucket(&self, name: &str, versioned: bool) {
+        self.state().s3.create_bucket(name, versioned);
+    }
+
+    /// Puts an object, making the bucket if need be, and answers its version id if the bucket is versioned.
+    pub fn put_object(&self, bucket: &str, key: &str, body: impl Into<Vec<u8>>) -> Option<String> {
+        let mut state = self.state();
+        let (cx, body) = (state.cx(), body.into());
+        let State { s3, events, .. } = &mut *state;
+        s3.put_plainly(&cx, bucket, key, body, events)
+    }
+
+    /// The newest version of an object, if it is not deleted.
+    #[must_use]
+    pub fn object(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        self.state().s3.body(bucket, key)
+    }
+
+    /// The keys of a bucket, in order.
+    #[must_use]
+    pub fn objects(&self, bucket: &str) -> Vec<String> {
+        self.state().s3.keys(bucket)
+    }
+
+    /// Adds a fault; those added first speak first.
+    pub fn fault(&self, fault: Fault) {
+        lock(&self.inner.faults).push(fault);
+    }
+
+    /// Takes all faults away.
+    pub fn clear_faults(&self) {
+        lock(&self.inner.faults).clear();
+    }
+
+    /// The call log.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        lock(&self.inner.calls).calls.clone()
+    }
+
+    /// Empties the call log.
+    pub fn clear_calls(&self) {
+        lock(&self.inner.calls).calls.clear();
+    }
+
+    /// The EventBridge events that writes have raised, oldest first: "Object Created" and "Secret Label Updated".
+    #[must_use]
+    pub fn events(&self) -> Vec<Value> {
+        self.state().events.clone()
+    }
+
+    /// Runs something just before the `nth` next such call (1 is the next) is processed, for example another person's
+    /// edit. `*` is any name. The call has arrived already, so it is processed even if the hook kills its sender; a crash
+    /// *before* the call is a kill and a fault: `function.kill(); aws.fault(Fault::on("*", "*").times(1).reset())`.
+    pub fn before(&self, service: &str, operation: &str, nth: usize, hook: impl FnOnce(&LocalAws) + Send + 'static) {
+        self.add_hook(Moment::Before, service, operation, nth, Box::new(hook));
+    }
+
+    /// Runs something just after the `nth` next such call was processed (or refused, or lost), before its answer is sent.
+    pub fn after(&self, service: &str, operation: &str, nth: usize, hook: impl FnOnce(&LocalAws) + Send + 'static) {
+        self.add_hook(Moment::After, service, operation, nth, Box::new(hook));
+    }
+
+    /// From now on the upstream at `host` accepts this credential.
+    pub fn accept_upstream(&self, host: &str, username: &str, token: &str) {
+        self.state().ecr.upstreams().accept(host, username, token);
+    }
+
+    /// From now on the upstream at `host` refuses this credential.
+    pub fn refuse_upstream(&self, host: &str, username: &str, token: &str) {
+        self.state().ecr.upstreams().refuse(host, username, token);
+    }
+
+    /// Pulls an image, named without the registry host (`dockerhub/library/nginx:1.27`), through the account's rules.
+    ///
+    /// # Errors
+    /// Why the pull would fail.
+    pub fn pull(&self, image: &str) -> Result<Pulled, ApiError> {
+        self.state().pull(image)
+    }
+
+    /// The ECR registry itself, for its rarer levers: principals that IAM does not know yet, previews that fail, and
+    /// what AWS is not known to do either way.
+    pub fn with_ecr<T>(&self, change: impl FnOnce(&mut Ecr) -> T) -> T {
+        change(&mut self.state().ecr)
+    }
+
+    /// Moves the account's clock on.
+    pub fn advance(&self, by: Duration) {
+        self.state().advance(by);
+    }
+
+    /// The account's time: real time plus all that [`LocalAws::advance`] added.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.state().now()
+    }
+
+    /// A new Lambda runtime API, on a port of its own, so that several functions run side by side on one account.
+    #[must_use]
+    pub fn lambda(&self) -> LambdaApi {
+        LambdaApi::start(self)
+    }
+
+    /// A new, empty account at the same address: state, faults, hooks, calls and events are gone.
+    pub fn reset(&self) {
+        *self.state() = State::new(&self.inner.options);
+        self.clear_faults();
+        lock(&self.inner.hooks).clear();
+        self.clear_calls();
+    }
+
+    /// Stops the server. Calls that wait for an answer see their connection close.
+    pub fn shutdown(&self) {
+        self.inner.stop.send_replace(true);
+        let server = lock(&self.inner.server).take();
+        if let Some(server) = server.filter(|server| server.thread().id() != thread::current().id()) {
+            // It ends with () or by a panic that has been printed already.
+            let _ = server.join();
+        }
+    }
+
+    /// What it was started with.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.inner.options
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.inner.state)
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.inner.runtime
+    }
+
+    pub(crate) fn judge(&self, service: &str, operation: &str, subject: &str) -> Verdict {
+        fault::judge(&mut lock(&self.inner.faults), service, operation, subject)
+    }
+
+    pub(crate) fn log(&self, mut call: Call) {
+        let mut log = lock(&self.inner.calls);
+        log.so_far += 1;
+        call.n = log.so_far;
+        log.calls.push(call);
+    }
+
+    /// Runs the hooks that are due at this moment of a call. They may block, so they get threads of their own.
+    pub(crate) async fn run_hooks(&self, moment: Moment, service: &str, operation: &str) {
+        for run in self.due(moment, service, operation) {
+            let aws = self.clone();
+            // A hook that panics has printed why; its test fails by what the hook did not do.
+            let _ = tokio::task::spawn_blocking(move || run(&aws)).await;
+        }
+    }
+
+    fn due(&self, moment: Moment, service: &str, operation: &str) -> Vec<Run> {
+        let mut hooks = lock(&self.inner.hooks);
+        let mut due = Vec::new();
+        for mut hook in std::mem::take(&mut *hooks) {
+            if hook.moment == moment && matches_name(&hook.service, service) && matches_name(&hook.operation, operation)
+            {
+                hook.left = hook.left.saturating_sub(1);
+            }
+            if hook.left == 0 {
+                due.push(hook.run);
+            } else {
+                hooks.push(hook);
+            }
+        }
+        due
+    }
+
+    fn add_hook(&self, moment: Moment, service: &str, operation: &str, nth: usize, run: Run) {
+        let (service, operation) = (service.to_owned(), operation.to_owned());
+        lock(&self.inner.hooks).push(Hook { moment, service, operation, left: nth.max(1), run });
+    }
+}
+
+impl std::fmt::Debug for LocalAws {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalAws").field("endpoint", &self.endpoint()).finish_non_exhaustive()
+    }
+}
+
+impl WeakAws {
+    /// The account, unless its last user has let go of it.
+    pub(crate) fn upgrade(&self) -> Option<LocalAws> {
+        self.0.upgrade().map(|inner| LocalAws { inner })
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+/// Takes a lock, also after a panic elsewhere: a test that failed must not make all others fail.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

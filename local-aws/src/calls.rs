@@ -1,0 +1,82 @@
+//! The call log: what clients asked for over HTTP, in the order it was answered.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+/// One call over HTTP.
+#[derive(Debug, Clone, Serialize)]
+pub struct Call {
+    /// Its number, from 1; goes on counting when the log is cleared.
+    pub n: usize,
+    /// `ecr`, `secretsmanager` or `s3`.
+    pub service: String,
+    /// For example `CreatePullThroughCacheRule`.
+    pub operation: String,
+    /// What it is about: the prefix, repository, secret id or name, or `bucket/key`. Several are joined with commas.
+    pub subject: String,
+    /// HTTP status of the answer; 0 if the connection was reset or never answered.
+    pub status: u16,
+    /// AWS's error code; `local-aws:reset` and `local-aws:timeout` for an answer that did not reach the client.
+    pub error: Option<String>,
+    /// Whether the operation changes anything.
+    pub write: bool,
+    /// When it was answered, by the stand-in's clock.
+    pub at: Timestamp,
+    /// Access key id of the signature: tells two processes apart.
+    pub principal: String,
+}
+
+/// Whether an operation changes anything. Validating a credential and previewing a lifecycle policy change nothing.
+pub(crate) fn is_write(service: &str, operation: &str) -> bool {
+    let reading: &[&str] = match service {
+        "s3" => &["Get", "Head", "List"],
+        "secretsmanager" => &["Get", "Describe", "List", "Validate", "BatchGet"],
+        _ => &["Get", "Describe", "List", "Validate", "BatchGet", "BatchCheck", "StartLifecyclePolicyPreview"],
+    };
+    !reading.iter().any(|start| operation.starts_with(start))
+}
+
+/// What a JSON call is about, read from the members that name a resource.
+pub(crate) fn subject(input: &Value) -> String {
+    const NAMING: [&str; 9] = [
+        "ecrRepositoryPrefix",
+        "prefix",
+        "repositoryName",
+        "SecretId",
+        "Name",
+        "resourceArn",
+        "ecrRepositoryPrefixes",
+        "prefixes",
+        "repositoryNames",
+    ];
+    let named = NAMING.iter().find_map(|name| input.get(name));
+    match named {
+        Some(Value::String(one)) => one.clone(),
+        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn tells_writes_from_reads() {
+        assert!(is_write("ecr", "CreatePullThroughCacheRule"));
+        assert!(is_write("secretsmanager", "UpdateSecretVersionStage"));
+        assert!(is_write("s3", "PutObject"));
+        assert!(!is_write("ecr", "ValidatePullThroughCacheRule"));
+        assert!(!is_write("ecr", "StartLifecyclePolicyPreview"));
+        assert!(!is_write("s3", "HeadObject"));
+    }
+
+    #[test]
+    fn finds_the_subject() {
+        assert_eq!(subject(&json!({"SecretId": "a", "VersionId": "b"})), "a");
+        assert_eq!(subject(&json!({"ecrRepositoryPrefixes": ["a", "b"]})), "a,b");
+        assert_eq!(subject(&json!({"maxResults": 3})), "");
+    }
+}

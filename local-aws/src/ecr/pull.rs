@@ -1,0 +1,138 @@
+//! What `docker pull` of an image through the cache does: rule, credential, repository, image.
+//!
+//! ECR's refusals of a first pull mislead: whatever the reason, the client reads that there is no such repository.
+//! The text is kept, with the reason after it in brackets for whoever reads the output of a test.
+
+use sha2::{Digest as _, Sha256};
+
+use super::evaluate::Image;
+use super::repositories::{Repository, not_found};
+use super::rules::Rule;
+use super::template::Template;
+use super::{Ecr, invalid};
+use crate::core::{ApiError, Cx, SecretSource};
+use crate::shape::{self, Service};
+
+/// What a pull did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulled {
+    /// The repository the image is in.
+    pub repository: String,
+    /// Whether the pull made the repository.
+    pub created: bool,
+    /// The prefix of the template the repository was made from; none if it was there, or made with defaults.
+    pub template: Option<String>,
+    /// Where the image comes from, host and path and tag; empty where no rule covers the repository.
+    pub upstream: String,
+}
+
+impl Ecr {
+    /// Pulls `prefix/path:tag` (`latest` by default) or `prefix/path@sha256:…`.
+    pub fn pull(&mut self, cx: &Cx, secrets: &dyn SecretSource, image: &str) -> Result<Pulled, ApiError> {
+        let (name, reference) = split(image);
+        let misled = |why: &str| {
+            let mut error = not_found(cx, name);
+            error.message = format!("{} (local-aws: {why})", error.message);
+            error
+        };
+        let probe = serde_json::json!({"repositoryName": name});
+        shape::check(Service::Ecr, "GetRepositoryPolicy", &probe).map_err(|error| invalid(error.message))?;
+        let cached = self.repositories.get(name).is_some_and(|repository| repository.has(reference));
+
+        let Some((rule, path)) = self.rule_for(name) else {
+            let pulled =
+                Pulled { repository: name.to_owned(), created: false, template: None, upstream: String::new() };
+            return cached.then_some(pulled).ok_or_else(|| misled("no rule covers it and no such image is stored"));
+        };
+        let upstream = format!("{}/{path}{}{reference}", rule.upstream_registry_url, separator(reference));
+        let mut pulled = Pulled { repository: name.to_owned(), created: false, template: None, upstream };
+        if cached {
+            // Whatever became of the credential: what is cached is served, which is why a dead token goes unnoticed.
+            return Ok(pulled);
+        }
+        if let Err(failure) = self.prove(cx, secrets, rule) {
+            return Err(misled(&format!("the upstream cannot be read: {failure}")));
+        }
+        if rule.upstream_registry == "docker-hub" && !path.contains('/') {
+            return Err(misled("official images of Docker Hub are under library/"));
+        }
+        if separator(reference) == "@" {
+            return Err(misled("a first pull must be by tag"));
+        }
+        if !self.repositories.contains_key(name) {
+            let template = self.template_for(name);
+            if template.is_some_and(Template::lacks_role) {
+                return Err(misled("the creation template has tags or a KMS key, and no customRoleArn"));
+            }
+            pulled.created = true;
+            pulled.template = template.map(|template| template.prefix.clone());
+            let repository = template.map_or_else(|| Repository::new(cx), |template| Repository::from(cx, template));
+            self.repositories.insert(name.to_owned(), repository);
+        }
+        let digest = format!("sha256:{}", hex(&Sha256::digest(image.as_bytes())));
+        if let Some(repository) = self.repositories.get_mut(name) {
+            repository.images.push(Image::new(&digest, &[reference], cx.now));
+        }
+        Ok(pulled)
+    }
+
+    /// The rule with the longest prefix, and the path at its upstream.
+    fn rule_for(&self, name: &str) -> Option<(&Rule, String)> {
+        let (key, rule) = most_specific(self.rules.iter(), name)?;
+        let rest = if key == "ROOT" { name } else { name.get(key.len() + 1..)? };
+        let path = match rule.upstream_repository_prefix.as_str() {
+            "ROOT" => rest.to_owned(),
+            prefix => format!("{}/{rest}", prefix.trim_end_matches('/')),
+        };
+        Some((rule, path))
+    }
+
+    /// The template a new repository is made from. The most specific one decides, also when it is not for pulls:
+    /// then the repository gets the defaults. (That no wider template steps in is our reading of the documentation.)
+    fn template_for(&self, name: &str) -> Option<&Template> {
+        most_specific(self.templates.iter(), name)
+            .map(|(_, template)| template)
+            .filter(|template| template.is_for_pulls())
+    }
+}
+
+impl Repository {
+    fn from(cx: &Cx, template: &Template) -> Self {
+        Self {
+            mutability: template.mutability.clone(),
+            encryption: template.encryption_configuration.clone(),
+            tags: template.resource_tags.clone(),
+            lifecycle_policy: template.lifecycle_policy.clone(),
+            policy: template.repository_policy.clone(),
+            ..Self::new(cx)
+        }
+    }
+
+    fn has(&self, reference: &str) -> bool {
+        self.images.iter().any(|image| image.digest == reference || image.tags.iter().any(|tag| tag == reference))
+    }
+}
+
+/// The entry whose prefix is the longest that ends at a slash of `name`; `ROOT` covers what no other does.
+fn most_specific<'a, T>(entries: impl Iterator<Item = (&'a String, &'a T)>, name: &str) -> Option<(&'a str, &'a T)> {
+    let length = |key: &str| match key {
+        "ROOT" => Some(0),
+        key => name.strip_prefix(key)?.starts_with('/').then_some(key.len()),
+    };
+    let covering = entries.filter_map(|(key, entry)| Some((length(key)?, key.as_str(), entry)));
+    covering.max_by_key(|(length, ..)| *length).map(|(_, key, entry)| (key, entry))
+}
+
+/// Repository name, and tag or digest.
+fn split(image: &str) -> (&str, &str) {
+    image.split_once('@').or_else(|| image.rsplit_once(':')).unwrap_or((image, "latest"))
+}
+
+fn separator(reference: &str) -> &'static str {
+    // No tag has a colon.
+    if reference.contains(':') { "@" } else { ":" }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

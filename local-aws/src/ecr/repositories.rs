@@ -1,0 +1,168 @@
+//! Repositories: made by hand, or by the first pull through a rule.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::evaluate::Image;
+use super::mutability::{Encryption, ExclusionFilter, Mutability};
+use super::paging::{self, Page};
+use super::preview::Preview;
+use super::tags::{self, Tag};
+use super::{Ecr, invalid, read, required, seconds};
+use crate::core::{Answer, ApiError, Cx};
+
+/// A repository with its settings and images.
+pub(super) struct Repository {
+    pub created_at: f64,
+    pub mutability: Mutability,
+    pub encryption: Encryption,
+    pub scan_on_push: bool,
+    pub tags: Vec<Tag>,
+    pub lifecycle_policy: Option<String>,
+    pub policy: Option<String>,
+    pub images: Vec<Image>,
+    pub preview: Option<Preview>,
+}
+
+impl Repository {
+    /// An empty repository as ECR makes it without a template.
+    pub(super) fn new(cx: &Cx) -> Self {
+        Self {
+            created_at: seconds(cx.now),
+            mutability: Mutability::default(),
+            encryption: Encryption::default(),
+            scan_on_push: false,
+            tags: Vec::new(),
+            lifecycle_policy: None,
+            policy: None,
+            images: Vec::new(),
+            preview: None,
+        }
+    }
+
+    fn show(&self, cx: &Cx, name: &str) -> Value {
+        let suffix = if cx.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let mut shown = json!(self.mutability);
+        let rest = json!({
+            "createdAt": self.created_at,
+            "encryptionConfiguration": self.encryption,
+            "imageScanningConfiguration": {"scanOnPush": self.scan_on_push},
+            "registryId": cx.account,
+            "repositoryArn": format!("arn:{}:ecr:{}:{}:repository/{name}", cx.partition, cx.region, cx.account),
+            "repositoryName": name,
+            "repositoryUri": format!("{}.dkr.ecr.{}.{suffix}/{name}", cx.account, cx.region),
+        });
+        if let (Some(shown), Value::Object(rest)) = (shown.as_object_mut(), rest) {
+            shown.extend(rest);
+        }
+        shown
+    }
+}
+
+/// The refusal of a repository that is not there.
+pub(super) fn not_found(cx: &Cx, name: &str) -> ApiError {
+    ApiError::client(
+        "RepositoryNotFoundException",
+        format!("The repository with name '{name}' does not exist in the registry with id '{}'", cx.account),
+    )
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CreateRepository {
+    repository_name: String,
+    tags: Option<Vec<Tag>>,
+    image_tag_mutability: Option<String>,
+    image_tag_mutability_exclusion_filters: Option<Vec<ExclusionFilter>>,
+    image_scanning_configuration: Option<ScanOnPush>,
+    encryption_configuration: Option<Encryption>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ScanOnPush {
+    scan_on_push: Option<bool>,
+}
+
+impl Ecr {
+    /// Puts images into a repository, which is made if need be: the material of lifecycle previews.
+    pub fn seed_images(&mut self, cx: &Cx, repository: &str, images: Vec<Image>) {
+        self.repositories.entry(repository.to_owned()).or_insert_with(|| Repository::new(cx)).images.extend(images);
+    }
+
+    /// The repository that an input names.
+    pub(super) fn repository(&self, cx: &Cx, input: &Value) -> Result<&Repository, ApiError> {
+        let name = required(input, "repositoryName");
+        self.repositories.get(name).ok_or_else(|| not_found(cx, name))
+    }
+
+    /// The repository that an input names, to be changed.
+    pub(super) fn repository_mut(&mut self, cx: &Cx, input: &Value) -> Result<&mut Repository, ApiError> {
+        let name = required(input, "repositoryName");
+        self.repositories.get_mut(name).ok_or_else(|| not_found(cx, name))
+    }
+
+    pub(super) fn create_repository(&mut self, cx: &Cx, input: CreateRepository) -> Answer {
+        let name = input.repository_name;
+        if self.repositories.contains_key(&name) {
+            return Err(ApiError::client(
+                "RepositoryAlreadyExistsException",
+                format!("The repository with name '{name}' already exists in the registry with id '{}'", cx.account),
+            ));
+        }
+        let mut repository = Repository::new(cx);
+        repository.tags = input.tags.unwrap_or_default();
+        tags::check(&repository.tags)?;
+        repository.tags.sort();
+        repository.mutability =
+            Mutability::pair(input.image_tag_mutability, input.image_tag_mutability_exclusion_filters)?
+                .unwrap_or_default();
+        repository.encryption =
+            input.encryption_configuration.map(Encryption::checked).transpose()?.unwrap_or_default();
+        repository.scan_on_push =
+            input.image_scanning_configuration.and_then(|scan| scan.scan_on_push).unwrap_or_default();
+        let shown = json!({"repository": repository.show(cx, &name)});
+        self.repositories.insert(name, repository);
+        Ok(shown)
+    }
+
+    pub(super) fn describe_repositories(&self, cx: &Cx, input: &Value) -> Answer {
+        let names: Option<Vec<String>> = match input.get("repositoryNames") {
+            Some(names) if !names.is_null() => Some(read(names)?),
+            _ => None,
+        };
+        let paged =
+            ["nextToken", "maxResults"].iter().any(|name| input.get(name).is_some_and(|value| !value.is_null()));
+        if names.is_some() && paged {
+            return Err(invalid("nextToken and maxResults cannot be used when repositoryNames is specified"));
+        }
+        if let Some(missing) = names.iter().flatten().find(|name| !self.repositories.contains_key(*name)) {
+            return Err(not_found(cx, missing));
+        }
+        let asked =
+            self.repositories.iter().filter(|(name, _)| names.as_ref().is_none_or(|names| names.contains(name)));
+        // Repositories asked for by name come in one answer, which has no pages.
+        let cap = if names.is_some() { None } else { self.page_cap };
+        let shown = asked.map(|(name, repository)| (name.as_str(), repository.show(cx, name)));
+        let page = paging::cut("DescribeRepositories", input, cap, shown)?;
+        Ok(Page::<Value>::sign(page.next, json!({"repositories": page.items})))
+    }
+
+    pub(super) fn delete_repository(&mut self, cx: &Cx, input: &Value) -> Answer {
+        let name = required(input, "repositoryName");
+        let repository = self.repository(cx, input)?;
+        let force = input.get("force").and_then(Value::as_bool).unwrap_or_default();
+        if !force && !repository.images.is_empty() {
+            return Err(ApiError::client(
+                "RepositoryNotEmptyException",
+                format!(
+                    "The repository with name '{name}' in registry with id '{}' cannot be deleted because it still contains images",
+                    cx.account
+                ),
+            ));
+        }
+        let shown = json!({"repository": repository.show(cx, name)});
+        self.repositories.remove(name);
+        Ok(shown)
+    }
+}

@@ -1,0 +1,280 @@
+//! Faults: what goes wrong between a client and AWS, per service, operation and resource.
+//!
+//! A fault says which calls it meets (`on`, `subject_contains`, `skip`, `times`) and what happens to them. It acts on
+//! calls over HTTP only; [`LocalAws::call`](crate::LocalAws::call) goes past it.
+
+use serde::Deserialize;
+use std::time::Duration;
+
+use crate::core::ApiError;
+
+/// A fault. Without `times` it lasts until [`LocalAws::clear_faults`](crate::LocalAws::clear_faults); without a kind it is a 500.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    service: String,
+    operation: String,
+    #[serde(default)]
+    subject_contains: Option<String>,
+    #[serde(default)]
+    skip: usize,
+    #[serde(default)]
+    times: Option<usize>,
+    #[serde(default)]
+    kind: Kind,
+}
+
+/// What happens to a call that a fault meets.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    /// `ThrottlingException`, 400 (S3: `SlowDown`, 503).
+    Throttle,
+    /// `InternalFailure`, 500.
+    #[default]
+    ServerError,
+    /// `AccessDeniedException`, 400 (S3: `AccessDenied`, 403).
+    AccessDenied,
+    /// Any other error.
+    Error { code: String, message: String, status: u16 },
+    /// No answer, ever.
+    Timeout,
+    /// The connection is reset before the call is processed.
+    Reset,
+    /// The call is processed, then the connection is reset: the answer is lost.
+    ResetAfter,
+    /// The call takes this much longer.
+    LatencyMs(u64),
+}
+
+impl Fault {
+    /// Meets calls of `service` (`ecr`, `secretsmanager`, `s3` or `*`) and `operation` (a name or `*`).
+    pub fn on(service: impl Into<String>, operation: impl Into<String>) -> Self {
+        Self {
+            service: service.into(),
+            operation: operation.into(),
+            subject_contains: None,
+            skip: 0,
+            times: None,
+            kind: Kind::default(),
+        }
+    }
+
+    /// Only calls whose subject (see [`Call::subject`](crate::Call::subject)) contains this.
+    #[must_use]
+    pub fn subject_contains(mut self, part: impl Into<String>) -> Self {
+        self.subject_contains = Some(part.into());
+        self
+    }
+
+    /// Lets the first `n` such calls pass.
+    #[must_use]
+    pub fn skip(mut self, n: usize) -> Self {
+        self.skip = n;
+        self
+    }
+
+    /// Meets `n` calls, then is gone.
+    #[must_use]
+    pub fn times(mut self, n: usize) -> Self {
+        self.times = Some(n);
+        self
+    }
+
+    /// Answers with this error; S3 gets it as XML.
+    #[must_use]
+    pub fn error(self, code: impl Into<String>, message: impl Into<String>, status: u16) -> Self {
+        self.kind(Kind::Error { code: code.into(), message: message.into(), status })
+    }
+
+    /// Answers `ThrottlingException`, 400 (S3: `SlowDown`, 503).
+    #[must_use]
+    pub fn throttle(self) -> Self {
+        self.kind(Kind::Throttle)
+    }
+
+    /// Answers an internal error, 500.
+    #[must_use]
+    pub fn server_error(self) -> Self {
+        self.kind(Kind::ServerError)
+    }
+
+    /// Answers `AccessDeniedException`, 400 (S3: `AccessDenied`, 403).
+    #[must_use]
+    pub fn access_denied(self) -> Self {
+        self.kind(Kind::AccessDenied)
+    }
+
+    /// Never answers, until the client gives up or the server stops. The call is not processed.
+    #[must_use]
+    pub fn timeout(self) -> Self {
+        self.kind(Kind::Timeout)
+    }
+
+    /// Resets the TCP connection before the call is processed.
+    #[must_use]
+    pub fn reset(self) -> Self {
+        self.kind(Kind::Reset)
+    }
+
+    /// Processes the call, then resets the TCP connection: the client cannot know that it happened.
+    #[must_use]
+    pub fn reset_after(self) -> Self {
+        self.kind(Kind::ResetAfter)
+    }
+
+    /// Makes the call take this much longer. Other faults may still meet it.
+    #[must_use]
+    pub fn latency(self, by: Duration) -> Self {
+        self.kind(Kind::LatencyMs(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    fn kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    fn meets(&self, service: &str, operation: &str, subject: &str) -> bool {
+        matches_name(&self.service, service)
+            && matches_name(&self.operation, operation)
+            && self.subject_contains.as_ref().is_none_or(|part| subject.contains(part))
+    }
+
+    /// Counts one call that it meets, and says whether it acts on it.
+    fn acts(&mut self) -> bool {
+        if self.skip > 0 {
+            self.skip -= 1;
+            return false;
+        }
+        match &mut self.times {
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+            None => true,
+        }
+    }
+}
+
+/// Does the name in a fault or hook (`*` for any) mean this one?
+pub(crate) fn matches_name(wanted: &str, name: &str) -> bool {
+    wanted == "*" || wanted == name
+}
+
+/// What a call has to suffer, all faults taken together.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    pub(crate) delay: Duration,
+    pub(crate) fate: Fate,
+}
+
+/// How a call ends.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) enum Fate {
+    #[default]
+    Served,
+    Refused(ApiError),
+    Hangs,
+    Reset,
+    ResetAfter,
+}
+
+/// Asks all faults about one call: latencies add up, and the first fault of another kind decides the fate.
+pub(crate) fn judge(faults: &mut Vec<Fault>, service: &str, operation: &str, subject: &str) -> Verdict {
+    let mut verdict = Verdict::default();
+    for fault in faults.iter_mut() {
+        if !fault.meets(service, operation, subject) || !fault.acts() {
+            continue;
+        }
+        if let Kind::LatencyMs(ms) = fault.kind {
+            verdict.delay += Duration::from_millis(ms);
+            continue;
+        }
+        verdict.fate = fate(&fault.kind, service, operation, subject);
+        break;
+    }
+    faults.retain(|fault| fault.times != Some(0));
+    verdict
+}
+
+fn fate(kind: &Kind, service: &str, operation: &str, subject: &str) -> Fate {
+    let s3 = service == "s3";
+    let refused =
+        |code: &str, message: String, status| Fate::Refused(ApiError { code: code.to_owned(), message, status });
+    match kind {
+        Kind::Throttle if s3 => refused("SlowDown", "Please reduce your request rate.".to_owned(), 503),
+        Kind::Throttle => refused("ThrottlingException", "Rate exceeded".to_owned(), 400),
+        Kind::ServerError if s3 => {
+            refused("InternalError", "We encountered an internal error. Please try again.".to_owned(), 500)
+        }
+        Kind::ServerError if service == "secretsmanager" => {
+            refused("InternalServiceError", "An error occurred on the server side.".to_owned(), 500)
+        }
+        Kind::ServerError => {
+            refused("ServerException", "These errors are usually caused by a server-side issue.".to_owned(), 500)
+        }
+        Kind::AccessDenied if s3 => refused("AccessDenied", "Access Denied".to_owned(), 403),
+        Kind::AccessDenied => refused(
+            "AccessDeniedException",
+            format!(
+                "User: arn:aws:sts::123456789012:assumed-role/local-aws/local-aws is not authorized to perform: \
+                 {service}:{operation} on resource: {subject} because no identity-based policy allows the \
+                 {service}:{operation} action"
+            ),
+            400,
+        ),
+        Kind::Error { code, message, status } => refused(code, message.clone(), *status),
+        Kind::Timeout => Fate::Hangs,
+        Kind::Reset => Fate::Reset,
+        Kind::ResetAfter => Fate::ResetAfter,
+        Kind::LatencyMs(_) => Fate::Served,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fates(fault: Fault, calls: &[(&str, &str)]) -> Vec<bool> {
+        let mut faults = vec![fault];
+        calls.iter().map(|(op, subject)| judge(&mut faults, "ecr", op, subject).fate != Fate::Served).collect()
+    }
+
+    #[test]
+    fn skips_then_meets_a_number_of_calls_then_is_gone() {
+        let call = ("CreatePullThroughCacheRule", "dockerhub");
+        let fault = Fault::on("ecr", call.0).skip(1).times(2).throttle();
+        assert_eq!(fates(fault, &[call; 5]), [false, true, true, false, false]);
+    }
+
+    #[test]
+    fn meets_only_its_operation_and_subject() {
+        let fault = Fault::on("ecr", "Delete").subject_contains("git").reset();
+        assert_eq!(
+            fates(fault, &[("Delete", "gitlab"), ("Delete", "docker"), ("Put", "gitlab")]),
+            [true, false, false]
+        );
+    }
+
+    #[test]
+    fn latencies_add_up_and_leave_room_for_another_fault() {
+        let mut faults = vec![
+            Fault::on("*", "*").latency(Duration::from_millis(3)),
+            Fault::on("ecr", "*").latency(Duration::from_millis(4)),
+            Fault::on("ecr", "*").timeout(),
+        ];
+        let verdict = judge(&mut faults, "ecr", "X", "");
+        assert_eq!((verdict.delay, verdict.fate), (Duration::from_millis(7), Fate::Hangs));
+    }
+
+    #[test]
+    fn has_a_json_form() -> Result<(), serde_json::Error> {
+        let json = r#"{"service":"s3","operation":"PutObject","times":1,"kind":{"error":{"code":"ConditionalRequestConflict","message":"m","status":409}}}"#;
+        let mut faults = vec![serde_json::from_str(json)?];
+        let error = ApiError { code: "ConditionalRequestConflict".to_owned(), message: "m".to_owned(), status: 409 };
+        assert_eq!(judge(&mut faults, "s3", "PutObject", "").fate, Fate::Refused(error));
+        assert!(faults.is_empty());
+        Ok(())
+    }
+}

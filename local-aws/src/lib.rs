@@ -1,0 +1,26 @@
+//! A strict stand-in for the AWS services that ecr-pull-through-sync uses, in process or as a server on loopback.
+//!
+//! A call walks through it so: `wire` reads HTTP, asks for a signature, runs hooks and faults, and hands the call to
+//! the account behind one lock (`state`), which is `s3`, `secrets` and [`ecr`]. [`LocalAws`] is the handle that tests hold.
+//! What AWS refuses is refused with AWS's error code; what the stand-in does not know is refused in its own name.
+
+mod aws;
+mod calls;
+pub mod core;
+pub mod ecr;
+mod fault;
+mod lambda;
+mod options;
+mod s3;
+mod secrets;
+pub mod shape;
+mod state;
+mod wire;
+
+pub use aws::LocalAws;
+pub use calls::Call;
+pub use core::ApiError;
+pub use ecr::Pulled;
+pub use fault::Fault;
+pub use lambda::{Function, Invocation, LambdaApi};
+pub use options::Options;

@@ -1,0 +1,239 @@
+//! S3 as far as one configuration file and a status object need it: buckets with and without versions, objects put in
+//! one piece, conditions, checksums, lists, and the EventBridge event of an upload.
+
+mod checksum;
+mod list;
+mod objects;
+mod payload;
+mod request;
+mod xml;
+
+pub(crate) use request::Request;
+pub(crate) use xml::error_reply;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+use crate::core::{ApiError, Cx};
+use crate::wire::{Asked, Reply};
+use checksum::Algorithm;
+use request::Op;
+
+/// All buckets of the account.
+#[derive(Debug)]
+pub(crate) struct S3 {
+    page_size: Option<usize>,
+    buckets: BTreeMap<String, Bucket>,
+    sequence: u64,
+}
+
+#[derive(Debug, Default)]
+struct Bucket {
+    versioned: bool,
+    /// The versions of every key, the newest last.
+    objects: BTreeMap<String, Vec<Version>>,
+}
+
+/// One version of an object.
+#[derive(Debug, Clone)]
+struct Version {
+    /// `null` if it was put into a bucket without versions.
+    id: String,
+    modified: Timestamp,
+    /// `None` is a delete marker.
+    content: Option<Content>,
+}
+
+#[derive(Debug, Clone)]
+struct Content {
+    bytes: Vec<u8>,
+    etag: String,
+    checksum: (Algorithm, String),
+    /// Headers that are handed back as they came: content type and encoding, metadata.
+    headers: Vec<(String, String)>,
+}
+
+impl Bucket {
+    /// The newest version of a key, unless that is a delete marker.
+    fn current(&self, key: &str) -> Option<(&Version, &Content)> {
+        let newest = self.objects.get(key)?.last()?;
+        Some((newest, newest.content.as_ref()?))
+    }
+
+    /// Adds a version, replacing the one without an id where versions are off.
+    fn add(&mut self, key: &str, now: Timestamp, content: Option<Content>) -> String {
+        let id = if self.versioned { version_id() } else { "null".to_owned() };
+        let versions = self.objects.entry(key.to_owned()).or_default();
+        versions.retain(|version| self.versioned || version.id != "null");
+        versions.push(Version { id: id.clone(), modified: now, content });
+        id
+    }
+}
+
+/// An id of the 32 letters that S3's have.
+fn version_id() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+impl S3 {
+    pub(crate) fn new(page_size: Option<usize>) -> Self {
+        Self { page_size, buckets: BTreeMap::new(), sequence: 0 }
+    }
+
+    /// Makes a bucket, or changes whether one keeps versions.
+    pub(crate) fn create_bucket(&mut self, name: &str, versioned: bool) {
+        self.buckets.entry(name.to_owned()).or_default().versioned = versioned;
+    }
+
+    /// Puts an object without a request.
+    pub(crate) fn put_plainly(
+        &mut self,
+        cx: &Cx,
+        bucket: &str,
+        key: &str,
+        bytes: Vec<u8>,
+        events: &mut Vec<Value>,
+    ) -> Option<String> {
+        let checksum = (Algorithm::Crc64Nvme, Algorithm::Crc64Nvme.of(&bytes));
+        let content = Content { etag: checksum::etag(&bytes), bytes, checksum, headers: Vec::new() };
+        let id = self.store(cx, bucket, key, content, events);
+        (id != "null").then_some(id)
+    }
+
+    /// The bytes of the newest version.
+    pub(crate) fn body(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        Some(self.buckets.get(bucket)?.current(key)?.1.bytes.clone())
+    }
+
+    /// The keys of a bucket that are not deleted.
+    pub(crate) fn keys(&self, bucket: &str) -> Vec<String> {
+        let bucket = self.buckets.get(bucket);
+        bucket.into_iter().flat_map(|b| b.objects.keys().filter(|key| b.current(key).is_some()).cloned()).collect()
+    }
+
+    /// Serves one request.
+    pub(crate) fn serve(
+        &mut self,
+        cx: &Cx,
+        request: &Request,
+        asked: &Asked,
+        events: &mut Vec<Value>,
+    ) -> Result<Reply, ApiError> {
+        if asked.header("x-amz-expected-bucket-owner").is_some_and(|owner| owner != cx.account) {
+            return Err(fail("AccessDenied", "Access Denied", 403));
+        }
+        if request.op == Op::CreateBucket {
+            return self.create(cx, &request.bucket, &payload::read(asked)?.bytes);
+        }
+        if !self.buckets.contains_key(&request.bucket) {
+            return Err(fail("NoSuchBucket", "The specified bucket does not exist", 404));
+        }
+        match request.op {
+            Op::GetObject | Op::HeadObject => self.get(request, asked),
+            Op::PutObject => self.put(cx, request, asked, events),
+            Op::DeleteObject => self.delete(cx, request),
+            Op::ListObjectsV2 => self.list(request),
+            Op::ListObjectVersions => self.list_versions(request),
+            Op::GetBucketLocation => xml::location(&cx.region),
+            Op::GetBucketVersioning => xml::versioning(self.bucket(&request.bucket)?.versioned),
+            Op::PutBucketVersioning => self.put_versioning(&request.bucket, &payload::read(asked)?.bytes),
+            Op::HeadBucket => Ok(Reply::new(200).header("x-amz-bucket-region", &cx.region)),
+            Op::CreateBucket => Err(fail("InternalError", "unreachable", 500)),
+        }
+    }
+
+    fn bucket(&self, name: &str) -> Result<&Bucket, ApiError> {
+        self.buckets.get(name).ok_or_else(|| fail("NoSuchBucket", "The specified bucket does not exist", 404))
+    }
+
+    /// A page's size: what was asked for, S3's thousand, and the account's own cap.
+    fn page(&self, request: &Request) -> Result<usize, ApiError> {
+        let asked = match request.parameter("max-keys") {
+            None => 1000,
+            Some(text) => {
+                text.parse::<usize>().map_err(|_| fail("InvalidArgument", "max-keys is not a number", 400))?
+            }
+        };
+        Ok(asked.min(1000).min(self.page_size.unwrap_or(1000)))
+    }
+
+    fn create(&mut self, cx: &Cx, name: &str, body: &[u8]) -> Result<Reply, ApiError> {
+        let fits = (3..=63).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.')
+            && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name.ends_with(|c: char| c.is_ascii_alphanumeric())
+            && !name.contains("..");
+        if !fits {
+            return Err(fail("InvalidBucketName", "The specified bucket is not valid.", 400));
+        }
+        let constraint = xml::location_constraint(body)?;
+        if constraint.as_deref().unwrap_or("us-east-1") != cx.region {
+            let wanted = constraint.unwrap_or_else(|| "unspecified".to_owned());
+            let message = format!(
+                "The {wanted} location constraint is incompatible for the region specific endpoint this request was sent to."
+            );
+            return Err(fail("IllegalLocationConstraintException", &message, 400));
+        }
+        if self.buckets.contains_key(name) {
+            let message = "Your previous request to create the named bucket succeeded and you already own it.";
+            return Err(fail("BucketAlreadyOwnedByYou", message, 409));
+        }
+        self.create_bucket(name, false);
+        Ok(Reply::new(200).header("location", format!("/{name}")))
+    }
+
+    fn put_versioning(&mut self, bucket: &str, body: &[u8]) -> Result<Reply, ApiError> {
+        if !xml::enables_versioning(body)? {
+            return Err(request::unsupported("suspending the versions of a bucket"));
+        }
+        self.create_bucket(bucket, true);
+        Ok(Reply::new(200))
+    }
+
+    /// Stores an object and tells EventBridge.
+    fn store(&mut self, cx: &Cx, name: &str, key: &str, content: Content, events: &mut Vec<Value>) -> String {
+        self.sequence += 1;
+        let mut object = json!({
+            "key": key,
+            "size": content.bytes.len(),
+            "etag": content.etag,
+            "sequencer": format!("{:016X}", self.sequence),
+        });
+        let id = self.buckets.entry(name.to_owned()).or_default().add(key, cx.now, Some(content));
+        if let (true, Some(object)) = (id != "null", object.as_object_mut()) {
+            object.insert("version-id".to_owned(), json!(id));
+        }
+        events.push(json!({
+            "version": "0",
+            "id": Uuid::new_v4().to_string(),
+            "detail-type": "Object Created",
+            "source": "aws.s3",
+            "account": cx.account,
+            "time": whole_seconds(cx.now),
+            "region": cx.region,
+            "resources": [format!("arn:{}:s3:::{name}", cx.partition)],
+            "detail": {
+                "version": "0",
+                "bucket": {"name": name},
+                "object": object,
+                "request-id": "LOCALAWS00000000",
+                "requester": cx.account,
+                "source-ip-address": "127.0.0.1",
+                "reason": "PutObject",
+            },
+        }));
+        id
+    }
+}
+
+/// A time as events write it.
+pub(crate) fn whole_seconds(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// An error of S3.
+fn fail(code: &str, message: &str, status: u16) -> ApiError {
+    ApiError { code: code.to_owned(), message: message.to_owned(), status }
+}

@@ -1,0 +1,77 @@
+//! Everything an account holds, behind one lock: S3, Secrets Manager, ECR, the clock, and the events they raise.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use std::time::Duration;
+
+use crate::core::{Answer, ApiError, Cx};
+use crate::ecr::{Ecr, Pulled};
+use crate::options::Options;
+use crate::s3::S3;
+use crate::secrets::Secrets;
+
+/// The account.
+pub(crate) struct State {
+    options: Options,
+    offset: SignedDuration,
+    pub(crate) s3: S3,
+    pub(crate) secrets: Secrets,
+    pub(crate) ecr: Ecr,
+    pub(crate) events: Vec<Value>,
+}
+
+impl State {
+    pub(crate) fn new(options: &Options) -> Self {
+        let mut ecr = Ecr::new(options.rule_quota);
+        ecr.set_page_cap(options.page_size);
+        Self {
+            options: options.clone(),
+            offset: SignedDuration::ZERO,
+            s3: S3::new(options.page_size),
+            secrets: Secrets::new(options),
+            ecr,
+            events: Vec::new(),
+        }
+    }
+
+    /// The surroundings of a call made now.
+    pub(crate) fn cx(&self) -> Cx {
+        Cx {
+            account: self.options.account.clone(),
+            region: self.options.region.clone(),
+            partition: self.options.partition.clone(),
+            now: self.now(),
+        }
+    }
+
+    /// Real time plus what [`State::advance`] has added.
+    pub(crate) fn now(&self) -> Timestamp {
+        let real = Timestamp::now();
+        real.checked_add(self.offset).unwrap_or(real)
+    }
+
+    pub(crate) fn advance(&mut self, by: Duration) {
+        let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
+        self.offset = self.offset.saturating_add(by);
+    }
+
+    /// One call of a JSON service.
+    pub(crate) fn call(&mut self, service: &str, operation: &str, input: &Value) -> Answer {
+        let cx = self.cx();
+        match service {
+            "ecr" => self.ecr.call(&cx, &self.secrets, operation, input),
+            "secretsmanager" => self.secrets.call(&cx, operation, input, &mut self.events),
+            other => Err(ApiError {
+                code: "UnknownOperationException".to_owned(),
+                message: format!("local-aws serves ecr, secretsmanager and s3; it has no service {other:?}"),
+                status: 404,
+            }),
+        }
+    }
+
+    /// One image pull through the account's rules.
+    pub(crate) fn pull(&mut self, image: &str) -> Result<Pulled, ApiError> {
+        let cx = self.cx();
+        self.ecr.pull(&cx, &self.secrets, image)
+    }
+}

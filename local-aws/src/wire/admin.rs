@@ -1,0 +1,92 @@
+//! `/_local-aws/…`: the levers of [`LocalAws`] for programs in other languages. Unsigned, and not in the call log.
+
+use hyper::Method;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{Asked, Reply};
+use crate::aws::LocalAws;
+use crate::fault::Fault;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Upstream {
+    host: String,
+    username: String,
+    token: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pull {
+    image: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bucket {
+    name: String,
+    #[serde(default)]
+    versioned: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    seconds: u64,
+}
+
+/// Answers one request; `path` is what follows the prefix.
+pub(super) fn answer(aws: &LocalAws, asked: &Asked, path: &str) -> Reply {
+    match act(aws, asked, path) {
+        Ok(output) => Reply::new(200).body("application/json", output.to_string()),
+        Err((status, message)) => Reply::new(status).body("application/json", json!({"error": message}).to_string()),
+    }
+}
+
+fn act(aws: &LocalAws, asked: &Asked, path: &str) -> Result<Value, (u16, String)> {
+    match (&asked.method, path) {
+        (&Method::GET, "calls") => return serde_json::to_value(aws.calls()).map_err(|why| (500, why.to_string())),
+        (&Method::GET, "events") => return Ok(Value::Array(aws.events())),
+        (&Method::DELETE, "calls") => aws.clear_calls(),
+        (&Method::DELETE, "faults") => aws.clear_faults(),
+        (&Method::POST, "reset") => aws.reset(),
+        (&Method::POST, "faults") => aws.fault(body::<Fault>(asked)?),
+        (&Method::POST, "advance") => aws.advance(std::time::Duration::from_secs(body::<Advance>(asked)?.seconds)),
+        (&Method::POST, "buckets") => {
+            let bucket: Bucket = body(asked)?;
+            aws.create_bucket(&bucket.name, bucket.versioned);
+        }
+        (&Method::POST, "upstreams") => {
+            let upstream: Upstream = body(asked)?;
+            aws.accept_upstream(&upstream.host, &upstream.username, &upstream.token);
+        }
+        (&Method::DELETE, "upstreams") => {
+            let upstream: Upstream = body(asked)?;
+            aws.refuse_upstream(&upstream.host, &upstream.username, &upstream.token);
+        }
+        (&Method::POST, "pull") => {
+            let pull: Pull = body(asked)?;
+            return match aws.pull(&pull.image) {
+                Ok(pulled) => Ok(json!({
+                    "repository": pulled.repository,
+                    "created": pulled.created,
+                    "template": pulled.template,
+                    "upstream": pulled.upstream,
+                })),
+                Err(error) => Err((error.status, format!("{}: {}", error.code, error.message))),
+            };
+        }
+        _ => {
+            let known = "GET calls, GET events, DELETE calls, DELETE faults, POST reset, POST faults, POST advance, \
+                         POST buckets, POST upstreams, DELETE upstreams, POST pull";
+            return Err((404, format!("local-aws has these under /_local-aws/: {known}")));
+        }
+    }
+    Ok(json!({}))
+}
+
+fn body<T: DeserializeOwned>(asked: &Asked) -> Result<T, (u16, String)> {
+    serde_json::from_slice(&asked.body).map_err(|why| (400, why.to_string()))
+}

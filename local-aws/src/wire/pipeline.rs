@@ -1,0 +1,157 @@
+//! The way of one call: which service and operation it is, who signed it, hooks, faults, the account, the log.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::auth::{self, Credential};
+use super::{Asked, Ending, Reply, admin};
+use crate::aws::{LocalAws, Moment};
+use crate::calls::{self, Call};
+use crate::core::ApiError;
+use crate::fault::Fate;
+use crate::s3;
+use crate::state::State;
+
+/// A call whose service and operation are known.
+struct Named {
+    service: &'static str,
+    operation: String,
+    subject: String,
+    work: Work,
+}
+
+/// What the account has to do for a call.
+enum Work {
+    Json(Value),
+    S3(s3::Request),
+    /// It cannot be understood; the answer is settled.
+    Refuse(ApiError),
+}
+
+/// Runs one request.
+pub(super) async fn run(aws: &LocalAws, asked: &Asked) -> Ending {
+    if let Some(path) = asked.path.strip_prefix("/_local-aws/") {
+        return Ending::Answered(admin::answer(aws, asked, path));
+    }
+    let named = name(asked);
+    let credential = auth::credential(asked);
+    if let Err(error) = auth::check(credential.as_ref(), named.service, &aws.options().region) {
+        let reply = refusal(named.service, &named.subject, &error);
+        log(aws, &named, credential.as_ref(), reply.status, reply.error.clone());
+        return Ending::Answered(reply);
+    }
+    aws.run_hooks(Moment::Before, named.service, &named.operation).await;
+    let verdict = aws.judge(named.service, &named.operation, &named.subject);
+    tokio::time::sleep(verdict.delay).await;
+    let ending = match verdict.fate {
+        Fate::Served => Ending::Answered(work(aws, asked, &named)),
+        Fate::Refused(error) => Ending::Answered(refusal(named.service, &named.subject, &error)),
+        Fate::Hangs => Ending::Hangs,
+        Fate::Reset => Ending::Reset,
+        Fate::ResetAfter => {
+            work(aws, asked, &named);
+            Ending::Reset
+        }
+    };
+    let (status, error) = match &ending {
+        Ending::Answered(reply) => (reply.status, reply.error.clone()),
+        Ending::Reset => (0, Some("local-aws:reset".to_owned())),
+        Ending::Hangs => (0, Some("local-aws:timeout".to_owned())),
+    };
+    log(aws, &named, credential.as_ref(), status, error);
+    aws.run_hooks(Moment::After, named.service, &named.operation).await;
+    ending
+}
+
+/// Tells the JSON services by `X-Amz-Target`; what has none is S3.
+fn name(asked: &Asked) -> Named {
+    let Some(target) = asked.header("x-amz-target") else {
+        let request = s3::Request::read(asked);
+        let (operation, subject) = match &request {
+            Ok(request) => (request.operation(), request.subject()),
+            Err(_) => ("Unknown".to_owned(), asked.path.clone()),
+        };
+        let work = request.map_or_else(Work::Refuse, Work::S3);
+        return Named { service: "s3", operation, subject, work };
+    };
+    let (prefix, operation) = target.split_once('.').unwrap_or((target, ""));
+    let service = match prefix {
+        "AmazonEC2ContainerRegistry_V20150921" => "ecr",
+        "secretsmanager" => "secretsmanager",
+        _ => auth::UNKNOWN,
+    };
+    let input = serde_json::from_slice::<Value>(&asked.body).unwrap_or(Value::Null);
+    let subject = calls::subject(&input);
+    let work = match (service, asked.header("content-type"), input.is_object()) {
+        (auth::UNKNOWN, ..) => Work::Refuse(ApiError {
+            code: "UnknownOperationException".into(),
+            message: format!("local-aws serves ecr, secretsmanager and s3; it does not know the target {target:?}"),
+            status: 404,
+        }),
+        (_, Some(kind), true) if kind.starts_with("application/x-amz-json-1.1") => Work::Json(input),
+        (_, Some(kind), false) if kind.starts_with("application/x-amz-json-1.1") => {
+            Work::Refuse(ApiError::client("SerializationException", "The body is not a JSON object"))
+        }
+        _ => Work::Refuse(ApiError {
+            code: "UnknownOperationException".into(),
+            message: "The content type is not application/x-amz-json-1.1".into(),
+            status: 404,
+        }),
+    };
+    Named { service, operation: operation.to_owned(), subject, work }
+}
+
+fn work(aws: &LocalAws, asked: &Asked, named: &Named) -> Reply {
+    let mut state = aws.state();
+    let answer = match &named.work {
+        Work::Refuse(error) => Err(error.clone()),
+        Work::Json(input) => state.call(named.service, &named.operation, input).map(json_reply),
+        Work::S3(request) => {
+            let cx = state.cx();
+            let State { s3, events, .. } = &mut *state;
+            s3.serve(&cx, request, asked, events)
+        }
+    };
+    match answer {
+        Ok(reply) if named.service == "s3" => reply.header("x-amz-request-id", request_id()),
+        Ok(reply) => reply,
+        Err(error) => refusal(named.service, &named.subject, &error),
+    }
+}
+
+fn json_reply(output: Value) -> Reply {
+    Reply::new(200)
+        .body("application/x-amz-json-1.1", output.to_string())
+        .header("x-amzn-requestid", Uuid::new_v4().to_string())
+}
+
+/// An error as its service writes it.
+fn refusal(service: &str, subject: &str, error: &ApiError) -> Reply {
+    let reply = match service {
+        "s3" => s3::error_reply(subject, &request_id(), error),
+        // The two services differ in the case of this member.
+        "secretsmanager" => {
+            Reply { status: error.status, ..json_reply(json!({"__type": error.code, "Message": error.message})) }
+        }
+        _ => Reply { status: error.status, ..json_reply(json!({"__type": error.code, "message": error.message})) },
+    };
+    Reply { error: Some(error.code.clone()), ..reply }
+}
+
+fn request_id() -> String {
+    Uuid::new_v4().simple().to_string().to_uppercase().chars().take(16).collect()
+}
+
+fn log(aws: &LocalAws, named: &Named, credential: Option<&Credential>, status: u16, error: Option<String>) {
+    aws.log(Call {
+        n: 0,
+        service: named.service.to_owned(),
+        operation: named.operation.clone(),
+        subject: named.subject.clone(),
+        status,
+        error,
+        write: calls::is_write(named.service, &named.operation),
+        at: aws.now(),
+        principal: credential.map(|credential| credential.access_key.clone()).unwrap_or_default(),
+    });
+}

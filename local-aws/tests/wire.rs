@@ -1,0 +1,214 @@
+//! The server as a client on the network sees it: signatures, faults, hooks, the call log, and its end.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+
+mod common;
+
+use common::{aws, call, rule, s3, send, signed};
+use local_aws::{Fault, Options};
+use serde_json::json;
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+#[test]
+fn errors_have_the_form_of_their_service() {
+    let aws = aws(Options::default());
+    let ecr = call(&aws, "ecr", "DeletePullThroughCacheRule", &json!({"ecrRepositoryPrefix": "nothing"})).unwrap();
+    assert_eq!((ecr.status, &ecr.json()["__type"]), (400, &json!("PullThroughCacheRuleNotFoundException")));
+    assert!(ecr.json()["message"].is_string());
+    let secret = call(&aws, "secretsmanager", "DescribeSecret", &json!({"SecretId": "nothing"})).unwrap();
+    assert_eq!((secret.status, &secret.json()["__type"]), (400, &json!("ResourceNotFoundException")));
+    assert_eq!(secret.json()["Message"], "Secrets Manager can't find the specified secret.");
+    let object = s3(&aws, "GET", "/none/key", &[], "");
+    assert_eq!(object.status, 404);
+    assert!(
+        object.body.contains("<Code>NoSuchBucket</Code>") && object.body.contains("<Resource>/none/key</Resource>")
+    );
+}
+
+#[test]
+fn a_call_must_be_signed_for_the_region_and_service_and_be_json() {
+    let aws = aws(Options { region: "us-east-1".to_owned(), ..Options::default() });
+    let elsewhere = call(&aws, "ecr", "DescribeRepositories", &json!({})).unwrap();
+    assert_eq!((elsewhere.status, &elsewhere.json()["__type"]), (403, &json!("InvalidSignatureException")));
+    let target = ("x-amz-target", "secretsmanager.ListSecrets");
+    let json = ("content-type", "application/x-amz-json-1.1");
+    let unsigned = send(&aws, "POST", "/", &[target, json], "{}").unwrap();
+    assert_eq!(
+        (unsigned.status, unsigned.json()["__type"].as_str()),
+        (403, Some("MissingAuthenticationTokenException"))
+    );
+    assert_eq!(send(&aws, "GET", "/bucket/key", &[], "").unwrap().status, 403);
+
+    let authorization = signed("AKID", "secretsmanager").replace("eu-west-1", "us-east-1");
+    let headers = [("authorization", authorization.as_str()), target, json];
+    assert_eq!(send(&aws, "POST", "/", &headers, "{}").unwrap().status, 200);
+    let not_json = send(&aws, "POST", "/", &headers, "{").unwrap();
+    assert_eq!(not_json.json()["__type"], "SerializationException");
+}
+
+#[test]
+fn the_log_tells_who_did_what_to_which_resource() {
+    let aws = aws(Options::default());
+    aws.create_bucket("b", true);
+    let create = rule(&aws, "dockerhub", "t");
+    call(&aws, "ecr", "CreatePullThroughCacheRule", &create).unwrap();
+    call(&aws, "ecr", "CreatePullThroughCacheRule", &create).unwrap();
+    s3(&aws, "PUT", "/b/a%20key", &[], "x");
+    let log: Vec<_> =
+        aws.calls().into_iter().map(|c| (c.n, c.service, c.operation, c.subject, c.status, c.write)).collect();
+    let made = |n, status| {
+        (n, "ecr".to_owned(), "CreatePullThroughCacheRule".to_owned(), "dockerhub".to_owned(), status, true)
+    };
+    let put = (3, "s3".to_owned(), "PutObject".to_owned(), "b/a key".to_owned(), 200, true);
+    assert_eq!(log, [made(1, 200), made(2, 400), put]);
+    assert_eq!(aws.calls()[1].error.as_deref(), Some("PullThroughCacheRuleAlreadyExistsException"));
+    assert!(aws.calls().iter().all(|call| call.principal == "AKIDTEST"));
+    aws.clear_calls();
+    call(&aws, "ecr", "DescribePullThroughCacheRules", &json!({})).unwrap();
+    assert_eq!((aws.calls()[0].n, aws.calls()[0].write), (4, false));
+}
+
+#[test]
+fn a_reset_before_changes_nothing_and_a_reset_after_loses_only_the_answer() {
+    let aws = aws(Options::default());
+    let create = json!({"Name": "s"});
+    let token = json!({"Name": "s", "ClientRequestToken": "0".repeat(32)});
+    aws.fault(Fault::on("secretsmanager", "CreateSecret").times(1).reset());
+    let error = call(&aws, "secretsmanager", "CreateSecret", &create).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    let describe = || aws.call("secretsmanager", "DescribeSecret", json!({"SecretId": "s"}));
+    assert!(describe().is_err());
+    aws.fault(Fault::on("secretsmanager", "CreateSecret").times(1).reset_after());
+    assert!(call(&aws, "secretsmanager", "CreateSecret", &token).is_err());
+    assert!(describe().is_ok());
+    assert!(aws.calls().iter().all(|call| call.status == 0 && call.error.as_deref() == Some("local-aws:reset")));
+}
+
+#[test]
+fn a_hanging_call_ends_with_the_server_and_a_slow_one_is_only_slow() {
+    let aws = aws(Options::default());
+    aws.fault(Fault::on("ecr", "*").times(1).latency(Duration::from_millis(150)));
+    let began = Instant::now();
+    assert_eq!(call(&aws, "ecr", "DescribeRepositories", &json!({})).unwrap().status, 200);
+    assert!(began.elapsed() >= Duration::from_millis(150));
+    aws.fault(Fault::on("ecr", "*").timeout());
+    let hanging = std::thread::spawn({
+        let aws = aws.clone();
+        move || call(&aws, "ecr", "DescribeRepositories", &json!({}))
+    });
+    while aws.calls().len() < 2 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    aws.shutdown();
+    assert!(hanging.join().unwrap().is_err());
+    assert_eq!(call(&aws, "ecr", "DescribeRepositories", &json!({})).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn the_last_handle_stops_the_server() {
+    let aws = aws(Options::default());
+    let address = aws.endpoint().replace("http://", "");
+    let clone = aws.clone();
+    drop(aws);
+    assert!(std::net::TcpStream::connect(&address).is_ok());
+    drop(clone);
+    let began = Instant::now();
+    while std::net::TcpStream::connect(&address).is_ok() {
+        assert!(began.elapsed() < Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn hooks_run_right_before_and_right_after_the_nth_call() {
+    let aws = aws(Options::default());
+    let secret = |name: &str| json!({"Name": name});
+    aws.call("secretsmanager", "CreateSecret", secret("a")).unwrap();
+    // Someone deletes the secret between a client's two looks at it, and someone makes it anew behind its third.
+    aws.before("secretsmanager", "DescribeSecret", 2, |aws| {
+        let delete = json!({"SecretId": "a", "ForceDeleteWithoutRecovery": true});
+        aws.call("secretsmanager", "DeleteSecret", delete).unwrap();
+    });
+    aws.after("*", "DescribeSecret", 3, move |aws| {
+        aws.call("secretsmanager", "CreateSecret", json!({"Name": "a"})).unwrap();
+    });
+    let look = || call(&aws, "secretsmanager", "DescribeSecret", &json!({"SecretId": "a"})).unwrap().status;
+    assert_eq!([look(), look(), look(), look()], [200, 400, 400, 200]);
+}
+
+#[test]
+fn a_call_is_processed_even_if_its_sender_dies_while_it_waits() {
+    let aws = aws(Options::default());
+    aws.before("secretsmanager", "CreateSecret", 1, |_| std::thread::sleep(Duration::from_millis(300)));
+    let address = aws.endpoint().replace("http://", "");
+    let authorization = signed("AKIDTEST", "secretsmanager");
+    let body = json!({"Name": "s"}).to_string();
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: {address}\r\nauthorization: {authorization}\r\ncontent-type: application/x-amz-json-1.1\r\n\
+         x-amz-target: secretsmanager.CreateSecret\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut sender = std::net::TcpStream::connect(&address).unwrap();
+    std::io::Write::write_all(&mut sender, head.as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    drop(sender);
+    let began = Instant::now();
+    while aws.calls().is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(10));
+    }
+    assert!(aws.call("secretsmanager", "DescribeSecret", json!({"SecretId": "s"})).is_ok());
+}
+
+#[test]
+fn s3_faults_are_xml() {
+    let aws = aws(Options::default());
+    aws.create_bucket("b", false);
+    aws.fault(Fault::on("s3", "PutObject").times(1).error("ConditionalRequestConflict", "busy", 409));
+    aws.fault(Fault::on("s3", "*").times(1).throttle());
+    aws.fault(Fault::on("s3", "*").times(1).access_denied());
+    let put = || {
+        let answer = s3(&aws, "PUT", "/b/k", &[], "x");
+        (
+            answer.status,
+            answer.body.split("<Code>").nth(1).map(|rest| rest.split('<').next().unwrap_or_default().to_owned()),
+        )
+    };
+    assert_eq!(put(), (409, Some("ConditionalRequestConflict".to_owned())));
+    assert_eq!(put(), (503, Some("SlowDown".to_owned())));
+    assert_eq!(put(), (403, Some("AccessDenied".to_owned())));
+    assert_eq!(put(), (200, None));
+}
+
+#[test]
+fn a_credential_is_proven_against_the_table_of_upstreams_and_secrets_are_seen_late() {
+    let aws = aws(Options { secret_visible_after: Duration::from_secs(12), ..Options::default() });
+    let create = rule(&aws, "dockerhub", "good");
+    let early = call(&aws, "ecr", "CreatePullThroughCacheRule", &create).unwrap();
+    assert_eq!(early.json()["__type"], "SecretNotFoundException");
+    aws.advance(Duration::from_secs(12));
+    assert_eq!(call(&aws, "ecr", "CreatePullThroughCacheRule", &create).unwrap().status, 200);
+    let valid = || {
+        let input = json!({"ecrRepositoryPrefix": "dockerhub"});
+        call(&aws, "ecr", "ValidatePullThroughCacheRule", &input).unwrap().json()["isValid"] == true
+    };
+    assert!(!valid());
+    aws.accept_upstream("registry-1.docker.io", "u", "good");
+    assert!(valid());
+    assert!(aws.pull("dockerhub/library/nginx:1.27").unwrap().created);
+    aws.refuse_upstream("registry-1.docker.io", "u", "good");
+    assert!(!valid());
+}
+
+#[test]
+fn admin_requests_need_no_signature_and_a_reset_empties_the_account() {
+    let aws = aws(Options::default());
+    let post = |path: &str, body: &str| send(&aws, "POST", &format!("/_local-aws/{path}"), &[], body).unwrap();
+    assert_eq!(post("buckets", r#"{"name":"b","versioned":true}"#).status, 200);
+    aws.put_object("b", "k", "x");
+    assert_eq!(aws.objects("b"), ["k"]);
+    assert_eq!(post("faults", r#"{"service":"ecr","operation":"*","kind":"nonsense"}"#).status, 400);
+    assert_eq!(post("pull", r#"{"image":"nothing/here"}"#).status, 400);
+    assert!(post("nonsense", "").body.contains("POST upstreams"));
+    assert_eq!(post("reset", "").status, 200);
+    assert_eq!((aws.objects("b").len(), aws.calls().len(), aws.events().len()), (0, 0, 0));
+    assert_eq!(send(&aws, "GET", "/_local-aws/calls", &[], "").unwrap().json(), json!([]));
+}

@@ -1,0 +1,132 @@
+//! One error for every AWS call: which call, AWS's code and sentence, and whether a retry can help.
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+/// A call that AWS did not carry out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{operation}: {code}: {message}")]
+pub struct AwsError {
+    /// The operation, for example `CreatePullThroughCacheRule`.
+    pub operation: &'static str,
+    /// AWS's code, or one of ours (`Timeout`, `Unreachable`) where no answer came.
+    pub code: String,
+    /// AWS's sentence, bounded and on one line.
+    pub message: String,
+    /// What may help.
+    pub kind: ErrorKind,
+}
+
+/// What may help against an [`AwsError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Throttling, a server error, a time-out, a broken connection: a retry.
+    Transient,
+    /// A permission is missing.
+    Denied,
+    /// Anything else that AWS refuses: a retry gets the same answer.
+    Refused,
+}
+
+impl AwsError {
+    /// Reads what the SDK reports, after its own retries.
+    ///
+    /// Throttling and denials are modelled on no ECR operation, so the code is looked at, not the type.
+    pub fn new<E: ProvideErrorMetadata>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self {
+        let (code, message, kind) = match error {
+            SdkError::ServiceError(context) => {
+                let code = context.err().code().unwrap_or("Unknown").to_owned();
+                let message = context.err().message().unwrap_or("AWS gave no further text").to_owned();
+                let kind = kind_of(&code, context.raw().status().as_u16());
+                (code, message, kind)
+            }
+            SdkError::TimeoutError(_) => {
+                ("Timeout".into(), "no answer in time, nor to the retries".into(), ErrorKind::Transient)
+            }
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+                ("Timeout".into(), "no answer in time, nor to the retries".into(), ErrorKind::Transient)
+            }
+            SdkError::DispatchFailure(_) => {
+                ("Unreachable".into(), "the connection failed, as did the retries".into(), ErrorKind::Transient)
+            }
+            SdkError::ResponseError(_) => {
+                ("BadResponse".into(), "the answer could not be read".into(), ErrorKind::Transient)
+            }
+            _ => ("NotSent".into(), "the SDK could not build the request".into(), ErrorKind::Refused),
+        };
+        Self { operation, code, message: one_line(&message, 500), kind }
+    }
+
+    /// Whether AWS answered with this code.
+    pub fn is(&self, code: &str) -> bool {
+        self.code == code
+    }
+
+    /// Another run may look, and find things otherwise.
+    pub fn is_transient(&self) -> bool {
+        self.kind == ErrorKind::Transient
+    }
+}
+
+fn kind_of(code: &str, status: u16) -> ErrorKind {
+    let transient = [
+        "ThrottlingException",
+        "Throttling",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "LimitExceededForRate",
+        "SlowDown",
+        "ServerException",
+        "InternalServiceError",
+        "InternalFailure",
+        "InternalError",
+        "ServiceUnavailable",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ExpiredTokenException",
+        "ExpiredToken",
+    ];
+    if transient.contains(&code) || status >= 500 || status == 429 {
+        ErrorKind::Transient
+    } else if matches!(code, "AccessDeniedException" | "AccessDenied") || status == 403 {
+        ErrorKind::Denied
+    } else {
+        ErrorKind::Refused
+    }
+}
+
+/// Texts from outside on one line, without control characters, and no longer than `max` characters.
+pub fn one_line(text: &str, max: usize) -> String {
+    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(max).collect();
+    if text.chars().nth(max).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_retry_can_help_is_transient() {
+        for (code, status, kind) in [
+            ("ThrottlingException", 400, ErrorKind::Transient),
+            ("ServerException", 500, ErrorKind::Transient),
+            ("Whatever", 503, ErrorKind::Transient),
+            ("AccessDeniedException", 400, ErrorKind::Denied),
+            ("AccessDenied", 403, ErrorKind::Denied),
+            ("LimitExceededException", 400, ErrorKind::Refused),
+            ("InvalidParameterException", 400, ErrorKind::Refused),
+        ] {
+            assert_eq!(kind_of(code, status), kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn foreign_text_stays_on_one_line_and_short() {
+        assert_eq!(one_line("a\nb\u{1b}[31m", 20), "a b [31m");
+        assert_eq!(one_line("abcdef", 3), "abc…");
+    }
+}

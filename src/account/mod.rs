@@ -1,0 +1,94 @@
+//! What AWS holds, seen through a [`Reader`] and changed through a [`Writer`].
+//!
+//! The two are different types over the same clients: `plan` and `validate` are handed a reader only, so a dry run
+//! that writes cannot be expressed. One file per service; each AWS quirk is dealt with where the call is made.
+
+mod error;
+mod objects;
+mod observe;
+mod rules;
+mod secrets;
+mod templates;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_config::SdkConfig;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+
+pub use error::{AwsError, ErrorKind, one_line};
+pub use objects::{Condition, Object, ObjectError};
+pub use observe::{Account, Sight, Snapshot, View, observe, observe_again, snapshot};
+pub use rules::{Proof, Rule};
+pub use secrets::{CONFIGURED, CURRENT, FILE_PENDING, Label, ListedSecret, Secret, Version, VersionValue};
+pub use templates::{Template, TemplateSpec};
+
+/// Reads, and nothing else.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    ecr: aws_sdk_ecr::Client,
+    secrets: aws_sdk_secretsmanager::Client,
+    s3: aws_sdk_s3::Client,
+    calls: CallCounter,
+}
+
+/// Writes. Made of a reader's clients, once, in `main`; a run gets it only when it is to apply.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    ecr: aws_sdk_ecr::Client,
+    secrets: aws_sdk_secretsmanager::Client,
+    s3: aws_sdk_s3::Client,
+}
+
+/// Builds the clients. This makes no call.
+pub fn connect(config: &SdkConfig) -> (Reader, Writer) {
+    let calls = CallCounter::default();
+    let ecr = aws_sdk_ecr::config::Builder::from(config).interceptor(calls.clone()).build();
+    let secrets = aws_sdk_secretsmanager::config::Builder::from(config).interceptor(calls.clone()).build();
+    // Path style when an endpoint is given by hand: a stand-in on loopback has no host name per bucket.
+    let s3 = aws_sdk_s3::config::Builder::from(config)
+        .interceptor(calls.clone())
+        .force_path_style(has_own_endpoint(config))
+        .build();
+    let ecr = aws_sdk_ecr::Client::from_conf(ecr);
+    let secrets = aws_sdk_secretsmanager::Client::from_conf(secrets);
+    let s3 = aws_sdk_s3::Client::from_conf(s3);
+    let writer = Writer { ecr: ecr.clone(), secrets: secrets.clone(), s3: s3.clone() };
+    (Reader { ecr, secrets, s3, calls }, writer)
+}
+
+fn has_own_endpoint(config: &SdkConfig) -> bool {
+    config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some()
+}
+
+impl Reader {
+    /// How many requests have been sent since the process started, retries included.
+    pub fn calls(&self) -> u64 {
+        self.calls.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counts requests as they go out.
+#[derive(Debug, Clone, Default)]
+struct CallCounter(Arc<AtomicU64>);
+
+#[dyn_dispatch_hint]
+impl Intercept for CallCounter {
+    fn name(&self) -> &'static str {
+        "CallCounter"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}

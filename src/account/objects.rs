@@ -1,0 +1,133 @@
+//! S3: the file, and the status objects.
+
+use aws_sdk_s3::primitives::ByteStream;
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::{AwsError, ErrorKind, Reader, Writer};
+
+/// An object and its identity.
+#[derive(Debug)]
+pub struct Object {
+    /// At most the asked-for number of bytes and one more, which tells that there is more. May hold tokens.
+    pub bytes: Zeroizing<Vec<u8>>,
+    /// `None` in a bucket without versioning.
+    pub version_id: Option<String>,
+    /// When it was uploaded.
+    pub last_modified: Option<Timestamp>,
+    /// For conditional writes. Not for reports: it can be a digest of the content.
+    pub etag: Option<String>,
+}
+
+/// Why an object could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectError {
+    /// There is no such object.
+    #[error("there is no object {0}")]
+    Missing(String),
+    /// There is no such bucket.
+    #[error("there is no bucket {0}; CONFIG_BUCKET names it")]
+    NoBucket(String),
+    /// S3 denies it. Without s3:ListBucket a missing object reads as denied.
+    #[error(
+        "access to s3://{bucket}/{key} is denied: the function's role needs s3:GetObject on it, s3:ListBucket on the \
+         bucket (without it S3 calls a missing object denied too), and kms:Decrypt if a customer key encrypts it"
+    )]
+    Denied {
+        /// The bucket.
+        bucket: String,
+        /// The key.
+        key: String,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+}
+
+/// What must still hold for a write to be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// `If-Match`: the object is still the one with this ETag.
+    Is(String),
+    /// `If-None-Match: *`: there is still no such object.
+    IsAbsent,
+    /// No condition.
+    Any,
+}
+
+impl Reader {
+    /// The newest version of an object, or its first `max` bytes and one more.
+    ///
+    /// # Errors
+    /// [`ObjectError`].
+    pub async fn object(&self, bucket: &str, key: &str, max: usize) -> Result<Object, ObjectError> {
+        let call = self.s3.get_object().bucket(bucket).key(key).send().await;
+        let mut answer = call.map_err(|e| object_error(AwsError::new("GetObject", &e), bucket, key))?;
+        // Wiped if it grows: a Vec that reallocates leaves its old content behind.
+        let expected = answer.content_length.and_then(|n| usize::try_from(n).ok()).unwrap_or(max);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(expected.min(max) + 1));
+        while bytes.len() <= max
+            && let Some(chunk) = answer.body.next().await
+        {
+            let chunk = chunk.map_err(|e| AwsError {
+                operation: "GetObject",
+                code: "BrokenBody".into(),
+                message: super::one_line(&e.to_string(), 200),
+                kind: ErrorKind::Transient,
+            })?;
+            let room = (max + 1).saturating_sub(bytes.len()).min(chunk.len());
+            bytes.extend_from_slice(chunk.get(..room).unwrap_or_default());
+        }
+        let last_modified = answer.last_modified.and_then(|date| Timestamp::from_second(date.secs()).ok());
+        Ok(Object { bytes, version_id: answer.version_id, last_modified, etag: answer.e_tag })
+    }
+}
+
+impl Writer {
+    /// Writes an object if `condition` still holds, and says whether it did.
+    ///
+    /// # Errors
+    /// As PutObject.
+    pub async fn put_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        content_type: &str,
+        body: String,
+        condition: &Condition,
+    ) -> Result<bool, AwsError> {
+        let mut call = self
+            .s3
+            .put_object()
+            .bucket(bucket)
+            .key(key)
+            .content_type(content_type)
+            .body(ByteStream::from(body.into_bytes()));
+        call = match condition {
+            Condition::Is(etag) => call.if_match(etag),
+            Condition::IsAbsent => call.if_none_match("*"),
+            Condition::Any => call,
+        };
+        match call.send().await.map_err(|e| AwsError::new("PutObject", &e)) {
+            Ok(_) => Ok(true),
+            // 412 when the object is another one by now, 409 when two conditional writes meet, 404 when it is gone.
+            Err(e)
+                if e.is("PreconditionFailed")
+                    || e.is("ConditionalRequestConflict")
+                    || (e.is("NoSuchKey") && matches!(condition, Condition::Is(_))) =>
+            {
+                Ok(false)
+            }
+            Err(e) => Err(e),
+        }
+    }
+}
+
+fn object_error(error: AwsError, bucket: &str, key: &str) -> ObjectError {
+    match error.code.as_str() {
+        "NoSuchKey" | "NotFound" => ObjectError::Missing(format!("s3://{bucket}/{key}")),
+        "NoSuchBucket" => ObjectError::NoBucket(bucket.to_owned()),
+        _ if error.kind == ErrorKind::Denied => ObjectError::Denied { bucket: bucket.to_owned(), key: key.to_owned() },
+        _ => ObjectError::Aws(error),
+    }
+}

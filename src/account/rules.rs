@@ -1,0 +1,121 @@
+//! ECR pull-through cache rules. They cannot be tagged, and a rule's upstream cannot be updated.
+
+use aws_sdk_ecr::types::PullThroughCacheRule;
+
+use super::{AwsError, Reader, Writer, one_line};
+
+/// A rule, as DescribePullThroughCacheRules shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// `ecrRepositoryPrefix`: what people pull through.
+    pub prefix: String,
+    /// `upstreamRegistryUrl`: the upstream's host.
+    pub upstream_url: String,
+    /// `upstreamRepositoryPrefix`. ECR shows `ROOT` where none was set (pulumi-aws 5714), so `ROOT` is none here.
+    pub upstream_prefix: Option<String>,
+    /// `credentialArn`: the full ARN of the secret.
+    pub credential_arn: Option<String>,
+    /// `customRoleArn`: for an upstream that is another account's ECR.
+    pub custom_role_arn: Option<String>,
+}
+
+/// What ECR said when it was asked to prove a rule's credential against the upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// `isValid`.
+    pub valid: bool,
+    /// `failure`: free text, on one line; empty where valid.
+    pub failure: String,
+}
+
+impl From<PullThroughCacheRule> for Rule {
+    fn from(rule: PullThroughCacheRule) -> Self {
+        Self {
+            prefix: rule.ecr_repository_prefix.unwrap_or_default(),
+            upstream_url: rule.upstream_registry_url.unwrap_or_default(),
+            upstream_prefix: rule.upstream_repository_prefix.filter(|prefix| prefix != "ROOT"),
+            credential_arn: rule.credential_arn.filter(|arn| !arn.is_empty()),
+            custom_role_arn: rule.custom_role_arn.filter(|arn| !arn.is_empty()),
+        }
+    }
+}
+
+impl Reader {
+    /// Every rule of the account in this Region, foreign ones included: they count against the quota.
+    ///
+    /// # Errors
+    /// As DescribePullThroughCacheRules.
+    pub async fn rules(&self) -> Result<Vec<Rule>, AwsError> {
+        let pages = self.ecr.describe_pull_through_cache_rules().into_paginator().page_size(1000).items().send();
+        let rules: Result<Vec<_>, _> = pages.collect().await;
+        let rules = rules.map_err(|e| AwsError::new("DescribePullThroughCacheRules", &e))?;
+        Ok(rules.into_iter().map(Rule::from).collect())
+    }
+
+    /// One rule, read afresh; `None` when there is none.
+    ///
+    /// # Errors
+    /// As DescribePullThroughCacheRules.
+    pub async fn rule(&self, prefix: &str) -> Result<Option<Rule>, AwsError> {
+        let call = self.ecr.describe_pull_through_cache_rules().ecr_repository_prefixes(prefix).send().await;
+        match call.map_err(|e| AwsError::new("DescribePullThroughCacheRules", &e)) {
+            Ok(answer) => Ok(answer.pull_through_cache_rules.into_iter().flatten().next().map(Rule::from)),
+            Err(e) if e.is("PullThroughCacheRuleNotFoundException") => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Asks ECR to authenticate to the upstream with the rule's credential. This writes nothing.
+    ///
+    /// # Errors
+    /// As ValidatePullThroughCacheRule. A refused credential is no error but a [`Proof`].
+    pub async fn prove(&self, prefix: &str) -> Result<Proof, AwsError> {
+        let call = self.ecr.validate_pull_through_cache_rule().ecr_repository_prefix(prefix).send().await;
+        let answer = call.map_err(|e| AwsError::new("ValidatePullThroughCacheRule", &e))?;
+        Ok(Proof { valid: answer.is_valid, failure: one_line(answer.failure.as_deref().unwrap_or_default(), 500) })
+    }
+}
+
+impl Writer {
+    /// Creates a rule. `upstreamRegistry` is left out: ECR derives it from the URL.
+    ///
+    /// # Errors
+    /// As CreatePullThroughCacheRule.
+    pub async fn create_rule(&self, rule: &Rule) -> Result<(), AwsError> {
+        let call = self
+            .ecr
+            .create_pull_through_cache_rule()
+            .ecr_repository_prefix(&rule.prefix)
+            .upstream_registry_url(&rule.upstream_url)
+            .set_upstream_repository_prefix(rule.upstream_prefix.clone())
+            .set_credential_arn(rule.credential_arn.clone())
+            .set_custom_role_arn(rule.custom_role_arn.clone());
+        call.send().await.map_err(|e| AwsError::new("CreatePullThroughCacheRule", &e)).map(drop)
+    }
+
+    /// Points a rule at another secret or role; nothing else of a rule can be updated.
+    ///
+    /// # Errors
+    /// As UpdatePullThroughCacheRule.
+    pub async fn update_rule(&self, rule: &Rule) -> Result<(), AwsError> {
+        let call = self
+            .ecr
+            .update_pull_through_cache_rule()
+            .ecr_repository_prefix(&rule.prefix)
+            .set_credential_arn(rule.credential_arn.clone())
+            .set_custom_role_arn(rule.custom_role_arn.clone());
+        call.send().await.map_err(|e| AwsError::new("UpdatePullThroughCacheRule", &e)).map(drop)
+    }
+
+    /// Deletes a rule. Repositories and images stay, and go on being served.
+    ///
+    /// # Errors
+    /// As DeletePullThroughCacheRule; one that is gone already is no error.
+    pub async fn delete_rule(&self, prefix: &str) -> Result<(), AwsError> {
+        let call = self.ecr.delete_pull_through_cache_rule().ecr_repository_prefix(prefix).send().await;
+        match call.map_err(|e| AwsError::new("DeletePullThroughCacheRule", &e)) {
+            Err(e) if !e.is("PullThroughCacheRuleNotFoundException") => Err(e),
+            _ => Ok(()),
+        }
+    }
+}

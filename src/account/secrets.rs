@@ -1,0 +1,288 @@
+//! Secrets Manager: the credentials' home, and the labels that tell a file's value from a rotation's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, Tag};
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::{AwsError, Reader, Writer};
+use crate::credential::Credential;
+use crate::ownership::{OWNER_TAG, SECRET_PREFIX};
+
+/// A staging label. Each stands on at most one version of a secret.
+pub type Label = &'static str;
+
+/// The version ECR reads.
+pub const CURRENT: Label = "AWSCURRENT";
+/// The version whose value came from the file, whoever has moved `AWSCURRENT` since.
+pub const CONFIGURED: Label = "CONFIGURED";
+/// A value from the file on its way to become current.
+pub const FILE_PENDING: Label = "FILE_PENDING";
+
+/// A secret, as DescribeSecret and its companions show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// The full ARN, with its random suffix.
+    pub arn: String,
+    /// The name.
+    pub name: String,
+    /// The description; absent is empty.
+    pub description: String,
+    /// All tags, ours and others'.
+    pub tags: BTreeMap<String, String>,
+    /// A customer key, which ECR does not support for these secrets.
+    pub customer_key: Option<String>,
+    /// Scheduled for deletion: it can be restored, but not read.
+    pub scheduled_for_deletion: bool,
+    /// Version id -> labels, of the versions that carry any.
+    pub labels: BTreeMap<String, BTreeSet<String>>,
+    /// The resource policy; `None` when there is none or it was not read.
+    pub policy: Option<String>,
+    /// What the versions of interest hold: version id -> value.
+    pub values: BTreeMap<String, Version>,
+}
+
+/// One version of a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// What it holds.
+    pub value: VersionValue,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+}
+
+/// What a version holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum VersionValue {
+    /// JSON with exactly `username` and `accessToken`.
+    Credential(Credential),
+    /// Anything else, which ECR cannot use: other keys, other text, or binary.
+    Unusable,
+}
+
+impl Eq for VersionValue {}
+
+/// A secret as ListSecrets shows it: minutes old, good for cleaning up and never for deciding existence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedSecret {
+    /// The full ARN.
+    pub arn: String,
+    /// The name.
+    pub name: String,
+    /// All tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Secret {
+    /// The version that carries a label.
+    pub fn holder(&self, label: Label) -> Option<&str> {
+        self.labels.iter().find(|(_, labels)| labels.contains(label)).map(|(version, _)| version.as_str())
+    }
+
+    /// The value of the version that carries a label, where it was read.
+    pub fn labelled(&self, label: Label) -> Option<&Version> {
+        self.values.get(self.holder(label)?)
+    }
+}
+
+impl Reader {
+    /// A secret by name or full ARN, without policy and values; `None` when there is none.
+    ///
+    /// # Errors
+    /// As DescribeSecret.
+    pub async fn secret(&self, id: &str) -> Result<Option<Secret>, AwsError> {
+        let call = self.secrets.describe_secret().secret_id(id).send().await;
+        let answer = match call.map_err(|e| AwsError::new("DescribeSecret", &e)) {
+            Ok(answer) => answer,
+            Err(e) if e.is("ResourceNotFoundException") => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        // The key's id is absent for `aws/secretsmanager`; some tools set that alias by name.
+        let customer_key = answer.kms_key_id.filter(|key| !key.ends_with("alias/aws/secretsmanager"));
+        let labels = answer.version_ids_to_stages.into_iter().flatten();
+        Ok(Some(Secret {
+            arn: answer.arn.unwrap_or_default(),
+            name: answer.name.unwrap_or_default(),
+            description: answer.description.unwrap_or_default(),
+            tags: tag_map(answer.tags),
+            customer_key,
+            scheduled_for_deletion: answer.deleted_date.is_some(),
+            labels: labels.map(|(version, labels)| (version, labels.into_iter().collect())).collect(),
+            policy: None,
+            values: BTreeMap::new(),
+        }))
+    }
+
+    /// A secret's resource policy.
+    ///
+    /// # Errors
+    /// As GetResourcePolicy.
+    pub async fn secret_policy(&self, arn: &str) -> Result<Option<String>, AwsError> {
+        let call = self.secrets.get_resource_policy().secret_id(arn).send().await;
+        call.map(|answer| answer.resource_policy).map_err(|e| AwsError::new("GetResourcePolicy", &e))
+    }
+
+    /// What a version holds; `None` when it is gone.
+    ///
+    /// # Errors
+    /// As GetSecretValue.
+    pub async fn secret_value(&self, arn: &str, version: &str) -> Result<Option<Version>, AwsError> {
+        let call = self.secrets.get_secret_value().secret_id(arn).version_id(version).send().await;
+        match call.map_err(|e| AwsError::new("GetSecretValue", &e)) {
+            Ok(answer) => {
+                let text = answer.secret_string.map(Zeroizing::new);
+                let credential = text.as_deref().and_then(|text| Credential::from_secret_text(text));
+                let value = credential.map_or(VersionValue::Unusable, VersionValue::Credential);
+                let created =
+                    answer.created_date.and_then(|date| Timestamp::from_millisecond(date.to_millis().ok()?).ok());
+                Ok(Some(Version { value, created }))
+            }
+            Err(e) if e.is("ResourceNotFoundException") => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The secrets that carry an owner tag, whoever's, and are not scheduled for deletion.
+    ///
+    /// # Errors
+    /// As ListSecrets.
+    pub async fn tagged_secrets(&self) -> Result<Vec<ListedSecret>, AwsError> {
+        let filter = |key, value: &str| Filter::builder().key(key).values(value).build();
+        let pages = self
+            .secrets
+            .list_secrets()
+            .filters(filter(FilterNameStringType::Name, SECRET_PREFIX))
+            .filters(filter(FilterNameStringType::TagKey, OWNER_TAG))
+            .into_paginator()
+            .page_size(100)
+            .send();
+        let pages: Result<Vec<_>, _> = pages.collect().await;
+        let pages = pages.map_err(|e| AwsError::new("ListSecrets", &e))?;
+        let listed = pages.into_iter().flat_map(|page| page.secret_list.unwrap_or_default());
+        // The name filter is a prefix match without regard to case; ours is exact.
+        let ours = listed.map(|entry| ListedSecret {
+            arn: entry.arn.unwrap_or_default(),
+            name: entry.name.unwrap_or_default(),
+            tags: tag_map(entry.tags),
+        });
+        Ok(ours.filter(|secret| secret.name.starts_with(SECRET_PREFIX)).collect())
+    }
+}
+
+impl Writer {
+    /// Creates a secret without a value: its first version is to carry both labels, which CreateSecret cannot set.
+    /// Gives the ARN.
+    ///
+    /// # Errors
+    /// As CreateSecret.
+    pub async fn create_secret(
+        &self,
+        name: &str,
+        description: &str,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<String, AwsError> {
+        let call = self.secrets.create_secret().name(name).description(description).set_tags(Some(tag_list(tags)));
+        let answer = call.send().await.map_err(|e| AwsError::new("CreateSecret", &e))?;
+        Ok(answer.arn.unwrap_or_default())
+    }
+
+    /// Puts a value as a new version with exactly these labels, and gives the version's id. The SDK sends a fresh
+    /// ClientRequestToken: one made from the content would turn A, B, A into a no-op.
+    ///
+    /// # Errors
+    /// As PutSecretValue.
+    pub async fn put_secret_value(
+        &self,
+        arn: &str,
+        credential: &Credential,
+        labels: &[Label],
+    ) -> Result<String, AwsError> {
+        let text = credential.to_secret_text();
+        let mut call = self.secrets.put_secret_value().secret_id(arn).secret_string(text.as_str());
+        for label in labels {
+            call = call.version_stages(*label);
+        }
+        let answer = call.send().await.map_err(|e| AwsError::new("PutSecretValue", &e))?;
+        Ok(answer.version_id.unwrap_or_default())
+    }
+
+    /// Moves a label. `from` must be the version that carries it now, else Secrets Manager refuses: a move by
+    /// somebody else in between is noticed, never undone.
+    ///
+    /// # Errors
+    /// As UpdateSecretVersionStage.
+    pub async fn move_label(
+        &self,
+        arn: &str,
+        label: Label,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> Result<(), AwsError> {
+        let call = self
+            .secrets
+            .update_secret_version_stage()
+            .secret_id(arn)
+            .version_stage(label)
+            .set_remove_from_version_id(from.map(str::to_owned))
+            .set_move_to_version_id(to.map(str::to_owned));
+        call.send().await.map_err(|e| AwsError::new("UpdateSecretVersionStage", &e)).map(drop)
+    }
+
+    /// Adds tags, or replaces the values of those that are there.
+    ///
+    /// # Errors
+    /// As TagResource.
+    pub async fn tag_secret(&self, arn: &str, tags: &BTreeMap<String, String>) -> Result<(), AwsError> {
+        let call = self.secrets.tag_resource().secret_id(arn).set_tags(Some(tag_list(tags)));
+        call.send().await.map_err(|e| AwsError::new("TagResource", &e)).map(drop)
+    }
+
+    /// Sets the description; without a value in the call no version is made.
+    ///
+    /// # Errors
+    /// As UpdateSecret.
+    pub async fn describe_secret_as(&self, arn: &str, description: &str) -> Result<(), AwsError> {
+        let call = self.secrets.update_secret().secret_id(arn).description(description);
+        call.send().await.map_err(|e| AwsError::new("UpdateSecret", &e)).map(drop)
+    }
+
+    /// Sets the resource policy; one that would be public is refused by AWS.
+    ///
+    /// # Errors
+    /// As PutResourcePolicy.
+    pub async fn put_secret_policy(&self, arn: &str, policy: &str) -> Result<(), AwsError> {
+        let call = self.secrets.put_resource_policy().secret_id(arn).resource_policy(policy).block_public_policy(true);
+        call.send().await.map_err(|e| AwsError::new("PutResourcePolicy", &e)).map(drop)
+    }
+
+    /// Cancels a scheduled deletion; the ARN stays.
+    ///
+    /// # Errors
+    /// As RestoreSecret.
+    pub async fn restore_secret(&self, arn: &str) -> Result<(), AwsError> {
+        let call = self.secrets.restore_secret().secret_id(arn);
+        call.send().await.map_err(|e| AwsError::new("RestoreSecret", &e)).map(drop)
+    }
+
+    /// Schedules a secret for deletion in seven days, the shortest window in which it can be restored.
+    ///
+    /// # Errors
+    /// As DeleteSecret; one that is gone already is no error.
+    pub async fn delete_secret(&self, arn: &str) -> Result<(), AwsError> {
+        let call = self.secrets.delete_secret().secret_id(arn).recovery_window_in_days(7).send().await;
+        match call.map_err(|e| AwsError::new("DeleteSecret", &e)) {
+            Err(e) if !e.is("ResourceNotFoundException") => Err(e),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn tag_map(tags: Option<Vec<Tag>>) -> BTreeMap<String, String> {
+    let pairs = tags.into_iter().flatten().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())));
+    pairs.collect()
+}
+
+fn tag_list(tags: &BTreeMap<String, String>) -> Vec<Tag> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}

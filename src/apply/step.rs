@@ -1,0 +1,109 @@
+//! One step: which calls it is made of, and what its failures mean.
+
+use super::Applier;
+use crate::account::AwsError;
+use crate::plan::{Operation, Step};
+
+/// Why a step was not taken to its end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The account is not as it was planned for.
+    LookAgain,
+    /// The secret is restored, and can be looked into now.
+    Restored,
+    /// Somebody has to decide something first.
+    Held(String),
+    /// It failed.
+    Failed {
+        /// Why.
+        reason: String,
+        /// A retry may help.
+        transient: bool,
+    },
+}
+
+impl From<AwsError> for Trouble {
+    fn from(error: AwsError) -> Self {
+        Self::Failed { reason: error.to_string(), transient: error.is_transient() }
+    }
+}
+
+/// Errors of what AWS has just been told and does not see everywhere yet: a secret that ECR cannot find, a
+/// service-linked role that was made a moment ago, a principal that was. facts/ecr.md, "Consequences" 7.
+fn is_settling(error: &AwsError) -> bool {
+    matches!(
+        error.code.as_str(),
+        "SecretNotFoundException"
+            | "UnableToAccessSecretException"
+            | "UnableToDecryptSecretValueException"
+            | "MalformedPolicyDocumentException"
+    ) || error.message.contains("Principal not found")
+}
+
+/// Settling errors that are still there when patience ends, and yet may be gone a minute later.
+fn may_settle_later(error: &AwsError) -> bool {
+    matches!(error.code.as_str(), "SecretNotFoundException" | "UnableToAccessSecretException")
+}
+
+impl Applier<'_> {
+    /// Takes one step. A note is for people: something went another way than the plan's words say.
+    pub(super) async fn step(&self, step: &Step, new_secret: &mut Option<String>) -> Result<Option<String>, Trouble> {
+        match &step.operation {
+            Operation::CreateSecret(secret) => {
+                *new_secret = Some(self.create_secret(secret).await?);
+                Ok(None)
+            }
+            Operation::RestoreSecret { arn } => {
+                self.writer.restore_secret(arn).await?;
+                Err(Trouble::Restored)
+            }
+            Operation::DressSecret(dress) => self.dress_secret(dress).await.map(|()| None),
+            Operation::PutSecretPolicy { arn, policy } => {
+                let arn = arn.as_ref().or(new_secret.as_ref()).ok_or(Trouble::LookAgain)?;
+                self.patiently(|| self.writer.put_secret_policy(arn, policy)).await?;
+                Ok(None)
+            }
+            Operation::LabelConfigured(labels) => self.label_configured(labels).await.map(|()| None),
+            Operation::PutSecretValue(labels) => self.put_value(labels).await,
+            Operation::CreateTemplate(template) => self.create_template(template).await.map(|()| None),
+            Operation::UpdateTemplate(template) => self.update_template(template).await.map(|()| None),
+            Operation::CreateRule(target) => {
+                let rule = target.resolved(new_secret.as_deref()).ok_or(Trouble::LookAgain)?;
+                self.create_rule(&rule).await.map(|()| None)
+            }
+            Operation::UpdateRule(target) => {
+                let rule = target.resolved(new_secret.as_deref()).ok_or(Trouble::LookAgain)?;
+                self.update_rule(&rule).await.map(|()| None)
+            }
+            Operation::ReplaceRule { old, new } => {
+                let rule = new.resolved(new_secret.as_deref()).ok_or(Trouble::LookAgain)?;
+                self.replace_rule(old, &rule).await.map(|()| None)
+            }
+        }
+    }
+
+    /// Makes a call, again and again while AWS settles, within patience and deadline.
+    pub(super) async fn patiently<T, F>(&self, call: impl Fn() -> F) -> Result<T, AwsError>
+    where
+        F: Future<Output = Result<T, AwsError>>,
+    {
+        let mut waits = self.pace.waits();
+        loop {
+            match call().await {
+                Err(mut error) if is_settling(&error) => {
+                    let waited = match waits.next() {
+                        Some(wait) => self.deadline.wait(wait).await,
+                        None => false,
+                    };
+                    if !waited {
+                        if may_settle_later(&error) {
+                            error.kind = crate::account::ErrorKind::Transient;
+                        }
+                        return Err(error);
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+}

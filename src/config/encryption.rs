@@ -1,0 +1,101 @@
+//! Encryption of the repositories that a registry makes.
+
+use super::Context;
+use super::arn::{Arn, is_account};
+use super::fields::{self, Field, Shape};
+use super::node::Entry;
+use super::problem::{Notes, shown};
+
+const WORDS: &[(&str, EncryptionKind)] =
+    &[("AES256", EncryptionKind::Aes256), ("KMS", EncryptionKind::Kms), ("KMS_DSSE", EncryptionKind::KmsDsse)];
+
+/// The kind of encryption ("Encryption at rest" in the ECR user guide).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EncryptionKind {
+    /// S3-managed keys, which is also what ECR does when nothing is said.
+    Aes256,
+    /// AWS KMS.
+    Kms,
+    /// AWS KMS, two layers.
+    KmsDsse,
+}
+
+impl EncryptionKind {
+    /// AWS's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aes256 => "AES256",
+            Self::Kms => "KMS",
+            Self::KmsDsse => "KMS_DSSE",
+        }
+    }
+}
+
+/// `encryption_configuration`: EncryptionConfigurationForRepositoryCreationTemplate of the ECR API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encryption {
+    /// The kind.
+    pub kind: EncryptionKind,
+    /// The full ARN of the key; without one, KMS uses the key `aws/ecr`.
+    pub kms_key: Option<String>,
+}
+
+/// Reads `encryption_configuration`.
+pub(crate) fn read(entry: &Entry, context: &Context, notes: &mut Notes) -> Option<Field<Encryption>> {
+    let shape = Shape {
+        what: "`encryption_configuration`",
+        known: &["encryption_type", "kms_key"],
+        required: &["encryption_type"],
+        missing_at: entry.value.at,
+    };
+    let (mut kind, mut kms_key) = (None, None);
+    for (name, entry) in fields::map(&entry.value, &shape, notes)? {
+        match name {
+            "encryption_type" => kind = fields::word(name, WORDS, &entry.value, notes),
+            _ => {
+                kms_key = fields::text(name, &entry.value, notes).map(|value| Field {
+                    value,
+                    at: entry.value.at,
+                    key: entry.key.at,
+                });
+            }
+        }
+    }
+    if let Some(key) = &kms_key {
+        let fault = if kind == Some(EncryptionKind::Aes256) {
+            Some("`kms_key` does not go with `AES256`, where S3 keeps the keys; remove it, or write `encryption_type: KMS`".to_owned())
+        } else {
+            key_fault(&key.value, context)
+        };
+        if let Some(fault) = fault {
+            notes.error(key.at, fault);
+        }
+    }
+    let value = Encryption { kind: kind?, kms_key: kms_key.map(|key| key.value) };
+    Some(Field { value, at: entry.value.at, key: entry.key.at })
+}
+
+/// What is wrong with a key; ECR's pattern is `arn:aws[a-z0-9-]*:kms:[a-z0-9-]+:[0-9]{12}:key\/[a-z0-9-]+`.
+fn key_fault(text: &str, context: &Context) -> Option<String> {
+    let Context { account, region, partition, .. } = context;
+    let example = format!("write the full ARN, `arn:{partition}:kms:{region}:{account}:key/...`");
+    if text.contains("alias/") {
+        return Some(format!(
+            "`kms_key` is an alias, which ECR does not take here; {example} of the key it stands for"
+        ));
+    }
+    let Some(arn) = Arn::parse(text).filter(|arn| arn.service == "kms") else {
+        return Some(format!("`kms_key` {} is no ARN of a key; {example}", shown(text)));
+    };
+    if arn.partition != partition || arn.region != region {
+        return Some(format!(
+            "`kms_key` must be in the partition `{partition}` and the Region `{region}` of the registry; {example}"
+        ));
+    }
+    let id = arn.resource.strip_prefix("key/").unwrap_or_default();
+    let good = is_account(arn.account)
+        && !id.is_empty()
+        && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    (!good).then(|| format!("`kms_key` {} is no ARN of a key; {example}", shown(text)))
+}

@@ -1,0 +1,178 @@
+//! Readers for the values of fields. Each notes what is wrong and gives back what could be read.
+
+use std::rc::Rc;
+
+use super::node::{Entry, Node, Position};
+use super::problem::{Notes, one_of, shown};
+use super::raw;
+use super::suggest::{did_you_mean, nearest};
+
+/// Longer than any number or boolean.
+const MOST_TYPED: usize = 40;
+
+/// A value that was read, where it stands and where its key stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Field<T> {
+    pub value: T,
+    pub at: Position,
+    pub key: Position,
+}
+
+/// What a map may and must contain.
+pub(crate) struct Shape<'a> {
+    /// What the map is, for messages: `a registry`.
+    pub what: &'a str,
+    pub known: &'a [&'static str],
+    pub required: &'a [&'static str],
+    /// Where to report a required key that is missing.
+    pub missing_at: Position,
+}
+
+/// The entries of a map whose keys are known, nulls left out.
+pub(crate) fn map<'n>(node: &'n Node, shape: &Shape<'_>, notes: &mut Notes) -> Option<Vec<(&'static str, &'n Entry)>> {
+    let Some(entries) = node.map() else {
+        notes.error(
+            node.at,
+            format!(
+                "{} is a map, but {} stands here; its keys are {}",
+                shape.what,
+                node.kind(),
+                one_of(shape.known.iter().copied())
+            ),
+        );
+        return None;
+    };
+    let (mut found, mut meant) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match shape.known.iter().find(|known| **known == entry.name()) {
+            None => meant.extend(unknown_key(entry, shape, notes)),
+            Some(_) if entry.value.is_null() => {}
+            Some(known) => found.push((*known, entry)),
+        }
+    }
+    for required in shape.required {
+        // A misspelt key is one mistake, not two.
+        if !found.iter().any(|(name, _)| name == required) && !meant.contains(required) {
+            let hint = if *required == "registry" {
+                "; write the upstream's host, such as `registry-1.docker.io`"
+            } else {
+                ""
+            };
+            notes.error(shape.missing_at, format!("`{required}` is missing in {}{hint}", shape.what));
+        }
+    }
+    Some(found)
+}
+
+/// Notes an unknown key, and gives back the known one that was meant.
+fn unknown_key(entry: &Entry, shape: &Shape<'_>, notes: &mut Notes) -> Option<&'static str> {
+    let name = entry.name();
+    if let Some(field) = raw::field_without_space(name) {
+        notes.error(entry.key.at, format!("put a space after the colon of `{field}`"));
+        return Some(field);
+    }
+    // What follows a colon in a key was meant to be a value.
+    let key = name.split(':').next().unwrap_or_default();
+    let home = HOMES.iter().find(|(keys, _)| keys.contains(&key)).map(|(_, home)| *home);
+    // Nobody reads that many suggestions, and each takes its time.
+    let meant = if notes.is_flooded() { None } else { nearest(key, shape.known) };
+    let hint = match (meant, home) {
+        (Some(meant), None) => format!("did you mean `{meant}`?"),
+        (_, Some(home)) if shape.known.contains(&home) => format!("indent it under `{home}:`"),
+        (Some(meant), _) => format!("did you mean `{meant}`?"),
+        (None, _) if raw::FIELDS.contains(&key) => "it is a field of a registry: indent it less".to_owned(),
+        (None, Some(home)) => format!("it belongs under `{home}:`"),
+        (None, None) => format!("{} has {}", shape.what, one_of(shape.known.iter().copied())),
+    };
+    notes.error(entry.key.at, format!("unknown key {}; {hint}", shown(key)));
+    meant
+}
+
+/// Keys that are often one level off, and the key they belong under.
+const HOMES: &[(&[&str], &str)] = &[
+    (
+        &["tagStatus", "tagPatternList", "tagPrefixList", "storageClass", "countType", "countUnit", "countNumber"],
+        "selection",
+    ),
+    (&["type", "targetStorageClass"], "action"),
+    (&["rulePriority", "selection", "action"], "rules"),
+    (&["rules"], "lifecycle_policy"),
+    (&["encryption_type", "kms_key"], "encryption_configuration"),
+    (&["apply", "max_expiring_images", "include", "exclude"], "existing_repositories"),
+];
+
+/// A text. A number or a boolean without quotes is taken as it is written.
+pub(crate) fn text(name: &str, node: &Node, notes: &mut Notes) -> Option<String> {
+    let Some(scalar) = node.scalar() else {
+        notes.error(node.at, format!("`{name}` is a text, but {} stands here", node.kind()));
+        return None;
+    };
+    if scalar.is_null() {
+        notes.error(node.at, format!("`{name}` is a text, but nothing stands here; write one or remove the line"));
+        return None;
+    }
+    Some(scalar.text.to_string())
+}
+
+/// `true` or `false`, as YAML's core schema has them.
+pub(crate) fn flag(name: &str, node: &Node, notes: &mut Notes) -> Option<bool> {
+    let value = typed::<bool>(node);
+    if value.is_none() {
+        notes.error(node.at, format!("`{name}` is `true` or `false`, without quotes"));
+    }
+    value
+}
+
+/// A whole number from `least` on.
+pub(crate) fn number(name: &str, least: u32, node: &Node, notes: &mut Notes) -> Option<u32> {
+    let value = typed::<u64>(node).and_then(|value| u32::try_from(value).ok()).filter(|value| *value >= least);
+    if value.is_none() {
+        let quoted = node.scalar().is_some_and(|scalar| !scalar.plain && scalar.text.parse::<u32>().is_ok());
+        let hint = if quoted { "; remove the quotes" } else { "" };
+        notes.error(node.at, format!("`{name}` is a whole number from {least} to {}{hint}", u32::MAX));
+    }
+    value
+}
+
+/// A plain scalar by the rules of YAML's core schema, as serde_yaml has them.
+fn typed<T: serde::de::DeserializeOwned>(node: &Node) -> Option<T> {
+    let scalar = node.scalar().filter(|scalar| scalar.plain && scalar.text.len() <= MOST_TYPED)?;
+    serde_yaml::from_str(&scalar.text).ok()
+}
+
+/// One of the words that AWS knows.
+pub(crate) fn word<T: Copy>(name: &str, words: &[(&'static str, T)], node: &Node, notes: &mut Notes) -> Option<T> {
+    let text = text(name, node, notes)?;
+    if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+        return Some(*value);
+    }
+    let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    let all = one_of(known.iter().copied());
+    let hint = if notes.is_flooded() { None } else { did_you_mean(&text, &known) };
+    let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+    notes.error(node.at, format!("{} is no value of `{name}`: write {all}{hint}", shown(&text)));
+    None
+}
+
+/// A list of texts, each with its place; an item that is none is noted and left out.
+pub(crate) fn texts(name: &str, node: &Node, notes: &mut Notes) -> Option<Vec<(String, Position)>> {
+    let Some(items) = node.list() else {
+        notes.error(
+            node.at,
+            format!("`{name}` is a list, but {} stands here; write `[...]` or lines that begin with `- `", node.kind()),
+        );
+        return None;
+    };
+    let texts: Vec<(String, Position)> = items.iter().filter_map(|item| text_item(name, item, notes)).collect();
+    Some(texts)
+}
+
+fn text_item(name: &str, item: &Rc<Node>, notes: &mut Notes) -> Option<(String, Position)> {
+    match item.scalar() {
+        Some(scalar) if !scalar.is_null() => Some((scalar.text.to_string(), item.at)),
+        _ => {
+            notes.error(item.at, format!("an item of `{name}` is a text, but {} stands here", item.kind()));
+            None
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The two forms of the file, and what stands beside the registries in the wrapped one.
+
+use std::rc::Rc;
+
+use super::Context;
+use super::fields;
+use super::node::{Entry, Node, Position};
+use super::problem::{Notes, shown};
+use super::raw::{self, Raw};
+use super::suggest::{did_you_mean, nearest};
+use super::tags::{self, Tags};
+
+const REGISTRIES: &str = "registries";
+
+/// The keys of the wrapped form.
+pub(crate) const FILE_KEYS: &[&str] = &[REGISTRIES, "tags", "defaults", "max_deletions"];
+
+/// The file, taken apart.
+pub(crate) struct Parts<'n> {
+    /// The registries, in the order of the file.
+    pub registries: &'n [Entry],
+    /// Where to report that there are none.
+    pub at: Position,
+    pub tags: Option<Tags>,
+    pub defaults: Raw,
+    pub max_deletions: Option<u32>,
+    /// Whether the file is the flat form, where every key is a registry.
+    pub flat: bool,
+}
+
+/// Takes the document apart.
+pub(crate) fn read<'n>(root: &'n Rc<Node>, context: &Context, notes: &mut Notes) -> Option<Parts<'n>> {
+    let Some(entries) = root.map() else {
+        notes.error(
+            root.at,
+            format!(
+                "the file is a map of registries, but {} stands here; write `dockerhub:` and under it `registry: registry-1.docker.io`",
+                root.kind()
+            ),
+        );
+        return None;
+    };
+    if is_encrypted(entries) {
+        notes.error(
+            root.at,
+            "the file is encrypted with SOPS, which is not supported yet; decrypt it before the upload (`sops --decrypt`), or keep the credentials in Secrets Manager and name them under `secret`",
+        );
+        return None;
+    }
+    let wrapper = entries.iter().find(|entry| entry.name() == REGISTRIES).filter(|entry| !is_registry(&entry.value));
+    match wrapper {
+        Some(wrapper) => wrapped(entries, wrapper, context, notes),
+        None => flat(entries, root.at, notes),
+    }
+}
+
+/// A value with a `registry` that is no list and no map is a registry, whatever its name.
+fn is_registry(node: &Node) -> bool {
+    node.get("registry").is_some_and(|entry| entry.value.scalar().is_some() && !entry.value.is_null())
+}
+
+/// SOPS adds a map `sops` and turns each value into `ENC[...]`.
+fn is_encrypted(entries: &[Entry]) -> bool {
+    let metadata = entries.iter().any(|entry| {
+        entry.name() == "sops" && (entry.value.get("mac").is_some() || entry.value.get("lastmodified").is_some())
+    });
+    let value = |entry: &Entry| entry.value.scalar().is_some_and(|scalar| scalar.text.starts_with("ENC[AES256_GCM,"));
+    metadata
+        || entries.iter().any(value)
+        || entries.iter().filter_map(|entry| entry.value.map()).flatten().any(value)
+        || entries
+            .iter()
+            .filter_map(|entry| entry.value.map())
+            .flatten()
+            .filter_map(|entry| entry.value.map())
+            .flatten()
+            .any(value)
+}
+
+fn flat<'n>(entries: &'n [Entry], at: Position, notes: &mut Notes) -> Option<Parts<'n>> {
+    // `Registries:` or `registrys:` above everything: one error for it, not one for each registry under it.
+    let misspelt = entries.iter().find(|entry| {
+        nearest(entry.name(), &[REGISTRIES]).is_some()
+            && !is_registry(&entry.value)
+            && entry
+                .value
+                .map()
+                .is_some_and(|inner| !inner.is_empty() && inner.iter().all(|entry| entry.value.map().is_some()))
+    });
+    if let Some(entry) = misspelt {
+        let hint = did_you_mean(entry.name(), &[REGISTRIES]).unwrap_or_default();
+        notes.error(entry.key.at, format!("{} has registries under it; {hint}", shown(entry.name())));
+        return None;
+    }
+    Some(Parts { registries: entries, at, tags: None, defaults: Raw::default(), max_deletions: None, flat: true })
+}
+
+fn wrapped<'n>(entries: &'n [Entry], wrapper: &'n Entry, context: &Context, notes: &mut Notes) -> Option<Parts<'n>> {
+    let mut parts = Parts {
+        registries: &[],
+        at: wrapper.key.at,
+        tags: None,
+        defaults: Raw::default(),
+        max_deletions: None,
+        flat: false,
+    };
+    for entry in entries {
+        let null = entry.value.is_null();
+        match entry.name() {
+            REGISTRIES => match entry.value.map() {
+                Some(registries) => parts.registries = registries,
+                None if null => {}
+                None => notes.error(
+                    entry.value.at,
+                    format!("`registries` is a map from names to registries, but {} stands here; write `dockerhub:` and under it `registry: registry-1.docker.io`", entry.value.kind()),
+                ),
+            },
+            "tags" if !null => parts.tags = tags::read(entry, notes),
+            "defaults" if !null => {
+                parts.defaults = raw::read_defaults(&entry.value, context, notes).unwrap_or_default();
+            }
+            "max_deletions" if !null => parts.max_deletions = fields::number("max_deletions", 0, &entry.value, notes),
+            "tags" | "defaults" | "max_deletions" => {}
+            name if name.starts_with("x-") => {}
+            _ => unknown_key(entry, notes),
+        }
+    }
+    // A `registries` that is no map is reported already; an empty one is for the caller to report.
+    (wrapper.value.map().is_some() || wrapper.value.is_null()).then_some(parts)
+}
+
+fn unknown_key(entry: &Entry, notes: &mut Notes) {
+    let name = entry.name();
+    let key = name.split(':').next().unwrap_or_default();
+    let hint = if is_registry(&entry.value) {
+        "it looks like a registry: move it under `registries:`".to_owned()
+    } else if let Some(hint) = did_you_mean(key, FILE_KEYS) {
+        hint
+    } else if raw::FIELDS.contains(&key) {
+        "it is a field of a registry: move it there, or under `defaults:`".to_owned()
+    } else {
+        "beside `registries` there are `tags`, `defaults`, `max_deletions`, and whatever begins with `x-`".to_owned()
+    };
+    notes.error(entry.key.at, format!("unknown key {}; {hint}", shown(key)));
+}

@@ -1,0 +1,135 @@
+//! The file: bytes of `registries.yaml` become checked [`Registry`]s, or every error at once.
+//!
+//! The way through, one module a step:
+//!
+//! 1. `yaml` reads the bytes into a `node` tree that knows where each value stands. Everything hostile ends here:
+//!    size, encoding, depth, aliases, duplicate keys.
+//! 2. `form` tells the flat form (the Terraform module's) from the wrapped one and finds the registries.
+//! 3. `raw` reads the fields of one registry, or of `defaults`, each by itself: types and single values.
+//! 4. `resolve` puts a registry and the defaults together and checks what only the whole shows, such as whether
+//!    that host takes a credential.
+//! 5. `across` checks what only all the registries together show: duplicate names, who writes which secret.
+//!
+//! No step stops at the first mistake: each notes [`Problem`]s and goes on with what it could read.
+
+mod across;
+mod arn;
+mod credential;
+mod encryption;
+mod existing;
+mod fields;
+mod form;
+mod hidden;
+mod lifecycle;
+mod lifecycle_check;
+mod lifecycle_read;
+mod mutability;
+mod node;
+mod prefix;
+mod principal;
+mod problem;
+mod raw;
+mod registry;
+mod resolve;
+mod source;
+mod suggest;
+mod syntax;
+mod tags;
+mod upstream;
+mod yaml;
+
+use std::collections::BTreeMap;
+
+use node::Position;
+use problem::Notes;
+use resolve::Above;
+use yaml::Parsed;
+
+pub use credential::Credential;
+pub use encryption::{Encryption, EncryptionKind};
+pub use existing::{ExistingRepositories, Setting};
+pub use lifecycle::{
+    Action, ActionType, CountType, CountUnit, LifecyclePolicy, Rule, Selection, StorageClass, TagStatus,
+};
+pub use mutability::Mutability;
+pub use problem::{Problem, Rejected};
+pub use registry::Registry;
+pub use upstream::{CredentialNeed, Upstream, UpstreamKind};
+
+/// The largest file that is read: 1 MiB.
+pub const MAX_BYTES: usize = 1024 * 1024;
+
+/// The quota of pull-through cache rules in a registry and Region, which AWS does not raise
+/// ("Amazon ECR service quotas").
+pub const MAX_REGISTRIES: usize = 50;
+
+/// What the checks need to know of the account the file is for.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The account's 12 digits.
+    pub account: String,
+    /// The Region the Lambda works in.
+    pub region: String,
+    /// The partition, such as `aws`.
+    pub partition: String,
+    /// Whether TEMPLATE_ROLE_ARN is set. Without it, neither tags nor KMS can be used: ECR would fail each first
+    /// pull ("Repository creation templates", aws/containers-roadmap#2398).
+    pub template_role: bool,
+    /// RESOURCE_TAGS, the tags that every resource gets.
+    pub resource_tags: BTreeMap<String, String>,
+}
+
+/// A file that was accepted.
+#[derive(Debug)]
+pub struct File {
+    /// The registries, in the order of the file.
+    pub registries: Vec<Registry>,
+    /// How many registries a run may delete, where the file says so.
+    pub max_deletions: Option<u32>,
+    /// What is legal but surprising.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads and checks a file.
+///
+/// # Errors
+///
+/// Everything that is wrong with the file, in the order of the file, each with its position and what to write instead.
+pub fn read(bytes: &[u8], context: &Context) -> Result<File, Rejected> {
+    let mut notes = Notes::default();
+    let content = content(bytes, context, &mut notes);
+    let (errors, warnings) = notes.finish();
+    match content {
+        Some((registries, max_deletions)) if errors.is_empty() => Ok(File { registries, max_deletions, warnings }),
+        _ => Err(Rejected { errors, warnings }),
+    }
+}
+
+fn content(bytes: &[u8], context: &Context, notes: &mut Notes) -> Option<(Vec<Registry>, Option<u32>)> {
+    let text = source::text(bytes, notes)?;
+    let root = match yaml::parse(text, notes) {
+        Parsed::Root(root) => root,
+        Parsed::Empty => {
+            if notes.is_clean() {
+                let start = Position { line: 1, column: 1 };
+                notes.error(start, "the file is empty; an empty file is refused, so that a slip deletes nothing: write at least one registry");
+            }
+            return None;
+        }
+        Parsed::Broken => return None,
+    };
+    let parts = form::read(&root, context, notes)?;
+    let above = Above { context, defaults: &parts.defaults, tags: parts.tags.as_ref(), flat: parts.flat };
+    resolve::check_above(&above, notes);
+    across::check_region(context, notes);
+    across::check_names(parts.registries, parts.at, notes);
+    let mut resolved = Vec::new();
+    for entry in parts.registries {
+        notes.registry = Some(entry.name().to_owned());
+        resolved.extend(resolve::registry(entry, &above, notes));
+    }
+    notes.registry = None;
+    across::check_secrets(&resolved, notes);
+    let registries = resolved.into_iter().map(|resolved| resolved.registry).collect();
+    Some((registries, parts.max_deletions))
+}

@@ -1,0 +1,97 @@
+//! An upstream credential: the one value in this program that must never be seen.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// User name and access token of an upstream registry. Wiped on drop; `Debug` shows neither.
+#[derive(Clone)]
+pub struct Credential {
+    username: SecretString,
+    access_token: SecretString,
+}
+
+/// The form ECR asks for: JSON with exactly these two keys (ECR user guide, "Storing your upstream registry
+/// credentials in an AWS Secrets Manager secret").
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    username: Zeroizing<String>,
+    #[serde(rename = "accessToken")]
+    access_token: Zeroizing<String>,
+}
+
+impl Credential {
+    /// From its two halves.
+    pub fn new(username: SecretString, access_token: SecretString) -> Self {
+        Self { username, access_token }
+    }
+
+    /// Reads a secret's text; `None` when it is not the JSON that ECR asks for.
+    pub fn from_secret_text(text: &str) -> Option<Self> {
+        let mut stored: Stored = serde_json::from_str(text).ok()?;
+        let username = std::mem::take(&mut *stored.username);
+        let access_token = std::mem::take(&mut *stored.access_token);
+        Some(Self { username: username.into(), access_token: access_token.into() })
+    }
+
+    /// The secret's text, as ECR asks for it.
+    pub fn to_secret_text(&self) -> Zeroizing<String> {
+        let stored = Stored {
+            username: Zeroizing::new(self.username.expose_secret().to_owned()),
+            access_token: Zeroizing::new(self.access_token.expose_secret().to_owned()),
+        };
+        // Two strings always serialise; an empty text would be refused by Secrets Manager, not stored.
+        Zeroizing::new(serde_json::to_string(&stored).unwrap_or_default())
+    }
+
+    /// Replaces the token wherever it stands in `text`. Upstream error texts come to us through ECR, and nobody
+    /// promises that they never quote what they were given.
+    pub fn redact(&self, text: &str) -> String {
+        match self.access_token.expose_secret() {
+            // Too short to be a token: replacing it would only garble the sentence.
+            token if token.len() < 4 => text.to_owned(),
+            token => text.replace(token, "[redacted]"),
+        }
+    }
+}
+
+impl PartialEq for Credential {
+    fn eq(&self, other: &Self) -> bool {
+        self.username.expose_secret() == other.username.expose_secret()
+            && self.access_token.expose_secret() == other.access_token.expose_secret()
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credential() -> Credential {
+        Credential::new("bot".into(), "tok\"en".into())
+    }
+
+    #[test]
+    fn the_secret_text_is_json_with_exactly_two_keys() {
+        let text = credential().to_secret_text();
+        assert_eq!(text.as_str(), r#"{"username":"bot","accessToken":"tok\"en"}"#);
+        assert_eq!(Credential::from_secret_text(&text), Some(credential()));
+        for other in ["", "x", "{}", r#"{"username":"a"}"#, r#"{"username":"a","accessToken":"b","more":1}"#, "[]"] {
+            assert_eq!(Credential::from_secret_text(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn nothing_prints_it() {
+        assert_eq!(format!("{:?}", credential()), "Credential([redacted])");
+        assert_eq!(credential().redact("denied for tok\"en!"), "denied for [redacted]!");
+    }
+}

@@ -1,0 +1,163 @@
+//! Behind Lambda: an invocation becomes a trigger, the trigger a run, and the run's report the response or an error.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use lambda_runtime::{Diagnostic, LambdaEvent};
+use serde_json::Value;
+use tracing::{Instrument, error, info, info_span};
+
+use crate::account::{CONFIGURED, CURRENT, ObjectError, Reader, Writer};
+use crate::home::{BadFunctionArn, Home};
+use crate::pace::{Deadline, Pace};
+use crate::report::Report;
+use crate::run::{Order, Run};
+use crate::settings::Settings;
+use crate::trigger::{Job, Mode, Place, SecretChange, Trigger, Unplaceable, classify};
+
+/// What lives as long as the process.
+#[derive(Debug)]
+pub struct App {
+    /// Reads.
+    pub reader: Reader,
+    /// Writes; handed on only to runs that apply.
+    pub writer: Writer,
+    /// What the operator chose.
+    pub settings: Settings,
+    /// How patient to be.
+    pub pace: Pace,
+}
+
+/// Why an invocation fails. Lambda tries asynchronous ones again, and gives up to the failure destination.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The event is nobody's.
+    #[error(transparent)]
+    Unplaceable(#[from] Unplaceable),
+    /// The invocation does not say whose account this is.
+    #[error(transparent)]
+    FunctionArn(#[from] BadFunctionArn),
+    /// The file cannot be read.
+    #[error("the file cannot be read: {0}")]
+    ConfigUnreadable(ObjectError),
+    /// The status object cannot be read or written.
+    #[error(
+        "the status object s3://{bucket}/{key} cannot be {verb}: {error}; the function's role needs s3:GetObject and \
+         s3:PutObject on it"
+    )]
+    Status {
+        /// The bucket.
+        bucket: String,
+        /// Its key.
+        key: String,
+        /// `read` or `written`.
+        verb: &'static str,
+        /// What AWS said.
+        error: String,
+    },
+    /// Something failed that may go better next time.
+    #[error("the run ended {outcome} and may go better when it is tried again: {reason}; see {status}")]
+    Incomplete {
+        /// The report's outcome.
+        outcome: &'static str,
+        /// The report's sentence.
+        reason: String,
+        /// Where the report is.
+        status: String,
+    },
+}
+
+impl Failure {
+    /// A stable name, for alarms and the failure destination's readers.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unplaceable(_) => "UnplaceableEvent",
+            Self::FunctionArn(_) => "BadFunctionArn",
+            Self::ConfigUnreadable(_) => "ConfigUnreadable",
+            Self::Status { .. } => "StatusUnavailable",
+            Self::Incomplete { .. } => "RunIncomplete",
+        }
+    }
+}
+
+impl From<Failure> for Diagnostic {
+    fn from(failure: Failure) -> Self {
+        Self { error_type: failure.name().into(), error_message: failure.to_string() }
+    }
+}
+
+impl App {
+    /// Answers one invocation.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Report, Failure> {
+        let (payload, context) = event.into_parts();
+        let span = info_span!("run", request_id = %context.request_id);
+        // Boxed here and in `run`: nested futures of this size are slow to compile, and one allocation is nothing.
+        let result = Box::pin(self.answer(&payload, &context)).instrument(span.clone()).await;
+        let _entered = span.enter();
+        match &result {
+            Ok(report) => info!(outcome = report.outcome.as_str(), mode = report.mode.as_str(),
+                trigger = report.trigger.kind.as_str(), source = %report.trigger.source, message_text = %report.message,
+                aws_calls = report.stats.aws_calls, duration_ms = report.stats.duration_ms, "run finished"),
+            Err(failure) => error!(error_type = failure.name(), error = %failure, "invocation failed"),
+        }
+        result
+    }
+
+    async fn answer(&self, payload: &Value, context: &lambda_runtime::Context) -> Result<Report, Failure> {
+        let home = Home::from_function_arn(&context.invoked_function_arn)?;
+        let deadline = Deadline::in_time(time_left(context.deadline), &self.pace);
+        let place = Place {
+            bucket: &self.settings.config_bucket,
+            key: &self.settings.config_key,
+            status_prefix: &self.settings.status_prefix,
+            account: &home.account,
+            region: &home.region,
+            partition: &home.partition,
+        };
+        let Trigger { kind, source, job } = classify(payload, &place)?;
+        let mut order = Order { kind, source, mode: Mode::Apply, max_deletions: None, secret: None };
+        let run = Run::new(self, &home, &deadline, &context.request_id);
+        match job {
+            Job::Ignore(reason) => Ok(run.ignored(&order, reason)),
+            Job::Run { mode, max_deletions } => {
+                order.mode = mode;
+                order.max_deletions = max_deletions;
+                Box::pin(run.execute(&order)).await
+            }
+            Job::Secret(change) => {
+                if let Some(reason) = self.is_own_write(&change).await {
+                    return Ok(run.ignored(&order, reason));
+                }
+                order.secret = Some(change);
+                Box::pin(run.execute(&order)).await
+            }
+        }
+    }
+
+    /// One cheap look, before the file is read: 25 new secrets raise 25 events about our own writes. The version
+    /// that became current carries `CONFIGURED` exactly when its value came from the file.
+    async fn is_own_write(&self, change: &SecretChange) -> Option<String> {
+        if change.failed.is_some() {
+            return None;
+        }
+        let id = change.arn.as_deref().unwrap_or(&change.name);
+        // Any trouble with this look is left to the run, which says what is wrong.
+        let secret = self.reader.secret(id).await.ok().flatten()?;
+        let version = change.version_id.as_deref().or_else(|| secret.holder(CURRENT))?;
+        let labels = secret.labels.get(version)?;
+        labels.contains(CONFIGURED).then(|| {
+            format!(
+                "the current version of {} came from the file itself: this run's own write, not a rotation",
+                secret.name
+            )
+        })
+    }
+}
+
+/// From the runtime's deadline in milliseconds since the epoch.
+fn time_left(deadline_ms: u64) -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Duration::from_millis(deadline_ms).saturating_sub(now)
+}

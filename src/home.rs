@@ -1,0 +1,90 @@
+//! Whose account this is, and where: read from the invoked function's ARN, so that no call to STS is needed.
+
+/// The account, Region and partition the function runs in, and the names that follow from them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    /// Twelve digits.
+    pub account: String,
+    /// For example `eu-west-1`.
+    pub region: String,
+    /// `aws`, `aws-cn`, `aws-us-gov`…
+    pub partition: String,
+}
+
+/// The ARN in the invocation is not one of a Lambda function.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "the invoked function's ARN {0:?} is not of the form arn:<partition>:lambda:<region>:<account>:function:<name>, \
+     so the account is not known; Lambda sets it, and a local runtime must too"
+)]
+pub struct BadFunctionArn(String);
+
+impl Home {
+    /// Reads `arn:<partition>:lambda:<region>:<account>:function:<name>[:<version or alias>]`.
+    ///
+    /// # Errors
+    /// When the text has another form.
+    pub fn from_function_arn(arn: &str) -> Result<Self, BadFunctionArn> {
+        let mut parts = arn.splitn(7, ':');
+        let mut next = || parts.next().unwrap_or_default();
+        let (prefix, partition, service, region, account, kind) = (next(), next(), next(), next(), next(), next());
+        let sound = prefix == "arn"
+            && partition.starts_with("aws")
+            && service == "lambda"
+            && kind == "function"
+            && !region.is_empty()
+            && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && account.len() == 12
+            && account.bytes().all(|b| b.is_ascii_digit());
+        if sound {
+            Ok(Self { account: account.into(), region: region.into(), partition: partition.into() })
+        } else {
+            Err(BadFunctionArn(arn.chars().take(200).collect()))
+        }
+    }
+
+    /// `<account>.dkr.ecr.<region>.<suffix>`, the host people pull from.
+    pub fn registry_host(&self) -> String {
+        let suffix = match self.partition.as_str() {
+            "aws-cn" => "amazonaws.com.cn",
+            _ => "amazonaws.com",
+        };
+        format!("{}.dkr.ecr.{}.{suffix}", self.account, self.region)
+    }
+
+    /// The pull-through base URL of a registry: `ROOT` has no path of its own.
+    pub fn pull_url(&self, registry: &str) -> String {
+        match registry {
+            "ROOT" => self.registry_host(),
+            name => format!("{}/{name}", self.registry_host()),
+        }
+    }
+
+    /// The account root as a principal.
+    pub fn root_arn(&self) -> String {
+        format!("arn:{}:iam::{}:root", self.partition, self.account)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn account_region_and_partition_come_from_the_function_arn() {
+        let home = Home::from_function_arn("arn:aws-cn:lambda:cn-north-1:123456789012:function:sync:live");
+        let home = home.unwrap_or_else(|e| unreachable!("{e}"));
+        assert_eq!((home.account.as_str(), home.region.as_str()), ("123456789012", "cn-north-1"));
+        assert_eq!(home.pull_url("hub"), "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/hub");
+        assert_eq!(home.pull_url("ROOT"), home.registry_host());
+        assert_eq!(home.root_arn(), "arn:aws-cn:iam::123456789012:root");
+    }
+
+    #[test]
+    fn any_other_text_is_refused() {
+        for bad in ["", "arn:aws:lambda", "arn:aws:iam::123456789012:role/x", "arn:aws:lambda:eu-west-1:12:function:x"]
+        {
+            assert!(Home::from_function_arn(bad).is_err(), "{bad}");
+        }
+    }
+}

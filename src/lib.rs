@@ -1,0 +1,30 @@
+//! Keeps the pull-through cache of an account's container registry as one YAML file says.
+//!
+//! The data flows one way, and so do the modules:
+//!
+//! 1. [`trigger`]: any event that belongs to the job says "look again", and to whom.
+//! 2. [`config`]: the file's bytes become checked registries, or all of their errors.
+//! 3. [`account`]: what AWS holds, through a reader that cannot write.
+//! 4. [`plan`]: registries and account become steps. Pure.
+//! 5. [`apply`]: the steps become calls, through the only writer.
+//! 6. [`verify`]: ECR proves every credential.
+//! 7. [`report`]: what happened, as JSON and Markdown.
+//!
+//! [`run`] strings these together, [`handler`] puts them behind Lambda.
+
+pub mod account;
+pub mod apply;
+pub mod config;
+pub mod credential;
+pub mod handler;
+pub mod home;
+pub mod logs;
+pub mod ownership;
+pub mod pace;
+pub mod plan;
+pub mod policy;
+pub mod report;
+pub mod run;
+pub mod settings;
+pub mod trigger;
+pub mod verify;

@@ -1,0 +1,50 @@
+//! The Lambda function: settings and clients once, then one invocation after the other.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use ecr_pull_through_sync::handler::App;
+use ecr_pull_through_sync::pace::Pace;
+use ecr_pull_through_sync::settings::Settings;
+use ecr_pull_through_sync::{account, logs};
+use lambda_runtime::service_fn;
+use tracing::error;
+use tracing::level_filters::LevelFilter;
+
+// One invocation at a time, and all waiting is for the network: one thread is enough, and starts fastest.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let settings = match Settings::from_env() {
+        Ok(settings) => settings,
+        Err(problem) => {
+            logs::start(LevelFilter::INFO);
+            error!(error = %problem, "the function cannot start");
+            return ExitCode::FAILURE;
+        }
+    };
+    logs::start(settings.log_level);
+    // Pinned, so that a new SDK changes no behaviour by itself. In Lambda, credentials and region come from the
+    // environment: no call to STS or IMDS is made.
+    let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .retry_config(RetryConfig::standard().with_max_attempts(5))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_attempt_timeout(Duration::from_secs(10))
+                .operation_timeout(Duration::from_secs(45))
+                .build(),
+        )
+        .load()
+        .await;
+    let (reader, writer) = account::connect(&config);
+    let app = App { reader, writer, settings, pace: Pace::default() };
+    match lambda_runtime::run(service_fn(|event| app.handle(event))).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            error!(error = %problem, "the Lambda runtime ended");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Time: how long to wait for AWS to settle, and when to stop before Lambda does.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How patient a run is. Production uses [`Pace::default`]; tests shrink it.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    /// The first wait for something that AWS has made but does not see yet. Doubles from wait to wait.
+    pub first_wait: Duration,
+    /// The longest single wait.
+    pub longest_wait: Duration,
+    /// How long to wait in all. ECR has been seen to miss a fresh secret for more than 10 s
+    /// (entigo-infralib PR 1645).
+    pub patience: Duration,
+    /// How long before Lambda's deadline no new write begins.
+    pub wind_down: Duration,
+    /// How long before Lambda's deadline a call under way is given up.
+    pub last_call: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            first_wait: Duration::from_millis(500),
+            longest_wait: Duration::from_secs(8),
+            patience: Duration::from_secs(60),
+            wind_down: Duration::from_secs(8),
+            last_call: Duration::from_secs(4),
+        }
+    }
+}
+
+impl Pace {
+    /// The waits, in order, until patience ends.
+    pub fn waits(&self) -> impl Iterator<Item = Duration> + use<> {
+        let Self { first_wait, longest_wait, patience, .. } = *self;
+        let mut waited = Duration::ZERO;
+        let mut next = first_wait;
+        std::iter::from_fn(move || {
+            if waited >= patience {
+                return None;
+            }
+            let wait = next.min(longest_wait).min(patience - waited);
+            waited += wait;
+            next = next.saturating_mul(2);
+            Some(wait)
+        })
+    }
+}
+
+/// When this invocation must come to an end.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    stop_writing: Instant,
+    give_up: Instant,
+}
+
+impl Deadline {
+    /// From the time that is left until Lambda ends the process.
+    pub fn in_time(left: Duration, pace: &Pace) -> Self {
+        let now = Instant::now();
+        // A function with a very short timeout still gets half of it to work in.
+        let stop = left.saturating_sub(pace.wind_down).max(left / 2);
+        let give_up = left.saturating_sub(pace.last_call).max(stop);
+        Self { stop_writing: now + stop, give_up: now + give_up }
+    }
+
+    /// Whether no new write is to begin.
+    pub fn is_near(&self) -> bool {
+        Instant::now() >= self.stop_writing
+    }
+
+    /// Waits, unless the end would come first; says whether it waited.
+    pub async fn wait(&self, duration: Duration) -> bool {
+        if Instant::now() + duration >= self.stop_writing {
+            return false;
+        }
+        tokio::time::sleep(duration).await;
+        true
+    }
+
+    /// Runs to the end or to the last moment.
+    pub async fn bound<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout_at(self.give_up, work).await.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fresh_secret_is_waited_for_well_past_ten_seconds() {
+        let waits: Vec<Duration> = Pace::default().waits().collect();
+        assert_eq!(waits.iter().sum::<Duration>(), Duration::from_secs(60));
+        assert!(waits.iter().all(|wait| *wait <= Duration::from_secs(8)));
+        assert_eq!(waits.first(), Some(&Duration::from_millis(500)));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn the_end_comes_before_lambdas() {
+        let pace = Pace::default();
+        assert!(!Deadline::in_time(Duration::from_secs(300), &pace).is_near());
+        let near = Deadline::in_time(Duration::ZERO, &pace);
+        assert!(near.is_near() && !near.wait(Duration::from_millis(1)).await);
+        assert_eq!(near.bound(std::future::pending::<()>()).await, None);
+    }
+}

@@ -1,0 +1,97 @@
+//! Rules: what can be updated, what must be replaced, and what needs somebody's word first.
+
+use super::{Action, Operation, Resource, Step, Verdict};
+use crate::account::{Rule, Sight};
+use crate::config::Registry;
+
+/// The rule that is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// With the secret's ARN, unless the secret is made by a step before.
+    pub rule: Rule,
+    /// The secret is made by a step before: its ARN goes into the rule.
+    pub with_new_secret: bool,
+}
+
+fn target(registry: &Registry, sight: &Sight) -> Target {
+    let (credential_arn, with_new_secret) = match sight {
+        Sight::Found(secret) => (Some(secret.arn.clone()), false),
+        Sight::Absent(_) => (None, true),
+        _ => (None, false),
+    };
+    Target {
+        rule: Rule {
+            prefix: registry.name.clone(),
+            upstream_url: registry.upstream.host.clone(),
+            upstream_prefix: registry.upstream_repository_prefix.clone().filter(|prefix| prefix != "ROOT"),
+            credential_arn,
+            custom_role_arn: registry.custom_role_arn.clone(),
+        },
+        with_new_secret,
+    }
+}
+
+/// What a rule for `registry` needs, if anything.
+pub(super) fn step(registry: &Registry, rule: Option<&Rule>, sight: &Sight) -> Option<Step> {
+    let target = target(registry, sight);
+    let Some(old) = rule else {
+        return Some(new_step(registry, Action::Create, Vec::new(), Operation::CreateRule(target)));
+    };
+    let fields = differences(&target, old);
+    if fields.is_empty() {
+        return None;
+    }
+    // ECR refuses an update that names neither secret nor role (pulumi-aws 5714), and one that gives a secret or
+    // role to a rule that had none is nothing it documents: both are a deletion and a creation.
+    let wants_any =
+        target.with_new_secret || target.rule.credential_arn.is_some() || target.rule.custom_role_arn.is_some();
+    let has_any = old.credential_arn.is_some() || old.custom_role_arn.is_some();
+    let points_elsewhere = fields.iter().any(|field| matches!(*field, "registry" | "upstream_repository_prefix"));
+    Some(if points_elsewhere || !wants_any || !has_any {
+        new_step(registry, Action::Replace, fields, Operation::ReplaceRule { old: old.clone(), new: target })
+    } else {
+        new_step(registry, Action::Update, fields, Operation::UpdateRule(target))
+    })
+}
+
+fn new_step(registry: &Registry, action: Action, fields: Vec<&'static str>, operation: Operation) -> Step {
+    Step { resource: Resource::Rule, action, id: registry.name.clone(), fields, operation }
+}
+
+/// The file's names of what differs. A new field of [`Rule`] does not compile until someone has decided about it.
+fn differences(target: &Target, old: &Rule) -> Vec<&'static str> {
+    let Rule { prefix: _, upstream_url, upstream_prefix, credential_arn, custom_role_arn } = &target.rule;
+    let mut fields = Vec::new();
+    if *upstream_url != old.upstream_url {
+        fields.push("registry");
+    }
+    if *upstream_prefix != old.upstream_prefix {
+        fields.push("upstream_repository_prefix");
+    }
+    if target.with_new_secret || *credential_arn != old.credential_arn {
+        fields.push("secret");
+    }
+    if *custom_role_arn != old.custom_role_arn {
+        fields.push("custom_role_arn");
+    }
+    fields
+}
+
+/// Replacing a rule puts other images under a name people trust: where it was not us who made it, the file must say
+/// so.
+pub(super) fn verdict(registry: &Registry, rule: Option<&Rule>, ours: bool) -> Verdict {
+    let Some(rule) = rule else { return Verdict::Go };
+    let wanted = registry.upstream_repository_prefix.as_deref().filter(|prefix| *prefix != "ROOT");
+    let elsewhere = rule.upstream_url != registry.upstream.host || rule.upstream_prefix.as_deref() != wanted;
+    if !elsewhere || ours || registry.take_over {
+        return Verdict::Go;
+    }
+    let from = match &rule.upstream_prefix {
+        Some(prefix) => format!("{}/{prefix}", rule.upstream_url),
+        None => rule.upstream_url.clone(),
+    };
+    Verdict::Held(format!(
+        "a rule that is not ours serves {from} under this name: write `take_over: true` to replace it, or give the \
+         registry another name"
+    ))
+}

@@ -1,0 +1,231 @@
+//! Secrets: the three-way rule that lets a file set a credential and never undo a rotation.
+//!
+//! The version that carries `CONFIGURED` tells what the file said last. The file saying the same again has nothing
+//! to say, whoever has moved `AWSCURRENT` since. DESIGN, section 4.
+
+use std::collections::BTreeMap;
+
+use super::{Action, Operation, Resource, Step};
+use crate::account::{CONFIGURED, CURRENT, FILE_PENDING, Secret, Sight, VersionValue};
+use crate::config::{self, Registry};
+use crate::credential::Credential;
+use crate::home::Home;
+use crate::ownership::{OWNER_TAG, Owner};
+use crate::policy::{same_policy, secret_policy};
+use crate::settings::Settings;
+
+/// A secret that is to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewSecret {
+    /// `ecr-pullthroughcache/<registry>`.
+    pub name: String,
+    /// As the legacy module writes it.
+    pub description: String,
+    /// The registry's and the owner's.
+    pub tags: BTreeMap<String, String>,
+    /// What goes into it.
+    pub credential: Credential,
+}
+
+/// Tags and description that a secret lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dress {
+    /// Its ARN.
+    pub arn: String,
+    /// To add, or to set anew; none where empty. Tags that others set are left alone.
+    pub tags: BTreeMap<String, String>,
+    /// Where it differs.
+    pub description: Option<String>,
+}
+
+/// The labels as they were observed: every move names the holder it was planned from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Labels {
+    /// The secret's ARN.
+    pub arn: String,
+    /// What the file says.
+    pub credential: Credential,
+    /// The version that carries `AWSCURRENT`.
+    pub current: Option<String>,
+    /// The version that carries `CONFIGURED`.
+    pub configured: Option<String>,
+    /// The version that carries `FILE_PENDING`.
+    pub pending: Option<String>,
+    /// The version that holds the file's value already.
+    pub holds_value: Option<String>,
+}
+
+/// The description of a registry's secret, as the legacy module writes it.
+fn description(registry: &str) -> String {
+    format!("{registry} credentials")
+}
+
+fn tags(registry: &Registry, settings: &Settings) -> BTreeMap<String, String> {
+    let mut tags = registry.tags.clone();
+    tags.insert(OWNER_TAG.to_owned(), settings.owner.clone());
+    tags
+}
+
+/// What keeps the secret from being used at all: its id and why.
+pub(super) fn refusal(registry: &Registry, sight: &Sight) -> Option<(String, String)> {
+    match (&registry.credential, sight) {
+        (config::Credential::Secret(id), Sight::Absent(_)) => {
+            let reason = format!(
+                "there is no secret {id} in this account and Region: create it with JSON of exactly username and \
+                 accessToken, or correct the name"
+            );
+            Some((id.clone(), reason))
+        }
+        (config::Credential::Secret(id), Sight::Found(secret)) if secret.scheduled_for_deletion => {
+            let reason = format!(
+                "the secret {id} is scheduled for deletion: restore it (what `secret:` names is never written here), \
+                 or name another"
+            );
+            Some((id.clone(), reason))
+        }
+        (config::Credential::Given { .. }, Sight::Found(secret)) if cannot_be_adopted(secret) => {
+            let reason = format!(
+                "the secret {} holds something else than JSON with exactly username and accessToken, and no value of \
+                 this file has ever been in it, so it is not overwritten: put such JSON into it, or delete it",
+                secret.name
+            );
+            Some((secret.name.clone(), reason))
+        }
+        _ => None,
+    }
+}
+
+/// A value of unknown use that no file has set.
+fn cannot_be_adopted(secret: &Secret) -> bool {
+    let current = secret.labelled(CURRENT).map(|version| &version.value);
+    secret.holder(CONFIGURED).is_none() && matches!(current, Some(VersionValue::Unusable))
+}
+
+/// What the secret needs, in order.
+pub(super) fn steps(registry: &Registry, sight: &Sight, home: &Home, settings: &Settings) -> Vec<Step> {
+    let config::Credential::Given { username, access_token } = &registry.credential else { return Vec::new() };
+    let credential = Credential::new(username.clone(), access_token.clone());
+    match sight {
+        Sight::Absent(name) => vec![
+            Step {
+                resource: Resource::Secret,
+                action: Action::Create,
+                id: name.clone(),
+                fields: Vec::new(),
+                operation: Operation::CreateSecret(NewSecret {
+                    name: name.clone(),
+                    description: description(&registry.name),
+                    tags: tags(registry, settings),
+                    credential,
+                }),
+            },
+            Step {
+                resource: Resource::SecretPolicy,
+                action: Action::Create,
+                id: name.clone(),
+                fields: Vec::new(),
+                operation: Operation::PutSecretPolicy { arn: None, policy: secret_policy(home) },
+            },
+        ],
+        Sight::Found(secret) if secret.scheduled_for_deletion => vec![Step {
+            resource: Resource::Secret,
+            action: Action::Restore,
+            id: secret.name.clone(),
+            fields: Vec::new(),
+            operation: Operation::RestoreSecret { arn: secret.arn.clone() },
+        }],
+        Sight::Found(secret) => existing(registry, secret, credential, home, settings),
+        _ => Vec::new(),
+    }
+}
+
+fn existing(
+    registry: &Registry,
+    secret: &Secret,
+    credential: Credential,
+    home: &Home,
+    settings: &Settings,
+) -> Vec<Step> {
+    let dress = dress(registry, secret, settings);
+    let policy = policy(secret, home);
+    dress.into_iter().chain(policy).chain(value(secret, credential)).collect()
+}
+
+fn dress(registry: &Registry, secret: &Secret, settings: &Settings) -> Option<Step> {
+    let mut missing = tags(registry, settings);
+    missing.retain(|key, value| secret.tags.get(key) != Some(value));
+    let wanted = description(&registry.name);
+    let description = (secret.description != wanted).then_some(wanted);
+    let mut fields = Vec::new();
+    if !missing.is_empty() {
+        fields.push("tags");
+    }
+    if description.is_some() {
+        fields.push("description");
+    }
+    let owned = Owner::of_secret(&secret.tags, settings) != Owner::Nobody;
+    (!fields.is_empty()).then(|| Step {
+        resource: Resource::Secret,
+        action: if owned { Action::Update } else { Action::Adopt },
+        id: secret.name.clone(),
+        fields,
+        operation: Operation::DressSecret(Dress { arn: secret.arn.clone(), tags: missing, description }),
+    })
+}
+
+fn policy(secret: &Secret, home: &Home) -> Option<Step> {
+    let wanted = secret_policy(home);
+    let action = match &secret.policy {
+        None => Action::Create,
+        Some(policy) if same_policy(policy, &wanted, &home.partition) => return None,
+        Some(_) => Action::Update,
+    };
+    Some(Step {
+        resource: Resource::SecretPolicy,
+        action,
+        id: secret.name.clone(),
+        fields: Vec::new(),
+        operation: Operation::PutSecretPolicy { arn: Some(secret.arn.clone()), policy: wanted },
+    })
+}
+
+fn value(secret: &Secret, credential: Credential) -> Option<Step> {
+    let holds = |label| {
+        let version = secret.labelled(label)?;
+        (version.value == VersionValue::Credential(credential.clone())).then(|| secret.holder(label))?
+    };
+    if holds(CONFIGURED).is_some() {
+        return None;
+    }
+    let labels = |holds_value: Option<&str>| Labels {
+        arn: secret.arn.clone(),
+        credential: credential.clone(),
+        current: secret.holder(CURRENT).map(str::to_owned),
+        configured: secret.holder(CONFIGURED).map(str::to_owned),
+        pending: secret.holder(FILE_PENDING).map(str::to_owned),
+        holds_value: holds_value.map(str::to_owned),
+    };
+    let step = |action, fields, operation| {
+        Some(Step { resource: Resource::Secret, action, id: secret.name.clone(), fields, operation })
+    };
+    if let Some(current) = holds(CURRENT) {
+        return step(Action::Label, vec!["CONFIGURED"], Operation::LabelConfigured(labels(Some(current))));
+    }
+    let pending = holds(FILE_PENDING);
+    if let Some(pending) = pending
+        && rotated_since(secret)
+    {
+        // The file had spoken before the rotation, and the run that was to make its value current came too late.
+        return step(Action::Label, vec!["CONFIGURED"], Operation::LabelConfigured(labels(Some(pending))));
+    }
+    step(Action::Update, vec!["value"], Operation::PutSecretValue(labels(pending)))
+}
+
+/// Whether the current version is younger than the pending one.
+fn rotated_since(secret: &Secret) -> bool {
+    let created = |label| secret.labelled(label).and_then(|version| version.created);
+    match (created(CURRENT), created(FILE_PENDING)) {
+        (Some(current), Some(pending)) => current > pending,
+        _ => false,
+    }
+}

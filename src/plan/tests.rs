@@ -1,0 +1,213 @@
+//! An account that is as the file says needs nothing; one difference makes one step, and the step names it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::account::{CONFIGURED, CURRENT, FILE_PENDING, Secret, Snapshot, Version, VersionValue};
+use crate::config::{Context, read};
+use crate::credential::Credential;
+
+const FILE: &str = "
+hub: {registry: docker.io, username: bot, accessToken: token-a, tags: {team: platform}}
+quay: {registry: quay.io}
+other: {registry: 111122223333.dkr.ecr.eu-west-1.amazonaws.com, custom_role_arn: 'arn:aws:iam::123456789012:role/pull'}
+";
+
+fn home() -> Home {
+    Home { account: "123456789012".into(), region: "eu-west-1".into(), partition: "aws".into() }
+}
+
+fn settings() -> Settings {
+    let lookup = |name: &str| match name {
+        "CONFIG_BUCKET" => Some("b".to_owned()),
+        "OWNER" => Some("stack".to_owned()),
+        "TEMPLATE_ROLE_ARN" => Some("arn:aws:iam::123456789012:role/templates".to_owned()),
+        _ => None,
+    };
+    Settings::from_lookup(lookup).unwrap()
+}
+
+fn file(text: &str) -> File {
+    let home = home();
+    let context = Context {
+        account: home.account,
+        region: home.region,
+        partition: home.partition,
+        template_role: true,
+        resource_tags: BTreeMap::new(),
+    };
+    read(text.as_bytes(), &context).unwrap()
+}
+
+fn credential(token: &str) -> VersionValue {
+    VersionValue::Credential(Credential::new("bot".to_owned().into(), token.to_owned().into()))
+}
+
+/// The account right after the file was applied to an empty one.
+fn in_sync() -> Account {
+    let file = file(FILE);
+    let mut account = Account { snapshot: Snapshot::default(), sights: BTreeMap::new() };
+    account.sights.insert("hub".into(), Sight::Absent("ecr-pullthroughcache/hub".into()));
+    let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ecr-pullthroughcache/hub-AbCdEf";
+    for step in plan(&file, &account, &home(), &settings()).registries.into_iter().flat_map(|plan| plan.steps) {
+        match step.operation {
+            Operation::CreateTemplate(template) => _ = account.snapshot.templates.insert(step.id, template),
+            Operation::CreateRule(target) => {
+                let mut rule = target.rule;
+                rule.credential_arn = target.with_new_secret.then(|| arn.to_owned());
+                account.snapshot.rules.insert(step.id, rule);
+            }
+            Operation::CreateSecret(new) => {
+                let labels = BTreeSet::from([CURRENT.to_owned(), CONFIGURED.to_owned()]);
+                let secret = Secret {
+                    arn: arn.into(),
+                    name: new.name,
+                    description: new.description,
+                    tags: new.tags,
+                    customer_key: None,
+                    scheduled_for_deletion: false,
+                    labels: BTreeMap::from([("v1".to_owned(), labels)]),
+                    policy: Some(crate::policy::secret_policy(&home())),
+                    values: BTreeMap::from([("v1".to_owned(), version("token-a", 1))]),
+                };
+                account.sights.insert("hub".into(), Sight::Found(Box::new(secret)));
+            }
+            Operation::PutSecretPolicy { .. } => {}
+            other => panic!("an empty account needs no {other:?}"),
+        }
+    }
+    account
+}
+
+fn version(token: &str, second: i64) -> Version {
+    Version { value: credential(token), created: jiff::Timestamp::from_second(second).ok() }
+}
+
+/// The steps, a line each; a plan that is not to be carried out begins with why.
+fn steps(text: &str, account: &Account) -> Vec<String> {
+    let mut lines = Vec::new();
+    for plan in plan(&file(text), account, &home(), &settings()).registries {
+        match &plan.verdict {
+            Verdict::Go => {}
+            Verdict::Held(reason) => lines.push(format!("{} held: {}", plan.registry, &reason[..24])),
+            Verdict::Refused { id, .. } => lines.push(format!("{} refused: {id}", plan.registry)),
+        }
+        lines.extend(
+            plan.steps.iter().map(|step| {
+                format!("{} {:?} {:?} {}", plan.registry, step.action, step.resource, step.fields.join(" "))
+            }),
+        );
+    }
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
+}
+
+fn secret(account: &mut Account) -> &mut Secret {
+    match account.sights.get_mut("hub") {
+        Some(Sight::Found(secret)) => secret,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_account_in_sync_needs_nothing() {
+    assert_eq!(steps(FILE, &in_sync()), Vec::<String>::new());
+}
+
+/// One change to the account, and the one step it makes.
+#[test]
+fn each_difference_is_one_step() {
+    type Edit = fn(&mut Account);
+    fn template<'a>(account: &'a mut Account, name: &str) -> &'a mut crate::account::TemplateSpec {
+        &mut account.snapshot.templates.get_mut(name).unwrap().spec
+    }
+    fn rule<'a>(account: &'a mut Account, name: &str) -> &'a mut Rule {
+        account.snapshot.rules.get_mut(name).unwrap()
+    }
+    let cases: [(Edit, &str); 21] = [
+        (|a| drop(a.snapshot.rules.remove("quay")), "quay Create Rule"),
+        (|a| drop(a.snapshot.templates.remove("quay")), "quay Create Template"),
+        (|a| template(a, "quay").description.clear(), "quay Adopt Template description"),
+        (|a| template(a, "quay").applied_for.clear(), "quay Update Template applied_for"),
+        (|a| template(a, "quay").lifecycle_policy.clear(), "quay Update Template lifecycle_policy"),
+        (|a| template(a, "quay").repository_policy.clear(), "quay Update Template repository_policy"),
+        (|a| template(a, "quay").mutability = "IMMUTABLE".into(), "quay Update Template image_tag_mutability"),
+        (
+            |a| _ = template(a, "quay").exclusion_filters.insert("v*".into()),
+            "quay Update Template image_tag_mutability_exclusion_filters",
+        ),
+        (|a| template(a, "quay").encryption_type = "KMS".into(), "quay Update Template encryption_configuration"),
+        (|a| template(a, "hub").tags.clear(), "hub Update Template tags"),
+        (|a| template(a, "hub").custom_role_arn = None, "hub Update Template custom_role_arn"),
+        (|a| rule(a, "quay").upstream_prefix = Some("x".into()), "quay Replace Rule upstream_repository_prefix"),
+        (|a| rule(a, "hub").upstream_url = "ghcr.io".into(), "hub Replace Rule registry"),
+        (|a| rule(a, "hub").credential_arn = Some("arn:other".into()), "hub Update Rule secret"),
+        (|a| rule(a, "hub").credential_arn = None, "hub Replace Rule secret"),
+        (|a| rule(a, "other").custom_role_arn = Some("arn:other".into()), "other Update Rule custom_role_arn"),
+        (|a| rule(a, "quay").custom_role_arn = Some("arn:other".into()), "quay Replace Rule custom_role_arn"),
+        (|a| secret(a).description.clear(), "hub Update Secret description"),
+        (|a| drop(secret(a).tags.remove("team")), "hub Update Secret tags"),
+        (|a| drop(secret(a).tags.remove(crate::ownership::OWNER_TAG)), "hub Adopt Secret tags"),
+        (|a| secret(a).policy = None, "hub Create SecretPolicy"),
+    ];
+    for (edit, line) in cases {
+        let mut account = in_sync();
+        edit(&mut account);
+        assert_eq!(steps(FILE, &account), [line]);
+    }
+}
+
+/// What the versions hold and carry -> what the file's credential (`token-a`) needs.
+#[test]
+fn the_three_way_rule() {
+    let (c, k, p) = (CURRENT, CONFIGURED, FILE_PENDING);
+    type Versions<'a> = &'a [(&'a str, i64, &'a [&'a str])];
+    let cases: [(&str, Versions<'_>, &[&str]); 9] = [
+        ("nothing changed", &[("token-a", 1, &[c, k])], &[]),
+        ("rotated since", &[("token-a", 1, &[k]), ("token-r", 2, &[c])], &[]),
+        ("the file changed", &[("token-z", 1, &[c, k])], &["hub Update Secret value"]),
+        ("rotated, then the file changed", &[("token-z", 1, &[k]), ("token-r", 2, &[c])], &["hub Update Secret value"]),
+        ("already current", &[("token-z", 1, &[k]), ("token-a", 2, &[c])], &["hub Label Secret CONFIGURED"]),
+        ("a secret without our label", &[("token-a", 1, &[c])], &["hub Label Secret CONFIGURED"]),
+        ("no version yet", &[], &["hub Update Secret value"]),
+        ("died before the move", &[("token-z", 1, &[c, k]), ("token-a", 2, &[p])], &["hub Update Secret value"]),
+        (
+            "died before the move, then rotated",
+            &[("token-z", 1, &[k]), ("token-a", 2, &[p]), ("token-r", 3, &[c])],
+            &["hub Label Secret CONFIGURED"],
+        ),
+    ];
+    for (what, versions, expected) in cases {
+        let mut account = in_sync();
+        let secret = secret(&mut account);
+        secret.labels.clear();
+        secret.values.clear();
+        for (n, (token, second, labels)) in versions.iter().enumerate() {
+            secret.labels.insert(format!("v{n}"), labels.iter().map(|label| (*label).to_owned()).collect());
+            secret.values.insert(format!("v{n}"), version(token, *second));
+        }
+        assert_eq!(steps(FILE, &account), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_foreign_rule_elsewhere_is_held_and_its_steps_are_shown() {
+    let mut account = in_sync();
+    account.snapshot.templates.remove("quay");
+    account.snapshot.rules.get_mut("quay").unwrap().upstream_url = "public.ecr.aws".into();
+    let held = ["quay held: a rule that is not ours", "quay Create Template", "quay Replace Rule registry"];
+    assert_eq!(steps(FILE, &account), held);
+    let allowed = FILE.replace("quay.io", "quay.io, take_over: true");
+    assert_eq!(steps(&allowed, &account), ["quay Create Template", "quay Replace Rule registry"]);
+}
+
+#[test]
+fn what_aws_does_to_documents_is_no_drift() {
+    let mut account = in_sync();
+    for template in account.snapshot.templates.values_mut() {
+        let spec = &mut template.spec;
+        spec.repository_policy = spec.repository_policy.replace("arn:aws:iam::123456789012:root", "123456789012");
+        spec.lifecycle_policy =
+            spec.lifecycle_policy.replace("\"tagStatus\"", "\"storageClass\":\"standard\",\"tagStatus\"");
+    }
+    assert_eq!(steps(FILE, &account), Vec::<String>::new());
+}

@@ -1,0 +1,128 @@
+//! The report as Markdown, for people who open the status in a browser or a chat.
+
+use std::fmt::Write;
+
+use super::Report;
+use crate::config::Problem;
+
+/// Writes the report as Markdown. All text from outside is escaped.
+pub fn markdown(report: &Report) -> String {
+    let mut page = String::new();
+    // Writing into a String cannot fail.
+    _ = write(&mut page, report);
+    page
+}
+
+fn write(page: &mut String, report: &Report) -> std::fmt::Result {
+    writeln!(page, "# {}: {}\n", report.outcome.as_str(), text(&report.message))?;
+    writeln!(
+        page,
+        "- run `{}` ({}, {}), {} to {}",
+        code(&report.run_id),
+        report.mode.as_str(),
+        report.trigger.kind.as_str(),
+        report.started_at,
+        report.finished_at
+    )?;
+    let version = report.config.version_id.as_deref().map(|v| format!(", version `{}`", code(v))).unwrap_or_default();
+    writeln!(page, "- file `{}`{version}", code(&format!("s3://{}/{}", report.config.bucket, report.config.key)))?;
+    writeln!(page, "- last success: {}", report.last_success_at.as_deref().unwrap_or("none yet"))?;
+    writeln!(page, "- {} AWS calls, {} ms", report.stats.aws_calls, report.stats.duration_ms)?;
+    problems(page, "Errors", &report.errors)?;
+    if !report.registries.is_empty() {
+        writeln!(page, "\n## Registries\n\n| registry | state | upstream | pull URL | credential | message |")?;
+        writeln!(page, "| --- | --- | --- | --- | --- | --- |")?;
+        for (name, registry) in &report.registries {
+            let since = registry.since.as_ref().map(|s| format!(" (since {s})")).unwrap_or_default();
+            writeln!(
+                page,
+                "| {} | {}{since} | {} | `{}` | {} | {} |",
+                text(name),
+                registry.state.as_str(),
+                text(&registry.upstream),
+                code(&registry.url),
+                registry.credential.as_str(),
+                text(registry.message.as_deref().unwrap_or_default()),
+            )?;
+        }
+    }
+    if !report.changes.is_empty() {
+        writeln!(page, "\n## Changes\n\n| registry | change | id | fields | result | why |")?;
+        writeln!(page, "| --- | --- | --- | --- | --- | --- |")?;
+        for change in &report.changes {
+            let since = change.since.as_ref().map(|s| format!(" (since {s})")).unwrap_or_default();
+            let why = change.error.as_deref().or(change.note.as_deref()).unwrap_or_default();
+            writeln!(
+                page,
+                "| {} | {} {} | {} | {} | {}{since} | {} |",
+                text(&change.registry),
+                word(&change.action),
+                word(&change.resource),
+                text(&change.id),
+                text(&change.fields.join(", ")),
+                word(&change.result),
+                text(why),
+            )?;
+        }
+    }
+    problems(page, "Warnings", &report.warnings)
+}
+
+fn problems(page: &mut String, title: &str, problems: &[Problem]) -> std::fmt::Result {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    writeln!(page, "\n## {title}\n")?;
+    for problem in problems {
+        let place = match (problem.line, problem.column) {
+            (Some(line), Some(column)) => format!("line {line}, column {column}: "),
+            _ => String::new(),
+        };
+        let registry = problem.registry.as_deref().map(|r| format!("**{}**, ", text(r))).unwrap_or_default();
+        writeln!(page, "- {registry}{place}{}", text(&problem.message))?;
+    }
+    Ok(())
+}
+
+/// The word that the JSON report uses.
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+/// Text in a table cell: what Markdown or HTML would read as more than text is escaped.
+fn text(raw: &str) -> String {
+    let mut escaped = String::with_capacity(raw.len());
+    for c in raw.chars() {
+        match c {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '!' | '~' => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            c if c.is_control() => escaped.push(' '),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// Text between backticks in a table: a backtick would end it, a bar the cell.
+fn code(raw: &str) -> String {
+    raw.chars().map(|c| if c.is_control() || matches!(c, '`' | '|') { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_from_outside_becomes_markup() {
+        assert_eq!(text("a|b <script> [x](y) `c`\n# h"), r"a\|b &lt;script&gt; \[x\](y) \`c\` \# h");
+        assert_eq!(code("a`b|c\nd"), "a b c d");
+    }
+}

@@ -1,0 +1,288 @@
+//! What a run says of itself: the response of the invocation, the status object, and the same for people.
+
+mod history;
+mod markdown;
+mod outcome;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Problem;
+use crate::plan::{Action, Resource, Step};
+use crate::trigger::{Kind, Mode};
+
+pub use history::Past;
+pub use markdown::markdown;
+pub use outcome::judge;
+
+/// The report. Field names and values are the contract of DESIGN, section 5.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The request id of the invocation.
+    pub run_id: String,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// RFC 3339, UTC.
+    pub finished_at: String,
+    /// When a run last ended `converged` or `changed`; `null` before the first.
+    pub last_success_at: Option<String>,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// What the run might do.
+    pub mode: Mode,
+    /// One sentence.
+    pub message: String,
+    /// What started it.
+    pub trigger: TriggerReport,
+    /// The file it worked from.
+    pub config: ConfigReport,
+    /// Everything that was, or was to be, changed.
+    pub changes: Vec<Change>,
+    /// By name.
+    pub registries: BTreeMap<String, RegistryReport>,
+    /// By name: what to write in front of an image.
+    pub pull_through_cache_urls: BTreeMap<String, String>,
+    /// What is wrong with the file.
+    pub errors: Vec<Problem>,
+    /// What is legal but surprising.
+    pub warnings: Vec<Problem>,
+    /// Counts.
+    pub stats: Stats,
+}
+
+/// How a run came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Nothing to do.
+    Converged,
+    /// Everything applied.
+    Changed,
+    /// A plan with changes.
+    Pending,
+    /// Something failed or is held.
+    Partial,
+    /// The file is refused.
+    Rejected,
+    /// Not our event, or no file yet.
+    Ignored,
+}
+
+impl Outcome {
+    /// As the report writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Converged => "converged",
+            Self::Changed => "changed",
+            Self::Pending => "pending",
+            Self::Partial => "partial",
+            Self::Rejected => "rejected",
+            Self::Ignored => "ignored",
+        }
+    }
+}
+
+/// What started a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct TriggerReport {
+    /// `s3-upload`, `secret-rotation`, `schedule`, `work` or `manual`.
+    pub kind: Kind,
+    /// Where the event came from.
+    pub source: String,
+}
+
+/// The file's identity. No ETag: it can be a digest of the file, tokens and all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConfigReport {
+    /// `CONFIG_BUCKET`.
+    pub bucket: String,
+    /// `CONFIG_KEY`.
+    pub key: String,
+    /// `null` in a bucket without versioning, and before the file was read.
+    pub version_id: Option<String>,
+    /// RFC 3339, UTC.
+    pub last_modified: Option<String>,
+}
+
+/// One change.
+#[derive(Debug, Clone, Serialize)]
+pub struct Change {
+    /// The registry it is for.
+    pub registry: String,
+    /// What is changed.
+    pub resource: Resource,
+    /// How.
+    pub action: Action,
+    /// Prefix, secret name or repository name.
+    pub id: String,
+    /// What differed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<&'static str>,
+    /// What came of it.
+    pub result: ChangeResult,
+    /// Why it failed or is held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Something worth knowing about a change that was applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Since when it fails or is held for this same reason, when the last status said so already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// A retry may help.
+    #[serde(skip)]
+    pub transient: bool,
+}
+
+/// What came of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeResult {
+    /// Done.
+    Applied,
+    /// To be done.
+    Planned,
+    /// Tried, or refused.
+    Failed,
+    /// Waits for somebody's word.
+    Held,
+    /// Not tried, since something before it failed or time was short.
+    Skipped,
+}
+
+impl Change {
+    /// A change, before it is known what came of it.
+    pub fn of(registry: &str, resource: Resource, action: Action, id: &str) -> Self {
+        Self {
+            registry: registry.to_owned(),
+            resource,
+            action,
+            id: id.to_owned(),
+            fields: Vec::new(),
+            result: ChangeResult::Planned,
+            error: None,
+            note: None,
+            since: None,
+            transient: false,
+        }
+    }
+
+    /// A step of a plan and what came of it.
+    pub fn new(registry: &str, step: &Step, result: ChangeResult) -> Self {
+        let change = Self::of(registry, step.resource, step.action, &step.id);
+        Self { fields: step.fields.clone(), result, ..change }
+    }
+
+    /// A registry of which nothing is written, and what stands in the way.
+    pub fn refused(registry: &str, resource: Resource, id: &str, reason: &str) -> Self {
+        Self::of(registry, resource, Action::Adopt, id).with(ChangeResult::Failed).because(reason.to_owned())
+    }
+
+    /// With another result.
+    pub fn with(self, result: ChangeResult) -> Self {
+        Self { result, ..self }
+    }
+
+    /// With the reason of a failure or a hold.
+    pub fn because(self, error: String) -> Self {
+        Self { error: Some(error), ..self }
+    }
+
+    /// With something worth knowing.
+    pub fn noting(self, note: String) -> Self {
+        Self { note: Some(note), ..self }
+    }
+
+    /// With whether a retry may help.
+    pub fn transient(self, transient: bool) -> Self {
+        Self { transient, ..self }
+    }
+}
+
+/// One registry.
+#[derive(Debug, Clone, Serialize)]
+pub struct RegistryReport {
+    /// Whether people can pull through it.
+    pub state: State,
+    /// The upstream's host.
+    pub upstream: String,
+    /// What to pull through.
+    pub url: String,
+    /// What ECR said of the credential.
+    pub credential: CredentialState,
+    /// Why it is in this state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Since when, when the last status said the same already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+}
+
+/// Whether people can pull through a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Everything is as the file says, and ECR has proven the credential or none is needed.
+    Ready,
+    /// Something of it failed.
+    Failed,
+    /// Waits for somebody's word.
+    Held,
+    /// Not proven: a plan does not ask ECR, or something is still to be done.
+    Planned,
+}
+
+impl State {
+    /// As the report writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+            Self::Held => "held",
+            Self::Planned => "planned",
+        }
+    }
+}
+
+/// What ECR said of a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CredentialState {
+    /// The upstream takes it.
+    Valid,
+    /// The upstream, or ECR, refuses it.
+    Invalid,
+    /// None is needed.
+    None,
+    /// Not asked, or no answer.
+    Unchecked,
+}
+
+impl CredentialState {
+    /// As the report writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Invalid => "invalid",
+            Self::None => "none",
+            Self::Unchecked => "unchecked",
+        }
+    }
+}
+
+/// Counts of a run.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Stats {
+    /// Requests sent to AWS, retries included, up to the writing of the status object.
+    pub aws_calls: u64,
+    /// Milliseconds from the event to the writing of the status object.
+    pub duration_ms: u64,
+}
+
+/// The current time as the report writes it: RFC 3339, UTC, whole seconds.
+pub fn now() -> String {
+    let now = jiff::Timestamp::now();
+    jiff::Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
+}

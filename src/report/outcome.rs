@@ -1,0 +1,65 @@
+//! From what happened to one word and one sentence.
+
+use super::{ChangeResult, Outcome, Report, State};
+use crate::trigger::Mode;
+
+/// Judges a run over an accepted file.
+pub fn judge(report: &Report) -> (Outcome, String) {
+    let count = |state| report.registries.values().filter(|r| r.state == state).count();
+    let changes = |result| report.changes.iter().filter(|c| c.result == result).count();
+    let (failed, held) = (count(State::Failed), count(State::Held));
+    let failed_changes = changes(ChangeResult::Failed) + changes(ChangeResult::Skipped);
+    let any_failed = failed > 0 || failed_changes > 0;
+    let any_held = held > 0 || changes(ChangeResult::Held) > 0;
+    let planned = changes(ChangeResult::Planned);
+    let applied = changes(ChangeResult::Applied);
+    let all = report.registries.len();
+    let troubles = troubles(report);
+    match report.mode {
+        Mode::Apply if any_failed || any_held => {
+            let ready = count(State::Ready);
+            let message =
+                format!("{ready} of {}; {}; {troubles}", registries(all, "ready"), changes_words(applied, "applied"));
+            (Outcome::Partial, message)
+        }
+        Mode::Apply if applied > 0 => {
+            (Outcome::Changed, format!("{}; {}", registries(all, "ready"), changes_words(applied, "applied")))
+        }
+        Mode::Apply => (Outcome::Converged, format!("{}; nothing had to change", registries(all, "ready"))),
+        Mode::Plan | Mode::Validate if any_failed => {
+            (Outcome::Partial, format!("{}; {troubles}", changes_words(planned, "to apply")))
+        }
+        Mode::Plan | Mode::Validate if planned > 0 || any_held => {
+            let held = if any_held { format!("; {troubles}") } else { String::new() };
+            (Outcome::Pending, format!("{}{held}", changes_words(planned, "to apply")))
+        }
+        Mode::Plan => (Outcome::Converged, "nothing to change".into()),
+        Mode::Validate => (Outcome::Converged, format!("{}; nothing to change", registries(all, "ready"))),
+    }
+}
+
+fn registries(n: usize, state: &str) -> String {
+    match n {
+        1 => format!("1 registry {state}"),
+        n => format!("{n} registries {state}"),
+    }
+}
+
+fn changes_words(n: usize, what: &str) -> String {
+    match n {
+        0 => format!("no change {what}"),
+        1 => format!("1 change {what}"),
+        n => format!("{n} changes {what}"),
+    }
+}
+
+/// The names of what is not as it should be; the reasons stand beside each registry.
+fn troubles(report: &Report) -> String {
+    let named = |state: State| {
+        let names = report.registries.iter().filter(|(_, r)| r.state == state).map(|(name, _)| name.as_str());
+        let names: Vec<&str> = names.collect();
+        (!names.is_empty()).then(|| format!("{}: {}", state.as_str(), names.join(", ")))
+    };
+    let words: Vec<String> = [named(State::Failed), named(State::Held)].into_iter().flatten().collect();
+    if words.is_empty() { "some changes failed or are held".into() } else { words.join("; ") }
+}

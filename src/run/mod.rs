@@ -1,0 +1,322 @@
+//! A run: load file, check, observe the account, plan, apply, verify, report.
+//!
+//! Two runs at once are possible. Each remembers the status object it started from and writes the new one only if it
+//! is still that one; a run that lost to one with another version of the file runs again from the newest, so that
+//! the last run to finish has seen the latest file.
+
+mod fence;
+mod finish;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::account::{self, Account, AwsError, Object, ObjectError, Sight, Snapshot, observe, snapshot};
+use crate::apply::{Applied, Applier};
+use crate::config::{self, Context, File, Rejected};
+use crate::handler::{App, Failure};
+use crate::home::Home;
+use crate::ownership::Owner;
+use crate::pace::Deadline;
+use crate::plan::{Plan, Verdict, plan};
+use crate::report::{Change, ChangeResult, ConfigReport, Outcome, Past, Report, Stats, TriggerReport, now};
+use crate::trigger::{Kind, Mode, SecretChange};
+use crate::verify::{Candidate, prove};
+
+pub use finish::Findings;
+
+/// What a run is asked to do, and by whom.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The kind of trigger.
+    pub kind: Kind,
+    /// Where the event came from.
+    pub source: String,
+    /// What the run may do.
+    pub mode: Mode,
+    /// The manual action's limit.
+    pub max_deletions: Option<u32>,
+    /// The secret whose change is the reason.
+    pub secret: Option<SecretChange>,
+}
+
+/// One run, and what it needs.
+pub struct Run<'a> {
+    app: &'a App,
+    home: &'a Home,
+    deadline: &'a Deadline,
+    run_id: &'a str,
+    started_at: String,
+    clock: Instant,
+    calls_before: u64,
+}
+
+/// How one look at file and account came out.
+enum Look {
+    /// A report, and whether another try may go better.
+    Done { report: Box<Report>, transient: bool },
+    /// Not our business: no status is written.
+    Ignored(Box<Report>),
+}
+
+impl<'a> Run<'a> {
+    /// Prepares a run; nothing is called yet.
+    pub fn new(app: &'a App, home: &'a Home, deadline: &'a Deadline, run_id: &'a str) -> Self {
+        let calls_before = app.reader.calls();
+        Self { app, home, deadline, run_id, started_at: now(), clock: Instant::now(), calls_before }
+    }
+
+    /// The report of an event that is not ours.
+    pub fn ignored(&self, order: &Order, reason: String) -> Report {
+        let mut report = self.blank(order);
+        report.outcome = Outcome::Ignored;
+        report.message = reason;
+        self.close(&mut report, &Past::default());
+        report
+    }
+
+    /// Runs.
+    ///
+    /// # Errors
+    /// When the file or the status object cannot be read or written, and when a retry may help.
+    pub async fn execute(&self, order: &Order) -> Result<Report, Failure> {
+        match order.mode {
+            Mode::Apply => self.apply_fenced(order).await,
+            Mode::Plan | Mode::Validate => {
+                let (object, snapshot) = tokio::join!(self.load(), snapshot(&self.app.reader));
+                let object = match self.opened(order, object)? {
+                    Ok(object) => object,
+                    Err(no_file) => return Ok(no_file),
+                };
+                match Box::pin(self.look(order, object, snapshot, &Past::default())).await {
+                    Look::Ignored(report) => Ok(*report),
+                    Look::Done { report, transient: false } => Ok(*report),
+                    Look::Done { report, transient: true } => Err(self.incomplete(&report, "the log")),
+                }
+            }
+        }
+    }
+
+    async fn load(&self) -> Result<Object, ObjectError> {
+        let settings = &self.app.settings;
+        self.app.reader.object(&settings.config_bucket, &settings.config_key, config::MAX_BYTES).await
+    }
+
+    /// The file, or the report that there is none yet.
+    fn opened(&self, order: &Order, object: Result<Object, ObjectError>) -> Result<Result<Object, Report>, Failure> {
+        match object {
+            Ok(object) => Ok(Ok(object)),
+            Err(ObjectError::Missing(what)) => Ok(Err(self.no_file(order, &what))),
+            Err(error) => Err(Failure::ConfigUnreadable(error)),
+        }
+    }
+
+    /// One look at file and account, and in apply mode one try to make the account follow.
+    async fn look(&self, order: &Order, object: Object, snapshot: Result<Snapshot, AwsError>, past: &Past) -> Look {
+        let mut report = self.blank(order);
+        report.config.version_id = object.version_id.clone();
+        report.config.last_modified = object.last_modified.map(|time| time.to_string());
+        let context = Context {
+            account: self.home.account.clone(),
+            region: self.home.region.clone(),
+            partition: self.home.partition.clone(),
+            template_role: self.app.settings.template_role_arn.is_some(),
+            resource_tags: self.app.settings.resource_tags.clone(),
+        };
+        let read = config::read(&object.bytes, &context).and_then(|file| finish::fits(file, self.home));
+        // The text holds tokens: it is wiped as soon as it has been read.
+        drop(object);
+        let transient = match (read, snapshot) {
+            (Ok(file), Ok(snapshot)) => {
+                let account = Box::pin(observe(&self.app.reader, snapshot, &file, &self.app.settings)).await;
+                if let Some(change) = &order.secret
+                    && !uses(&account, &file, change)
+                {
+                    let reason = format!("no registry uses the secret {}", change.name);
+                    return Look::Ignored(Box::new(self.ignored(order, reason)));
+                }
+                Box::pin(self.accepted(order, &mut report, file, account)).await
+            }
+            (Ok(file), Err(error)) => {
+                report.warnings = file.warnings;
+                report.outcome = Outcome::Partial;
+                report.message = format!("the account could not be read, so nothing was changed: {error}");
+                error.is_transient()
+            }
+            (Err(rejected), snapshot) => self.rejected(order, &mut report, rejected, snapshot).await,
+        };
+        self.close(&mut report, past);
+        Look::Done { report: Box::new(report), transient }
+    }
+
+    /// The file is sound: plan, and apply or show. Says whether another try may go better.
+    async fn accepted(&self, order: &Order, report: &mut Report, mut file: File, account: Account) -> bool {
+        report.warnings = std::mem::take(&mut file.warnings);
+        report.warnings.extend(finish::rotation_failed(order, &account));
+        let plan = plan(&file, &account, self.home, &self.app.settings);
+        let left = plan.left.clone();
+        let candidates = candidates(&plan, &account);
+        let (applied, candidates) = match order.mode {
+            Mode::Apply => {
+                let applied = Box::pin(self.apply(&file, plan)).await;
+                let candidates = candidates_after(&file, &applied, candidates);
+                (applied, candidates)
+            }
+            Mode::Plan => (finish::shown(plan), Vec::new()),
+            Mode::Validate => (finish::shown(plan), candidates),
+        };
+        let proofs = prove(&self.app.reader, candidates, &self.app.pace, self.deadline).await;
+        let findings = Findings { file: &file, account: &account, applied, proofs, left };
+        findings.into_report(report, self.home)
+    }
+
+    async fn apply(&self, file: &File, plan: Plan) -> Applied {
+        let App { reader, writer, settings, pace } = self.app;
+        Applier { reader, writer, file, home: self.home, settings, pace, deadline: self.deadline }.apply(plan).await
+    }
+
+    /// The file is refused: nothing is changed. The clock and rotations still have the credentials proven of the
+    /// rules that carry our mark, since a mistake in the file must not hide a lapsed token.
+    async fn rejected(
+        &self,
+        order: &Order,
+        report: &mut Report,
+        rejected: Rejected,
+        snapshot: Result<Snapshot, AwsError>,
+    ) -> bool {
+        report.outcome = Outcome::Rejected;
+        report.message = match rejected.errors.len() {
+            1 => "the file has 1 error, so nothing was changed".into(),
+            n => format!("the file has {n} errors, so nothing was changed"),
+        };
+        report.errors = rejected.errors;
+        report.warnings = rejected.warnings;
+        let proves = matches!(order.kind, Kind::Schedule | Kind::SecretRotation) || order.mode == Mode::Validate;
+        if !proves {
+            return false;
+        }
+        let snapshot = match snapshot {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                report.message =
+                    format!("{}; the account could not be read to prove its credentials: {error}", report.message);
+                return error.is_transient();
+            }
+        };
+        let is_marked = |prefix: &str| {
+            let template = snapshot.templates.get(prefix);
+            template.is_some_and(|t| Owner::of_template(&t.spec.description, &self.app.settings).is_ours())
+        };
+        let marked: BTreeMap<_, _> = snapshot.rules.iter().filter(|(prefix, _)| is_marked(prefix)).collect();
+        let candidates = marked.values().filter(|rule| rule.credential_arn.is_some());
+        let candidates = candidates.map(|rule| Candidate { prefix: rule.prefix.clone(), fresh: false }).collect();
+        let proofs = prove(&self.app.reader, candidates, &self.app.pace, self.deadline).await;
+        finish::prove_marked(report, marked.into_values(), &proofs, self.home)
+    }
+
+    fn no_file(&self, order: &Order, what: &str) -> Report {
+        let settings = &self.app.settings;
+        let reason = format!(
+            "{what} yet: upload one with `aws s3 cp registries.yaml s3://{}/{}`, and this function follows it",
+            settings.config_bucket, settings.config_key
+        );
+        self.ignored(order, reason)
+    }
+
+    fn blank(&self, order: &Order) -> Report {
+        Report {
+            run_id: self.run_id.to_owned(),
+            started_at: self.started_at.clone(),
+            finished_at: String::new(),
+            last_success_at: None,
+            outcome: Outcome::Converged,
+            mode: order.mode,
+            message: String::new(),
+            trigger: TriggerReport { kind: order.kind, source: order.source.clone() },
+            config: ConfigReport {
+                bucket: self.app.settings.config_bucket.clone(),
+                key: self.app.settings.config_key.clone(),
+                ..ConfigReport::default()
+            },
+            changes: Vec::new(),
+            registries: BTreeMap::new(),
+            pull_through_cache_urls: BTreeMap::new(),
+            errors: Vec::new(),
+            warnings: Vec::new(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// Sets what is known only at the end.
+    fn close(&self, report: &mut Report, past: &Past) {
+        report.finished_at = now();
+        let success = matches!(report.outcome, Outcome::Converged | Outcome::Changed) && report.mode == Mode::Apply;
+        report.last_success_at = if success { Some(report.finished_at.clone()) } else { past.last_success_at.clone() };
+        past.mark_old_news(report);
+        report.stats.aws_calls = self.app.reader.calls() - self.calls_before;
+        report.stats.duration_ms = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+    }
+
+    fn incomplete(&self, report: &Report, status: &str) -> Failure {
+        Failure::Incomplete {
+            outcome: report.outcome.as_str(),
+            reason: report.message.clone(),
+            status: status.to_owned(),
+        }
+    }
+}
+
+/// The rules that have a credential to prove before anything is written. A rule that is held is not ours to judge.
+fn candidates(plan: &Plan, account: &Account) -> Vec<Candidate> {
+    let judged = plan.registries.iter().filter(|plan| !matches!(plan.verdict, Verdict::Held(_)));
+    judged
+        .filter_map(|plan| account.snapshot.rules.get(&plan.registry))
+        .filter(|rule| rule.credential_arn.is_some())
+        .map(|rule| Candidate { prefix: rule.prefix.clone(), fresh: false })
+        .collect()
+}
+
+/// The same after applying: every registry that is done and has a credential, and of the others those that had a
+/// rule before.
+fn candidates_after(file: &File, applied: &Applied, before: Vec<Candidate>) -> Vec<Candidate> {
+    use crate::apply::End;
+    let mut after = Vec::new();
+    for registry in &file.registries {
+        let has_credential = !matches!(registry.credential, config::Credential::None);
+        match applied.ends.get(&registry.name) {
+            Some(End::Done { fresh }) if has_credential => {
+                after.push(Candidate { prefix: registry.name.clone(), fresh: *fresh });
+            }
+            Some(End::Done { .. } | End::Held(_)) | None => {}
+            Some(End::Failed { .. } | End::Unfinished) => {
+                after.extend(before.iter().filter(|c| c.prefix == registry.name).cloned());
+            }
+        }
+    }
+    after
+}
+
+/// Whether any registry, or any rule of the account, uses the secret an event is about.
+fn uses(account: &Account, file: &File, change: &SecretChange) -> bool {
+    let by_rule = account.snapshot.rules.values().filter_map(|rule| rule.credential_arn.as_deref());
+    let by_rule = by_rule.filter_map(secret_name_of);
+    let by_file = file.registries.iter().filter_map(|registry| match account.sights.get(&registry.name) {
+        Some(Sight::Found(secret)) => Some(secret.name.as_str()),
+        Some(Sight::Absent(name)) => Some(name.as_str()),
+        _ => None,
+    });
+    by_rule.chain(by_file).any(|name| change.refers_to(name))
+}
+
+/// The name in a full ARN: without the hyphen and six characters that Secrets Manager appends.
+fn secret_name_of(arn: &str) -> Option<&str> {
+    let (_, resource) = arn.split_once(":secret:")?;
+    resource.get(..resource.len().checked_sub(7)?)
+}
+
+/// A change of a plan that is only shown.
+fn planned(registry: &str, step: &crate::plan::Step) -> Change {
+    Change::new(registry, step, ChangeResult::Planned)
+}
+
+/// The names that the rest of the module's files share.
+use account::Condition;

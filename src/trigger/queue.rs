@@ -1,0 +1,126 @@
+//! Lists of records: S3's own, and the messages of SQS and SNS that carry what others sent.
+//!
+//! A batch is ours if any of its records is: the run looks at everything anyway.
+
+use aws_lambda_events::event::sqs::SqsMessage;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Job, Kind, Place, Trigger, Unplaceable, carried, json_type, s3, shown};
+
+/// SQS around SNS around the event is as deep as AWS itself wraps. What is deeper was made by hand.
+const DEEPEST: usize = 2;
+
+/// A record of SNS, and the same message as an SQS body.
+///
+/// `SnsMessage` of the events crate demands nine fields (signature, certificate, time) that neither a topic with raw
+/// delivery turned half on nor a hand-made event always has, and of which the function uses none.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Notification {
+    #[serde(default)]
+    topic_arn: String,
+    message: String,
+}
+
+/// The value of `Records`.
+pub(super) fn read_records(
+    records: &Value,
+    place: &Place<'_>,
+    via: &str,
+    depth: usize,
+) -> Result<Trigger, Unplaceable> {
+    let malformed = |why: &str| Unplaceable::Malformed { what: "a list of records", why: why.to_owned() };
+    let Value::Array(records) = records else {
+        return Err(malformed(&format!("Records is {}, not a list", json_type(records))));
+    };
+    records
+        .iter()
+        .map(|record| read_record(record, place, via, depth))
+        .reduce(together)
+        .unwrap_or_else(|| Err(malformed("Records is empty")))
+}
+
+/// One record, by what it says it is. (SNS writes its field with a capital.)
+fn read_record(record: &Value, place: &Place<'_>, via: &str, depth: usize) -> Result<Trigger, Unplaceable> {
+    let source = record.get("eventSource").or_else(|| record.get("EventSource"));
+    match source.and_then(Value::as_str) {
+        Some("aws:s3") => s3::from_record(record, place, via),
+        Some("aws:sqs") => from_sqs(record, place, depth),
+        Some("aws:sns") => match record.get("Sns") {
+            Some(message) => from_sns(message, place, via, depth),
+            None => Err(Unplaceable::Malformed { what: "an SNS notification", why: "Sns is missing".to_owned() }),
+        },
+        Some(other) => Err(Unplaceable::Unknown { what: format!("a record from {}", shown(other)) }),
+        None => Err(Unplaceable::Unknown { what: "a record without an eventSource".to_owned() }),
+    }
+}
+
+/// A message of a queue: the function's own work, or another event in its body.
+fn from_sqs(record: &Value, place: &Place<'_>, depth: usize) -> Result<Trigger, Unplaceable> {
+    let message = SqsMessage::deserialize(record)
+        .map_err(|error| Unplaceable::Malformed { what: "an SQS message", why: shown(&error.to_string()) })?;
+    let via = format!("sqs:{}", last_part(message.event_source_arn.as_deref()));
+    let body = json(message.body.as_deref().unwrap_or_default(), &via)?;
+    if body.get("work").is_some() {
+        return Ok(Trigger { kind: Kind::Work, source: shown(&via), job: Job::APPLY });
+    }
+    if body.get("TopicArn").is_some() && body.get("Message").is_some() {
+        return from_sns(&body, place, &via, depth + 1);
+    }
+    unwrapped(&body, place, &via, depth)
+}
+
+/// A notification of a topic, from SNS itself or out of a queue that is subscribed to it.
+fn from_sns(message: &Value, place: &Place<'_>, via: &str, depth: usize) -> Result<Trigger, Unplaceable> {
+    let notification = Notification::deserialize(message)
+        .map_err(|error| Unplaceable::Malformed { what: "an SNS notification", why: shown(&error.to_string()) })?;
+    let topic = format!("sns:{}", last_part(Some(&notification.topic_arn)));
+    let via = if via.is_empty() { topic.as_str() } else { via };
+    let body = json(&notification.message, via)?;
+    unwrapped(&body, place, via, depth)
+}
+
+/// The event that was inside.
+fn unwrapped(body: &Value, place: &Place<'_>, via: &str, depth: usize) -> Result<Trigger, Unplaceable> {
+    let inside = if depth < DEEPEST { carried(body, place, via, depth + 1) } else { None };
+    inside.unwrap_or_else(|| {
+        Err(Unplaceable::Unknown {
+            what: format!("a message from {} that holds no event of S3 or EventBridge and no work", shown(via)),
+        })
+    })
+}
+
+fn json(text: &str, via: &str) -> Result<Value, Unplaceable> {
+    serde_json::from_str(text)
+        .map_err(|error| Unplaceable::NotJson { source_name: shown(via), why: shown(&error.to_string()) })
+}
+
+/// The name of a queue or topic: what stands last in its ARN.
+fn last_part(arn: Option<&str>) -> &str {
+    arn.and_then(|arn| arn.rsplit(':').next()).filter(|name| !name.is_empty()).unwrap_or("?")
+}
+
+/// What two records say together. The one that asks for more wins; one that is ours wins over one that cannot be
+/// placed (retrying a batch would bring that one back alone), which wins over one to be ignored.
+///
+/// Two different secrets are more than one [`Job::Secret`] can name, so they ask for a run over everything, which
+/// proves every credential.
+fn together(first: Result<Trigger, Unplaceable>, second: Result<Trigger, Unplaceable>) -> Result<Trigger, Unplaceable> {
+    if let (Ok(one), Ok(other)) = (&first, &second)
+        && let (Job::Secret(a), Job::Secret(b)) = (&one.job, &other.job)
+        && a.name != b.name
+    {
+        return Ok(Trigger { job: Job::APPLY, ..one.clone() });
+    }
+    if weight(&second) > weight(&first) { second } else { first }
+}
+
+const fn weight(outcome: &Result<Trigger, Unplaceable>) -> u8 {
+    match outcome {
+        Ok(Trigger { job: Job::Run { .. }, .. }) => 3,
+        Ok(Trigger { job: Job::Secret(_), .. }) => 2,
+        Err(_) => 1,
+        Ok(Trigger { job: Job::Ignore(_), .. }) => 0,
+    }
+}

@@ -1,0 +1,252 @@
+//! Files that are refused: each with all its errors, each error with its place. The table is in `tests/bad_files/`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says so when something is wrong"
+)]
+
+mod common;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use common::{context, refused};
+use ecr_pull_through_sync::config::{Context, MAX_BYTES, Problem, read};
+
+/// A case of the table.
+struct Case {
+    title: String,
+    yaml: String,
+    expected: Vec<String>,
+}
+
+#[test]
+fn every_bad_file_is_refused_with_all_its_errors() {
+    let bless = std::env::var_os("BLESS").is_some();
+    let mut paths: Vec<PathBuf> = fs::read_dir("tests/bad_files").unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let (mut count, mut wrong) = (0, String::new());
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        let (preamble, cases) = cases(&text);
+        let mut blessed = preamble;
+        for case in cases {
+            count += 1;
+            let Err(rejected) = read(case.yaml.as_bytes(), &context_of(&case.title)) else {
+                panic!("{}: {} was accepted", path.display(), case.title);
+            };
+            let found: Vec<String> = rejected.errors.iter().map(line_of).collect();
+            check_place(&case, &rejected.errors);
+            write!(blessed, "\n## {}\n{}", case.title, case.yaml).unwrap();
+            for line in &found {
+                writeln!(blessed, ">> {line}").unwrap();
+            }
+            if found != case.expected {
+                writeln!(
+                    wrong,
+                    "{}: {}\n  expected {:#?}\n  found {found:#?}",
+                    path.display(),
+                    case.title,
+                    case.expected
+                )
+                .unwrap();
+            }
+        }
+        if bless {
+            fs::write(&path, blessed).unwrap();
+        }
+    }
+    assert!(bless || wrong.is_empty(), "{wrong}");
+    assert!(count >= 110, "only {count} cases");
+}
+
+/// Each error stands in the file, but for those about the environment, and shows no token.
+fn check_place(case: &Case, errors: &[Problem]) {
+    assert!(!errors.is_empty(), "{}", case.title);
+    let lines: Vec<&str> = case.yaml.split('\n').collect();
+    for error in errors {
+        assert!(!error.message.contains("s3cr3t"), "{}: {error}", case.title);
+        assert!(!error.message.is_empty() && error.message.len() < 700, "{}: {error}", case.title);
+        let (Some(line), Some(column)) = (error.line, error.column) else {
+            assert!(error.message.starts_with("RESOURCE_TAGS"), "{}: {error}", case.title);
+            continue;
+        };
+        let width = lines.get(line - 1).unwrap_or_else(|| panic!("{}: {error}", case.title)).chars().count();
+        assert!((1..=width + 1).contains(&column), "{}: {error}", case.title);
+    }
+}
+
+fn line_of(problem: &Problem) -> String {
+    let place = match (problem.line, problem.column) {
+        (Some(line), Some(column)) => format!("{line}:{column}"),
+        _ => "-".to_owned(),
+    };
+    format!("{place} [{}] {}", problem.registry.as_deref().unwrap_or_default(), problem.message)
+}
+
+fn cases(text: &str) -> (String, Vec<Case>) {
+    let mut parts = text.split("\n## ");
+    let preamble = format!("{}\n", parts.next().unwrap().trim_end());
+    let cases = parts.map(|part| {
+        let (title, rest) = part.split_once('\n').unwrap();
+        let (expected, yaml): (Vec<&str>, Vec<&str>) = rest.lines().partition(|line| line.starts_with(">>"));
+        let mut yaml = yaml.join("\n").trim_end_matches('\n').to_owned();
+        yaml.push('\n');
+        Case {
+            title: title.to_owned(),
+            yaml: if yaml == "\n" { String::new() } else { yaml },
+            expected: expected.iter().map(|line| line.trim_start_matches(">> ").to_owned()).collect(),
+        }
+    });
+    (preamble, cases.collect())
+}
+
+/// The account a case is for: words in braces in its title change it.
+fn context_of(title: &str) -> Context {
+    let mut context = context();
+    if title.contains("{no-role}") {
+        context.template_role = false;
+    }
+    if title.contains("{resource-tags}") {
+        context.resource_tags.insert("team".to_owned(), "platform".to_owned());
+    }
+    if title.contains("{bad-resource-tags}") {
+        context.resource_tags.insert("aws:team".to_owned(), "platform".to_owned());
+    }
+    context
+}
+
+/// One error, which says this, at this place.
+fn assert_refused(bytes: &[u8], line: usize, column: usize, part: &str) {
+    let errors = refused(bytes);
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+    assert_eq!((errors[0].line, errors[0].column), (Some(line), Some(column)), "{errors:#?}");
+    assert!(errors[0].message.contains(part), "{errors:#?}");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused() {
+    assert_refused(b"quay:\n  registry: quay.io\0\n", 2, 20, "NUL byte");
+    assert_refused(b"quay:\n  registry: qu\xe4y.io\n", 2, 15, "0xE4 here is not UTF-8");
+    assert_refused(b"\xff\xfeq\0u\0a\0y\0", 1, 1, "UTF-16");
+    assert_refused(b"\xfe\xff\0q\0u\0a\0y", 1, 1, "UTF-16");
+    assert_refused(b"q\0u\0a\0y\0:\0", 1, 2, "looks like UTF-16");
+    assert_refused(b"\x1f\x8b\x08\0\0\0", 1, 1, "compressed");
+    assert_refused(b"quay:\n  registry: \x1b[31mquay.io\n", 2, 13, "U+001B");
+    assert_refused("quay:\n\u{feff}  registry: quay.io\n".as_bytes(), 2, 1, "byte order mark");
+}
+
+#[test]
+fn a_file_over_one_mebibyte_is_refused() {
+    let errors = refused(&vec![b'#'; MAX_BYTES + 1]);
+    assert!(errors[0].message.contains("at most 1048576 (1 MiB)"), "{errors:#?}");
+    assert!(refused(&vec![b'#'; MAX_BYTES])[0].message.contains("empty"));
+}
+
+#[test]
+fn crlf_and_a_bom_do_not_move_positions() {
+    assert_refused("\u{feff}quay:\r\n  registry: quay.oi\r\n".as_bytes(), 2, 13, "did you mean `quay.io`");
+    assert_refused("\u{feff}quay: quay.io\r\n".as_bytes(), 1, 7, "is a map");
+}
+
+#[test]
+fn more_than_fifty_registries_are_refused_at_the_first_too_many() {
+    let mut yaml = String::new();
+    for n in 0..52 {
+        writeln!(yaml, "quay-{n}:\n  registry: quay.io").unwrap();
+    }
+    assert_refused(yaml.as_bytes(), 101, 1, "registry 51 of 52");
+}
+
+#[test]
+fn more_than_fifty_rules_are_refused() {
+    let mut yaml = "quay:\n  registry: quay.io\n  lifecycle_policy:\n    rules:\n".to_owned();
+    for n in 1..=51 {
+        writeln!(yaml, "      - {{rulePriority: {n}, selection: {{tagStatus: tagged, tagPrefixList: [a{n}], countType: imageCountMoreThan, countNumber: 1}}, action: {{type: expire}}}}").unwrap();
+    }
+    assert_refused(yaml.as_bytes(), 55, 9, "rule 51 of 51");
+}
+
+#[test]
+fn a_lifecycle_policy_that_is_too_long_is_refused() {
+    let yaml = format!(
+        "quay:\n  registry: quay.io\n  lifecycle_policy:\n    rules:\n      - {{rulePriority: 1, description: {}, selection: {{tagStatus: any, countType: imageCountMoreThan, countNumber: 1}}, action: {{type: expire}}}}\n",
+        "x".repeat(30_720)
+    );
+    assert_refused(yaml.as_bytes(), 3, 3, "ECR allows 30720");
+}
+
+#[test]
+fn too_many_tags_are_refused() {
+    let mut yaml = "quay:\n  registry: quay.io\n  tags:\n".to_owned();
+    for n in 0..50 {
+        writeln!(yaml, "    tag-{n}: a").unwrap();
+    }
+    assert_refused(yaml.as_bytes(), 3, 3, "write at most 49");
+}
+
+#[test]
+fn too_many_readers_are_refused() {
+    let mut yaml = "quay:\n  registry: quay.io\n  repository_read_access_arns:\n".to_owned();
+    for n in 0..400 {
+        writeln!(yaml, "    - arn:aws:iam::{n:012}:root").unwrap();
+    }
+    assert_refused(yaml.as_bytes(), 4, 5, "10240 characters");
+}
+
+#[test]
+fn a_flood_of_errors_is_cut() {
+    let yaml = (0..5000).fold("quay:\n  registry: quay.io\n".to_owned(), |yaml, n| format!("{yaml}  zebra-{n}: 1\n"));
+    let errors = refused(yaml.as_bytes());
+    assert_eq!(errors.len(), 101);
+    assert_eq!(errors[100].message, "4900 more errors are not shown");
+}
+
+#[test]
+fn hostile_shapes_end_at_once() {
+    let chain = (1..20_000).fold("a0: &a0 [x]\n".to_owned(), |mut yaml, n| {
+        writeln!(yaml, "a{n}: &a{n} [*a{}]", n - 1).unwrap();
+        yaml
+    });
+    let merges = (1..20_000).fold("a0: &a0 {k0: v}\n".to_owned(), |mut yaml, n| {
+        writeln!(yaml, "a{n}: &a{n} {{<<: *a{}, k{n}: v}}", n - 1).unwrap();
+        yaml
+    });
+    for yaml in [
+        "[".repeat(500_000),
+        "{".repeat(500_000),
+        "- ".repeat(500_000),
+        "? ".repeat(500_000),
+        "a: {".repeat(100_000),
+        "&a ".repeat(300_000),
+        "!".repeat(500_000),
+        "\"".repeat(500_001),
+        "a: b\n".repeat(200_000),
+        (0..100_000).map(|n| format!("a{n}:\n")).collect(),
+        (0..90_000).map(|n| format!("a{n}: {{}}\n")).collect(),
+        format!("[{}]", "a,".repeat(500_000)),
+        format!("a: {}", "9".repeat(1_000_000)),
+        format!("a: &x {{{}}}", (0..45_000).map(|n| format!("token{n}: tok{n},")).collect::<String>()),
+        chain,
+        merges,
+    ] {
+        let start = std::time::Instant::now();
+        assert!(!refused(yaml.as_bytes()).is_empty());
+        let beginning: String = yaml.chars().take(20).collect();
+        assert!(start.elapsed().as_secs() < 10, "{beginning} took {:?}", start.elapsed());
+        eprintln!("{beginning:?} {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn a_rejection_reads_well() {
+    let Err(rejected) = read(b"quay:\n  registry: quay.oi\nHub:\n  registry: quay.io\n", &context()) else {
+        panic!("accepted");
+    };
+    let text = rejected.to_string();
+    assert!(text.starts_with("the file has 2 errors\nline 2, column 13: quay: ECR cannot cache"), "{text}");
+}

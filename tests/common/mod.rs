@@ -1,0 +1,35 @@
+//! What the tests of the file share.
+
+#![allow(
+    dead_code,
+    clippy::panic,
+    reason = "not every test uses all of it, and a test says so when something is wrong"
+)]
+
+use std::collections::BTreeMap;
+
+use ecr_pull_through_sync::config::{Context, File, Problem, read};
+
+/// The account the files are for.
+pub fn context() -> Context {
+    Context {
+        account: "111122223333".to_owned(),
+        region: "eu-central-1".to_owned(),
+        partition: "aws".to_owned(),
+        template_role: true,
+        resource_tags: BTreeMap::new(),
+    }
+}
+
+/// The errors of a file that must be refused.
+pub fn refused(bytes: &[u8]) -> Vec<Problem> {
+    match read(bytes, &context()) {
+        Ok(_) => panic!("accepted: {}", String::from_utf8_lossy(bytes)),
+        Err(rejected) => rejected.errors,
+    }
+}
+
+/// A file that must be accepted.
+pub fn accepted(text: &str) -> File {
+    read(text.as_bytes(), &context()).unwrap_or_else(|rejected| panic!("{text}\n{rejected}"))
+}

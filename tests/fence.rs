@@ -1,0 +1,94 @@
+//! Two runs at once: the last one to finish has seen the latest file. DESIGN, section 3.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test binary uses its part of the support module")]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::json;
+use support::{BUCKET, Bench, KEY, STATUS, hub, scheduled, uploaded};
+
+const HUB: &str = "ecr-pullthroughcache/dockerhub";
+
+/// Puts the status that another run, over another version of the file, would have written.
+fn another_run_finished(aws: &local_aws::LocalAws, version: &str) {
+    let status = json!({"config": {"bucket": BUCKET, "key": KEY, "version_id": version, "last_modified": null}});
+    aws.put_object(BUCKET, STATUS, status.to_string());
+}
+
+#[tokio::test]
+async fn a_run_that_lost_to_another_version_of_the_file_runs_again_from_the_newest() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    // While this run is at work, a newer file is uploaded, and the run over it finishes first.
+    bench.aws.before("s3", "PutObject", 1, |aws| {
+        aws.put_object(BUCKET, KEY, hub("canary-docker-3"));
+        another_run_finished(aws, "the newer one");
+    });
+    let report = bench.follow(&hub("canary-docker-2")).await;
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-3"));
+    assert_eq!(report["changes"].as_array().unwrap().len(), 2, "both rounds' changes are told: {report:#}");
+    assert_eq!(bench.status(), report);
+}
+
+#[tokio::test]
+async fn losing_to_a_run_over_the_same_file_costs_one_more_write_of_the_status() {
+    let bench = Bench::new().await;
+    let first = bench.follow(&hub("canary-docker-1")).await;
+    let status = first.to_string();
+    bench.aws.before("s3", "PutObject", 1, move |aws| {
+        aws.put_object(BUCKET, STATUS, status);
+    });
+    bench.aws.clear_calls();
+    let report = bench.send(scheduled()).await.unwrap();
+    let calls = bench.aws.calls();
+    let count = |operation: &str| calls.iter().filter(|call| call.operation == operation).count();
+    assert_eq!((count("DescribePullThroughCacheRules"), count("PutObject")), (1, 3));
+    assert_eq!(bench.status(), report);
+}
+
+#[tokio::test]
+async fn a_run_that_always_loses_gives_up_for_a_retry() {
+    let bench = Bench::new().await;
+    for n in 1..40 {
+        bench.aws.before("s3", "PutObject", n, move |aws| another_run_finished(aws, &format!("version {n}")));
+    }
+    bench.upload(&hub("canary-docker-1"));
+    let failure = bench.send(uploaded()).await.unwrap_err().to_string();
+    assert!(failure.contains("keep finishing first"), "{failure}");
+}
+
+/// Whatever call of a run the newer file and the whole run over it come before: the newest file wins.
+#[tokio::test]
+async fn a_whole_run_over_a_newer_file_between_any_two_calls_of_a_run_wins() {
+    for n in 1.. {
+        let bench = Bench::new().await;
+        bench.follow(&hub("canary-docker-1")).await;
+        bench.aws.clear_calls();
+        bench.upload(&hub("canary-docker-2"));
+        let came = Arc::new(AtomicBool::new(false));
+        let comes = Arc::clone(&came);
+        bench.aws.before("*", "*", n, move |aws| {
+            comes.store(true, Ordering::Relaxed);
+            aws.put_object(BUCKET, KEY, hub("canary-docker-3"));
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let other = Bench { aws: aws.clone(), app: support::app(aws, &[]).await };
+                other.send(uploaded()).await.unwrap();
+            });
+        });
+        let report = bench.send(uploaded()).await.unwrap();
+        if !came.load(Ordering::Relaxed) {
+            assert!(n > 12, "only {n} places were tried");
+            break;
+        }
+        for label in ["AWSCURRENT", "CONFIGURED"] {
+            assert_eq!(bench.token(HUB, label).as_deref(), Some("canary-docker-3"), "before call {n}: {report:#}");
+        }
+        assert_eq!(bench.token(HUB, "FILE_PENDING"), None, "before call {n}");
+        assert_eq!(bench.act("plan").await["outcome"], "converged", "before call {n}");
+    }
+}

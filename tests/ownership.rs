@@ -1,0 +1,135 @@
+//! What is ours, nobody's and somebody else's: DESIGN, section 6.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test binary uses its part of the support module")]
+
+mod support;
+
+use local_aws::Options;
+use serde_json::{Value, json};
+use support::{Bench, LEGACY, lines, scheduled};
+
+const OPEN: &str = "quay: {registry: quay.io}\n";
+
+fn rule(bench: &Bench, prefix: &str, host: &str) {
+    let input = json!({"ecrRepositoryPrefix": prefix, "upstreamRegistryUrl": host});
+    bench.aws.call("ecr", "CreatePullThroughCacheRule", input).unwrap();
+}
+
+fn template(bench: &Bench, prefix: &str, description: &str, applied_for: Value) {
+    let input = json!({"prefix": prefix, "description": description, "appliedFor": applied_for});
+    bench.aws.call("ecr", "CreateRepositoryCreationTemplate", input).unwrap();
+}
+
+fn mark(owner: &str) -> String {
+    format!("Pull through cache repository template for quay artifacts (managed by ecr-pull-through-sync: {owner})")
+}
+
+#[tokio::test]
+async fn what_nobody_has_marked_is_adopted_and_only_what_differs_is_written() {
+    let bench = Bench::new().await;
+    rule(&bench, "quay", "quay.io");
+    template(&bench, "quay", "Pull through cache repository template for quay artifacts", json!(["CREATE_ON_PUSH"]));
+    let report = bench.follow(OPEN).await;
+    let line = "quay adopt template quay [description applied_for repository_policy lifecycle_policy] applied";
+    assert_eq!(lines(&report), [line]);
+    let template = bench.template("quay").unwrap();
+    assert_eq!(template["description"], mark("stack"));
+    assert_eq!(template["appliedFor"], json!(["CREATE_ON_PUSH", "PULL_THROUGH_CACHE"]));
+    assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
+}
+
+#[tokio::test]
+async fn a_foreign_rule_with_another_upstream_is_held_until_the_file_says_take_over() {
+    let bench = Bench::new().await;
+    rule(&bench, "quay", "public.ecr.aws");
+    let report = bench.follow(OPEN).await;
+    assert_eq!(report["outcome"], "partial");
+    assert_eq!(report["registries"]["quay"]["state"], "held");
+    assert!(report["registries"]["quay"]["message"].as_str().unwrap().contains("take_over: true"));
+    assert_eq!(bench.writes(), Vec::<String>::new());
+    let report = bench.follow("quay: {registry: quay.io, take_over: true}\n").await;
+    assert_eq!(lines(&report), ["quay create template quay [] applied", "quay replace rule quay [registry] applied"]);
+    assert_eq!(bench.rule("quay").unwrap()["upstreamRegistryUrl"], "quay.io");
+}
+
+#[tokio::test]
+async fn our_own_rule_is_replaced_without_a_word() {
+    let bench = Bench::new().await;
+    bench.follow(OPEN).await;
+    let report = bench.follow("quay: {registry: public.ecr.aws}\n").await;
+    assert_eq!(lines(&report), ["quay replace rule quay [registry] applied"]);
+}
+
+#[tokio::test]
+async fn a_rule_that_cannot_be_replaced_is_put_back() {
+    let bench = Bench::new().await;
+    bench.follow(OPEN).await;
+    let refused = local_aws::Fault::on("ecr", "CreatePullThroughCacheRule").times(1);
+    bench.aws.fault(refused.error("InvalidParameterException", "no such thing", 400));
+    let report = bench.follow("quay: {registry: public.ecr.aws}\n").await;
+    assert_eq!(report["registries"]["quay"]["state"], "failed");
+    assert!(report["changes"][0]["error"].as_str().unwrap().ends_with("has been put back"), "{report:#}");
+    assert_eq!(bench.rule("quay").unwrap()["upstreamRegistryUrl"], "quay.io");
+}
+
+#[tokio::test]
+async fn another_owners_mark_refuses_the_registry_alone() {
+    let bench = Bench::new().await;
+    template(&bench, "quay", &mark("other-stack"), json!(["PULL_THROUGH_CACHE"]));
+    let before = bench.template("quay");
+    let report = bench.follow(&format!("{OPEN}{LEGACY}")).await;
+    assert_eq!(report["outcome"], "partial");
+    assert!(report["registries"]["quay"]["message"].as_str().unwrap().contains("other-stack"));
+    assert_eq!((bench.template("quay"), bench.rule("quay")), (before, None));
+    assert_eq!(report["registries"]["gitlab"]["state"], "ready");
+    let plan = bench.act("plan").await;
+    assert_eq!((&plan["outcome"], plan["changes"].as_array().unwrap().len()), (&json!("partial"), 1));
+}
+
+#[tokio::test]
+async fn a_former_owners_mark_is_rewritten() {
+    let bench = Bench::with(Options::default(), &[("TAKE_OVER_FROM", "old-stack")]).await;
+    template(&bench, "quay", &mark("old-stack"), json!(["PULL_THROUGH_CACHE"]));
+    rule(&bench, "quay", "public.ecr.aws");
+    let report = bench.follow(OPEN).await;
+    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(bench.template("quay").unwrap()["description"], mark("stack"));
+    assert_eq!(bench.rule("quay").unwrap()["upstreamRegistryUrl"], "quay.io", "ours by TAKE_OVER_FROM");
+}
+
+#[tokio::test]
+async fn a_registry_that_left_the_file_is_held_and_keeps_working() {
+    let bench = Bench::new().await;
+    bench.follow(LEGACY).await;
+    bench.aws.clear_calls();
+    let report = bench.follow(OPEN).await;
+    assert_eq!(report["outcome"], "partial");
+    assert_eq!(report["registries"]["gitlab"]["state"], "held");
+    let held: Vec<String> = lines(&report).into_iter().filter(|line| line.starts_with("gitlab ")).collect();
+    assert_eq!(
+        held,
+        [
+            "gitlab delete rule gitlab [] held",
+            "gitlab delete secret ecr-pullthroughcache/gitlab [] held",
+            "gitlab delete template gitlab [] held",
+        ]
+    );
+    assert!(bench.writes().iter().all(|operation| !operation.starts_with("Delete")));
+    bench.aws.pull("gitlab/group/image:1").unwrap();
+}
+
+#[tokio::test]
+async fn the_quota_counts_foreign_rules_and_holds_what_does_not_fit() {
+    let bench = Bench::new().await;
+    for n in 0..48 {
+        rule(&bench, &format!("foreign-{n}"), "quay.io");
+    }
+    let file: String = ["a1", "b2", "c3", "d4"].map(|name| format!("{name}: {{registry: quay.io}}\n")).concat();
+    let report = bench.follow(&file).await;
+    let states: Vec<&Value> = ["a1", "b2", "c3", "d4"].map(|name| &report["registries"][name]["state"]).to_vec();
+    assert_eq!(states, ["ready", "ready", "held", "held"]);
+    assert_eq!(bench.template("c3"), None, "what is held is not begun");
+    let again = bench.send(scheduled()).await.unwrap();
+    assert_eq!(again["registries"]["c3"]["since"], report["started_at"]);
+}

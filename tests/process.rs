@@ -1,0 +1,139 @@
+//! The compiled function, driven through the runtime API as Lambda drives it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test binary uses its part of the support module")]
+
+mod support;
+
+use std::path::Path;
+use std::time::Duration;
+
+use local_aws::{Fault, Function, LambdaApi, LocalAws, Options};
+use serde_json::{Value, json};
+use support::{BUCKET, KEY, LEGACY, ROLE, STATUS, uploaded};
+
+const TIME: Duration = Duration::from_secs(120);
+
+async fn account(options: Options) -> LocalAws {
+    let aws = LocalAws::start(options).await.unwrap();
+    aws.create_bucket(BUCKET, true);
+    aws.accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
+    aws.accept_upstream("registry.gitlab.com", "acme-bot", "canary-gitlab-1");
+    aws.put_object(BUCKET, KEY, LEGACY);
+    aws
+}
+
+fn start(lambda: &LambdaApi, env: &[(&str, &str)]) -> Function {
+    let settings = [("CONFIG_BUCKET", BUCKET), ("OWNER", "stack"), ("TEMPLATE_ROLE_ARN", ROLE), ("LOG_LEVEL", "TRACE")];
+    let env: Vec<(&str, &str)> = settings.into_iter().chain(env.iter().copied()).collect();
+    lambda.spawn(Path::new(env!("CARGO_BIN_EXE_ecr-pull-through-sync")), &env).unwrap()
+}
+
+/// Everything a function has printed, searched for tokens.
+fn log_of(function: &Function) -> String {
+    let log = function.output();
+    assert!(!log.contains("canary"), "a token in the log");
+    log
+}
+
+#[tokio::test]
+async fn the_compiled_function_converges_and_logs_json_with_request_id_and_registry() {
+    let aws = account(Options::default()).await;
+    let lambda = aws.lambda();
+    let function = start(&lambda, &[]);
+    let first = lambda.invoke(uploaded(), TIME).await;
+    assert_eq!(first.result.unwrap()["outcome"], "changed");
+    let second = lambda.invoke(uploaded(), TIME).await;
+    assert_eq!(second.result.unwrap()["outcome"], "converged");
+    let log = log_of(&function);
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    let changes: Vec<&Value> = lines.iter().filter(|line| line["message"] == "applied").collect();
+    assert_eq!(changes.len(), 10, "one line a change");
+    for change in changes {
+        assert!(change["registry"].is_string(), "{change}");
+        assert_eq!(change["span"]["request_id"], json!(first.request_id), "{change}");
+    }
+    let services = aws.calls().into_iter().map(|call| call.service).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(services.into_iter().collect::<Vec<_>>(), ["ecr", "s3", "secretsmanager"], "no STS, no IMDS");
+}
+
+#[tokio::test]
+async fn a_failure_is_an_error_of_the_invocation_with_a_stable_type() {
+    let aws = account(Options::default()).await;
+    let lambda = aws.lambda();
+    let function = start(&lambda, &[]);
+    for (event, kind) in [
+        (json!({"hello": "world"}), "UnplaceableEvent"),
+        (json!({"Step": "createSecret", "SecretId": "x", "ClientRequestToken": "y"}), "UnplaceableEvent"),
+        (json!({"action": "aply"}), "UnplaceableEvent"),
+    ] {
+        let error = lambda.invoke(event, TIME).await.result.unwrap_err();
+        assert_eq!(error["errorType"], kind, "{error}");
+    }
+    aws.fault(
+        Fault::on("s3", "GetObject").subject_contains("my-registries/registries.yaml").times(100).access_denied(),
+    );
+    let error = lambda.invoke(uploaded(), TIME).await.result.unwrap_err();
+    assert_eq!(error["errorType"], "ConfigUnreadable", "{error}");
+    assert!(!function.exited());
+    log_of(&function);
+}
+
+#[tokio::test]
+async fn a_bad_setting_ends_the_function_at_start_and_names_the_variable() {
+    let aws = account(Options::default()).await;
+    let lambda = aws.lambda();
+    let function = start(&lambda, &[("MAX_DELETIONS", "many")]);
+    let error = lambda.invoke(uploaded(), TIME).await.result.unwrap_err();
+    assert_eq!(error["errorType"], "Runtime.ExitError", "{error}");
+    assert!(log_of(&function).contains("MAX_DELETIONS must be a whole number from 0"));
+}
+
+#[tokio::test]
+async fn a_secret_that_ecr_does_not_see_for_twelve_seconds_is_waited_for() {
+    let aws = account(Options { secret_visible_after: Duration::from_secs(12), ..Options::default() }).await;
+    let lambda = aws.lambda();
+    let function = start(&lambda, &[]);
+    let report = lambda.invoke(uploaded(), TIME).await.result.unwrap();
+    assert_eq!(report["outcome"], "changed", "{report:#}");
+    log_of(&function);
+}
+
+#[tokio::test]
+async fn a_function_that_is_killed_half_way_leaves_work_that_the_next_one_finishes() {
+    for operation in ["PutSecretValue", "CreateRepositoryCreationTemplate", "CreatePullThroughCacheRule"] {
+        let aws = account(Options::default()).await;
+        let lambda = aws.lambda();
+        let function = start(&lambda, &[]);
+        let service = if operation == "PutSecretValue" { "secretsmanager" } else { "ecr" };
+        let dying = std::sync::Arc::new(std::sync::Mutex::new(Some(function)));
+        let victim = std::sync::Arc::clone(&dying);
+        aws.after(service, operation, 1, move |_| victim.lock().unwrap().as_ref().unwrap().kill());
+        lambda.invoke(uploaded(), TIME).await.result.unwrap_err();
+        log_of(dying.lock().unwrap().as_ref().unwrap());
+        drop(dying.lock().unwrap().take());
+        assert_eq!(aws.object(BUCKET, STATUS), None);
+
+        let function = start(&lambda, &[]);
+        let report = lambda.invoke(uploaded(), TIME).await.result.unwrap();
+        assert_eq!(report["outcome"], "changed", "{operation}: {report:#}");
+        let plan = lambda.invoke(json!({}), TIME).await.result.unwrap();
+        assert_eq!(plan["outcome"], "converged", "{operation}");
+        log_of(&function);
+    }
+}
+
+#[tokio::test]
+async fn two_functions_side_by_side_share_the_account_and_both_tell_the_truth() {
+    let aws = account(Options::default()).await;
+    let (one, two) = (aws.lambda(), aws.lambda());
+    let functions = [start(&one, &[]), start(&two, &[])];
+    let (first, second) = tokio::join!(one.invoke(uploaded(), TIME), two.invoke(uploaded(), TIME));
+    for report in [first.result.unwrap(), second.result.unwrap()] {
+        assert_ne!(report["outcome"], "partial", "{report:#}");
+    }
+    assert_eq!(one.invoke(json!({"action": "plan"}), TIME).await.result.unwrap()["outcome"], "converged");
+    let rules = aws.call("ecr", "DescribePullThroughCacheRules", json!({})).unwrap();
+    assert_eq!(rules["pullThroughCacheRules"].as_array().unwrap().len(), 3);
+    functions.iter().for_each(|function| drop(log_of(function)));
+}

@@ -1,0 +1,208 @@
+//! For random files and random accounts: one run converges, the plan after it is empty, and a plan writes nothing.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test binary uses its part of the support module")]
+
+mod support;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use support::{Bench, token_id, uploaded};
+
+/// Who has marked a template or tagged a secret.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum By {
+    Nobody,
+    Us,
+    Former,
+    Other,
+}
+
+/// One registry of the file, and what the account holds of it before the run.
+#[derive(Debug, Clone)]
+struct Case {
+    host: &'static str,
+    /// The token in the file, by number, where the host takes one.
+    token: usize,
+    options: &'static str,
+    rule: Option<Elsewhere>,
+    template: Option<By>,
+    secret: Option<(By, Name, usize, Life)>,
+}
+
+/// Whether an existing rule points to the registry's upstream or to another.
+type Elsewhere = bool;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Name {
+    Own,
+    Legacy,
+    Foreign,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Life {
+    Current,
+    Configured,
+    Rotated,
+    Empty,
+    Scheduled,
+}
+
+const OPTIONS: [&str; 7] = [
+    "",
+    ", lifecycle_policy: none",
+    ", tags: {team: platform, cost: '7'}",
+    ", image_tag_mutability: IMMUTABLE_WITH_EXCLUSION, image_tag_mutability_exclusion_filters: [latest, 'v*']",
+    ", repository_read_access_arns: ['444455556666', 'arn:aws:iam::111122223333:role/ci']",
+    ", encryption_configuration: {encryption_type: KMS}",
+    ", take_over: true",
+];
+
+fn case() -> impl Strategy<Value = Case> {
+    let by = prop_oneof![3 => Just(By::Nobody), 3 => Just(By::Us), 1 => Just(By::Former), 1 => Just(By::Other)];
+    let host = prop_oneof![Just("registry-1.docker.io"), Just("registry.gitlab.com"), Just("ghcr.io"), Just("quay.io")];
+    let name = prop_oneof![2 => Just(Name::Own), 1 => Just(Name::Legacy), 1 => Just(Name::Foreign)];
+    let life = prop_oneof![
+        Just(Life::Current),
+        Just(Life::Configured),
+        Just(Life::Rotated),
+        Just(Life::Empty),
+        Just(Life::Scheduled)
+    ];
+    let secret = proptest::option::of((by.clone(), name, 1usize..=3, life));
+    let options = proptest::sample::select(&OPTIONS);
+    (host, 1usize..=3, options, proptest::option::of(any::<bool>()), proptest::option::of(by), secret).prop_map(
+        |(host, token, options, rule, template, secret)| Case { host, token, options, rule, template, secret },
+    )
+}
+
+fn token(host: &str, n: usize) -> String {
+    let of = match host {
+        "registry-1.docker.io" => "docker",
+        "registry.gitlab.com" => "gitlab",
+        _ => "ghcr",
+    };
+    format!("canary-{of}-{n}")
+}
+
+fn file(cases: &[Case]) -> String {
+    let line = |(n, case): (usize, &Case)| {
+        let credential = match case.host {
+            "quay.io" => String::new(),
+            host => format!(", username: acme-bot, accessToken: {}", token(host, case.token)),
+        };
+        format!("registry-{n}: {{registry: {}{credential}{}}}\n", case.host, case.options)
+    };
+    cases.iter().enumerate().map(line).collect()
+}
+
+fn owner(by: By) -> Option<&'static str> {
+    match by {
+        By::Nobody => None,
+        By::Us => Some("stack"),
+        By::Former => Some("old-stack"),
+        By::Other => Some("other-stack"),
+    }
+}
+
+/// Puts into the account what a case says is there already.
+fn prepare(bench: &Bench, n: usize, case: &Case) {
+    let registry = format!("registry-{n}");
+    let call = |service: &str, operation: &str, input: Value| bench.aws.call(service, operation, input).unwrap();
+    let mut arn = None;
+    if let (Some((by, name, value, life)), true) = (case.secret, case.host != "quay.io") {
+        let name = match name {
+            Name::Own => format!("ecr-pullthroughcache/{registry}"),
+            Name::Legacy => format!("ecr-pullthroughcache/{registry}2024010112000000000000000a"),
+            Name::Foreign => format!("ecr-pullthroughcache/of-ops-{n}"),
+        };
+        let tags: Vec<Value> =
+            owner(by).map(|owner| json!({"Key": "ecr-pull-through-sync:owner", "Value": owner})).into_iter().collect();
+        let made = call("secretsmanager", "CreateSecret", json!({"Name": name, "Tags": tags}));
+        let id = made["ARN"].clone();
+        let put = |token: String, stages: Value| {
+            let text = json!({"username": "acme-bot", "accessToken": token}).to_string();
+            let input = json!({"SecretId": id, "SecretString": text, "VersionStages": stages, "ClientRequestToken": token_id()});
+            call("secretsmanager", "PutSecretValue", input);
+        };
+        match life {
+            Life::Empty => {}
+            Life::Current => put(token(case.host, value), json!(["AWSCURRENT"])),
+            Life::Configured | Life::Scheduled => put(token(case.host, value), json!(["AWSCURRENT", "CONFIGURED"])),
+            Life::Rotated => {
+                put(token(case.host, value), json!(["AWSCURRENT", "CONFIGURED"]));
+                put(token(case.host, 3), json!(["AWSCURRENT"]));
+            }
+        }
+        arn = Some(id.clone());
+        if life == Life::Scheduled {
+            call("secretsmanager", "DeleteSecret", json!({"SecretId": id, "RecoveryWindowInDays": 7}));
+            // ECR takes no rule for a secret that is on its way out.
+            arn = None;
+        }
+    }
+    if let Some(elsewhere) = case.rule {
+        let input = match (arn, case.host, elsewhere) {
+            (Some(arn), host, false) => json!({"upstreamRegistryUrl": host, "credentialArn": arn}),
+            (_, "quay.io", false) => json!({"upstreamRegistryUrl": "quay.io"}),
+            _ => json!({"upstreamRegistryUrl": "public.ecr.aws"}),
+        };
+        let mut input = input;
+        input["ecrRepositoryPrefix"] = json!(registry);
+        call("ecr", "CreatePullThroughCacheRule", input);
+    }
+    if let Some(by) = case.template {
+        let mark = owner(by).map(|owner| format!(" (managed by ecr-pull-through-sync: {owner})")).unwrap_or_default();
+        let description = format!("Pull through cache repository template for {registry} artifacts{mark}");
+        let input = json!({"prefix": registry, "description": description, "appliedFor": ["REPLICATION"]});
+        call("ecr", "CreateRepositoryCreationTemplate", input);
+    }
+}
+
+/// What is still to be done, without what is held or refused: those wait for people.
+fn open(report: &Value) -> Vec<&Value> {
+    let changes = report["changes"].as_array().unwrap().iter();
+    changes.filter(|change| change["result"] == "planned").collect()
+}
+
+async fn holds(cases: Vec<Case>) {
+    let bench = Bench::with(local_aws::Options::default(), &[("TAKE_OVER_FROM", "old-stack")]).await;
+    for (n, case) in cases.iter().enumerate() {
+        prepare(&bench, n, case);
+    }
+    bench.upload(&file(&cases));
+    let plan = bench.act("plan").await;
+    bench.act("validate").await;
+    assert!(bench.aws.calls().iter().all(|call| !call.write), "a plan wrote: {:?}", bench.aws.calls());
+
+    let applied = bench.send(uploaded()).await.unwrap();
+    assert_eq!(applied["errors"], json!([]), "{applied:#}");
+    let after = bench.act("plan").await;
+    assert_eq!(open(&after), Vec::<&Value>::new(), "left over after {applied:#}");
+    for (name, registry) in applied["registries"].as_object().unwrap() {
+        let waits = after["registries"][name]["state"] == "held" || after["registries"][name]["state"] == "failed";
+        let expected = if waits { &after["registries"][name]["state"] } else { &json!("ready") };
+        assert_eq!(&registry["state"], expected, "{name} of {applied:#}");
+    }
+    let announced = plan["changes"].as_array().unwrap().iter().filter(|change| change["result"] == "planned");
+    for change in announced {
+        let done = applied["changes"].as_array().unwrap().iter();
+        let mut done = done.filter(|c| c["resource"] == change["resource"] && c["id"] == change["id"]);
+        assert!(done.any(|c| c["result"] == "applied"), "announced and not done: {change}");
+    }
+
+    bench.aws.clear_calls();
+    let again = bench.send(uploaded()).await.unwrap();
+    assert_eq!(bench.writes(), Vec::<String>::new(), "{again:#}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn one_run_converges_whatever_the_account_holds(cases in proptest::collection::vec(case(), 1..6)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(holds(cases));
+    }
+}

@@ -1,0 +1,263 @@
+//! The file sets credentials and never undoes a rotation: DESIGN, section 4.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test binary uses its part of the support module")]
+
+mod support;
+
+use local_aws::{Fault, Options};
+use serde_json::{Value, json};
+use support::{Bench, hub, lines, put_current, scheduled, token_id};
+
+const HUB: &str = "ecr-pullthroughcache/dockerhub";
+
+/// Makes a secret as somebody else would, and gives its ARN.
+fn secret(bench: &Bench, name: &str, token: &str, tags: Value) -> String {
+    let value = json!({"username": "acme-bot", "accessToken": token}).to_string();
+    let input = json!({"Name": name, "SecretString": value, "Tags": tags, "ClientRequestToken": token_id()});
+    bench.aws.call("secretsmanager", "CreateSecret", input).unwrap()["ARN"].as_str().unwrap().to_owned()
+}
+
+fn rule(bench: &Bench, prefix: &str, host: &str, arn: &str) {
+    let input = json!({"ecrRepositoryPrefix": prefix, "upstreamRegistryUrl": host, "credentialArn": arn});
+    bench.aws.call("ecr", "CreatePullThroughCacheRule", input).unwrap();
+}
+
+fn owner(owner: &str) -> Value {
+    json!([{"Key": "ecr-pull-through-sync:owner", "Value": owner}])
+}
+
+#[tokio::test]
+async fn a_new_secret_holds_exactly_what_ecr_asks_for_with_labels_tags_and_policy() {
+    let bench = Bench::new().await;
+    bench.follow(&format!("tags: {{team: platform}}\nregistries:\n  {}", hub("canary-docker-1"))).await;
+    let value = bench.aws.call("secretsmanager", "GetSecretValue", json!({"SecretId": HUB})).unwrap();
+    assert_eq!(value["SecretString"], r#"{"username":"acme-bot","accessToken":"canary-docker-1"}"#);
+    let labels = value["VersionStages"].as_array().unwrap();
+    assert!(labels.contains(&json!("AWSCURRENT")) && labels.contains(&json!("CONFIGURED")), "{labels:?}");
+    let secret = bench.secret(HUB).unwrap();
+    assert_eq!(secret["Description"], "dockerhub credentials");
+    let tags = secret["Tags"].as_array().unwrap();
+    assert!(tags.contains(&json!({"Key": "team", "Value": "platform"})));
+    assert!(tags.contains(&owner("stack")[0]));
+    let policy = bench.aws.call("secretsmanager", "GetResourcePolicy", json!({"SecretId": HUB})).unwrap();
+    let policy: Value = serde_json::from_str(policy["ResourcePolicy"].as_str().unwrap()).unwrap();
+    let statement = policy["Statement"].get(0).unwrap_or(&policy["Statement"]);
+    assert_eq!(statement["Sid"], "AllowAccountRead");
+    assert_eq!(bench.rule("dockerhub").unwrap()["credentialArn"], secret["ARN"]);
+}
+
+#[tokio::test]
+async fn the_same_file_never_undoes_a_rotation() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    bench.rotate(HUB, "canary-docker-2");
+    for _ in 0..2 {
+        bench.aws.clear_calls();
+        let report = bench.follow(&hub("canary-docker-1")).await;
+        assert_eq!(report["outcome"], "converged", "{report:#}");
+        assert_eq!(bench.writes(), Vec::<String>::new());
+    }
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
+    assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-1"));
+}
+
+#[tokio::test]
+async fn a_changed_file_speaks_and_a_b_a_works() {
+    for put_moves_current in [false, true] {
+        let bench = Bench::with(Options { put_moves_current, ..Options::default() }, &[]).await;
+        bench.follow(&hub("canary-docker-1")).await;
+        for token in ["canary-docker-2", "canary-docker-1", "canary-docker-3"] {
+            let report = bench.follow(&hub(token)).await;
+            assert_eq!(lines(&report), [format!("dockerhub update secret {HUB} [value] applied")]);
+            for label in ["AWSCURRENT", "CONFIGURED"] {
+                assert_eq!(bench.token(HUB, label).as_deref(), Some(token), "{label}");
+            }
+            assert_eq!(bench.token(HUB, "FILE_PENDING"), None);
+            assert_eq!(bench.act("plan").await["outcome"], "converged");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_says_what_is_current_already_only_moves_the_label() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    bench.rotate(HUB, "canary-docker-2");
+    let report = bench.follow(&hub("canary-docker-2")).await;
+    assert_eq!(lines(&report), [format!("dockerhub label secret {HUB} [CONFIGURED] applied")]);
+    assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-2"));
+}
+
+#[tokio::test]
+async fn a_rotation_between_look_and_move_stands() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    bench.aws.before("secretsmanager", "UpdateSecretVersionStage", 1, |aws| put_current(aws, HUB, "canary-docker-3"));
+    let report = bench.follow(&hub("canary-docker-2")).await;
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-3"), "{report:#}");
+    assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-2"), "the file has spoken");
+    assert!(report["changes"][0]["note"].as_str().unwrap().contains("the rotation stands"), "{report:#}");
+    assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
+}
+
+#[tokio::test]
+async fn a_run_that_died_between_the_labels_is_finished_by_the_next() {
+    for dies_at in 1..=3 {
+        let bench = Bench::new().await;
+        bench.follow(&hub("canary-docker-1")).await;
+        let dead = Fault::on("secretsmanager", "UpdateSecretVersionStage").skip(dies_at - 1).times(100);
+        bench.aws.fault(dead.error("InternalServiceError", "dead", 500));
+        bench.upload(&hub("canary-docker-2"));
+        bench.send(support::uploaded()).await.unwrap_err();
+        bench.aws.clear_faults();
+        let report = bench.send(scheduled()).await.unwrap();
+        assert_ne!(report["outcome"], "partial", "{dies_at}: {report:#}");
+        for label in ["AWSCURRENT", "CONFIGURED"] {
+            assert_eq!(bench.token(HUB, label).as_deref(), Some("canary-docker-2"), "{dies_at} {label}");
+        }
+        assert_eq!(bench.act("plan").await["outcome"], "converged", "{dies_at}");
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_after_such_a_death_stands_too() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    bench.aws.fault(Fault::on("secretsmanager", "UpdateSecretVersionStage").times(100).server_error());
+    bench.upload(&hub("canary-docker-2"));
+    bench.send(support::uploaded()).await.unwrap_err();
+    bench.aws.clear_faults();
+    bench.aws.advance(std::time::Duration::from_secs(60));
+    bench.rotate(HUB, "canary-docker-3");
+    bench.send(scheduled()).await.unwrap();
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-3"));
+    assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-2"));
+}
+
+#[tokio::test]
+async fn a_rule_keeps_the_legacy_modules_secret_and_it_is_only_tagged_and_labelled() {
+    let bench = Bench::new().await;
+    let name = format!("{HUB}20240101120000000000000001");
+    let arn = secret(&bench, &name, "canary-docker-1", json!([]));
+    let describe = json!({"SecretId": arn, "Description": "dockerhub credentials"});
+    bench.aws.call("secretsmanager", "UpdateSecret", describe).unwrap();
+    rule(&bench, "dockerhub", "registry-1.docker.io", &arn);
+    let report = bench.follow(&hub("canary-docker-1")).await;
+    assert_eq!(
+        lines(&report),
+        [
+            format!("dockerhub adopt secret {name} [tags] applied"),
+            format!("dockerhub create secret_policy {name} [] applied"),
+            format!("dockerhub label secret {name} [CONFIGURED] applied"),
+            "dockerhub create template dockerhub [] applied".into(),
+        ]
+    );
+    assert_eq!(bench.secret(HUB), None, "no twin");
+    assert_eq!(bench.rule("dockerhub").unwrap()["credentialArn"], json!(arn));
+}
+
+#[tokio::test]
+async fn somebody_elses_secret_is_left_and_the_rule_moves_to_our_own() {
+    let bench = Bench::new().await;
+    let arn = secret(&bench, "ecr-pullthroughcache/shared-by-ops", "canary-docker-2", json!([]));
+    rule(&bench, "dockerhub", "registry-1.docker.io", &arn);
+    let before = bench.secret(&arn);
+    let report = bench.follow(&hub("canary-docker-1")).await;
+    assert_eq!(lines(&report).last().unwrap(), "dockerhub update rule dockerhub [secret] applied");
+    assert_eq!(bench.secret(&arn), before);
+    assert_eq!(bench.rule("dockerhub").unwrap()["credentialArn"], bench.secret(HUB).unwrap()["ARN"]);
+}
+
+#[tokio::test]
+async fn another_owners_secret_refuses_the_registry_and_nothing_of_it_is_written() {
+    let bench = Bench::new().await;
+    let arn = secret(&bench, HUB, "canary-docker-1", owner("other-stack"));
+    let before = bench.secret(&arn);
+    let report = bench.follow(&hub("canary-docker-1")).await;
+    assert_eq!(report["registries"]["dockerhub"]["state"], "failed");
+    assert!(report["registries"]["dockerhub"]["message"].as_str().unwrap().contains("other-stack"));
+    assert_eq!(bench.writes(), Vec::<String>::new());
+    assert_eq!(bench.secret(&arn), before);
+    let bench = Bench::with(Options::default(), &[("TAKE_OVER_FROM", "other-stack")]).await;
+    secret(&bench, HUB, "canary-docker-1", owner("other-stack"));
+    let report = bench.follow(&hub("canary-docker-1")).await;
+    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert!(bench.secret(HUB).unwrap()["Tags"].as_array().unwrap().contains(&owner("stack")[0]));
+}
+
+#[tokio::test]
+async fn a_secret_scheduled_for_deletion_is_restored_and_treated_like_any_other_in_the_same_run() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    let arn = bench.secret(HUB).unwrap()["ARN"].clone();
+    bench.aws.call("secretsmanager", "DeleteSecret", json!({"SecretId": HUB, "RecoveryWindowInDays": 7})).unwrap();
+    let report = bench.follow(&hub("canary-docker-2")).await;
+    assert_eq!(
+        lines(&report),
+        [
+            format!("dockerhub restore secret {HUB} [] applied"),
+            format!("dockerhub update secret {HUB} [value] applied")
+        ]
+    );
+    assert_eq!(bench.secret(HUB).unwrap()["ARN"], arn);
+    assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
+}
+
+#[tokio::test]
+async fn a_referenced_secret_is_used_and_never_written() {
+    let bench = Bench::new().await;
+    let arn = secret(&bench, "ecr-pullthroughcache/ops", "canary-docker-1", json!([]));
+    let before = bench.secret(&arn);
+    for id in ["ecr-pullthroughcache/ops", arn.as_str()] {
+        let report = bench.follow(&format!("dockerhub: {{registry: docker.io, secret: \"{id}\"}}\n")).await;
+        assert_eq!(report["registries"]["dockerhub"]["credential"], "valid", "{report:#}");
+        assert_eq!(bench.rule("dockerhub").unwrap()["credentialArn"], json!(arn));
+    }
+    assert_eq!(bench.secret(&arn), before);
+    let report = bench.follow("dockerhub: {registry: docker.io, secret: ecr-pullthroughcache/none}\n").await;
+    let message = report["registries"]["dockerhub"]["message"].as_str().unwrap();
+    assert!(message.contains("there is no secret ecr-pullthroughcache/none"), "{message}");
+}
+
+#[tokio::test]
+async fn an_own_secret_that_its_registry_stopped_using_is_deleted_with_the_seven_day_window() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    secret(&bench, "ecr-pullthroughcache/ops", "canary-docker-1", json!([]));
+    let moved = "dockerhub: {registry: docker.io, secret: ecr-pullthroughcache/ops}\n";
+    bench.upload(moved);
+    let plan = bench.act("plan").await;
+    assert_eq!(lines(&plan).last().unwrap(), &format!("dockerhub delete secret {HUB} [] planned"));
+    let report = bench.follow(moved).await;
+    assert_eq!(
+        lines(&report),
+        [
+            "dockerhub update rule dockerhub [secret] applied".into(),
+            format!("dockerhub delete secret {HUB} [] applied")
+        ]
+    );
+    assert!(bench.secret(HUB).unwrap()["DeletedDate"].is_number());
+    assert_eq!(bench.act("plan").await["outcome"], "converged");
+}
+
+#[tokio::test]
+async fn an_own_secret_that_any_rule_still_uses_is_kept() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    let arn = bench.secret(HUB).unwrap()["ARN"].as_str().unwrap().to_owned();
+    rule(&bench, "by-hand", "registry-1.docker.io", &arn);
+    secret(&bench, "ecr-pullthroughcache/ops", "canary-docker-1", json!([]));
+    bench.follow("dockerhub: {registry: docker.io, secret: ecr-pullthroughcache/ops}\n").await;
+    assert_eq!(bench.secret(HUB).unwrap()["DeletedDate"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_secret_of_unknown_content_is_not_overwritten() {
+    let bench = Bench::new().await;
+    let input = json!({"Name": HUB, "SecretString": "{\"user\": \"x\", \"password\": \"canary-other\"}"});
+    bench.aws.call("secretsmanager", "CreateSecret", input).unwrap();
+    let report = bench.follow(&hub("canary-docker-1")).await;
+    assert_eq!(report["registries"]["dockerhub"]["state"], "failed");
+    assert_eq!(bench.writes(), Vec::<String>::new());
+}
