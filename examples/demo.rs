@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use ecr_pull_through_sync::config::{self, Context};
 use local_aws::{Function, Invocation, LambdaApi, LocalAws, Options};
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 const BUCKET: &str = "my-registries";
@@ -133,9 +132,9 @@ impl Stage {
         let (mut tokens, mut names) = (vec!["dckr_pat_rotated".to_owned()], Vec::new());
         // A file with mistakes in it has no credentials: the function will say what is wrong.
         for registry in config::read(&bytes, &context()).map(|file| file.registries).unwrap_or_default() {
-            if let config::Credential::Given { username, access_token } = &registry.credential {
-                let token = access_token.expose_secret();
-                aws.accept_upstream(&registry.upstream.host, username.expose_secret(), token);
+            if let config::Credential::Given(credential) = &registry.credential {
+                let (username, token) = credential.expose();
+                aws.accept_upstream(&registry.upstream.host, username, token);
                 tokens.push(token.to_owned());
             }
             names.push(registry.name);

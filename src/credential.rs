@@ -29,6 +29,11 @@ impl Credential {
         Self { username, access_token }
     }
 
+    /// User name and access token, to hand on to an upstream. Never to print.
+    pub fn expose(&self) -> (&str, &str) {
+        (self.username.expose_secret(), self.access_token.expose_secret())
+    }
+
     /// Reads a secret's text; `None` when it is not the JSON that ECR asks for.
     pub fn from_secret_text(text: &str) -> Option<Self> {
         let mut stored: Stored = serde_json::from_str(text).ok()?;
@@ -39,9 +44,10 @@ impl Credential {
 
     /// The secret's text, as ECR asks for it.
     pub fn to_secret_text(&self) -> Zeroizing<String> {
+        let (username, access_token) = self.expose();
         let stored = Stored {
-            username: Zeroizing::new(self.username.expose_secret().to_owned()),
-            access_token: Zeroizing::new(self.access_token.expose_secret().to_owned()),
+            username: Zeroizing::new(username.to_owned()),
+            access_token: Zeroizing::new(access_token.to_owned()),
         };
         // Two strings always serialise; an empty text would be refused by Secrets Manager, not stored.
         Zeroizing::new(serde_json::to_string(&stored).unwrap_or_default())
@@ -60,8 +66,7 @@ impl Credential {
 
 impl PartialEq for Credential {
     fn eq(&self, other: &Self) -> bool {
-        self.username.expose_secret() == other.username.expose_secret()
-            && self.access_token.expose_secret() == other.access_token.expose_secret()
+        self.expose() == other.expose()
     }
 }
 

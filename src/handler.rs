@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::Value;
-use tracing::{Instrument, error, info, info_span};
+use tracing::{Instrument, error, info_span};
 
 use crate::account::{CONFIGURED, CURRENT, ObjectError, Reader, Writer};
 use crate::home::{BadFunctionArn, Home};
@@ -95,12 +95,9 @@ impl App {
         let span = info_span!("run", request_id = %context.request_id);
         // Boxed here and in `run`: nested futures of this size are slow to compile, and one allocation is nothing.
         let result = Box::pin(self.answer(&payload, &context)).instrument(span.clone()).await;
-        let _entered = span.enter();
-        match &result {
-            Ok(report) => info!(outcome = report.outcome.as_str(), mode = report.mode.as_str(),
-                trigger = report.trigger.kind.as_str(), source = %report.trigger.source, message_text = %report.message,
-                aws_calls = report.stats.aws_calls, duration_ms = report.stats.duration_ms, "run finished"),
-            Err(failure) => error!(error_type = failure.name(), error = %failure, "invocation failed"),
+        if let Err(failure) = &result {
+            let _entered = span.enter();
+            error!(error_type = failure.name(), error = %failure, "invocation failed");
         }
         result
     }

@@ -16,7 +16,6 @@ use common::{accepted, context};
 use ecr_pull_through_sync::config::{
     Credential, EncryptionKind, LifecyclePolicy, Mutability, Registry, Setting, UpstreamKind, read,
 };
-use secrecy::ExposeSecret;
 
 /// The only registry of a file.
 fn one(text: &str) -> Registry {
@@ -32,7 +31,7 @@ fn warnings(text: &str) -> Vec<(Option<String>, Option<usize>, String)> {
 
 fn given(registry: &Registry) -> (&str, &str) {
     match &registry.credential {
-        Credential::Given { username, access_token } => (username.expose_secret(), access_token.expose_secret()),
+        Credential::Given(credential) => credential.expose(),
         other => panic!("{other:?}"),
     }
 }

@@ -133,7 +133,7 @@ impl<'a> Claims<'a> {
         for registry in &file.registries {
             match &registry.credential {
                 config::Credential::Secret(id) => _ = claims.referenced.insert(id),
-                config::Credential::Given { .. } => _ = claims.giving.insert(&registry.name),
+                config::Credential::Given(_) => _ = claims.giving.insert(&registry.name),
                 config::Credential::None => {}
             }
         }
@@ -155,10 +155,7 @@ async fn sight(
     let look = match &registry.credential {
         config::Credential::None => return Sight::NotNeeded,
         config::Credential::Secret(id) => reader.secret(id).await.map(|secret| found(secret, id)),
-        config::Credential::Given { username, access_token } => {
-            let credential = Credential::new(username.clone(), access_token.clone());
-            own(reader, &registry.name, &credential, rule, claims, settings).await
-        }
+        config::Credential::Given(credential) => own(reader, &registry.name, credential, rule, claims, settings).await,
     };
     look.unwrap_or_else(Sight::Unread)
 }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::credential::{Credential, SECRET_PREFIX, name_of_secret};
+use super::credential::{Credential, name_of_secret};
 use super::node::{Entry, Position};
 use super::problem::{Notes, shown};
 use super::resolve::Resolved;
 use super::{Context, MAX_REGISTRIES};
+use crate::ownership::SECRET_PREFIX;
 
 /// The Regions without pull-through cache rules ("Considerations for using pull through cache rules").
 const REGIONS_WITHOUT: &[&str] = &["cn-north-1", "cn-northwest-1", "us-gov-east-1", "us-gov-west-1"];
@@ -54,7 +55,7 @@ pub(crate) fn check_secrets(registries: &[Resolved], notes: &mut Notes) {
         let writes = registries
             .iter()
             .map(|other| &other.registry)
-            .any(|other| other.name == owner && matches!(other.credential, Credential::Given { .. }));
+            .any(|other| other.name == owner && matches!(other.credential, Credential::Given(_)));
         if writes {
             let owner = shown(owner);
             notes.registry = Some(resolved.registry.name.clone());

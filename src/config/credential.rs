@@ -7,6 +7,7 @@ use super::arn::Arn;
 use super::fields::Field;
 use super::node::Entry;
 use super::problem::Notes;
+use crate::ownership::SECRET_PREFIX;
 
 /// The credential for an upstream ("Storing your upstream repository credentials in an AWS Secrets Manager secret").
 #[derive(Debug, Clone)]
@@ -14,18 +15,10 @@ pub enum Credential {
     /// None: the upstream is open, or another private ECR registry.
     None,
     /// The values are in the file; they go into a secret of our own.
-    Given {
-        /// The user name at the upstream.
-        username: SecretString,
-        /// The token or password.
-        access_token: SecretString,
-    },
+    Given(crate::credential::Credential),
     /// The name or full ARN of a secret that somebody else keeps: referenced, never written.
     Secret(String),
 }
-
-/// ECR only reads secrets whose name begins so.
-pub(crate) const SECRET_PREFIX: &str = "ecr-pullthroughcache/";
 
 /// A secret has at most 65536 bytes; the JSON around the two values and its escapes take their part.
 const MOST_VALUE: usize = 30_000;

@@ -241,7 +241,7 @@ fn given(raw: &Raw, defaults: &Raw, notes: &mut Notes) -> Option<Credential> {
         "the token is in the file in plain text; better keep it in Secrets Manager and name it under `secret`",
     );
     notes.registry = registry.or(notes.registry.take());
-    Some(Credential::Given { username: username.value.clone(), access_token: token.value.clone() })
+    Some(Credential::Given(crate::credential::Credential::new(username.value.clone(), token.value.clone())))
 }
 
 fn upstream_prefix(

@@ -83,7 +83,7 @@ pub(super) fn refusal(registry: &Registry, sight: &Sight) -> Option<(String, Str
             );
             Some((id.clone(), reason))
         }
-        (config::Credential::Given { .. }, Sight::Found(secret)) if cannot_be_adopted(secret) => {
+        (config::Credential::Given(_), Sight::Found(secret)) if cannot_be_adopted(secret) => {
             let reason = format!(
                 "the secret {} holds something else than JSON with exactly username and accessToken, and no value of \
                  this file has ever been in it, so it is not overwritten: put such JSON into it, or delete it",
@@ -103,8 +103,7 @@ fn cannot_be_adopted(secret: &Secret) -> bool {
 
 /// What the secret needs, in order.
 pub(super) fn steps(registry: &Registry, sight: &Sight, home: &Home, settings: &Settings) -> Vec<Step> {
-    let config::Credential::Given { username, access_token } = &registry.credential else { return Vec::new() };
-    let credential = Credential::new(username.clone(), access_token.clone());
+    let config::Credential::Given(credential) = &registry.credential else { return Vec::new() };
     match sight {
         Sight::Absent(name) => vec![
             Step {
@@ -116,7 +115,7 @@ pub(super) fn steps(registry: &Registry, sight: &Sight, home: &Home, settings: &
                     name: name.clone(),
                     description: description(&registry.name),
                     tags: tags(registry, settings),
-                    credential,
+                    credential: credential.clone(),
                 }),
             },
             Step {
@@ -142,7 +141,7 @@ pub(super) fn steps(registry: &Registry, sight: &Sight, home: &Home, settings: &
 fn existing(
     registry: &Registry,
     secret: &Secret,
-    credential: Credential,
+    credential: &Credential,
     home: &Home,
     settings: &Settings,
 ) -> Vec<Step> {
@@ -189,7 +188,7 @@ fn policy(secret: &Secret, home: &Home) -> Option<Step> {
     })
 }
 
-fn value(secret: &Secret, credential: Credential) -> Option<Step> {
+fn value(secret: &Secret, credential: &Credential) -> Option<Step> {
     let holds = |label| {
         let version = secret.labelled(label)?;
         (version.value == VersionValue::Credential(credential.clone())).then(|| secret.holder(label))?

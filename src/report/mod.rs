@@ -1,6 +1,7 @@
 //! What a run says of itself: the response of the invocation, the status object, and the same for people.
 
 mod history;
+mod log;
 mod markdown;
 mod outcome;
 
@@ -13,6 +14,7 @@ use crate::plan::{Action, Resource, Step};
 use crate::trigger::{Kind, Mode};
 
 pub use history::Past;
+pub use log::log;
 pub use markdown::markdown;
 pub use outcome::judge;
 

@@ -2,7 +2,7 @@
 
 use super::{Condition, Failure, Look, Order, Run, snapshot};
 use crate::account::ObjectError;
-use crate::report::{Change, ChangeResult, Past, Report, markdown};
+use crate::report::{self, Change, ChangeResult, Past, Report, markdown};
 
 /// How often a run that lost runs again.
 const TRIES: usize = 3;
@@ -38,6 +38,7 @@ impl Run<'_> {
             // Losing to a run over the same file costs nothing but another write of the status.
             for _ in 0..=TRIES {
                 if self.write(&report, &base.condition).await? {
+                    report::log(&report);
                     return if transient { Err(self.incomplete(&report, &self.status_place())) } else { Ok(report) };
                 }
                 base = self.base().await?;

@@ -78,9 +78,7 @@ impl Findings<'_> {
 /// What ECR said, without the token should it be in there.
 fn refused(registry: &config::Registry, proof: &Proof) -> String {
     let said = match &registry.credential {
-        config::Credential::Given { username, access_token } => {
-            crate::credential::Credential::new(username.clone(), access_token.clone()).redact(&proof.failure)
-        }
+        config::Credential::Given(credential) => credential.redact(&proof.failure),
         _ => proof.failure.clone(),
     };
     format!("{} refuses the credential: {said}", registry.upstream.host)

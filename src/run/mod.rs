@@ -18,7 +18,7 @@ use crate::home::Home;
 use crate::ownership::Owner;
 use crate::pace::Deadline;
 use crate::plan::{Plan, Verdict, plan};
-use crate::report::{Change, ChangeResult, ConfigReport, Outcome, Past, Report, Stats, TriggerReport, now};
+use crate::report::{self, Change, ChangeResult, ConfigReport, Outcome, Past, Report, Stats, TriggerReport, now};
 use crate::trigger::{Kind, Mode, SecretChange};
 use crate::verify::{Candidate, prove};
 
@@ -71,13 +71,15 @@ impl<'a> Run<'a> {
         report.outcome = Outcome::Ignored;
         report.message = reason;
         self.close(&mut report, &Past::default());
+        report::log(&report);
         report
     }
 
     /// Runs.
     ///
     /// # Errors
-    /// When the file or the status object cannot be read or written, and when a retry may help.
+    /// When the file or the status object cannot be read or written, and, of a run that applies, when a retry may
+    /// help. The report of any other is the response alone, whatever it says.
     pub async fn execute(&self, order: &Order) -> Result<Report, Failure> {
         match order.mode {
             Mode::Apply => self.apply_fenced(order).await,
@@ -89,8 +91,10 @@ impl<'a> Run<'a> {
                 };
                 match Box::pin(self.look(order, object, snapshot, &Past::default())).await {
                     Look::Ignored(report) => Ok(*report),
-                    Look::Done { report, transient: false } => Ok(*report),
-                    Look::Done { report, transient: true } => Err(self.incomplete(&report, "the log")),
+                    Look::Done { report, .. } => {
+                        report::log(&report);
+                        Ok(*report)
+                    }
                 }
             }
         }
@@ -127,7 +131,14 @@ impl<'a> Run<'a> {
         drop(object);
         let transient = match (read, snapshot) {
             (Ok(file), Ok(snapshot)) => {
-                let account = Box::pin(observe(&self.app.reader, snapshot, &file, &self.app.settings)).await;
+                let observed = Box::pin(observe(&self.app.reader, snapshot, &file, &self.app.settings));
+                let Some(account) = self.deadline.bound(observed).await else {
+                    report.outcome = Outcome::Partial;
+                    report.message =
+                        "Lambda's deadline came while the account was being read; nothing was changed".into();
+                    self.close(&mut report, past);
+                    return Look::Done { report: Box::new(report), transient: true };
+                };
                 if let Some(change) = &order.secret
                     && !uses(&account, &file, change)
                 {

@@ -1,0 +1,34 @@
+//! The report in the log: a line for every change that was not applied, for every registry that is not as it should
+//! be, and for the run. Applied changes have been logged when they were.
+
+use tracing::{info, warn};
+
+use super::{ChangeResult, Report, State};
+
+/// Logs what a run has not logged on its way.
+pub fn log(report: &Report) {
+    for change in &report.changes {
+        let error = change.error.as_deref().unwrap_or_default();
+        match change.result {
+            ChangeResult::Applied => {}
+            ChangeResult::Planned => info!(registry = %change.registry, resource = ?change.resource,
+                action = ?change.action, id = %change.id, fields = ?change.fields, "planned"),
+            result => warn!(registry = %change.registry, resource = ?change.resource, action = ?change.action,
+                id = %change.id, fields = ?change.fields, result = ?result, error, "not applied"),
+        }
+    }
+    for (name, registry) in &report.registries {
+        if matches!(registry.state, State::Failed | State::Held) {
+            let why = registry.message.as_deref().unwrap_or_default();
+            warn!(registry = %name, state = registry.state.as_str(), credential = registry.credential.as_str(), why,
+                "registry is not ready");
+        }
+    }
+    for problem in &report.errors {
+        let registry = problem.registry.as_deref().unwrap_or_default();
+        warn!(registry, line = problem.line, column = problem.column, why = %problem.message, "error in the file");
+    }
+    info!(outcome = report.outcome.as_str(), mode = report.mode.as_str(), trigger = report.trigger.kind.as_str(),
+        source = %report.trigger.source, summary = %report.message, aws_calls = report.stats.aws_calls,
+        duration_ms = report.stats.duration_ms, "run finished");
+}
