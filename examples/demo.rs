@@ -111,7 +111,7 @@ async fn one_event(file: &Path) -> Outcome<()> {
     };
     println!("{said:#}");
     stage.close()?;
-    check(ok, "the invocation failed, as it does for an event that is no business of the function's")
+    check(ok, "the invocation failed, as it does for an event that the function does not know")
 }
 
 /// The stand-in, the function and what is known of the file.
@@ -129,13 +129,22 @@ impl Stage {
         let bytes = std::fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?;
         let aws = LocalAws::start(Options::default()).await.map_err(|e| format!("local-aws does not start: {e}"))?;
         aws.create_bucket(BUCKET, true);
-        let (mut tokens, mut names) = (vec!["dckr_pat_rotated".to_owned()], Vec::new());
+        let (mut tokens, mut names) = (vec!["dckr_pat_rotated".to_owned(), "demo-token".to_owned()], Vec::new());
         // A file with mistakes in it has no credentials: the function will say what is wrong.
         for registry in config::read(&bytes, &context()).map(|file| file.registries).unwrap_or_default() {
             if let config::Credential::Given(credential) = &registry.credential {
                 let (username, token) = credential.expose();
                 aws.accept_upstream(&registry.upstream.host, username, token);
                 tokens.push(token.to_owned());
+            }
+            // What `secret:` names must exist already: here it does, with a credential that the stand-in takes.
+            if let config::Credential::Secret(id) = &registry.credential {
+                let name = id.split_once(":secret:").map_or(id.as_str(), |(_, name)| name);
+                let value = json!({"username": "demo", "accessToken": "demo-token"}).to_string();
+                let made = aws.call("secretsmanager", "CreateSecret", json!({"Name": name, "SecretString": value}));
+                // A second registry may name the same one.
+                drop(made);
+                aws.accept_upstream(&registry.upstream.host, "demo", "demo-token");
             }
             names.push(registry.name);
         }

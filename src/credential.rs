@@ -18,9 +18,25 @@ pub struct Credential {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
+    #[serde(deserialize_with = "text")]
     username: Zeroizing<String>,
-    #[serde(rename = "accessToken")]
+    #[serde(rename = "accessToken", deserialize_with = "text")]
     access_token: Zeroizing<String>,
+}
+
+fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Scalar {
+        Text(Zeroizing<String>),
+        Number(serde_json::Number),
+        Boolean(bool),
+    }
+    Ok(match Scalar::deserialize(deserializer)? {
+        Scalar::Text(text) => text,
+        Scalar::Number(number) => Zeroizing::new(number.to_string()),
+        Scalar::Boolean(boolean) => Zeroizing::new(boolean.to_string()),
+    })
 }
 
 impl Credential {
@@ -34,7 +50,8 @@ impl Credential {
         (self.username.expose_secret(), self.access_token.expose_secret())
     }
 
-    /// Reads a secret's text; `None` when it is not the JSON that ECR asks for.
+    /// Reads a secret's text; `None` when it is not the JSON that ECR asks for. A number for one of the two is read as
+    /// its text: Terraform's `jsonencode` writes one where a YAML file had no quotes.
     pub fn from_secret_text(text: &str) -> Option<Self> {
         let mut stored: Stored = serde_json::from_str(text).ok()?;
         let username = std::mem::take(&mut *stored.username);
@@ -92,6 +109,12 @@ mod tests {
         for other in ["", "x", "{}", r#"{"username":"a"}"#, r#"{"username":"a","accessToken":"b","more":1}"#, "[]"] {
             assert_eq!(Credential::from_secret_text(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_number_is_read_as_its_text() {
+        let read = Credential::from_secret_text(r#"{"username":true,"accessToken":12345678}"#);
+        assert_eq!(read.as_ref().map(Credential::expose), Some(("true", "12345678")));
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl App {
                 Box::pin(run.execute(&order)).await
             }
             Job::Secret(change) => {
-                if let Some(reason) = self.is_own_write(&change).await {
+                if let Some(reason) = self.is_own_write(&change, &deadline).await {
                     return Ok(run.ignored(&order, reason));
                 }
                 order.secret = Some(change);
@@ -135,13 +135,14 @@ impl App {
 
     /// One cheap look, before the file is read: 25 new secrets raise 25 events about our own writes. The version
     /// that became current carries `CONFIGURED` exactly when its value came from the file.
-    async fn is_own_write(&self, change: &SecretChange) -> Option<String> {
-        if change.failed.is_some() {
+    async fn is_own_write(&self, change: &SecretChange, deadline: &Deadline) -> Option<String> {
+        // A failed rotation is to be told, and a restored secret to be looked after, whoever wrote its value.
+        if change.failed.is_some() || change.event == "RestoreSecret" {
             return None;
         }
         let id = change.arn.as_deref().unwrap_or(&change.name);
         // Any trouble with this look is left to the run, which says what is wrong.
-        let secret = self.reader.secret(id).await.ok().flatten()?;
+        let secret = deadline.bound(self.reader.secret(id)).await?.ok().flatten()?;
         let version = change.version_id.as_deref().or_else(|| secret.holder(CURRENT))?;
         let labels = secret.labels.get(version)?;
         labels.contains(CONFIGURED).then(|| {

@@ -47,6 +47,11 @@ impl Home {
     pub fn registry_host(&self) -> String {
         let suffix = match self.partition.as_str() {
             "aws-cn" => "amazonaws.com.cn",
+            "aws-eusc" => "amazonaws.eu",
+            "aws-iso" => "c2s.ic.gov",
+            "aws-iso-b" => "sc2s.sgov.gov",
+            "aws-iso-e" => "cloud.adc-e.uk",
+            "aws-iso-f" => "csp.hci.ic.gov",
             _ => "amazonaws.com",
         };
         format!("{}.dkr.ecr.{}.{suffix}", self.account, self.region)

@@ -28,3 +28,4 @@ pub mod run;
 pub mod settings;
 pub mod trigger;
 pub mod verify;
+pub mod version_id;

@@ -61,6 +61,11 @@ pub fn template_description(registry: &str, owner: &str) -> String {
     format!("Pull through cache repository template for {registry} artifacts{MARK}{owner})")
 }
 
+/// A template's description without our mark, for a template that stays for other purposes.
+pub fn unmarked_description(description: &str) -> String {
+    description.split_once(MARK).map_or(description, |(sentence, _)| sentence).to_owned()
+}
+
 /// The name of the secret we make for a registry.
 pub fn secret_name(registry: &str) -> String {
     format!("{SECRET_PREFIX}{registry}")
@@ -98,7 +103,7 @@ mod tests {
 
     fn settings() -> Settings {
         let read = |name: &str| match name {
-            "CONFIG_BUCKET" => Some("b".to_owned()),
+            "CONFIG_BUCKET" => Some("bucket".to_owned()),
             "OWNER" => Some("stack".to_owned()),
             "TAKE_OVER_FROM" => Some("old".to_owned()),
             _ => None,

@@ -55,6 +55,7 @@ impl Pace {
 pub struct Deadline {
     stop_writing: Instant,
     give_up: Instant,
+    end: Instant,
 }
 
 impl Deadline {
@@ -64,7 +65,8 @@ impl Deadline {
         // A function with a very short timeout still gets half of it to work in.
         let stop = left.saturating_sub(pace.wind_down).max(left / 2);
         let give_up = left.saturating_sub(pace.last_call).max(stop);
-        Self { stop_writing: now + stop, give_up: now + give_up }
+        let end = left.saturating_sub(pace.last_call / 4).max(give_up);
+        Self { stop_writing: now + stop, give_up: now + give_up, end: now + end }
     }
 
     /// Whether no new write is to begin.
@@ -79,6 +81,11 @@ impl Deadline {
         }
         tokio::time::sleep(duration).await;
         true
+    }
+
+    /// Runs to the end or until a second or so before Lambda's deadline: for putting back what was taken away.
+    pub async fn at_last<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout_at(self.end, work).await.ok()
     }
 
     /// Runs to the end or to the last moment.

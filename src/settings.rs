@@ -62,6 +62,10 @@ impl Settings {
         let get = |name: &str| lookup(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
         let config_bucket = get("CONFIG_BUCKET")
             .ok_or_else(|| bad("CONFIG_BUCKET", "is not set; it names the S3 bucket that holds registries.yaml"))?;
+        let named = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
+        if !(3..=63).contains(&config_bucket.len()) || !config_bucket.bytes().all(named) {
+            return Err(bad("CONFIG_BUCKET", "must be the bucket's name alone, without s3:// and without a key"));
+        }
         let config_key = get("CONFIG_KEY").unwrap_or_else(|| "registries.yaml".into());
         object_key("CONFIG_KEY", &config_key)?;
         // Unlike the others this one may be empty on purpose: the status objects then stand beside the file.
@@ -165,7 +169,7 @@ mod tests {
 
     #[test]
     fn only_the_bucket_is_required() {
-        let settings = read(&[("CONFIG_BUCKET", "b"), ("RESOURCE_TAGS", ""), ("TEMPLATE_ROLE_ARN", "")]);
+        let settings = read(&[("CONFIG_BUCKET", "bucket"), ("RESOURCE_TAGS", ""), ("TEMPLATE_ROLE_ARN", "")]);
         let settings = settings.unwrap_or_else(|e| unreachable!("{e}"));
         assert_eq!(settings.status_key(), "status/registries.yaml.json");
         assert_eq!((settings.max_deletions, settings.template_role_arn), (1, None));
@@ -175,6 +179,7 @@ mod tests {
     #[test]
     fn a_bad_value_names_its_variable() {
         for (variable, value) in [
+            ("CONFIG_BUCKET", "s3://bucket"),
             ("MAX_DELETIONS", "-1"),
             ("MAX_DELETIONS", "many"),
             ("ROLLBACK_INVALID_ROTATION", "yes"),
@@ -187,7 +192,7 @@ mod tests {
             ("TAKE_OVER_FROM", "fine,not\nfine"),
             ("CONFIG_KEY", "a\u{0}b"),
         ] {
-            let error = read(&[("CONFIG_BUCKET", "b"), (variable, value)]).map(|_| ());
+            let error = read(&[("CONFIG_BUCKET", "bucket"), (variable, value)]).map(|_| ());
             assert_eq!(error.map_err(|e| e.variable), Err(variable), "{value:?}");
         }
     }
@@ -195,7 +200,7 @@ mod tests {
     #[test]
     fn tags_and_lists_are_split_at_commas() {
         let settings = read(&[
-            ("CONFIG_BUCKET", "b"),
+            ("CONFIG_BUCKET", "bucket"),
             ("RESOURCE_TAGS", "team = platform, cost=a=b"),
             ("TAKE_OVER_FROM", "old, older"),
         ]);

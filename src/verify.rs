@@ -11,16 +11,24 @@ use crate::pace::{Deadline, Pace};
 /// How many proofs run at a time; each makes ECR call the upstream.
 const PROOFS: usize = 8;
 
-/// How often a credential that was written a moment ago is asked about: ECR may still see the one before.
-const TRIES: usize = 5;
-
 /// A rule whose credential is to be proven.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The rule's prefix.
     pub prefix: String,
-    /// Rule or secret were written by this run.
-    pub fresh: bool,
+    /// How many refusals it takes to believe one.
+    pub patience: Patience,
+}
+
+/// How many refusals it takes to believe one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// One.
+    Once,
+    /// Three, some seconds apart: the secret was rotated a moment ago, or a refusal would move labels.
+    Thrice,
+    /// Rule or secret were written a moment ago, and ECR may still see what was before.
+    Fresh,
 }
 
 /// Has ECR prove each candidate. A reader is enough: a proof writes nothing.
@@ -31,41 +39,53 @@ pub async fn prove(
     deadline: &Deadline,
 ) -> BTreeMap<String, Result<Proof, AwsError>> {
     let proofs = candidates.into_iter().map(|candidate| async move {
-        let proof = deadline.bound(prove_one(reader, &candidate, pace, deadline)).await;
-        let proof = proof.unwrap_or_else(|| Err(out_of_time()));
+        let proof = prove_rule(reader, &candidate.prefix, candidate.patience, pace, deadline).await;
         (candidate.prefix, proof)
     });
     stream::iter(proofs).buffer_unordered(PROOFS).collect().await
 }
 
-async fn prove_one(
+/// Has ECR prove one rule's credential.
+///
+/// # Errors
+/// As ValidatePullThroughCacheRule, and when Lambda's deadline comes first.
+pub async fn prove_rule(
     reader: &Reader,
-    candidate: &Candidate,
+    prefix: &str,
+    patience: Patience,
     pace: &Pace,
     deadline: &Deadline,
 ) -> Result<Proof, AwsError> {
-    let mut waits = pace.waits().take(TRIES);
+    let proof = deadline.bound(ask(reader, prefix, patience, pace, deadline)).await;
+    proof.unwrap_or_else(|| Err(AwsError::out_of_time("ValidatePullThroughCacheRule")))
+}
+
+async fn ask(
+    reader: &Reader,
+    prefix: &str,
+    patience: Patience,
+    pace: &Pace,
+    deadline: &Deadline,
+) -> Result<Proof, AwsError> {
+    // Half a second doubled: after two waits skipped, two and four seconds; or five waits of 15 seconds in all.
+    let (skip, take) = match patience {
+        Patience::Once => (0, 0),
+        Patience::Thrice => (2, 2),
+        Patience::Fresh => (0, 5),
+    };
+    let mut waits = pace.waits().skip(skip).take(take);
     loop {
-        let proof = reader.prove(&candidate.prefix).await;
+        let proof = reader.prove(prefix).await;
         let again = match &proof {
             Ok(proof) => !proof.valid,
-            Err(error) => error.is("PullThroughCacheRuleNotFoundException"),
+            Err(error) => error.is("PullThroughCacheRuleNotFoundException") && patience == Patience::Fresh,
         };
-        if !(again && candidate.fresh) {
+        if !again {
             return proof;
         }
         match waits.next() {
             Some(wait) if deadline.wait(wait).await => {}
             _ => return proof,
         }
-    }
-}
-
-fn out_of_time() -> AwsError {
-    AwsError {
-        operation: "ValidatePullThroughCacheRule",
-        code: "OutOfTime".into(),
-        message: "given up shortly before Lambda's deadline".into(),
-        kind: crate::account::ErrorKind::Transient,
     }
 }

@@ -29,6 +29,9 @@ pub enum ErrorKind {
     Refused,
 }
 
+/// The longest text of AWS's or an upstream's that is kept. A report shows less of it, once it is free of tokens.
+pub(super) const TEXT_MAX: usize = 8000;
+
 impl AwsError {
     /// Reads what the SDK reports, after its own retries.
     ///
@@ -55,7 +58,17 @@ impl AwsError {
             }
             _ => ("NotSent".into(), "the SDK could not build the request".into(), ErrorKind::Refused),
         };
-        Self { operation, code, message: one_line(&message, 500), kind }
+        Self { operation, code, message: one_line(&message, TEXT_MAX), kind }
+    }
+
+    /// A call that was given up, or not begun, since Lambda's deadline was near.
+    pub fn out_of_time(operation: &'static str) -> Self {
+        Self {
+            operation,
+            code: "OutOfTime".into(),
+            message: "given up shortly before Lambda's deadline; whether AWS took it is not known".into(),
+            kind: ErrorKind::Transient,
+        }
     }
 
     /// Whether AWS answered with this code.
@@ -75,7 +88,14 @@ fn kind_of(code: &str, status: u16) -> ErrorKind {
         "Throttling",
         "TooManyRequestsException",
         "RequestLimitExceeded",
-        "LimitExceededForRate",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "ThrottledException",
+        "EC2ThrottledException",
+        "BandwidthLimitExceeded",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "TransactionInProgressException",
         "SlowDown",
         "ServerException",
         "InternalServiceError",
@@ -97,7 +117,10 @@ fn kind_of(code: &str, status: u16) -> ErrorKind {
 }
 
 /// Texts from outside on one line, without control characters, and no longer than `max` characters.
+///
+/// What differs from call to call (request ids) is taken out: the same trouble reads the same tomorrow.
 pub fn one_line(text: &str, max: usize) -> String {
+    let text = without_ids(text);
     let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(max).collect();
     if text.chars().nth(max).is_some() {
         line.push('…');
@@ -105,9 +128,37 @@ pub fn one_line(text: &str, max: usize) -> String {
     line
 }
 
+/// Replaces UUIDs, the form of AWS's request ids.
+fn without_ids(text: &str) -> String {
+    let is_id = |word: &str| {
+        let parts: Vec<usize> = word.split('-').map(str::len).collect();
+        parts == [8, 4, 4, 4, 12] && word.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
+    };
+    let mut out = String::with_capacity(text.len());
+    let mut word = String::new();
+    for c in text.chars().map(Some).chain([None]) {
+        match c {
+            Some(c) if c.is_ascii_hexdigit() || c == '-' => word.push(c),
+            other => {
+                out.push_str(if is_id(&word) { "(id)" } else { &word });
+                word.clear();
+                out.extend(other);
+            }
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_trouble_reads_the_same_tomorrow() {
+        let said = |id: &str| one_line(&format!("denied (Service: AWSKMS; Request ID: {id})"), 100);
+        assert_eq!(said("0e3e5fdf-71ea-5de7-93d8-6f8e80a7be80"), said("1e3e5fdf-71ea-5de7-93d8-6f8e80a7be8f"));
+        assert_eq!(one_line("a-b 12 dead-beef", 100), "a-b 12 dead-beef");
+    }
 
     #[test]
     fn only_what_a_retry_can_help_is_transient() {

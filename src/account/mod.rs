@@ -24,7 +24,10 @@ pub use error::{AwsError, ErrorKind, one_line};
 pub use objects::{Condition, Object, ObjectError};
 pub use observe::{Account, Sight, Snapshot, View, observe, observe_again, snapshot};
 pub use rules::{Proof, Rule};
-pub use secrets::{CONFIGURED, CURRENT, FILE_PENDING, Label, ListedSecret, Secret, Version, VersionValue};
+pub use secrets::{
+    CONFIGURED, CURRENT, FILE_PENDING, Label, ListedSecret, PENDING, PREVIOUS, REJECTED, ROLLING_BACK, Secret,
+    VersionValue,
+};
 pub use templates::{Template, TemplateSpec};
 
 /// Reads, and nothing else.

@@ -23,7 +23,7 @@ pub struct Object {
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
     /// There is no such object.
-    #[error("there is no object {0}")]
+    #[error("there is no {0}")]
     Missing(String),
     /// There is no such bucket.
     #[error("there is no bucket {0}; CONFIG_BUCKET names it")]
@@ -78,9 +78,31 @@ impl Reader {
             let room = (max + 1).saturating_sub(bytes.len()).min(chunk.len());
             bytes.extend_from_slice(chunk.get(..room).unwrap_or_default());
         }
-        let last_modified = answer.last_modified.and_then(|date| Timestamp::from_second(date.secs()).ok());
+        let last_modified = answer.last_modified.and_then(time);
         Ok(Object { bytes, version_id: answer.version_id, last_modified, etag: answer.e_tag })
     }
+}
+
+impl Reader {
+    /// Version and time of the newest version of an object, without its content; `None` when there is none.
+    ///
+    /// # Errors
+    /// As HeadObject.
+    pub async fn object_identity(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<Option<(Option<String>, Option<Timestamp>)>, AwsError> {
+        match self.s3.head_object().bucket(bucket).key(key).send().await.map_err(|e| AwsError::new("HeadObject", &e)) {
+            Ok(answer) => Ok(Some((answer.version_id, answer.last_modified.and_then(time)))),
+            Err(e) if e.is("NotFound") || e.is("NoSuchKey") => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+fn time(date: aws_sdk_s3::primitives::DateTime) -> Option<Timestamp> {
+    Timestamp::from_second(date.secs()).ok()
 }
 
 impl Writer {

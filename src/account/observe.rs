@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub templates: BTreeMap<String, Template>,
     /// Secrets with an owner tag, as ListSecrets knew them some minutes ago.
     pub tagged: Vec<ListedSecret>,
+    /// Why they could not be listed. They are for cleaning up only: everything else goes on without.
+    pub unlisted: Option<AwsError>,
 }
 
 /// What the account holds, and which secret is whose.
@@ -85,11 +87,14 @@ impl Account {
 /// # Errors
 /// The first read that failed.
 pub async fn snapshot(reader: &Reader) -> Result<Snapshot, AwsError> {
-    let (rules, templates, tagged) = tokio::try_join!(reader.rules(), reader.templates(), reader.tagged_secrets())?;
+    let (rules, templates, tagged) = tokio::join!(reader.rules(), reader.templates(), reader.tagged_secrets());
+    let (rules, templates) = (rules?, templates?);
+    let (tagged, unlisted) = tagged.map_or_else(|error| (Vec::new(), Some(error)), |tagged| (tagged, None));
     Ok(Snapshot {
         rules: rules.into_iter().map(|rule| (rule.prefix.clone(), rule)).collect(),
         templates: templates.into_iter().map(|template| (template.prefix.clone(), template)).collect(),
         tagged,
+        unlisted,
     })
 }
 
@@ -101,7 +106,58 @@ pub async fn observe(reader: &Reader, snapshot: Snapshot, file: &File, settings:
         async move { (registry.name.clone(), sight(reader, registry, rule, claims, settings).await) }
     });
     let sights = stream::iter(looks).buffer_unordered(READS).collect().await;
-    Account { snapshot, sights }
+    let mut account = Account { snapshot, sights };
+    for registry in sharing(file, &account) {
+        let sight = sight(reader, registry, None, &claims, settings).await;
+        account.sights.insert(registry.name.clone(), sight);
+    }
+    account.snapshot.tagged = still_there(reader, &account).await;
+    account
+}
+
+/// Registries whose rule points to the secret that another registry of the file keeps: the one whose name it bears,
+/// else the first, keeps it, and the others get their own. Two must not write one secret in turn.
+fn sharing<'a>(file: &'a File, account: &Account) -> Vec<&'a Registry> {
+    let mut keepers: BTreeMap<&str, &Registry> = BTreeMap::new();
+    let mut others = Vec::new();
+    for registry in file.registries.iter().filter(|r| matches!(r.credential, config::Credential::Given(_))) {
+        let Some(Sight::Found(secret)) = account.sights.get(&registry.name) else { continue };
+        match keepers.get(secret.arn.as_str()) {
+            Some(first) if is_named_for(secret, &registry.name) => {
+                others.push(*first);
+                keepers.insert(&secret.arn, registry);
+            }
+            Some(_) => others.push(registry),
+            None => _ = keepers.insert(&secret.arn, registry),
+        }
+    }
+    others
+}
+
+/// ListSecrets is minutes old: the few listed secrets that nothing uses, and that may be cleaned up, are looked at
+/// afresh, so that a plan does not go on announcing what has been done.
+async fn still_there(reader: &Reader, account: &Account) -> Vec<ListedSecret> {
+    let sights = account.sights.values().filter_map(|sight| match sight {
+        Sight::Found(secret) => Some(secret.arn.as_str()),
+        _ => None,
+    });
+    let rules = account.snapshot.rules.values().filter_map(|rule| rule.credential_arn.as_deref());
+    let used: BTreeSet<&str> = sights.chain(rules).collect();
+    let looks = account.snapshot.tagged.iter().map(|listed| {
+        let used = used.contains(listed.arn.as_str());
+        async move {
+            // One that cannot be looked at is left as it was listed; before it is deleted it is looked at again.
+            let there = used
+                || match reader.secret(&listed.arn).await {
+                    Ok(secret) => secret.is_some_and(|secret| !secret.scheduled_for_deletion),
+                    Err(_) => true,
+                };
+            there.then(|| listed.clone())
+        }
+    });
+    let mut there: Vec<_> = stream::iter(looks).buffer_unordered(READS).filter_map(std::future::ready).collect().await;
+    there.sort_by(|a, b| a.name.cmp(&b.name));
+    there
 }
 
 /// Reads one registry's part of the account afresh, after a race or a restore.
@@ -228,7 +284,7 @@ async fn with_details(reader: &Reader, mut secret: Secret, credential: &Credenti
         }
     };
     let (policy, value) = tokio::try_join!(reader.secret_policy(&secret.arn), value)?;
-    let unchanged = value.as_ref().is_some_and(|v| v.value == VersionValue::Credential(credential.clone()));
+    let unchanged = value == Some(VersionValue::Credential(credential.clone()));
     secret.policy = policy;
     if let (Some(version), Some(value)) = (configured, value) {
         secret.values.insert(version, value);

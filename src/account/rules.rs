@@ -2,6 +2,7 @@
 
 use aws_sdk_ecr::types::PullThroughCacheRule;
 
+use super::error::TEXT_MAX;
 use super::{AwsError, Reader, Writer, one_line};
 
 /// A rule, as DescribePullThroughCacheRules shows it.
@@ -72,7 +73,7 @@ impl Reader {
     pub async fn prove(&self, prefix: &str) -> Result<Proof, AwsError> {
         let call = self.ecr.validate_pull_through_cache_rule().ecr_repository_prefix(prefix).send().await;
         let answer = call.map_err(|e| AwsError::new("ValidatePullThroughCacheRule", &e))?;
-        Ok(Proof { valid: answer.is_valid, failure: one_line(answer.failure.as_deref().unwrap_or_default(), 500) })
+        Ok(Proof { valid: answer.is_valid, failure: one_line(answer.failure.as_deref().unwrap_or_default(), TEXT_MAX) })
     }
 }
 

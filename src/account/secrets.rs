@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, Tag};
-use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::{AwsError, Reader, Writer};
@@ -17,8 +16,16 @@ pub type Label = &'static str;
 pub const CURRENT: Label = "AWSCURRENT";
 /// The version whose value came from the file, whoever has moved `AWSCURRENT` since.
 pub const CONFIGURED: Label = "CONFIGURED";
+/// The version that was current before.
+pub const PREVIOUS: Label = "AWSPREVIOUS";
+/// What a rotation function puts before it is done; left on a version it blocks the next rotation.
+pub const PENDING: Label = "AWSPENDING";
 /// A value from the file on its way to become current.
 pub const FILE_PENDING: Label = "FILE_PENDING";
+/// A version that ECR refused: never rolled back from again, nor to.
+pub const REJECTED: Label = "REJECTED";
+/// A version that ECR refused and that is being rolled back from: a run that dies leaves word of it here.
+pub const ROLLING_BACK: Label = "ROLLING_BACK";
 
 /// A secret, as DescribeSecret and its companions show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,16 +47,7 @@ pub struct Secret {
     /// The resource policy; `None` when there is none or it was not read.
     pub policy: Option<String>,
     /// What the versions of interest hold: version id -> value.
-    pub values: BTreeMap<String, Version>,
-}
-
-/// One version of a secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
-    /// What it holds.
-    pub value: VersionValue,
-    /// When it was made.
-    pub created: Option<Timestamp>,
+    pub values: BTreeMap<String, VersionValue>,
 }
 
 /// What a version holds.
@@ -81,7 +79,7 @@ impl Secret {
     }
 
     /// The value of the version that carries a label, where it was read.
-    pub fn labelled(&self, label: Label) -> Option<&Version> {
+    pub fn labelled(&self, label: Label) -> Option<&VersionValue> {
         self.values.get(self.holder(label)?)
     }
 }
@@ -127,16 +125,14 @@ impl Reader {
     ///
     /// # Errors
     /// As GetSecretValue.
-    pub async fn secret_value(&self, arn: &str, version: &str) -> Result<Option<Version>, AwsError> {
+    pub async fn secret_value(&self, arn: &str, version: &str) -> Result<Option<VersionValue>, AwsError> {
         let call = self.secrets.get_secret_value().secret_id(arn).version_id(version).send().await;
         match call.map_err(|e| AwsError::new("GetSecretValue", &e)) {
             Ok(answer) => {
                 let text = answer.secret_string.map(Zeroizing::new);
                 let credential = text.as_deref().and_then(|text| Credential::from_secret_text(text));
                 let value = credential.map_or(VersionValue::Unusable, VersionValue::Credential);
-                let created =
-                    answer.created_date.and_then(|date| Timestamp::from_millisecond(date.to_millis().ok()?).ok());
-                Ok(Some(Version { value, created }))
+                Ok(Some(value))
             }
             Err(e) if e.is("ResourceNotFoundException") => Ok(None),
             Err(e) => Err(e),
@@ -187,8 +183,8 @@ impl Writer {
         Ok(answer.arn.unwrap_or_default())
     }
 
-    /// Puts a value as a new version with exactly these labels, and gives the version's id. The SDK sends a fresh
-    /// ClientRequestToken: one made from the content would turn A, B, A into a no-op.
+    /// Puts a value as a new version of this id (sent as ClientRequestToken, so that a retry puts no second one) with
+    /// exactly these labels, and gives the id.
     ///
     /// # Errors
     /// As PutSecretValue.
@@ -196,10 +192,12 @@ impl Writer {
         &self,
         arn: &str,
         credential: &Credential,
+        version: &str,
         labels: &[Label],
     ) -> Result<String, AwsError> {
         let text = credential.to_secret_text();
-        let mut call = self.secrets.put_secret_value().secret_id(arn).secret_string(text.as_str());
+        let call = self.secrets.put_secret_value().secret_id(arn).secret_string(text.as_str());
+        let mut call = call.client_request_token(version);
         for label in labels {
             call = call.version_stages(*label);
         }

@@ -3,6 +3,8 @@
 //! A step that finds the account otherwise than planned (somebody else was faster) ends the registry's plan; the
 //! registry is then looked at again and planned anew. So races, restores and crashes take one way: look again.
 
+mod removal;
+mod rollback;
 mod rule;
 mod secret;
 mod step;
@@ -11,22 +13,22 @@ mod template;
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, stream};
+use tokio::sync::Semaphore;
 use tracing::info;
 
 use crate::account::{AwsError, Reader, Writer, observe_again};
 use crate::config::{File, Registry};
 use crate::home::Home;
-use crate::ownership::Owner;
 use crate::pace::{Deadline, Pace};
-use crate::plan::{Action, Plan, RegistryPlan, Resource, Step, Verdict, plan_registry};
+use crate::plan::{RULE_QUOTA, RegistryPlan, Step, Verdict, plan_again};
 use crate::report::{Change, ChangeResult};
 use crate::settings::Settings;
 
+pub use rollback::Recovery;
 pub(crate) use step::Trouble;
 
-/// How many registries are written at a time. ECR documents no rate for these calls; a few at a time with the
-/// SDK's retries is what its own examples do.
-const WRITES: usize = 4;
+/// How many calls are made at a time. ECR documents no rate for them; a few at a time with the SDK's retries is safe.
+pub const SLOTS: usize = 4;
 
 /// How often one registry is looked at again before the run gives up on it.
 const LOOKS: usize = 5;
@@ -47,6 +49,9 @@ pub struct Applier<'a> {
     pub pace: &'a Pace,
     /// When to stop.
     pub deadline: &'a Deadline,
+    /// How many calls are under way at a time. Waiting for something to settle takes no slot: registries do not wait
+    /// for each other.
+    pub slots: Semaphore,
 }
 
 /// What came of a plan.
@@ -80,27 +85,33 @@ pub enum End {
 }
 
 impl Applier<'_> {
+    /// Makes one call in a slot of its own, and gives it up shortly before Lambda's deadline.
+    pub(crate) async fn call<T>(&self, call: impl Future<Output = Result<T, AwsError>>) -> Result<T, AwsError> {
+        // The semaphore is never closed; if it were, a call without a slot is better than none.
+        let _slot = self.slots.acquire().await.ok();
+        self.deadline.bound(call).await.unwrap_or_else(|| Err(AwsError::out_of_time("the last call")))
+    }
+
     /// Carries out the registries' steps.
-    pub async fn apply(&self, plan: Plan) -> Applied {
-        let registries = plan.registries.into_iter().enumerate().filter_map(|(n, plan)| {
+    pub async fn apply(&self, plans: Vec<RegistryPlan>) -> Applied {
+        let registries = plans.into_iter().enumerate().filter_map(|(n, plan)| {
             let registry = self.file.registries.iter().find(|r| r.name == plan.registry)?;
             Some(async move { (n, registry, self.registry(registry, plan).await) })
         });
-        let mut done: Vec<_> = stream::iter(registries).buffer_unordered(WRITES).collect().await;
+        let mut done: Vec<_> = stream::iter(registries).buffer_unordered(RULE_QUOTA).collect().await;
         done.sort_by_key(|(n, ..)| *n);
         let mut applied = Applied::default();
         for (_, registry, (changes, end)) in done {
             applied.changes.extend(changes);
             applied.ends.insert(registry.name.clone(), end);
         }
-        if !plan.orphans.is_empty() {
-            self.orphans(&plan.orphans, &mut applied).await;
-        }
         applied
     }
 
     async fn registry(&self, registry: &Registry, mut plan: RegistryPlan) -> (Vec<Change>, End) {
         let mut changes = Vec::new();
+        let mut waits = self.pace.waits();
+        let mut why = None;
         for _ in 0..LOOKS {
             match &plan.verdict {
                 Verdict::Go => {}
@@ -112,21 +123,29 @@ impl Applier<'_> {
                     changes.extend(held);
                     return (changes, End::Held(reason.clone()));
                 }
-                Verdict::Refused { resource, id, reason, transient } => {
-                    changes.push(Change::refused(&plan.registry, *resource, id, reason));
+                Verdict::Refused { resource, action, id, reason, transient } => {
+                    changes.push(Change::refused(&plan.registry, *resource, *action, id, reason));
                     return (changes, End::Failed { reason: reason.clone(), transient: *transient });
                 }
             }
             match self.steps(registry, &plan.steps, &mut changes).await {
                 Ok(()) => return (changes.clone(), End::Done { fresh: !changes.is_empty() }),
-                Err(Stop::LookAgain) => match observe_again(self.reader, registry, self.file, self.settings).await {
-                    Ok(view) => plan = plan_registry(registry, &view, self.home, self.settings),
-                    Err(error) => return (changes, failed(&error)),
-                },
+                Err(Stop::LookAgain(reason)) => {
+                    // A restore is seen at once; what AWS refused may need a moment.
+                    if let (Some(_), Some(wait)) = (&reason, waits.next()) {
+                        self.deadline.wait(wait).await;
+                    }
+                    why = reason;
+                    match self.call(observe_again(self.reader, registry, self.file, self.settings)).await {
+                        Ok(view) => plan = plan_again(registry, &view, &plan, self.home, self.settings),
+                        Err(error) => return (changes, failed(&error)),
+                    }
+                }
                 Err(Stop::End(end)) => return (changes, end),
             }
         }
-        let reason = format!("the account changed under this run {LOOKS} times; somebody else is writing to it");
+        let why = why.unwrap_or_else(|| "somebody else is writing to it".into());
+        let reason = format!("the account was not as planned {LOOKS} times in a row: {why}");
         (changes, End::Failed { reason, transient: true })
     }
 
@@ -142,10 +161,10 @@ impl Applier<'_> {
                 skip(changes, steps.get(n..).unwrap_or_default());
                 return Err(Stop::End(End::Unfinished));
             }
-            let took = self.deadline.bound(self.step(step, &mut new_secret)).await;
+            let took = self.step(step, &mut new_secret).await;
             let change = Change::new(&registry.name, step, ChangeResult::Applied);
             match took {
-                Some(Ok(note)) => {
+                Ok(note) => {
                     info!(registry = %registry.name, resource = ?step.resource, action = ?step.action, id = %step.id,
                         fields = ?step.fields, "applied");
                     changes.push(match note {
@@ -154,82 +173,31 @@ impl Applier<'_> {
                     });
                 }
                 // The restore itself is done; what else the secret needs shows now.
-                Some(Err(Trouble::Restored)) => {
+                Err(Trouble::Restored) => {
                     changes.push(change);
-                    return Err(Stop::LookAgain);
+                    return Err(Stop::LookAgain(None));
                 }
-                Some(Err(Trouble::LookAgain)) => return Err(Stop::LookAgain),
-                Some(Err(Trouble::Held(reason))) => {
+                Err(Trouble::LookAgain(reason)) => return Err(Stop::LookAgain(Some(reason))),
+                Err(Trouble::Held(reason)) => {
                     for step in steps.get(n..).unwrap_or_default() {
                         changes.push(Change::new(&registry.name, step, ChangeResult::Held).because(reason.clone()));
                     }
                     return Err(Stop::End(End::Held(reason)));
                 }
-                Some(Err(Trouble::Failed { reason, transient })) => {
+                Err(Trouble::Failed { reason, transient }) => {
                     changes.push(Change::new(&registry.name, step, ChangeResult::Failed).because(reason.clone()));
                     skip(changes, rest);
                     return Err(Stop::End(End::Failed { reason, transient }));
-                }
-                None => {
-                    let reason = "given up shortly before Lambda's deadline; whether AWS took it is not known";
-                    changes.push(Change::new(&registry.name, step, ChangeResult::Failed).because(reason.into()));
-                    skip(changes, rest);
-                    return Err(Stop::End(End::Unfinished));
                 }
             }
         }
         Ok(())
     }
-
-    /// Deletes our own secrets that nothing uses, after a look at what is so now.
-    async fn orphans(&self, orphans: &[crate::account::ListedSecret], applied: &mut Applied) {
-        let rules = match self.reader.rules().await {
-            Ok(rules) => rules,
-            Err(error) => return self.orphans_failed(orphans, &error, applied),
-        };
-        for orphan in orphans {
-            if self.deadline.is_near() || rules.iter().any(|rule| rule.credential_arn.as_deref() == Some(&orphan.arn)) {
-                continue;
-            }
-            let change = orphan_change(orphan);
-            let change = match self.delete_if_still_ours(&orphan.arn).await {
-                Ok(true) => change.with(ChangeResult::Applied),
-                Ok(false) => continue,
-                Err(error) => {
-                    change.with(ChangeResult::Failed).because(error.to_string()).transient(error.is_transient())
-                }
-            };
-            applied.changes.push(change);
-        }
-    }
-
-    async fn delete_if_still_ours(&self, arn: &str) -> Result<bool, AwsError> {
-        let Some(secret) = self.reader.secret(arn).await? else { return Ok(false) };
-        if secret.scheduled_for_deletion || !Owner::of_secret(&secret.tags, self.settings).is_ours() {
-            return Ok(false);
-        }
-        self.writer.delete_secret(arn).await?;
-        Ok(true)
-    }
-
-    fn orphans_failed(&self, orphans: &[crate::account::ListedSecret], error: &AwsError, applied: &mut Applied) {
-        let failed = orphans.iter().map(|orphan| {
-            let change = orphan_change(orphan).with(ChangeResult::Failed);
-            change.because(error.to_string()).transient(error.is_transient())
-        });
-        applied.changes.extend(failed);
-    }
-}
-
-/// The report's line about a secret that is not used any more, before it is known what came of it.
-pub fn orphan_change(orphan: &crate::account::ListedSecret) -> Change {
-    let registry = orphan.name.strip_prefix(crate::ownership::SECRET_PREFIX).unwrap_or(&orphan.name);
-    Change::of(registry, Resource::Secret, Action::Delete, &orphan.name)
 }
 
 /// Why a registry's steps ended early.
 enum Stop {
-    LookAgain,
+    LookAgain(Option<String>),
     End(End),
 }
 

@@ -22,40 +22,47 @@ impl Applier<'_> {
 
     pub(super) async fn update_rule(&self, rule: &Rule) -> Result<(), Trouble> {
         self.patiently(|| self.writer.update_rule(rule)).await.map_err(|error| {
-            if error.is("PullThroughCacheRuleNotFoundException") { Trouble::LookAgain } else { error.into() }
+            let gone = error.is("PullThroughCacheRuleNotFoundException");
+            if gone { Trouble::LookAgain(error.to_string()) } else { error.into() }
         })
     }
 
     /// ECR cannot update a rule's upstream. Between the deletion and the creation only first pulls fail; cached
     /// images are served on. If the new rule is refused, the old one is put back.
     pub(super) async fn replace_rule(&self, old: &Rule, new: &Rule) -> Result<(), Trouble> {
-        self.writer.delete_rule(&old.prefix).await?;
-        let Err(error) = self.patiently(|| self.writer.create_rule(new)).await else { return Ok(()) };
-        let trouble = creating(error);
-        if trouble == Trouble::LookAgain {
-            return Err(trouble);
+        // What is put back must be what was taken away, not what was there when the plan was made.
+        if self.call(self.reader.rule(&old.prefix)).await?.as_ref() != Some(old) {
+            return Err(Trouble::LookAgain("the rule was changed by somebody else".into()));
         }
-        let back = self.patiently(|| self.writer.create_rule(old)).await;
-        let say = |reason: String| match &back {
-            Ok(()) => format!("{reason}; the rule as it was has been put back"),
-            Err(e) => {
-                format!("{reason}; putting the rule back as it was failed too: {e}. The next run makes the rule anew")
+        self.call(self.writer.delete_rule(&old.prefix)).await?;
+        let Err(error) = self.patiently(|| self.writer.create_rule(new)).await else { return Ok(()) };
+        if error.is("PullThroughCacheRuleAlreadyExistsException") {
+            return Err(creating(error));
+        }
+        // A few seconds are kept back for this, however late it is.
+        let back = self.deadline.at_last(self.writer.create_rule(old)).await;
+        let back = back.unwrap_or_else(|| Err(AwsError::out_of_time("CreatePullThroughCacheRule")));
+        Err(match (creating(error), back) {
+            (Trouble::Failed { reason, transient }, Ok(())) => {
+                Trouble::Failed { reason: format!("{reason}; {PUT_BACK}"), transient }
             }
-        };
-        Err(match trouble {
-            Trouble::Failed { reason, transient } => {
-                let transient = transient || back.as_ref().is_err_and(AwsError::is_transient);
-                Trouble::Failed { reason: say(reason), transient }
+            (Trouble::Held(reason), Ok(())) => Trouble::Held(format!("{reason}; {PUT_BACK}")),
+            (Trouble::Failed { reason, .. } | Trouble::Held(reason), Err(back)) => {
+                let reason = format!(
+                    "{reason}; putting the rule back as it was failed too: {back}. The next run makes the rule anew"
+                );
+                Trouble::Failed { reason, transient: true }
             }
-            Trouble::Held(reason) => Trouble::Held(say(reason)),
-            other => other,
+            (other, _) => other,
         })
     }
 }
 
+const PUT_BACK: &str = "the rule as it was has been put back";
+
 fn creating(error: AwsError) -> Trouble {
     if error.is("PullThroughCacheRuleAlreadyExistsException") {
-        Trouble::LookAgain
+        Trouble::LookAgain(error.to_string())
     } else if error.is("LimitExceededException") {
         Trouble::Held(quota_reason())
     } else {

@@ -3,34 +3,37 @@
 use super::{Applier, Trouble};
 use crate::account::{AwsError, CONFIGURED, CURRENT, FILE_PENDING, Secret};
 use crate::plan::{Dress, Labels, NewSecret};
+use crate::version_id::{is_ours, new_version};
 
 impl Applier<'_> {
     /// Creates a secret empty and then gives it its value: CreateSecret cannot set `CONFIGURED`, and a value
     /// without it would look like a rotation.
     pub(super) async fn create_secret(&self, secret: &NewSecret) -> Result<String, Trouble> {
-        let created = self.writer.create_secret(&secret.name, &secret.description, &secret.tags).await;
+        let created = self.call(self.writer.create_secret(&secret.name, &secret.description, &secret.tags)).await;
         let arn = created.map_err(|error| {
-            // Somebody was faster, or it is scheduled for deletion and can be restored.
-            let raced = error.is("ResourceExistsException") || error.is("InvalidRequestException");
-            if raced { Trouble::LookAgain } else { error.into() }
+            // Somebody was faster, or it is scheduled for deletion and can be restored, or it was deleted without a
+            // window a moment ago and its name is not free yet.
+            if error.is("ResourceExistsException") { Trouble::LookAgain(error.to_string()) } else { gone(error) }
         })?;
-        self.writer.put_secret_value(&arn, &secret.credential, &[CURRENT, CONFIGURED]).await?;
+        let version = new_version(None);
+        let put = self.writer.put_secret_value(&arn, &secret.credential, &version, &[CURRENT, CONFIGURED]);
+        self.call(put).await.map_err(gone)?;
         Ok(arn)
     }
 
     pub(super) async fn dress_secret(&self, dress: &Dress) -> Result<(), Trouble> {
         if !dress.tags.is_empty() {
-            self.writer.tag_secret(&dress.arn, &dress.tags).await?;
+            self.call(self.writer.tag_secret(&dress.arn, &dress.tags)).await.map_err(gone)?;
         }
         if let Some(description) = &dress.description {
-            self.writer.describe_secret_as(&dress.arn, description).await?;
+            self.call(self.writer.describe_secret_as(&dress.arn, description)).await.map_err(gone)?;
         }
         Ok(())
     }
 
     /// Labels the version that has the file's value already.
     pub(super) async fn label_configured(&self, labels: &Labels) -> Result<(), Trouble> {
-        let version = labels.holds_value.as_deref().ok_or(Trouble::LookAgain)?;
+        let version = labels.holds_value.as_deref().ok_or_else(moved_on)?;
         self.finish(labels, version, labels.pending.as_deref()).await
     }
 
@@ -38,15 +41,21 @@ impl Applier<'_> {
     pub(super) async fn put_value(&self, labels: &Labels) -> Result<Option<String>, Trouble> {
         let Some(current) = labels.current.as_deref() else {
             // Nothing is current, so nothing can be buried.
-            self.writer.put_secret_value(&labels.arn, &labels.credential, &[CURRENT, CONFIGURED]).await?;
+            let version = new_version(None);
+            let put = self.writer.put_secret_value(&labels.arn, &labels.credential, &version, &[CURRENT, CONFIGURED]);
+            self.call(put).await.map_err(gone)?;
             return Ok(None);
         };
         let version = match &labels.holds_value {
             // Put by a run that did not live to move the labels.
             Some(version) => version.clone(),
-            None => self.writer.put_secret_value(&labels.arn, &labels.credential, &[FILE_PENDING]).await?,
+            None => {
+                let version = new_version(Some(current));
+                let put = self.writer.put_secret_value(&labels.arn, &labels.credential, &version, &[FILE_PENDING]);
+                self.call(put).await.map_err(gone)?
+            }
         };
-        let moved = self.writer.move_label(&labels.arn, CURRENT, Some(current), Some(&version)).await;
+        let moved = self.call(self.writer.move_label(&labels.arn, CURRENT, Some(current), Some(&version))).await;
         let note = match moved {
             Ok(()) => None,
             Err(error) => self.current_has_moved(labels, &version, error).await?,
@@ -65,8 +74,8 @@ impl Applier<'_> {
         if error.is_transient() || error.kind == crate::account::ErrorKind::Denied {
             return Err(error.into());
         }
-        let Some(secret) = self.reader.secret(&labels.arn).await? else { return Err(Trouble::LookAgain) };
-        let Some(current) = secret.holder(CURRENT) else { return Err(Trouble::LookAgain) };
+        let secret = self.call(self.reader.secret(&labels.arn)).await?.ok_or_else(moved_on)?;
+        let current = secret.holder(CURRENT).ok_or_else(moved_on)?;
         if current == version {
             // The documentation of PutSecretValue contradicts itself on whether a put with other labels moves it.
             return Ok(None);
@@ -77,7 +86,7 @@ impl Applier<'_> {
         }
         if is_from_a_file(&secret, current) {
             // Another run, perhaps with a newer file.
-            return Err(Trouble::LookAgain);
+            return Err(moved_on());
         }
         Ok(Some("the secret was rotated while the file's new value was on its way: the rotation stands".into()))
     }
@@ -85,12 +94,13 @@ impl Applier<'_> {
     /// `CONFIGURED` says that the file has spoken; `FILE_PENDING` is not needed any more.
     async fn finish(&self, labels: &Labels, version: &str, pending: Option<&str>) -> Result<(), Trouble> {
         if labels.configured.as_deref() != Some(version) {
-            let moved =
-                self.writer.move_label(&labels.arn, CONFIGURED, labels.configured.as_deref(), Some(version)).await;
+            let moved = self
+                .call(self.writer.move_label(&labels.arn, CONFIGURED, labels.configured.as_deref(), Some(version)))
+                .await;
             self.moved_or_there(labels, CONFIGURED, Some(version), moved).await?;
         }
         if let Some(pending) = pending {
-            let moved = self.writer.move_label(&labels.arn, FILE_PENDING, Some(pending), None).await;
+            let moved = self.call(self.writer.move_label(&labels.arn, FILE_PENDING, Some(pending), None)).await;
             self.moved_or_there(labels, FILE_PENDING, None, moved).await?;
         }
         Ok(())
@@ -108,15 +118,26 @@ impl Applier<'_> {
         if error.is_transient() || error.kind == crate::account::ErrorKind::Denied {
             return Err(error.into());
         }
-        let secret = self.reader.secret(&labels.arn).await?;
+        let secret = self.call(self.reader.secret(&labels.arn)).await?;
         match secret.as_ref().map(|secret| secret.holder(label)) {
             Some(holder) if holder == to => Ok(()),
-            _ => Err(Trouble::LookAgain),
+            _ => Err(Trouble::LookAgain(error.to_string())),
         }
     }
 }
 
-/// Versions of ours carry one of our labels; a rotation's carries neither.
+fn moved_on() -> Trouble {
+    Trouble::LookAgain("the secret's labels were moved by somebody else".into())
+}
+
+/// A secret that was deleted, or scheduled for it, since it was looked at.
+pub(super) fn gone(error: AwsError) -> Trouble {
+    let gone = error.is("ResourceNotFoundException") || error.is("InvalidRequestException");
+    if gone { Trouble::LookAgain(error.to_string()) } else { error.into() }
+}
+
+/// Versions of ours have ids of ours, or carry one of our labels; a rotation's has neither.
 fn is_from_a_file(secret: &Secret, version: &str) -> bool {
-    secret.labels.get(version).is_some_and(|labels| labels.contains(CONFIGURED) || labels.contains(FILE_PENDING))
+    is_ours(version)
+        || secret.labels.get(version).is_some_and(|labels| labels.contains(CONFIGURED) || labels.contains(FILE_PENDING))
 }

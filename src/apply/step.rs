@@ -8,7 +8,7 @@ use crate::plan::{Operation, Step};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
     /// The account is not as it was planned for.
-    LookAgain,
+    LookAgain(String),
     /// The secret is restored, and can be looked into now.
     Restored,
     /// Somebody has to decide something first.
@@ -26,6 +26,11 @@ impl From<AwsError> for Trouble {
     fn from(error: AwsError) -> Self {
         Self::Failed { reason: error.to_string(), transient: error.is_transient() }
     }
+}
+
+/// The secret was to be made by a step before, which was not taken.
+fn no_secret() -> Trouble {
+    Trouble::LookAgain("the registry's secret is not there".into())
 }
 
 /// Errors of what AWS has just been told and does not see everywhere yet: a secret that ECR cannot find, a
@@ -54,13 +59,14 @@ impl Applier<'_> {
                 Ok(None)
             }
             Operation::RestoreSecret { arn } => {
-                self.writer.restore_secret(arn).await?;
+                self.call(self.writer.restore_secret(arn)).await?;
                 Err(Trouble::Restored)
             }
             Operation::DressSecret(dress) => self.dress_secret(dress).await.map(|()| None),
             Operation::PutSecretPolicy { arn, policy } => {
-                let arn = arn.as_ref().or(new_secret.as_ref()).ok_or(Trouble::LookAgain)?;
-                self.patiently(|| self.writer.put_secret_policy(arn, policy)).await?;
+                let arn = arn.as_ref().or(new_secret.as_ref()).ok_or_else(no_secret)?;
+                let put = self.patiently(|| self.writer.put_secret_policy(arn, policy)).await;
+                put.map_err(super::secret::gone)?;
                 Ok(None)
             }
             Operation::LabelConfigured(labels) => self.label_configured(labels).await.map(|()| None),
@@ -68,16 +74,21 @@ impl Applier<'_> {
             Operation::CreateTemplate(template) => self.create_template(template).await.map(|()| None),
             Operation::UpdateTemplate(template) => self.update_template(template).await.map(|()| None),
             Operation::CreateRule(target) => {
-                let rule = target.resolved(new_secret.as_deref()).ok_or(Trouble::LookAgain)?;
+                let rule = target.resolved(new_secret.as_deref()).ok_or_else(no_secret)?;
                 self.create_rule(&rule).await.map(|()| None)
             }
             Operation::UpdateRule(target) => {
-                let rule = target.resolved(new_secret.as_deref()).ok_or(Trouble::LookAgain)?;
+                let rule = target.resolved(new_secret.as_deref()).ok_or_else(no_secret)?;
                 self.update_rule(&rule).await.map(|()| None)
             }
             Operation::ReplaceRule { old, new } => {
-                let rule = new.resolved(new_secret.as_deref()).ok_or(Trouble::LookAgain)?;
+                let rule = new.resolved(new_secret.as_deref()).ok_or_else(no_secret)?;
                 self.replace_rule(old, &rule).await.map(|()| None)
+            }
+            Operation::DeleteRule { prefix } => Ok(self.call(self.writer.delete_rule(prefix)).await.map(|()| None)?),
+            Operation::DeleteSecret { arn } => self.delete_secret_if_unused(arn).await.map(|()| None),
+            Operation::DeleteTemplate { prefix } => {
+                Ok(self.call(self.writer.delete_template(prefix)).await.map(|()| None)?)
             }
         }
     }
@@ -89,14 +100,15 @@ impl Applier<'_> {
     {
         let mut waits = self.pace.waits();
         loop {
-            match call().await {
+            match self.call(call()).await {
                 Err(mut error) if is_settling(&error) => {
                     let waited = match waits.next() {
                         Some(wait) => self.deadline.wait(wait).await,
                         None => false,
                     };
                     if !waited {
-                        if may_settle_later(&error) {
+                        // Patience ended, or only the time did: then a retry of the run may still help.
+                        if may_settle_later(&error) || waits.next().is_some() {
                             error.kind = crate::account::ErrorKind::Transient;
                         }
                         return Err(error);

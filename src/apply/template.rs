@@ -14,12 +14,24 @@ impl Applier<'_> {
     pub(super) async fn update_template(&self, template: &Template) -> Result<(), Trouble> {
         let missing = raced("TemplateNotFoundException");
         self.patiently(|| self.writer.update_template(template)).await.map_err(missing)?;
-        if self.stayed(template).await?.is_empty() {
+        let (stayed, shown) = self.stayed(template).await?;
+        if stayed.is_empty() {
             return Ok(());
         }
-        self.writer.delete_template(&template.prefix).await?;
-        self.create_template(template).await?;
-        let stayed = self.stayed(template).await?;
+        if self.deadline.is_near() {
+            let reason = format!("ECR shows another {} than was written, and time is short", stayed.join(", "));
+            return Err(Trouble::Failed { reason, transient: true });
+        }
+        self.call(self.writer.delete_template(&template.prefix)).await?;
+        if let Err(trouble) = self.create_template(template).await {
+            // The mark must not be lost: the template as it was shown goes back, with the seconds kept for this.
+            let back = self.deadline.at_last(self.writer.create_template(&shown)).await;
+            return Err(match (trouble, back) {
+                (Trouble::Failed { reason, .. }, None | Some(Err(_))) => Trouble::Failed { reason, transient: true },
+                (trouble, _) => trouble,
+            });
+        }
+        let (stayed, _) = self.stayed(template).await?;
         if stayed.is_empty() {
             return Ok(());
         }
@@ -30,12 +42,24 @@ impl Applier<'_> {
         Err(Trouble::Failed { reason, transient: false })
     }
 
-    async fn stayed(&self, template: &Template) -> Result<Vec<&'static str>, Trouble> {
-        let have = self.reader.template(&template.prefix).await?.ok_or(Trouble::LookAgain)?;
-        Ok(template_differences(&template.spec, &have.spec, &self.home.partition))
+    /// What ECR shows otherwise than it was written, once it has had a moment, and all that it shows.
+    async fn stayed(&self, template: &Template) -> Result<(Vec<&'static str>, Template), Trouble> {
+        let mut waits = self.pace.waits().take(4);
+        loop {
+            let gone = || Trouble::LookAgain("the template was deleted by somebody else".into());
+            let have = self.call(self.reader.template(&template.prefix)).await?.ok_or_else(gone)?;
+            let stayed = template_differences(&template.spec, &have.spec, &self.home.partition);
+            let waited = match waits.next() {
+                Some(wait) if !stayed.is_empty() => self.deadline.wait(wait).await,
+                _ => false,
+            };
+            if !waited {
+                return Ok((stayed, have));
+            }
+        }
     }
 }
 
 fn raced(code: &'static str) -> impl Fn(AwsError) -> Trouble {
-    move |error| if error.is(code) { Trouble::LookAgain } else { error.into() }
+    move |error| if error.is(code) { Trouble::LookAgain(error.to_string()) } else { error.into() }
 }

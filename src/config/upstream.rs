@@ -202,7 +202,8 @@ fn unsupported(host: &str, meant: &str) -> String {
             _ => None,
         })
         .collect();
-    let hint = match nearest(host, &exact) {
+    let known: Vec<&str> = exact.iter().copied().chain(["docker.io"]).collect();
+    let hint = match nearest(host, &known) {
         _ if meant != host => format!("did you mean `{meant}`? "),
         Some(near) => format!("did you mean `{near}`? "),
         None => String::new(),

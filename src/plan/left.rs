@@ -1,74 +1,181 @@
 //! What carries our mark and is in the file no more: registries that left it, and secrets their registry stopped
-//! using.
+//! using. DESIGN, section 6.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Operation, RegistryPlan, Verdict};
-use crate::account::{Account, ListedSecret, Sight};
+use super::template::PULL_THROUGH_CACHE;
+use super::{Action, Operation, RegistryPlan, Resource, Step, Verdict};
+use crate::account::{Account, ListedSecret, Rule, Sight, Template};
 use crate::config::{self, File};
-use crate::ownership::{Owner, registry_of_secret};
+use crate::ownership::{Owner, SECRET_PREFIX, registry_of_secret, unmarked_description};
 use crate::settings::Settings;
 
-/// A registry that the file does not name any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Everything that a run is to take away.
+#[derive(Debug)]
+pub struct Removals {
+    /// Registries that the file does not name any more.
+    pub left: Vec<Left>,
+    /// Why none of them is deleted, if so.
+    pub held: Option<String>,
+    /// Whether they must go first, to make room for the rules of this very run.
+    pub first: bool,
+    /// Our own secrets that a registry of the file stopped using. They are no registries, and count as none.
+    pub orphans: Vec<Left>,
+}
+
+/// A registry that the file does not name any more, or one of the file with a secret it does not use any more.
+#[derive(Debug, Clone)]
 pub struct Left {
     /// Its name.
     pub registry: String,
     /// The upstream of its rule, where the rule still is.
     pub upstream: Option<String>,
-    /// The names of its own secrets, as ListSecrets knew them.
-    pub secrets: Vec<String>,
+    /// Whether the mark on a template says that the registry is ours, and is looked at again before anything goes.
+    pub marked: bool,
+    /// Rule, own secrets, template: the mark goes last.
+    pub steps: Vec<Step>,
 }
 
-/// Finds the registries whose template carries our mark and whose name the file does not have.
-pub fn left(file: &File, account: &Account, settings: &Settings) -> Vec<Left> {
+/// Finds what is to go, and decides whether it may.
+pub fn removals(
+    file: &File,
+    account: &Account,
+    registries: &[RegistryPlan],
+    limit: u32,
+    settings: &Settings,
+) -> Removals {
+    let left = left(file, account, settings);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let held = (left.len() > limit).then(|| too_many(&left, limit));
+    let orphans = orphans(file, account, registries, settings);
+    Removals { left, held, first: false, orphans }
+}
+
+/// Why nothing is deleted while a registry that the file adds cannot be made ready. It may be a new name for what
+/// left the file.
+pub(super) fn newcomers_in_the_way(file: &File, account: &Account, registries: &[RegistryPlan]) -> Option<String> {
+    let stuck = registries.iter().filter(|plan| {
+        plan.verdict != Verdict::Go
+            && !account.snapshot.rules.contains_key(&plan.registry)
+            && file.registries.iter().any(|registry| registry.name == plan.registry)
+    });
+    let names: Vec<&str> = stuck.map(|plan| plan.registry.as_str()).collect();
+    (!names.is_empty()).then(|| unready(&names))
+}
+
+/// The reason of a hold for the sake of registries that the file adds.
+pub fn unready(newcomers: &[&str]) -> String {
+    format!(
+        "the file adds {}, which is not ready: in case this is a new name for what left the file, nothing is deleted \
+         before it is",
+        newcomers.join(", ")
+    )
+}
+
+fn too_many(left: &[Left], limit: usize) -> String {
+    let names: Vec<&str> = left.iter().map(|left| left.registry.as_str()).collect();
+    let n = left.len();
+    format!(
+        "{n} registries left the file ({}), and one run deletes at most {limit}, so none is deleted: put them back into \
+         the file, or allow it once with {{\"action\": \"apply\", \"max_deletions\": {n}}}, in the file with \
+         `max_deletions: {n}`, or for good with the setting MAX_DELETIONS",
+        names.join(", ")
+    )
+}
+
+fn left(file: &File, account: &Account, settings: &Settings) -> Vec<Left> {
     let named: BTreeSet<&str> = file.registries.iter().map(|r| r.name.as_str()).collect();
-    let marked =
-        account.snapshot.templates.values().filter(|t| {
-            Owner::of_template(&t.spec.description, settings).is_ours() && !named.contains(t.prefix.as_str())
-        });
-    marked
-        .map(|template| Left {
-            registry: template.prefix.clone(),
-            upstream: account.snapshot.rules.get(&template.prefix).map(|rule| rule.upstream_url.clone()),
-            secrets: ours(account, settings)
-                .filter(|s| registry_of_secret(&s.name).is_some_and(|made| made.is_for(&template.prefix)))
-                .map(|s| s.name.clone())
-                .collect(),
+    let referenced = referenced(file);
+    let templates = account.snapshot.templates.values();
+    let marked = templates.filter(|t| Owner::of_template(&t.spec.description, settings).is_ours());
+    let mut found: BTreeMap<&str, (Option<&Template>, Vec<&ListedSecret>)> =
+        marked.filter(|t| !named.contains(t.prefix.as_str())).map(|t| (t.prefix.as_str(), (Some(t), vec![]))).collect();
+    for secret in ours(account, settings).filter(|s| !is_referenced(s, &referenced)) {
+        let Some(made) = registry_of_secret(&secret.name) else { continue };
+        let readings = [Some(made.registry), made.legacy_registry];
+        if readings.iter().flatten().any(|registry| named.contains(registry)) {
+            continue;
+        }
+        // A legacy name reads as its registry where that one is known to be ours; else as what it says.
+        let registry = made.legacy_registry.filter(|r| found.contains_key(r)).unwrap_or(made.registry);
+        found.entry(registry).or_default().1.push(secret);
+    }
+    let rules = &account.snapshot.rules;
+    found
+        .into_iter()
+        .map(|(registry, (template, secrets))| {
+            // Without our mark the rule of that name is somebody else's.
+            let rule = template.and_then(|_| rules.get(registry));
+            let used = |s: &ListedSecret| {
+                rules.values().any(|r| Some(r) != rule && r.credential_arn.as_deref() == Some(s.arn.as_str()))
+            };
+            let secrets = secrets.into_iter().filter(|secret| !used(secret));
+            let mut steps: Vec<Step> = rule.map(rule_step).into_iter().chain(secrets.map(secret_step)).collect();
+            steps.extend(template.map(template_step));
+            let upstream = rule.map(|rule| rule.upstream_url.clone());
+            Left { registry: registry.to_owned(), upstream, marked: template.is_some(), steps }
         })
+        .filter(|left| !left.steps.is_empty())
         .collect()
 }
 
-/// Finds our own secrets that belong to a registry of the file and that nothing uses once the plan is carried out.
-///
-/// Nobody's rule may point to one: whether that is so is read afresh before one is deleted.
-pub fn orphans(file: &File, account: &Account, registries: &[RegistryPlan], settings: &Settings) -> Vec<ListedSecret> {
+/// Our own secrets that belong to a registry of the file and that nothing uses once the plan is carried out. Whether
+/// no rule of anybody points to one is read afresh before it is deleted.
+fn orphans(file: &File, account: &Account, registries: &[RegistryPlan], settings: &Settings) -> Vec<Left> {
     // A registry that is held, or whose secret could not be read, keeps what it has.
     let going: BTreeSet<&str> =
         registries.iter().filter(|plan| plan.verdict == Verdict::Go).map(|plan| plan.registry.as_str()).collect();
     let used = used_after(account, registries);
-    let referenced: BTreeSet<&str> = file
-        .registries
-        .iter()
-        .filter_map(|r| match &r.credential {
-            config::Credential::Secret(id) => Some(id.as_str()),
-            _ => None,
+    let referenced = referenced(file);
+    let unused = ours(account, settings).filter(|s| !used.contains(s.arn.as_str()) && !is_referenced(s, &referenced));
+    unused
+        .filter_map(|secret| {
+            let made = registry_of_secret(&secret.name)?;
+            let registry = [Some(made.registry), made.legacy_registry].into_iter().flatten();
+            let registry = registry.into_iter().find(|registry| going.contains(registry))?.to_owned();
+            Some(Left { registry, upstream: None, marked: false, steps: vec![secret_step(secret)] })
         })
-        .collect();
-    ours(account, settings)
-        .filter(|secret| {
-            registry_of_secret(&secret.name).is_some_and(|made| {
-                going.contains(made.registry) || made.legacy_registry.is_some_and(|r| going.contains(r))
-            })
-        })
-        .filter(|s| !used.contains(s.arn.as_str()))
-        .filter(|s| !referenced.contains(s.name.as_str()) && !referenced.contains(s.arn.as_str()))
-        .cloned()
         .collect()
 }
 
+fn rule_step(rule: &Rule) -> Step {
+    let operation = Operation::DeleteRule { prefix: rule.prefix.clone() };
+    Step { resource: Resource::Rule, action: Action::Delete, id: rule.prefix.clone(), fields: Vec::new(), operation }
+}
+
+fn secret_step(secret: &ListedSecret) -> Step {
+    let operation = Operation::DeleteSecret { arn: secret.arn.clone() };
+    Step { resource: Resource::Secret, action: Action::Delete, id: secret.name.clone(), fields: Vec::new(), operation }
+}
+
+/// A template that serves other purposes too stays for them, without our mark.
+fn template_step(template: &Template) -> Step {
+    let mut others = template.clone();
+    others.spec.applied_for.remove(PULL_THROUGH_CACHE);
+    others.spec.description = unmarked_description(&template.spec.description);
+    let (action, fields, operation) = if others.spec.applied_for.is_empty() {
+        (Action::Delete, Vec::new(), Operation::DeleteTemplate { prefix: template.prefix.clone() })
+    } else {
+        (Action::Update, vec!["description", "applied_for"], Operation::UpdateTemplate(others))
+    };
+    Step { resource: Resource::Template, action, id: template.prefix.clone(), fields, operation }
+}
+
 fn ours<'a>(account: &'a Account, settings: &'a Settings) -> impl Iterator<Item = &'a ListedSecret> {
-    account.snapshot.tagged.iter().filter(|secret| Owner::of_secret(&secret.tags, settings).is_ours())
+    let tagged = account.snapshot.tagged.iter().filter(|secret| secret.name.starts_with(SECRET_PREFIX));
+    tagged.filter(|secret| Owner::of_secret(&secret.tags, settings).is_ours())
+}
+
+fn referenced(file: &File) -> BTreeSet<&str> {
+    let ids = file.registries.iter().filter_map(|r| match &r.credential {
+        config::Credential::Secret(id) => Some(id.as_str()),
+        _ => None,
+    });
+    ids.collect()
+}
+
+fn is_referenced(secret: &ListedSecret, referenced: &BTreeSet<&str>) -> bool {
+    referenced.contains(secret.name.as_str()) || referenced.contains(secret.arn.as_str())
 }
 
 /// The secrets that a rule will point to, and those that a registry of the file writes.
@@ -77,13 +184,10 @@ fn used_after<'a>(account: &'a Account, registries: &'a [RegistryPlan]) -> BTree
         Sight::Found(secret) => Some(secret.arn.as_str()),
         _ => None,
     });
+    let moves = |step: &Step| matches!(step.operation, Operation::UpdateRule(_) | Operation::ReplaceRule { .. });
     let moving: BTreeSet<&str> = registries
         .iter()
-        .filter(|plan| plan.verdict == Verdict::Go)
-        .filter(|plan| {
-            let moves = |o: &Operation| matches!(o, Operation::UpdateRule(_) | Operation::ReplaceRule { .. });
-            plan.steps.iter().any(|step| moves(&step.operation))
-        })
+        .filter(|plan| plan.verdict == Verdict::Go && plan.steps.iter().any(moves))
         .map(|plan| plan.registry.as_str())
         .collect();
     let rules = account.snapshot.rules.values().filter(|rule| !moving.contains(rule.prefix.as_str()));

@@ -4,6 +4,7 @@
 //! reason why none of them is. What differs is found field by field; a registry without steps is as it should be.
 
 mod left;
+pub mod rollback;
 mod rule;
 mod secret;
 mod template;
@@ -12,13 +13,13 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use crate::account::{Account, ErrorKind, ListedSecret, Rule, Sight, Template, View};
-use crate::config::{File, Registry};
+use crate::account::{Account, ErrorKind, Rule, Sight, Template, View};
+use crate::config::{self, File, Registry};
 use crate::home::Home;
-use crate::ownership::Owner;
+use crate::ownership::{Owner, secret_name};
 use crate::settings::Settings;
 
-pub use left::{Left, left, orphans};
+pub use left::{Left, Removals, unready};
 pub use template::differences as template_differences;
 
 /// Rules per account and Region, foreign ones included. Not adjustable (ECR quotas).
@@ -29,10 +30,8 @@ pub const RULE_QUOTA: usize = 50;
 pub struct Plan {
     /// Every registry of the file, in the file's order.
     pub registries: Vec<RegistryPlan>,
-    /// Registries that carry our mark and that the file does not name any more.
-    pub left: Vec<Left>,
-    /// Our own secrets that their registry does not use any more.
-    pub orphans: Vec<ListedSecret>,
+    /// What the file does not name any more.
+    pub removals: Removals,
 }
 
 /// What is to be done about one registry.
@@ -40,6 +39,8 @@ pub struct Plan {
 pub struct RegistryPlan {
     /// Its name.
     pub registry: String,
+    /// Whether its template carried our mark when the run began: then its rule is ours.
+    pub marked: bool,
     /// Whether its steps are to be taken.
     pub verdict: Verdict,
     /// In order. Where held, what would be done.
@@ -57,6 +58,8 @@ pub enum Verdict {
     Refused {
         /// What stands in the way.
         resource: Resource,
+        /// What cannot be done with it.
+        action: Action,
         /// Its id.
         id: String,
         /// Why, and what to do.
@@ -157,45 +160,80 @@ pub enum Operation {
         /// As it is to be.
         new: rule::Target,
     },
+    /// DeletePullThroughCacheRule.
+    DeleteRule {
+        /// Its prefix.
+        prefix: String,
+    },
+    /// DeleteSecret with the 7-day window, if it still is ours and no rule points to it.
+    DeleteSecret {
+        /// Its ARN.
+        arn: String,
+    },
+    /// DeleteRepositoryCreationTemplate.
+    DeleteTemplate {
+        /// Its prefix.
+        prefix: String,
+    },
 }
 
 pub use rule::Target as RuleTarget;
 pub use secret::{Dress, Labels, NewSecret};
 
-/// Plans a whole run.
-pub fn plan(file: &File, account: &Account, home: &Home, settings: &Settings) -> Plan {
+/// Plans a whole run, which may delete `limit` registries.
+pub fn plan(file: &File, account: &Account, home: &Home, settings: &Settings, limit: u32) -> Plan {
     let mut registries: Vec<RegistryPlan> = file
         .registries
         .iter()
         .map(|registry| plan_registry(registry, &account.view(&registry.name), home, settings))
         .collect();
-    hold_what_exceeds_the_quota(&mut registries, account.snapshot.rules.len());
-    let left = left::left(file, account, settings);
-    let orphans = left::orphans(file, account, &registries, settings);
-    Plan { registries, left, orphans }
+    let mut removals = left::removals(file, account, &registries, limit, settings);
+    let rules = account.snapshot.rules.len();
+    let freed = removals.left.iter().filter(|left| left.upstream.is_some()).count();
+    // The new one of a renamed registry works before the old one goes, unless there is no room for both.
+    removals.held = removals.held.or_else(|| left::newcomers_in_the_way(file, account, &registries));
+    removals.first =
+        removals.held.is_none() && freed > 0 && creations(&registries).count() > RULE_QUOTA.saturating_sub(rules);
+    hold_what_exceeds_the_quota(&mut registries, rules.saturating_sub(if removals.first { freed } else { 0 }));
+    Plan { registries, removals }
 }
 
 /// Plans one registry from its part of the account.
-pub fn plan_registry(registry: &Registry, view: &View, home: &Home, settings: &Settings) -> RegistryPlan {
+fn plan_registry(registry: &Registry, view: &View, home: &Home, settings: &Settings) -> RegistryPlan {
+    let marked = view.template.as_ref().is_some_and(|t| Owner::of_template(&t.spec.description, settings).is_ours());
+    plan_with(registry, view, marked, home, settings)
+}
+
+/// Plans one registry anew, in the middle of a run. A mark that this very run has made says nothing about a rule that
+/// somebody else was faster to make.
+pub fn plan_again(
+    registry: &Registry,
+    view: &View,
+    before: &RegistryPlan,
+    home: &Home,
+    settings: &Settings,
+) -> RegistryPlan {
+    plan_with(registry, view, before.marked, home, settings)
+}
+
+fn plan_with(registry: &Registry, view: &View, marked: bool, home: &Home, settings: &Settings) -> RegistryPlan {
     let name = registry.name.clone();
     let (verdict, steps) = match refusal(registry, view, settings) {
         Some(refused) => (refused, Vec::new()),
         None => {
-            let ours =
-                view.template.as_ref().is_some_and(|t| Owner::of_template(&t.spec.description, settings).is_ours());
             let mut steps = secret::steps(registry, &view.sight, home, settings);
             steps.extend(template::step(registry, view.template.as_ref(), home, settings));
             steps.extend(rule::step(registry, view.rule.as_ref(), &view.sight));
-            (rule::verdict(registry, view.rule.as_ref(), ours), steps)
+            (rule::verdict(registry, view.rule.as_ref(), marked), steps)
         }
     };
-    RegistryPlan { registry: name, verdict, steps }
+    RegistryPlan { registry: name, marked, verdict, steps }
 }
 
 /// What stands in the way of writing anything for this registry.
 fn refusal(registry: &Registry, view: &View, settings: &Settings) -> Option<Verdict> {
     let refused = |resource, id: &str, reason: String| {
-        Some(Verdict::Refused { resource, id: id.to_owned(), reason, transient: false })
+        Some(Verdict::Refused { resource, action: Action::Adopt, id: id.to_owned(), reason, transient: false })
     };
     if let Some(template) = &view.template
         && let Owner::Other(owner) = Owner::of_template(&template.spec.description, settings)
@@ -209,7 +247,8 @@ fn refusal(registry: &Registry, view: &View, settings: &Settings) -> Option<Verd
     match &view.sight {
         Sight::Unread(error) => Some(Verdict::Refused {
             resource: Resource::Secret,
-            id: registry.name.clone(),
+            action: Action::Update,
+            id: secret_name(&registry.name),
             reason: error.to_string(),
             transient: error.kind == ErrorKind::Transient,
         }),
@@ -227,18 +266,31 @@ fn refusal(registry: &Registry, view: &View, settings: &Settings) -> Option<Verd
             );
             refused(Resource::Secret, name, reason)
         }
-        sight => secret::refusal(registry, sight).and_then(|(id, reason)| refused(Resource::Secret, &id, reason)),
+        sight => match secret::refusal(registry, sight) {
+            // What `secret:` names is never written: it is the rule that cannot be made, or stay.
+            Some((_, reason)) if matches!(registry.credential, config::Credential::Secret(_)) => {
+                let action = if view.rule.is_some() { Action::Update } else { Action::Create };
+                let id = registry.name.clone();
+                Some(Verdict::Refused { resource: Resource::Rule, action, id, reason, transient: false })
+            }
+            refusal => refusal.and_then(|(id, reason)| refused(Resource::Secret, &id, reason)),
+        },
     }
+}
+
+/// The plans that will make a rule.
+fn creations(registries: &[RegistryPlan]) -> impl Iterator<Item = &RegistryPlan> {
+    registries.iter().filter(|plan| creates(plan))
+}
+
+fn creates(plan: &RegistryPlan) -> bool {
+    plan.verdict == Verdict::Go && plan.steps.iter().any(|step| matches!(step.operation, Operation::CreateRule(_)))
 }
 
 /// Creations beyond the quota are held, each by itself and in the file's order, so that the rest goes on.
 fn hold_what_exceeds_the_quota(registries: &mut [RegistryPlan], rules: usize) {
     let mut room = RULE_QUOTA.saturating_sub(rules);
-    for plan in registries {
-        let creates = plan.steps.iter().any(|step| matches!(step.operation, Operation::CreateRule(_)));
-        if plan.verdict != Verdict::Go || !creates {
-            continue;
-        }
+    for plan in registries.iter_mut().filter(|plan| creates(plan)) {
         match room.checked_sub(1) {
             Some(rest) => room = rest,
             None => plan.verdict = Verdict::Held(quota_reason()),

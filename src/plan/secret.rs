@@ -13,6 +13,7 @@ use crate::home::Home;
 use crate::ownership::{OWNER_TAG, Owner};
 use crate::policy::{same_policy, secret_policy};
 use crate::settings::Settings;
+use crate::version_id::{is_ours, was_put_on};
 
 /// A secret that is to be made.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,7 +98,7 @@ pub(super) fn refusal(registry: &Registry, sight: &Sight) -> Option<(String, Str
 
 /// A value of unknown use that no file has set.
 fn cannot_be_adopted(secret: &Secret) -> bool {
-    let current = secret.labelled(CURRENT).map(|version| &version.value);
+    let current = secret.labelled(CURRENT);
     secret.holder(CONFIGURED).is_none() && matches!(current, Some(VersionValue::Unusable))
 }
 
@@ -191,11 +192,8 @@ fn policy(secret: &Secret, home: &Home) -> Option<Step> {
 fn value(secret: &Secret, credential: &Credential) -> Option<Step> {
     let holds = |label| {
         let version = secret.labelled(label)?;
-        (version.value == VersionValue::Credential(credential.clone())).then(|| secret.holder(label))?
+        (*version == VersionValue::Credential(credential.clone())).then(|| secret.holder(label))?
     };
-    if holds(CONFIGURED).is_some() {
-        return None;
-    }
     let labels = |holds_value: Option<&str>| Labels {
         arn: secret.arn.clone(),
         credential: credential.clone(),
@@ -207,24 +205,21 @@ fn value(secret: &Secret, credential: &Credential) -> Option<Step> {
     let step = |action, fields, operation| {
         Some(Step { resource: Resource::Secret, action, id: secret.name.clone(), fields, operation })
     };
+    if let Some(configured) = holds(CONFIGURED) {
+        // Another value of the file was on its way when the file went back to this one.
+        return secret.holder(FILE_PENDING).and_then(|_| {
+            step(Action::Label, vec!["FILE_PENDING"], Operation::LabelConfigured(labels(Some(configured))))
+        });
+    }
     if let Some(current) = holds(CURRENT) {
         return step(Action::Label, vec!["CONFIGURED"], Operation::LabelConfigured(labels(Some(current))));
     }
-    let pending = holds(FILE_PENDING);
-    if let Some(pending) = pending
-        && rotated_since(secret)
+    let pending = holds(FILE_PENDING).filter(|version| is_ours(version));
+    if let (Some(pending), Some(current)) = (pending, secret.holder(CURRENT))
+        && !was_put_on(pending, current)
     {
         // The file had spoken before the rotation, and the run that was to make its value current came too late.
         return step(Action::Label, vec!["CONFIGURED"], Operation::LabelConfigured(labels(Some(pending))));
     }
     step(Action::Update, vec!["value"], Operation::PutSecretValue(labels(pending)))
-}
-
-/// Whether the current version is younger than the pending one.
-fn rotated_since(secret: &Secret) -> bool {
-    let created = |label| secret.labelled(label).and_then(|version| version.created);
-    match (created(CURRENT), created(FILE_PENDING)) {
-        (Some(current), Some(pending)) => current > pending,
-        _ => false,
-    }
 }

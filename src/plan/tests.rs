@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::account::{CONFIGURED, CURRENT, FILE_PENDING, Secret, Snapshot, Version, VersionValue};
+use crate::account::{CONFIGURED, CURRENT, FILE_PENDING, Secret, Snapshot, VersionValue};
 use crate::config::{Context, read};
 use crate::credential::Credential;
 
@@ -19,7 +19,7 @@ fn home() -> Home {
 
 fn settings() -> Settings {
     let lookup = |name: &str| match name {
-        "CONFIG_BUCKET" => Some("b".to_owned()),
+        "CONFIG_BUCKET" => Some("bucket".to_owned()),
         "OWNER" => Some("stack".to_owned()),
         "TEMPLATE_ROLE_ARN" => Some("arn:aws:iam::123456789012:role/templates".to_owned()),
         _ => None,
@@ -49,7 +49,7 @@ fn in_sync() -> Account {
     let mut account = Account { snapshot: Snapshot::default(), sights: BTreeMap::new() };
     account.sights.insert("hub".into(), Sight::Absent("ecr-pullthroughcache/hub".into()));
     let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ecr-pullthroughcache/hub-AbCdEf";
-    for step in plan(&file, &account, &home(), &settings()).registries.into_iter().flat_map(|plan| plan.steps) {
+    for step in plan(&file, &account, &home(), &settings(), 1).registries.into_iter().flat_map(|plan| plan.steps) {
         match step.operation {
             Operation::CreateTemplate(template) => _ = account.snapshot.templates.insert(step.id, template),
             Operation::CreateRule(target) => {
@@ -68,7 +68,7 @@ fn in_sync() -> Account {
                     scheduled_for_deletion: false,
                     labels: BTreeMap::from([("v1".to_owned(), labels)]),
                     policy: Some(crate::policy::secret_policy(&home())),
-                    values: BTreeMap::from([("v1".to_owned(), version("token-a", 1))]),
+                    values: BTreeMap::from([("v1".to_owned(), credential("token-a"))]),
                 };
                 account.sights.insert("hub".into(), Sight::Found(Box::new(secret)));
             }
@@ -79,14 +79,10 @@ fn in_sync() -> Account {
     account
 }
 
-fn version(token: &str, second: i64) -> Version {
-    Version { value: credential(token), created: jiff::Timestamp::from_second(second).ok() }
-}
-
 /// The steps, a line each; a plan that is not to be carried out begins with why.
 fn steps(text: &str, account: &Account) -> Vec<String> {
     let mut lines = Vec::new();
-    for plan in plan(&file(text), account, &home(), &settings()).registries {
+    for plan in plan(&file(text), account, &home(), &settings(), 1).registries {
         match &plan.verdict {
             Verdict::Go => {}
             Verdict::Held(reason) => lines.push(format!("{} held: {}", plan.registry, &reason[..24])),
@@ -160,20 +156,34 @@ fn each_difference_is_one_step() {
 #[test]
 fn the_three_way_rule() {
     let (c, k, p) = (CURRENT, CONFIGURED, FILE_PENDING);
-    type Versions<'a> = &'a [(&'a str, i64, &'a [&'a str])];
-    let cases: [(&str, Versions<'_>, &[&str]); 9] = [
-        ("nothing changed", &[("token-a", 1, &[c, k])], &[]),
-        ("rotated since", &[("token-a", 1, &[k]), ("token-r", 2, &[c])], &[]),
-        ("the file changed", &[("token-z", 1, &[c, k])], &["hub Update Secret value"]),
-        ("rotated, then the file changed", &[("token-z", 1, &[k]), ("token-r", 2, &[c])], &["hub Update Secret value"]),
-        ("already current", &[("token-z", 1, &[k]), ("token-a", 2, &[c])], &["hub Label Secret CONFIGURED"]),
-        ("a secret without our label", &[("token-a", 1, &[c])], &["hub Label Secret CONFIGURED"]),
+    type Versions<'a> = &'a [(&'a str, &'a str, &'a [&'a str])];
+    let cases: [(&str, Versions<'_>, &[&str]); 11] = [
+        ("nothing changed", &[("v0", "token-a", &[c, k])], &[]),
+        ("rotated since", &[("v0", "token-a", &[k]), ("v1", "token-r", &[c])], &[]),
+        ("the file changed", &[("v0", "token-z", &[c, k])], &["hub Update Secret value"]),
+        ("rotated, then changed", &[("v0", "token-z", &[k]), ("v1", "token-r", &[c])], &["hub Update Secret value"]),
+        ("already current", &[("v0", "token-z", &[k]), ("v1", "token-a", &[c])], &["hub Label Secret CONFIGURED"]),
+        ("a secret without our label", &[("v0", "token-a", &[c])], &["hub Label Secret CONFIGURED"]),
         ("no version yet", &[], &["hub Update Secret value"]),
-        ("died before the move", &[("token-z", 1, &[c, k]), ("token-a", 2, &[p])], &["hub Update Secret value"]),
+        (
+            "died before the move",
+            &[("v0", "token-z", &[c, k]), ("file-1-on-v0", "token-a", &[p])],
+            &["hub Update Secret value"],
+        ),
         (
             "died before the move, then rotated",
-            &[("token-z", 1, &[k]), ("token-a", 2, &[p]), ("token-r", 3, &[c])],
+            &[("v0", "token-z", &[k]), ("file-1-on-v0", "token-a", &[p]), ("v2", "token-r", &[c])],
             &["hub Label Secret CONFIGURED"],
+        ),
+        (
+            "died before the move, then the file went back",
+            &[("v0", "token-a", &[c, k]), ("file-1-on-v0", "token-z", &[p])],
+            &["hub Label Secret FILE_PENDING"],
+        ),
+        (
+            "somebody else's use of the label",
+            &[("v0", "token-z", &[c, k]), ("v1", "token-a", &[p])],
+            &["hub Update Secret value"],
         ),
     ];
     for (what, versions, expected) in cases {
@@ -181,9 +191,9 @@ fn the_three_way_rule() {
         let secret = secret(&mut account);
         secret.labels.clear();
         secret.values.clear();
-        for (n, (token, second, labels)) in versions.iter().enumerate() {
-            secret.labels.insert(format!("v{n}"), labels.iter().map(|label| (*label).to_owned()).collect());
-            secret.values.insert(format!("v{n}"), version(token, *second));
+        for (id, token, labels) in versions {
+            secret.labels.insert((*id).to_owned(), labels.iter().map(|label| (*label).to_owned()).collect());
+            secret.values.insert((*id).to_owned(), credential(token));
         }
         assert_eq!(steps(FILE, &account), expected, "{what}");
     }

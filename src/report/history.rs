@@ -9,7 +9,9 @@ use crate::plan::{Action, Resource};
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default)]
 pub struct Past {
+    run_id: String,
     started_at: String,
+    finished_at: String,
     /// See [`Report::last_success_at`].
     pub last_success_at: Option<String>,
     /// The file the last run worked from.
@@ -40,6 +42,11 @@ impl Past {
     /// Reads a status object; one that cannot be read is no history.
     pub fn from_status(bytes: &[u8]) -> Self {
         serde_json::from_slice(bytes).unwrap_or_default()
+    }
+
+    /// Whether this is the status of that very report.
+    pub fn is_of(&self, report: &Report) -> bool {
+        (&self.run_id, &self.started_at, &self.finished_at) == (&report.run_id, &report.started_at, &report.finished_at)
     }
 
     /// Marks what is held or failed for the same reason as last time with the first time, so that alarms ring for

@@ -4,6 +4,7 @@ mod history;
 mod log;
 mod markdown;
 mod outcome;
+mod redact;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ pub use history::Past;
 pub use log::log;
 pub use markdown::markdown;
 pub use outcome::judge;
+pub use redact::redact;
 
 /// The report. Field names and values are the contract of DESIGN, section 5.
 #[derive(Debug, Clone, Serialize)]
@@ -178,8 +180,8 @@ impl Change {
     }
 
     /// A registry of which nothing is written, and what stands in the way.
-    pub fn refused(registry: &str, resource: Resource, id: &str, reason: &str) -> Self {
-        Self::of(registry, resource, Action::Adopt, id).with(ChangeResult::Failed).because(reason.to_owned())
+    pub fn refused(registry: &str, resource: Resource, action: Action, id: &str, reason: &str) -> Self {
+        Self::of(registry, resource, action, id).with(ChangeResult::Failed).because(reason.to_owned())
     }
 
     /// With another result.

@@ -1,8 +1,8 @@
 //! The fence: the status object is written only over the one the run started from.
 
-use super::{Condition, Failure, Look, Order, Run, snapshot};
-use crate::account::ObjectError;
-use crate::report::{self, Change, ChangeResult, Past, Report, markdown};
+use super::{Failure, Look, Order, Run, snapshot};
+use crate::account::{Condition, ObjectError};
+use crate::report::{self, Change, ChangeResult, ConfigReport, Outcome, Past, Report, markdown};
 
 /// How often a run that lost runs again.
 const TRIES: usize = 3;
@@ -21,18 +21,31 @@ impl Run<'_> {
     pub(super) async fn apply_fenced(&self, order: &Order) -> Result<Report, Failure> {
         // What rounds that lost have changed is part of the truth.
         let mut earlier: Vec<Change> = Vec::new();
-        let mut lost = None;
-        for _ in 0..=TRIES {
-            let base = self.base();
-            let (base, object, snapshot) = tokio::join!(base, self.load(), snapshot(&self.app.reader));
-            let object = match self.opened(order, object)? {
+        let mut order = order.clone();
+        for round in 0..=TRIES {
+            // The status first, then the file: a run over a newer file that ends in between must make this one lose.
+            let in_order = async {
+                let base = self.base().await;
+                (base, self.load().await)
+            };
+            let reads = async { tokio::join!(in_order, snapshot(&self.app.reader)) };
+            let ((base, object), snapshot) = self.deadline.bound(reads).await.ok_or_else(|| self.late())?;
+            let object = match self.opened(&order, object)? {
                 Ok(object) => object,
-                Err(no_file) => return Ok(no_file),
+                Err(mut no_file) => {
+                    no_file.changes = earlier;
+                    return Ok(no_file);
+                }
             };
             let mut base = base?;
-            let (mut report, transient) = match Box::pin(self.look(order, object, snapshot, &base.past)).await {
+            let (mut report, transient) = match Box::pin(self.look(&order, object, snapshot, &base.past)).await {
                 Look::Ignored(report) => return Ok(*report),
                 Look::Done { report, transient } => (*report, transient),
+                Look::Stale(report) => {
+                    earlier.extend(applied(&report));
+                    order.secret = None;
+                    continue;
+                }
             };
             add_earlier(&mut report, &earlier);
             // Losing to a run over the same file costs nothing but another write of the status.
@@ -41,19 +54,26 @@ impl Run<'_> {
                     report::log(&report);
                     return if transient { Err(self.incomplete(&report, &self.status_place())) } else { Ok(report) };
                 }
-                base = self.base().await?;
-                if base.past.config != report.config {
+                let found = self.base().await?;
+                if found.past.is_of(&report) {
+                    // Our own write, whose answer was lost: its history is still the one of before.
+                    base.condition = found.condition;
+                    continue;
+                }
+                base = found;
+                if !is_same_file(&base.past.config, &report.config) {
                     break;
                 }
                 self.close(&mut report, &base.past);
             }
-            earlier = report.changes.iter().filter(|c| c.result == ChangeResult::Applied).cloned().collect();
-            lost = Some(report);
+            earlier = applied(&report).collect();
+            // Whatever started this run, what it did may stand over a newer file now, and must be looked at again.
+            order.secret = None;
+            tracing::info!(round, "lost to a run over another version of the file");
         }
-        let reason = "other runs, over other versions of the file, keep finishing first".to_owned();
         Err(Failure::Incomplete {
-            outcome: lost.map_or("partial", |report| report.outcome.as_str()),
-            reason,
+            outcome: "partial",
+            reason: "other runs, over other versions of the file, keep finishing first".into(),
             status: self.status_place(),
         })
     }
@@ -95,13 +115,27 @@ impl Run<'_> {
     }
 }
 
+fn applied(report: &Report) -> impl Iterator<Item = Change> {
+    report.changes.iter().filter(|change| change.result == ChangeResult::Applied).cloned()
+}
+
+/// Whether another run has worked from the very version of the file. Without versions that cannot be told: two
+/// uploads may fall into one second.
+fn is_same_file(theirs: &ConfigReport, ours: &ConfigReport) -> bool {
+    theirs == ours && ours.version_id.is_some()
+}
+
 /// Puts the changes of rounds that lost in front, and lets them count.
 fn add_earlier(report: &mut Report, earlier: &[Change]) {
     if earlier.is_empty() {
         return;
     }
     report.changes.splice(0..0, earlier.iter().cloned());
-    if report.outcome == crate::report::Outcome::Converged {
-        (report.outcome, report.message) = crate::report::judge(report);
+    if matches!(report.outcome, Outcome::Converged | Outcome::Changed) {
+        (report.outcome, report.message) = report::judge(report);
+    } else {
+        let n = earlier.len();
+        report.message =
+            format!("{}; before that, {n} changes were applied over an earlier version of it", report.message);
     }
 }

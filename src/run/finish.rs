@@ -1,19 +1,21 @@
 //! From what was found and done to the report's registries, changes, outcome and sentence.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use super::{Order, planned};
-use crate::account::{Account, AwsError, Proof, Rule, Sight};
-use crate::apply::{Applied, End, orphan_change};
+use super::work::Proofs;
+use super::{Order, secret_name_of};
+use crate::account::{Account, CONFIGURED, Proof, Rule, Sight, VersionValue};
+use crate::apply::{Applied, End};
 use crate::config::{self, File, Problem, Rejected};
 use crate::home::Home;
-use crate::plan::{Action, Left, Plan, Resource, Verdict};
+use crate::plan::rollback::is_file_refused;
+use crate::plan::{Left, Plan, Removals, Step, Verdict};
 use crate::policy::{REPOSITORY_POLICY_MAX, repository_policy};
 use crate::report::{Change, ChangeResult, CredentialState, RegistryReport, Report, State, judge};
-use crate::trigger::Mode;
+use crate::trigger::{Mode, SecretChange};
 
 /// What a run over an accepted file has found and done.
-pub struct Findings<'a> {
+pub(super) struct Findings<'a> {
     /// The file.
     pub file: &'a File,
     /// The account as it was before.
@@ -21,30 +23,28 @@ pub struct Findings<'a> {
     /// What came of the plan; of one that was only shown, what it says.
     pub applied: Applied,
     /// What ECR said of the credentials.
-    pub proofs: BTreeMap<String, Result<Proof, AwsError>>,
-    /// Registries the file does not name any more.
-    pub left: Vec<Left>,
+    pub proofs: Proofs,
+    /// What is to go, where it was not, or not yet, taken away.
+    pub removals: Option<Removals>,
+    /// Registries whose value from the file was refused and put back by this run.
+    pub file_refused: BTreeSet<String>,
 }
 
-impl Findings<'_> {
+impl<'a> Findings<'a> {
+    pub fn new(file: &'a File, account: &'a Account) -> Self {
+        let (applied, proofs) = (Applied::default(), Proofs::new());
+        Self { file, account, applied, proofs, removals: None, file_refused: BTreeSet::new() }
+    }
+
     /// Fills the report in. Says whether another try may go better.
-    pub fn into_report(self, report: &mut Report, home: &Home) -> bool {
+    pub fn into_report(self, report: &mut Report, order: &Order, home: &Home) -> bool {
         let mut transient = self.applied.changes.iter().any(|change| change.transient);
         for registry in &self.file.registries {
             let name = &registry.name;
             let end = self.applied.ends.get(name).cloned().unwrap_or(End::Unfinished);
-            let needs_credential = !matches!(registry.credential, config::Credential::None);
-            let (credential, doubt) = match self.proofs.get(name) {
-                _ if !needs_credential => (CredentialState::None, None),
-                None => (CredentialState::Unchecked, None),
-                Some(Ok(proof)) if proof.valid => (CredentialState::Valid, None),
-                Some(Ok(proof)) => (CredentialState::Invalid, Some(refused(registry, proof))),
-                Some(Err(error)) => {
-                    transient |= error.is_transient();
-                    (CredentialState::Unchecked, Some(format!("the credential could not be checked: {error}")))
-                }
-            };
             transient |= matches!(end, End::Failed { transient: true, .. } | End::Unfinished);
+            transient |= matches!(self.proofs.get(name), Some(Err(error)) if error.is_transient());
+            let (credential, doubt) = self.credential(registry);
             let planned = self.applied.changes.iter().filter(|c| c.registry == *name);
             let planned = planned.filter(|c| c.result == ChangeResult::Planned).count();
             let (state, message) = match (end, doubt) {
@@ -52,9 +52,7 @@ impl Findings<'_> {
                 (End::Failed { reason, .. }, _) => (State::Failed, Some(reason)),
                 (End::Unfinished, _) => (State::Failed, Some("not finished before Lambda's deadline".into())),
                 (End::Done { .. }, Some(doubt)) => (State::Failed, Some(doubt)),
-                (End::Done { .. }, None) if planned > 0 => {
-                    (State::Planned, Some(format!("{planned} changes to apply")))
-                }
+                (End::Done { .. }, None) if planned > 0 => (State::Planned, Some(changes_to_apply(planned))),
                 (End::Done { .. }, None) if credential == CredentialState::Unchecked => {
                     (State::Planned, Some("nothing to change; a plan does not ask ECR to prove the credential".into()))
                 }
@@ -66,52 +64,122 @@ impl Findings<'_> {
             let line = RegistryReport { state, upstream, url, credential, message, since: None };
             report.registries.insert(name.clone(), line);
         }
-        report.changes = self.applied.changes;
-        for left in &self.left {
-            hold(report, left, home);
+        if let Some(removals) = &self.removals {
+            for left in &removals.left {
+                report.registries.insert(left.registry.clone(), self.leaving(left, removals, home));
+            }
         }
+        let strangers = self.strangers();
+        report.warnings.extend(strangers);
+        report.changes = self.applied.changes;
         (report.outcome, report.message) = judge(report);
+        if let Some(change) = &order.secret {
+            report.message = format!("{}; {}", verdict(change, self.account, &self.proofs), report.message);
+        }
         transient
     }
+
+    /// What is known of a registry's credential, and what keeps it from being ready.
+    fn credential(&self, registry: &config::Registry) -> (CredentialState, Option<String>) {
+        if matches!(registry.credential, config::Credential::None) {
+            return (CredentialState::None, None);
+        }
+        if self.is_file_refused(registry) {
+            let host = &registry.upstream.host;
+            let message = format!(
+                "{host} refuses the credential of the file, which was put back: the version before serves on; write \
+                 one that works into the file"
+            );
+            return (CredentialState::Invalid, Some(message));
+        }
+        match self.proofs.get(&registry.name) {
+            None => (CredentialState::Unchecked, None),
+            Some(Ok(proof)) if proof.valid => (CredentialState::Valid, None),
+            Some(Ok(proof)) => (CredentialState::Invalid, Some(refused(registry, proof))),
+            Some(Err(error)) => {
+                (CredentialState::Unchecked, Some(format!("the credential could not be checked: {error}")))
+            }
+        }
+    }
+
+    /// By this run, or by one before that worked from the same value.
+    fn is_file_refused(&self, registry: &config::Registry) -> bool {
+        let config::Credential::Given(credential) = &registry.credential else { return false };
+        let before = match self.account.sights.get(&registry.name) {
+            Some(Sight::Found(secret)) if is_file_refused(secret) => {
+                secret.labelled(CONFIGURED) == Some(&VersionValue::Credential(credential.clone()))
+            }
+            _ => false,
+        };
+        before || self.file_refused.contains(&registry.name)
+    }
+
+    /// A registry that the file does not name any more and that is still there.
+    fn leaving(&self, left: &Left, removals: &Removals, home: &Home) -> RegistryReport {
+        let (state, message) = match &removals.held {
+            Some(reason) => (State::Held, reason.clone()),
+            None => (State::Planned, "to be deleted: the file does not name it any more".into()),
+        };
+        let credential = match self.proofs.get(&left.registry) {
+            Some(Ok(proof)) if proof.valid => CredentialState::Valid,
+            Some(Ok(_)) => CredentialState::Invalid,
+            _ => CredentialState::Unchecked,
+        };
+        let upstream = left.upstream.clone().unwrap_or_default();
+        let url = home.pull_url(&left.registry);
+        RegistryReport { state, upstream, url, credential, message: Some(message), since: None }
+    }
+
+    /// Rules that are not in the file and use a secret that was rotated: theirs is a warning, not a registry.
+    fn strangers(&self) -> Vec<Problem> {
+        let named: BTreeSet<&str> = self.file.registries.iter().map(|r| r.name.as_str()).collect();
+        let refused = self.proofs.iter().filter_map(|(prefix, proof)| match proof {
+            Ok(proof) if !proof.valid && !named.contains(prefix.as_str()) => Some(Problem {
+                registry: Some(prefix.clone()),
+                line: None,
+                column: None,
+                message: format!(
+                    "this rule is not in the file, and its upstream refuses the credential: {}",
+                    proof.failure
+                ),
+            }),
+            _ => None,
+        });
+        refused.collect()
+    }
 }
 
-/// What ECR said, without the token should it be in there.
+fn changes_to_apply(n: usize) -> String {
+    if n == 1 { "1 change to apply".into() } else { format!("{n} changes to apply") }
+}
+
+/// The verdict on a secret whose change was the reason of the run: its name, the version and what ECR said.
+fn verdict(change: &SecretChange, account: &Account, proofs: &Proofs) -> String {
+    let using = account.snapshot.rules.values().filter(|rule| {
+        let name = rule.credential_arn.as_deref().and_then(secret_name_of);
+        name.is_some_and(|name| change.refers_to(name))
+    });
+    let mut said: Vec<&str> = using
+        .map(|rule| match proofs.get(&rule.prefix) {
+            Some(Ok(proof)) if proof.valid => "valid",
+            Some(Ok(_)) => "invalid",
+            _ => "unchecked",
+        })
+        .collect();
+    said.sort_unstable();
+    said.dedup();
+    let version = change.version_id.as_deref().map(|version| format!(", version {version}")).unwrap_or_default();
+    let said = if said.is_empty() { "no rule uses it yet".to_owned() } else { said.join(" and ") };
+    format!("secret {}{version} ({}): {said}", change.name, change.event)
+}
+
 fn refused(registry: &config::Registry, proof: &Proof) -> String {
-    let said = match &registry.credential {
-        config::Credential::Given(credential) => credential.redact(&proof.failure),
-        _ => proof.failure.clone(),
-    };
-    format!("{} refuses the credential: {said}", registry.upstream.host)
-}
-
-/// A registry that left the file keeps working until its deletion is part of this product.
-fn hold(report: &mut Report, left: &Left, home: &Home) {
-    let reason = "the file does not name this registry any more; it is kept as it is, since this version deletes no \
-                  registries: put it back into the file, or delete its rule and template by hand";
-    let mut resources = Vec::new();
-    if left.upstream.is_some() {
-        resources.push((Resource::Rule, left.registry.as_str()));
-    }
-    resources.extend(left.secrets.iter().map(|name| (Resource::Secret, name.as_str())));
-    resources.push((Resource::Template, &left.registry));
-    for (resource, id) in resources {
-        let change = Change::of(&left.registry, resource, Action::Delete, id);
-        report.changes.push(change.with(ChangeResult::Held).because(reason.into()));
-    }
-    let line = RegistryReport {
-        state: State::Held,
-        upstream: left.upstream.clone().unwrap_or_default(),
-        url: home.pull_url(&left.registry),
-        credential: CredentialState::Unchecked,
-        message: Some(reason.into()),
-        since: None,
-    };
-    report.registries.insert(left.registry.clone(), line);
+    format!("{} refuses the credential: {}", registry.upstream.host, proof.failure)
 }
 
 /// A plan that is not applied: its steps as they would be.
-pub(super) fn shown(plan: Plan) -> Applied {
-    let mut applied = Applied::default();
+pub(super) fn show(plan: Plan, applied: &mut Applied) -> Removals {
+    let planned = |name: &str, step: &Step| Change::new(name, step, ChangeResult::Planned);
     for registry in plan.registries {
         let name = &registry.registry;
         let end = match registry.verdict {
@@ -120,19 +188,19 @@ pub(super) fn shown(plan: Plan) -> Applied {
                 End::Done { fresh: false }
             }
             Verdict::Held(reason) => {
-                let held = registry.steps.iter().map(|step| planned(name, step).with(ChangeResult::Held));
-                applied.changes.extend(held.map(|change| change.because(reason.clone())));
+                let held = |step| planned(name, step).with(ChangeResult::Held).because(reason.clone());
+                applied.changes.extend(registry.steps.iter().map(held));
                 End::Held(reason)
             }
-            Verdict::Refused { resource, id, reason, transient } => {
-                applied.changes.push(Change::refused(name, resource, &id, &reason));
+            Verdict::Refused { resource, action, id, reason, transient } => {
+                applied.changes.push(Change::refused(name, resource, action, &id, &reason));
                 End::Failed { reason, transient }
             }
         };
         applied.ends.insert(registry.registry, end);
     }
-    applied.changes.extend(plan.orphans.iter().map(orphan_change));
-    applied
+    applied.changes.extend(plan.removals.shown());
+    plan.removals
 }
 
 /// The last check of a file: documents that only show their length with the account's root in them.
@@ -171,11 +239,38 @@ pub(super) fn rotation_failed(order: &Order, account: &Account) -> Option<Proble
     })
 }
 
+/// Secrets that could not be listed: nothing is cleaned up, and that is all.
+pub(super) fn unlisted(account: &Account) -> Option<Problem> {
+    let error = account.snapshot.unlisted.as_ref()?;
+    let message = format!("own secrets that no registry uses any more could not be looked for: {error}");
+    Some(Problem { registry: None, line: None, column: None, message })
+}
+
+/// Secrets under a customer key: ECR's service-linked role has no permission for one.
+pub(super) fn customer_keys(account: &Account) -> Vec<Problem> {
+    let under_key = account.sights.iter().filter_map(|(registry, sight)| match sight {
+        Sight::Found(secret) => secret.customer_key.as_ref().map(|key| (registry, &secret.name, key)),
+        _ => None,
+    });
+    under_key
+        .map(|(registry, name, key)| Problem {
+            registry: Some(registry.clone()),
+            line: None,
+            column: None,
+            message: format!(
+                "the secret {name} is encrypted with the customer key {key}, and ECR documents only the default key \
+                 aws/secretsmanager: if ECR cannot read it, set that key with `aws secretsmanager update-secret \
+                 --kms-key-id alias/aws/secretsmanager`"
+            ),
+        })
+        .collect()
+}
+
 /// The credentials of the marked rules, where the file itself is refused.
 pub(super) fn prove_marked<'a>(
     report: &mut Report,
     rules: impl Iterator<Item = &'a Rule>,
-    proofs: &BTreeMap<String, Result<Proof, AwsError>>,
+    proofs: &Proofs,
     home: &Home,
 ) -> bool {
     let mut transient = false;

@@ -6,23 +6,25 @@
 
 mod fence;
 mod finish;
+mod work;
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::account::{self, Account, AwsError, Object, ObjectError, Sight, Snapshot, observe, snapshot};
-use crate::apply::{Applied, Applier};
+use crate::account::{Account, AwsError, Object, ObjectError, Sight, Snapshot, VersionValue, observe, snapshot};
 use crate::config::{self, Context, File, Rejected};
+use crate::credential::Credential;
 use crate::handler::{App, Failure};
 use crate::home::Home;
 use crate::ownership::Owner;
 use crate::pace::Deadline;
-use crate::plan::{Plan, Verdict, plan};
-use crate::report::{self, Change, ChangeResult, ConfigReport, Outcome, Past, Report, Stats, TriggerReport, now};
+use crate::report::{self, ConfigReport, Outcome, Past, Report, Stats, TriggerReport, now};
+use crate::settings::Settings;
 use crate::trigger::{Kind, Mode, SecretChange};
-use crate::verify::{Candidate, prove};
+use crate::verify::{Candidate, Patience, prove};
 
-pub use finish::Findings;
+use work::After;
 
 /// What a run is asked to do, and by whom.
 #[derive(Debug, Clone)]
@@ -48,6 +50,8 @@ pub struct Run<'a> {
     started_at: String,
     clock: Instant,
     calls_before: u64,
+    /// Every credential this run has had in hand, to be kept out of its report.
+    seen: Mutex<Vec<Credential>>,
 }
 
 /// How one look at file and account came out.
@@ -56,13 +60,16 @@ enum Look {
     Done { report: Box<Report>, transient: bool },
     /// Not our business: no status is written.
     Ignored(Box<Report>),
+    /// A newer file has come; what was changed stands in the report.
+    Stale(Box<Report>),
 }
 
 impl<'a> Run<'a> {
     /// Prepares a run; nothing is called yet.
     pub fn new(app: &'a App, home: &'a Home, deadline: &'a Deadline, run_id: &'a str) -> Self {
         let calls_before = app.reader.calls();
-        Self { app, home, deadline, run_id, started_at: now(), clock: Instant::now(), calls_before }
+        let seen = Mutex::default();
+        Self { app, home, deadline, run_id, started_at: now(), clock: Instant::now(), calls_before, seen }
     }
 
     /// The report of an event that is not ours.
@@ -84,14 +91,15 @@ impl<'a> Run<'a> {
         match order.mode {
             Mode::Apply => self.apply_fenced(order).await,
             Mode::Plan | Mode::Validate => {
-                let (object, snapshot) = tokio::join!(self.load(), snapshot(&self.app.reader));
+                let reads = async { tokio::join!(self.load(), snapshot(&self.app.reader)) };
+                let (object, snapshot) = self.deadline.bound(reads).await.ok_or_else(|| self.late())?;
                 let object = match self.opened(order, object)? {
                     Ok(object) => object,
                     Err(no_file) => return Ok(no_file),
                 };
                 match Box::pin(self.look(order, object, snapshot, &Past::default())).await {
                     Look::Ignored(report) => Ok(*report),
-                    Look::Done { report, .. } => {
+                    Look::Done { report, .. } | Look::Stale(report) => {
                         report::log(&report);
                         Ok(*report)
                     }
@@ -135,54 +143,32 @@ impl<'a> Run<'a> {
                 let Some(account) = self.deadline.bound(observed).await else {
                     report.outcome = Outcome::Partial;
                     report.message =
-                        "Lambda's deadline came while the account was being read; nothing was changed".into();
+                        "Lambda's deadline came while the account was being read, which was left as it is".into();
                     self.close(&mut report, past);
                     return Look::Done { report: Box::new(report), transient: true };
                 };
+                self.remember(&file, &account);
                 if let Some(change) = &order.secret
-                    && !uses(&account, &file, change)
+                    && !uses(&account, &file, change, &self.app.settings)
                 {
                     let reason = format!("no registry uses the secret {}", change.name);
                     return Look::Ignored(Box::new(self.ignored(order, reason)));
                 }
-                Box::pin(self.accepted(order, &mut report, file, account)).await
+                match Box::pin(self.accepted(order, &mut report, file, account)).await {
+                    After::Done { transient } => transient,
+                    After::Stale => return Look::Stale(Box::new(report)),
+                }
             }
             (Ok(file), Err(error)) => {
                 report.warnings = file.warnings;
                 report.outcome = Outcome::Partial;
-                report.message = format!("the account could not be read, so nothing was changed: {error}");
+                report.message = format!("the account could not be read, and was left as it is: {error}");
                 error.is_transient()
             }
             (Err(rejected), snapshot) => self.rejected(order, &mut report, rejected, snapshot).await,
         };
         self.close(&mut report, past);
         Look::Done { report: Box::new(report), transient }
-    }
-
-    /// The file is sound: plan, and apply or show. Says whether another try may go better.
-    async fn accepted(&self, order: &Order, report: &mut Report, mut file: File, account: Account) -> bool {
-        report.warnings = std::mem::take(&mut file.warnings);
-        report.warnings.extend(finish::rotation_failed(order, &account));
-        let plan = plan(&file, &account, self.home, &self.app.settings);
-        let left = plan.left.clone();
-        let candidates = candidates(&plan, &account);
-        let (applied, candidates) = match order.mode {
-            Mode::Apply => {
-                let applied = Box::pin(self.apply(&file, plan)).await;
-                let candidates = candidates_after(&file, &applied, candidates);
-                (applied, candidates)
-            }
-            Mode::Plan => (finish::shown(plan), Vec::new()),
-            Mode::Validate => (finish::shown(plan), candidates),
-        };
-        let proofs = prove(&self.app.reader, candidates, &self.app.pace, self.deadline).await;
-        let findings = Findings { file: &file, account: &account, applied, proofs, left };
-        findings.into_report(report, self.home)
-    }
-
-    async fn apply(&self, file: &File, plan: Plan) -> Applied {
-        let App { reader, writer, settings, pace } = self.app;
-        Applier { reader, writer, file, home: self.home, settings, pace, deadline: self.deadline }.apply(plan).await
     }
 
     /// The file is refused: nothing is changed. The clock and rotations still have the credentials proven of the
@@ -196,11 +182,12 @@ impl<'a> Run<'a> {
     ) -> bool {
         report.outcome = Outcome::Rejected;
         report.message = match rejected.errors.len() {
-            1 => "the file has 1 error, so nothing was changed".into(),
-            n => format!("the file has {n} errors, so nothing was changed"),
+            1 => "the file has 1 error, and changes nothing".into(),
+            n => format!("the file has {n} errors, and changes nothing"),
         };
         report.errors = rejected.errors;
         report.warnings = rejected.warnings;
+        report.warnings.extend(finish::rotation_failed(order, &Account::default()));
         let proves = matches!(order.kind, Kind::Schedule | Kind::SecretRotation) || order.mode == Mode::Validate;
         if !proves {
             return false;
@@ -219,15 +206,33 @@ impl<'a> Run<'a> {
         };
         let marked: BTreeMap<_, _> = snapshot.rules.iter().filter(|(prefix, _)| is_marked(prefix)).collect();
         let candidates = marked.values().filter(|rule| rule.credential_arn.is_some());
-        let candidates = candidates.map(|rule| Candidate { prefix: rule.prefix.clone(), fresh: false }).collect();
+        let candidates =
+            candidates.map(|rule| Candidate { prefix: rule.prefix.clone(), patience: Patience::Once }).collect();
         let proofs = prove(&self.app.reader, candidates, &self.app.pace, self.deadline).await;
         finish::prove_marked(report, marked.into_values(), &proofs, self.home)
+    }
+
+    fn remember(&self, file: &File, account: &Account) {
+        let given = file.registries.iter().filter_map(|registry| match &registry.credential {
+            config::Credential::Given(credential) => Some(credential),
+            _ => None,
+        });
+        let held = account.sights.values().filter_map(|sight| match sight {
+            Sight::Found(secret) => Some(secret.values.values()),
+            _ => None,
+        });
+        let held = held.flatten().filter_map(|value| match value {
+            VersionValue::Credential(credential) => Some(credential),
+            VersionValue::Unusable => None,
+        });
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.extend(given.chain(held).cloned());
     }
 
     fn no_file(&self, order: &Order, what: &str) -> Report {
         let settings = &self.app.settings;
         let reason = format!(
-            "{what} yet: upload one with `aws s3 cp registries.yaml s3://{}/{}`, and this function follows it",
+            "there is no {what} yet: upload one with `aws s3 cp registries.yaml s3://{}/{}`, and this function follows it",
             settings.config_bucket, settings.config_key
         );
         self.ignored(order, reason)
@@ -262,9 +267,19 @@ impl<'a> Run<'a> {
         report.finished_at = now();
         let success = matches!(report.outcome, Outcome::Converged | Outcome::Changed) && report.mode == Mode::Apply;
         report.last_success_at = if success { Some(report.finished_at.clone()) } else { past.last_success_at.clone() };
+        report::redact(report, &self.seen.lock().unwrap_or_else(PoisonError::into_inner));
         past.mark_old_news(report);
         report.stats.aws_calls = self.app.reader.calls() - self.calls_before;
         report.stats.duration_ms = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+    }
+
+    /// The deadline came while file and account were being read.
+    fn late(&self) -> Failure {
+        Failure::Incomplete {
+            outcome: "partial",
+            reason: "Lambda's deadline came while file and account were being read; this run changed nothing".into(),
+            status: "the log".into(),
+        }
     }
 
     fn incomplete(&self, report: &Report, status: &str) -> Failure {
@@ -276,40 +291,19 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The rules that have a credential to prove before anything is written. A rule that is held is not ours to judge.
-fn candidates(plan: &Plan, account: &Account) -> Vec<Candidate> {
-    let judged = plan.registries.iter().filter(|plan| !matches!(plan.verdict, Verdict::Held(_)));
-    judged
-        .filter_map(|plan| account.snapshot.rules.get(&plan.registry))
-        .filter(|rule| rule.credential_arn.is_some())
-        .map(|rule| Candidate { prefix: rule.prefix.clone(), fresh: false })
-        .collect()
-}
-
-/// The same after applying: every registry that is done and has a credential, and of the others those that had a
-/// rule before.
-fn candidates_after(file: &File, applied: &Applied, before: Vec<Candidate>) -> Vec<Candidate> {
-    use crate::apply::End;
-    let mut after = Vec::new();
-    for registry in &file.registries {
-        let has_credential = !matches!(registry.credential, config::Credential::None);
-        match applied.ends.get(&registry.name) {
-            Some(End::Done { fresh }) if has_credential => {
-                after.push(Candidate { prefix: registry.name.clone(), fresh: *fresh });
-            }
-            Some(End::Done { .. } | End::Held(_)) | None => {}
-            Some(End::Failed { .. } | End::Unfinished) => {
-                after.extend(before.iter().filter(|c| c.prefix == registry.name).cloned());
-            }
-        }
+/// Whether any registry of the file, or any rule that carries our mark, uses the secret an event is about.
+fn uses(account: &Account, file: &File, change: &SecretChange, settings: &Settings) -> bool {
+    let Snapshot { rules, templates, .. } = &account.snapshot;
+    let is_ours = |prefix: &str| {
+        let marked = templates.get(prefix).is_some_and(|t| Owner::of_template(&t.spec.description, settings).is_ours());
+        marked || file.registries.iter().any(|registry| registry.name == prefix)
+    };
+    let ours = rules.values().filter(|rule| is_ours(&rule.prefix));
+    let by_rule = ours.filter_map(|rule| rule.credential_arn.as_deref()).filter_map(secret_name_of);
+    // What could not be read may well be it: the run says what is wrong.
+    if account.sights.values().any(|sight| matches!(sight, Sight::Unread(_))) {
+        return true;
     }
-    after
-}
-
-/// Whether any registry, or any rule of the account, uses the secret an event is about.
-fn uses(account: &Account, file: &File, change: &SecretChange) -> bool {
-    let by_rule = account.snapshot.rules.values().filter_map(|rule| rule.credential_arn.as_deref());
-    let by_rule = by_rule.filter_map(secret_name_of);
     let by_file = file.registries.iter().filter_map(|registry| match account.sights.get(&registry.name) {
         Some(Sight::Found(secret)) => Some(secret.name.as_str()),
         Some(Sight::Absent(name)) => Some(name.as_str()),
@@ -323,11 +317,3 @@ fn secret_name_of(arn: &str) -> Option<&str> {
     let (_, resource) = arn.split_once(":secret:")?;
     resource.get(..resource.len().checked_sub(7)?)
 }
-
-/// A change of a plan that is only shown.
-fn planned(registry: &str, step: &crate::plan::Step) -> Change {
-    Change::new(registry, step, ChangeResult::Planned)
-}
-
-/// The names that the rest of the module's files share.
-use account::Condition;

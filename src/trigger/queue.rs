@@ -104,12 +104,12 @@ fn last_part(arn: Option<&str>) -> &str {
 /// What two records say together. The one that asks for more wins; one that is ours wins over one that cannot be
 /// placed (retrying a batch would bring that one back alone), which wins over one to be ignored.
 ///
-/// Two different secrets are more than one [`Job::Secret`] can name, so they ask for a run over everything, which
-/// proves every credential.
+/// Two secrets, or two changes of one, are more than one [`Job::Secret`] can name (the first may be our own write and
+/// the second a rotation), so they ask for a run over everything, which proves every credential.
 fn together(first: Result<Trigger, Unplaceable>, second: Result<Trigger, Unplaceable>) -> Result<Trigger, Unplaceable> {
     if let (Ok(one), Ok(other)) = (&first, &second)
         && let (Job::Secret(a), Job::Secret(b)) = (&one.job, &other.job)
-        && a.name != b.name
+        && (a.name != b.name || a.version_id != b.version_id || a.event != b.event)
     {
         return Ok(Trigger { job: Job::APPLY, ..one.clone() });
     }

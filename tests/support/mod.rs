@@ -123,7 +123,7 @@ impl Bench {
 
     pub async fn send_within(&self, event: Value, time: Duration) -> Result<Value, Failure> {
         let mut context = Context::default();
-        context.request_id = "00000000-0000-0000-0000-000000000001".into();
+        context.request_id = token_id();
         context.invoked_function_arn = FUNCTION.into();
         let deadline = std::time::SystemTime::now() + time;
         context.deadline = deadline.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;

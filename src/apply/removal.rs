@@ -1,0 +1,110 @@
+//! Taking away what the file does not name any more, after one more look at whether it is still ours.
+
+use futures_util::{StreamExt, stream};
+use tracing::info;
+
+use super::{Applier, Trouble};
+use crate::account::AwsError;
+use crate::ownership::Owner;
+use crate::plan::{Left, RULE_QUOTA, Removals, Step};
+use crate::report::{Change, ChangeResult};
+
+impl Applier<'_> {
+    /// Takes registries away, and gives what came of every step. Repositories and images are not touched.
+    pub async fn remove(&self, removals: &[Left]) -> Vec<Change> {
+        let removed = removals.iter().enumerate().map(|(n, left)| async move { (n, self.remove_one(left).await) });
+        let mut removed: Vec<_> = stream::iter(removed).buffer_unordered(RULE_QUOTA).collect().await;
+        removed.sort_by_key(|(n, _)| *n);
+        removed.into_iter().flat_map(|(_, changes)| changes).collect()
+    }
+
+    async fn remove_one(&self, left: &Left) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let mut steps = left.steps.iter();
+        for step in steps.by_ref() {
+            let change = Change::new(&left.registry, step, ChangeResult::Applied);
+            if self.deadline.is_near() {
+                changes.push(change.with(ChangeResult::Skipped).transient(true));
+                break;
+            }
+            match self.take_away(left, step).await {
+                Ok(Went::Away) => {
+                    info!(registry = %left.registry, resource = ?step.resource, action = ?step.action, id = %step.id,
+                        "applied");
+                    changes.push(change);
+                }
+                Ok(Went::Nowhere) => {}
+                Ok(Went::Foreign) => break,
+                Err((reason, transient)) => {
+                    changes.push(change.with(ChangeResult::Failed).because(reason).transient(transient));
+                    break;
+                }
+            }
+        }
+        let failed = changes.last().is_some_and(|change| change.result != ChangeResult::Applied);
+        if failed {
+            changes.extend(steps.map(|step| Change::new(&left.registry, step, ChangeResult::Skipped)));
+        }
+        changes
+    }
+
+    async fn take_away(&self, left: &Left, step: &Step) -> Result<Went, (String, bool)> {
+        if left.marked {
+            match self.is_still_marked(&left.registry).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(Went::Foreign),
+                Err(error) => return Err((error.to_string(), error.is_transient())),
+            }
+        }
+        match self.step(step, &mut None).await {
+            Ok(_) => Ok(Went::Away),
+            Err(Trouble::LookAgain(_) | Trouble::Restored) => Ok(Went::Nowhere),
+            Err(Trouble::Held(reason)) => Err((reason, false)),
+            Err(Trouble::Failed { reason, transient }) => Err((reason, transient)),
+        }
+    }
+
+    async fn is_still_marked(&self, registry: &str) -> Result<bool, AwsError> {
+        let template = self.call(self.reader.template(registry)).await?;
+        Ok(template.is_some_and(|t| Owner::of_template(&t.spec.description, self.settings).is_ours()))
+    }
+
+    /// A secret that anybody's rule points to stays; whether that is so is read afresh, as is the tag.
+    pub(super) async fn delete_secret_if_unused(&self, arn: &str) -> Result<(), Trouble> {
+        let (rules, secret) = tokio::try_join!(self.reader.rules(), self.reader.secret(arn))?;
+        let in_use = rules.iter().any(|rule| rule.credential_arn.as_deref() == Some(arn));
+        let ours = secret.is_some_and(|secret| {
+            !secret.scheduled_for_deletion && Owner::of_secret(&secret.tags, self.settings).is_ours()
+        });
+        if !ours || in_use {
+            return Err(Trouble::LookAgain("the secret is in use, or not ours any more".into()));
+        }
+        Ok(self.call(self.writer.delete_secret(arn)).await?)
+    }
+}
+
+/// What came of a step that did not fail.
+enum Went {
+    /// Taken, or gone already.
+    Away,
+    /// It stays, and the rest goes on: a secret that is in use again.
+    Nowhere,
+    /// Not ours any more: the rest is left alone as well.
+    Foreign,
+}
+
+impl Removals {
+    /// What is to go, as the report shows it when it is not, or not yet, taken away.
+    pub fn shown(&self) -> Vec<Change> {
+        let left = self.left.iter().flat_map(|left| {
+            left.steps.iter().map(|step| match &self.held {
+                Some(reason) => Change::new(&left.registry, step, ChangeResult::Held).because(reason.clone()),
+                None => Change::new(&left.registry, step, ChangeResult::Planned),
+            })
+        });
+        let orphans = self.orphans.iter().flat_map(|orphan| {
+            orphan.steps.iter().map(|step| Change::new(&orphan.registry, step, ChangeResult::Planned))
+        });
+        left.chain(orphans).collect()
+    }
+}

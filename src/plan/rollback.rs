@@ -1,0 +1,163 @@
+//! A credential that ECR refuses, and the one before it: what to do next, given the labels and the last proof.
+//!
+//! Every state between two moves can be read off the labels, so a run that dies is taken up by the next one: a
+//! version on its way out carries `ROLLING_BACK` until it is known whether the one before is any better.
+
+use crate::account::{CONFIGURED, CURRENT, PREVIOUS, REJECTED, ROLLING_BACK, Secret};
+
+/// The next move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing to do, or nothing that may be done.
+    Nothing,
+    /// Mark the current version with `ROLLING_BACK`.
+    Begin {
+        /// The version that is refused.
+        failed: String,
+    },
+    /// Move `AWSCURRENT` back, and prove again.
+    GoBack {
+        /// The version that is refused.
+        failed: String,
+        /// The one before.
+        to: String,
+    },
+    /// The one before is proven: the refused one is `REJECTED`.
+    Confirm {
+        /// The version that is refused.
+        failed: String,
+    },
+    /// The one before is refused as well: `AWSCURRENT` goes where it was, and that version is `REJECTED`.
+    PutBack {
+        /// The version that is current now.
+        from: String,
+        /// The version that was current.
+        failed: String,
+    },
+    /// A rollback that has become pointless: only its label goes.
+    Forget {
+        /// The version that carries it.
+        version: String,
+    },
+    /// A refused version was made current again and is proven now: it loses `REJECTED`.
+    Redeem {
+        /// The version.
+        version: String,
+    },
+}
+
+/// Decides. `valid` is the last proof of the current version; `rotations` is ROLLBACK_INVALID_ROTATION. A value that
+/// came from the file is put back whatever that says.
+pub fn next(secret: &Secret, valid: bool, rotations: bool) -> Next {
+    let holder = |label| secret.holder(label).map(str::to_owned);
+    let Some(current) = holder(CURRENT) else { return Next::Nothing };
+    let (previous, rejected) = (holder(PREVIOUS), holder(REJECTED));
+    match holder(ROLLING_BACK) {
+        Some(failed) if failed == current && (valid || rejected.as_ref() == Some(&failed)) => {
+            Next::Forget { version: failed }
+        }
+        Some(failed) if failed == current => match previous {
+            Some(to) => Next::GoBack { failed, to },
+            None => Next::Forget { version: failed },
+        },
+        Some(failed) if valid => Next::Confirm { failed },
+        Some(failed) if previous.as_ref() == Some(&failed) => Next::PutBack { from: current, failed },
+        // Somebody has rotated since.
+        Some(failed) => Next::Forget { version: failed },
+        None if valid && rejected.as_ref() == Some(&current) => Next::Redeem { version: current },
+        None if valid => Next::Nothing,
+        None if may_begin(secret, &current, previous.as_deref(), rejected.as_deref(), rotations) => {
+            Next::Begin { failed: current }
+        }
+        None => Next::Nothing,
+    }
+}
+
+/// Whether a refused current version would be rolled back. It is asked about more than once then.
+pub fn is_eligible(secret: &Secret, rotations: bool) -> bool {
+    let Some(current) = secret.holder(CURRENT) else { return false };
+    may_begin(secret, current, secret.holder(PREVIOUS), secret.holder(REJECTED), rotations)
+}
+
+fn may_begin(secret: &Secret, current: &str, previous: Option<&str>, rejected: Option<&str>, rotations: bool) -> bool {
+    let from_the_file = secret.holder(CONFIGURED) == Some(current);
+    let from = rejected != Some(current);
+    let to = previous.is_some() && previous != rejected;
+    (from_the_file || rotations) && from && to
+}
+
+/// Whether the file's value was refused and put back: it is not tried again until the file changes.
+pub fn is_file_refused(secret: &Secret) -> bool {
+    let configured = secret.holder(CONFIGURED);
+    configured.is_some() && configured == secret.holder(REJECTED) && configured != secret.holder(CURRENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    /// `a:AWSCURRENT,CONFIGURED b:AWSPREVIOUS` in short letters.
+    fn secret(labels: &str) -> Secret {
+        let name = |letter: char| match letter {
+            'c' => CURRENT,
+            'p' => PREVIOUS,
+            'k' => CONFIGURED,
+            'r' => REJECTED,
+            _ => ROLLING_BACK,
+        };
+        let version = |word: &str| {
+            let (version, letters) = word.split_once(':').unwrap();
+            (version.to_owned(), letters.chars().map(|l| name(l).to_owned()).collect::<BTreeSet<_>>())
+        };
+        Secret {
+            arn: String::new(),
+            name: String::new(),
+            description: String::new(),
+            tags: BTreeMap::new(),
+            customer_key: None,
+            scheduled_for_deletion: false,
+            labels: labels.split_whitespace().map(version).collect(),
+            policy: None,
+            values: BTreeMap::new(),
+        }
+    }
+
+    /// c current, p previous, k configured, r rejected, o rolling back.
+    #[test]
+    fn every_state_has_one_next_move() {
+        let (yes, no) = (true, false);
+        for (labels, valid, rotations, next_move) in [
+            ("new:c old:p", no, no, "Nothing"),
+            ("new:c old:p", no, yes, "Begin new"),
+            ("new:ck old:p", no, no, "Begin new"),
+            ("new:ck", no, yes, "Nothing"),
+            ("new:ck old:p", yes, yes, "Nothing"),
+            ("new:co old:p", no, yes, "GoBack new old"),
+            ("new:co old:p", yes, yes, "Forget new"),
+            ("new:cor old:p", no, yes, "Forget new"),
+            ("new:por old:c", no, yes, "PutBack old new"),
+            ("new:po old:c", yes, no, "Confirm new"),
+            ("new:po old:c", no, no, "PutBack old new"),
+            ("new:o old:p newer:c", no, yes, "Forget new"),
+            ("new:o old:p newer:c", yes, yes, "Confirm new"),
+            ("new:cr old:p", no, yes, "Nothing"),
+            ("new:cr old:p", yes, yes, "Redeem new"),
+            ("new:c old:pr", no, yes, "Nothing"),
+            ("new:pr old:c", no, yes, "Nothing"),
+            ("", no, yes, "Nothing"),
+        ] {
+            let words = match next(&secret(labels), valid, rotations) {
+                Next::Nothing => "Nothing".to_owned(),
+                Next::Begin { failed } => format!("Begin {failed}"),
+                Next::GoBack { failed, to } => format!("GoBack {failed} {to}"),
+                Next::Confirm { failed } => format!("Confirm {failed}"),
+                Next::PutBack { from, failed } => format!("PutBack {from} {failed}"),
+                Next::Forget { version } => format!("Forget {version}"),
+                Next::Redeem { version } => format!("Redeem {version}"),
+            };
+            assert_eq!(words, next_move, "{labels} valid={valid} rotations={rotations}");
+        }
+    }
+}

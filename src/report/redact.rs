@@ -1,0 +1,26 @@
+//! The last thing that happens to a report: every text from AWS and upstreams loses every credential that this run
+//! has seen, and is cut to a readable length. Nobody promises that an upstream never quotes what it was given.
+
+use super::Report;
+use crate::account::one_line;
+use crate::credential::Credential;
+
+/// The longest text of somebody else's in a report, in characters. Cut here and not where a text comes in: half a
+/// token could not be found any more.
+const LONGEST: usize = 700;
+
+/// Redacts every text of the report that may quote somebody else.
+pub fn redact(report: &mut Report, seen: &[Credential]) {
+    let clean = |text: &mut String| {
+        for credential in seen {
+            *text = credential.redact(text);
+        }
+        *text = one_line(text, LONGEST);
+    };
+    clean(&mut report.message);
+    for change in &mut report.changes {
+        change.error.iter_mut().chain(&mut change.note).for_each(clean);
+    }
+    report.registries.values_mut().filter_map(|registry| registry.message.as_mut()).for_each(clean);
+    report.warnings.iter_mut().map(|problem| &mut problem.message).for_each(clean);
+}

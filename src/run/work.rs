@@ -1,0 +1,232 @@
+//! An accepted file: plan, then show, or apply, prove, roll back what is refused, and take away what left the file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::sync::Semaphore;
+
+use super::{Order, Run};
+use crate::account::{Account, AwsError, Proof, Sight};
+use crate::apply::{Applied, Applier, End, SLOTS};
+use crate::config::{self, File};
+use crate::plan::rollback::is_eligible;
+use crate::plan::{Plan, RegistryPlan, Verdict, plan, unready};
+use crate::report::{ConfigReport, Report};
+use crate::run::finish::{self, Findings};
+use crate::trigger::Mode;
+use crate::verify::{Candidate, Patience, prove};
+
+/// What ECR said, by registry.
+pub(super) type Proofs = BTreeMap<String, Result<Proof, AwsError>>;
+
+/// How the work on an accepted file ended.
+pub(super) enum After {
+    /// The report is filled in; another try may go better or not.
+    Done { transient: bool },
+    /// A newer file was uploaded before anything was taken away: look again.
+    Stale,
+}
+
+impl Run<'_> {
+    /// Works through an accepted file and fills the report in.
+    pub(super) async fn accepted(&self, order: &Order, report: &mut Report, mut file: File, account: Account) -> After {
+        let settings = &self.app.settings;
+        report.warnings = std::mem::take(&mut file.warnings);
+        report.warnings.extend(finish::rotation_failed(order, &account));
+        report.warnings.extend(finish::customer_keys(&account));
+        report.warnings.extend(finish::unlisted(&account));
+        let limit = order.max_deletions.or(file.max_deletions).unwrap_or(settings.max_deletions);
+        let plan = plan(&file, &account, self.home, settings, limit);
+        let before = self.candidates(&plan.registries, &account, order);
+        let mut findings = Findings::new(&file, &account);
+        match order.mode {
+            Mode::Apply => {
+                let newest = Box::pin(self.carry_out(plan, before, report, &mut findings)).await;
+                if !newest {
+                    report.changes = findings.applied.changes;
+                    return After::Stale;
+                }
+            }
+            Mode::Plan | Mode::Validate => {
+                findings.removals = Some(finish::show(plan, &mut findings.applied));
+                let asked = if order.mode == Mode::Validate { before } else { Vec::new() };
+                findings.proofs = self.prove(asked).await;
+            }
+        }
+        After::Done { transient: findings.into_report(report, order, self.home) }
+    }
+
+    async fn prove(&self, candidates: Vec<Candidate>) -> Proofs {
+        prove(&self.app.reader, candidates, &self.app.pace, self.deadline).await
+    }
+
+    /// Carries the plan out. Says whether the file was still the newest when something was to be taken away.
+    async fn carry_out(
+        &self,
+        plan: Plan,
+        before: Vec<Candidate>,
+        report: &Report,
+        findings: &mut Findings<'_>,
+    ) -> bool {
+        let Plan { registries, mut removals } = plan;
+        let (file, account) = (findings.file, findings.account);
+        let app = self.app;
+        let applier = Applier {
+            reader: &app.reader,
+            writer: &app.writer,
+            file,
+            home: self.home,
+            settings: &app.settings,
+            pace: &app.pace,
+            deadline: self.deadline,
+            slots: Semaphore::new(SLOTS),
+        };
+        let deletes = removals.held.is_none() && !removals.left.is_empty();
+        let mut gone = Vec::new();
+        if deletes && removals.first {
+            match self.is_newest(&report.config).await {
+                Ok(true) => gone = applier.remove(&removals.left).await,
+                Ok(false) => return false,
+                Err(reason) => removals.held = Some(reason),
+            }
+        }
+        findings.applied = applier.apply(registries).await;
+        let asked = candidates_after(file, account, &findings.applied, before, app.settings.rollback_invalid_rotation);
+        findings.proofs = self.prove(asked).await;
+        recover(&applier, findings).await;
+        if deletes && !removals.first {
+            removals.held = unready_newcomers(file, account, findings);
+            if removals.held.is_none() {
+                match self.is_newest(&report.config).await {
+                    Ok(true) => gone = applier.remove(&removals.left).await,
+                    Ok(false) => return false,
+                    Err(reason) => removals.held = Some(reason),
+                }
+            }
+        }
+        // A secret that served until now goes only when what serves instead is proven.
+        removals.orphans.retain(|orphan| is_ready(findings, &orphan.registry));
+        let orphans = applier.remove(&removals.orphans).await;
+        removals.orphans.clear();
+        findings.applied.changes.extend(gone);
+        findings.applied.changes.extend(orphans);
+        if removals.held.is_some() {
+            findings.applied.changes.extend(removals.shown());
+            findings.removals = Some(removals);
+        }
+        true
+    }
+
+    /// Looks whether the file is still the one this run works from. What is deleted is deleted by the newest file,
+    /// and a file that is gone deletes nothing.
+    async fn is_newest(&self, config: &ConfigReport) -> Result<bool, String> {
+        match self.app.reader.object_identity(&config.bucket, &config.key).await {
+            Ok(Some((version_id, last_modified))) => {
+                let last_modified = last_modified.map(|time| time.to_string());
+                Ok(version_id == config.version_id && last_modified == config.last_modified)
+            }
+            Ok(None) => {
+                Err("the file was deleted while this run was at work, and a file that is gone deletes nothing".into())
+            }
+            Err(error) => Err(format!("whether the file is still the newest could not be seen: {error}")),
+        }
+    }
+
+    /// The rules that have a credential to prove before anything is written. A rule that is held is not ours to
+    /// judge; one that is not in the file is asked about when its secret was rotated.
+    fn candidates(&self, plans: &[RegistryPlan], account: &Account, order: &Order) -> Vec<Candidate> {
+        let rules = &account.snapshot.rules;
+        let judged = plans.iter().filter(|plan| !matches!(plan.verdict, Verdict::Held(_)));
+        let judged = judged.filter_map(|plan| rules.get(&plan.registry)).filter(|rule| rule.credential_arn.is_some());
+        let mut prefixes: BTreeSet<&str> = judged.map(|rule| rule.prefix.as_str()).collect();
+        let mut rotated: BTreeSet<&str> = BTreeSet::new();
+        if let Some(change) = &order.secret {
+            let using = rules.values().filter(|rule| {
+                let name = rule.credential_arn.as_deref().and_then(super::secret_name_of);
+                name.is_some_and(|name| change.refers_to(name))
+            });
+            rotated.extend(using.map(|rule| rule.prefix.as_str()));
+        }
+        prefixes.extend(&rotated);
+        let candidate = |prefix: &str| {
+            let patience = if rotated.contains(prefix) { Patience::Thrice } else { Patience::Once };
+            Candidate { prefix: prefix.to_owned(), patience }
+        };
+        prefixes.into_iter().map(candidate).collect()
+    }
+}
+
+/// The same after applying: every registry that is done and has a credential, and of the others those that had a
+/// rule before.
+fn candidates_after(
+    file: &File,
+    account: &Account,
+    applied: &Applied,
+    before: Vec<Candidate>,
+    rotations: bool,
+) -> Vec<Candidate> {
+    let eligible = |name: &str| matches!(account.sights.get(name), Some(Sight::Found(s)) if is_eligible(s, rotations));
+    let mut after: BTreeMap<String, Patience> = before.into_iter().map(|c| (c.prefix, c.patience)).collect();
+    for registry in &file.registries {
+        let name = &registry.name;
+        let has_credential = !matches!(registry.credential, config::Credential::None);
+        let own = matches!(registry.credential, config::Credential::Given(_));
+        match applied.ends.get(name) {
+            Some(End::Done { .. }) if !has_credential => _ = after.remove(name),
+            Some(End::Done { fresh: true }) => _ = after.insert(name.clone(), Patience::Fresh),
+            Some(End::Done { fresh: false }) if after.get(name) == Some(&Patience::Thrice) => {}
+            Some(End::Done { fresh: false }) if own && eligible(name) => {
+                after.insert(name.clone(), Patience::Thrice);
+            }
+            Some(End::Done { fresh: false }) => _ = after.insert(name.clone(), Patience::Once),
+            Some(End::Held(_)) | None => _ = after.remove(name),
+            Some(End::Failed { .. } | End::Unfinished) => {}
+        }
+    }
+    after.into_iter().map(|(prefix, patience)| Candidate { prefix, patience }).collect()
+}
+
+/// Looks after the own secrets whose credential was refused, or whose labels tell of a rollback that was not
+/// finished.
+async fn recover(applier: &Applier<'_>, findings: &mut Findings<'_>) {
+    use crate::account::{CURRENT, REJECTED, ROLLING_BACK};
+    for registry in &findings.file.registries {
+        let name = &registry.name;
+        let own = matches!(registry.credential, config::Credential::Given(_));
+        let (true, Some(Sight::Found(secret)), Some(Ok(proof))) =
+            (own, findings.account.sights.get(name), findings.proofs.get(name))
+        else {
+            continue;
+        };
+        let unfinished = secret.holder(ROLLING_BACK).is_some()
+            || (secret.holder(REJECTED).is_some() && secret.holder(REJECTED) == secret.holder(CURRENT));
+        if proof.valid && !unfinished {
+            continue;
+        }
+        let recovery = applier.recover(name, &secret.arn, proof).await;
+        findings.applied.changes.extend(recovery.changes);
+        if let Some(proof) = recovery.proof {
+            findings.proofs.insert(name.clone(), proof);
+        }
+        if recovery.file_refused {
+            findings.file_refused.insert(name.clone());
+        }
+    }
+}
+
+/// Why nothing is deleted while a registry that the file adds is not ready: a registry that was renamed must work
+/// under its new name before the old one goes.
+fn unready_newcomers(file: &File, account: &Account, findings: &Findings<'_>) -> Option<String> {
+    let newcomers = file.registries.iter().filter(|r| !account.snapshot.rules.contains_key(&r.name));
+    let not_ready = newcomers.filter(|registry| !is_ready(findings, &registry.name));
+    let names: Vec<&str> = not_ready.map(|registry| registry.name.as_str()).collect();
+    (!names.is_empty()).then(|| unready(&names))
+}
+
+/// Whether all steps of a registry were taken, and its credential is proven or not needed.
+fn is_ready(findings: &Findings<'_>, registry: &str) -> bool {
+    let done = matches!(findings.applied.ends.get(registry), Some(End::Done { .. }));
+    let proven = matches!(findings.proofs.get(registry), Some(Ok(proof)) if proof.valid);
+    let open =
+        findings.file.registries.iter().any(|r| r.name == registry && matches!(r.credential, config::Credential::None));
+    done && (proven || open)
+}

@@ -1,0 +1,201 @@
+//! A credential that is refused: rotations with the setting, a value of the file always. DESIGN, section 4.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test binary uses its part of the support module")]
+
+mod support;
+
+use local_aws::Options;
+use serde_json::{Value, json};
+use support::{Bench, hub, lines, scheduled, uploaded};
+
+const HUB: &str = "ecr-pullthroughcache/dockerhub";
+const ROLLBACK: &[(&str, &str)] = &[("ROLLBACK_INVALID_ROTATION", "true")];
+
+async fn bench(env: &[(&str, &str)]) -> Bench {
+    let bench = Bench::with(Options::default(), env).await;
+    bench.follow(&hub("canary-docker-1")).await;
+    bench
+}
+
+/// The newest event that tells of a new current version.
+fn rotated(bench: &Bench) -> Value {
+    let events = bench.aws.events();
+    events.into_iter().rev().find(|event| event["detail"]["labelUpdated"] == "AWSCURRENT").unwrap()
+}
+
+/// All events that have been raised and not been sent yet, until no run raises another.
+async fn drain(bench: &Bench, mut from: usize) -> usize {
+    let mut sent = 0;
+    while let Some(event) = bench.aws.events().get(from).cloned() {
+        from += 1;
+        if event["detail"]["labelUpdated"] == "AWSCURRENT" {
+            _ = bench.send(event).await;
+            sent += 1;
+            assert!(sent < 10, "the events do not end");
+        }
+    }
+    sent
+}
+
+#[tokio::test]
+async fn a_good_rotation_is_proven_and_named() {
+    let bench = bench(&[]).await;
+    bench.rotate(HUB, "canary-docker-2");
+    let event = rotated(&bench);
+    let report = bench.send(event.clone()).await.unwrap();
+    let version = event["detail"]["versionId"].as_str().unwrap();
+    let expected = format!("secret {HUB}, version {version} (Secret Label Updated): valid; ");
+    assert!(report["message"].as_str().unwrap().starts_with(&expected), "{}", report["message"]);
+}
+
+#[tokio::test]
+async fn without_the_setting_a_bad_rotation_is_told_loudly_and_left() {
+    let bench = bench(&[]).await;
+    bench.rotate(HUB, "canary-wrong");
+    bench.aws.clear_calls();
+    let report = bench.send(rotated(&bench)).await.unwrap();
+    assert_eq!(
+        (&report["outcome"], &report["registries"]["dockerhub"]["credential"]),
+        (&json!("partial"), &json!("invalid"))
+    );
+    assert!(report["message"].as_str().unwrap().contains(": invalid; "));
+    assert_eq!(bench.writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_bad_rotation_is_rolled_back_to_the_version_before_which_is_proven() {
+    let bench = bench(ROLLBACK).await;
+    let begun = bench.aws.events().len();
+    let input = json!({
+        "SecretId": HUB, "SecretString": json!({"username": "acme-bot", "accessToken": "canary-wrong"}).to_string(),
+        "VersionStages": ["AWSCURRENT", "AWSPENDING"],
+    });
+    bench.aws.call("secretsmanager", "PutSecretValue", input).unwrap();
+    bench.aws.clear_calls();
+    let report = bench.send(rotated(&bench)).await.unwrap();
+    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(lines(&report), [format!("dockerhub rollback secret {HUB} [] applied")]);
+    assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
+    assert_eq!(bench.token(HUB, "REJECTED").as_deref(), Some("canary-wrong"));
+    assert_eq!((bench.token(HUB, "AWSPENDING"), bench.token(HUB, "ROLLING_BACK")), (None, None));
+    let proofs = bench.aws.calls().into_iter().filter(|call| call.operation == "ValidatePullThroughCacheRule");
+    assert_eq!(proofs.count(), 4, "three refusals, and the proof of the version before");
+    assert!(drain(&bench, begun).await <= 4);
+    bench.aws.clear_calls();
+    assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(bench.writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn where_the_version_before_is_refused_too_things_are_put_back_once_and_for_all() {
+    let bench = bench(ROLLBACK).await;
+    bench.aws.refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
+    bench.rotate(HUB, "canary-wrong");
+    let report = bench.send(rotated(&bench)).await.unwrap();
+    assert_eq!(report["outcome"], "partial", "{report:#}");
+    assert_eq!(report["changes"][0]["result"], "failed");
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-wrong"));
+    assert_eq!(bench.token(HUB, "REJECTED").as_deref(), Some("canary-wrong"));
+    assert_eq!(bench.token(HUB, "ROLLING_BACK"), None);
+    bench.aws.clear_calls();
+    for _ in 0..2 {
+        assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "partial");
+    }
+    assert_eq!(bench.writes(), Vec::<String>::new(), "nothing loops");
+}
+
+#[tokio::test]
+async fn a_rejected_version_that_is_made_current_again_and_proves_valid_is_redeemed() {
+    let bench = bench(ROLLBACK).await;
+    bench.rotate(HUB, "canary-wrong");
+    bench.send(rotated(&bench)).await.unwrap();
+    let versions = bench.secret(HUB).unwrap()["VersionIdsToStages"].clone();
+    let with = |label: &str| {
+        let found =
+            versions.as_object().unwrap().iter().find(|(_, labels)| labels.as_array().unwrap().contains(&json!(label)));
+        found.unwrap().0.clone()
+    };
+    let input = json!({
+        "SecretId": HUB, "VersionStage": "AWSCURRENT", "MoveToVersionId": with("REJECTED"),
+        "RemoveFromVersionId": with("AWSCURRENT"),
+    });
+    bench.aws.call("secretsmanager", "UpdateSecretVersionStage", input).unwrap();
+    let refused = bench.send(scheduled()).await.unwrap();
+    assert_eq!(refused["registries"]["dockerhub"]["credential"], "invalid");
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-wrong"), "never rolled back from again");
+    bench.aws.accept_upstream("registry-1.docker.io", "acme-bot", "canary-wrong");
+    let report = bench.send(scheduled()).await.unwrap();
+    assert_eq!((&report["outcome"], bench.token(HUB, "REJECTED")), (&json!("changed"), None));
+    assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
+}
+
+#[tokio::test]
+async fn a_refused_value_of_the_file_is_put_back_whatever_the_setting_and_not_tried_again() {
+    let bench = bench(&[]).await;
+    let report = bench.follow(&hub("canary-wrong")).await;
+    assert_eq!(report["outcome"], "partial", "{report:#}");
+    assert_eq!(
+        lines(&report),
+        [
+            format!("dockerhub update secret {HUB} [value] applied"),
+            format!("dockerhub rollback secret {HUB} [] applied")
+        ]
+    );
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
+    for label in ["CONFIGURED", "REJECTED"] {
+        assert_eq!(bench.token(HUB, label).as_deref(), Some("canary-wrong"), "{label}");
+    }
+    bench.aws.pull("dockerhub/library/nginx:1").unwrap();
+    bench.aws.clear_calls();
+    for event in [scheduled(), uploaded()] {
+        let again = bench.send(event).await.unwrap();
+        assert_eq!(again["outcome"], "partial");
+        assert_eq!(again["registries"]["dockerhub"]["state"], "failed");
+        assert_eq!(again["registries"]["dockerhub"]["credential"], "invalid");
+        assert_eq!(again["registries"]["dockerhub"]["since"], report["started_at"]);
+    }
+    assert_eq!(bench.writes(), Vec::<String>::new());
+    let mended = bench.follow(&hub("canary-docker-2")).await;
+    assert_eq!(mended["registries"]["dockerhub"]["state"], "ready", "{mended:#}");
+    let back = bench.follow(&hub("canary-docker-1")).await;
+    assert_eq!(back["registries"]["dockerhub"]["state"], "ready", "{back:#}");
+}
+
+#[tokio::test]
+async fn a_first_value_that_is_refused_has_nothing_to_go_back_to() {
+    let bench = Bench::with(Options::default(), ROLLBACK).await;
+    let report = bench.follow(&hub("canary-wrong")).await;
+    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid");
+    assert_eq!(bench.token(HUB, "REJECTED"), None);
+}
+
+#[tokio::test]
+async fn a_referenced_secret_is_never_rolled_back() {
+    let bench = Bench::with(Options::default(), ROLLBACK).await;
+    let value = json!({"username": "acme-bot", "accessToken": "canary-docker-1"}).to_string();
+    let input = json!({"Name": "ecr-pullthroughcache/ops", "SecretString": value});
+    bench.aws.call("secretsmanager", "CreateSecret", input).unwrap();
+    bench.follow("dockerhub: {registry: docker.io, secret: ecr-pullthroughcache/ops}\n").await;
+    bench.rotate("ecr-pullthroughcache/ops", "canary-wrong");
+    bench.aws.clear_calls();
+    let report = bench.send(rotated(&bench)).await.unwrap();
+    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid");
+    assert_eq!(bench.writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn many_new_secrets_raise_many_events_and_not_one_more_run_or_write() {
+    let bench = Bench::new().await;
+    let file: String = (0..25).map(|n| hub("canary-docker-1").replace("dockerhub", &format!("hub-{n}"))).collect();
+    bench.follow(&file).await;
+    let events: Vec<Value> =
+        bench.aws.events().into_iter().filter(|e| e["detail"]["labelUpdated"] == "AWSCURRENT").collect();
+    assert_eq!(events.len(), 25);
+    bench.aws.clear_calls();
+    for event in events {
+        assert_eq!(bench.send(event).await.unwrap()["outcome"], "ignored");
+    }
+    assert_eq!(bench.aws.calls().len(), 25, "one cheap look each");
+}
