@@ -30,3 +30,42 @@ where
         .with_writer(writer);
     tracing_subscriber::registry().with(ours).with(json)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn at_no_level_do_libraries_log_what_they_send() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        tracing::subscriber::with_default(subscriber(LevelFilter::TRACE, move || writer.clone()), || {
+            tracing::trace!(target: "aws_smithy_runtime::client::http", "request body: a token");
+            tracing::debug!(target: "hyper_util::client", "a token");
+            tracing::info!(target: "lambda_runtime", "a token");
+            tracing::trace!(target: "ecr_pull_through_sync::run", "ours\nstays one line");
+            tracing::warn!(target: "aws_config", "a warning");
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(!text.contains("token"), "{text}");
+        let messages: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(messages.len(), 2, "{text}");
+        assert_eq!(messages[0]["message"], "ours\nstays one line");
+    }
+}

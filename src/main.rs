@@ -11,8 +11,8 @@ use ecr_pull_through_sync::pace::Pace;
 use ecr_pull_through_sync::settings::Settings;
 use ecr_pull_through_sync::{account, logs};
 use lambda_runtime::service_fn;
-use tracing::error;
 use tracing::level_filters::LevelFilter;
+use tracing::{error, warn};
 
 // One invocation at a time, and all waiting is for the network: one thread is enough, and starts fastest.
 #[tokio::main(flavor = "current_thread")]
@@ -26,6 +26,10 @@ async fn main() -> ExitCode {
         }
     };
     logs::start(settings.log_level);
+    // A crash must leave no image of memory behind, and with it tokens.
+    if let Err(problem) = rlimit::Resource::CORE.set(0, 0) {
+        warn!(error = %problem, "core dumps could not be forbidden");
+    }
     // Pinned, so that a new SDK changes no behaviour by itself. In Lambda, credentials and region come from the
     // environment: no call to STS or IMDS is made.
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())

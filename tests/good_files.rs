@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use common::{accepted, context};
 use ecr_pull_through_sync::config::{
-    Credential, EncryptionKind, LifecyclePolicy, Mutability, Registry, Setting, UpstreamKind, read,
+    Context, Credential, EncryptionKind, LifecyclePolicy, Mutability, Registry, Setting, UpstreamKind, read,
 };
 
 /// The only registry of a file.
@@ -74,7 +74,9 @@ fn the_legacy_file_is_read_as_it_is() {
 
 #[test]
 fn the_complete_example_is_accepted() {
-    let file = accepted(&std::fs::read_to_string("examples/complete.yaml").unwrap());
+    // For the account and Region of `make run`.
+    let place = Context { account: "123456789012".into(), region: "eu-west-1".into(), ..context() };
+    let file = read(&std::fs::read("examples/complete.yaml").unwrap(), &place).unwrap();
     assert_eq!(file.max_deletions, Some(1));
     let [hub, gitlab, k8s, base, root] = &file.registries[..] else { panic!() };
     assert!(matches!(&hub.credential, Credential::Secret(name) if name == "ecr-pullthroughcache/shared-docker-hub"));
@@ -92,10 +94,10 @@ fn the_complete_example_is_accepted() {
     assert_eq!(gitlab.tags["team"], "platform");
     assert_eq!(k8s.encryption.as_ref().unwrap().kind, EncryptionKind::Kms);
     assert_eq!(base.upstream.kind, UpstreamKind::Ecr);
-    assert_eq!(base.upstream.ecr_account_and_region(), Some(("444455556666", "eu-central-1")));
+    assert_eq!(base.upstream.ecr_account_and_region(), Some(("444455556666", "eu-west-1")));
     assert_eq!(base.upstream_repository_prefix.as_deref(), Some("base"));
-    assert_eq!(base.custom_role_arn.as_deref(), Some("arn:aws:iam::111122223333:role/ecr-pull-through"));
-    assert_eq!((root.name.as_str(), root.upstream.kind), ("ROOT", UpstreamKind::Unlisted));
+    assert_eq!(base.custom_role_arn.as_deref(), Some("arn:aws:iam::123456789012:role/ecr-pull-through"));
+    assert_eq!((root.name.as_str(), root.upstream.kind), ("ROOT", UpstreamKind::Quay));
 }
 
 #[test]

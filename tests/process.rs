@@ -90,6 +90,20 @@ async fn a_bad_setting_ends_the_function_at_start_and_names_the_variable() {
 }
 
 #[tokio::test]
+async fn a_crash_of_the_function_leaves_no_core_dump() {
+    let aws = account(Options::default()).await;
+    let lambda = aws.lambda();
+    let function = start(&lambda, &[]);
+    lambda.invoke(json!({}), TIME).await.result.unwrap();
+    // Linux alone shows a process's limits as a file.
+    if let Ok(limits) = std::fs::read_to_string(format!("/proc/{}/limits", function.id())) {
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        let numbers: Vec<&str> = core.split_whitespace().filter(|word| word.parse::<u64>().is_ok()).collect();
+        assert_eq!(numbers, ["0", "0"], "{core}");
+    }
+}
+
+#[tokio::test]
 async fn a_secret_that_ecr_does_not_see_for_twelve_seconds_is_waited_for() {
     let aws = account(Options { secret_visible_after: Duration::from_secs(12), ..Options::default() }).await;
     let lambda = aws.lambda();

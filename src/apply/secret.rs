@@ -5,6 +5,10 @@ use crate::account::{AwsError, CONFIGURED, CURRENT, FILE_PENDING, Secret};
 use crate::plan::{Dress, Labels, NewSecret};
 use crate::version_id::{is_ours, new_version};
 
+/// The note on a value that was put over one of ours that ECR could not use.
+const UNUSABLE_BEFORE: &str = "what was current before is no JSON with exactly username and accessToken, which ECR cannot \
+                               use; it is kept as AWSPREVIOUS";
+
 impl Applier<'_> {
     /// Creates a secret empty and then gives it its value: CreateSecret cannot set `CONFIGURED`, and a value
     /// without it would look like a rotation.
@@ -61,7 +65,7 @@ impl Applier<'_> {
             Err(error) => self.current_has_moved(labels, &version, error).await?,
         };
         self.finish(labels, &version, Some(&version)).await?;
-        Ok(note)
+        Ok(note.or_else(|| labels.current_is_unusable.then(|| UNUSABLE_BEFORE.to_owned())))
     }
 
     /// `AWSCURRENT` is not where it was observed. Who moved it decides.

@@ -266,7 +266,7 @@ fn refusal(registry: &Registry, view: &View, settings: &Settings) -> Option<Verd
             );
             refused(Resource::Secret, name, reason)
         }
-        sight => match secret::refusal(registry, sight) {
+        sight => match secret::refusal(registry, sight, settings) {
             // What `secret:` names is never written: it is the rule that cannot be made, or stay.
             Some((_, reason)) if matches!(registry.credential, config::Credential::Secret(_)) => {
                 let action = if view.rule.is_some() { Action::Update } else { Action::Create };

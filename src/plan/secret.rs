@@ -48,6 +48,8 @@ pub struct Labels {
     pub credential: Credential,
     /// The version that carries `AWSCURRENT`.
     pub current: Option<String>,
+    /// Whether that version holds something that ECR cannot use.
+    pub current_is_unusable: bool,
     /// The version that carries `CONFIGURED`.
     pub configured: Option<String>,
     /// The version that carries `FILE_PENDING`.
@@ -68,7 +70,7 @@ fn tags(registry: &Registry, settings: &Settings) -> BTreeMap<String, String> {
 }
 
 /// What keeps the secret from being used at all: its id and why.
-pub(super) fn refusal(registry: &Registry, sight: &Sight) -> Option<(String, String)> {
+pub(super) fn refusal(registry: &Registry, sight: &Sight, settings: &Settings) -> Option<(String, String)> {
     match (&registry.credential, sight) {
         (config::Credential::Secret(id), Sight::Absent(_)) => {
             let reason = format!(
@@ -84,7 +86,7 @@ pub(super) fn refusal(registry: &Registry, sight: &Sight) -> Option<(String, Str
             );
             Some((id.clone(), reason))
         }
-        (config::Credential::Given(_), Sight::Found(secret)) if cannot_be_adopted(secret) => {
+        (config::Credential::Given(_), Sight::Found(secret)) if cannot_be_adopted(secret, settings) => {
             let reason = format!(
                 "the secret {} holds something else than JSON with exactly username and accessToken, and no value of \
                  this file has ever been in it, so it is not overwritten: put such JSON into it, or delete it",
@@ -96,10 +98,16 @@ pub(super) fn refusal(registry: &Registry, sight: &Sight) -> Option<(String, Str
     }
 }
 
-/// A value of unknown use that no file has set.
-fn cannot_be_adopted(secret: &Secret) -> bool {
-    let current = secret.labelled(CURRENT);
-    secret.holder(CONFIGURED).is_none() && matches!(current, Some(VersionValue::Unusable))
+/// A value of unknown use that no file has set, in a secret that nobody has marked. In one of ours the file speaks over
+/// anything: what was there stays as `AWSPREVIOUS`.
+fn cannot_be_adopted(secret: &Secret, settings: &Settings) -> bool {
+    let unmarked = Owner::of_secret(&secret.tags, settings) == Owner::Nobody;
+    unmarked && secret.holder(CONFIGURED).is_none() && is_unusable(secret)
+}
+
+/// Whether ECR can do nothing with the current value.
+fn is_unusable(secret: &Secret) -> bool {
+    matches!(secret.labelled(CURRENT), Some(VersionValue::Unusable))
 }
 
 /// What the secret needs, in order.
@@ -198,6 +206,7 @@ fn value(secret: &Secret, credential: &Credential) -> Option<Step> {
         arn: secret.arn.clone(),
         credential: credential.clone(),
         current: secret.holder(CURRENT).map(str::to_owned),
+        current_is_unusable: is_unusable(secret),
         configured: secret.holder(CONFIGURED).map(str::to_owned),
         pending: secret.holder(FILE_PENDING).map(str::to_owned),
         holds_value: holds_value.map(str::to_owned),

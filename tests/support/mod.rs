@@ -179,6 +179,31 @@ impl Bench {
         put_current(&self.aws, id, token);
     }
 
+    /// A secret that somebody else makes; gives its ARN.
+    pub fn make_secret(&self, name: &str, value: &Value, tags: Value) -> String {
+        let input = json!({"Name": name, "SecretString": value.to_string(), "Tags": tags});
+        self.aws.call("secretsmanager", "CreateSecret", input).unwrap()["ARN"].as_str().unwrap().to_owned()
+    }
+
+    /// The id of the version that carries a label.
+    pub fn version(&self, id: &str, label: &str) -> Option<String> {
+        let secret = self.secret(id)?;
+        let versions = secret["VersionIdsToStages"].as_object()?;
+        let carries = |labels: &Value| labels.as_array().unwrap().contains(&json!(label));
+        versions.iter().find(|(_, labels)| carries(labels)).map(|(version, _)| version.clone())
+    }
+
+    /// The newest event that tells of a new current version.
+    pub fn newest_rotation(&self) -> Value {
+        let events = self.aws.events();
+        events.into_iter().rev().find(|event| event["detail"]["labelUpdated"] == "AWSCURRENT").unwrap()
+    }
+
+    /// Whether a secret is scheduled for deletion.
+    pub fn is_going(&self, id: &str) -> bool {
+        self.secret(id).unwrap()["DeletedDate"].is_number()
+    }
+
     fn search_for_tokens(&self, result: &Result<Value, Failure>) {
         let said = match result {
             Ok(report) => report.to_string(),
@@ -197,6 +222,29 @@ pub fn put_current(aws: &LocalAws, id: &str, token: &str) {
     let value = json!({"username": "acme-bot", "accessToken": token}).to_string();
     let input = json!({"SecretId": id, "SecretString": value, "ClientRequestToken": token_id()});
     aws.call("secretsmanager", "PutSecretValue", input).unwrap();
+}
+
+/// What ECR wants in a secret.
+pub fn credential(token: &str) -> Value {
+    json!({"username": "acme-bot", "accessToken": token})
+}
+
+/// A rule that somebody else makes.
+pub fn make_rule(aws: &LocalAws, prefix: &str, host: &str, secret: Option<&str>) {
+    let mut input = json!({"ecrRepositoryPrefix": prefix, "upstreamRegistryUrl": host});
+    if let Some(arn) = secret {
+        input["credentialArn"] = json!(arn);
+    }
+    aws.call("ecr", "CreatePullThroughCacheRule", input).unwrap();
+}
+
+/// A whole run of another invocation, over the newest file, from inside a hook.
+pub fn another_run(aws: &LocalAws) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let other = Bench { aws: aws.clone(), app: app(aws, &[]).await };
+        other.send(uploaded()).await.unwrap();
+    });
 }
 
 /// A fresh ClientRequestToken.

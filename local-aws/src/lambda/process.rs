@@ -83,6 +83,12 @@ impl Function {
         String::from_utf8_lossy(&lock(&self.shared.output)).into_owned()
     }
 
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        lock(&self.shared.child).id()
+    }
+
     /// Whether the process has ended.
     #[must_use]
     pub fn exited(&self) -> bool {

@@ -1,0 +1,118 @@
+//! Lambda's deadline: whatever hangs or is slow, the run ends before it, and takes nothing away that it cannot put
+//! back. DESIGN, section 3.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test binary uses its part of the support module")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use local_aws::Fault;
+use serde_json::{Value, json};
+use support::{Bench, LEGACY, credential, hub, scheduled, uploaded};
+
+const HUB: &str = "ecr-pullthroughcache/dockerhub";
+const QUAY: &str = "quay: {registry: quay.io}\n";
+const QUAY_ELSEWHERE: &str = "quay: {registry: public.ecr.aws}\n";
+const MOVED: &str = "dockerhub: {registry: docker.io, secret: ecr-pullthroughcache/ops}\n";
+
+fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// How long before the end no write begins, and how long before it calls are given up.
+async fn bench(wind_down: u64, last_call: u64) -> Bench {
+    let mut bench = Bench::new().await;
+    bench.app.pace.wind_down = ms(wind_down);
+    bench.app.pace.last_call = ms(last_call);
+    bench
+}
+
+/// One whose file is about to move from the secret of its own to one of the file's naming.
+async fn about_to_move(wind_down: u64, last_call: u64) -> Bench {
+    let bench = bench(wind_down, last_call).await;
+    bench.follow(&hub("canary-docker-1")).await;
+    bench.make_secret("ecr-pullthroughcache/ops", &credential("canary-docker-1"), json!([]));
+    bench.upload(MOVED);
+    bench
+}
+
+/// The next run finishes what this one did not.
+async fn then_calm(bench: &Bench) -> Value {
+    bench.aws.clear_faults();
+    let report = bench.send(scheduled()).await.unwrap();
+    assert_ne!(report["outcome"], "partial", "{report:#}");
+    report
+}
+
+#[tokio::test]
+async fn a_read_that_hangs_ends_the_run_before_the_deadline_and_changes_nothing() {
+    for (service, operation) in [
+        ("s3", "GetObject"),
+        ("ecr", "DescribePullThroughCacheRules"),
+        ("ecr", "DescribeRepositoryCreationTemplates"),
+        ("secretsmanager", "ListSecrets"),
+        ("secretsmanager", "DescribeSecret"),
+    ] {
+        let bench = bench(1000, 500).await;
+        bench.aws.fault(Fault::on(service, operation).timeout());
+        bench.upload(LEGACY);
+        let begun = Instant::now();
+        let failure = bench.send_within(uploaded(), ms(2000)).await.unwrap_err();
+        assert!(begun.elapsed() < ms(2000), "{operation}: {:?}", begun.elapsed());
+        assert!(failure.to_string().contains("deadline"), "{operation}: {failure}");
+        assert_eq!(bench.writes(), Vec::<String>::new(), "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_that_hangs_ends_the_run_before_the_deadline() {
+    let bench = about_to_move(800, 400).await;
+    bench.aws.fault(Fault::on("secretsmanager", "DeleteSecret").timeout());
+    let begun = Instant::now();
+    let failure = bench.send_within(uploaded(), ms(2000)).await.unwrap_err();
+    assert!(begun.elapsed() < ms(2000), "{:?}", begun.elapsed());
+    assert!(failure.to_string().contains("partial"), "{failure}");
+    then_calm(&bench).await;
+    assert!(bench.is_going(HUB));
+}
+
+#[tokio::test]
+async fn a_secret_that_there_was_no_time_to_delete_is_told_and_left_to_the_retry() {
+    let bench = about_to_move(1500, 200).await;
+    bench.aws.fault(Fault::on("ecr", "UpdatePullThroughCacheRule").times(1).latency(ms(1600)));
+    let failure = bench.send_within(uploaded(), ms(3000)).await.unwrap_err();
+    assert!(failure.to_string().contains("partial"), "{failure}");
+    assert!(!bench.is_going(HUB));
+    then_calm(&bench).await;
+    assert!(bench.is_going(HUB));
+}
+
+#[tokio::test]
+async fn a_rule_whose_replacement_is_cut_short_is_put_back() {
+    let bench = bench(1500, 1000).await;
+    bench.follow(QUAY).await;
+    bench.aws.fault(Fault::on("ecr", "CreatePullThroughCacheRule").times(1).latency(ms(1400)));
+    bench.upload(QUAY_ELSEWHERE);
+    bench.send_within(uploaded(), ms(2200)).await.unwrap_err();
+    assert_eq!(bench.rule("quay").expect("the rule")["upstreamRegistryUrl"], "quay.io", "{:#}", bench.status());
+    then_calm(&bench).await;
+    assert_eq!(bench.rule("quay").unwrap()["upstreamRegistryUrl"], "public.ecr.aws");
+}
+
+#[tokio::test]
+async fn a_template_that_is_made_anew_keeps_its_mark_when_that_is_cut_short() {
+    let bench = bench(1500, 1000).await;
+    bench.follow(QUAY).await;
+    // An empty text clears nothing, so the template has to be deleted and made again.
+    bench.aws.with_ecr(|ecr| ecr.clears_take = false);
+    bench.aws.fault(Fault::on("ecr", "CreateRepositoryCreationTemplate").times(1).latency(ms(1400)));
+    bench.upload("quay: {registry: quay.io, lifecycle_policy: none}\n");
+    _ = bench.send_within(uploaded(), ms(2200)).await;
+    assert!(bench.template("quay").is_some(), "{:#}", bench.status());
+    bench.aws.clear_faults();
+    // The rule still counts as ours, which is replaced without a word.
+    let report = bench.follow(QUAY_ELSEWHERE).await;
+    assert_eq!(report["registries"]["quay"]["state"], "ready", "{report:#}");
+}

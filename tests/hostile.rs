@@ -1,0 +1,121 @@
+//! Forged events, and text from outside that would like to be more than text.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test binary uses its part of the support module")]
+
+mod support;
+
+use local_aws::Fault;
+use serde_json::{Value, json};
+use support::{BUCKET, Bench, KEY, LEGACY, STATUS, STATUS_PAGE, hub, logged, scheduled, uploaded};
+
+/// What a run may write to: the two status objects, rules and templates of the file, and secrets of our prefix.
+fn stray_writes(bench: &Bench) -> Vec<String> {
+    let ours = |service: &str, subject: &str| match service {
+        "s3" => [STATUS, STATUS_PAGE].iter().any(|key| subject == format!("{BUCKET}/{key}")),
+        "ecr" => ["dockerhub", "gitlab", "public-ecr"].contains(&subject),
+        _ => subject.contains("ecr-pullthroughcache/"),
+    };
+    let calls = bench.aws.calls().into_iter().filter(|call| call.write && !ours(&call.service, &call.subject));
+    calls.map(|call| format!("{} {}", call.operation, call.subject)).collect()
+}
+
+fn altered(path: &[&str], value: Value) -> Value {
+    let mut event = uploaded();
+    let mut at = &mut event;
+    for key in path {
+        at = &mut at[*key];
+    }
+    *at = value;
+    event
+}
+
+fn label_event(arn: &str, name: &str) -> Value {
+    json!({
+        "version": "0", "id": "1", "detail-type": "Secret Label Updated", "source": "aws.secretsmanager",
+        "account": "123456789012", "time": "2026-11-20T10:11:12Z", "region": "eu-west-1", "resources": [arn],
+        "detail": {"name": name, "labelUpdated": "AWSCURRENT", "versionId": "6e478260-f1cb-bf71-62bd-570b6c409310"},
+    })
+}
+
+/// An event only ever says "look again": what it claims never becomes a bucket, a key or a secret that is used.
+#[tokio::test]
+async fn forged_events_lead_nowhere_but_to_our_own_file() {
+    let bench = Bench::new().await;
+    bench.aws.create_bucket("evil", true);
+    bench.aws.put_object("evil", KEY, hub("canary-docker-2"));
+    bench.upload(LEGACY);
+    let forged = [
+        altered(&["detail", "bucket", "name"], json!("evil")),
+        altered(&["detail", "bucket", "name"], json!("../my-registries")),
+        altered(&["detail", "bucket", "name"], json!({"$ref": "x"})),
+        altered(&["detail", "object", "key"], json!("../../registries.yaml")),
+        altered(&["detail", "object", "key"], json!("registries.yaml\u{0}.png")),
+        altered(&["detail", "object", "key"], json!("x\r\nINJECTED: yes")),
+        altered(&["detail", "object", "key"], json!("k".repeat(100_000))),
+        altered(&["detail"], Value::Null),
+        label_event("arn:aws:secretsmanager:eu-west-1:999999999999:secret:ecr-pullthroughcache/dockerhub-AbCdEf", "x"),
+        label_event("arn:aws:secretsmanager:us-east-1:123456789012:secret:ecr-pullthroughcache/dockerhub-AbCdEf", "x"),
+        label_event("arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/database-AbCdEf", "prod/database"),
+        label_event("arn:aws:secretsmanager:eu-west-1:123456789012:secret:ecr-pullthroughcache/../../x-AbCdEf", "x"),
+        label_event("not an arn\n{\"level\":\"FORGED\"}", "ecr-pullthroughcache/\u{1b}[31m"),
+    ];
+    for event in forged {
+        let outcome = bench.send(event.clone()).await.map(|report| report["outcome"].clone());
+        assert!(matches!(&outcome, Err(_) | Ok(Value::String(_))), "{event}");
+        if let Ok(outcome) = outcome {
+            assert_eq!(outcome, "ignored", "{event}");
+        }
+    }
+    assert!(bench.aws.calls().iter().all(|call| !call.write), "{:?}", bench.aws.calls());
+    // With an account, region or wrong bucket elsewhere in it, an event of our bucket is still only an event.
+    let report = bench.send(altered(&["account"], json!("999999999999"))).await.unwrap();
+    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(stray_writes(&bench), Vec::<String>::new());
+    assert_eq!(bench.aws.objects("evil"), [KEY]);
+}
+
+/// ECR's `failure` is whatever the upstream said.
+#[tokio::test]
+async fn what_an_upstream_says_stays_text_in_report_page_and_log() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    let said = "denied | x |\n# Pwned\n[click](http://evil) <script>alert(1)</script> \u{1b}[31m `canary-docker-1`\r\n{\"level\":\"FORGED\"}";
+    bench.aws.fault(Fault::on("ecr", "ValidatePullThroughCacheRule").error("ValidationException", said, 400));
+    let report = bench.send(scheduled()).await.unwrap();
+    let message = report["registries"]["dockerhub"]["message"].as_str().unwrap();
+    assert!(message.contains("denied") && !message.chars().any(char::is_control), "{message:?}");
+    let page = String::from_utf8(bench.aws.object(BUCKET, STATUS_PAGE).unwrap()).unwrap();
+    for markup in ["\n# Pwned", "<script>", "[click](", "\u{1b}"] {
+        assert!(!page.contains(markup), "{markup:?} in {page}");
+    }
+    let row = page.lines().find(|line| line.starts_with("| dockerhub |")).unwrap();
+    assert_eq!(row.replace("\\|", "").matches('|').count(), 7, "{row}");
+    for line in logged().lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_ne!(line["level"], "FORGED");
+    }
+}
+
+/// What a file may put into names and policies is limited before anything is written.
+#[tokio::test]
+async fn nothing_in_a_file_can_break_out_of_a_name_or_a_policy() {
+    let bench = Bench::new().await;
+    for file in [
+        "\"../x\": {registry: quay.io}",
+        "\"a\\nb\": {registry: quay.io}",
+        "\"x`|<b>\": {registry: quay.io}",
+        "quay: {registry: 'quay.io\"}'}",
+        "quay: {registry: quay.io, repository_read_access_arns: ['*']}",
+        "quay: {registry: quay.io, repository_read_access_arns: ['arn:aws:iam::111122223333:role/x\",\"*']}",
+        "hub: {registry: docker.io, secret: 'prod/database'}",
+        "hub: {registry: docker.io, secret: 'ecr-pullthroughcache/../x\n'}",
+        "hub: {registry: docker.io, secret: 'arn:aws:secretsmanager:eu-west-1:999999999999:secret:ecr-pullthroughcache/a-AbCdEf'}",
+        "quay: {registry: quay.io, tags: {'aws:x': y}}",
+        "quay: {registry: quay.io, tags: {'ecr-pull-through-sync:owner': other}}",
+    ] {
+        let report = bench.follow(file).await;
+        assert_eq!(report["outcome"], "rejected", "{file}");
+    }
+    assert_eq!(bench.writes(), Vec::<String>::new());
+}

@@ -1,0 +1,34 @@
+//! The bench for tests of hundreds of runs: the same account and handler, without a log of everything at TRACE that is
+//! searched after every run.
+
+use std::time::Duration;
+
+use ecr_pull_through_sync::handler::{App, Failure};
+use lambda_runtime::{Context, LambdaEvent};
+use local_aws::{LocalAws, Options};
+use serde_json::Value;
+
+use crate::support::{BUCKET, Bench, FUNCTION, app, token_id};
+
+pub async fn bench(env: &[(&str, &str)]) -> Bench {
+    let aws = LocalAws::start(Options::default()).await.unwrap();
+    aws.create_bucket(BUCKET, true);
+    for (host, service) in [("registry-1.docker.io", "docker"), ("ghcr.io", "ghcr")] {
+        for n in 1..=5 {
+            aws.accept_upstream(host, "acme-bot", &format!("canary-{service}-{n}"));
+        }
+    }
+    let app = app(&aws, env).await;
+    Bench { aws, app }
+}
+
+/// Hands an event to the handler, with all the time a run may need.
+pub async fn send(app: &App, event: Value) -> Result<Value, Failure> {
+    let mut context = Context::default();
+    context.request_id = token_id();
+    context.invoked_function_arn = FUNCTION.into();
+    let deadline = std::time::SystemTime::now() + Duration::from_secs(300);
+    context.deadline = deadline.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+    let report = app.handle(LambdaEvent::new(event, context)).await?;
+    Ok(serde_json::to_value(report).unwrap())
+}

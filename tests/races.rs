@@ -1,0 +1,122 @@
+//! Somebody else writes at the same moment: another run, another owner, a person with a console. DESIGN, sections 3,
+//! 4 and 6.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test binary uses its part of the support module")]
+
+mod support;
+
+use local_aws::{Fault, LocalAws};
+use serde_json::json;
+use support::{BUCKET, Bench, KEY, another_run, app, hub, lines, make_rule, scheduled, uploaded};
+
+const HUB: &str = "ecr-pullthroughcache/dockerhub";
+const QUAY: &str = "quay: {registry: quay.io}\n";
+const QUAY_ELSEWHERE: &str = "quay: {registry: public.ecr.aws}\n";
+
+fn upstream(bench: &Bench) -> String {
+    bench.rule("quay").expect("a rule")["upstreamRegistryUrl"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_run_whose_status_is_slow_to_read_does_not_undo_the_newer_files_run() {
+    for n in 1..=4 {
+        let bench = Bench::new().await;
+        bench.follow(&hub("canary-docker-1")).await;
+        bench.upload(&hub("canary-docker-2"));
+        bench.aws.fault(Fault::on("s3", "GetObject").subject_contains("status").times(1).timeout());
+        bench.aws.before("s3", "GetObject", n, |aws| {
+            aws.put_object(BUCKET, KEY, hub("canary-docker-3"));
+            another_run(aws);
+        });
+        let report = bench.send(uploaded()).await.unwrap();
+        if bench.aws.object(BUCKET, KEY).unwrap() == hub("canary-docker-2").as_bytes() {
+            assert!(n > 3, "only {} places were tried", n - 1);
+            break;
+        }
+        assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-3"), "before read {n}: {report:#}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_lost_looks_again_even_if_the_newer_file_has_no_use_for_its_event() {
+    let bench = Bench::new().await;
+    let gitlab = "gitlab: {registry: registry.gitlab.com, username: acme-bot, accessToken: canary-gitlab-1}\n";
+    bench.follow(&format!("{}{gitlab}", hub("canary-docker-1"))).await;
+    bench.rotate("ecr-pullthroughcache/gitlab", "canary-gitlab-2");
+    let rotated = bench.newest_rotation();
+    bench.upload(&format!("{}{gitlab}", hub("canary-docker-2")));
+    // While the run of gitlab's rotation works from that file, a newer one comes in which gitlab has no secret.
+    bench.aws.before("secretsmanager", "PutSecretValue", 1, |aws| {
+        aws.put_object(BUCKET, KEY, format!("{}gitlab: {{registry: quay.io}}\n", hub("canary-docker-3")));
+        another_run(aws);
+    });
+    let report = bench.send(rotated).await.unwrap();
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-3"), "{report:#}");
+}
+
+#[tokio::test]
+async fn without_versions_in_the_bucket_the_newest_file_wins_too() {
+    const PLAIN: &str = "plain";
+    async fn plain(aws: &LocalAws) -> Bench {
+        Bench { aws: aws.clone(), app: app(aws, &[("CONFIG_BUCKET", PLAIN)]).await }
+    }
+    let mut uploaded = uploaded();
+    uploaded["detail"]["bucket"]["name"] = json!(PLAIN);
+    let accounts = Bench::new().await;
+    accounts.aws.create_bucket(PLAIN, false);
+    let bench = plain(&accounts.aws).await;
+    bench.aws.put_object(PLAIN, KEY, hub("canary-docker-1"));
+    bench.send(uploaded.clone()).await.unwrap();
+    // Two uploads within one second: neither version nor time tells them apart.
+    bench.aws.put_object(PLAIN, KEY, hub("canary-docker-2"));
+    let event = uploaded.clone();
+    bench.aws.before("secretsmanager", "PutSecretValue", 1, |aws| {
+        aws.put_object(PLAIN, KEY, hub("canary-docker-3"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { plain(aws).await.send(event).await.unwrap() });
+    });
+    let report = bench.send(uploaded).await.unwrap();
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-3"), "{report:#}");
+}
+
+#[tokio::test]
+async fn a_rule_that_somebody_makes_while_ours_is_being_made_is_not_replaced() {
+    let bench = Bench::new().await;
+    bench.aws.before("ecr", "CreatePullThroughCacheRule", 1, |aws| make_rule(aws, "quay", "public.ecr.aws", None));
+    let report = bench.follow(QUAY).await;
+    assert_eq!(upstream(&bench), "public.ecr.aws", "{report:#}");
+    assert_eq!(report["registries"]["quay"]["state"], "held", "{report:#}");
+}
+
+/// What is put back must be what was there, not what the plan had seen.
+#[tokio::test]
+async fn a_rule_that_another_run_has_replaced_already_is_not_put_back_as_it_was_before() {
+    let bench = Bench::new().await;
+    bench.follow(QUAY).await;
+    bench.upload(QUAY_ELSEWHERE);
+    bench.aws.before("ecr", "DeletePullThroughCacheRule", 1, |aws| {
+        another_run(aws);
+        let refused = Fault::on("ecr", "CreatePullThroughCacheRule").times(1);
+        aws.fault(refused.error("ValidationException", "no", 400));
+    });
+    let report = bench.send(uploaded()).await.unwrap();
+    assert_eq!(upstream(&bench), "public.ecr.aws", "{:?}", lines(&report));
+}
+
+#[tokio::test]
+async fn a_secret_that_is_deleted_while_its_new_value_is_on_the_way_is_restored_or_made_anew() {
+    for window in [json!({"RecoveryWindowInDays": 7}), json!({"ForceDeleteWithoutRecovery": true})] {
+        let bench = Bench::new().await;
+        bench.follow(&hub("canary-docker-1")).await;
+        let mut input = window.clone();
+        input["SecretId"] = json!(HUB);
+        bench.aws.before("secretsmanager", "PutSecretValue", 1, move |aws| {
+            aws.call("secretsmanager", "DeleteSecret", input).unwrap();
+        });
+        let report = bench.follow(&hub("canary-docker-2")).await;
+        assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{window}: {report:#}");
+        assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"), "{window}");
+        assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged", "{window}");
+    }
+}

@@ -1,0 +1,139 @@
+//! The report is true: what was done is in it, what is new is news, and no text of AWS's is taken at its word. DESIGN,
+//! section 5.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test binary uses its part of the support module")]
+
+mod support;
+
+use local_aws::Fault;
+use serde_json::json;
+use support::{BUCKET, Bench, KEY, LEGACY, STATUS, another_run, hub, lines, logged};
+
+const QUAY: &str = "quay: {registry: quay.io}\n";
+
+#[tokio::test]
+async fn the_same_trouble_under_another_request_id_is_old_news() {
+    let bench = Bench::new().await;
+    let refuse = |id: &str| {
+        bench.aws.clear_faults();
+        let text = format!("kms (Service: AWSKMS; Status Code: 400; Request ID: {id}b2c4-1111-4222-8333-444455556666)");
+        let template = Fault::on("ecr", "CreateRepositoryCreationTemplate");
+        bench.aws.fault(template.error("ValidationException", text, 400));
+    };
+    refuse("1f0c");
+    let first = bench.follow(QUAY).await;
+    assert_eq!(first["registries"]["quay"].get("since"), None, "{first:#}");
+    refuse("2a9d");
+    bench.follow(QUAY).await;
+    assert_eq!(bench.status()["registries"]["quay"]["since"], first["started_at"], "{:#}", bench.status());
+    assert_eq!(bench.status()["changes"][0]["since"], first["started_at"]);
+}
+
+#[tokio::test]
+async fn news_stays_news_when_the_answer_to_the_writing_of_the_status_is_lost() {
+    let bench = Bench::new().await;
+    bench.follow(QUAY).await;
+    let refused = Fault::on("ecr", "CreateRepositoryCreationTemplate");
+    bench.aws.fault(refused.error("ValidationException", "no", 400));
+    bench.aws.fault(Fault::on("s3", "PutObject").times(1).reset_after());
+    let report = bench.follow(&format!("{QUAY}new: {{registry: quay.io}}\n")).await;
+    assert_eq!(report["registries"]["new"]["state"], "failed");
+    assert_eq!(report["registries"]["new"].get("since"), None, "{report:#}");
+    assert_eq!(bench.status()["registries"]["new"].get("since"), None);
+}
+
+#[tokio::test]
+async fn a_rejected_file_is_not_said_to_have_changed_nothing_when_a_round_before_it_did() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    bench.aws.before("s3", "PutObject", 1, |aws| {
+        aws.put_object(BUCKET, KEY, "nonsense: [\n");
+        another_run(aws);
+    });
+    let report = bench.follow(&hub("canary-docker-2")).await;
+    assert_eq!((&report["outcome"], lines(&report).len()), (&json!("rejected"), 1), "{report:#}");
+    let message = report["message"].as_str().unwrap();
+    assert!(!message.contains("nothing was changed"), "{message}");
+    assert!(message.contains("1 changes were applied over an earlier version of it"), "{message}");
+}
+
+#[tokio::test]
+async fn the_sentence_counts_the_changes_of_all_rounds() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    bench.aws.before("s3", "PutObject", 1, |aws| {
+        aws.put_object(BUCKET, KEY, hub("canary-docker-3"));
+        let config = json!({"bucket": BUCKET, "key": KEY, "version_id": "n", "last_modified": null});
+        aws.put_object(BUCKET, STATUS, json!({"config": config}).to_string());
+    });
+    let report = bench.follow(&hub("canary-docker-2")).await;
+    assert_eq!(report["changes"].as_array().unwrap().len(), 2, "{report:#}");
+    assert!(report["message"].as_str().unwrap().contains("2 changes"), "{}", report["message"]);
+}
+
+#[tokio::test]
+async fn what_a_registry_could_not_be_read_for_names_its_secret_and_the_call() {
+    let bench = Bench::new().await;
+    bench.aws.fault(Fault::on("secretsmanager", "DescribeSecret").access_denied());
+    let report = bench.follow(&hub("canary-docker-1")).await;
+    assert_eq!(lines(&report), ["dockerhub update secret ecr-pullthroughcache/dockerhub [] failed"]);
+    assert!(report["changes"][0]["error"].as_str().unwrap().contains("DescribeSecret"), "{report:#}");
+}
+
+#[tokio::test]
+async fn a_plan_says_what_could_not_be_read() {
+    let bench = Bench::new().await;
+    bench.upload(LEGACY);
+    bench.aws.fault(Fault::on("secretsmanager", "DescribeSecret").subject_contains("gitlab").server_error());
+    let plan = bench.act("plan").await;
+    assert_eq!(plan["outcome"], "partial", "{plan:#}");
+    assert!(plan["registries"]["gitlab"]["message"].as_str().unwrap().contains("DescribeSecret"), "{plan:#}");
+}
+
+#[tokio::test]
+async fn a_change_that_failed_is_in_the_log_with_its_reason() {
+    let bench = Bench::new().await;
+    let refused = Fault::on("ecr", "CreatePullThroughCacheRule").subject_contains("in-the-log");
+    bench.aws.fault(refused.error("ValidationException", "a reason to be found", 400));
+    bench.follow("in-the-log: {registry: quay.io}\n").await;
+    let log = logged();
+    let line = log.lines().find(|line| line.contains("a reason to be found") && line.contains("not applied"));
+    assert!(line.is_some_and(|line| line.contains("in-the-log")));
+}
+
+/// [`Bench::follow`] searches answer, status and log for it.
+#[tokio::test]
+async fn a_token_that_aws_quotes_in_an_error_is_taken_out() {
+    let bench = Bench::new().await;
+    let quoting = Fault::on("ecr", "ValidatePullThroughCacheRule");
+    bench.aws.fault(quoting.error("ValidationException", "upstream said: bad token canary-docker-1", 400));
+    let report = bench.follow(&hub("canary-docker-1")).await;
+    let message = report["registries"]["dockerhub"]["message"].as_str().unwrap();
+    assert!(message.contains("bad token [redacted]"), "{message}");
+}
+
+/// Lambda takes answers of 6 MB.
+#[tokio::test]
+async fn the_errors_of_the_worst_file_fit_into_an_answer() {
+    let bench = Bench::new().await;
+    let full = |start: &str, line: &dyn Fn(usize) -> String| {
+        let mut file = start.to_owned();
+        (0..).map(line).take_while(|line| file.len() + line.len() < 1024 * 1024).for_each(|_| ());
+        for n in 0.. {
+            let line = line(n);
+            if file.len() + line.len() > 1024 * 1024 {
+                break;
+            }
+            file.push_str(&line);
+        }
+        file
+    };
+    for file in
+        [full("", &|n| format!("a{n:05}: {{r: 1}}\n")), full("a:\n registry: quay.io\n", &|n| format!(" k{n:x}: 1\n"))]
+    {
+        let report = bench.follow(&file).await;
+        assert_eq!(report["outcome"], "rejected");
+        assert!(report.to_string().len() < 6_000_000, "{}", report.to_string().len());
+    }
+}
