@@ -18,25 +18,36 @@ pub struct Credential {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
-    #[serde(deserialize_with = "text")]
     username: Zeroizing<String>,
-    #[serde(rename = "accessToken", deserialize_with = "text")]
+    #[serde(rename = "accessToken")]
     access_token: Zeroizing<String>,
 }
 
-fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Scalar {
-        Text(Zeroizing<String>),
-        Number(serde_json::Number),
-        Boolean(bool),
+/// The same with numbers or booleans: Terraform's `jsonencode` writes one where a YAML file had no quotes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Loose {
+    username: Scalar,
+    #[serde(rename = "accessToken")]
+    access_token: Scalar,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Text(Zeroizing<String>),
+    Number(serde_json::Number),
+    Boolean(bool),
+}
+
+impl Scalar {
+    fn into_text(self) -> SecretString {
+        match self {
+            Self::Text(mut text) => std::mem::take(&mut *text).into(),
+            Self::Number(number) => number.to_string().into(),
+            Self::Boolean(boolean) => boolean.to_string().into(),
+        }
     }
-    Ok(match Scalar::deserialize(deserializer)? {
-        Scalar::Text(text) => text,
-        Scalar::Number(number) => Zeroizing::new(number.to_string()),
-        Scalar::Boolean(boolean) => Zeroizing::new(boolean.to_string()),
-    })
 }
 
 impl Credential {
@@ -50,13 +61,18 @@ impl Credential {
         (self.username.expose_secret(), self.access_token.expose_secret())
     }
 
-    /// Reads a secret's text; `None` when it is not the JSON that ECR asks for. A number for one of the two is read as
-    /// its text: Terraform's `jsonencode` writes one where a YAML file had no quotes.
+    /// Reads a secret's text; `None` when it is not the JSON that ECR asks for.
     pub fn from_secret_text(text: &str) -> Option<Self> {
         let mut stored: Stored = serde_json::from_str(text).ok()?;
         let username = std::mem::take(&mut *stored.username);
         let access_token = std::mem::take(&mut *stored.access_token);
         Some(Self { username: username.into(), access_token: access_token.into() })
+    }
+
+    /// Reads what [`Credential::from_secret_text`] reads, and the same with a number or a boolean for text.
+    pub fn from_loose_text(text: &str) -> Option<Self> {
+        let Loose { username, access_token } = serde_json::from_str(text).ok()?;
+        Some(Self { username: username.into_text(), access_token: access_token.into_text() })
     }
 
     /// The secret's text, as ECR asks for it.
@@ -112,8 +128,10 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_read_as_its_text() {
-        let read = Credential::from_secret_text(r#"{"username":true,"accessToken":12345678}"#);
+    fn a_number_is_read_loosely_as_its_text() {
+        let text = r#"{"username":true,"accessToken":12345678}"#;
+        assert_eq!(Credential::from_secret_text(text), None, "it is not what ECR asks for");
+        let read = Credential::from_loose_text(text);
         assert_eq!(read.as_ref().map(Credential::expose), Some(("true", "12345678")));
     }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use tracing::level_filters::LevelFilter;
 
+use crate::config::arn::{Arn, is_account, is_iam_name};
+
 /// What the stack's operator chose. See the README's table of settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -80,7 +82,7 @@ impl Settings {
         }
         let template_role_arn = get("TEMPLATE_ROLE_ARN");
         if let Some(arn) = &template_role_arn
-            && !(arn.starts_with("arn:aws") && arn.contains(":iam::") && arn.contains(":role/"))
+            && !is_role(arn)
         {
             return Err(bad("TEMPLATE_ROLE_ARN", "is not the ARN of an IAM role (arn:aws:iam::<account>:role/<name>)"));
         }
@@ -132,6 +134,13 @@ fn owner_name(variable: &'static str, owner: &str) -> Result<(), BadSetting> {
     } else {
         Err(bad(variable, "must be at most 128 letters, digits and -_.:/@+= (the stack's name is a good value)"))
     }
+}
+
+fn is_role(arn: &str) -> bool {
+    Arn::parse(arn).is_some_and(|arn| {
+        let name = arn.resource.strip_prefix("role/");
+        arn.service == "iam" && arn.region.is_empty() && is_account(arn.account) && name.is_some_and(is_iam_name)
+    })
 }
 
 fn object_key(variable: &'static str, key: &str) -> Result<(), BadSetting> {
@@ -187,6 +196,8 @@ mod tests {
             ("RESOURCE_TAGS", "team"),
             ("RESOURCE_TAGS", "a=1,a=2"),
             ("TEMPLATE_ROLE_ARN", "my-role"),
+            ("TEMPLATE_ROLE_ARN", "arn:aws:iam::1:role/"),
+            ("TEMPLATE_ROLE_ARN", "arn:aws:iam::111122223333:user/me"),
             ("WORK_QUEUE_URL", "my-queue"),
             ("OWNER", "a)b"),
             ("TAKE_OVER_FROM", "fine,not\nfine"),

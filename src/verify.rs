@@ -9,7 +9,7 @@ use crate::account::{AwsError, Proof, Reader};
 use crate::pace::{Deadline, Pace};
 
 /// How many proofs run at a time; each makes ECR call the upstream.
-const PROOFS: usize = 8;
+pub const PROOFS: usize = 8;
 
 /// A rule whose credential is to be proven.
 #[derive(Debug, Clone, PartialEq, Eq)]

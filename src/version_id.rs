@@ -14,7 +14,7 @@ const ON: &str = "-on-";
 pub fn new_version(current: Option<&str>) -> String {
     let mut id = OURS.to_owned();
     // Writing into a String cannot fail.
-    _ = write!(id, "{:016x}{ON}{}", fastrand::u64(..), current.map_or("nothing-before", tail));
+    _ = write!(id, "{:016x}{ON}{}", fastrand::u64(..), current.map_or("nothing-before", core));
     id
 }
 
@@ -25,11 +25,16 @@ pub fn is_ours(version: &str) -> bool {
 
 /// Whether a version of ours was put while `current` was the current one.
 pub fn was_put_on(version: &str, current: &str) -> bool {
-    is_ours(version) && version.split_once(ON).is_some_and(|(_, on)| on == tail(current))
+    is_ours(version) && version.split_once(ON).is_some_and(|(_, on)| on == core(current))
 }
 
-/// As much of an id as fits into another: all of a UUID.
-fn tail(version: &str) -> &str {
+/// As much of an id as fits into another: all of a UUID, and of one of ours what is random in it. Its end would not do:
+/// the ids of a whole chain of file values end alike.
+fn core(version: &str) -> &str {
+    let ours = version.strip_prefix(OURS).and_then(|rest| rest.split_once(ON));
+    if let Some((random, _)) = ours {
+        return random;
+    }
     let cut = version.len().saturating_sub(36);
     version.get(cut..).unwrap_or(version)
 }
@@ -44,11 +49,13 @@ mod tests {
         let first = new_version(None);
         let second = new_version(Some(&first));
         let third = new_version(Some(rotated));
-        for id in [&first, &second, &third] {
+        for id in [&first, &second, &third, &new_version(Some(&second))] {
             assert!((32..=64).contains(&id.len()) && is_ours(id), "{id}");
         }
         assert!(was_put_on(&second, &first) && was_put_on(&third, rotated));
         assert!(!was_put_on(&third, &first) && !was_put_on(rotated, rotated));
+        let fourth = new_version(Some(&second));
+        assert!(was_put_on(&fourth, &second) && !was_put_on(&fourth, &first), "{first} {second} {fourth}");
         assert_ne!(new_version(None), new_version(None));
     }
 }

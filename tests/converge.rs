@@ -104,6 +104,7 @@ async fn plan_and_validate_write_nothing_at_all() {
     );
     let valid = bench.act("validate").await;
     assert_eq!((&valid["outcome"], &valid["registries"]["gitlab"]["state"]), (&json!("converged"), &json!("ready")));
+    assert_eq!(valid["last_success_at"], bench.status()["finished_at"]);
 }
 
 #[tokio::test]

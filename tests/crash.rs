@@ -312,6 +312,7 @@ fn refused_kind() -> Kind {
             "UpdateSecretVersionStage",
             "UpdateSecretVersionStage",
             "UpdateSecretVersionStage",
+            "UpdateSecretVersionStage",
         ],
         ..Kind::new(&[&with_quay(&hub("canary-docker-1"))], &with_quay(&hub("canary-wrong")))
     }
@@ -327,7 +328,7 @@ async fn put_a_refused_value_of_the_file_back() {
 async fn a_rollback_dies_with_its_process() {
     for (kind, nth) in [(rollback_kind(), 2), (refused_kind(), 5)] {
         let moved = |side| point(side, "secretsmanager", "UpdateSecretVersionStage", nth);
-        let crashes = [Side::Before, Side::After].map(|side| one_crash(&kind, moved(side), Form::Process));
+        let crashes = [Side::Before, Side::After].map(|side| Box::pin(one_crash(&kind, moved(side), Form::Process)));
         futures_util::future::join_all(crashes).await;
     }
 }
@@ -406,9 +407,10 @@ fn foreign(aws: &LocalAws) {
 
 /// Finds the write calls of a clean run, and dies before and after each.
 async fn every_crash(kind: Kind, form: Form) {
-    let points = points(&kind).await;
+    let points = Box::pin(points(&kind)).await;
     for point in points {
-        one_crash(&kind, point, form).await;
+        // Boxed: the futures of a run are large.
+        Box::pin(one_crash(&kind, point, form)).await;
     }
 }
 
@@ -587,13 +589,14 @@ fn is_safe(kind: &Kind, bench: &Bench, before: &Picture, point: &Point) {
     }
     assert_eq!(now.foreign, before.foreign, "{point:?}");
     for prefix in kind.served {
-        bench.aws.pull(&format!("{prefix}/library/at-the-crash:1")).unwrap_or_else(|e| panic!("{point:?}: {e:?}"));
+        let pulled = bench.aws.pull(&format!("{prefix}/library/at-the-crash:1"));
+        assert!(pulled.is_ok(), "{point:?}: {pulled:?}");
     }
 }
 
 /// What a clean function makes of it.
 async fn is_finished_by_the_next_run(kind: &Kind, bench: &Bench, before: &Picture, point: &Point) {
-    let function = support::app(&bench.aws, kind.env).await;
+    let function = Box::pin(support::app(&bench.aws, kind.env)).await;
     let next = quiet::send(&function, scheduled()).await.unwrap();
     let finished = next["outcome"] == kind.outcome || (kind.outcome == "converged" && next["outcome"] == "changed");
     assert!(finished, "{point:?}: {next:#}");
@@ -610,7 +613,8 @@ async fn is_finished_by_the_next_run(kind: &Kind, bench: &Bench, before: &Pictur
         }
     }
     for prefix in kind.pulls {
-        bench.aws.pull(&format!("{prefix}/library/in-the-end:1")).unwrap_or_else(|e| panic!("{point:?}: {e:?}"));
+        let pulled = bench.aws.pull(&format!("{prefix}/library/in-the-end:1"));
+        assert!(pulled.is_ok(), "{point:?}: {pulled:?}");
     }
     let after = Picture::of(bench);
     let used = |secret: &Value| after.rules.values().any(|rule| rule["credentialArn"] == secret["ARN"]);

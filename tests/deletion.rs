@@ -162,7 +162,9 @@ async fn nothing_goes_while_its_new_name_is_not_ready() {
     let renamed = hub("canary-wrong").replace("dockerhub", "hub");
     let report = bench.follow(&renamed).await;
     assert_eq!(report["registries"]["dockerhub"]["state"], "held");
-    assert!(report["registries"]["dockerhub"]["message"].as_str().unwrap().contains("the file adds hub"));
+    assert!(report["registries"]["dockerhub"]["message"].as_str().unwrap().contains("hub of the file"));
+    // Neither in the runs after, when the new name has a rule already.
+    assert_eq!(bench.send(scheduled()).await.unwrap()["registries"]["dockerhub"]["state"], "held");
     bench.aws.pull("dockerhub/library/nginx:1").unwrap();
     let report = bench.follow(&hub("canary-docker-1").replace("dockerhub", "hub")).await;
     assert_eq!(report["outcome"], "changed", "{report:#}");
@@ -228,4 +230,42 @@ async fn a_deletion_that_fails_is_told_and_finished_by_the_next_run() {
         assert_eq!((bench.rule("dockerhub"), bench.template("dockerhub")), (None, None));
         assert!(bench.secret(HUB).unwrap()["DeletedDate"].is_number());
     }
+}
+
+#[tokio::test]
+async fn nothing_goes_while_its_new_name_is_somebody_elses_rule() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    support::make_rule(&bench.aws, "hub", "quay.io", None);
+    let report = bench.follow(&hub("canary-docker-1").replace("dockerhub", "hub")).await;
+    let states = [&report["registries"]["dockerhub"]["state"], &report["registries"]["hub"]["state"]];
+    assert_eq!(states, ["held", "held"], "{report:#}");
+    bench.aws.pull("dockerhub/library/nginx:1").unwrap();
+}
+
+#[tokio::test]
+async fn nothing_goes_first_for_room_that_its_new_name_does_not_get() {
+    let bench = Bench::new().await;
+    bench.follow(QUAY).await;
+    for n in 0..49 {
+        support::make_rule(&bench.aws, &format!("foreign-{n}"), "quay.io", None);
+    }
+    let report = bench.follow("extra: {registry: public.ecr.aws}\nquay2: {registry: quay.io}\n").await;
+    assert_eq!(report["registries"]["quay"]["state"], "held", "{report:#}");
+    assert!(bench.rule("quay").is_some());
+}
+
+#[tokio::test]
+async fn a_secret_left_over_from_a_deletion_is_no_registry() {
+    let bench = Bench::new().await;
+    let open = "public-ecr: {registry: public.ecr.aws}\n";
+    bench.follow(&format!("{}{QUAY}{open}", hub("canary-docker-1"))).await;
+    // The list does not come, so the secret stays behind.
+    bench.aws.fault(Fault::on("secretsmanager", "ListSecrets").times(100).access_denied());
+    bench.follow(&format!("{QUAY}{open}")).await;
+    bench.aws.clear_faults();
+    let report = bench.follow(open).await;
+    assert_eq!(report["outcome"], "changed", "two would be more than the limit of one: {report:#}");
+    assert!(bench.secret(HUB).unwrap()["DeletedDate"].is_number());
+    assert_eq!(bench.rule("quay"), None);
 }

@@ -282,3 +282,19 @@ async fn a_rotated_token_that_the_upstream_refuses_is_told_at_once() {
     assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid");
     assert_eq!(report["trigger"]["kind"], json!("secret-rotation"));
 }
+
+#[tokio::test]
+async fn over_a_refused_file_a_rotation_is_proven_where_our_mark_is_and_ignored_elsewhere() {
+    let bench = Bench::new().await;
+    bench.follow(LEGACY).await;
+    bench.upload("dockerhub: {}\n");
+    bench.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-2");
+    let raised = bench.aws.events().into_iter().rev().find(|e| e["detail"]["labelUpdated"] == "AWSCURRENT").unwrap();
+    let report = bench.send(raised).await.unwrap();
+    assert_eq!(
+        (&report["outcome"], &report["registries"]["dockerhub"]["credential"]),
+        (&json!("rejected"), &json!("valid"))
+    );
+    let ignored = bench.send(event("secret-label-updated-name-like-a-suffix")).await.unwrap();
+    assert_eq!(ignored["outcome"], "ignored");
+}

@@ -161,3 +161,41 @@ async fn many_pages_are_all_read() {
     bench.follow(&file).await;
     assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
 }
+
+#[tokio::test]
+async fn registries_that_wait_for_aws_to_settle_keep_no_other_waiting() {
+    let bench = Bench::new().await;
+    let unsettled = Fault::on("ecr", "CreatePullThroughCacheRule").subject_contains("slow-");
+    bench.aws.fault(unsettled.error("UnableToDecryptSecretValueException", "kms", 400));
+    let slow: String = (0..4).map(|n| format!("slow-{n}: {{registry: quay.io}}\n")).collect();
+    let report = bench.follow(&format!("{slow}good: {{registry: quay.io}}\n")).await;
+    assert_eq!(report["registries"]["good"]["state"], "ready", "{report:#}");
+    let calls = bench.aws.calls();
+    let its_first = calls.iter().position(|call| call.write && call.subject == "good").unwrap();
+    let tries = calls.iter().filter(|call| call.operation == "CreatePullThroughCacheRule").count();
+    let before_it = calls[..its_first].iter().filter(|call| call.operation == "CreatePullThroughCacheRule").count();
+    assert!(before_it <= 4, "{before_it} of {tries} tries for those that wait came before its first call");
+}
+
+#[tokio::test]
+async fn a_template_that_has_to_be_made_anew_and_is_refused_comes_back_with_its_mark() {
+    for refusals in [1, 100] {
+        let bench = Bench::new().await;
+        bench.follow("quay: {registry: quay.io}\n").await;
+        let before = bench.template("quay").unwrap();
+        bench.aws.with_ecr(|ecr| ecr.clears_take = false);
+        let refused = Fault::on("ecr", "CreateRepositoryCreationTemplate").times(refusals);
+        bench.aws.fault(refused.error("ValidationException", "no", 400));
+        bench.upload("quay: {registry: quay.io, lifecycle_policy: none}\n");
+        let result = bench.send(uploaded()).await;
+        assert_eq!(bench.status()["registries"]["quay"]["state"], "failed", "{:#}", bench.status());
+        if refusals == 1 {
+            assert_eq!(bench.template("quay").expect("the template")["description"], before["description"]);
+        } else {
+            // Refused as it was before, too: only a retry can help.
+            assert!(result.is_err());
+        }
+        then_calm(&bench).await;
+        assert_eq!(bench.template("quay").unwrap()["description"], before["description"]);
+    }
+}

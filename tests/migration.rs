@@ -205,11 +205,9 @@ async fn with_the_modules_tags_the_role_per_registry_becomes_the_stacks_own() {
     let bench = migrates(&tags, TAGGED, "description custom_role_arn").await;
     let template = bench.template("dockerhub").unwrap();
     assert_eq!((&template["customRoleArn"], &template["resourceTags"]), (&json!(ROLE), &tags));
-    let tags = bench.secret(&secret_of("gitlab")).unwrap()["Tags"].clone();
-    assert_eq!(
-        tags,
-        json!([{"Key": "team", "Value": "platform"}, {"Key": "ecr-pull-through-sync:owner", "Value": "stack"}])
-    );
+    let secret = bench.secret(&secret_of("gitlab")).unwrap();
+    let owned = json!([{"Key": "ecr-pull-through-sync:owner", "Value": "stack"}, {"Key": "team", "Value": "platform"}]);
+    assert_eq!(secret["Tags"], owned);
 }
 
 #[tokio::test]

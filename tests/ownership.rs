@@ -133,3 +133,18 @@ async fn the_quota_counts_foreign_rules_and_holds_what_does_not_fit() {
     let again = bench.send(scheduled()).await.unwrap();
     assert_eq!(again["registries"]["c3"]["since"], report["started_at"]);
 }
+
+#[tokio::test]
+async fn a_rule_that_somebody_was_faster_to_make_stays_held_in_the_runs_after() {
+    let bench = Bench::new().await;
+    bench.aws.before("ecr", "CreatePullThroughCacheRule", 1, |aws| {
+        support::make_rule(aws, "quay", "public.ecr.aws", None);
+    });
+    bench.follow(OPEN).await;
+    for _ in 0..2 {
+        let report = bench.send(scheduled()).await.unwrap();
+        assert_eq!(report["registries"]["quay"]["state"], "held", "{report:#}");
+    }
+    assert_eq!(bench.rule("quay").unwrap()["upstreamRegistryUrl"], "public.ecr.aws");
+    assert_eq!(bench.template("quay"), None, "no mark of ours on it");
+}

@@ -151,3 +151,46 @@ async fn two_functions_side_by_side_share_the_account_and_both_tell_the_truth() 
     assert_eq!(rules["pullThroughCacheRules"].as_array().unwrap().len(), 3);
     functions.iter().for_each(|function| drop(log_of(function)));
 }
+
+/// Each is answered, with a report or with the kinds of events it knows, by one and the same process.
+#[tokio::test]
+async fn no_event_however_odd_ends_the_function() {
+    let aws = account(Options::default()).await;
+    let lambda = aws.lambda();
+    let function = start(&lambda, &[]);
+    let long = "a".repeat(3_000_000);
+    let sqs = |body: &str| json!({"Records": [{"eventSource": "aws:sqs", "body": body}]});
+    let nested = (0..12).fold(json!(1), |inner, _| sqs(&inner.to_string()));
+    let label = |arn: &str, version: &str| {
+        let detail = json!({"labelUpdated": "AWSCURRENT", "versionId": version});
+        json!({"detail-type": "Secret Label Updated", "source": "aws.secretsmanager", "resources": [arn], "detail": detail})
+    };
+    let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:";
+    for event in [
+        json!(null),
+        json!([]),
+        json!("x"),
+        json!({"Records": []}),
+        json!({"Records": {}}),
+        json!({"Records": [null]}),
+        json!({"Records": [{"eventSource": "aws:s3"}]}),
+        sqs(""),
+        json!({"action": "apply", "max_deletions": -1}),
+        json!({"action": "plan", "max_deletions": 1e99}),
+        json!({"action": null}),
+        json!({"Action": "apply"}),
+        json!({"detail-type": 5, "source": "aws.events"}),
+        label(arn, "x"),
+        json!({"x": long}),
+        nested,
+        label(&format!("{arn}ecr-pullthroughcache/\u{202e}x-abcdef"), &long),
+    ] {
+        match lambda.invoke(event, TIME).await.result {
+            Ok(report) => assert_eq!(report["outcome"], "ignored", "{report:#}"),
+            Err(error) => assert_eq!(error["errorType"], "UnplaceableEvent", "{error}"),
+        }
+    }
+    assert_eq!(aws.calls().into_iter().filter(|call| call.write).count(), 0);
+    assert!(!function.exited());
+    assert!(!log_of(&function).contains("panicked"));
+}

@@ -87,7 +87,7 @@ async fn a_plan_says_what_could_not_be_read() {
     bench.upload(LEGACY);
     bench.aws.fault(Fault::on("secretsmanager", "DescribeSecret").subject_contains("gitlab").server_error());
     let plan = bench.act("plan").await;
-    assert_eq!(plan["outcome"], "partial", "{plan:#}");
+    assert_eq!(plan["outcome"], "pending", "{plan:#}");
     assert!(plan["registries"]["gitlab"]["message"].as_str().unwrap().contains("DescribeSecret"), "{plan:#}");
 }
 
@@ -119,13 +119,9 @@ async fn the_errors_of_the_worst_file_fit_into_an_answer() {
     let bench = Bench::new().await;
     let full = |start: &str, line: &dyn Fn(usize) -> String| {
         let mut file = start.to_owned();
-        (0..).map(line).take_while(|line| file.len() + line.len() < 1024 * 1024).for_each(|_| ());
-        for n in 0.. {
-            let line = line(n);
-            if file.len() + line.len() > 1024 * 1024 {
-                break;
-            }
-            file.push_str(&line);
+        let mut lines = (0..).map(line);
+        while file.len() < 1_000_000 {
+            file.extend(lines.next());
         }
         file
     };

@@ -5,7 +5,10 @@
 
 mod support;
 
-use local_aws::Options;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use local_aws::{Fault, Options};
 use serde_json::{Value, json};
 use support::{Bench, hub, lines, scheduled, uploaded};
 
@@ -76,6 +79,7 @@ async fn a_bad_rotation_is_rolled_back_to_the_version_before_which_is_proven() {
     let report = bench.send(rotated(&bench)).await.unwrap();
     assert_eq!(report["outcome"], "changed", "{report:#}");
     assert_eq!(lines(&report), [format!("dockerhub rollback secret {HUB} [] applied")]);
+    assert!(report["message"].as_str().unwrap().contains("): invalid, and rolled back; "), "{}", report["message"]);
     assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
     assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
     assert_eq!(bench.token(HUB, "REJECTED").as_deref(), Some("canary-wrong"));
@@ -198,4 +202,81 @@ async fn many_new_secrets_raise_many_events_and_not_one_more_run_or_write() {
         assert_eq!(bench.send(event).await.unwrap()["outcome"], "ignored");
     }
     assert_eq!(bench.aws.calls().len(), 25, "one cheap look each");
+}
+
+/// The native event, the CloudTrail ones and a retry come together: a whole run over the same rotation fits before any
+/// call of another, and dies or does not. Nobody's verdict on one version may move another.
+#[tokio::test]
+async fn two_runs_over_one_bad_rotation_end_with_the_proven_version_wherever_they_meet() {
+    for dies in [false, true] {
+        for n in 1.. {
+            let bench = bench(ROLLBACK).await;
+            bench.rotate(HUB, "canary-wrong");
+            let event = rotated(&bench);
+            let (came, twin) = (Arc::new(AtomicBool::new(false)), event.clone());
+            let comes = Arc::clone(&came);
+            bench.aws.before("*", "*", n, move |aws| {
+                comes.store(true, Ordering::Relaxed);
+                if dies {
+                    // After the third refusal and the move: between the move and its proof.
+                    aws.fault(Fault::on("ecr", "ValidatePullThroughCacheRule").skip(3).times(50).access_denied());
+                }
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let other = Bench { aws: aws.clone(), app: support::app(aws, ROLLBACK).await };
+                    _ = other.send(twin).await;
+                });
+                aws.clear_faults();
+            });
+            _ = bench.send(event).await;
+            if !came.load(Ordering::Relaxed) {
+                assert!(n > 15, "only {n} places were tried");
+                break;
+            }
+            bench.send(scheduled()).await.unwrap();
+            let holders = ["AWSCURRENT", "REJECTED", "ROLLING_BACK"].map(|label| bench.token(HUB, label));
+            let expected = [Some("canary-docker-1".to_owned()), Some("canary-wrong".to_owned()), None];
+            assert_eq!(holders, expected, "before call {n}, dies: {dies}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_fix_that_comes_right_after_the_refusals_is_not_moved_away() {
+    let bench = bench(ROLLBACK).await;
+    bench.aws.refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
+    bench.rotate(HUB, "canary-wrong");
+    let event = rotated(&bench);
+    bench.aws.after("ecr", "ValidatePullThroughCacheRule", 3, |aws| support::put_current(aws, HUB, "canary-docker-2"));
+    let report = bench.send(event).await.unwrap();
+    assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
+    assert_eq!(bench.token(HUB, "REJECTED"), None);
+}
+
+#[tokio::test]
+async fn a_later_rollback_does_not_make_the_files_refused_value_forgotten() {
+    let bench = bench(ROLLBACK).await;
+    bench.follow(&hub("canary-wrong")).await;
+    bench.rotate(HUB, "canary-wrong-too");
+    bench.send(rotated(&bench)).await.unwrap();
+    assert_eq!(bench.token(HUB, "REJECTED").as_deref(), Some("canary-wrong-too"));
+    let report = bench.send(scheduled()).await.unwrap();
+    assert_eq!(
+        (&report["outcome"], &report["registries"]["dockerhub"]["credential"]),
+        (&json!("partial"), &json!("invalid"))
+    );
+}
+
+#[tokio::test]
+async fn when_what_serves_instead_of_a_refused_value_breaks_too_that_is_news() {
+    let bench = bench(&[]).await;
+    bench.follow(&hub("canary-wrong")).await;
+    let old = bench.send(scheduled()).await.unwrap();
+    assert!(old["registries"]["dockerhub"]["message"].as_str().unwrap().contains("what serves instead is proven"));
+    bench.aws.refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
+    let news = bench.send(scheduled()).await.unwrap();
+    let registry = &news["registries"]["dockerhub"];
+    assert!(registry["message"].as_str().unwrap().contains("is refused as well"), "{registry:#}");
+    assert_eq!(registry["since"], Value::Null);
 }

@@ -261,3 +261,116 @@ async fn a_secret_of_unknown_content_is_not_overwritten() {
     assert_eq!(report["registries"]["dockerhub"]["state"], "failed");
     assert_eq!(bench.writes(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn neither_other_keys_nor_binary_are_overwritten_in_a_secret_that_nobody_has_marked() {
+    let more = json!({"username": "acme-bot", "accessToken": "canary-docker-2", "email": "x@y"}).to_string();
+    for value in [json!({"SecretString": more}), json!({"SecretBinary": "Y2FuYXJ5"})] {
+        let bench = Bench::new().await;
+        let mut input = value.clone();
+        input["Name"] = json!(HUB);
+        bench.aws.call("secretsmanager", "CreateSecret", input).unwrap();
+        let before = bench.version(HUB, "AWSCURRENT");
+        let report = bench.follow(&hub("canary-docker-1")).await;
+        assert_eq!(report["registries"]["dockerhub"]["state"], "failed", "{report:#}");
+        let message = report["registries"]["dockerhub"]["message"].as_str().unwrap();
+        assert!(message.contains("exactly username and accessToken"), "{message}");
+        assert_eq!((bench.writes(), bench.version(HUB, "AWSCURRENT")), (Vec::new(), before));
+    }
+}
+
+#[tokio::test]
+async fn in_a_secret_of_ours_the_file_speaks_over_anything_and_what_was_there_is_kept_and_told() {
+    for owned_by in ["stack", "old-stack"] {
+        let bench = Bench::with(Options::default(), &[("TAKE_OVER_FROM", "old-stack")]).await;
+        let other = r#"{"user": "x", "password": "canary-other"}"#;
+        let input = json!({"Name": HUB, "SecretString": other, "Tags": owner(owned_by)});
+        bench.aws.call("secretsmanager", "CreateSecret", input).unwrap();
+        let unusable = bench.version(HUB, "AWSCURRENT");
+        let report = bench.follow(&hub("canary-docker-1")).await;
+        assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
+        assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
+        assert_eq!(bench.version(HUB, "AWSPREVIOUS"), unusable);
+        let changes = report["changes"].as_array().unwrap();
+        let put = changes.iter().find(|change| change["fields"] == json!(["value"])).unwrap();
+        assert!(put["note"].as_str().unwrap().contains("kept as AWSPREVIOUS"), "{put}");
+        assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
+    }
+}
+
+/// Terraform's `jsonencode` writes a number where the YAML file had no quotes, and ECR asks for text.
+#[tokio::test]
+async fn a_legacy_token_that_was_written_as_a_number_is_adopted_and_written_as_text() {
+    let bench = Bench::new().await;
+    bench.aws.accept_upstream("registry-1.docker.io", "acme-bot", "12345678");
+    let name = format!("{HUB}20240101120000000000000001");
+    let arn = bench.make_secret(&name, &json!({"username": "acme-bot", "accessToken": 12_345_678}), json!([]));
+    rule(&bench, "dockerhub", "registry-1.docker.io", &arn);
+    let report = bench.follow(&hub("12345678")).await;
+    assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
+    assert_eq!(bench.token(&name, "AWSCURRENT").as_deref(), Some("12345678"));
+    assert_eq!(bench.secret(HUB), None, "no twin");
+    assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_free_again_yet_is_waited_for() {
+    let bench = Bench::new().await;
+    let text = "You can't create this secret because a secret with this name was deleted.";
+    let deleted = Fault::on("secretsmanager", "CreateSecret").times(5);
+    bench.aws.fault(deleted.error("InvalidRequestException", text, 400));
+    let report = bench.follow(&hub("canary-docker-1")).await;
+    assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
+}
+
+#[tokio::test]
+async fn a_value_that_the_file_took_back_before_it_was_current_is_heard_when_it_comes_again() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    bench.aws.fault(Fault::on("secretsmanager", "UpdateSecretVersionStage").server_error());
+    bench.upload(&hub("canary-docker-2"));
+    bench.send(support::uploaded()).await.unwrap_err();
+    bench.aws.clear_faults();
+    bench.follow(&hub("canary-docker-1")).await;
+    bench.rotate(HUB, "canary-docker-3");
+    bench.send(scheduled()).await.unwrap();
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-3"));
+    let report = bench.follow(&hub("canary-docker-2")).await;
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"), "{report:#}");
+}
+
+/// The rotation's value is older than the file's, and was made current later: ages do not tell.
+#[tokio::test]
+async fn a_rotation_that_was_under_way_when_a_run_died_stands() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    let before = bench.version(HUB, "AWSCURRENT");
+    let value = json!({"username": "acme-bot", "accessToken": "canary-docker-3"}).to_string();
+    let input = json!({"SecretId": HUB, "SecretString": value, "VersionStages": ["AWSPENDING"]});
+    bench.aws.call("secretsmanager", "PutSecretValue", input).unwrap();
+    bench.aws.advance(std::time::Duration::from_secs(5));
+    bench.aws.fault(Fault::on("secretsmanager", "UpdateSecretVersionStage").server_error());
+    bench.upload(&hub("canary-docker-2"));
+    bench.send(support::uploaded()).await.unwrap_err();
+    bench.aws.clear_faults();
+    let pending = bench.version(HUB, "AWSPENDING");
+    let input = json!({
+        "SecretId": HUB, "VersionStage": "AWSCURRENT", "MoveToVersionId": pending, "RemoveFromVersionId": before,
+    });
+    bench.aws.call("secretsmanager", "UpdateSecretVersionStage", input).unwrap();
+    let report = bench.send(scheduled()).await.unwrap();
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-3"), "{:?}", lines(&report));
+}
+
+#[tokio::test]
+async fn two_registries_whose_rules_share_a_secret_do_not_write_it_in_turn() {
+    let bench = Bench::new().await;
+    bench.follow(support::LEGACY).await;
+    let arn = bench.secret(HUB).unwrap()["ARN"].as_str().unwrap().to_owned();
+    rule(&bench, "mirror-a", "registry-1.docker.io", &arn);
+    rule(&bench, "mirror-b", "registry-1.docker.io", &arn);
+    let mirrors = [("mirror-a", "canary-docker-2"), ("mirror-b", "canary-docker-3")];
+    bench.follow(&mirrors.map(|(name, token)| hub(token).replace("dockerhub", name)).concat()).await;
+    let again = lines(&bench.send(scheduled()).await.unwrap());
+    assert!(again.iter().all(|line| line.ends_with(" held")), "{again:#?}");
+}

@@ -30,7 +30,7 @@ pub enum ErrorKind {
 }
 
 /// The longest text of AWS's or an upstream's that is kept. A report shows less of it, once it is free of tokens.
-pub(super) const TEXT_MAX: usize = 8000;
+const TEXT_MAX: usize = 8000;
 
 impl AwsError {
     /// Reads what the SDK reports, after its own retries.
@@ -58,7 +58,7 @@ impl AwsError {
             }
             _ => ("NotSent".into(), "the SDK could not build the request".into(), ErrorKind::Refused),
         };
-        Self { operation, code, message: one_line(&message, TEXT_MAX), kind }
+        Self { operation, code, message: foreign_text(&message), kind }
     }
 
     /// A call that was given up, or not begun, since Lambda's deadline was near.
@@ -117,15 +117,18 @@ fn kind_of(code: &str, status: u16) -> ErrorKind {
 }
 
 /// Texts from outside on one line, without control characters, and no longer than `max` characters.
-///
-/// What differs from call to call (request ids) is taken out: the same trouble reads the same tomorrow.
 pub fn one_line(text: &str, max: usize) -> String {
-    let text = without_ids(text);
     let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(max).collect();
     if text.chars().nth(max).is_some() {
         line.push('…');
     }
     line
+}
+
+/// What AWS or an upstream says, kept for a report. What differs from call to call (request ids) is taken out: the same
+/// trouble reads the same tomorrow.
+pub(super) fn foreign_text(text: &str) -> String {
+    one_line(&without_ids(text), TEXT_MAX)
 }
 
 /// Replaces UUIDs, the form of AWS's request ids.
@@ -155,21 +158,31 @@ mod tests {
 
     #[test]
     fn the_same_trouble_reads_the_same_tomorrow() {
-        let said = |id: &str| one_line(&format!("denied (Service: AWSKMS; Request ID: {id})"), 100);
+        let said = |id: &str| foreign_text(&format!("denied (Service: AWSKMS; Request ID: {id})"));
         assert_eq!(said("0e3e5fdf-71ea-5de7-93d8-6f8e80a7be80"), said("1e3e5fdf-71ea-5de7-93d8-6f8e80a7be8f"));
-        assert_eq!(one_line("a-b 12 dead-beef", 100), "a-b 12 dead-beef");
+        assert_eq!(foreign_text("a-b 12 dead-beef"), "a-b 12 dead-beef");
     }
 
     #[test]
     fn only_what_a_retry_can_help_is_transient() {
         for (code, status, kind) in [
             ("ThrottlingException", 400, ErrorKind::Transient),
+            ("RequestThrottled", 400, ErrorKind::Transient),
+            ("RequestThrottledException", 400, ErrorKind::Transient),
+            ("ThrottledException", 400, ErrorKind::Transient),
+            ("EC2ThrottledException", 400, ErrorKind::Transient),
+            ("BandwidthLimitExceeded", 400, ErrorKind::Transient),
+            ("PriorRequestNotComplete", 400, ErrorKind::Transient),
+            ("ProvisionedThroughputExceededException", 400, ErrorKind::Transient),
+            ("TransactionInProgressException", 400, ErrorKind::Transient),
+            ("SomeNewCode", 429, ErrorKind::Transient),
             ("ServerException", 500, ErrorKind::Transient),
             ("Whatever", 503, ErrorKind::Transient),
             ("AccessDeniedException", 400, ErrorKind::Denied),
             ("AccessDenied", 403, ErrorKind::Denied),
             ("LimitExceededException", 400, ErrorKind::Refused),
             ("InvalidParameterException", 400, ErrorKind::Refused),
+            ("UnrecognizedClientException", 400, ErrorKind::Refused),
         ] {
             assert_eq!(kind_of(code, status), kind, "{code}");
         }

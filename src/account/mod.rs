@@ -25,8 +25,8 @@ pub use objects::{Condition, Object, ObjectError};
 pub use observe::{Account, Sight, Snapshot, View, observe, observe_again, snapshot};
 pub use rules::{Proof, Rule};
 pub use secrets::{
-    CONFIGURED, CURRENT, FILE_PENDING, Label, ListedSecret, PENDING, PREVIOUS, REJECTED, ROLLING_BACK, Secret,
-    VersionValue,
+    CONFIGURED, CURRENT, FILE_PENDING, FILE_REFUSED, Label, ListedSecret, PENDING, PREVIOUS, REJECTED, ROLLING_BACK,
+    Secret, VersionValue,
 };
 pub use templates::{Template, TemplateSpec};
 

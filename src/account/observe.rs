@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, stream};
 
 use super::secrets::{CONFIGURED, CURRENT, FILE_PENDING};
-use super::{AwsError, ListedSecret, Reader, Rule, Secret, Template, VersionValue};
+use super::{AwsError, ErrorKind, ListedSecret, Reader, Rule, Secret, Template, VersionValue};
 use crate::config::{self, File, Registry};
 use crate::credential::Credential;
 use crate::ownership::{Owner, registry_of_secret, secret_name};
@@ -283,7 +283,8 @@ async fn with_details(reader: &Reader, mut secret: Secret, credential: &Credenti
             None => Ok(None),
         }
     };
-    let (policy, value) = tokio::try_join!(reader.secret_policy(&secret.arn), value)?;
+    let read = tokio::try_join!(reader.secret_policy(&secret.arn), value);
+    let (policy, value) = read.map_err(|error| under_key(error, &secret))?;
     let unchanged = value == Some(VersionValue::Credential(credential.clone()));
     secret.policy = policy;
     if let (Some(version), Some(value)) = (configured, value) {
@@ -293,11 +294,25 @@ async fn with_details(reader: &Reader, mut secret: Secret, credential: &Credenti
         for label in [CURRENT, FILE_PENDING] {
             if let Some(version) = secret.holder(label).map(str::to_owned)
                 && !secret.values.contains_key(&version)
-                && let Some(value) = reader.secret_value(&secret.arn, &version).await?
+                && let Some(value) =
+                    reader.secret_value(&secret.arn, &version).await.map_err(|error| under_key(error, &secret))?
             {
                 secret.values.insert(version, value);
             }
         }
     }
     Ok(Sight::Found(Box::new(secret)))
+}
+
+/// A denial whose reason may be the secret's key says what ECR, which needs to read it too, asks for.
+fn under_key(mut error: AwsError, secret: &Secret) -> AwsError {
+    if let (ErrorKind::Denied, Some(key)) = (error.kind, &secret.customer_key) {
+        error.message = format!(
+            "{}. The secret {} is encrypted with the customer key {key}, and ECR reads only what the default key \
+             aws/secretsmanager encrypts: set it with `aws secretsmanager update-secret --kms-key-id \
+             alias/aws/secretsmanager`",
+            error.message, secret.name
+        );
+    }
+    error
 }

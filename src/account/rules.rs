@@ -2,8 +2,8 @@
 
 use aws_sdk_ecr::types::PullThroughCacheRule;
 
-use super::error::TEXT_MAX;
-use super::{AwsError, Reader, Writer, one_line};
+use super::error::foreign_text;
+use super::{AwsError, Reader, Writer};
 
 /// A rule, as DescribePullThroughCacheRules shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Reader {
     pub async fn prove(&self, prefix: &str) -> Result<Proof, AwsError> {
         let call = self.ecr.validate_pull_through_cache_rule().ecr_repository_prefix(prefix).send().await;
         let answer = call.map_err(|e| AwsError::new("ValidatePullThroughCacheRule", &e))?;
-        Ok(Proof { valid: answer.is_valid, failure: one_line(answer.failure.as_deref().unwrap_or_default(), TEXT_MAX) })
+        Ok(Proof { valid: answer.is_valid, failure: foreign_text(answer.failure.as_deref().unwrap_or_default()) })
     }
 }
 
@@ -108,15 +108,22 @@ impl Writer {
         call.send().await.map_err(|e| AwsError::new("UpdatePullThroughCacheRule", &e)).map(drop)
     }
 
-    /// Deletes a rule. Repositories and images stay, and go on being served.
+    /// Deletes a rule, and gives what it was. Repositories and images stay, and go on being served.
     ///
     /// # Errors
     /// As DeletePullThroughCacheRule; one that is gone already is no error.
-    pub async fn delete_rule(&self, prefix: &str) -> Result<(), AwsError> {
+    pub async fn delete_rule(&self, prefix: &str) -> Result<Option<Rule>, AwsError> {
         let call = self.ecr.delete_pull_through_cache_rule().ecr_repository_prefix(prefix).send().await;
         match call.map_err(|e| AwsError::new("DeletePullThroughCacheRule", &e)) {
-            Err(e) if !e.is("PullThroughCacheRuleNotFoundException") => Err(e),
-            _ => Ok(()),
+            Ok(answer) => Ok(Some(Rule {
+                prefix: prefix.to_owned(),
+                upstream_url: answer.upstream_registry_url.unwrap_or_default(),
+                upstream_prefix: answer.upstream_repository_prefix.filter(|prefix| prefix != "ROOT"),
+                credential_arn: answer.credential_arn.filter(|arn| !arn.is_empty()),
+                custom_role_arn: answer.custom_role_arn.filter(|arn| !arn.is_empty()),
+            })),
+            Err(e) if e.is("PullThroughCacheRuleNotFoundException") => Ok(None),
+            Err(e) => Err(e),
         }
     }
 }

@@ -24,6 +24,8 @@ pub const PENDING: Label = "AWSPENDING";
 pub const FILE_PENDING: Label = "FILE_PENDING";
 /// A version that ECR refused: never rolled back from again, nor to.
 pub const REJECTED: Label = "REJECTED";
+/// A value of the file that ECR refused. `REJECTED` stands on it too, but moves on with the next rollback.
+pub const FILE_REFUSED: Label = "FILE_REFUSED";
 /// A version that ECR refused and that is being rolled back from: a run that dies leaves word of it here.
 pub const ROLLING_BACK: Label = "ROLLING_BACK";
 
@@ -55,11 +57,20 @@ pub struct Secret {
 pub enum VersionValue {
     /// JSON with exactly `username` and `accessToken`.
     Credential(Credential),
+    /// The same with a number or a boolean for text, which nobody promises that ECR reads.
+    Loose(Credential),
     /// Anything else, which ECR cannot use: other keys, other text, or binary.
     Unusable,
 }
 
 impl Eq for VersionValue {}
+
+impl VersionValue {
+    fn of(text: &str) -> Self {
+        let exact = Credential::from_secret_text(text).map(Self::Credential);
+        exact.or_else(|| Credential::from_loose_text(text).map(Self::Loose)).unwrap_or(Self::Unusable)
+    }
+}
 
 /// A secret as ListSecrets shows it: minutes old, good for cleaning up and never for deciding existence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,9 +141,7 @@ impl Reader {
         match call.map_err(|e| AwsError::new("GetSecretValue", &e)) {
             Ok(answer) => {
                 let text = answer.secret_string.map(Zeroizing::new);
-                let credential = text.as_deref().and_then(|text| Credential::from_secret_text(text));
-                let value = credential.map_or(VersionValue::Unusable, VersionValue::Credential);
-                Ok(Some(value))
+                Ok(Some(text.as_deref().map_or(VersionValue::Unusable, |text| VersionValue::of(text))))
             }
             Err(e) if e.is("ResourceNotFoundException") => Ok(None),
             Err(e) => Err(e),

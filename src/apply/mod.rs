@@ -20,7 +20,7 @@ use crate::account::{AwsError, Reader, Writer, observe_again};
 use crate::config::{File, Registry};
 use crate::home::Home;
 use crate::pace::{Deadline, Pace};
-use crate::plan::{RULE_QUOTA, RegistryPlan, Step, Verdict, plan_again};
+use crate::plan::{Action, RULE_QUOTA, RegistryPlan, Resource, Step, Verdict, plan_again};
 use crate::report::{Change, ChangeResult};
 use crate::settings::Settings;
 
@@ -121,6 +121,7 @@ impl Applier<'_> {
                         .iter()
                         .map(|step| Change::new(&plan.registry, step, ChangeResult::Held).because(reason.clone()));
                     changes.extend(held);
+                    self.take_mark_off(&plan.registry, &mut changes).await;
                     return (changes, End::Held(reason.clone()));
                 }
                 Verdict::Refused { resource, action, id, reason, transient } => {
@@ -149,6 +150,22 @@ impl Applier<'_> {
         (changes, End::Failed { reason, transient: true })
     }
 
+    /// A template that this run has made for a rule that turned out to be somebody else's must not stay: its mark
+    /// would make that rule ours in the eyes of the next run.
+    async fn take_mark_off(&self, registry: &str, changes: &mut Vec<Change>) {
+        let made = |c: &Change| {
+            c.resource == Resource::Template && c.action == Action::Create && c.result == ChangeResult::Applied
+        };
+        if !changes.iter().any(made) {
+            return;
+        }
+        let change = Change::of(registry, Resource::Template, Action::Delete, registry);
+        changes.push(match self.call(self.writer.delete_template(registry)).await {
+            Ok(()) => change.with(ChangeResult::Applied),
+            Err(error) => change.with(ChangeResult::Failed).because(error.to_string()).transient(error.is_transient()),
+        });
+    }
+
     /// Takes steps in order; what comes after one that fails is skipped, and said to be.
     async fn steps(&self, registry: &Registry, steps: &[Step], changes: &mut Vec<Change>) -> Result<(), Stop> {
         let mut new_secret = None;
@@ -172,8 +189,8 @@ impl Applier<'_> {
                         None => change,
                     });
                 }
-                // The restore itself is done; what else the secret needs shows now.
-                Err(Trouble::Restored) => {
+                // The step itself is done; what else is needed shows now.
+                Err(Trouble::Taken) => {
                     changes.push(change);
                     return Err(Stop::LookAgain(None));
                 }

@@ -6,7 +6,7 @@ use tracing::info;
 use super::{Applier, Trouble};
 use crate::account::AwsError;
 use crate::ownership::Owner;
-use crate::plan::{Left, RULE_QUOTA, Removals, Step};
+use crate::plan::{Action, Left, Operation, RULE_QUOTA, Removals, Resource, Step};
 use crate::report::{Change, ChangeResult};
 
 impl Applier<'_> {
@@ -27,7 +27,7 @@ impl Applier<'_> {
                 changes.push(change.with(ChangeResult::Skipped).transient(true));
                 break;
             }
-            match self.take_away(left, step).await {
+            match self.take_away(left, step, &mut changes).await {
                 Ok(Went::Away) => {
                     info!(registry = %left.registry, resource = ?step.resource, action = ?step.action, id = %step.id,
                         "applied");
@@ -48,19 +48,44 @@ impl Applier<'_> {
         changes
     }
 
-    async fn take_away(&self, left: &Left, step: &Step) -> Result<Went, (String, bool)> {
-        if left.marked {
-            match self.is_still_marked(&left.registry).await {
-                Ok(true) => {}
-                Ok(false) => return Ok(Went::Foreign),
-                Err(error) => return Err((error.to_string(), error.is_transient())),
-            }
+    async fn take_away(&self, left: &Left, step: &Step, changes: &mut Vec<Change>) -> Result<Went, (String, bool)> {
+        let failed = |error: AwsError| (error.to_string(), error.is_transient());
+        if left.marked && !self.is_still_marked(&left.registry).await.map_err(failed)? {
+            return Ok(Went::Foreign);
+        }
+        if step.resource == Resource::Template {
+            changes.extend(self.late_rule(&left.registry).await.map_err(failed)?);
         }
         match self.step(step, &mut None).await {
+            Ok(_) if self.lost_its_mark(step).await.map_err(failed)? => Err((REAPPEARED.into(), true)),
             Ok(_) => Ok(Went::Away),
-            Err(Trouble::LookAgain(_) | Trouble::Restored) => Ok(Went::Nowhere),
+            Err(Trouble::LookAgain(_) | Trouble::Taken) => Ok(Went::Nowhere),
             Err(Trouble::Held(reason)) => Err((reason, false)),
             Err(Trouble::Failed { reason, transient }) => Err((reason, transient)),
+        }
+    }
+
+    /// A rule that another run has made since this one planned goes before the mark that tells whose it is.
+    async fn late_rule(&self, registry: &str) -> Result<Option<Change>, AwsError> {
+        if self.call(self.reader.rule(registry)).await?.is_none() {
+            return Ok(None);
+        }
+        self.call(self.writer.delete_rule(registry)).await?;
+        info!(%registry, "a rule that was made meanwhile is deleted");
+        let change = Change::of(registry, Resource::Rule, Action::Delete, registry);
+        Ok(Some(change.with(ChangeResult::Applied)))
+    }
+
+    /// Whether a rule was made just while its template went. Then the mark is put back. The run that makes the rule
+    /// looks for the template likewise, so one of the two sees the other: see `has_its_mark`.
+    async fn lost_its_mark(&self, step: &Step) -> Result<bool, AwsError> {
+        let Operation::DeleteTemplate { template } = &step.operation else { return Ok(false) };
+        if self.call(self.reader.rule(&template.prefix)).await?.is_none() {
+            return Ok(false);
+        }
+        match self.call(self.writer.create_template(template)).await {
+            Err(error) if !error.is("TemplateAlreadyExistsException") => Err(error),
+            _ => Ok(true),
         }
     }
 
@@ -82,6 +107,9 @@ impl Applier<'_> {
         Ok(self.call(self.writer.delete_secret(arn)).await?)
     }
 }
+
+const REAPPEARED: &str =
+    "another run made its rule in the same moment: the template was put back, and the next run goes on";
 
 /// What came of a step that did not fail.
 enum Went {

@@ -3,7 +3,9 @@
 use tracing::{info, warn};
 
 use super::Applier;
-use crate::account::{AwsError, CURRENT, Label, PENDING, Proof, REJECTED, ROLLING_BACK, Secret};
+use crate::account::{
+    AwsError, CONFIGURED, CURRENT, FILE_REFUSED, Label, PENDING, Proof, REJECTED, ROLLING_BACK, Secret,
+};
 use crate::plan::rollback::{Next, is_file_refused, next};
 use crate::plan::{Action, Resource};
 use crate::report::{Change, ChangeResult};
@@ -24,18 +26,32 @@ pub struct Recovery {
 }
 
 impl Applier<'_> {
-    /// Looks after the own secret of a registry whose current version has just been proven or refused.
-    pub async fn recover(&self, registry: &str, arn: &str, proof: &Proof) -> Recovery {
+    /// Looks after the own secret of a registry. `seen` is the secret as it was before `proof` was asked for.
+    ///
+    /// A verdict counts only for the labels it was given under: nobody's version is moved by the verdict on another,
+    /// be it put by this run, by a rotation or by another run's rollback.
+    pub async fn recover(&self, registry: &str, seen: &Secret, proof: &Proof) -> Recovery {
         let mut recovery = Recovery::default();
         let mut proof = proof.clone();
+        let mut labels = seen.labels.clone();
+        let mut patience = Patience::Thrice;
         let mut said = proof.failure.clone();
         for _ in 0..MOVES {
-            let secret = match self.call(self.reader.secret(arn)).await {
+            let secret = match self.call(self.reader.secret(&seen.arn)).await {
                 Ok(Some(secret)) => secret,
                 Ok(None) => break,
-                Err(error) => return recovery.failed(registry, arn, &error),
+                Err(error) => return recovery.failed(registry, &seen.name, &error),
             };
             recovery.file_refused = is_file_refused(&secret);
+            if secret.labels != labels {
+                labels.clone_from(&secret.labels);
+                let asked = prove_rule(self.reader, registry, patience, self.pace, self.deadline).await;
+                recovery.proof = Some(asked.clone());
+                // What is not known is not acted upon: the labels let the next run go on.
+                let Ok(asked) = asked else { break };
+                proof = asked;
+                continue;
+            }
             let step = next(&secret, proof.valid, self.settings.rollback_invalid_rotation);
             if step == Next::Nothing || self.deadline.is_near() {
                 break;
@@ -49,28 +65,21 @@ impl Applier<'_> {
                 continue;
             }
             match step {
-                Next::GoBack { .. } => {
+                Next::Begin { .. } | Next::GoBack { .. } => {
                     said.clone_from(&proof.failure);
-                    match prove_rule(self.reader, registry, Patience::Fresh, self.pace, self.deadline).await {
-                        Ok(next) => {
-                            recovery.proof = Some(Ok(next.clone()));
-                            proof = next;
-                        }
-                        // What is not known is not acted upon: the label lets the next run go on from here.
-                        Err(error) => {
-                            recovery.proof = Some(Err(error));
-                            break;
-                        }
-                    }
+                    // ECR may still see the version that was current until now.
+                    patience = Patience::Fresh;
                 }
                 Next::Confirm { failed } => {
+                    recovery.file_refused |= secret.holder(CONFIGURED) == Some(failed.as_str());
                     let change = Change::of(registry, Resource::Secret, Action::Rollback, &secret.name);
                     let current = secret.holder(CURRENT).unwrap_or_default();
                     let note = format!(
-                        "version {failed} was refused ({said}) and is labelled REJECTED; version {current} is current again, and proven"
+                        "version {failed} was refused ({said}) and is labelled REJECTED; version {current} is current, and proven"
                     );
                     warn!(registry, id = %secret.name, failed, current, "rolled back");
                     recovery.changes.push(change.with(ChangeResult::Applied).noting(note));
+                    break;
                 }
                 Next::PutBack { failed, .. } => {
                     let change = Change::of(registry, Resource::Secret, Action::Rollback, &secret.name);
@@ -81,14 +90,15 @@ impl Applier<'_> {
                     recovery.changes.push(change.with(ChangeResult::Failed).because(why));
                     // What is current now is the version that was refused at first.
                     recovery.proof = Some(Ok(Proof { valid: false, failure: said.clone() }));
-                    proof.valid = false;
+                    break;
                 }
                 Next::Redeem { .. } => {
                     let change = Change::of(registry, Resource::Secret, Action::Label, &secret.name);
                     let note = "the version labelled REJECTED is current again and proven: it loses the label".into();
                     recovery.changes.push(change.with(ChangeResult::Applied).noting(note));
+                    break;
                 }
-                Next::Nothing | Next::Begin { .. } | Next::Forget { .. } => {}
+                Next::Nothing | Next::Forget { .. } => {}
             }
         }
         recovery
@@ -109,12 +119,18 @@ impl Applier<'_> {
         };
         match step.clone() {
             Next::Nothing => Ok(()),
-            Next::Begin { failed } => to(ROLLING_BACK, failed).await,
+            Next::Begin { failed, to: before } => {
+                to(ROLLING_BACK, failed.clone()).await?;
+                self.call(self.writer.move_label(&secret.arn, CURRENT, Some(&failed), Some(&before))).await
+            }
             Next::GoBack { failed, to: before } => {
                 self.call(self.writer.move_label(&secret.arn, CURRENT, Some(&failed), Some(&before))).await
             }
             Next::Confirm { failed } => {
                 to(REJECTED, failed.clone()).await?;
+                if secret.holder(CONFIGURED) == Some(failed.as_str()) {
+                    to(FILE_REFUSED, failed.clone()).await?;
+                }
                 off(PENDING, failed.clone()).await?;
                 off(ROLLING_BACK, failed).await
             }
@@ -124,7 +140,10 @@ impl Applier<'_> {
                 off(ROLLING_BACK, failed).await
             }
             Next::Forget { version } => off(ROLLING_BACK, version).await,
-            Next::Redeem { version } => off(REJECTED, version).await,
+            Next::Redeem { version } => {
+                off(REJECTED, version.clone()).await?;
+                off(FILE_REFUSED, version).await
+            }
         }
     }
 }

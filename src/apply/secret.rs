@@ -13,10 +13,9 @@ impl Applier<'_> {
     /// Creates a secret empty and then gives it its value: CreateSecret cannot set `CONFIGURED`, and a value
     /// without it would look like a rotation.
     pub(super) async fn create_secret(&self, secret: &NewSecret) -> Result<String, Trouble> {
-        let created = self.call(self.writer.create_secret(&secret.name, &secret.description, &secret.tags)).await;
-        let arn = created.map_err(|error| {
-            // Somebody was faster, or it is scheduled for deletion and can be restored, or it was deleted without a
-            // window a moment ago and its name is not free yet.
+        let create = || self.writer.create_secret(&secret.name, &secret.description, &secret.tags);
+        let arn = self.patiently(create).await.map_err(|error| {
+            // Somebody was faster, or it is scheduled for deletion and can be restored.
             if error.is("ResourceExistsException") { Trouble::LookAgain(error.to_string()) } else { gone(error) }
         })?;
         let version = new_version(None);
@@ -38,7 +37,8 @@ impl Applier<'_> {
     /// Labels the version that has the file's value already.
     pub(super) async fn label_configured(&self, labels: &Labels) -> Result<(), Trouble> {
         let version = labels.holds_value.as_deref().ok_or_else(moved_on)?;
-        self.finish(labels, version, labels.pending.as_deref()).await
+        let ours = self.finish(labels, version, labels.pending.as_deref()).await?;
+        if ours { Ok(()) } else { Err(done_by_another()) }
     }
 
     /// Puts the file's value beside the current one, then moves `AWSCURRENT` from the version that was observed.
@@ -51,7 +51,7 @@ impl Applier<'_> {
             return Ok(None);
         };
         let version = match &labels.holds_value {
-            // Put by a run that did not live to move the labels.
+            // Put by a run that did not live to move the labels, or that is moving them just now.
             Some(version) => version.clone(),
             None => {
                 let version = new_version(Some(current));
@@ -60,11 +60,20 @@ impl Applier<'_> {
             }
         };
         let moved = self.call(self.writer.move_label(&labels.arn, CURRENT, Some(current), Some(&version))).await;
+        let is_current_by_us = moved.is_ok();
         let note = match moved {
             Ok(()) => None,
             Err(error) => self.current_has_moved(labels, &version, error).await?,
         };
-        self.finish(labels, &version, Some(&version)).await?;
+        match self.finish(labels, &version, Some(&version)).await {
+            // The value serves, whoever moved the other labels: it is told, and the rest looked at again.
+            Err(Trouble::LookAgain(_)) if is_current_by_us => return Err(Trouble::Taken),
+            finished => {
+                if !finished? && !is_current_by_us {
+                    return Err(done_by_another());
+                }
+            }
+        }
         Ok(note.or_else(|| labels.current_is_unusable.then(|| UNUSABLE_BEFORE.to_owned())))
     }
 
@@ -95,39 +104,46 @@ impl Applier<'_> {
         Ok(Some("the secret was rotated while the file's new value was on its way: the rotation stands".into()))
     }
 
-    /// `CONFIGURED` says that the file has spoken; `FILE_PENDING` is not needed any more.
-    async fn finish(&self, labels: &Labels, version: &str, pending: Option<&str>) -> Result<(), Trouble> {
+    /// `CONFIGURED` says that the file has spoken; `FILE_PENDING` is not needed any more. Says whether any of the moves
+    /// was made here.
+    async fn finish(&self, labels: &Labels, version: &str, pending: Option<&str>) -> Result<bool, Trouble> {
+        let mut ours = false;
         if labels.configured.as_deref() != Some(version) {
             let moved = self
                 .call(self.writer.move_label(&labels.arn, CONFIGURED, labels.configured.as_deref(), Some(version)))
                 .await;
-            self.moved_or_there(labels, CONFIGURED, Some(version), moved).await?;
+            ours |= self.moved_or_there(labels, CONFIGURED, Some(version), moved).await?;
         }
         if let Some(pending) = pending {
             let moved = self.call(self.writer.move_label(&labels.arn, FILE_PENDING, Some(pending), None)).await;
-            self.moved_or_there(labels, FILE_PENDING, None, moved).await?;
+            ours |= self.moved_or_there(labels, FILE_PENDING, None, moved).await?;
         }
-        Ok(())
+        Ok(ours)
     }
 
-    /// A refused move is no failure when somebody else has made it.
+    /// A refused move is no failure when somebody else has made it. Says who made it: true is us.
     async fn moved_or_there(
         &self,
         labels: &Labels,
         label: &'static str,
         to: Option<&str>,
         moved: Result<(), AwsError>,
-    ) -> Result<(), Trouble> {
-        let Err(error) = moved else { return Ok(()) };
+    ) -> Result<bool, Trouble> {
+        let Err(error) = moved else { return Ok(true) };
         if error.is_transient() || error.kind == crate::account::ErrorKind::Denied {
             return Err(error.into());
         }
         let secret = self.call(self.reader.secret(&labels.arn)).await?;
         match secret.as_ref().map(|secret| secret.holder(label)) {
-            Some(holder) if holder == to => Ok(()),
+            Some(holder) if holder == to => Ok(false),
             _ => Err(Trouble::LookAgain(error.to_string())),
         }
     }
+}
+
+/// What was to be done is done, and not by this run: its report must not say so. Another look shows what is left.
+fn done_by_another() -> Trouble {
+    Trouble::LookAgain("another run has moved the secret's labels already".into())
 }
 
 fn moved_on() -> Trouble {
@@ -137,7 +153,7 @@ fn moved_on() -> Trouble {
 /// A secret that was deleted, or scheduled for it, since it was looked at.
 pub(super) fn gone(error: AwsError) -> Trouble {
     let gone = error.is("ResourceNotFoundException") || error.is("InvalidRequestException");
-    if gone { Trouble::LookAgain(error.to_string()) } else { error.into() }
+    if gone && !error.is_transient() { Trouble::LookAgain(error.to_string()) } else { error.into() }
 }
 
 /// Versions of ours have ids of ours, or carry one of our labels; a rotation's has neither.

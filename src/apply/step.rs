@@ -9,8 +9,9 @@ use crate::plan::{Operation, Step};
 pub(crate) enum Trouble {
     /// The account is not as it was planned for.
     LookAgain(String),
-    /// The secret is restored, and can be looked into now.
-    Restored,
+    /// It is taken, and only another look shows what comes next: into a restored secret, or for a template that went
+    /// while its rule was made.
+    Taken,
     /// Somebody has to decide something first.
     Held(String),
     /// It failed.
@@ -34,7 +35,7 @@ fn no_secret() -> Trouble {
 }
 
 /// Errors of what AWS has just been told and does not see everywhere yet: a secret that ECR cannot find, a
-/// service-linked role that was made a moment ago, a principal that was. facts/ecr.md, "Consequences" 7.
+/// service-linked role that was made a moment ago, a principal that was, a name that is not free again. facts/ecr.md, "Consequences" 7.
 fn is_settling(error: &AwsError) -> bool {
     matches!(
         error.code.as_str(),
@@ -43,11 +44,18 @@ fn is_settling(error: &AwsError) -> bool {
             | "UnableToDecryptSecretValueException"
             | "MalformedPolicyDocumentException"
     ) || error.message.contains("Principal not found")
+        || is_name_not_free_yet(error)
+}
+
+/// The secret of this name was deleted without a window a moment ago. One that is only scheduled for it is restored.
+fn is_name_not_free_yet(error: &AwsError) -> bool {
+    error.operation == "CreateSecret" && error.message.contains("was deleted")
 }
 
 /// Settling errors that are still there when patience ends, and yet may be gone a minute later.
 fn may_settle_later(error: &AwsError) -> bool {
     matches!(error.code.as_str(), "SecretNotFoundException" | "UnableToAccessSecretException")
+        || is_name_not_free_yet(error)
 }
 
 impl Applier<'_> {
@@ -60,7 +68,7 @@ impl Applier<'_> {
             }
             Operation::RestoreSecret { arn } => {
                 self.call(self.writer.restore_secret(arn)).await?;
-                Err(Trouble::Restored)
+                Err(Trouble::Taken)
             }
             Operation::DressSecret(dress) => self.dress_secret(dress).await.map(|()| None),
             Operation::PutSecretPolicy { arn, policy } => {
@@ -85,10 +93,10 @@ impl Applier<'_> {
                 let rule = new.resolved(new_secret.as_deref()).ok_or_else(no_secret)?;
                 self.replace_rule(old, &rule).await.map(|()| None)
             }
-            Operation::DeleteRule { prefix } => Ok(self.call(self.writer.delete_rule(prefix)).await.map(|()| None)?),
+            Operation::DeleteRule { prefix } => Ok(self.call(self.writer.delete_rule(prefix)).await.map(|_| None)?),
             Operation::DeleteSecret { arn } => self.delete_secret_if_unused(arn).await.map(|()| None),
-            Operation::DeleteTemplate { prefix } => {
-                Ok(self.call(self.writer.delete_template(prefix)).await.map(|()| None)?)
+            Operation::DeleteTemplate { template } => {
+                Ok(self.call(self.writer.delete_template(&template.prefix)).await.map(|()| None)?)
             }
         }
     }

@@ -13,7 +13,7 @@
 //! No step stops at the first mistake: each notes [`Problem`]s and goes on with what it could read.
 
 mod across;
-mod arn;
+pub(crate) mod arn;
 mod credential;
 mod encryption;
 mod existing;

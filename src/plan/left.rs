@@ -46,35 +46,30 @@ pub fn removals(
 ) -> Removals {
     let left = left(file, account, settings);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let held = (left.len() > limit).then(|| too_many(&left, limit));
+    // A secret that a deletion before could not take along is no registry.
+    let registries_left: Vec<&str> = left.iter().filter(|l| l.marked).map(|l| l.registry.as_str()).collect();
+    let held = (registries_left.len() > limit).then(|| too_many(&registries_left, limit));
     let orphans = orphans(file, account, registries, settings);
     Removals { left, held, first: false, orphans }
 }
 
-/// Why nothing is deleted while a registry that the file adds cannot be made ready. It may be a new name for what
-/// left the file.
-pub(super) fn newcomers_in_the_way(file: &File, account: &Account, registries: &[RegistryPlan]) -> Option<String> {
-    let stuck = registries.iter().filter(|plan| {
-        plan.verdict != Verdict::Go
-            && !account.snapshot.rules.contains_key(&plan.registry)
-            && file.registries.iter().any(|registry| registry.name == plan.registry)
-    });
-    let names: Vec<&str> = stuck.map(|plan| plan.registry.as_str()).collect();
-    (!names.is_empty()).then(|| unready(&names))
+/// Why nothing is deleted while a registry of the file that is not ready has the upstream of one that left: it may be
+/// the new name of that one, and has to work before the old one goes.
+pub fn hold_for_new_names(file: &File, left: &[Left], is_ready: impl Fn(&str) -> bool) -> Option<String> {
+    let upstreams: BTreeSet<&str> = left.iter().filter_map(|left| left.upstream.as_deref()).collect();
+    let unready = file.registries.iter().filter(|r| upstreams.contains(r.upstream.host.as_str()) && !is_ready(&r.name));
+    let names: Vec<&str> = unready.map(|registry| registry.name.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "{} of the file has the same upstream as what left it, and is not ready: in case it is its new name, \
+             nothing is deleted before it works",
+            names.join(", ")
+        )
+    })
 }
 
-/// The reason of a hold for the sake of registries that the file adds.
-pub fn unready(newcomers: &[&str]) -> String {
-    format!(
-        "the file adds {}, which is not ready: in case this is a new name for what left the file, nothing is deleted \
-         before it is",
-        newcomers.join(", ")
-    )
-}
-
-fn too_many(left: &[Left], limit: usize) -> String {
-    let names: Vec<&str> = left.iter().map(|left| left.registry.as_str()).collect();
-    let n = left.len();
+fn too_many(names: &[&str], limit: usize) -> String {
+    let n = names.len();
     format!(
         "{n} registries left the file ({}), and one run deletes at most {limit}, so none is deleted: put them back into \
          the file, or allow it once with {{\"action\": \"apply\", \"max_deletions\": {n}}}, in the file with \
@@ -154,7 +149,7 @@ fn template_step(template: &Template) -> Step {
     others.spec.applied_for.remove(PULL_THROUGH_CACHE);
     others.spec.description = unmarked_description(&template.spec.description);
     let (action, fields, operation) = if others.spec.applied_for.is_empty() {
-        (Action::Delete, Vec::new(), Operation::DeleteTemplate { prefix: template.prefix.clone() })
+        (Action::Delete, Vec::new(), Operation::DeleteTemplate { template: template.clone() })
     } else {
         (Action::Update, vec!["description", "applied_for"], Operation::UpdateTemplate(others))
     };

@@ -19,7 +19,7 @@ use crate::home::Home;
 use crate::ownership::{Owner, secret_name};
 use crate::settings::Settings;
 
-pub use left::{Left, Removals, unready};
+pub use left::{Left, Removals, hold_for_new_names};
 pub use template::differences as template_differences;
 
 /// Rules per account and Region, foreign ones included. Not adjustable (ECR quotas).
@@ -172,8 +172,8 @@ pub enum Operation {
     },
     /// DeleteRepositoryCreationTemplate.
     DeleteTemplate {
-        /// Its prefix.
-        prefix: String,
+        /// As it is, to be put back if need be.
+        template: Template,
     },
 }
 
@@ -191,10 +191,16 @@ pub fn plan(file: &File, account: &Account, home: &Home, settings: &Settings, li
     let rules = account.snapshot.rules.len();
     let freed = removals.left.iter().filter(|left| left.upstream.is_some()).count();
     // The new one of a renamed registry works before the old one goes, unless there is no room for both.
-    removals.held = removals.held.or_else(|| left::newcomers_in_the_way(file, account, &registries));
+    removals.held = removals.held.or_else(|| hold_for_stuck(file, &removals.left, &registries));
     removals.first =
         removals.held.is_none() && freed > 0 && creations(&registries).count() > RULE_QUOTA.saturating_sub(rules);
     hold_what_exceeds_the_quota(&mut registries, rules.saturating_sub(if removals.first { freed } else { 0 }));
+    if removals.first {
+        // Even with the room that deletions make, a new name may not have got a place.
+        removals.held = hold_for_stuck(file, &removals.left, &registries);
+        removals.first = removals.held.is_none();
+        hold_what_exceeds_the_quota(&mut registries, rules.saturating_sub(if removals.first { freed } else { 0 }));
+    }
     Plan { registries, removals }
 }
 
@@ -276,6 +282,12 @@ fn refusal(registry: &Registry, view: &View, settings: &Settings) -> Option<Verd
             refusal => refusal.and_then(|(id, reason)| refused(Resource::Secret, &id, reason)),
         },
     }
+}
+
+/// The hold that shows before anything is done: a registry that is held or refused will not become ready.
+fn hold_for_stuck(file: &File, left: &[Left], registries: &[RegistryPlan]) -> Option<String> {
+    let goes = |name: &str| registries.iter().any(|plan| plan.registry == name && plan.verdict == Verdict::Go);
+    hold_for_new_names(file, left, goes)
 }
 
 /// The plans that will make a rule.

@@ -3,19 +3,21 @@
 //! Every state between two moves can be read off the labels, so a run that dies is taken up by the next one: a
 //! version on its way out carries `ROLLING_BACK` until it is known whether the one before is any better.
 
-use crate::account::{CONFIGURED, CURRENT, PREVIOUS, REJECTED, ROLLING_BACK, Secret};
+use crate::account::{CONFIGURED, CURRENT, FILE_REFUSED, PREVIOUS, REJECTED, ROLLING_BACK, Secret};
 
 /// The next move.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// Nothing to do, or nothing that may be done.
     Nothing,
-    /// Mark the current version with `ROLLING_BACK`.
+    /// Mark the current version with `ROLLING_BACK`, move `AWSCURRENT` back, and prove again.
     Begin {
         /// The version that is refused.
         failed: String,
+        /// The one before.
+        to: String,
     },
-    /// Move `AWSCURRENT` back, and prove again.
+    /// The same where the mark is there already.
     GoBack {
         /// The version that is refused.
         failed: String,
@@ -64,11 +66,14 @@ pub fn next(secret: &Secret, valid: bool, rotations: bool) -> Next {
         Some(failed) if previous.as_ref() == Some(&failed) => Next::PutBack { from: current, failed },
         // Somebody has rotated since.
         Some(failed) => Next::Forget { version: failed },
-        None if valid && rejected.as_ref() == Some(&current) => Next::Redeem { version: current },
-        None if valid => Next::Nothing,
-        None if may_begin(secret, &current, previous.as_deref(), rejected.as_deref(), rotations) => {
-            Next::Begin { failed: current }
+        None if valid && (rejected.as_ref() == Some(&current) || holder(FILE_REFUSED).as_ref() == Some(&current)) => {
+            Next::Redeem { version: current }
         }
+        None if valid => Next::Nothing,
+        None if may_begin(secret, &current, previous.as_deref(), rejected.as_deref(), rotations) => match previous {
+            Some(to) => Next::Begin { failed: current, to },
+            None => Next::Nothing,
+        },
         None => Next::Nothing,
     }
 }
@@ -76,6 +81,9 @@ pub fn next(secret: &Secret, valid: bool, rotations: bool) -> Next {
 /// Whether a refused current version would be rolled back. It is asked about more than once then.
 pub fn is_eligible(secret: &Secret, rotations: bool) -> bool {
     let Some(current) = secret.holder(CURRENT) else { return false };
+    if secret.holder(ROLLING_BACK).is_some() {
+        return true;
+    }
     may_begin(secret, current, secret.holder(PREVIOUS), secret.holder(REJECTED), rotations)
 }
 
@@ -86,10 +94,20 @@ fn may_begin(secret: &Secret, current: &str, previous: Option<&str>, rejected: O
     (from_the_file || rotations) && from && to
 }
 
-/// Whether the file's value was refused and put back: it is not tried again until the file changes.
+/// Whether the labels tell of something to finish, whatever the proof says: a rollback, or a refused version that
+/// somebody made current again.
+pub fn is_unfinished(secret: &Secret) -> bool {
+    let current = secret.holder(CURRENT);
+    let again = |label| secret.holder(label).is_some() && secret.holder(label) == current;
+    secret.holder(ROLLING_BACK).is_some() || again(REJECTED) || again(FILE_REFUSED)
+}
+
+/// Whether the file's value was refused and put back: it is not tried again until the file changes. `REJECTED` alone
+/// would not do, since a later rollback takes it to another version.
 pub fn is_file_refused(secret: &Secret) -> bool {
     let configured = secret.holder(CONFIGURED);
-    configured.is_some() && configured == secret.holder(REJECTED) && configured != secret.holder(CURRENT)
+    let refused = [REJECTED, FILE_REFUSED].iter().any(|label| secret.holder(label) == configured);
+    configured.is_some() && refused && configured != secret.holder(CURRENT)
 }
 
 #[cfg(test)]
@@ -105,6 +123,7 @@ mod tests {
             'p' => PREVIOUS,
             'k' => CONFIGURED,
             'r' => REJECTED,
+            'f' => FILE_REFUSED,
             _ => ROLLING_BACK,
         };
         let version = |word: &str| {
@@ -124,14 +143,15 @@ mod tests {
         }
     }
 
-    /// c current, p previous, k configured, r rejected, o rolling back.
+    /// c current, p previous, k configured, r rejected, f refused value of the file, o rolling back.
     #[test]
     fn every_state_has_one_next_move() {
         let (yes, no) = (true, false);
         for (labels, valid, rotations, next_move) in [
             ("new:c old:p", no, no, "Nothing"),
-            ("new:c old:p", no, yes, "Begin new"),
-            ("new:ck old:p", no, no, "Begin new"),
+            ("new:c old:p", no, yes, "Begin new old"),
+            ("new:ck old:p", no, no, "Begin new old"),
+            ("new:ckf old:p", yes, no, "Redeem new"),
             ("new:ck", no, yes, "Nothing"),
             ("new:ck old:p", yes, yes, "Nothing"),
             ("new:co old:p", no, yes, "GoBack new old"),
@@ -150,7 +170,7 @@ mod tests {
         ] {
             let words = match next(&secret(labels), valid, rotations) {
                 Next::Nothing => "Nothing".to_owned(),
-                Next::Begin { failed } => format!("Begin {failed}"),
+                Next::Begin { failed, to } => format!("Begin {failed} {to}"),
                 Next::GoBack { failed, to } => format!("GoBack {failed} {to}"),
                 Next::Confirm { failed } => format!("Confirm {failed}"),
                 Next::PutBack { from, failed } => format!("PutBack {from} {failed}"),

@@ -26,11 +26,15 @@ pub fn judge(report: &Report) -> (Outcome, String) {
             (Outcome::Changed, format!("{}; {}", registries(all, "ready"), changes_words(applied, "applied")))
         }
         Mode::Apply => (Outcome::Converged, format!("{}; nothing had to change", registries(all, "ready"))),
-        Mode::Plan | Mode::Validate if any_failed => {
+        // A plan that shows anything to do is one, whatever else stands in the way; a proof that failed is not.
+        Mode::Validate if any_failed => {
+            (Outcome::Partial, format!("{}; {troubles}", changes_words(planned, "to apply")))
+        }
+        Mode::Plan if any_failed && planned == 0 && !any_held => {
             (Outcome::Partial, format!("{}; {troubles}", changes_words(planned, "to apply")))
         }
         Mode::Plan | Mode::Validate if planned > 0 || any_held => {
-            let held = if any_held { format!("; {troubles}") } else { String::new() };
+            let held = if any_held || any_failed { format!("; {troubles}") } else { String::new() };
             (Outcome::Pending, format!("{}{held}", changes_words(planned, "to apply")))
         }
         Mode::Plan => (Outcome::Converged, "nothing to change".into()),

@@ -78,6 +78,11 @@ impl Run<'_> {
         })
     }
 
+    /// The history alone, for a run that writes no status: without one it is simply not known.
+    pub(super) async fn past(&self) -> Past {
+        self.base().await.map(|base| base.past).unwrap_or_default()
+    }
+
     async fn base(&self) -> Result<Base, Failure> {
         let (bucket, key) = (&self.app.settings.config_bucket, self.app.settings.status_key());
         match self.app.reader.object(bucket, &key, STATUS_MAX).await {

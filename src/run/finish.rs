@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 
 use super::work::Proofs;
-use super::{Order, secret_name_of};
+use super::{Order, points_to};
 use crate::account::{Account, CONFIGURED, Proof, Rule, Sight, VersionValue};
 use crate::apply::{Applied, End};
 use crate::config::{self, File, Problem, Rejected};
 use crate::home::Home;
 use crate::plan::rollback::is_file_refused;
-use crate::plan::{Left, Plan, Removals, Step, Verdict};
+use crate::plan::{Action, Left, Plan, Removals, Step, Verdict};
 use crate::policy::{REPOSITORY_POLICY_MAX, repository_policy};
 use crate::report::{Change, ChangeResult, CredentialState, RegistryReport, Report, State, judge};
 use crate::trigger::{Mode, SecretChange};
+
+const UNFINISHED: &str = "not finished before Lambda's deadline";
 
 /// What a run over an accepted file has found and done.
 pub(super) struct Findings<'a> {
@@ -45,12 +47,13 @@ impl<'a> Findings<'a> {
             transient |= matches!(end, End::Failed { transient: true, .. } | End::Unfinished);
             transient |= matches!(self.proofs.get(name), Some(Err(error)) if error.is_transient());
             let (credential, doubt) = self.credential(registry);
+            let doubt = doubt.or_else(|| self.undone(name));
             let planned = self.applied.changes.iter().filter(|c| c.registry == *name);
             let planned = planned.filter(|c| c.result == ChangeResult::Planned).count();
             let (state, message) = match (end, doubt) {
                 (End::Held(reason), _) => (State::Held, Some(reason)),
                 (End::Failed { reason, .. }, _) => (State::Failed, Some(reason)),
-                (End::Unfinished, _) => (State::Failed, Some("not finished before Lambda's deadline".into())),
+                (End::Unfinished, _) => (State::Failed, Some(UNFINISHED.into())),
                 (End::Done { .. }, Some(doubt)) => (State::Failed, Some(doubt)),
                 (End::Done { .. }, None) if planned > 0 => (State::Planned, Some(changes_to_apply(planned))),
                 (End::Done { .. }, None) if credential == CredentialState::Unchecked => {
@@ -74,7 +77,8 @@ impl<'a> Findings<'a> {
         report.changes = self.applied.changes;
         (report.outcome, report.message) = judge(report);
         if let Some(change) = &order.secret {
-            report.message = format!("{}; {}", verdict(change, self.account, &self.proofs), report.message);
+            report.message =
+                format!("{}; {}", verdict(change, self.account, &self.proofs, &report.changes), report.message);
         }
         transient
     }
@@ -86,9 +90,14 @@ impl<'a> Findings<'a> {
         }
         if self.is_file_refused(registry) {
             let host = &registry.upstream.host;
+            let instead = match self.proofs.get(&registry.name) {
+                Some(Ok(proof)) if !proof.valid => format!("is refused as well: {}", proof.failure),
+                Some(Err(error)) => format!("could not be checked: {error}"),
+                _ => "is proven".into(),
+            };
             let message = format!(
-                "{host} refuses the credential of the file, which was put back: the version before serves on; write \
-                 one that works into the file"
+                "{host} refused the credential of the file, which is not current; what serves instead {instead}. Write a \
+                 credential that works into the file"
             );
             return (CredentialState::Invalid, Some(message));
         }
@@ -100,6 +109,13 @@ impl<'a> Findings<'a> {
                 (CredentialState::Unchecked, Some(format!("the credential could not be checked: {error}")))
             }
         }
+    }
+
+    /// What of a registry was not done beside its own steps: its secret that nothing uses any more is still there.
+    fn undone(&self, registry: &str) -> Option<String> {
+        let of_it = self.applied.changes.iter().filter(|change| change.registry == registry);
+        let mut undone = of_it.filter(|c| matches!(c.result, ChangeResult::Failed | ChangeResult::Skipped));
+        undone.next().map(|change| change.error.clone().unwrap_or_else(|| UNFINISHED.into()))
     }
 
     /// By this run, or by one before that worked from the same value.
@@ -154,13 +170,16 @@ fn changes_to_apply(n: usize) -> String {
 }
 
 /// The verdict on a secret whose change was the reason of the run: its name, the version and what ECR said.
-fn verdict(change: &SecretChange, account: &Account, proofs: &Proofs) -> String {
-    let using = account.snapshot.rules.values().filter(|rule| {
-        let name = rule.credential_arn.as_deref().and_then(secret_name_of);
-        name.is_some_and(|name| change.refers_to(name))
-    });
+fn verdict(change: &SecretChange, account: &Account, proofs: &Proofs, changes: &[Change]) -> String {
+    // The last proof may be that of the version before.
+    let rolled_back = |registry: &str| {
+        let mut rollbacks = changes.iter().filter(|c| c.action == Action::Rollback && c.registry == registry);
+        rollbacks.any(|change| change.result == ChangeResult::Applied)
+    };
+    let using = account.snapshot.rules.values().filter(|rule| points_to(rule, change));
     let mut said: Vec<&str> = using
         .map(|rule| match proofs.get(&rule.prefix) {
+            _ if rolled_back(&rule.prefix) => "invalid, and rolled back",
             Some(Ok(proof)) if proof.valid => "valid",
             Some(Ok(_)) => "invalid",
             _ => "unchecked",

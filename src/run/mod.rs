@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::account::{Account, AwsError, Object, ObjectError, Sight, Snapshot, VersionValue, observe, snapshot};
+use crate::account::{Account, AwsError, Object, ObjectError, Rule, Sight, Snapshot, VersionValue, observe, snapshot};
 use crate::config::{self, Context, File, Rejected};
 use crate::credential::Credential;
 use crate::handler::{App, Failure};
@@ -91,13 +91,13 @@ impl<'a> Run<'a> {
         match order.mode {
             Mode::Apply => self.apply_fenced(order).await,
             Mode::Plan | Mode::Validate => {
-                let reads = async { tokio::join!(self.load(), snapshot(&self.app.reader)) };
-                let (object, snapshot) = self.deadline.bound(reads).await.ok_or_else(|| self.late())?;
+                let reads = async { tokio::join!(self.load(), snapshot(&self.app.reader), self.past()) };
+                let (object, snapshot, past) = self.deadline.bound(reads).await.ok_or_else(|| self.late())?;
                 let object = match self.opened(order, object)? {
                     Ok(object) => object,
                     Err(no_file) => return Ok(no_file),
                 };
-                match Box::pin(self.look(order, object, snapshot, &Past::default())).await {
+                match Box::pin(self.look(order, object, snapshot, &past)).await {
                     Look::Ignored(report) => Ok(*report),
                     Look::Done { report, .. } | Look::Stale(report) => {
                         report::log(&report);
@@ -165,7 +165,15 @@ impl<'a> Run<'a> {
                 report.message = format!("the account could not be read, and was left as it is: {error}");
                 error.is_transient()
             }
-            (Err(rejected), snapshot) => self.rejected(order, &mut report, rejected, snapshot).await,
+            (Err(rejected), snapshot) => {
+                if let (Some(change), Ok(snapshot)) = (&order.secret, &snapshot)
+                    && !marked_rules(snapshot, &self.app.settings).any(|rule| points_to(rule, change))
+                {
+                    let reason = format!("no rule of ours uses the secret {}", change.name);
+                    return Look::Ignored(Box::new(self.ignored(order, reason)));
+                }
+                self.rejected(order, &mut report, rejected, snapshot).await
+            }
         };
         self.close(&mut report, past);
         Look::Done { report: Box::new(report), transient }
@@ -200,16 +208,12 @@ impl<'a> Run<'a> {
                 return error.is_transient();
             }
         };
-        let is_marked = |prefix: &str| {
-            let template = snapshot.templates.get(prefix);
-            template.is_some_and(|t| Owner::of_template(&t.spec.description, &self.app.settings).is_ours())
-        };
-        let marked: BTreeMap<_, _> = snapshot.rules.iter().filter(|(prefix, _)| is_marked(prefix)).collect();
-        let candidates = marked.values().filter(|rule| rule.credential_arn.is_some());
+        let marked: Vec<&Rule> = marked_rules(&snapshot, &self.app.settings).collect();
+        let candidates = marked.iter().filter(|rule| rule.credential_arn.is_some());
         let candidates =
             candidates.map(|rule| Candidate { prefix: rule.prefix.clone(), patience: Patience::Once }).collect();
         let proofs = prove(&self.app.reader, candidates, &self.app.pace, self.deadline).await;
-        finish::prove_marked(report, marked.into_values(), &proofs, self.home)
+        finish::prove_marked(report, marked.into_iter(), &proofs, self.home)
     }
 
     fn remember(&self, file: &File, account: &Account) {
@@ -222,7 +226,7 @@ impl<'a> Run<'a> {
             _ => None,
         });
         let held = held.flatten().filter_map(|value| match value {
-            VersionValue::Credential(credential) => Some(credential),
+            VersionValue::Credential(credential) | VersionValue::Loose(credential) => Some(credential),
             VersionValue::Unusable => None,
         });
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -293,23 +297,30 @@ impl<'a> Run<'a> {
 
 /// Whether any registry of the file, or any rule that carries our mark, uses the secret an event is about.
 fn uses(account: &Account, file: &File, change: &SecretChange, settings: &Settings) -> bool {
-    let Snapshot { rules, templates, .. } = &account.snapshot;
-    let is_ours = |prefix: &str| {
-        let marked = templates.get(prefix).is_some_and(|t| Owner::of_template(&t.spec.description, settings).is_ours());
-        marked || file.registries.iter().any(|registry| registry.name == prefix)
-    };
-    let ours = rules.values().filter(|rule| is_ours(&rule.prefix));
-    let by_rule = ours.filter_map(|rule| rule.credential_arn.as_deref()).filter_map(secret_name_of);
-    // What could not be read may well be it: the run says what is wrong.
-    if account.sights.values().any(|sight| matches!(sight, Sight::Unread(_))) {
-        return true;
-    }
-    let by_file = file.registries.iter().filter_map(|registry| match account.sights.get(&registry.name) {
-        Some(Sight::Found(secret)) => Some(secret.name.as_str()),
-        Some(Sight::Absent(name)) => Some(name.as_str()),
-        _ => None,
+    let of_file = account.snapshot.rules.values().filter(|rule| file.registries.iter().any(|r| r.name == rule.prefix));
+    let by_rule = of_file.chain(marked_rules(&account.snapshot, settings)).any(|rule| points_to(rule, change));
+    // A secret that could not be read may well be it: the run says what is wrong.
+    let by_sight = account.sights.values().any(|sight| match sight {
+        Sight::Found(secret) => change.refers_to(&secret.name),
+        Sight::Absent(name) => change.refers_to(name),
+        Sight::Unread(_) => true,
+        _ => false,
     });
-    by_rule.chain(by_file).any(|name| change.refers_to(name))
+    by_rule || by_sight
+}
+
+/// The rules whose template carries our mark.
+fn marked_rules<'a>(snapshot: &'a Snapshot, settings: &'a Settings) -> impl Iterator<Item = &'a Rule> {
+    let is_marked = |prefix: &str| {
+        let template = snapshot.templates.get(prefix);
+        template.is_some_and(|t| Owner::of_template(&t.spec.description, settings).is_ours())
+    };
+    snapshot.rules.values().filter(move |rule| is_marked(&rule.prefix))
+}
+
+/// Whether a rule's credential is the secret that changed.
+fn points_to(rule: &Rule, change: &SecretChange) -> bool {
+    rule.credential_arn.as_deref().and_then(secret_name_of).is_some_and(|name| change.refers_to(name))
 }
 
 /// The name in a full ARN: without the hyphen and six characters that Secrets Manager appends.

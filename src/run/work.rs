@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::{StreamExt, stream};
 use tokio::sync::Semaphore;
 
-use super::{Order, Run};
+use super::{Order, Run, points_to};
 use crate::account::{Account, AwsError, Proof, Sight};
 use crate::apply::{Applied, Applier, End, SLOTS};
 use crate::config::{self, File};
-use crate::plan::rollback::is_eligible;
-use crate::plan::{Plan, RegistryPlan, Verdict, plan, unready};
+use crate::plan::rollback::{is_eligible, is_unfinished};
+use crate::plan::{Plan, RegistryPlan, Verdict, hold_for_new_names, plan};
 use crate::report::{ConfigReport, Report};
 use crate::run::finish::{self, Findings};
 use crate::trigger::Mode;
-use crate::verify::{Candidate, Patience, prove};
+use crate::verify::{Candidate, PROOFS, Patience, prove};
 
 /// What ECR said, by registry.
 pub(super) type Proofs = BTreeMap<String, Result<Proof, AwsError>>;
@@ -94,7 +95,7 @@ impl Run<'_> {
         findings.proofs = self.prove(asked).await;
         recover(&applier, findings).await;
         if deletes && !removals.first {
-            removals.held = unready_newcomers(file, account, findings);
+            removals.held = hold_for_new_names(file, &removals.left, |name| is_ready(findings, name));
             if removals.held.is_none() {
                 match self.is_newest(&report.config).await {
                     Ok(true) => gone = applier.remove(&removals.left).await,
@@ -140,10 +141,7 @@ impl Run<'_> {
         let mut prefixes: BTreeSet<&str> = judged.map(|rule| rule.prefix.as_str()).collect();
         let mut rotated: BTreeSet<&str> = BTreeSet::new();
         if let Some(change) = &order.secret {
-            let using = rules.values().filter(|rule| {
-                let name = rule.credential_arn.as_deref().and_then(super::secret_name_of);
-                name.is_some_and(|name| change.refers_to(name))
-            });
+            let using = rules.values().filter(|rule| points_to(rule, change));
             rotated.extend(using.map(|rule| rule.prefix.as_str()));
         }
         prefixes.extend(&rotated);
@@ -186,40 +184,34 @@ fn candidates_after(
 }
 
 /// Looks after the own secrets whose credential was refused, or whose labels tell of a rollback that was not
-/// finished.
+/// finished. A rule that could not be moved to our secret yet was proven with somebody else's: that says nothing.
 async fn recover(applier: &Applier<'_>, findings: &mut Findings<'_>) {
-    use crate::account::{CURRENT, REJECTED, ROLLING_BACK};
-    for registry in &findings.file.registries {
-        let name = &registry.name;
+    let Findings { file, account, applied, proofs, .. } = findings;
+    let rules = &account.snapshot.rules;
+    let in_need = file.registries.iter().filter_map(|registry| {
+        let name = registry.name.as_str();
         let own = matches!(registry.credential, config::Credential::Given(_));
-        let (true, Some(Sight::Found(secret)), Some(Ok(proof))) =
-            (own, findings.account.sights.get(name), findings.proofs.get(name))
+        let (true, Some(Sight::Found(secret)), Some(Ok(proof))) = (own, account.sights.get(name), proofs.get(name))
         else {
-            continue;
+            return None;
         };
-        let unfinished = secret.holder(ROLLING_BACK).is_some()
-            || (secret.holder(REJECTED).is_some() && secret.holder(REJECTED) == secret.holder(CURRENT));
-        if proof.valid && !unfinished {
-            continue;
-        }
-        let recovery = applier.recover(name, &secret.arn, proof).await;
+        let pointed_to = rules.get(name).and_then(|rule| rule.credential_arn.as_deref()) == Some(secret.arn.as_str());
+        let ours = pointed_to || matches!(applied.ends.get(name), Some(End::Done { .. }));
+        (ours && (!proof.valid || is_unfinished(secret))).then_some((name, secret, proof))
+    });
+    let recoveries = in_need
+        .map(|(name, secret, proof)| async move { (name.to_owned(), applier.recover(name, secret, proof).await) });
+    let mut recoveries: Vec<_> = stream::iter(recoveries).buffer_unordered(PROOFS).collect().await;
+    recoveries.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (name, recovery) in recoveries {
         findings.applied.changes.extend(recovery.changes);
-        if let Some(proof) = recovery.proof {
-            findings.proofs.insert(name.clone(), proof);
-        }
         if recovery.file_refused {
             findings.file_refused.insert(name.clone());
         }
+        if let Some(proof) = recovery.proof {
+            findings.proofs.insert(name, proof);
+        }
     }
-}
-
-/// Why nothing is deleted while a registry that the file adds is not ready: a registry that was renamed must work
-/// under its new name before the old one goes.
-fn unready_newcomers(file: &File, account: &Account, findings: &Findings<'_>) -> Option<String> {
-    let newcomers = file.registries.iter().filter(|r| !account.snapshot.rules.contains_key(&r.name));
-    let not_ready = newcomers.filter(|registry| !is_ready(findings, &registry.name));
-    let names: Vec<&str> = not_ready.map(|registry| registry.name.as_str()).collect();
-    (!names.is_empty()).then(|| unready(&names))
 }
 
 /// Whether all steps of a registry were taken, and its credential is proven or not needed.
