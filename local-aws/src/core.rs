@@ -53,3 +53,9 @@ pub struct SeenSecret {
     /// Encrypted with a customer key, which ECR does not support.
     pub customer_key: bool,
 }
+
+/// A time as the JSON protocols write it: seconds since 1970, with milliseconds.
+pub(crate) fn seconds(time: Timestamp) -> f64 {
+    // A double holds the milliseconds of the next 285,000 years exactly.
+    time.as_millisecond() as f64 / 1000.0
+}

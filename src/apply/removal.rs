@@ -96,7 +96,8 @@ impl Applier<'_> {
 
     /// A secret that anybody's rule points to stays; whether that is so is read afresh, as is the tag.
     pub(super) async fn delete_secret_if_unused(&self, arn: &str) -> Result<(), Trouble> {
-        let (rules, secret) = tokio::try_join!(self.reader.rules(), self.reader.secret(arn))?;
+        let look = async { tokio::try_join!(self.reader.rules(), self.reader.secret(arn)) };
+        let (rules, secret) = self.call(look).await?;
         let in_use = rules.iter().any(|rule| rule.credential_arn.as_deref() == Some(arn));
         let ours = secret.is_some_and(|secret| {
             !secret.scheduled_for_deletion && Owner::of_secret(&secret.tags, self.settings).is_ours()

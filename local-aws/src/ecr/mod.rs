@@ -29,6 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub(crate) use crate::core::seconds;
 use crate::core::{Answer, ApiError, Cx, SecretSource};
 use crate::shape::{self, Service};
 
@@ -172,14 +173,6 @@ fn text<'a>(input: &'a Value, name: &str) -> Option<&'a str> {
 /// A required member; the shape check has seen that it is there.
 fn required<'a>(input: &'a Value, name: &str) -> &'a str {
     text(input, name).unwrap_or_default()
-}
-
-/// The time of the call as the JSON protocol writes times: seconds since 1970.
-fn seconds(time: jiff::Timestamp) -> f64 {
-    // Milliseconds fit an f64 exactly for the next 285,000 years.
-    #[allow(clippy::cast_precision_loss)]
-    let milliseconds = time.as_millisecond() as f64;
-    milliseconds / 1000.0
 }
 
 /// Refuses a call that names another account's registry, which needs rights that nobody gave.

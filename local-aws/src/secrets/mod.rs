@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub(crate) use crate::core::seconds;
 use crate::core::{Answer, ApiError, Cx, SecretSource, SeenSecret};
 use crate::options::Options;
 use crate::shape::{self, Service};
@@ -229,12 +230,4 @@ fn invalid_request(message: impl Into<String>) -> ApiError {
 
 fn invalid_parameter(message: impl Into<String>) -> ApiError {
     ApiError::client("InvalidParameterException", message)
-}
-
-/// Seconds since 1970 with milliseconds, as the JSON protocol writes a time.
-fn seconds(time: Timestamp) -> f64 {
-    // A double holds the milliseconds of any time of ours exactly.
-    #[allow(clippy::cast_precision_loss)]
-    let milliseconds = time.as_millisecond() as f64;
-    milliseconds / 1000.0
 }
