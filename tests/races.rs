@@ -120,3 +120,20 @@ async fn a_secret_that_is_deleted_while_its_new_value_is_on_the_way_is_restored_
         assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged", "{window}");
     }
 }
+
+/// The older file's run has read its file; then the newer one is followed, and a human rotates what it has set.
+#[tokio::test]
+async fn an_older_file_does_not_speak_over_a_rotation_after_the_newer_one() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    bench.upload(&hub("canary-docker-2"));
+    bench.aws.after("s3", "GetObject", 2, |aws| {
+        aws.put_object(BUCKET, KEY, hub("canary-docker-1"));
+        another_run(aws);
+        support::put_current(aws, HUB, "canary-docker-3");
+    });
+    bench.send(uploaded()).await.unwrap();
+    bench.send(scheduled()).await.unwrap();
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-3"));
+    assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-1"));
+}

@@ -10,7 +10,7 @@ use crate::account::{Account, AwsError, Proof, Sight};
 use crate::apply::{Applied, Applier, End, SLOTS};
 use crate::config::{self, File};
 use crate::plan::rollback::{is_eligible, is_unfinished};
-use crate::plan::{Plan, RegistryPlan, Verdict, hold_for_new_names, plan};
+use crate::plan::{Operation, Plan, RegistryPlan, Step, Verdict, hold_for_new_names, plan};
 use crate::report::{ConfigReport, Report};
 use crate::run::finish::{self, Findings};
 use crate::trigger::Mode;
@@ -23,7 +23,7 @@ pub(super) type Proofs = BTreeMap<String, Result<Proof, AwsError>>;
 pub(super) enum After {
     /// The report is filled in; another try may go better or not.
     Done { transient: bool },
-    /// A newer file was uploaded before anything was taken away: look again.
+    /// A newer file was uploaded before a credential was changed or anything taken away: look again.
     Stale,
 }
 
@@ -60,7 +60,8 @@ impl Run<'_> {
         prove(&self.app.reader, candidates, &self.app.pace, self.deadline).await
     }
 
-    /// Carries the plan out. Says whether the file was still the newest when something was to be taken away.
+    /// Carries the plan out. Says whether the file was still the newest when a credential was to be changed or something
+    /// to be taken away.
     async fn carry_out(
         &self,
         plan: Plan,
@@ -81,6 +82,10 @@ impl Run<'_> {
             deadline: self.deadline,
             slots: Semaphore::new(SLOTS),
         };
+        // An older file must not speak over what a newer one, or a rotation after it, has made current.
+        if registries.iter().any(speaks) && self.is_newest(&report.config).await == Ok(false) {
+            return false;
+        }
         let deletes = removals.held.is_none() && !removals.left.is_empty();
         let mut gone = Vec::new();
         if deletes && removals.first {
@@ -212,6 +217,12 @@ async fn recover(applier: &Applier<'_>, findings: &mut Findings<'_>) {
             findings.proofs.insert(name, proof);
         }
     }
+}
+
+/// Whether a plan changes the credential in a secret that has one.
+fn speaks(plan: &RegistryPlan) -> bool {
+    let puts = |step: &Step| matches!(step.operation, Operation::PutSecretValue(_));
+    plan.verdict == Verdict::Go && plan.steps.iter().any(puts)
 }
 
 /// Whether all steps of a registry were taken, and its credential is proven or not needed.
