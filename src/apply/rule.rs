@@ -46,12 +46,14 @@ impl Applier<'_> {
         // What is put back is what was taken away, even if somebody changed it since it was looked at. Where the
         // answer to the deletion was lost, the repeated call finds nothing.
         let taken = self.call(self.writer.delete_rule(&old.prefix)).await?;
+        let took = taken.is_some();
         let old = taken.as_ref().unwrap_or(old);
         let Err(error) = self.patiently(|| self.writer.create_rule(new)).await else {
             return self.has_its_mark(new).await;
         };
         if error.is("PullThroughCacheRuleAlreadyExistsException") {
-            return Err(creating(error));
+            // Another run was faster to make it. What was taken away here is to be told all the same.
+            return Err(if took { Trouble::Taken } else { creating(error) });
         }
         // A few seconds are kept back for this, however late it is.
         let back = self.deadline.at_last(self.writer.create_rule(old)).await;
