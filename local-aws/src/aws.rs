@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -16,6 +16,7 @@ use crate::ecr::{Ecr, Pulled};
 use crate::fault::{self, Fault, Verdict, matches_name};
 use crate::lambda::LambdaApi;
 use crate::options::Options;
+use crate::sqs::Sqs;
 use crate::state::State;
 use crate::wire;
 
@@ -83,10 +84,11 @@ impl LocalAws {
         listener.set_nonblocking(true)?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = watch::channel(false);
+        let address = listener.local_addr()?;
         let aws = Self {
             inner: Arc::new(Inner {
-                address: listener.local_addr()?,
-                state: Mutex::new(State::new(&options)),
+                address,
+                state: Mutex::new(State::new(&options, &format!("http://{address}"))),
                 options,
                 faults: Mutex::default(),
                 hooks: Mutex::default(),
@@ -112,7 +114,7 @@ impl LocalAws {
         format!("http://{}", self.inner.address)
     }
 
-    /// One call of `ecr` or `secretsmanager` in AWS's own JSON, past HTTP, faults, hooks and the call log: this is how
+    /// One call of `ecr`, `secretsmanager` or `sqs` in AWS's own JSON, past HTTP, faults, hooks and the call log: this is how
     /// tests prepare and inspect the account. A missing `ClientRequestToken` is filled in, as SDKs do.
     ///
     /// # Errors
@@ -214,6 +216,46 @@ impl LocalAws {
         change(&mut self.state().ecr)
     }
 
+    /// The queues themselves, for the levers of what standard queues do not promise: order, and delivery only once.
+    pub fn with_sqs<T>(&self, change: impl FnOnce(&mut Sqs) -> T) -> T {
+        change(&mut self.state().sqs)
+    }
+
+    /// Makes a queue and its dead-letter queue, `<name>-dlq`, and answers their URLs. Queues that exist keep their
+    /// messages.
+    pub fn create_queue_pair(&self, name: &str, max_receive_count: u64) -> (String, String) {
+        let mut state = self.state();
+        let cx = state.cx();
+        state.sqs.create_pair(&cx, name, max_receive_count)
+    }
+
+    /// What Lambda's poller does before it calls a function: receives up to `most` visible messages, which counts as a
+    /// receive and hides them for the queue's visibility timeout, and gives the function's event. `None` where no message
+    /// is visible, or no queue has this URL. Not in the call log, and past all faults: the poller's calls are not ours.
+    #[must_use]
+    pub fn take_work(&self, queue_url: &str, most: usize) -> Option<Value> {
+        let mut state = self.state();
+        let cx = state.cx();
+        state.sqs.take_work(&cx, queue_url, most)
+    }
+
+    /// What Lambda's poller does after the function: deletes the messages of the event (`done`), or makes them visible
+    /// again at once. The latter is for tests that do not want to wait: real Lambda lets their visibility timeout run out.
+    /// An event with some of its records finishes just these, as a partial batch response does.
+    pub fn finish_work(&self, event: &Value, done: bool) {
+        let mut state = self.state();
+        let cx = state.cx();
+        state.sqs.finish_work(&cx, event, done);
+    }
+
+    /// All messages of a queue without receiving them, oldest first: `messageId`, `body`, `attributes` and
+    /// `messageAttributes` as Lambda writes them, `receiveCount`, and whether it is `visible`.
+    #[must_use]
+    pub fn messages(&self, queue_url: &str) -> Vec<Value> {
+        let state = self.state();
+        state.sqs.messages(&state.cx(), queue_url)
+    }
+
     /// Moves the account's clock on.
     pub fn advance(&self, by: Duration) {
         self.state().advance(by);
@@ -233,7 +275,7 @@ impl LocalAws {
 
     /// A new, empty account at the same address: state, faults, hooks, calls and events are gone.
     pub fn reset(&self) {
-        *self.state() = State::new(&self.inner.options);
+        *self.state() = State::new(&self.inner.options, &self.endpoint());
         self.clear_faults();
         lock(&self.inner.hooks).clear();
         self.clear_calls();
@@ -264,7 +306,7 @@ impl LocalAws {
     }
 
     pub(crate) fn judge(&self, service: &str, operation: &str, subject: &str) -> Verdict {
-        fault::judge(&mut lock(&self.inner.faults), service, operation, subject)
+        fault::judge(&mut lock(&self.inner.faults), Instant::now(), service, operation, subject)
     }
 
     pub(crate) fn log(&self, mut call: Call) {

@@ -9,11 +9,12 @@ use serde_json::Value;
 pub struct Call {
     /// Its number, from 1; goes on counting when the log is cleared.
     pub n: usize,
-    /// `ecr`, `secretsmanager` or `s3`.
+    /// `ecr`, `secretsmanager`, `sqs` or `s3`.
     pub service: String,
     /// For example `CreatePullThroughCacheRule`.
     pub operation: String,
-    /// What it is about: the prefix, repository, secret id or name, or `bucket/key`. Several are joined with commas.
+    /// What it is about: the prefix, repository, secret id or name, name of the queue, or `bucket/key`. Several are joined
+    /// with commas.
     pub subject: String,
     /// HTTP status of the answer; 0 if the connection was reset or never answered.
     pub status: u16,
@@ -27,10 +28,12 @@ pub struct Call {
     pub principal: String,
 }
 
-/// Whether an operation changes anything. Validating a credential and previewing a lifecycle policy change nothing.
+/// Whether an operation changes anything. Validating a credential and previewing a lifecycle policy change nothing;
+/// receiving a message counts as a look at it.
 pub(crate) fn is_write(service: &str, operation: &str) -> bool {
     let reading: &[&str] = match service {
         "s3" => &["Get", "Head", "List"],
+        "sqs" => &["Get", "List", "Receive"],
         "secretsmanager" => &["Get", "Describe", "List", "Validate", "BatchGet"],
         _ => &["Get", "Describe", "List", "Validate", "BatchGet", "BatchCheck", "StartLifecyclePolicyPreview"],
     };
@@ -39,7 +42,7 @@ pub(crate) fn is_write(service: &str, operation: &str) -> bool {
 
 /// What a JSON call is about, read from the members that name a resource.
 pub(crate) fn subject(input: &Value) -> String {
-    const NAMING: [&str; 9] = [
+    const NAMING: [&str; 10] = [
         "ecrRepositoryPrefix",
         "prefix",
         "repositoryName",
@@ -49,7 +52,11 @@ pub(crate) fn subject(input: &Value) -> String {
         "ecrRepositoryPrefixes",
         "prefixes",
         "repositoryNames",
+        "QueueName",
     ];
+    if let Some(url) = input.get("QueueUrl").and_then(Value::as_str) {
+        return url.rsplit('/').next().unwrap_or_default().to_owned();
+    }
     let named = NAMING.iter().find_map(|name| input.get(name));
     match named {
         Some(Value::String(one)) => one.clone(),
@@ -71,12 +78,16 @@ mod tests {
         assert!(!is_write("ecr", "ValidatePullThroughCacheRule"));
         assert!(!is_write("ecr", "StartLifecyclePolicyPreview"));
         assert!(!is_write("s3", "HeadObject"));
+        assert!(!is_write("sqs", "ReceiveMessage"));
+        assert!(["SendMessageBatch", "DeleteMessage", "ChangeMessageVisibility"].iter().all(|op| is_write("sqs", op)));
     }
 
     #[test]
     fn finds_the_subject() {
         assert_eq!(subject(&json!({"SecretId": "a", "VersionId": "b"})), "a");
         assert_eq!(subject(&json!({"ecrRepositoryPrefixes": ["a", "b"]})), "a,b");
+        assert_eq!(subject(&json!({"QueueUrl": "http://127.0.0.1:1/123456789012/work", "MessageBody": "x"})), "work");
+        assert_eq!(subject(&json!({"QueueName": "work"})), "work");
         assert_eq!(subject(&json!({"maxResults": 3})), "");
     }
 }

@@ -3,10 +3,13 @@
 //! A fault says which calls it meets (`on`, `subject_contains`, `skip`, `times`) and what happens to them. It acts on
 //! calls over HTTP only; [`LocalAws::call`](crate::LocalAws::call) goes past it.
 
+mod rate;
+
 use serde::Deserialize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::core::ApiError;
+use rate::Buckets;
 
 /// A fault. Without `times` it lasts until [`LocalAws::clear_faults`](crate::LocalAws::clear_faults); without a kind it is a 500.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,18 +25,22 @@ pub struct Fault {
     times: Option<usize>,
     #[serde(default)]
     kind: Kind,
+    #[serde(skip)]
+    buckets: Buckets,
 }
 
 /// What happens to a call that a fault meets.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
-    /// `ThrottlingException`, 400 (S3: `SlowDown`, 503).
+    /// `ThrottlingException`, 400 (S3: `SlowDown`, 503; SQS: `RequestThrottled`, 400).
     Throttle,
+    /// The same for what comes faster than so many calls a second.
+    Rate(u32),
     /// `InternalFailure`, 500.
     #[default]
     ServerError,
-    /// `AccessDeniedException`, 400 (S3: `AccessDenied`, 403).
+    /// `AccessDeniedException`, 400 (S3: `AccessDenied`, 403; SQS: 403).
     AccessDenied,
     /// Any other error.
     Error { code: String, message: String, status: u16 },
@@ -48,7 +55,7 @@ enum Kind {
 }
 
 impl Fault {
-    /// Meets calls of `service` (`ecr`, `secretsmanager`, `s3` or `*`) and `operation` (a name or `*`).
+    /// Meets calls of `service` (`ecr`, `secretsmanager`, `sqs`, `s3` or `*`) and `operation` (a name or `*`).
     pub fn on(service: impl Into<String>, operation: impl Into<String>) -> Self {
         Self {
             service: service.into(),
@@ -57,6 +64,7 @@ impl Fault {
             skip: 0,
             times: None,
             kind: Kind::default(),
+            buckets: Buckets::default(),
         }
     }
 
@@ -87,10 +95,18 @@ impl Fault {
         self.kind(Kind::Error { code: code.into(), message: message.into(), status })
     }
 
-    /// Answers `ThrottlingException`, 400 (S3: `SlowDown`, 503).
+    /// Answers `ThrottlingException`, 400 (S3: `SlowDown`, 503; SQS: `RequestThrottled`, 400).
     #[must_use]
     pub fn throttle(self) -> Self {
         self.kind(Kind::Throttle)
+    }
+
+    /// Lets so many calls a second pass, of each operation that it meets, and answers the others as
+    /// [`Fault::throttle`] does. One second's worth may come in a burst; what was used up comes back evenly, in real
+    /// time. It does not use up `times`: a limit lasts until [`LocalAws::clear_faults`](crate::LocalAws::clear_faults).
+    #[must_use]
+    pub fn rate(self, per_second: u32) -> Self {
+        self.kind(Kind::Rate(per_second))
     }
 
     /// Answers an internal error, 500.
@@ -99,7 +115,7 @@ impl Fault {
         self.kind(Kind::ServerError)
     }
 
-    /// Answers `AccessDeniedException`, 400 (S3: `AccessDenied`, 403).
+    /// Answers `AccessDeniedException`, 400 (S3: `AccessDenied`, 403; SQS: 403).
     #[must_use]
     pub fn access_denied(self) -> Self {
         self.kind(Kind::AccessDenied)
@@ -141,10 +157,13 @@ impl Fault {
     }
 
     /// Counts one call that it meets, and says whether it acts on it.
-    fn acts(&mut self) -> bool {
+    fn acts(&mut self, service: &str, operation: &str, now: Instant) -> bool {
         if self.skip > 0 {
             self.skip -= 1;
             return false;
+        }
+        if let Kind::Rate(per_second) = self.kind {
+            return !self.buckets.pass(&format!("{service}:{operation}"), per_second, now);
         }
         match &mut self.times {
             Some(0) => false,
@@ -180,11 +199,12 @@ pub(crate) enum Fate {
     ResetAfter,
 }
 
-/// Asks all faults about one call: latencies add up, and the first fault of another kind decides the fate.
-pub(crate) fn judge(faults: &mut Vec<Fault>, service: &str, operation: &str, subject: &str) -> Verdict {
+/// Asks all faults about one call that comes now: latencies add up, and the first fault of another kind decides the
+/// fate.
+pub(crate) fn judge(faults: &mut Vec<Fault>, now: Instant, service: &str, operation: &str, subject: &str) -> Verdict {
     let mut verdict = Verdict::default();
     for fault in faults.iter_mut() {
-        if !fault.meets(service, operation, subject) || !fault.acts() {
+        if !fault.meets(service, operation, subject) || !fault.acts(service, operation, now) {
             continue;
         }
         if let Kind::LatencyMs(ms) = fault.kind {
@@ -199,17 +219,21 @@ pub(crate) fn judge(faults: &mut Vec<Fault>, service: &str, operation: &str, sub
 }
 
 fn fate(kind: &Kind, service: &str, operation: &str, subject: &str) -> Fate {
-    let s3 = service == "s3";
+    let (s3, sqs) = (service == "s3", service == "sqs");
     let refused =
         |code: &str, message: String, status| Fate::Refused(ApiError { code: code.to_owned(), message, status });
     match kind {
-        Kind::Throttle if s3 => refused("SlowDown", "Please reduce your request rate.".to_owned(), 503),
-        Kind::Throttle => refused("ThrottlingException", "Rate exceeded".to_owned(), 400),
+        Kind::Throttle | Kind::Rate(_) if s3 => refused("SlowDown", "Please reduce your request rate.".to_owned(), 503),
+        Kind::Throttle | Kind::Rate(_) if sqs => refused("RequestThrottled", "Request is throttled.".to_owned(), 400),
+        Kind::Throttle | Kind::Rate(_) => refused("ThrottlingException", "Rate exceeded".to_owned(), 400),
         Kind::ServerError if s3 => {
             refused("InternalError", "We encountered an internal error. Please try again.".to_owned(), 500)
         }
         Kind::ServerError if service == "secretsmanager" => {
             refused("InternalServiceError", "An error occurred on the server side.".to_owned(), 500)
+        }
+        Kind::ServerError if sqs => {
+            refused("InternalFailure", "The request processing has failed because of an unknown error.".to_owned(), 500)
         }
         Kind::ServerError => {
             refused("ServerException", "These errors are usually caused by a server-side issue.".to_owned(), 500)
@@ -222,7 +246,7 @@ fn fate(kind: &Kind, service: &str, operation: &str, subject: &str) -> Fate {
                  {service}:{operation} on resource: {subject} because no identity-based policy allows the \
                  {service}:{operation} action"
             ),
-            400,
+            if sqs { 403 } else { 400 },
         ),
         Kind::Error { code, message, status } => refused(code, message.clone(), *status),
         Kind::Timeout => Fate::Hangs,
@@ -238,7 +262,10 @@ mod tests {
 
     fn fates(fault: Fault, calls: &[(&str, &str)]) -> Vec<bool> {
         let mut faults = vec![fault];
-        calls.iter().map(|(op, subject)| judge(&mut faults, "ecr", op, subject).fate != Fate::Served).collect()
+        calls
+            .iter()
+            .map(|(op, subject)| judge(&mut faults, Instant::now(), "ecr", op, subject).fate != Fate::Served)
+            .collect()
     }
 
     #[test]
@@ -264,8 +291,29 @@ mod tests {
             Fault::on("ecr", "*").latency(Duration::from_millis(4)),
             Fault::on("ecr", "*").timeout(),
         ];
-        let verdict = judge(&mut faults, "ecr", "X", "");
+        let verdict = judge(&mut faults, Instant::now(), "ecr", "X", "");
         assert_eq!((verdict.delay, verdict.fate), (Duration::from_millis(7), Fate::Hangs));
+    }
+
+    #[test]
+    fn a_rate_limit_throttles_what_is_too_fast_and_lasts() -> Result<(), serde_json::Error> {
+        let json = r#"{"service":"ecr","operation":"*","skip":1,"times":1,"kind":{"rate":2}}"#;
+        let (mut faults, start) = (vec![serde_json::from_str(json)?], Instant::now());
+        let mut passes = |op: &str, ms: u64| {
+            judge(&mut faults, start + Duration::from_millis(ms), "ecr", op, "").fate == Fate::Served
+        };
+        let (first, later) = (["Put"; 4].map(|op| passes(op, 0)), ["Get", "Put", "Put"].map(|op| passes(op, 500)));
+        assert_eq!((first, later), ([true, true, true, false], [true, true, false]));
+        assert!(!faults.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn a_call_that_another_fault_met_costs_no_token() {
+        let mut faults = vec![Fault::on("ecr", "Put").times(2).server_error(), Fault::on("ecr", "Put").rate(1)];
+        let now = Instant::now();
+        let mut served = || judge(&mut faults, now, "ecr", "Put", "").fate == Fate::Served;
+        assert_eq!([served(), served(), served(), served()], [false, false, true, false]);
     }
 
     #[test]
@@ -273,7 +321,7 @@ mod tests {
         let json = r#"{"service":"s3","operation":"PutObject","times":1,"kind":{"error":{"code":"ConditionalRequestConflict","message":"m","status":409}}}"#;
         let mut faults = vec![serde_json::from_str(json)?];
         let error = ApiError { code: "ConditionalRequestConflict".to_owned(), message: "m".to_owned(), status: 409 };
-        assert_eq!(judge(&mut faults, "s3", "PutObject", "").fate, Fate::Refused(error));
+        assert_eq!(judge(&mut faults, Instant::now(), "s3", "PutObject", "").fate, Fate::Refused(error));
         assert!(faults.is_empty());
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! A strict stand-in for the AWS services that ecr-pull-through-sync uses, in process or as a server on loopback.
 //!
 //! A call walks through it so: `wire` reads HTTP, asks for a signature, runs hooks and faults, and hands the call to
-//! the account behind one lock (`state`), which is `s3`, `secrets` and [`ecr`]. [`LocalAws`] is the handle that tests hold.
+//! the account behind one lock (`state`), which is `s3`, `secrets`, `sqs` and [`ecr`]. [`LocalAws`] is the handle that
+//! tests hold.
 //! What AWS refuses is refused with AWS's error code; what the stand-in does not know is refused in its own name.
 
 mod aws;
@@ -14,6 +15,7 @@ mod options;
 mod s3;
 mod secrets;
 pub mod shape;
+mod sqs;
 mod state;
 mod wire;
 
@@ -24,3 +26,4 @@ pub use ecr::Pulled;
 pub use fault::Fault;
 pub use lambda::{Function, Invocation, LambdaApi};
 pub use options::Options;
+pub use sqs::Sqs;

@@ -12,7 +12,8 @@
 //! (does the secret exist, does the host take a credential) is the business of the service.
 //!
 //! Each service words its refusals in its own way: ECR answers `InvalidParameterException` with the first violation,
-//! Secrets Manager `ValidationException` with all of them. Sensitive values are never repeated.
+//! Secrets Manager `ValidationException` with all of them, SQS has a code per kind of violation. Sensitive values are
+//! never repeated.
 //!
 //! The tables are `shape/*.shapes`, one definition per line, a definition before its use:
 //!
@@ -20,7 +21,7 @@
 //! string Name [min..max] [sensitive] [says "CODE: sentence"] [/pattern to the end of the line]
 //! integer Name [min..max]      long …      boolean Name      blob Name [min..max] [sensitive]
 //! enum Name VALUE …            list Name [min..max] Item     struct Name member*:Shape …      (* = required)
-//! op Operation member*:Shape …
+//! map Name Key Value           op Operation member*:Shape …
 //! ```
 
 use std::collections::HashMap;
@@ -38,11 +39,17 @@ pub enum Service {
     Ecr,
     /// AWS Secrets Manager.
     SecretsManager,
+    /// Amazon SQS.
+    Sqs,
 }
+
+const MISSING: &str = "Member must not be null";
+const NOT_IN_SET: &str = "Member must satisfy enum value set";
 
 static ECR: LazyLock<Result<Table, String>> = LazyLock::new(|| Table::parse(include_str!("shape/ecr.shapes")));
 static SECRETS_MANAGER: LazyLock<Result<Table, String>> =
     LazyLock::new(|| Table::parse(include_str!("shape/secretsmanager.shapes")));
+static SQS: LazyLock<Result<Table, String>> = LazyLock::new(|| Table::parse(include_str!("shape/sqs.shapes")));
 
 /// Checks the input of an operation against the service model.
 pub fn check(service: Service, op: &str, input: &Value) -> Result<(), ApiError> {
@@ -70,6 +77,7 @@ impl Service {
         let table = match self {
             Self::Ecr => &*ECR,
             Self::SecretsManager => &*SECRETS_MANAGER,
+            Self::Sqs => &*SQS,
         };
         table.as_ref().map_err(|why| ApiError {
             code: "InternalFailure".into(),
@@ -81,7 +89,7 @@ impl Service {
     /// Member names as this service writes them in its errors.
     fn label(self, path: &str) -> String {
         match self {
-            Self::Ecr => path.to_owned(),
+            Self::Ecr | Self::Sqs => path.to_owned(),
             // Secrets Manager's members are upper case on the wire and lower case in its errors.
             Self::SecretsManager => path.split('.').map(lower_first).collect::<Vec<_>>().join("."),
         }
@@ -104,6 +112,7 @@ impl Service {
                 let message = format!("{count} validation {noun} detected: {}", list.join("; "));
                 ApiError::client("ValidationException", message)
             }
+            Self::Sqs => first.in_words_of_sqs(),
         })
     }
 
@@ -143,6 +152,22 @@ struct Violation {
     says: Option<(String, String)>,
 }
 
+impl Violation {
+    fn in_words_of_sqs(&self) -> ApiError {
+        let (path, value) = (&self.path, self.value.as_deref().unwrap_or_default());
+        if self.constraint == MISSING {
+            let message = format!("The request must contain the parameter {path}.");
+            return ApiError::client("MissingRequiredParameterException", message);
+        }
+        // Its only enumerations are the names of attributes.
+        if self.constraint.starts_with(NOT_IN_SET) {
+            return ApiError::client("InvalidAttributeName", format!("Unknown Attribute {value}."));
+        }
+        let message = format!("Value {value} for parameter {path} is invalid. Reason: {}.", self.constraint);
+        ApiError::client("InvalidParameterValueException", message)
+    }
+}
+
 impl Findings {
     fn add(&mut self, path: &str, value: Option<String>, constraint: impl Into<String>) {
         self.violations.push(Violation { path: path.to_owned(), value, constraint: constraint.into(), says: None });
@@ -180,6 +205,7 @@ enum Shape {
     Boolean,
     Enum(Vec<String>),
     List { bounds: Bounds, item: usize },
+    Map { key: usize, value: usize },
     Struct(Vec<Member>),
 }
 
@@ -221,7 +247,7 @@ impl Table {
         for member in members {
             match given.get(&member.name) {
                 None | Some(Value::Null) if member.required => {
-                    found.add(&path(&member.name), None, "Member must not be null");
+                    found.add(&path(&member.name), None, MISSING);
                 }
                 None | Some(Value::Null) => {}
                 Some(value) => self.check_value(member.shape, value, &path(&member.name), found),
@@ -249,7 +275,7 @@ impl Table {
             (Some(Shape::Enum(values)), Value::String(text)) => {
                 if !values.contains(text) {
                     let set = values.join(", ");
-                    found.add(at, Some(text.clone()), format!("Member must satisfy enum value set: [{set}]"));
+                    found.add(at, Some(text.clone()), format!("{NOT_IN_SET}: [{set}]"));
                 }
             }
             (Some(Shape::Integer(bounds)), Value::Number(number)) => match number.as_i64() {
@@ -268,6 +294,12 @@ impl Table {
                 }
                 for (index, each) in items.iter().enumerate() {
                     self.check_value(*item, each, &format!("{at}.{}.member", index + 1), found);
+                }
+            }
+            (Some(Shape::Map { key, value: shape }), Value::Object(entries)) => {
+                for (name, value) in entries {
+                    self.check_value(*key, &Value::String(name.clone()), &format!("{at}.key"), found);
+                    self.check_value(*shape, value, &format!("{at}.{name}"), found);
                 }
             }
             (Some(Shape::Struct(members)), Value::Object(_)) => self.check_members(members, value, at, found),
@@ -301,6 +333,11 @@ impl Table {
             "boolean" => Shape::Boolean,
             "enum" => Shape::Enum(rest.split_whitespace().map(str::to_owned).collect()),
             "list" => Shape::List { bounds, item: self.named(rest.trim())? },
+            "map" => {
+                let (key, value) =
+                    rest.trim().split_once(' ').ok_or("a map needs the shapes of its keys and values")?;
+                Shape::Map { key: self.named(key)?, value: self.named(value.trim())? }
+            }
             "struct" => Shape::Struct(self.members(rest)?),
             other => return Err(format!("unknown kind {other}")),
         };
@@ -331,6 +368,7 @@ impl Shape {
             Self::Integer(_) => "an integer",
             Self::Boolean => "a boolean",
             Self::List { .. } => "a list",
+            Self::Map { .. } => "a map",
             Self::Struct(_) => "a structure",
         }
     }

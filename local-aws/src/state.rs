@@ -1,4 +1,4 @@
-//! Everything an account holds, behind one lock: S3, Secrets Manager, ECR, the clock, and the events they raise.
+//! Everything an account holds, behind one lock: S3, Secrets Manager, ECR, SQS, the clock, and the events they raise.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -9,6 +9,7 @@ use crate::ecr::{Ecr, Pulled};
 use crate::options::Options;
 use crate::s3::S3;
 use crate::secrets::Secrets;
+use crate::sqs::Sqs;
 
 /// The account.
 pub(crate) struct State {
@@ -17,11 +18,13 @@ pub(crate) struct State {
     pub(crate) s3: S3,
     pub(crate) secrets: Secrets,
     pub(crate) ecr: Ecr,
+    pub(crate) sqs: Sqs,
     pub(crate) events: Vec<Value>,
 }
 
 impl State {
-    pub(crate) fn new(options: &Options) -> Self {
+    /// An empty account that is served at `endpoint`.
+    pub(crate) fn new(options: &Options, endpoint: &str) -> Self {
         let mut ecr = Ecr::new(options.rule_quota);
         ecr.set_page_cap(options.page_size);
         Self {
@@ -30,6 +33,7 @@ impl State {
             s3: S3::new(options.page_size),
             secrets: Secrets::new(options),
             ecr,
+            sqs: Sqs::new(endpoint),
             events: Vec::new(),
         }
     }
@@ -61,9 +65,10 @@ impl State {
         match service {
             "ecr" => self.ecr.call(&cx, &self.secrets, operation, input),
             "secretsmanager" => self.secrets.call(&cx, operation, input, &mut self.events),
+            "sqs" => self.sqs.call(&cx, operation, input),
             other => Err(ApiError {
                 code: "UnknownOperationException".to_owned(),
-                message: format!("local-aws serves ecr, secretsmanager and s3; it has no service {other:?}"),
+                message: format!("local-aws serves ecr, secretsmanager, sqs and s3; it has no service {other:?}"),
                 status: 404,
             }),
         }

@@ -9,8 +9,12 @@ use crate::aws::{LocalAws, Moment};
 use crate::calls::{self, Call};
 use crate::core::ApiError;
 use crate::fault::Fate;
-use crate::s3;
 use crate::state::State;
+use crate::{s3, sqs};
+
+/// The JSON protocol of most services, and the older number that SQS has.
+const JSON_1_1: &str = "application/x-amz-json-1.1";
+const JSON_1_0: &str = "application/x-amz-json-1.0";
 
 /// A call whose service and operation are known.
 struct Named {
@@ -75,26 +79,29 @@ fn name(asked: &Asked) -> Named {
         return Named { service: "s3", operation, subject, work };
     };
     let (prefix, operation) = target.split_once('.').unwrap_or((target, ""));
-    let service = match prefix {
-        "AmazonEC2ContainerRegistry_V20150921" => "ecr",
-        "secretsmanager" => "secretsmanager",
-        _ => auth::UNKNOWN,
+    let (service, content_type) = match prefix {
+        "AmazonEC2ContainerRegistry_V20150921" => ("ecr", JSON_1_1),
+        "secretsmanager" => ("secretsmanager", JSON_1_1),
+        "AmazonSQS" => ("sqs", JSON_1_0),
+        _ => (auth::UNKNOWN, JSON_1_1),
     };
     let input = serde_json::from_slice::<Value>(&asked.body).unwrap_or(Value::Null);
     let subject = calls::subject(&input);
     let work = match (service, asked.header("content-type"), input.is_object()) {
         (auth::UNKNOWN, ..) => Work::Refuse(ApiError {
             code: "UnknownOperationException".into(),
-            message: format!("local-aws serves ecr, secretsmanager and s3; it does not know the target {target:?}"),
+            message: format!(
+                "local-aws serves ecr, secretsmanager, sqs and s3; it does not know the target {target:?}"
+            ),
             status: 404,
         }),
-        (_, Some(kind), true) if kind.starts_with("application/x-amz-json-1.1") => Work::Json(input),
-        (_, Some(kind), false) if kind.starts_with("application/x-amz-json-1.1") => {
+        (_, Some(kind), true) if kind.starts_with(content_type) => Work::Json(input),
+        (_, Some(kind), false) if kind.starts_with(content_type) => {
             Work::Refuse(ApiError::client("SerializationException", "The body is not a JSON object"))
         }
         _ => Work::Refuse(ApiError {
             code: "UnknownOperationException".into(),
-            message: "The content type is not application/x-amz-json-1.1".into(),
+            message: format!("The content type is not {content_type}"),
             status: 404,
         }),
     };
@@ -105,7 +112,9 @@ fn work(aws: &LocalAws, asked: &Asked, named: &Named) -> Reply {
     let mut state = aws.state();
     let answer = match &named.work {
         Work::Refuse(error) => Err(error.clone()),
-        Work::Json(input) => state.call(named.service, &named.operation, input).map(json_reply),
+        Work::Json(input) => {
+            state.call(named.service, &named.operation, input).map(|output| json_reply(named.service, &output))
+        }
         Work::S3(request) => {
             let cx = state.cx();
             let State { s3, events, .. } = &mut *state;
@@ -119,9 +128,9 @@ fn work(aws: &LocalAws, asked: &Asked, named: &Named) -> Reply {
     }
 }
 
-fn json_reply(output: Value) -> Reply {
+fn json_reply(service: &str, output: &Value) -> Reply {
     Reply::new(200)
-        .body("application/x-amz-json-1.1", output.to_string())
+        .body(if service == "sqs" { JSON_1_0 } else { JSON_1_1 }, output.to_string())
         .header("x-amzn-requestid", Uuid::new_v4().to_string())
 }
 
@@ -129,13 +138,13 @@ fn json_reply(output: Value) -> Reply {
 fn refusal(service: &str, subject: &str, error: &ApiError) -> Reply {
     let reply = match service {
         "s3" => s3::error_reply(subject, &request_id(), error),
-        // The two services differ in the case of this member.
-        "secretsmanager" => {
-            Reply { status: error.status, ..json_reply(json!({"__type": error.code, "Message": error.message})) }
-        }
-        _ => Reply { status: error.status, ..json_reply(json!({"__type": error.code, "message": error.message})) },
+        // The services differ in the case of this member.
+        "secretsmanager" => json_reply(service, &json!({"__type": error.code, "Message": error.message})),
+        "sqs" => json_reply(service, &json!({"__type": sqs::type_of(&error.code), "message": error.message}))
+            .header("x-amzn-query-error", sqs::query_error(error)),
+        _ => json_reply(service, &json!({"__type": error.code, "message": error.message})),
     };
-    Reply { error: Some(error.code.clone()), ..reply }
+    Reply { status: error.status, error: Some(error.code.clone()), ..reply }
 }
 
 fn request_id() -> String {

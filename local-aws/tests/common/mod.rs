@@ -61,16 +61,13 @@ pub fn send(aws: &LocalAws, method: &str, path: &str, headers: &[(&str, &str)], 
 
 /// One signed call of a JSON service.
 pub fn call(aws: &LocalAws, service: &str, op: &str, input: &Value) -> std::io::Result<Answer> {
-    let target = match service {
-        "ecr" => format!("AmazonEC2ContainerRegistry_V20150921.{op}"),
-        other => format!("{other}.{op}"),
+    let (target, kind) = match service {
+        "ecr" => (format!("AmazonEC2ContainerRegistry_V20150921.{op}"), "application/x-amz-json-1.1"),
+        "sqs" => (format!("AmazonSQS.{op}"), "application/x-amz-json-1.0"),
+        other => (format!("{other}.{op}"), "application/x-amz-json-1.1"),
     };
     let authorization = signed("AKIDTEST", service);
-    let headers = [
-        ("authorization", authorization.as_str()),
-        ("x-amz-target", &target),
-        ("content-type", "application/x-amz-json-1.1"),
-    ];
+    let headers = [("authorization", authorization.as_str()), ("x-amz-target", &target), ("content-type", kind)];
     send(aws, "POST", "/", &headers, &input.to_string())
 }
 
