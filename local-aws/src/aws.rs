@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
@@ -46,6 +47,8 @@ struct Inner {
 struct CallLog {
     so_far: usize,
     calls: Vec<Call>,
+    counts: BTreeMap<String, usize>,
+    counts_only: bool,
 }
 
 /// Something to run just before or just after a certain call.
@@ -169,9 +172,24 @@ impl LocalAws {
         lock(&self.inner.calls).calls.clone()
     }
 
+    /// How many calls there were of each operation, by `service:Operation`; throttled ones have an entry of their own,
+    /// `ecr:PutLifecyclePolicy!ThrottlingException`, and are in no other. Since the log was cleared last.
+    #[must_use]
+    pub fn call_counts(&self) -> BTreeMap<String, usize> {
+        lock(&self.inner.calls).counts.clone()
+    }
+
+    /// Whether to keep only [`LocalAws::call_counts`] from now on and no [`LocalAws::calls`], for runs of a hundred
+    /// thousand calls. A reset turns it off.
+    pub fn count_calls_only(&self, only: bool) {
+        lock(&self.inner.calls).counts_only = only;
+    }
+
     /// Empties the call log.
     pub fn clear_calls(&self) {
-        lock(&self.inner.calls).calls.clear();
+        let mut log = lock(&self.inner.calls);
+        log.calls.clear();
+        log.counts.clear();
     }
 
     /// The EventBridge events that writes have raised, oldest first: "Object Created" and "Secret Label Updated".
@@ -256,6 +274,14 @@ impl LocalAws {
         state.sqs.messages(&state.cx(), queue_url)
     }
 
+    /// Makes repositories, each with as many tagged images: `v1`, `v2` and so on, pushed one a day, the last one now.
+    /// Made for ten thousand of them; those that are there already stay as they are.
+    pub fn seed_repositories(&self, names: impl IntoIterator<Item = String>, images_each: usize) {
+        let mut state = self.state();
+        let cx = state.cx();
+        state.ecr.seed_repositories(&cx, names, images_each);
+    }
+
     /// Moves the account's clock on.
     pub fn advance(&self, by: Duration) {
         self.state().advance(by);
@@ -279,6 +305,7 @@ impl LocalAws {
         self.clear_faults();
         lock(&self.inner.hooks).clear();
         self.clear_calls();
+        self.count_calls_only(false);
     }
 
     /// Stops the server. Calls that wait for an answer see their connection close.
@@ -313,7 +340,10 @@ impl LocalAws {
         let mut log = lock(&self.inner.calls);
         log.so_far += 1;
         call.n = log.so_far;
-        log.calls.push(call);
+        *log.counts.entry(call.kind()).or_default() += 1;
+        if !log.counts_only {
+            log.calls.push(call);
+        }
     }
 
     /// Runs the hooks that are due at this moment of a call. They may block, so they get threads of their own.

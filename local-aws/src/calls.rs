@@ -28,6 +28,19 @@ pub struct Call {
     pub principal: String,
 }
 
+impl Call {
+    /// What it is counted as: `service:Operation`, and `!Code` after it if it was throttled.
+    pub(crate) fn kind(&self) -> String {
+        const THROTTLED: [&str; 4] =
+            ["ThrottlingException", "RequestThrottled", "SlowDown", "TooManyRequestsException"];
+        let (service, operation) = (&self.service, &self.operation);
+        match self.error.as_deref().filter(|code| THROTTLED.contains(code)) {
+            Some(code) => format!("{service}:{operation}!{code}"),
+            None => format!("{service}:{operation}"),
+        }
+    }
+}
+
 /// Whether an operation changes anything. Validating a credential and previewing a lifecycle policy change nothing;
 /// receiving a message counts as a look at it.
 pub(crate) fn is_write(service: &str, operation: &str) -> bool {

@@ -37,7 +37,7 @@ def refused(code, call, **arguments):
 class Aws:
     def __init__(self, endpoint):
         self.endpoint = endpoint
-        self.s3, self.sm, self.ecr = (self.client(name) for name in ("s3", "secretsmanager", "ecr"))
+        self.s3, self.sm, self.ecr, self.sqs = (self.client(name) for name in ("s3", "secretsmanager", "ecr", "sqs"))
 
     def client(self, service, key="AKIDBOTO", region="eu-west-1"):
         return boto3.client(
@@ -239,6 +239,90 @@ def secrets_are_listed(aws):
     assert names() == ["listed/1", "listed/2"]
     assert names(IncludePlannedDeletion=True) == ["listed/0", "listed/1", "listed/2"]
     refused("InvalidNextTokenException", aws.sm.list_secrets, NextToken="x")
+
+
+# ---- SQS ----
+
+ATTRIBUTES = {
+    "Author": {"DataType": "String", "StringValue": "ü"},
+    "Weeks": {"DataType": "Number.int", "StringValue": "6"},
+    "Raw": {"DataType": "Binary", "BinaryValue": b"\x00\x01"},
+}
+
+
+@check
+def a_batch_is_sent_received_and_deleted(aws):
+    url = aws.sqs.create_queue(QueueName="work", Attributes={"VisibilityTimeout": "60"})["QueueUrl"]
+    assert aws.sqs.create_queue(QueueName="work")["QueueUrl"] == aws.sqs.get_queue_url(QueueName="work")["QueueUrl"] == url
+    refused("QueueAlreadyExists", aws.sqs.create_queue, QueueName="work", Attributes={"DelaySeconds": "1"})
+    # boto3 checks the MD5 of each body.
+    entries = [{"Id": "a", "MessageBody": "one ü", "MessageAttributes": ATTRIBUTES}, {"Id": "b", "MessageBody": "two"},
+               {"Id": "c", "MessageBody": "\x01"}]
+    sent = aws.sqs.send_message_batch(QueueUrl=url, Entries=entries)
+    assert [entry["Id"] for entry in sent["Successful"]] == ["a", "b"]
+    assert [(entry["Id"], entry["Code"]) for entry in sent["Failed"]] == [("c", "InvalidMessageContents")]
+    got = aws.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"],
+                                  MessageSystemAttributeNames=["All"], WaitTimeSeconds=20)["Messages"]
+    assert [message["Body"] for message in got] == ["one ü", "two"]
+    assert got[0]["MessageAttributes"] == ATTRIBUTES
+    assert got[0]["MD5OfMessageAttributes"] == sent["Successful"][0]["MD5OfMessageAttributes"]
+    assert got[0]["MessageId"] == sent["Successful"][0]["MessageId"]
+    assert got[0]["Attributes"]["ApproximateReceiveCount"] == "1"
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    counts = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    assert [counts[name] for name in names] == ["0", "2"]
+    assert "Messages" not in aws.sqs.receive_message(QueueUrl=url)
+    aws.sqs.delete_message(QueueUrl=url, ReceiptHandle=got[0]["ReceiptHandle"])
+    aws.sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=got[1]["ReceiptHandle"], VisibilityTimeout=0)
+    again = aws.sqs.receive_message(QueueUrl=url)["Messages"]
+    assert [message["Body"] for message in again] == ["two"] and again[0]["ReceiptHandle"] != got[1]["ReceiptHandle"]
+    deleted = aws.sqs.delete_message_batch(QueueUrl=url, Entries=[{"Id": "x", "ReceiptHandle": again[0]["ReceiptHandle"]}])
+    assert deleted["Successful"] == [{"Id": "x"}] and "Failed" not in deleted
+    assert aws.sqs.list_queues(QueueNamePrefix="wo")["QueueUrls"] == [url]
+
+
+@check
+def a_poison_message_is_redriven(aws):
+    dead = aws.sqs.create_queue(QueueName="dead")["QueueUrl"]
+    arn = aws.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 2})
+    url = aws.sqs.create_queue(QueueName="alive", Attributes={"RedrivePolicy": policy})["QueueUrl"]
+    sent = aws.sqs.send_message(QueueUrl=url, MessageBody="poison", MessageAttributes=ATTRIBUTES)
+    for _ in range(2):
+        assert len(aws.sqs.receive_message(QueueUrl=url)["Messages"]) == 1
+        aws.admin("POST", "advance", {"seconds": 30})
+    assert "Messages" not in aws.sqs.receive_message(QueueUrl=url)
+    letter, = aws.sqs.receive_message(QueueUrl=dead, AttributeNames=["All"], MessageAttributeNames=["We.*", "Raw"])["Messages"]
+    assert letter["MessageId"] == sent["MessageId"] and letter["Attributes"]["ApproximateReceiveCount"] == "3"
+    assert letter["Attributes"]["DeadLetterQueueSourceArn"].endswith(":alive")
+    assert letter["MessageAttributes"] == {name: ATTRIBUTES[name] for name in ("Raw", "Weeks")}
+
+
+@check
+def sqs_refuses_as_aws_does(aws):
+    # Codes of the query protocol, and exceptions by the names of their shapes.
+    gone = refused("AWS.SimpleQueueService.NonExistentQueue", aws.sqs.get_queue_url, QueueName="none")
+    assert gone["Error"]["QueryErrorCode"] == "QueueDoesNotExist" and gone["Error"]["Type"] == "Sender"
+    try:
+        aws.sqs.get_queue_url(QueueName="none")
+        raise AssertionError("not refused")
+    except aws.sqs.exceptions.QueueDoesNotExist:
+        pass
+    url = aws.sqs.create_queue(QueueName="refusals")["QueueUrl"]
+    send = lambda **more: dict({"QueueUrl": url, "MessageBody": "x"}, **more)
+    refused("MissingParameter", aws.sqs.send_message, **send(MessageBody=""))
+    refused("InvalidMessageContents", aws.sqs.send_message, **send(MessageBody="\x00"))
+    refused("InvalidParameterValue", aws.sqs.send_message, **send(MessageBody="x" * (1024 * 1024 + 1)))
+    refused("InvalidParameterValue", aws.sqs.receive_message, QueueUrl=url, MaxNumberOfMessages=11)
+    refused("ReceiptHandleIsInvalid", aws.sqs.delete_message, QueueUrl=url, ReceiptHandle="x")
+    refused("AWS.SimpleQueueService.EmptyBatchRequest", aws.sqs.send_message_batch, QueueUrl=url, Entries=[])
+    refused("NotImplemented", aws.sqs.create_queue, QueueName="x.fifo", Attributes={"FifoQueue": "true"})
+    refused("UnknownOperationException", aws.sqs.list_message_move_tasks, SourceArn="x")
+    refused("InvalidSignatureException", aws.client("sqs", region="us-west-2").list_queues)
+    aws.sqs.purge_queue(QueueUrl=url)
+    refused("AWS.SimpleQueueService.PurgeQueueInProgress", aws.sqs.purge_queue, QueueUrl=url)
+    aws.sqs.delete_queue(QueueUrl=url)
+    refused("AWS.SimpleQueueService.QueueDeletedRecently", aws.sqs.create_queue, QueueName="refusals")
 
 
 # ---- ECR, faults, the log ----

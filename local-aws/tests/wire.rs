@@ -69,6 +69,27 @@ fn the_log_tells_who_did_what_to_which_resource() {
 }
 
 #[test]
+fn calls_are_counted_by_operation_and_throttled_ones_apart() {
+    let aws = aws(Options::default());
+    aws.seed_repositories(["hub/a".to_owned(), "hub/b".to_owned()], 3);
+    aws.count_calls_only(true);
+    aws.fault(Fault::on("ecr", "GetLifecyclePolicy").rate(0));
+    for operation in ["DescribeRepositories", "GetLifecyclePolicy", "GetLifecyclePolicy"] {
+        call(&aws, "ecr", operation, &json!({"repositoryName": "hub/a"})).unwrap();
+    }
+    call(&aws, "ecr", "GetRepositoryPolicy", &json!({"repositoryName": "hub/b"})).unwrap();
+    let counts: Vec<(String, usize)> = aws.call_counts().into_iter().collect();
+    let expected = [
+        ("ecr:DescribeRepositories".to_owned(), 1),
+        ("ecr:GetLifecyclePolicy!ThrottlingException".to_owned(), 2),
+        ("ecr:GetRepositoryPolicy".to_owned(), 1),
+    ];
+    assert_eq!((counts.as_slice(), aws.calls().len()), (expected.as_slice(), 0));
+    aws.clear_calls();
+    assert!(aws.call_counts().is_empty());
+}
+
+#[test]
 fn a_reset_before_changes_nothing_and_a_reset_after_loses_only_the_answer() {
     let aws = aws(Options::default());
     let create = json!({"Name": "s"});

@@ -4,7 +4,7 @@
 //! belongs to decides about it, also by leaving it alone; rules with higher numbers still count it, but cannot act
 //! on it. The images of a manifest list stay as long as the list does.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -69,8 +69,8 @@ pub(super) fn evaluate(policy: &Policy, images: &[Image], now: Timestamp) -> Vec
         }));
         claimed.extend(selected.iter().map(|image| image.digest.as_str()));
     }
-    let position = |outcome: &Outcome| images.iter().position(|image| image.digest == outcome.image.digest);
-    outcomes.sort_by_key(position);
+    let positions: HashMap<&str, usize> = images.iter().map(|image| image.digest.as_str()).zip(0..).collect();
+    outcomes.sort_by_key(|outcome| positions.get(outcome.image.digest.as_str()).copied());
     outcomes
 }
 

@@ -7,6 +7,7 @@
 
 mod credential;
 mod evaluate;
+mod images;
 mod lifecycle;
 mod mutability;
 mod paging;

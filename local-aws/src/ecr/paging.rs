@@ -1,5 +1,8 @@
 //! Pages: `maxResults`, `nextToken`, and a cap by which a test gets small pages.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
@@ -13,17 +16,18 @@ pub(super) struct Page<T> {
     pub next: Option<String>,
 }
 
-/// Cuts the page that `input` asks for out of items that are sorted by their names.
-pub(super) fn cut<'a, T>(
+/// Cuts the page that `input` asks for out of items that are sorted by their names. `items` begin after a name, so that
+/// the last page of ten thousand items costs no more than the first.
+pub(super) fn cut<'a, T, I: Iterator<Item = (&'a str, T)>>(
     op: &str,
     input: &Value,
     cap: Option<usize>,
-    items: impl Iterator<Item = (&'a str, T)>,
+    items: impl FnOnce(Option<&str>) -> I,
 ) -> Result<Page<T>, ApiError> {
     let asked = input.get("maxResults").and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok()).unwrap_or(100);
     let size = cap.map_or(asked, |cap| asked.min(cap)).max(1);
     let after = text(input, "nextToken").map(|token| open(op, token)).transpose()?;
-    let mut rest = items.filter(|(name, _)| after.as_deref().is_none_or(|after| *name > after));
+    let mut rest = items(after.as_deref());
     let mut page = Page { items: Vec::new(), next: None };
     let mut last = "";
     for (name, item) in rest.by_ref().take(size) {
@@ -34,6 +38,15 @@ pub(super) fn cut<'a, T>(
         page.next = Some(seal(op, last));
     }
     Ok(page)
+}
+
+/// The entries of a map that come after a name.
+pub(super) fn rest<'a, T>(
+    map: &'a BTreeMap<String, T>,
+    after: Option<&str>,
+) -> impl Iterator<Item = (&'a str, &'a T)> + use<'a, T> {
+    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+    map.range::<str, _>((start, Bound::Unbounded)).map(|(name, item)| (name.as_str(), item))
 }
 
 impl<T> Page<T> {

@@ -1,4 +1,4 @@
-//! Lifecycle previews: asked for, in progress for some polls, then complete for a day.
+//! Lifecycle previews: asked for, in progress for some polls (or minutes, if nobody looks), then complete for a day.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -8,19 +8,30 @@ use super::evaluate::{Image, Outcome, evaluate};
 use super::lifecycle::{self, ActionKind, StorageClass};
 use super::paging::{self, Page};
 use super::settings::no_lifecycle_policy;
-use super::{Ecr, read, required, seconds, text};
+use super::{Ecr, invalid, read, required, seconds, text};
 use crate::core::{Answer, ApiError, Cx};
 
 /// How long the results of a preview can be had.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 
+/// When a preview is over that nobody polls, so that one whose client died does not block the next for ever. How long
+/// AWS takes is not known; its waiter gives up after 100 seconds.
+const SLOWEST: SignedDuration = SignedDuration::from_mins(5);
+
 /// The latest preview of a repository.
 pub(super) struct Preview {
+    /// As it was given: only a policy that is put comes back in ECR's own form.
     policy_text: String,
     started: Timestamp,
     polls_left: u32,
     /// Set once it is complete: a preview shows the repository as it was then.
     results: Option<Vec<Outcome>>,
+}
+
+impl Preview {
+    fn in_progress(&self, cx: &Cx) -> bool {
+        self.polls_left > 0 && cx.now.duration_since(self.started) < SLOWEST
+    }
 }
 
 #[derive(Deserialize)]
@@ -44,6 +55,22 @@ struct Filter {
 }
 
 impl GetPreview {
+    /// Images that are named come in one answer, and by something.
+    fn check(&self, input: &Value) -> Result<(), ApiError> {
+        let paged =
+            ["nextToken", "maxResults"].iter().any(|name| input.get(name).is_some_and(|value| !value.is_null()));
+        let ids = self.image_ids.iter().flatten();
+        if self.image_ids.is_some() && paged {
+            return Err(invalid("nextToken and maxResults cannot be used when imageIds is specified"));
+        }
+        if ids.into_iter().any(|id| id.image_digest.is_none() && id.image_tag.is_none()) {
+            return Err(invalid(
+                "Invalid parameter at 'imageIds' failed to satisfy constraint: 'An image needs a digest or a tag'",
+            ));
+        }
+        Ok(())
+    }
+
     fn wants(&self, image: &Image) -> bool {
         let named = self.image_ids.as_ref().is_none_or(|ids| ids.iter().any(|id| id.is(image)));
         let status = self.filter.as_ref().and_then(|filter| filter.tag_status.as_deref());
@@ -106,7 +133,7 @@ impl Ecr {
     pub(super) fn start_preview(&mut self, cx: &Cx, input: &Value) -> Answer {
         let polls = self.preview_polls;
         let repository = self.repository_mut(cx, input)?;
-        if repository.preview.as_ref().is_some_and(|preview| preview.polls_left > 0) {
+        if repository.preview.as_ref().is_some_and(|preview| preview.in_progress(cx)) {
             return Err(ApiError::client(
                 "LifecyclePolicyPreviewInProgressException",
                 format!(
@@ -117,7 +144,7 @@ impl Ecr {
             ));
         }
         let policy_text = match text(input, "lifecyclePolicyText") {
-            Some(given) => lifecycle::parse(given)?.canonical(),
+            Some(given) => lifecycle::parse(given).map(|_| given.to_owned())?,
             None => repository.lifecycle_policy.clone().ok_or_else(|| no_lifecycle_policy(cx, input))?,
         };
         let shown = answer(cx, input, &policy_text, "IN_PROGRESS");
@@ -127,6 +154,7 @@ impl Ecr {
 
     pub(super) fn get_preview(&mut self, cx: &Cx, input: &Value) -> Answer {
         let wanted: GetPreview = read(input)?;
+        wanted.check(input)?;
         let (cap, name) = (self.page_cap, required(input, "repositoryName"));
         let fails = self.failing_previews.contains(name);
         let repository = self.repository_mut(cx, input)?;
@@ -139,7 +167,7 @@ impl Ecr {
                 ),
             ));
         };
-        if preview.polls_left > 0 {
+        if preview.in_progress(cx) {
             preview.polls_left -= 1;
             return Ok(answer(cx, input, &preview.policy_text, "IN_PROGRESS"));
         }
@@ -151,15 +179,18 @@ impl Ecr {
         }
         let outcomes = match preview.results.take() {
             Some(outcomes) => outcomes,
-            None => evaluate(&lifecycle::parse(&preview.policy_text)?, &repository.images, cx.now),
+            None => evaluate(&lifecycle::parse(&preview.policy_text)?, &repository.images.list(name), cx.now),
         };
         let outcomes = preview.results.insert(outcomes);
 
         // Pages follow the digests, which are unique in a repository.
         let mut asked: Vec<&Outcome> = outcomes.iter().filter(|outcome| wanted.wants(&outcome.image)).collect();
         asked.sort_by(|one, other| one.image.digest.cmp(&other.image.digest));
-        let named = asked.into_iter().map(|outcome| (outcome.image.digest.as_str(), show(outcome)));
-        let page = paging::cut("GetLifecyclePolicyPreview", input, cap, named)?;
+        let cap = if wanted.image_ids.is_some() { None } else { cap };
+        let page = paging::cut("GetLifecyclePolicyPreview", input, cap, |after| {
+            asked.retain(|outcome| after.is_none_or(|after| outcome.image.digest.as_str() > after));
+            asked.into_iter().map(|outcome| (outcome.image.digest.as_str(), show(outcome)))
+        })?;
         let mut shown = answer(cx, input, &preview.policy_text, "COMPLETE");
         if let Some(shown) = shown.as_object_mut() {
             shown.insert("previewResults".into(), page.items.into());

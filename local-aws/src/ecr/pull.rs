@@ -3,9 +3,8 @@
 //! ECR's refusals of a first pull mislead: whatever the reason, the client reads that there is no such repository.
 //! The text is kept, with the reason after it in brackets for whoever reads the output of a test.
 
-use sha2::{Digest as _, Sha256};
-
 use super::evaluate::Image;
+use super::images::digest;
 use super::repositories::{Repository, not_found};
 use super::rules::Rule;
 use super::template::Template;
@@ -37,7 +36,7 @@ impl Ecr {
         };
         let probe = serde_json::json!({"repositoryName": name});
         shape::check(Service::Ecr, "GetRepositoryPolicy", &probe).map_err(|error| invalid(error.message))?;
-        let cached = self.repositories.get(name).is_some_and(|repository| repository.has(reference));
+        let cached = self.repositories.get(name).is_some_and(|repository| repository.images.has(name, reference));
 
         let Some((rule, path)) = self.rule_for(name) else {
             let pulled =
@@ -69,9 +68,8 @@ impl Ecr {
             let repository = template.map_or_else(|| Repository::new(cx), |template| Repository::from(cx, template));
             self.repositories.insert(name.to_owned(), repository);
         }
-        let digest = format!("sha256:{}", hex(&Sha256::digest(image.as_bytes())));
         if let Some(repository) = self.repositories.get_mut(name) {
-            repository.images.push(Image::new(&digest, &[reference], cx.now));
+            repository.images.extend(name, [Image::new(&digest(image), &[reference], cx.now)]);
         }
         Ok(pulled)
     }
@@ -107,10 +105,6 @@ impl Repository {
             ..Self::new(cx)
         }
     }
-
-    fn has(&self, reference: &str) -> bool {
-        self.images.iter().any(|image| image.digest == reference || image.tags.iter().any(|tag| tag == reference))
-    }
 }
 
 /// The entry whose prefix is the longest that ends at a slash of `name`; `ROOT` covers what no other does.
@@ -131,8 +125,4 @@ fn split(image: &str) -> (&str, &str) {
 fn separator(reference: &str) -> &'static str {
     // No tag has a colon.
     if reference.contains(':') { "@" } else { ":" }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

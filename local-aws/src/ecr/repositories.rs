@@ -1,9 +1,12 @@
 //! Repositories: made by hand, or by the first pull through a rule.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::evaluate::Image;
+use super::images::Images;
 use super::mutability::{Encryption, ExclusionFilter, Mutability};
 use super::paging::{self, Page};
 use super::preview::Preview;
@@ -20,7 +23,7 @@ pub(super) struct Repository {
     pub tags: Vec<Tag>,
     pub lifecycle_policy: Option<String>,
     pub policy: Option<String>,
-    pub images: Vec<Image>,
+    pub images: Images,
     pub preview: Option<Preview>,
 }
 
@@ -35,7 +38,7 @@ impl Repository {
             tags: Vec::new(),
             lifecycle_policy: None,
             policy: None,
-            images: Vec::new(),
+            images: Images::default(),
             preview: None,
         }
     }
@@ -87,7 +90,21 @@ struct ScanOnPush {
 impl Ecr {
     /// Puts images into a repository, which is made if need be: the material of lifecycle previews.
     pub fn seed_images(&mut self, cx: &Cx, repository: &str, images: Vec<Image>) {
-        self.repositories.entry(repository.to_owned()).or_insert_with(|| Repository::new(cx)).images.extend(images);
+        self.repositories
+            .entry(repository.to_owned())
+            .or_insert_with(|| Repository::new(cx))
+            .images
+            .extend(repository, images);
+    }
+
+    /// Makes repositories, each with as many tagged images: `v1`, `v2` and so on, pushed one a day, the last one now.
+    /// Those that are there already stay as they are. Ten thousand cost a few megabytes, however many images they have.
+    pub fn seed_repositories(&mut self, cx: &Cx, names: impl IntoIterator<Item = String>, images_each: usize) {
+        for name in names {
+            self.repositories
+                .entry(name)
+                .or_insert_with(|| Repository { images: Images::daily(images_each, cx.now), ..Repository::new(cx) });
+        }
     }
 
     /// The repository that an input names.
@@ -127,7 +144,7 @@ impl Ecr {
     }
 
     pub(super) fn describe_repositories(&self, cx: &Cx, input: &Value) -> Answer {
-        let names: Option<Vec<String>> = match input.get("repositoryNames") {
+        let names: Option<BTreeSet<String>> = match input.get("repositoryNames") {
             Some(names) if !names.is_null() => Some(read(names)?),
             _ => None,
         };
@@ -136,15 +153,18 @@ impl Ecr {
         if names.is_some() && paged {
             return Err(invalid("nextToken and maxResults cannot be used when repositoryNames is specified"));
         }
-        if let Some(missing) = names.iter().flatten().find(|name| !self.repositories.contains_key(*name)) {
-            return Err(not_found(cx, missing));
+        if let Some(names) = names {
+            // Repositories asked for by name come in one answer, which has no pages.
+            let show = |name: &String| {
+                let repository = self.repositories.get(name).ok_or_else(|| not_found(cx, name))?;
+                Ok(repository.show(cx, name))
+            };
+            let shown: Result<Vec<Value>, ApiError> = names.iter().map(show).collect();
+            return Ok(json!({"repositories": shown?}));
         }
-        let asked =
-            self.repositories.iter().filter(|(name, _)| names.as_ref().is_none_or(|names| names.contains(name)));
-        // Repositories asked for by name come in one answer, which has no pages.
-        let cap = if names.is_some() { None } else { self.page_cap };
-        let shown = asked.map(|(name, repository)| (name.as_str(), repository.show(cx, name)));
-        let page = paging::cut("DescribeRepositories", input, cap, shown)?;
+        let page = paging::cut("DescribeRepositories", input, self.page_cap, |after| {
+            paging::rest(&self.repositories, after).map(|(name, repository)| (name, repository.show(cx, name)))
+        })?;
         Ok(Page::<Value>::sign(page.next, json!({"repositories": page.items})))
     }
 

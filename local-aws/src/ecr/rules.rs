@@ -199,13 +199,10 @@ impl Ecr {
         let wanted = wanted(input, "ecrRepositoryPrefixes", |prefix| {
             self.rules.contains_key(prefix).then_some(()).ok_or_else(|| not_found(cx, prefix))
         })?;
-        let rules = self.rules.iter().filter(|(key, _)| wanted.as_ref().is_none_or(|wanted| wanted.contains(key)));
-        let page = paging::cut(
-            "DescribePullThroughCacheRules",
-            input,
-            self.page_cap,
-            rules.map(|(key, rule)| (key.as_str(), rule)),
-        )?;
+        let asked = |key: &str| wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|wanted| wanted == key));
+        let page = paging::cut("DescribePullThroughCacheRules", input, self.page_cap, |after| {
+            paging::rest(&self.rules, after).filter(|(key, _)| asked(key))
+        })?;
         let every = [
             "createdAt",
             "credentialArn",

@@ -54,13 +54,10 @@ impl Ecr {
             self.templates.contains_key(prefix).then_some(()).ok_or_else(|| not_found(prefix))
         })?
         .filter(|prefixes| !prefixes.is_empty());
-        let templates = self.templates.iter().filter(|(key, _)| wanted.as_ref().is_none_or(|all| all.contains(key)));
-        let page = paging::cut(
-            "DescribeRepositoryCreationTemplates",
-            input,
-            self.page_cap,
-            templates.map(|(key, template)| (key.as_str(), template)),
-        )?;
+        let asked = |key: &str| wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|wanted| wanted == key));
+        let page = paging::cut("DescribeRepositoryCreationTemplates", input, self.page_cap, |after| {
+            paging::rest(&self.templates, after).filter(|(key, _)| asked(key))
+        })?;
         let shown = json!({"registryId": cx.account, "repositoryCreationTemplates": page.items});
         Ok(Page::<Value>::sign(page.next, shown))
     }

@@ -195,11 +195,12 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The attributes that a receiver asked for by `MessageAttributeNames`: names, `prefix.*`, `All` or `.*`.
+/// The attributes that a receiver asked for by `MessageAttributeNames`: names, `prefix.*`, `All`, `*` or `.*`.
 pub(super) fn asked<'a>(attributes: &'a Attributes, names: &[&str]) -> Vec<(&'a String, &'a Attribute)> {
     let wanted = |name: &str| {
         names.iter().any(|asked| {
-            *asked == "All" || *asked == name || asked.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix))
+            ["All", "*", name].contains(asked)
+                || asked.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix))
         })
     };
     attributes.iter().filter(|(name, _)| wanted(name)).collect()

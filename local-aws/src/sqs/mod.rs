@@ -39,7 +39,7 @@ pub(crate) use errors::{query_error, type_of};
 use errors::{no_queue, not_implemented};
 use queue::Queue;
 
-/// The largest message, and the largest batch, in bytes: 1 MiB. It was 256 KiB until August 2025.
+/// The largest message, and the largest batch, in bytes: 1 MiB, which was 256 KiB once.
 /// <https://aws.amazon.com/blogs/compute/more-room-to-build-serverless-services-now-support-payloads-up-to-1-mb>
 pub(crate) const LARGEST_MESSAGE: i64 = 1_048_576;
 

@@ -254,16 +254,18 @@ fn sums_are_those_of_aws_and_only_what_was_asked_for_comes_along() {
     let mut names: Vec<&String> = plain.as_object().unwrap().keys().collect();
     names.sort();
     assert_eq!(names, ["Body", "MD5OfBody", "MessageId", "ReceiptHandle"]);
-    for every in ["All", ".*"] {
+    for every in ["All", "*", ".*"] {
         let all = asked(json!([every]), json!([]));
         assert_eq!(
             (&all["MessageAttributes"], &all["MD5OfMessageAttributes"]),
             (&attributes, &sent["MD5OfMessageAttributes"])
         );
     }
-    let some = asked(json!(["Help.*"]), json!(["SentTimestamp", "ApproximateReceiveCount"]));
+    let prefix = asked(json!(["Hel.*"]), json!([]));
+    assert_eq!(prefix["MD5OfMessageAttributes"], "83fee93c1bcd8b9a5a923ffacdc636c7");
+    let some = asked(json!(["Help.*", "None"]), json!(["SentTimestamp", "ApproximateReceiveCount"]));
     assert_eq!(some["MessageAttributes"], json!({"Help.Me": {"DataType": "String", "StringValue": "Me"}}));
-    assert_eq!(some["Attributes"], json!({"ApproximateReceiveCount": "4", "SentTimestamp": "1795410000000"}));
+    assert_eq!(some["Attributes"], json!({"ApproximateReceiveCount": "6", "SentTimestamp": "1795410000000"}));
 
     // The same source, test_send_message_with_binary_attributes.
     let bytes = "dHJhY2VwYXJlbnQeMDAtNzc0MDYyZDZjMzcwODFhNWEwYjliNWI4OGUzMDYyN2MtMmQyNDgyMjExZjY0ODlkYS0wMQ==";

@@ -269,10 +269,33 @@ fn a_preview_takes_its_time_and_goes_stale() {
         &json!({"repositoryName": "hub/x", "imageIds": [{"imageDigest": "sha256:8"}]}),
     );
     assert_eq!(one["previewResults"].as_array().unwrap().len(), 1);
+    let wrong = [json!({"imageIds": [{}]}), json!({"imageIds": [{"imageTag": "t"}], "maxResults": 4})];
+    for members in wrong {
+        world.refused("GetLifecyclePolicyPreview", &with(get.clone(), members), "InvalidParameterException");
+    }
 
     world.later(25);
     assert_eq!(status(&mut world), "EXPIRED");
     world.must("StartLifecyclePolicyPreview", &start);
     world.ecr.failing_previews.insert("hub/x".into());
     assert_eq!([status(&mut world), status(&mut world), status(&mut world)], ["IN_PROGRESS", "IN_PROGRESS", "FAILED"]);
+}
+
+#[test]
+fn a_preview_is_of_the_text_as_given_and_does_not_block_for_ever() {
+    let mut world = World::new();
+    world.must("CreateRepository", &json!({"repositoryName": "hub/x"}));
+    let spaced = keep(3).replace("{\"rules\":", "{\n  \"rules\": ");
+    let start = json!({"repositoryName": "hub/x", "lifecyclePolicyText": spaced});
+    assert_eq!(world.must("StartLifecyclePolicyPreview", &start)["lifecyclePolicyText"], spaced);
+    let get = json!({"repositoryName": "hub/x"});
+    assert_eq!(world.must("GetLifecyclePolicyPreview", &get)["lifecyclePolicyText"], spaced);
+    world.refused("StartLifecyclePolicyPreview", &start, "LifecyclePolicyPreviewInProgressException");
+    world.later(1);
+    assert_eq!(world.must("GetLifecyclePolicyPreview", &get)["status"], "COMPLETE");
+    world.must("StartLifecyclePolicyPreview", &start);
+    world.later(25);
+    assert_eq!(world.must("GetLifecyclePolicyPreview", &get)["status"], "EXPIRED");
+    let short = json!({"repositoryName": "hub/x", "lifecyclePolicyText": r#"{"rules":[]}"#});
+    world.refused("StartLifecyclePolicyPreview", &short, "greater than or equal to 100");
 }

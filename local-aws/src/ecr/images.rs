@@ -1,0 +1,72 @@
+//! The images of a repository: a list, or, for the many repositories of a large registry, the rule by which to make one.
+
+use std::borrow::Cow;
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
+
+use super::evaluate::Image;
+
+/// Images, in the order in which they came.
+pub(super) enum Images {
+    Listed(Vec<Image>),
+    /// `v1` up to this number, one a day, the last one at this time.
+    Daily(usize, Timestamp),
+}
+
+impl Default for Images {
+    fn default() -> Self {
+        Self::Listed(Vec::new())
+    }
+}
+
+impl Images {
+    /// So many images, one a day until now.
+    pub(super) fn daily(count: usize, now: Timestamp) -> Self {
+        Self::Daily(count, now)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Listed(images) => images.is_empty(),
+            Self::Daily(count, _) => *count == 0,
+        }
+    }
+
+    /// The images of the repository of this name.
+    pub(super) fn list(&self, repository: &str) -> Cow<'_, [Image]> {
+        match self {
+            Self::Listed(images) => Cow::Borrowed(images),
+            Self::Daily(count, last) => (1..=*count).map(|n| daily(repository, n, *count, *last)).collect(),
+        }
+    }
+
+    pub(super) fn extend(&mut self, repository: &str, more: impl IntoIterator<Item = Image>) {
+        if let Self::Daily(..) = self {
+            *self = Self::Listed(self.list(repository).into_owned());
+        }
+        if let Self::Listed(images) = self {
+            images.extend(more);
+        }
+    }
+
+    /// Whether there is an image of this digest or tag.
+    pub(super) fn has(&self, repository: &str, reference: &str) -> bool {
+        let images = self.list(repository);
+        images.iter().any(|image| image.digest == reference || image.tags.iter().any(|tag| tag == reference))
+    }
+}
+
+fn daily(repository: &str, n: usize, count: usize, last: Timestamp) -> Image {
+    let tag = format!("v{n}");
+    let age = i64::try_from(count - n).unwrap_or(i64::MAX).saturating_mul(24);
+    let pushed = last.checked_sub(SignedDuration::from_hours(age)).unwrap_or(Timestamp::MIN);
+    Image::new(&digest(&format!("{repository}:{tag}")), &[&tag], pushed)
+}
+
+/// A digest that nothing else has, of an image by its name and tag.
+pub(super) fn digest(image: &str) -> String {
+    let bytes = Sha256::digest(image.as_bytes());
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
