@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
@@ -15,6 +15,7 @@ use crate::calls::Call;
 use crate::core::{Answer, ApiError};
 use crate::ecr::{Ecr, Pulled};
 use crate::fault::{self, Fault, Verdict, matches_name};
+use crate::iam::{Guard, Policy};
 use crate::lambda::LambdaApi;
 use crate::options::Options;
 use crate::sqs::Sqs;
@@ -38,6 +39,7 @@ struct Inner {
     faults: Mutex<Vec<Fault>>,
     hooks: Mutex<Vec<Hook>>,
     calls: Mutex<CallLog>,
+    guard: Mutex<Guard>,
     runtime: Handle,
     stop: watch::Sender<bool>,
     server: Mutex<Option<JoinHandle<()>>>,
@@ -96,6 +98,7 @@ impl LocalAws {
                 faults: Mutex::default(),
                 hooks: Mutex::default(),
                 calls: Mutex::default(),
+                guard: Mutex::default(),
                 runtime: runtime.handle().clone(),
                 stop,
                 server: Mutex::default(),
@@ -190,6 +193,24 @@ impl LocalAws {
         let mut log = lock(&self.inner.calls);
         log.calls.clear();
         log.counts.clear();
+    }
+
+    /// From now on calls over HTTP that are signed with this access key are held against a policy, as those of a role
+    /// are. Calls with other keys, and [`LocalAws::call`], may do anything.
+    pub fn enforce(&self, access_key: &str, policy: Policy) {
+        self.guard().enforce(access_key, policy);
+    }
+
+    /// What the policies have refused, oldest first: call, action and resource.
+    #[must_use]
+    pub fn denied(&self) -> Vec<String> {
+        self.guard().denied()
+    }
+
+    /// What the policies have allowed: the sid of the statement, and its action and resource as they are written there.
+    #[must_use]
+    pub fn used_statements(&self) -> BTreeSet<(String, String, String)> {
+        self.guard().used()
     }
 
     /// The EventBridge events that writes have raised, oldest first: "Object Created" and "Secret Label Updated".
@@ -299,13 +320,14 @@ impl LocalAws {
         LambdaApi::start(self)
     }
 
-    /// A new, empty account at the same address: state, faults, hooks, calls and events are gone.
+    /// A new, empty account at the same address: state, faults, hooks, calls and events are gone. Policies stay.
     pub fn reset(&self) {
         *self.state() = State::new(&self.inner.options, &self.endpoint());
         self.clear_faults();
         lock(&self.inner.hooks).clear();
         self.clear_calls();
         self.count_calls_only(false);
+        self.guard().forget();
     }
 
     /// Stops the server. Calls that wait for an answer see their connection close.
@@ -330,6 +352,10 @@ impl LocalAws {
 
     pub(crate) fn runtime(&self) -> &Handle {
         &self.inner.runtime
+    }
+
+    pub(crate) fn guard(&self) -> MutexGuard<'_, Guard> {
+        lock(&self.inner.guard)
     }
 
     pub(crate) fn judge(&self, service: &str, operation: &str, subject: &str) -> Verdict {

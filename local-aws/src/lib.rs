@@ -1,8 +1,8 @@
 //! A strict stand-in for the AWS services that ecr-pull-through-sync uses, in process or as a server on loopback.
 //!
-//! A call walks through it so: `wire` reads HTTP, asks for a signature, runs hooks and faults, and hands the call to
-//! the account behind one lock (`state`), which is `s3`, `secrets`, `sqs` and [`ecr`]. [`LocalAws`] is the handle that
-//! tests hold.
+//! A call walks through it so: `wire` reads HTTP, asks for a signature, holds the call against the policy of its signer
+//! ([`iam`]), runs hooks and faults, and hands the call to the account behind one lock (`state`), which is `s3`,
+//! `secrets`, `sqs` and [`ecr`]. [`LocalAws`] is the handle that tests hold.
 //! What AWS refuses is refused with AWS's error code; what the stand-in does not know is refused in its own name.
 
 mod aws;
@@ -10,6 +10,7 @@ mod calls;
 pub mod core;
 pub mod ecr;
 mod fault;
+pub mod iam;
 mod lambda;
 mod options;
 mod s3;

@@ -43,6 +43,11 @@ use repositories::Repository;
 use rules::Rule;
 use template::Template;
 
+/// The service whose linked role pulls through rules with a credential.
+pub(crate) const PULLS: &str = "pullthroughcache.ecr.amazonaws.com";
+/// The service whose linked role makes repositories from templates.
+pub(crate) const TEMPLATES: &str = "ecr.amazonaws.com";
+
 /// One registry: what one account has of ECR in one Region.
 pub struct Ecr {
     /// Whether `""` and `[]` in `UpdateRepositoryCreationTemplate` clear a field. Nobody has verified on live AWS that
@@ -65,6 +70,8 @@ pub struct Ecr {
     templates: BTreeMap<String, Template>,
     repositories: BTreeMap<String, Repository>,
     registry_policy: Option<String>,
+    /// The services whose linked roles the account has. They stay when what they were made for is gone.
+    linked_roles: BTreeSet<&'static str>,
 }
 
 impl Ecr {
@@ -83,7 +90,13 @@ impl Ecr {
             templates: BTreeMap::new(),
             repositories: BTreeMap::new(),
             registry_policy: None,
+            linked_roles: BTreeSet::new(),
         }
+    }
+
+    /// Whether the account has the service-linked role of [`PULLS`] or [`TEMPLATES`].
+    pub(crate) fn has_linked_role(&self, service: &str) -> bool {
+        self.linked_roles.contains(service)
     }
 
     /// Answers one operation; `op` and `input` as they are in AWS's JSON protocol.

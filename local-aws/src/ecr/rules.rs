@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::credential::check_kind;
 use super::paging::{self, Page};
 use super::upstream::{self, Takes};
-use super::{Ecr, invalid, required, seconds};
+use super::{Ecr, PULLS, invalid, required, seconds};
 use crate::core::{Answer, ApiError, Cx, SecretSource};
 
 /// What `upstreamRepositoryPrefix` says when nobody set it.
@@ -168,6 +168,9 @@ impl Ecr {
                 "upstreamRepositoryPrefix",
             ],
         );
+        if rule.credential_arn.is_some() {
+            self.linked_roles.insert(PULLS);
+        }
         self.rules.insert(key.to_owned(), rule);
         Ok(shown)
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::paging::{self, Page};
 use super::rules::{key, wanted};
 use super::template::{Input, Template};
-use super::{Ecr, required, seconds};
+use super::{Ecr, TEMPLATES, required, seconds};
 use crate::core::{Answer, ApiError, Cx};
 
 fn not_found(prefix: &str) -> ApiError {
@@ -33,6 +33,7 @@ impl Ecr {
         let mut template = Template::new(cx, &input.prefix);
         self.fill(cx, &mut template, input)?;
         let shown = answer(cx, &template);
+        self.linked_roles.insert(TEMPLATES);
         self.templates.insert(key, template);
         Ok(shown)
     }

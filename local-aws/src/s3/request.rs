@@ -90,6 +90,16 @@ impl Request {
         if self.key.is_empty() { self.bucket.clone() } else { format!("{}/{}", self.bucket, self.key) }
     }
 
+    /// Whether it is about one version of an object, which has permissions of its own.
+    pub(crate) fn names_version(&self) -> bool {
+        self.parameter("versionId").is_some()
+    }
+
+    /// The bucket's name.
+    pub(crate) fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
     /// A query parameter; one without a value counts as absent.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.query.get(name).map(String::as_str).filter(|value| !value.is_empty())

@@ -113,6 +113,17 @@ impl Secrets {
         }
     }
 
+    /// The full ARN of a secret, named by its name, its full ARN, or its ARN without the random suffix.
+    pub(crate) fn arn_of(&self, cx: &Cx, id: &str) -> Option<String> {
+        let name = if id.starts_with("arn:") { self.name_of_arn(cx, id).ok()?? } else { id.to_owned() };
+        self.secrets.get(&name).map(|secret| secret.arn.clone())
+    }
+
+    /// The customer key that a secret is encrypted with, if it is not the default key.
+    pub(crate) fn customer_key(&self, arn: &str) -> Option<&str> {
+        self.secrets.values().find(|secret| secret.arn == arn)?.kms_key.as_deref()
+    }
+
     /// Finds a secret by name, full ARN, or ARN without its random suffix.
     fn find(&mut self, cx: &Cx, input: &Value) -> Result<&mut Secret, ApiError> {
         let id = text(input, "SecretId").unwrap_or_default();

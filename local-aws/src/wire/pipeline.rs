@@ -1,4 +1,5 @@
-//! The way of one call: which service and operation it is, who signed it, hooks, faults, the account, the log.
+//! The way of one call: which service and operation it is, who signed it and what they may do, hooks, faults, the
+//! account, the log.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -10,7 +11,7 @@ use crate::calls::{self, Call};
 use crate::core::ApiError;
 use crate::fault::Fate;
 use crate::state::State;
-use crate::{s3, sqs};
+use crate::{iam, s3, sqs};
 
 /// The JSON protocol of most services, and the older number that SQS has.
 const JSON_1_1: &str = "application/x-amz-json-1.1";
@@ -39,7 +40,9 @@ pub(super) async fn run(aws: &LocalAws, asked: &Asked) -> Ending {
     }
     let named = name(asked);
     let credential = auth::credential(asked);
-    if let Err(error) = auth::check(credential.as_ref(), named.service, &aws.options().region) {
+    let signed = auth::check(credential.as_ref(), named.service, &aws.options().region);
+    let passing = passing(asked, &named, credential.as_ref());
+    if let Err(error) = signed.and_then(|()| iam::authorize(aws, passing)) {
         let reply = refusal(named.service, &named.subject, &error);
         log(aws, &named, credential.as_ref(), reply.status, reply.error.clone());
         return Ending::Answered(reply);
@@ -48,7 +51,7 @@ pub(super) async fn run(aws: &LocalAws, asked: &Asked) -> Ending {
     let verdict = aws.judge(named.service, &named.operation, &named.subject);
     tokio::time::sleep(verdict.delay).await;
     let ending = match verdict.fate {
-        Fate::Served => Ending::Answered(work(aws, asked, &named)),
+        Fate::Served => Ending::Answered(conceal(aws, &named, passing, work(aws, asked, &named))),
         Fate::Refused(error) => Ending::Answered(refusal(named.service, &named.subject, &error)),
         Fate::Hangs => Ending::Hangs,
         Fate::Reset => Ending::Reset,
@@ -106,6 +109,33 @@ fn name(asked: &Asked) -> Named {
         }),
     };
     Named { service, operation: operation.to_owned(), subject, work }
+}
+
+/// The call as IAM looks at it.
+fn passing<'a>(asked: &Asked, named: &'a Named, credential: Option<&'a Credential>) -> iam::Passing<'a> {
+    iam::Passing {
+        access_key: credential.map(|credential| credential.access_key.as_str()).unwrap_or_default(),
+        service: named.service,
+        operation: &named.operation,
+        input: match &named.work {
+            Work::Json(input) => Some(iam::Input::Json(input)),
+            Work::S3(request) => Some(iam::Input::S3 { request, if_match: asked.header("if-match").is_some() }),
+            Work::Refuse(_) => None,
+        },
+    }
+}
+
+/// Takes back the answer that an object is not there from those who must not know.
+fn conceal(aws: &LocalAws, named: &Named, passing: iam::Passing<'_>, reply: Reply) -> Reply {
+    match &named.work {
+        Work::S3(request) if !calls::is_write("s3", &named.operation) && reply.status == 404 => {
+            match iam::conceal(aws, passing, request.bucket()) {
+                Ok(()) => reply,
+                Err(error) => refusal(named.service, &named.subject, &error),
+            }
+        }
+        _ => reply,
+    }
 }
 
 fn work(aws: &LocalAws, asked: &Asked, named: &Named) -> Reply {

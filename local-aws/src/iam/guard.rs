@@ -1,0 +1,107 @@
+//! The guard before the account: whose calls are held against which policy, what was refused, what allowed the rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::needs::{self, Input};
+use super::policy::{Decision, Need, Policy};
+use crate::aws::LocalAws;
+use crate::core::ApiError;
+use crate::lambda::FUNCTION_NAME;
+
+/// What the guard knows and remembers.
+#[derive(Default)]
+pub(crate) struct Guard {
+    /// By access key. A key that is not here may do anything.
+    enforced: BTreeMap<String, Arc<Policy>>,
+    denied: Vec<String>,
+    used: BTreeSet<(String, String, String)>,
+}
+
+impl Guard {
+    pub(crate) fn enforce(&mut self, access_key: &str, policy: Policy) {
+        self.enforced.insert(access_key.to_owned(), Arc::new(policy));
+    }
+
+    pub(crate) fn denied(&self) -> Vec<String> {
+        self.denied.clone()
+    }
+
+    pub(crate) fn used(&self) -> BTreeSet<(String, String, String)> {
+        self.used.clone()
+    }
+
+    /// Forgets what happened. Who is enforced stays: a role is not made lawless by emptying its account.
+    pub(crate) fn forget(&mut self) {
+        self.denied.clear();
+        self.used.clear();
+    }
+}
+
+/// A call as the guard sees it.
+#[derive(Clone, Copy)]
+pub(crate) struct Passing<'a> {
+    pub(crate) access_key: &'a str,
+    pub(crate) service: &'a str,
+    pub(crate) operation: &'a str,
+    /// `None` for a call that is refused whatever the policy says, because it cannot be understood.
+    pub(crate) input: Option<Input<'a>>,
+}
+
+/// Lets a call pass, or says how AWS refuses it.
+pub(crate) fn authorize(aws: &LocalAws, call: Passing<'_>) -> Result<(), ApiError> {
+    let Some(policy) = policy_of(aws, call) else { return Ok(()) };
+    let Some(input) = call.input else { return Ok(()) };
+    let needs = needs::of(&aws.state(), call.service, call.operation, input);
+    let Some(needs) = needs else {
+        let message = format!("local-aws does not know what {} of {} needs of IAM", call.operation, call.service);
+        aws.guard().denied.push(message.clone());
+        return Err(ApiError { code: "NotImplemented".into(), message, status: 501 });
+    };
+    needs.iter().try_for_each(|need| ask(aws, &policy, call, need))
+}
+
+/// An object that is not there is a refusal to those who may not list the bucket: they must not learn it.
+pub(crate) fn conceal(aws: &LocalAws, call: Passing<'_>, bucket: &str) -> Result<(), ApiError> {
+    let Some(policy) = policy_of(aws, call) else { return Ok(()) };
+    let need = needs::of_a_missing_object(&aws.state(), bucket);
+    ask(aws, &policy, call, &need)
+}
+
+fn policy_of(aws: &LocalAws, call: Passing<'_>) -> Option<Arc<Policy>> {
+    aws.guard().enforced.get(call.access_key).cloned()
+}
+
+fn ask(aws: &LocalAws, policy: &Policy, call: Passing<'_>, need: &Need) -> Result<(), ApiError> {
+    let why = match policy.decide(need) {
+        Decision::Allowed(grants) => {
+            aws.guard().used.extend(grants);
+            return Ok(());
+        }
+        Decision::Denied(_) => "with an explicit deny in an identity-based policy",
+        Decision::NotAllowed => "because no identity-based policy allows",
+    };
+    let Need { action, resource, .. } = need;
+    aws.guard().denied.push(format!("{}:{} needs {action} on {resource}", call.service, call.operation));
+    Err(refusal(aws, policy, call.service, need, why))
+}
+
+/// The refusal in the words of its service.
+fn refusal(aws: &LocalAws, policy: &Policy, service: &str, need: &Need, why: &str) -> ApiError {
+    let options = aws.options();
+    let user =
+        format!("arn:{}:sts::{}:assumed-role/{}/{FUNCTION_NAME}", options.partition, options.account, policy.role);
+    // SQS writes actions in lower case, S3 puts the resource in quotes.
+    let (action, resource) = match service {
+        "sqs" => (need.action.to_lowercase(), need.resource.clone()),
+        "s3" => (need.action.clone(), format!("\"{}\"", need.resource)),
+        _ => (need.action.clone(), need.resource.clone()),
+    };
+    let why = if why.ends_with("allows") { format!("{why} the {action} action") } else { why.to_owned() };
+    let message = format!("User: {user} is not authorized to perform: {action} on resource: {resource} {why}");
+    match service {
+        "s3" => ApiError { code: "AccessDenied".into(), message, status: 403 },
+        "sqs" => ApiError { code: "AccessDeniedException".into(), message, status: 403 },
+        _ => ApiError::client("AccessDeniedException", message),
+    }
+}

@@ -1,0 +1,21 @@
+//! IAM: what a role allows is read from the template that makes it, and every call of that role's access key is held
+//! against it before anything else happens.
+//!
+//! [`Stack`] resolves the template as CloudFormation would and hands out a role's [`Policy`]; `needs` knows what each
+//! call asks for; `guard` stands in the way of the calls. Only identity-based policies are evaluated: the account has no
+//! bucket, key or secret policy that gives the function anything.
+
+mod guard;
+mod needs;
+mod pattern;
+mod policy;
+mod resolve;
+mod resources;
+mod template;
+
+pub use needs::WITHOUT_RESOURCES;
+pub use policy::{Decision, Need, Policy};
+pub use template::Stack;
+
+pub(crate) use guard::{Guard, Passing, authorize, conceal};
+pub(crate) use needs::Input;

@@ -1,0 +1,476 @@
+//! What each call needs: IAM actions, the resources they are on, and the condition keys of the request.
+//!
+//! From the Service Authorization Reference, the ECR and S3 user guides, and the permissions that CloudFormation's own
+//! handlers list. Where AWS does not publish what it evaluates, the stricter reading is taken, and the comment says so.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+use super::policy::Need;
+use crate::core::Cx;
+use crate::ecr::{PULLS, TEMPLATES};
+use crate::s3;
+use crate::state::State;
+
+/// The condition keys that requests carry here. A policy with another one is refused.
+pub(super) const CONTEXT_KEYS: [&str; 6] = [
+    "aws:PrincipalAccount",
+    "aws:RequestedRegion",
+    "aws:ResourceAccount",
+    "aws:SecureTransport",
+    "iam:AWSServiceName",
+    "iam:PassedToService",
+];
+
+/// Actions that have no resource types, so that `*` is the only resource a statement can give them.
+pub const WITHOUT_RESOURCES: [&str; 18] = [
+    "cloudwatch:PutMetricData",
+    "ecr:CreatePullThroughCacheRule",
+    "ecr:CreateRepositoryCreationTemplate",
+    "ecr:DeletePullThroughCacheRule",
+    "ecr:DeleteRegistryPolicy",
+    "ecr:DeleteRepositoryCreationTemplate",
+    "ecr:DescribePullThroughCacheRules",
+    "ecr:DescribeRepositoryCreationTemplates",
+    "ecr:GetAuthorizationToken",
+    "ecr:GetRegistryPolicy",
+    "ecr:GetRegistryScanningConfiguration",
+    "ecr:PutRegistryPolicy",
+    "ecr:UpdatePullThroughCacheRule",
+    "ecr:UpdateRepositoryCreationTemplate",
+    "ecr:ValidatePullThroughCacheRule",
+    "secretsmanager:ListSecrets",
+    "sqs:ListQueues",
+    "xray:PutTraceSegments",
+];
+
+/// The input of a call, as far as its needs depend on it.
+#[derive(Clone, Copy)]
+pub(crate) enum Input<'a> {
+    Json(&'a Value),
+    S3 { request: &'a s3::Request, if_match: bool },
+}
+
+/// What a call needs; `None` when that is not known here.
+pub(super) fn of(state: &State, service: &str, operation: &str, input: Input<'_>) -> Option<Vec<Need>> {
+    let asking = Asking { state, cx: state.cx() };
+    match (service, input) {
+        ("ecr", Input::Json(input)) => asking.ecr(operation, input),
+        ("secretsmanager", Input::Json(input)) => asking.secrets(operation, input),
+        ("sqs", Input::Json(input)) => asking.sqs(operation, input),
+        ("s3", Input::S3 { request, if_match }) => asking.s3(operation, request, if_match),
+        _ => None,
+    }
+}
+
+/// What S3 asks before it says that an object is not there.
+pub(super) fn of_a_missing_object(state: &State, bucket: &str) -> Need {
+    let asking = Asking { state, cx: state.cx() };
+    asking.need("s3:ListBucket", format!("arn:{}:s3:::{bucket}", asking.cx.partition))
+}
+
+struct Asking<'a> {
+    state: &'a State,
+    cx: Cx,
+}
+
+impl Asking<'_> {
+    fn need(&self, action: impl Into<String>, resource: impl Into<String>) -> Need {
+        let context = BTreeMap::from([
+            ("aws:PrincipalAccount", self.cx.account.clone()),
+            ("aws:RequestedRegion", self.cx.region.clone()),
+            ("aws:ResourceAccount", self.cx.account.clone()),
+            // The stand-in speaks plain HTTP; AWS's endpoints, for which it stands, do not.
+            ("aws:SecureTransport", "true".to_owned()),
+        ]);
+        Need { action: action.into(), resource: resource.into(), context }
+    }
+
+    fn arn(&self, service: &str, resource: &str) -> String {
+        format!("arn:{}:{service}:{}:{}:{resource}", self.cx.partition, self.cx.region, self.cx.account)
+    }
+
+    fn ecr(&self, operation: &str, input: &Value) -> Option<Vec<Need>> {
+        let action = format!("ecr:{operation}");
+        let repository = |name: &str| self.arn("ecr", &format!("repository/{name}"));
+        let own = |resource: String| self.need(action.clone(), resource);
+        Some(match operation {
+            "CreatePullThroughCacheRule" | "UpdatePullThroughCacheRule" => {
+                let mut needs = vec![own("*".into())];
+                if let Some(secret) = given(input, "credentialArn") {
+                    // Made by ECR with the caller's leave, once for the account.
+                    needs.extend(self.linked_role(PULLS, "AWSServiceRoleForECRPullThroughCache"));
+                    needs.extend(self.reading_of(secret));
+                }
+                needs.extend(given(input, "customRoleArn").map(|role| self.pass_role(role, PULLS)));
+                needs
+            }
+            "CreateRepositoryCreationTemplate" | "UpdateRepositoryCreationTemplate" => {
+                let mut needs = vec![own("*".into())];
+                // On which resource ECR asks for these is not published; every repository is the widest there is.
+                needs.push(self.need("ecr:CreateRepository", repository("*")));
+                for (member, action) in
+                    [("lifecyclePolicy", "ecr:PutLifecyclePolicy"), ("repositoryPolicy", "ecr:SetRepositoryPolicy")]
+                {
+                    // Present is used: whether ECR lets one be cleared without leave to write it is not known.
+                    needs.extend(input.get(member).map(|_| self.need(action, repository("*"))));
+                }
+                needs.extend(self.linked_role(TEMPLATES, "AWSServiceRoleForECRTemplate"));
+                needs.extend(given(input, "customRoleArn").map(|role| self.pass_role(role, TEMPLATES)));
+                needs
+            }
+            "DescribeRepositories" => match input.get("repositoryNames").and_then(Value::as_array) {
+                Some(names) => names.iter().filter_map(Value::as_str).map(|name| own(repository(name))).collect(),
+                None => vec![own(repository("*"))],
+            },
+            "CreateRepository" => {
+                let arn = repository(given(input, "repositoryName").unwrap_or_default());
+                let tags = has_items(input, "tags").then(|| self.need("ecr:TagResource", arn.clone()));
+                [own(arn)].into_iter().chain(tags).collect()
+            }
+            "DeleteRepository"
+            | "PutLifecyclePolicy"
+            | "GetLifecyclePolicy"
+            | "DeleteLifecyclePolicy"
+            | "StartLifecyclePolicyPreview"
+            | "GetLifecyclePolicyPreview"
+            | "SetRepositoryPolicy"
+            | "GetRepositoryPolicy"
+            | "DeleteRepositoryPolicy"
+            | "PutImageTagMutability" => vec![own(repository(given(input, "repositoryName").unwrap_or_default()))],
+            "TagResource" | "UntagResource" | "ListTagsForResource" => {
+                vec![own(given(input, "resourceArn").unwrap_or_default().to_owned())]
+            }
+            _ if WITHOUT_RESOURCES.contains(&action.as_str()) => vec![own("*".into())],
+            _ => return None,
+        })
+    }
+
+    fn secrets(&self, operation: &str, input: &Value) -> Option<Vec<Need>> {
+        let action = format!("secretsmanager:{operation}");
+        let secret = || self.secret(given(input, "SecretId").unwrap_or_default());
+        let writes_value = input.get("SecretString").is_some() || input.get("SecretBinary").is_some();
+        Some(match operation {
+            "CreateSecret" => {
+                // It has no random suffix yet, so that it is asked about by its name.
+                let arn = self.secret(given(input, "Name").unwrap_or_default());
+                let mut needs = vec![self.need(action, arn.clone())];
+                needs.extend(has_items(input, "Tags").then(|| self.need("secretsmanager:TagResource", arn)));
+                needs.extend(given(input, "KmsKeyId").into_iter().flat_map(|key| self.writing_under(key)));
+                needs
+            }
+            "GetSecretValue" => self.reading_of(given(input, "SecretId").unwrap_or_default()),
+            "PutSecretValue" | "UpdateSecret" => {
+                let arn = secret();
+                let stored = self.state.secrets.customer_key(&arn).filter(|_| writes_value);
+                let mut keys: Vec<&str> = stored.into_iter().chain(given(input, "KmsKeyId")).collect();
+                keys.dedup();
+                let under_keys: Vec<Need> = keys.into_iter().flat_map(|key| self.writing_under(key)).collect();
+                [self.need(action, arn)].into_iter().chain(under_keys).collect()
+            }
+            "DescribeSecret"
+            | "UpdateSecretVersionStage"
+            | "ListSecretVersionIds"
+            | "TagResource"
+            | "UntagResource"
+            | "GetResourcePolicy"
+            | "PutResourcePolicy"
+            | "DeleteResourcePolicy"
+            | "RestoreSecret"
+            | "DeleteSecret" => vec![self.need(action, secret())],
+            // It may go without a secret: the policy alone is looked at.
+            "ValidateResourcePolicy" => match given(input, "SecretId") {
+                Some(_) => vec![self.need(action, secret())],
+                None => vec![self.need(action, "*")],
+            },
+            "ListSecrets" => vec![self.need(action, "*")],
+            _ => return None,
+        })
+    }
+
+    fn sqs(&self, operation: &str, input: &Value) -> Option<Vec<Need>> {
+        // The batches have no actions of their own.
+        let action = match operation {
+            "SendMessageBatch" => "SendMessage",
+            "DeleteMessageBatch" => "DeleteMessage",
+            "ChangeMessageVisibilityBatch" => "ChangeMessageVisibility",
+            "SendMessage"
+            | "ReceiveMessage"
+            | "DeleteMessage"
+            | "ChangeMessageVisibility"
+            | "GetQueueAttributes"
+            | "SetQueueAttributes"
+            | "GetQueueUrl"
+            | "CreateQueue"
+            | "DeleteQueue"
+            | "PurgeQueue" => operation,
+            "ListQueues" => return Some(vec![self.need("sqs:ListQueues", "*")]),
+            _ => return None,
+        };
+        // A URL ends in the queue's account and name.
+        let mut end = given(input, "QueueUrl").unwrap_or_default().rsplit('/');
+        let arn = match (end.next().filter(|name| !name.is_empty()), end.next()) {
+            (Some(name), Some(account)) => format!("arn:{}:sqs:{}:{account}:{name}", self.cx.partition, self.cx.region),
+            _ => self.arn("sqs", given(input, "QueueName").unwrap_or_default()),
+        };
+        Some(vec![self.need(format!("sqs:{action}"), arn)])
+    }
+
+    fn s3(&self, operation: &str, request: &s3::Request, if_match: bool) -> Option<Vec<Need>> {
+        let versioned = request.names_version();
+        let actions: &[&str] = match operation {
+            "GetObject" | "HeadObject" if versioned => &["s3:GetObjectVersion"],
+            "GetObject" | "HeadObject" => &["s3:GetObject"],
+            // Who may compare with what is there must be able to read it.
+            "PutObject" if if_match => &["s3:PutObject", "s3:GetObject"],
+            "PutObject" => &["s3:PutObject"],
+            "DeleteObject" if versioned => &["s3:DeleteObjectVersion"],
+            "DeleteObject" => &["s3:DeleteObject"],
+            "ListObjectsV2" | "HeadBucket" => &["s3:ListBucket"],
+            "ListObjectVersions" => &["s3:ListBucketVersions"],
+            "GetBucketLocation" => &["s3:GetBucketLocation"],
+            "GetBucketVersioning" => &["s3:GetBucketVersioning"],
+            "PutBucketVersioning" => &["s3:PutBucketVersioning"],
+            "CreateBucket" => &["s3:CreateBucket"],
+            _ => return None,
+        };
+        let arn = format!("arn:{}:s3:::{}", self.cx.partition, request.subject());
+        Some(actions.iter().map(|action| self.need(*action, arn.clone())).collect())
+    }
+
+    /// Reading a secret's value, which is the caller's right also where ECR does it for a rule.
+    fn reading_of(&self, id: &str) -> Vec<Need> {
+        let arn = self.secret(id);
+        let key = self.state.secrets.customer_key(&arn).map(|key| self.need("kms:Decrypt", self.key(key)));
+        [self.need("secretsmanager:GetSecretValue", arn)].into_iter().chain(key).collect()
+    }
+
+    fn writing_under(&self, key: &str) -> Vec<Need> {
+        ["kms:GenerateDataKey", "kms:Decrypt"].map(|action| self.need(action, self.key(key))).into()
+    }
+
+    /// A secret's full ARN, whether it is named by its name or by all or part of its ARN; for one that does not exist
+    /// the ARN of the name.
+    fn secret(&self, id: &str) -> String {
+        match self.state.secrets.arn_of(&self.cx, id) {
+            Some(arn) => arn,
+            None if id.starts_with("arn:") => id.to_owned(),
+            None => self.arn("secretsmanager", &format!("secret:{id}")),
+        }
+    }
+
+    fn key(&self, id: &str) -> String {
+        match id {
+            arn if arn.starts_with("arn:") => arn.to_owned(),
+            alias if alias.starts_with("alias/") => self.arn("kms", alias),
+            id => self.arn("kms", &format!("key/{id}")),
+        }
+    }
+
+    fn pass_role(&self, role: &str, service: &str) -> Need {
+        let mut need = self.need("iam:PassRole", role);
+        need.context.insert("iam:PassedToService", service.to_owned());
+        need
+    }
+
+    /// Nothing once the account has the role.
+    fn linked_role(&self, service: &str, name: &str) -> Option<Need> {
+        if self.state.ecr.has_linked_role(service) {
+            return None;
+        }
+        let arn = format!("arn:{}:iam::{}:role/aws-service-role/{service}/{name}", self.cx.partition, self.cx.account);
+        let mut need = self.need("iam:CreateServiceLinkedRole", arn);
+        need.context.insert("iam:AWSServiceName", service.to_owned());
+        // IAM is not in the caller's region; a condition on the region must not be what allows this.
+        need.context.remove("aws:RequestedRegion");
+        Some(need)
+    }
+}
+
+/// A member with a text in it; an empty one is how ECR clears.
+fn given<'a>(input: &'a Value, name: &str) -> Option<&'a str> {
+    input.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+fn has_items(input: &Value, name: &str) -> bool {
+    input.get(name).and_then(Value::as_array).is_some_and(|items| !items.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Options;
+    use crate::wire::Asked;
+    use hyper::{HeaderMap, Method};
+    use serde_json::json;
+
+    const ECR: &str = "arn:aws:ecr:eu-west-1:123456789012";
+    const ROLE: &str = "arn:aws:iam::444455556666:role/pull";
+
+    fn state() -> State {
+        State::new(&Options::default(), "http://127.0.0.1:1")
+    }
+
+    /// `action resource` of each need.
+    fn needs(state: &State, service: &str, operation: &str, input: &Value) -> Vec<String> {
+        let needs = of(state, service, operation, Input::Json(input)).unwrap();
+        needs.iter().map(|need| format!("{} {}", need.action, need.resource)).collect()
+    }
+
+    fn secret(state: &mut State, members: Value) -> String {
+        let mut input =
+            json!({"Name": "ecr-pullthroughcache/hub", "SecretString": "x", "ClientRequestToken": "1".repeat(32)});
+        for (name, value) in members.as_object().unwrap() {
+            input[name] = value.clone();
+        }
+        let made = state.call("secretsmanager", "CreateSecret", &input).unwrap();
+        made["ARN"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn every_operation_of_the_json_services_is_in_the_table() {
+        let tables = [
+            ("ecr", include_str!("../shape/ecr.shapes")),
+            ("secretsmanager", include_str!("../shape/secretsmanager.shapes")),
+            ("sqs", include_str!("../shape/sqs.shapes")),
+        ];
+        for (service, table) in tables {
+            let operations: Vec<&str> =
+                table.lines().filter_map(|line| line.strip_prefix("op ")?.split(' ').next()).collect();
+            assert!(operations.len() > 10, "{service}");
+            for operation in operations {
+                assert!(of(&state(), service, operation, Input::Json(&json!({}))).is_some(), "{service} {operation}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_operation_of_s3_is_in_the_table() {
+        let table = [
+            (Method::GET, "/b/k", "", false, "s3:GetObject arn:aws:s3:::b/k"),
+            (Method::HEAD, "/b/k", "", false, "s3:GetObject arn:aws:s3:::b/k"),
+            (Method::GET, "/b/k", "versionId=1", false, "s3:GetObjectVersion arn:aws:s3:::b/k"),
+            (Method::PUT, "/b/k", "", false, "s3:PutObject arn:aws:s3:::b/k"),
+            (Method::PUT, "/b/k", "", true, "s3:PutObject arn:aws:s3:::b/k, s3:GetObject arn:aws:s3:::b/k"),
+            (Method::DELETE, "/b/k", "", false, "s3:DeleteObject arn:aws:s3:::b/k"),
+            (Method::DELETE, "/b/k", "versionId=1", false, "s3:DeleteObjectVersion arn:aws:s3:::b/k"),
+            (Method::GET, "/b", "list-type=2", false, "s3:ListBucket arn:aws:s3:::b"),
+            (Method::HEAD, "/b", "", false, "s3:ListBucket arn:aws:s3:::b"),
+            (Method::GET, "/b", "versions", false, "s3:ListBucketVersions arn:aws:s3:::b"),
+            (Method::GET, "/b", "location", false, "s3:GetBucketLocation arn:aws:s3:::b"),
+            (Method::GET, "/b", "versioning", false, "s3:GetBucketVersioning arn:aws:s3:::b"),
+            (Method::PUT, "/b", "versioning", false, "s3:PutBucketVersioning arn:aws:s3:::b"),
+            (Method::PUT, "/b", "", false, "s3:CreateBucket arn:aws:s3:::b"),
+        ];
+        for (method, path, query, if_match, expected) in table {
+            let (path, query) = (path.into(), query.into());
+            let asked = Asked { method, path, query, headers: HeaderMap::new(), body: "".into() };
+            let request = s3::Request::read(&asked).unwrap();
+            let found = of(&state(), "s3", &request.operation(), Input::S3 { request: &request, if_match }).unwrap();
+            let found: Vec<String> = found.iter().map(|need| format!("{} {}", need.action, need.resource)).collect();
+            assert_eq!(found.join(", "), expected);
+        }
+        let missing = of_a_missing_object(&state(), "b");
+        assert_eq!((missing.action.as_str(), missing.resource.as_str()), ("s3:ListBucket", "arn:aws:s3:::b"));
+    }
+
+    #[test]
+    fn a_rule_needs_its_secret_its_role_and_the_linked_role_that_the_account_lacks() {
+        let mut state = state();
+        let arn = secret(&mut state, json!({}));
+        let rule = json!({
+            "ecrRepositoryPrefix": "hub", "upstreamRegistryUrl": "registry-1.docker.io", "credentialArn": arn,
+        });
+        let create = |state: &State, rule: &Value| needs(state, "ecr", "CreatePullThroughCacheRule", rule);
+        let (own, value) =
+            ("ecr:CreatePullThroughCacheRule *".to_owned(), format!("secretsmanager:GetSecretValue {arn}"));
+        let linked = "iam:CreateServiceLinkedRole arn:aws:iam::123456789012:role/aws-service-role/\
+                      pullthroughcache.ecr.amazonaws.com/AWSServiceRoleForECRPullThroughCache";
+        assert_eq!(create(&state, &rule), [own.clone(), linked.to_owned(), value.clone()]);
+        state.call("ecr", "CreatePullThroughCacheRule", &rule).unwrap();
+        assert_eq!(create(&state, &rule), [own.clone(), value]);
+        state.call("ecr", "DeletePullThroughCacheRule", &json!({"ecrRepositoryPrefix": "hub"})).unwrap();
+        assert_eq!(create(&state, &rule).len(), 2, "the linked role outlives the rule");
+        assert_eq!(create(&state, &json!({})), [own]);
+
+        let found =
+            of(&state, "ecr", "UpdatePullThroughCacheRule", Input::Json(&json!({"customRoleArn": ROLE}))).unwrap();
+        let pass = found.last().unwrap();
+        assert_eq!((pass.action.as_str(), pass.resource.as_str()), ("iam:PassRole", ROLE));
+        assert_eq!(pass.context["iam:PassedToService"], "pullthroughcache.ecr.amazonaws.com");
+    }
+
+    #[test]
+    fn a_template_needs_what_its_fields_are_made_with() {
+        let mut state = state();
+        let create = |state: &State, input: &Value| needs(state, "ecr", "CreateRepositoryCreationTemplate", input);
+        let all = json!({"customRoleArn": ROLE, "lifecyclePolicy": "", "repositoryPolicy": "{}"});
+        assert_eq!(
+            create(&state, &all),
+            [
+                "ecr:CreateRepositoryCreationTemplate *".to_owned(),
+                format!("ecr:CreateRepository {ECR}:repository/*"),
+                format!("ecr:PutLifecyclePolicy {ECR}:repository/*"),
+                format!("ecr:SetRepositoryPolicy {ECR}:repository/*"),
+                "iam:CreateServiceLinkedRole arn:aws:iam::123456789012:role/aws-service-role/ecr.amazonaws.com/\
+                 AWSServiceRoleForECRTemplate"
+                    .to_owned(),
+                format!("iam:PassRole {ROLE}"),
+            ]
+        );
+        let input = json!({"prefix": "hub", "appliedFor": ["PULL_THROUGH_CACHE"]});
+        state.call("ecr", "CreateRepositoryCreationTemplate", &input).unwrap();
+        assert_eq!(create(&state, &json!({"customRoleArn": ""})).len(), 2);
+    }
+
+    #[test]
+    fn a_secret_is_asked_about_by_its_full_arn_however_it_is_named() {
+        let mut state = state();
+        let arn = secret(&mut state, json!({"Tags": [{"Key": "a", "Value": "b"}]}));
+        let partial = arn.rsplit_once('-').unwrap().0;
+        for id in ["ecr-pullthroughcache/hub", &arn, partial] {
+            let found = needs(&state, "secretsmanager", "DescribeSecret", &json!({"SecretId": id}));
+            assert_eq!(found, [format!("secretsmanager:DescribeSecret {arn}")], "{id}");
+        }
+        let found = needs(&state, "secretsmanager", "GetSecretValue", &json!({"SecretId": "missing"}));
+        let missing = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:missing";
+        assert_eq!(found, [format!("secretsmanager:GetSecretValue {missing}")]);
+        let tagged = json!({"Name": "missing", "Tags": [{"Key": "a", "Value": "b"}]});
+        let found = needs(&state, "secretsmanager", "CreateSecret", &tagged);
+        assert_eq!(
+            found,
+            [format!("secretsmanager:CreateSecret {missing}"), format!("secretsmanager:TagResource {missing}")]
+        );
+    }
+
+    #[test]
+    fn a_customer_key_must_be_usable_by_who_reads_or_writes_the_value() {
+        let mut state = state();
+        let arn = secret(&mut state, json!({"KmsKeyId": "1234"}));
+        let key = "arn:aws:kms:eu-west-1:123456789012:key/1234";
+        let found = needs(&state, "secretsmanager", "GetSecretValue", &json!({"SecretId": arn}));
+        assert_eq!(found.get(1), Some(&format!("kms:Decrypt {key}")));
+        let found = needs(&state, "secretsmanager", "PutSecretValue", &json!({"SecretId": arn, "SecretString": "y"}));
+        assert_eq!(
+            found.get(1..),
+            Some([format!("kms:GenerateDataKey {key}"), format!("kms:Decrypt {key}")].as_slice())
+        );
+        let found = needs(&state, "secretsmanager", "UpdateSecret", &json!({"SecretId": arn, "Description": "y"}));
+        assert_eq!(found.len(), 1);
+    }
+
+    #[test]
+    fn queues_and_repositories_are_asked_about_one_by_one() {
+        let url = json!({"QueueUrl": "https://sqs.eu-west-1.amazonaws.com/123456789012/work", "MessageBody": "x"});
+        let queue = "arn:aws:sqs:eu-west-1:123456789012:work";
+        assert_eq!(needs(&state(), "sqs", "SendMessageBatch", &url), [format!("sqs:SendMessage {queue}")]);
+        let name = json!({"QueueName": "work"});
+        assert_eq!(needs(&state(), "sqs", "GetQueueUrl", &name), [format!("sqs:GetQueueUrl {queue}")]);
+        let describe = |input: Value| needs(&state(), "ecr", "DescribeRepositories", &input);
+        assert_eq!(describe(json!({})), [format!("ecr:DescribeRepositories {ECR}:repository/*")]);
+        assert_eq!(
+            describe(json!({"repositoryNames": ["a", "b/c"]})),
+            ["a", "b/c"].map(|name| format!("ecr:DescribeRepositories {ECR}:repository/{name}"))
+        );
+    }
+}

@@ -1,0 +1,415 @@
+//! Identity-based policies: reads a document, and decides about one action on one resource.
+//!
+//! What it does not know (an element, an operator, a condition key, a policy variable) it refuses when it reads the
+//! document, so that nothing is ever allowed by being misunderstood.
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::needs::CONTEXT_KEYS;
+use super::pattern::{matches, matches_arn};
+
+/// What one call asks of IAM: often one of these, sometimes several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// For example `ecr:CreatePullThroughCacheRule`.
+    pub action: String,
+    /// An ARN, or `*` for an action that has no resource types.
+    pub resource: String,
+    /// The condition keys of the request.
+    pub context: BTreeMap<&'static str, String>,
+}
+
+/// All statements of one role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// The role's name, for the text of a refusal.
+    pub(super) role: String,
+    statements: Vec<Statement>,
+}
+
+/// What a policy says to a [`Need`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// By these statements: sid, and the action and resource of the statement that matched, as they are written.
+    Allowed(Vec<(String, String, String)>),
+    /// A statement with this sid denies it, whatever others allow.
+    Denied(String),
+    /// No statement allows it.
+    NotAllowed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Statement {
+    sid: String,
+    allows: bool,
+    actions: Entries,
+    resources: Entries,
+    conditions: Vec<Condition>,
+}
+
+/// `Action` or `NotAction`, `Resource` or `NotResource`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entries {
+    negated: bool,
+    patterns: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Condition {
+    operator: Operator,
+    key: &'static str,
+    values: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    StringEquals,
+    StringLike,
+    /// Also `ArnEquals`: IAM treats the two alike.
+    ArnLike,
+    Bool,
+}
+
+impl Policy {
+    /// Reads policy documents, each with its name.
+    ///
+    /// # Errors
+    /// The first thing in them that is not understood.
+    pub fn read(role: &str, documents: &[(String, Value)]) -> Result<Self, String> {
+        let mut statements = Vec::new();
+        for (name, document) in documents {
+            let within = |why: String| format!("policy {name} of {role}: {why}");
+            let members = object(document).map_err(within)?;
+            only(members, &["Version", "Statement"]).map_err(within)?;
+            if members.get("Version").and_then(Value::as_str) != Some("2012-10-17") {
+                return Err(within("its Version is not 2012-10-17".into()));
+            }
+            for (n, statement) in list(members.get("Statement").unwrap_or(&Value::Null)).into_iter().enumerate() {
+                let nameless = format!("{name}[{n}]");
+                statements.push(
+                    Statement::read(statement, &nameless).map_err(|why| within(format!("statement {n}: {why}")))?,
+                );
+            }
+        }
+        let mut sids = BTreeSet::new();
+        if let Some(twice) = statements.iter().find(|statement| !sids.insert(&statement.sid)) {
+            return Err(format!("{role} has two statements with the sid {}", twice.sid));
+        }
+        Ok(Self { role: role.to_owned(), statements })
+    }
+
+    /// Decides about one need: an explicit deny wins over every allow.
+    #[must_use]
+    pub fn decide(&self, need: &Need) -> Decision {
+        let mut grants = Vec::new();
+        for statement in &self.statements {
+            let Some((action, resource)) = statement.covers(need) else { continue };
+            if !statement.allows {
+                return Decision::Denied(statement.sid.clone());
+            }
+            grants.push((statement.sid.clone(), action, resource));
+        }
+        if grants.is_empty() { Decision::NotAllowed } else { Decision::Allowed(grants) }
+    }
+
+    /// Every statement's sid, in order.
+    #[must_use]
+    pub fn sids(&self) -> Vec<String> {
+        self.statements.iter().map(|statement| statement.sid.clone()).collect()
+    }
+
+    /// What the statements that allow say, each action with each resource: sid, action, resource.
+    #[must_use]
+    pub fn grants(&self) -> BTreeSet<(String, String, String)> {
+        let allowing = self.statements.iter().filter(|statement| statement.allows);
+        allowing
+            .flat_map(|statement| {
+                let resources = &statement.resources.patterns;
+                statement.actions.patterns.iter().flat_map(move |action| {
+                    resources.iter().map(move |resource| (statement.sid.clone(), action.clone(), resource.clone()))
+                })
+            })
+            .collect()
+    }
+
+    /// The same without one statement.
+    #[must_use]
+    pub fn without(&self, sid: &str) -> Self {
+        let mut rest = self.clone();
+        rest.statements.retain(|statement| statement.sid != sid);
+        rest
+    }
+
+    /// The same without one action of one statement.
+    #[must_use]
+    pub fn without_action(&self, sid: &str, action: &str) -> Self {
+        let mut rest = self.clone();
+        for statement in rest.statements.iter_mut().filter(|statement| statement.sid == sid) {
+            statement.actions.patterns.retain(|pattern| pattern != action);
+        }
+        rest
+    }
+}
+
+impl Statement {
+    fn read(value: &Value, nameless: &str) -> Result<Self, String> {
+        let members = object(value)?;
+        only(members, &["Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"])?;
+        let sid = members.get("Sid").and_then(Value::as_str).unwrap_or(nameless).to_owned();
+        let allows = match members.get("Effect").and_then(Value::as_str) {
+            Some("Allow") => true,
+            Some("Deny") => false,
+            _ => return Err("its Effect is neither Allow nor Deny".into()),
+        };
+        let actions = Entries::read(members, "Action", "NotAction")?;
+        if let Some(odd) = actions.patterns.iter().find(|action| *action != "*" && !action.contains(':')) {
+            return Err(format!("{odd:?} is no action"));
+        }
+        let resources = Entries::read(members, "Resource", "NotResource")?;
+        let is_arn = |text: &str| text == "*" || (text.starts_with("arn:") && text.splitn(6, ':').count() == 6);
+        if let Some(odd) = resources.patterns.iter().find(|resource| !is_arn(resource)) {
+            return Err(format!("{odd:?} is no ARN"));
+        }
+        let mut conditions = Vec::new();
+        if let Some(blocks) = members.get("Condition") {
+            for (operator, keys) in object(blocks)? {
+                for (key, values) in object(keys)? {
+                    conditions.push(Condition::read(operator, key, values)?);
+                }
+            }
+        }
+        Ok(Self { sid, allows, actions, resources, conditions })
+    }
+
+    /// The action and the resource entry by which the statement speaks about this need; a negated entry is `not …`.
+    fn covers(&self, need: &Need) -> Option<(String, String)> {
+        let action = need.action.to_ascii_lowercase();
+        let action = self.actions.find(|pattern| matches(&pattern.to_ascii_lowercase(), &action))?;
+        let resource = self.resources.find(|pattern| matches_arn(pattern, &need.resource))?;
+        self.conditions.iter().all(|condition| condition.holds(&need.context)).then_some((action, resource))
+    }
+}
+
+impl Entries {
+    fn read(members: &serde_json::Map<String, Value>, plain: &str, negated: &str) -> Result<Self, String> {
+        let (value, negated) = match (members.get(plain), members.get(negated)) {
+            (Some(value), None) => (value, false),
+            (None, Some(value)) => (value, true),
+            _ => return Err(format!("it needs either {plain} or {negated}")),
+        };
+        let patterns = strings(value)?;
+        if patterns.is_empty() {
+            return Err(format!("its {plain} is empty"));
+        }
+        Ok(Self { negated, patterns })
+    }
+
+    fn find(&self, fits: impl Fn(&str) -> bool) -> Option<String> {
+        let found = self.patterns.iter().find(|pattern| fits(pattern));
+        match (self.negated, found) {
+            (false, Some(pattern)) => Some(pattern.clone()),
+            (true, None) => Some(format!("not {}", self.patterns.join(", "))),
+            _ => None,
+        }
+    }
+}
+
+impl Condition {
+    fn read(operator: &str, key: &str, values: &Value) -> Result<Self, String> {
+        let operator = match operator {
+            "StringEquals" => Operator::StringEquals,
+            "StringLike" => Operator::StringLike,
+            "ArnEquals" | "ArnLike" => Operator::ArnLike,
+            "Bool" => Operator::Bool,
+            other => return Err(format!("local-aws does not know the condition operator {other}")),
+        };
+        // Keys are matched whatever their case, values are not.
+        let known = CONTEXT_KEYS.into_iter().find(|known| known.eq_ignore_ascii_case(key));
+        let key = known.ok_or_else(|| format!("local-aws does not know the condition key {key}"))?;
+        Ok(Self { operator, key, values: strings(values)? })
+    }
+
+    /// A key that the request does not carry matches nothing.
+    fn holds(&self, context: &BTreeMap<&'static str, String>) -> bool {
+        let Some(actual) = context.get(self.key) else { return false };
+        self.values.iter().any(|value| match self.operator {
+            Operator::StringEquals => value == actual,
+            Operator::StringLike => matches(value, actual),
+            Operator::ArnLike => matches_arn(value, actual),
+            Operator::Bool => value.eq_ignore_ascii_case(actual),
+        })
+    }
+}
+
+fn object(value: &Value) -> Result<&serde_json::Map<String, Value>, String> {
+    value.as_object().ok_or_else(|| format!("{value} is no JSON object"))
+}
+
+fn only(members: &serde_json::Map<String, Value>, known: &[&str]) -> Result<(), String> {
+    match members.keys().find(|name| !known.contains(&name.as_str())) {
+        Some(odd) => Err(format!("local-aws does not know {odd}")),
+        None => Ok(()),
+    }
+}
+
+/// One value stands for a list of one.
+fn list(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(many) => many.iter().collect(),
+        one => vec![one],
+    }
+}
+
+fn strings(value: &Value) -> Result<Vec<String>, String> {
+    list(value)
+        .into_iter()
+        .map(|one| match one {
+            Value::String(text) if text.contains("${") => {
+                Err(format!("local-aws does not know the variable in {text}"))
+            }
+            Value::String(text) => Ok(text.clone()),
+            Value::Bool(flag) => Ok(flag.to_string()),
+            odd => Err(format!("{odd} is no text")),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const RULE: &str = "arn:aws:ecr:eu-west-1:1:repository/a/b";
+
+    fn policy(statements: Value) -> Result<Policy, String> {
+        Policy::read("role", &[("P".into(), json!({"Version": "2012-10-17", "Statement": statements}))])
+    }
+
+    fn need(action: &str, resource: &str) -> Need {
+        let context = [("aws:RequestedRegion", "eu-west-1"), ("aws:SecureTransport", "true")];
+        let context = context.into_iter().map(|(key, value)| (key, value.to_owned())).collect();
+        Need { action: action.into(), resource: resource.into(), context }
+    }
+
+    /// One statement that allows, with other members than the usual.
+    fn allow(members: Value) -> Value {
+        let mut statement = json!({"Sid": "S", "Effect": "Allow", "Action": "ecr:TagResource", "Resource": "*"});
+        for (name, value) in members.as_object().unwrap() {
+            statement[name] = value.clone();
+        }
+        statement.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        statement
+    }
+
+    #[test]
+    fn decisions() {
+        let region =
+            |operator: &str, value: Value| allow(json!({"Condition": {operator: {"aws:requestedregion": value}}}));
+        let table = [
+            ("the plain case", vec![allow(json!({}))], true),
+            ("no statement", vec![], false),
+            ("another action", vec![allow(json!({"Action": "ecr:UntagResource"}))], false),
+            ("one of several actions", vec![allow(json!({"Action": ["s3:GetObject", "ecr:TagResource"]}))], true),
+            ("an action in another case", vec![allow(json!({"Action": "ECR:tagresource"}))], true),
+            ("an action with a wildcard", vec![allow(json!({"Action": "ecr:Tag*"}))], true),
+            ("another service's wildcard", vec![allow(json!({"Action": "secretsmanager:*"}))], false),
+            ("every action", vec![allow(json!({"Action": "*"}))], true),
+            ("NotAction of it", vec![allow(json!({"Action": null, "NotAction": "ecr:Tag*"}))], false),
+            ("NotAction of another", vec![allow(json!({"Action": null, "NotAction": ["iam:*"]}))], true),
+            ("the resource", vec![allow(json!({"Resource": RULE}))], true),
+            ("a resource with a wildcard", vec![allow(json!({"Resource": "arn:aws:ecr:*:1:repository/a/*"}))], true),
+            ("another resource", vec![allow(json!({"Resource": "arn:aws:ecr:eu-west-1:1:repository/a"}))], false),
+            (
+                "a resource in another case",
+                vec![allow(json!({"Resource": RULE.to_uppercase().replace("ARN", "arn")}))],
+                false,
+            ),
+            ("NotResource of it", vec![allow(json!({"Resource": null, "NotResource": RULE}))], false),
+            (
+                "NotResource of another",
+                vec![allow(json!({"Resource": null, "NotResource": "arn:aws:ecr:eu-west-1:1:repository/c"}))],
+                true,
+            ),
+            ("a condition that holds", vec![region("StringEquals", json!("eu-west-1"))], true),
+            ("one value of several", vec![region("StringEquals", json!(["us-east-1", "eu-west-1"]))], true),
+            ("a condition that fails", vec![region("StringEquals", json!("us-east-1"))], false),
+            ("StringEquals has no wildcards", vec![region("StringEquals", json!("eu-*"))], false),
+            ("StringLike has", vec![region("StringLike", json!("eu-*"))], true),
+            ("Bool", vec![allow(json!({"Condition": {"Bool": {"aws:SecureTransport": true}}}))], true),
+            ("Bool that fails", vec![allow(json!({"Condition": {"Bool": {"aws:SecureTransport": "false"}}}))], false),
+            (
+                "a key that the request has not",
+                vec![allow(json!({"Condition": {"StringLike": {"iam:PassedToService": "*"}}}))],
+                false,
+            ),
+            (
+                "two conditions, of which one fails",
+                vec![allow(json!({"Condition": {
+                    "StringEquals": {"aws:RequestedRegion": "eu-west-1"}, "Bool": {"aws:SecureTransport": "false"},
+                }}))],
+                false,
+            ),
+            (
+                "an explicit deny",
+                vec![allow(json!({})), allow(json!({"Sid": "D", "Effect": "Deny", "Action": "ecr:*"}))],
+                false,
+            ),
+            (
+                "a deny whose condition fails",
+                vec![
+                    allow(json!({})),
+                    allow(
+                        json!({"Sid": "D", "Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}),
+                    ),
+                ],
+                true,
+            ),
+        ];
+        for (name, statements, allowed) in table {
+            let decision = policy(json!(statements)).unwrap().decide(&need("ecr:TagResource", RULE));
+            assert_eq!(matches!(decision, Decision::Allowed(_)), allowed, "{name}: {decision:?}");
+        }
+    }
+
+    #[test]
+    fn a_grant_names_the_entries_that_matched() {
+        let statement =
+            allow(json!({"Action": ["ecr:Get*", "ecr:TagResource"], "Resource": ["arn:aws:ecr:*:*:x", "*"]}));
+        let policy = policy(statement).unwrap();
+        let grant = ("S".to_owned(), "ecr:TagResource".to_owned(), "*".to_owned());
+        assert_eq!(policy.decide(&need("ecr:TagResource", RULE)), Decision::Allowed(vec![grant.clone()]));
+        assert_eq!((policy.grants().len(), policy.grants().contains(&grant)), (4, true));
+        let fewer = policy.without_action("S", "ecr:TagResource");
+        assert_eq!(fewer.decide(&need("ecr:TagResource", RULE)), Decision::NotAllowed);
+        assert_eq!(policy.without("S").sids(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_it_does_not_know_it_refuses() {
+        let table = [
+            (allow(json!({"Principal": "*"})), "Principal"),
+            (allow(json!({"Effect": "allow"})), "Effect"),
+            (allow(json!({"Action": null})), "Action"),
+            (allow(json!({"NotAction": "s3:*"})), "NotAction"),
+            (allow(json!({"Action": "TagResource"})), "no action"),
+            (allow(json!({"Action": []})), "empty"),
+            (allow(json!({"Resource": "bucket"})), "no ARN"),
+            (allow(json!({"Resource": {"Ref": "X"}})), "no text"),
+            (allow(json!({"Resource": "arn:aws:s3:::home/${aws:username}"})), "variable"),
+            (
+                allow(json!({"Condition": {"StringEqualsIfExists": {"aws:RequestedRegion": "x"}}})),
+                "StringEqualsIfExists",
+            ),
+            (allow(json!({"Condition": {"StringEquals": {"aws:username": "x"}}})), "aws:username"),
+            (json!("x"), "no JSON object"),
+        ];
+        for (statement, expected) in table {
+            let why = policy(statement).unwrap_err();
+            assert!(why.contains(expected), "{why}");
+        }
+        assert!(policy(json!([allow(json!({})), allow(json!({}))])).unwrap_err().contains("two statements"));
+        let old = Policy::read("r", &[("P".into(), json!({"Version": "2008-10-17", "Statement": []}))]);
+        assert!(old.unwrap_err().contains("2012-10-17"));
+    }
+}
