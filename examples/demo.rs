@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use ecr_pull_through_sync::config::{self, Context};
+use local_aws::iam::Stack;
 use local_aws::{Function, Invocation, LambdaApi, LocalAws, Options};
 use serde_json::{Value, json};
 
@@ -19,6 +20,7 @@ const BUCKET: &str = "my-registries";
 const KEY: &str = "registries.yaml";
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/registries.yaml");
 const ROLE: &str = "arn:aws:iam::123456789012:role/template";
+const TEMPLATE: &str = include_str!("../template.yaml");
 
 /// What went wrong, for the last line.
 type Outcome<T> = Result<T, String>;
@@ -130,6 +132,7 @@ impl Stage {
         let aws = LocalAws::start(Options::default()).await.map_err(|e| format!("local-aws does not start: {e}"))?;
         aws.create_bucket(BUCKET, true);
         let (mut tokens, mut names) = (vec!["dckr_pat_rotated".to_owned(), "demo-token".to_owned()], Vec::new());
+        let mut roles = Vec::new();
         // A file with mistakes in it has no credentials: the function will say what is wrong.
         for registry in config::read(&bytes, &context()).map(|file| file.registries).unwrap_or_default() {
             if let config::Credential::Given(credential) = &registry.credential {
@@ -146,6 +149,7 @@ impl Stage {
                 drop(made);
                 aws.accept_upstream(&registry.upstream.host, "demo", "demo-token");
             }
+            roles.extend(registry.custom_role_arn);
             names.push(registry.name);
         }
         let lambda = aws.lambda();
@@ -153,6 +157,10 @@ impl Stage {
             [("CONFIG_BUCKET", BUCKET), ("OWNER", "demo"), ("TEMPLATE_ROLE_ARN", ROLE), ("LOG_LEVEL", "trace")];
         let binary = function_binary()?;
         let function = lambda.spawn(&binary, &environment).map_err(|e| format!("{}: {e}", binary.display()))?;
+        // The function may do what its role may, deployed for this file.
+        let stack = Stack::read(TEMPLATE, aws.options())?.physical("ConfigBucket", BUCKET);
+        let stack = stack.physical("TemplateRole", "template").parameter("PassableRoles", &roles.join(","));
+        aws.enforce(function.principal(), stack.policy("FunctionRole")?);
         Ok(Self { aws, lambda, function, tokens, names, style: Style::new() })
     }
 
@@ -258,8 +266,9 @@ impl Stage {
         last.ok_or_else(|| format!("no {kind:?} event was raised"))
     }
 
-    /// The last check: the function, logging at its chattiest, has told no token.
+    /// The last checks: the function was refused nothing, and, logging at its chattiest, has told no token.
     fn close(self) -> Outcome<()> {
+        check(self.aws.denied().is_empty(), &format!("the function's role lacks: {:?}", self.aws.denied()))?;
         let log = self.function.output();
         for token in &self.tokens {
             check(token.len() < 4 || !log.contains(token), "a token stands in the function's log")?;

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use local_aws::{Call, Fault, LocalAws};
 use serde_json::{Value, json};
-use support::{BUCKET, Bench, ROLE, hub, scheduled, uploaded};
+use support::{BUCKET, Bench, ROLE, hub, role, scheduled, uploaded};
 use tokio::sync::oneshot;
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
@@ -478,6 +478,7 @@ async fn crash_the_process(kind: &Kind, bench: &Bench, event: Value, point: &Poi
     let lambda = bench.aws.lambda();
     let bootstrap = Path::new(env!("CARGO_BIN_EXE_ecr-pull-through-sync"));
     let function = Arc::new(lambda.spawn(bootstrap, &env).unwrap());
+    role::enforce(&bench.aws, function.principal(), kind.env);
     let victim = Arc::clone(&function);
     at(&bench.aws, point, move || victim.kill());
     let died = lambda.invoke(event, Duration::from_secs(120)).await.result.expect_err("the point is reached");

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use local_aws::{Fault, Function, LambdaApi, LocalAws, Options};
 use serde_json::{Value, json};
-use support::{BUCKET, KEY, LEGACY, ROLE, STATUS, uploaded};
+use support::{BUCKET, KEY, LEGACY, ROLE, STATUS, role, uploaded};
 
 const TIME: Duration = Duration::from_secs(120);
 
@@ -23,10 +23,12 @@ async fn account(options: Options) -> LocalAws {
     aws
 }
 
-fn start(lambda: &LambdaApi, env: &[(&str, &str)]) -> Function {
+fn start(aws: &LocalAws, lambda: &LambdaApi, env: &[(&str, &str)]) -> Function {
     let settings = [("CONFIG_BUCKET", BUCKET), ("OWNER", "stack"), ("TEMPLATE_ROLE_ARN", ROLE), ("LOG_LEVEL", "TRACE")];
     let env: Vec<(&str, &str)> = settings.into_iter().chain(env.iter().copied()).collect();
-    lambda.spawn(Path::new(env!("CARGO_BIN_EXE_ecr-pull-through-sync")), &env).unwrap()
+    let function = lambda.spawn(Path::new(env!("CARGO_BIN_EXE_ecr-pull-through-sync")), &env).unwrap();
+    role::enforce(aws, function.principal(), &env);
+    function
 }
 
 /// Everything a function has printed, searched for tokens.
@@ -40,7 +42,7 @@ fn log_of(function: &Function) -> String {
 async fn the_compiled_function_converges_and_logs_json_with_request_id_and_registry() {
     let aws = account(Options::default()).await;
     let lambda = aws.lambda();
-    let function = start(&lambda, &[]);
+    let function = start(&aws, &lambda, &[]);
     let first = lambda.invoke(uploaded(), TIME).await;
     assert_eq!(first.result.unwrap()["outcome"], "changed");
     let second = lambda.invoke(uploaded(), TIME).await;
@@ -61,7 +63,7 @@ async fn the_compiled_function_converges_and_logs_json_with_request_id_and_regis
 async fn a_failure_is_an_error_of_the_invocation_with_a_stable_type() {
     let aws = account(Options::default()).await;
     let lambda = aws.lambda();
-    let function = start(&lambda, &[]);
+    let function = start(&aws, &lambda, &[]);
     for (event, kind) in [
         (json!({"hello": "world"}), "UnplaceableEvent"),
         (json!({"Step": "createSecret", "SecretId": "x", "ClientRequestToken": "y"}), "UnplaceableEvent"),
@@ -83,7 +85,7 @@ async fn a_failure_is_an_error_of_the_invocation_with_a_stable_type() {
 async fn a_bad_setting_ends_the_function_at_start_and_names_the_variable() {
     let aws = account(Options::default()).await;
     let lambda = aws.lambda();
-    let function = start(&lambda, &[("MAX_DELETIONS", "many")]);
+    let function = start(&aws, &lambda, &[("MAX_DELETIONS", "many")]);
     let error = lambda.invoke(uploaded(), TIME).await.result.unwrap_err();
     assert_eq!(error["errorType"], "Runtime.ExitError", "{error}");
     assert!(log_of(&function).contains("MAX_DELETIONS must be a whole number from 0"));
@@ -93,7 +95,7 @@ async fn a_bad_setting_ends_the_function_at_start_and_names_the_variable() {
 async fn a_crash_of_the_function_leaves_no_core_dump() {
     let aws = account(Options::default()).await;
     let lambda = aws.lambda();
-    let function = start(&lambda, &[]);
+    let function = start(&aws, &lambda, &[]);
     lambda.invoke(json!({}), TIME).await.result.unwrap();
     // Linux alone shows a process's limits as a file.
     if let Ok(limits) = std::fs::read_to_string(format!("/proc/{}/limits", function.id())) {
@@ -107,7 +109,7 @@ async fn a_crash_of_the_function_leaves_no_core_dump() {
 async fn a_secret_that_ecr_does_not_see_for_twelve_seconds_is_waited_for() {
     let aws = account(Options { secret_visible_after: Duration::from_secs(12), ..Options::default() }).await;
     let lambda = aws.lambda();
-    let function = start(&lambda, &[]);
+    let function = start(&aws, &lambda, &[]);
     let report = lambda.invoke(uploaded(), TIME).await.result.unwrap();
     assert_eq!(report["outcome"], "changed", "{report:#}");
     log_of(&function);
@@ -118,7 +120,7 @@ async fn a_function_that_is_killed_half_way_leaves_work_that_the_next_one_finish
     for operation in ["PutSecretValue", "CreateRepositoryCreationTemplate", "CreatePullThroughCacheRule"] {
         let aws = account(Options::default()).await;
         let lambda = aws.lambda();
-        let function = start(&lambda, &[]);
+        let function = start(&aws, &lambda, &[]);
         let service = if operation == "PutSecretValue" { "secretsmanager" } else { "ecr" };
         let dying = std::sync::Arc::new(std::sync::Mutex::new(Some(function)));
         let victim = std::sync::Arc::clone(&dying);
@@ -128,7 +130,7 @@ async fn a_function_that_is_killed_half_way_leaves_work_that_the_next_one_finish
         drop(dying.lock().unwrap().take());
         assert_eq!(aws.object(BUCKET, STATUS), None);
 
-        let function = start(&lambda, &[]);
+        let function = start(&aws, &lambda, &[]);
         let report = lambda.invoke(uploaded(), TIME).await.result.unwrap();
         assert_eq!(report["outcome"], "changed", "{operation}: {report:#}");
         let plan = lambda.invoke(json!({}), TIME).await.result.unwrap();
@@ -141,7 +143,7 @@ async fn a_function_that_is_killed_half_way_leaves_work_that_the_next_one_finish
 async fn two_functions_side_by_side_share_the_account_and_both_tell_the_truth() {
     let aws = account(Options::default()).await;
     let (one, two) = (aws.lambda(), aws.lambda());
-    let functions = [start(&one, &[]), start(&two, &[])];
+    let functions = [start(&aws, &one, &[]), start(&aws, &two, &[])];
     let (first, second) = tokio::join!(one.invoke(uploaded(), TIME), two.invoke(uploaded(), TIME));
     for report in [first.result.unwrap(), second.result.unwrap()] {
         assert_ne!(report["outcome"], "partial", "{report:#}");
@@ -157,7 +159,7 @@ async fn two_functions_side_by_side_share_the_account_and_both_tell_the_truth() 
 async fn no_event_however_odd_ends_the_function() {
     let aws = account(Options::default()).await;
     let lambda = aws.lambda();
-    let function = start(&lambda, &[]);
+    let function = start(&aws, &lambda, &[]);
     let long = "a".repeat(3_000_000);
     let sqs = |body: &str| json!({"Records": [{"eventSource": "aws:sqs", "body": body}]});
     let nested = (0..12).fold(json!(1), |inner, _| sqs(&inner.to_string()));

@@ -30,7 +30,7 @@ use fastrand::Rng;
 use futures_util::FutureExt;
 use local_aws::{Call, Fault, LocalAws};
 use serde_json::{Value, json};
-use support::{BUCKET, Bench, KEY, hub, is_write, put_current, scheduled, uploaded};
+use support::{BUCKET, Bench, KEY, hub, is_write, put_current, role, scheduled, uploaded};
 use tokio::sync::Notify;
 
 const SEEDS: u64 = 40;
@@ -39,6 +39,7 @@ const ROLLBACK: &[(&str, &str)] = &[("ROLLBACK_INVALID_ROTATION", "true")];
 
 /// A function of its own: its access key tells its calls apart in the log.
 async fn instance(aws: &LocalAws, key: &str, env: &[(&str, &str)]) -> App {
+    role::enforce(aws, key, env);
     let backoff = RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(2));
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(Region::new("eu-west-1"))

@@ -1,7 +1,10 @@
 //! A function and an account on loopback: the real handler, over real HTTP, against `local-aws`.
 //!
 //! Every token in these tests contains the word `canary`, and everything a run puts out (report, error, status
-//! objects, logs at TRACE) is searched for it after every run, in [`Bench::send`].
+//! objects, logs at TRACE) is searched for it after every run, in [`Bench::send`]. The function may do what its role in
+//! template.yaml allows, and a run that wanted more fails there too.
+
+pub mod role;
 
 use std::io::Write;
 use std::sync::{Mutex, OnceLock};
@@ -130,6 +133,7 @@ impl Bench {
         let result = self.app.handle(LambdaEvent::new(event, context)).await;
         let result = result.map(|report| serde_json::to_value(report).unwrap());
         self.search_for_tokens(&result);
+        assert_eq!(self.aws.denied(), Vec::<String>::new(), "what the role in template.yaml lacks");
         result
     }
 
@@ -257,8 +261,15 @@ pub fn is_write(call: &Call) -> bool {
     call.write && !(call.service == "s3" && call.subject.contains("/status/"))
 }
 
-/// A second function over the same account has settings and clients of its own.
+/// A second function over the same account has settings, clients and a role of its own.
 pub async fn app(aws: &LocalAws, env: &[(&str, &str)]) -> App {
+    let access_key = role::access_key();
+    role::enforce(aws, &access_key, env);
+    app_as(aws, &access_key, env).await
+}
+
+/// A function with this access key, whoever is held to which role.
+pub async fn app_as(aws: &LocalAws, access_key: &str, env: &[(&str, &str)]) -> App {
     let lookup = |name: &str| {
         let given = env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         given.or_else(|| match name {
@@ -271,7 +282,7 @@ pub async fn app(aws: &LocalAws, env: &[(&str, &str)]) -> App {
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(Region::new("eu-west-1"))
         .endpoint_url(aws.endpoint())
-        .credentials_provider(Credentials::new("AKIDTEST", "test", None, None, "test"))
+        .credentials_provider(Credentials::new(access_key, "test", None, None, "test"))
         // The same machinery as in production, in less time.
         .retry_config(
             RetryConfig::standard()

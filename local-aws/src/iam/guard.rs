@@ -100,6 +100,10 @@ fn refusal(aws: &LocalAws, policy: &Policy, service: &str, need: &Need, why: &st
     let why = if why.ends_with("allows") { format!("{why} the {action} action") } else { why.to_owned() };
     let message = format!("User: {user} is not authorized to perform: {action} on resource: {resource} {why}");
     match service {
+        // Secrets Manager asks KMS in the caller's name, and does not pass on what KMS says.
+        "secretsmanager" if need.action.starts_with("kms:") => {
+            ApiError::client("AccessDeniedException", "Access to KMS is not allowed")
+        }
         "s3" => ApiError { code: "AccessDenied".into(), message, status: 403 },
         "sqs" => ApiError { code: "AccessDeniedException".into(), message, status: 403 },
         _ => ApiError::client("AccessDeniedException", message),
