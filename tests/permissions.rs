@@ -1,0 +1,319 @@
+//! The function's role in template.yaml is exact: what the function calls is allowed, and what is allowed is called.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test binary uses its part of the support module")]
+
+mod quiet;
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+
+use local_aws::iam::{Policy, Stack, WITHOUT_RESOURCES};
+use local_aws::{LocalAws, Options};
+use serde_json::{Value, json};
+use serde_yaml::Value as Yaml;
+use support::{BUCKET, Bench, KEY, LEGACY, ROLE, app_as, credential, hub, make_rule, role, scheduled, uploaded};
+
+const HUB: &str = "ecr-pullthroughcache/dockerhub";
+const OPS: &str = "ecr-pullthroughcache/ops";
+const MOVED: &str = "dockerhub: {registry: docker.io, secret: ecr-pullthroughcache/ops}\n";
+const QUAY: &str = "quay: {registry: quay.io}\n";
+const ACCESS_KEY: &str = "AKIDFUNCTION";
+
+/// Every part of the stack that a parameter turns on is on.
+const ENVIRONMENT: &[(&str, &str)] =
+    &[("TAKE_OVER_FROM", "old-stack"), ("ROLLBACK_INVALID_ROTATION", "true"), ("MAX_DELETIONS", "5")];
+const PARAMETERS: &[(&str, &str)] = &[
+    ("PassableRoles", "arn:aws:iam::123456789012:role/cross-account"),
+    ("TemplateKmsKeys", "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
+];
+
+/// What the function does: every kind of call it makes is in one of these.
+const REPERTOIRE: &[(&str, Scene)] = &[
+    ("the file is missing", |stage| Box::pin(missing(stage))),
+    ("a first file", |stage| Box::pin(first(stage))),
+    ("plan and validate", |stage| Box::pin(looks(stage))),
+    ("drift is repaired", |stage| Box::pin(drift(stage))),
+    ("the file has a new token", |stage| Box::pin(new_token(stage))),
+    ("a bad rotation is rolled back", |stage| Box::pin(rollback(stage))),
+    ("a registry goes and comes back", |stage| Box::pin(gone_and_back(stage))),
+    ("a registry moves to another secret", |stage| Box::pin(orphan(stage))),
+    ("a rule is replaced", |stage| Box::pin(replaced(stage))),
+    ("what others made is adopted", |stage| Box::pin(adopted(stage))),
+    ("tags, a key and another account", |stage| Box::pin(tags_key_and_role(stage))),
+];
+
+/// Statements that no call of the function's own uses.
+const USED_BY_AWS: &[(&str, &str)] = &[
+    ("Log", "Lambda writes the log, in the role of the function"),
+    ("SendFailures", "Lambda sends what failed after all retries, in the role of the function"),
+];
+
+type Scene = for<'a> fn(&'a Stage) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// An account with a function in it that has some policy.
+struct Stage {
+    bench: Bench,
+    /// Whether every run has to succeed, as it does with the whole policy.
+    succeeds: bool,
+}
+
+impl Stage {
+    async fn open(change: impl FnOnce(Policy) -> Policy, succeeds: bool) -> Self {
+        let mut bench = quiet::bench(ENVIRONMENT).await;
+        bench.aws.accept_upstream("registry.gitlab.com", "acme-bot", "canary-gitlab-1");
+        bench.aws.enforce(ACCESS_KEY, change(whole_policy(&bench.aws)));
+        bench.app = Box::pin(app_as(&bench.aws, ACCESS_KEY, ENVIRONMENT)).await;
+        Self { bench, succeeds }
+    }
+
+    fn aws(&self) -> &LocalAws {
+        &self.bench.aws
+    }
+
+    async fn send(&self, event: Value) {
+        let report = quiet::send(&self.bench.app, event).await;
+        if self.succeeds {
+            let report = report.unwrap();
+            let fine = ["changed", "converged", "planned", "ignored"].map(Value::from);
+            assert!(fine.contains(&report["outcome"]), "{report:#}");
+        }
+    }
+
+    async fn follow(&self, yaml: &str) {
+        self.bench.upload(yaml);
+        self.send(uploaded()).await;
+    }
+}
+
+async fn missing(stage: &Stage) {
+    _ = quiet::send(&stage.bench.app, uploaded()).await;
+}
+
+async fn first(stage: &Stage) {
+    stage.follow(&format!("{LEGACY}{QUAY}")).await;
+    stage.send(scheduled()).await;
+}
+
+async fn looks(stage: &Stage) {
+    stage.follow(&hub("canary-docker-1")).await;
+    for action in ["plan", "validate", "apply"] {
+        stage.send(json!({"action": action})).await;
+    }
+}
+
+async fn drift(stage: &Stage) {
+    stage.follow(LEGACY).await;
+    for (operation, input) in [
+        (
+            "UpdateRepositoryCreationTemplate",
+            json!({"prefix": "gitlab", "lifecyclePolicy": "", "repositoryPolicy": ""}),
+        ),
+        ("DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "public-ecr"})),
+    ] {
+        // It is not there to be changed where the function was not allowed to make it.
+        _ = stage.aws().call("ecr", operation, input);
+    }
+    let policy = json!({"SecretId": HUB});
+    _ = stage.aws().call("secretsmanager", "DeleteResourcePolicy", policy);
+    stage.send(scheduled()).await;
+}
+
+async fn new_token(stage: &Stage) {
+    stage.follow(&hub("canary-docker-1")).await;
+    stage.follow(&hub("canary-docker-2")).await;
+}
+
+async fn rollback(stage: &Stage) {
+    stage.follow(&hub("canary-docker-1")).await;
+    let value = json!({"SecretId": HUB, "SecretString": credential("canary-wrong").to_string()});
+    _ = stage.aws().call("secretsmanager", "PutSecretValue", value);
+    let events = stage.aws().events();
+    if let Some(event) = events.into_iter().rev().find(|event| event["detail"]["labelUpdated"] == "AWSCURRENT") {
+        stage.send(event).await;
+    }
+}
+
+async fn gone_and_back(stage: &Stage) {
+    let both = format!("{}{QUAY}", hub("canary-docker-1"));
+    for file in [&both, QUAY, &both] {
+        stage.follow(file).await;
+    }
+}
+
+async fn orphan(stage: &Stage) {
+    stage.follow(&hub("canary-docker-1")).await;
+    stage.bench.make_secret(OPS, &credential("canary-docker-2"), json!([]));
+    stage.follow(MOVED).await;
+}
+
+async fn replaced(stage: &Stage) {
+    stage.follow(QUAY).await;
+    stage.follow("quay: {registry: public.ecr.aws}\n").await;
+}
+
+async fn adopted(stage: &Stage) {
+    let arn = stage.bench.make_secret(HUB, &credential("canary-docker-1"), json!([]));
+    make_rule(stage.aws(), "dockerhub", "registry-1.docker.io", Some(&arn));
+    make_rule(stage.aws(), "quay", "public.ecr.aws", None);
+    let file = format!("{}quay: {{registry: quay.io, take_over: true}}\n", hub("canary-docker-1"));
+    stage.follow(&file).await;
+}
+
+async fn tags_key_and_role(stage: &Stage) {
+    stage.follow(TAGS_KEY_AND_ROLE).await;
+}
+
+const TAGS_KEY_AND_ROLE: &str = "
+tags: {team: platform}
+registries:
+  dockerhub: {registry: docker.io, username: acme-bot, accessToken: canary-docker-1}
+  quay:
+    registry: quay.io
+    encryption_configuration:
+      encryption_type: KMS
+      kms_key: arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab
+  base:
+    registry: 444455556666.dkr.ecr.eu-west-1.amazonaws.com
+    custom_role_arn: arn:aws:iam::123456789012:role/cross-account
+";
+
+/// What became of one scene: what was refused, and which entries of the policy let the rest pass.
+struct Outcome {
+    denied: Vec<String>,
+    used: BTreeSet<(String, String, String)>,
+}
+
+async fn play(scene: Scene, change: impl FnOnce(Policy) -> Policy, succeeds: bool) -> Outcome {
+    let stage = Stage::open(change, succeeds).await;
+    scene(&stage).await;
+    Outcome { denied: stage.aws().denied(), used: stage.aws().used_statements() }
+}
+
+/// What the role allows when every parameter is given.
+fn whole_policy(aws: &LocalAws) -> Policy {
+    let stack = role::stack(aws, ENVIRONMENT);
+    let stack = PARAMETERS.iter().fold(stack, |stack, (name, value)| stack.parameter(name, value));
+    stack.policy("FunctionRole").unwrap()
+}
+
+async fn any_account() -> LocalAws {
+    LocalAws::start(Options::default()).await.unwrap()
+}
+
+fn is_used_by_aws(sid: &str) -> bool {
+    USED_BY_AWS.iter().any(|(exempt, _)| *exempt == sid)
+}
+
+#[tokio::test]
+async fn the_function_of_the_template_is_the_one_that_is_tested() {
+    let aws = any_account().await;
+    let stack = role::stack(&aws, &[]);
+    let function = |path: &[&str]| stack.value(&[&["Resources", "SyncFunction", "Properties"], path].concat()).unwrap();
+    let variable = |name: &str| function(&["Environment", "Variables", name]);
+    assert_eq!(function(&["Role"]), "arn:aws:iam::123456789012:role/stack-FunctionRole");
+    let given = ["CONFIG_BUCKET", "CONFIG_KEY", "OWNER", "TEMPLATE_ROLE_ARN"].map(variable);
+    assert_eq!(given, [BUCKET, KEY, "stack", ROLE]);
+}
+
+#[tokio::test]
+async fn the_role_allows_all_that_the_function_does_and_the_function_uses_all_that_it_allows() {
+    let mut unused = whole_policy(&any_account().await).grants();
+    for (name, scene) in REPERTOIRE {
+        let outcome = play(*scene, |policy| policy, true).await;
+        assert_eq!(outcome.denied, Vec::<String>::new(), "{name}");
+        unused.retain(|grant| !outcome.used.contains(grant));
+    }
+    for (sid, reason) in USED_BY_AWS {
+        assert!(unused.iter().any(|(other, ..)| other == sid), "{sid} is used by the function too, or gone: {reason}");
+    }
+    unused.retain(|(sid, ..)| !is_used_by_aws(sid));
+    assert_eq!(unused, BTreeSet::new(), "statement, action and resource that nothing uses");
+}
+
+#[tokio::test]
+async fn parameters_change_what_is_allowed_and_nothing_else() {
+    let aws = any_account().await;
+    let grants = |stack: Stack| stack.policy("FunctionRole").unwrap().grants();
+    let plain = || role::stack(&aws, &[]);
+    let existing = plain().parameter("ExistingConfigBucket", BUCKET);
+    assert_eq!(grants(existing), grants(plain()));
+    let of_the_file = |grants: &BTreeSet<(String, String, String)>| {
+        grants.iter().filter(|(sid, ..)| sid == "PassRolesOfTheFile").count()
+    };
+    assert_eq!(of_the_file(&grants(plain())), 0);
+    let passable = grants(plain().parameter("PassableRoles", "arn:aws:iam::1:role/a,arn:aws:iam::1:role/b"));
+    assert_eq!((of_the_file(&passable), passable.len()), (2, grants(plain()).len() + 2));
+}
+
+#[tokio::test]
+async fn a_role_that_no_parameter_names_cannot_be_passed() {
+    let denied = play(|stage| Box::pin(tags_key_and_role(stage)), |policy| policy.without("PassRolesOfTheFile"), false);
+    let expected = "ecr:CreatePullThroughCacheRule needs iam:PassRole on arn:aws:iam::123456789012:role/cross-account";
+    assert_eq!(denied.await.denied, [expected]);
+}
+
+/// One scene that needs it fails for each statement, and for each action of a statement, that is taken away.
+#[tokio::test]
+async fn without_any_one_statement_or_action_something_is_denied() {
+    let whole = whole_policy(&any_account().await);
+    let mut needed: BTreeMap<(String, String), Scene> = BTreeMap::new();
+    for (_, scene) in REPERTOIRE {
+        for (sid, action, _) in play(*scene, |policy| policy, true).await.used {
+            needed.entry((sid, action)).or_insert(*scene);
+        }
+    }
+    let sids: BTreeSet<&String> = needed.keys().map(|(sid, _)| sid).collect();
+    assert_eq!(sids.len(), whole.sids().len() - USED_BY_AWS.len());
+    for ((sid, action), scene) in &needed {
+        let denied = play(*scene, |policy| policy.without_action(sid, action), false).await.denied;
+        assert!(denied.iter().any(|line| line.contains(action)), "{sid} without {action}: {denied:?}");
+    }
+    for sid in sids {
+        let (_, scene) = needed.iter().find(|((other, _), _)| other == sid).unwrap();
+        let denied = play(*scene, |policy| policy.without(sid), false).await.denied;
+        assert_ne!(denied, Vec::<String>::new(), "without {sid}");
+    }
+}
+
+/// Every statement of the template, in roles and elsewhere, whatever its conditions.
+fn statements<'a>(value: &'a Yaml, found: &mut Vec<&'a Yaml>) {
+    match value {
+        Yaml::Mapping(members) => {
+            if members.contains_key("Effect") {
+                found.push(value);
+            }
+            members.values().for_each(|member| statements(member, found));
+        }
+        Yaml::Sequence(items) => items.iter().for_each(|item| statements(item, found)),
+        Yaml::Tagged(tagged) => statements(&tagged.value, found),
+        _ => {}
+    }
+}
+
+fn list(value: &Yaml) -> Vec<&Yaml> {
+    value.as_sequence().map_or(vec![value], |items| items.iter().collect())
+}
+
+#[test]
+fn no_statement_allows_more_than_it_names() {
+    let template: Yaml = serde_yaml::from_str(role::TEMPLATE).unwrap();
+    let mut found = Vec::new();
+    statements(&template, &mut found);
+    assert!(found.len() > 15, "{} statements", found.len());
+    let region: Yaml = serde_yaml::from_str("!Ref AWS::Region").unwrap();
+    for statement in found.into_iter().filter(|statement| statement["Effect"] == "Allow") {
+        assert!(statement.get("NotAction").is_none() && statement.get("NotResource").is_none(), "{statement:?}");
+        let actions: Vec<&str> =
+            list(&statement["Action"]).into_iter().map(|action| action.as_str().unwrap()).collect();
+        assert!(actions.iter().all(|action| action.contains(':') && !action.contains('*')), "{statement:?}");
+        // In a policy that stands on a resource, `*` is that resource.
+        if statement.get("Principal").is_some() || !list(&statement["Resource"]).iter().any(|one| **one == "*") {
+            continue;
+        }
+        let narrower: Vec<&&str> = actions.iter().filter(|action| !WITHOUT_RESOURCES.contains(action)).collect();
+        assert!(narrower.is_empty(), "{narrower:?} can be limited to a resource: {statement:?}");
+        assert_eq!(statement["Condition"]["StringEquals"]["aws:RequestedRegion"], region, "{statement:?}");
+    }
+}
