@@ -209,10 +209,10 @@ impl Asking<'_> {
         };
         // A URL ends in the queue's account and name.
         let mut end = given(input, "QueueUrl").unwrap_or_default().rsplit('/');
-        let arn = match (end.next().filter(|name| !name.is_empty()), end.next()) {
-            (Some(name), Some(account)) => format!("arn:{}:sqs:{}:{account}:{name}", self.cx.partition, self.cx.region),
-            _ => self.arn("sqs", given(input, "QueueName").unwrap_or_default()),
-        };
+        let name = end.next().filter(|name| !name.is_empty()).or_else(|| given(input, "QueueName"));
+        let account = end.next().or_else(|| given(input, "QueueOwnerAWSAccountId")).unwrap_or(&self.cx.account);
+        let place = format!("arn:{}:sqs:{}:{account}", self.cx.partition, self.cx.region);
+        let arn = format!("{place}:{}", name.unwrap_or_default());
         Some(vec![self.need(format!("sqs:{action}"), arn)])
     }
 
