@@ -75,7 +75,19 @@ async fn whole_story() -> Outcome<()> {
     expect(&report, "outcome", "changed")?;
     check(report["changes"].as_array().is_some_and(|changes| changes.len() == 2), "not exactly two repairs")?;
 
-    stage.title("5. A broken file is uploaded, and refused as a whole");
+    stage.title("5. The file wants its settings on repositories that exist already; what would lose images is held");
+    stage.aws.seed_repositories(["public-ecr/nginx/nginx".to_owned()], 2);
+    stage.aws.seed_repositories(["public-ecr/docker/library/redis".to_owned()], 12);
+    let asks = "    existing_repositories: true\n";
+    println!("    public-ecr:\n        registry: public.ecr.aws\n    {asks}");
+    let example = std::fs::read_to_string(EXAMPLE).map_err(|e| e.to_string())?;
+    stage.aws.put_object(BUCKET, KEY, format!("{example}{asks}"));
+    let report = stage.send(stage.last_event("Object Created")?).await?;
+    expect(&report, "outcome", "partial")?;
+    let existing = &report["existing_repositories"];
+    check(existing["done"] == 1 && existing["held"] == 1, &format!("not one done and one held: {existing}"))?;
+
+    stage.title("6. A broken file is uploaded, and refused as a whole");
     let broken =
         "dockerhub:\n  registry: docker.oi\n  usrname: acme-bot\ngitlab:\n  registry: https://registry.gitlab.com\n";
     println!("{}", broken.lines().map(|line| format!("    {line}\n")).collect::<String>());

@@ -123,6 +123,7 @@ impl App {
                 order.max_deletions = max_deletions;
                 Box::pin(run.execute(&order)).await
             }
+            Job::Work(messages) => Box::pin(run.work(&order, &messages)).await,
             Job::Secret(change) => {
                 if let Some(reason) = self.is_own_write(&change, &deadline).await {
                     return Ok(run.ignored(&order, reason));

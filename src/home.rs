@@ -65,6 +65,11 @@ impl Home {
         }
     }
 
+    /// A repository's ARN.
+    pub fn repository_arn(&self, name: &str) -> String {
+        format!("arn:{}:ecr:{}:{}:repository/{name}", self.partition, self.region, self.account)
+    }
+
     /// The account root as a principal.
     pub fn root_arn(&self) -> String {
         format!("arn:{}:iam::{}:root", self.partition, self.account)

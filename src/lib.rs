@@ -8,7 +8,8 @@
 //! 4. [`plan`]: registries and account become steps. Pure.
 //! 5. [`apply`]: the steps become calls, through the only writer.
 //! 6. [`verify`]: ECR proves every credential.
-//! 7. [`report`]: what happened, as JSON and Markdown.
+//! 7. [`existing`]: repositories that exist already get what their template gives to new ones.
+//! 8. [`report`]: what happened, as JSON and Markdown.
 //!
 //! [`run`] strings these together, [`handler`] puts them behind Lambda.
 
@@ -16,9 +17,12 @@ pub mod account;
 pub mod apply;
 pub mod config;
 pub mod credential;
+pub mod existing;
 pub mod handler;
 pub mod home;
+pub mod lanes;
 pub mod logs;
+pub mod newest;
 pub mod ownership;
 pub mod pace;
 pub mod plan;

@@ -14,6 +14,9 @@ pub struct Pace {
     /// How long to wait in all. ECR has been seen to miss a fresh secret for more than 10 s
     /// (entigo-infralib PR 1645).
     pub patience: Duration,
+    /// How long to wait for a lifecycle preview in all. AWS's own waiter gives up after 100 s
+    /// (LifecyclePolicyPreviewComplete).
+    pub preview_patience: Duration,
     /// How long before Lambda's deadline no new write begins.
     pub wind_down: Duration,
     /// How long before Lambda's deadline a call under way is given up.
@@ -26,6 +29,7 @@ impl Default for Pace {
             first_wait: Duration::from_millis(500),
             longest_wait: Duration::from_secs(8),
             patience: Duration::from_secs(60),
+            preview_patience: Duration::from_secs(180),
             wind_down: Duration::from_secs(8),
             last_call: Duration::from_secs(4),
         }
@@ -35,7 +39,16 @@ impl Default for Pace {
 impl Pace {
     /// The waits, in order, until patience ends.
     pub fn waits(&self) -> impl Iterator<Item = Duration> + use<> {
-        let Self { first_wait, longest_wait, patience, .. } = *self;
+        self.waits_for(self.patience)
+    }
+
+    /// The same for a lifecycle preview.
+    pub fn preview_waits(&self) -> impl Iterator<Item = Duration> + use<> {
+        self.waits_for(self.preview_patience)
+    }
+
+    fn waits_for(&self, patience: Duration) -> impl Iterator<Item = Duration> + use<> {
+        let Self { first_wait, longest_wait, .. } = *self;
         let mut waited = Duration::ZERO;
         let mut next = first_wait;
         std::iter::from_fn(move || {
@@ -72,6 +85,13 @@ impl Deadline {
     /// Whether no new write is to begin.
     pub fn is_near(&self) -> bool {
         Instant::now() >= self.stop_writing
+    }
+
+    /// The same with less time to write, so that some is left for telling what is not done.
+    #[must_use]
+    pub fn earlier(mut self, by: Duration) -> Self {
+        self.stop_writing = self.stop_writing.checked_sub(by).unwrap_or(self.stop_writing);
+        self
     }
 
     /// Waits, unless the end would come first; says whether it waited.

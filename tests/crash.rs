@@ -146,6 +146,27 @@ async fn replace_an_open_rule() {
 }
 
 #[tokio::test]
+async fn settings_for_a_repository_that_exists_already() {
+    let kind = Kind {
+        then: |aws| aws.seed_repositories(["quay/old".to_owned()], 2),
+        served: &["quay"],
+        pulls: &["quay"],
+        writes: &[
+            "UpdateRepositoryCreationTemplate",
+            "PutLifecyclePolicy",
+            "SetRepositoryPolicy",
+            "PutImageTagMutability",
+            "TagResource",
+        ],
+        ..Kind::new(
+            &[QUAY],
+            "quay: {registry: quay.io, tags: {a: b}, image_tag_mutability: IMMUTABLE, existing_repositories: true}\n",
+        )
+    };
+    every_crash(kind, Form::Dropped).await;
+}
+
+#[tokio::test]
 async fn replace_a_rule_and_its_credential() {
     let moved = "dockerhub: {registry: ghcr.io, username: acme-bot, accessToken: canary-ghcr-1}\n";
     let kind = Kind {

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ecr_pull_through_sync::handler::Failure;
-use ecr_pull_through_sync::trigger::{Job, Mode, Place, SecretChange, classify};
+use ecr_pull_through_sync::trigger::{Job, Mode, Place, Portion, Refusal, SecretChange, classify};
 use serde_json::{Value, json};
 use support::{Bench, LEGACY};
 
@@ -29,7 +29,7 @@ const PLACE: Place<'static> = Place {
 };
 
 /// File, and what it leads to: `<kind> from <source>: <job>`, or `error: <part of the message>`.
-const SAMPLES: [(&str, &str); 70] = [
+const SAMPLES: [(&str, &str); 71] = [
     // Uploads, as S3 sends them itself.
     ("s3-put-direct", "s3-upload from s3: apply"),
     ("s3-put-direct-tagged-bucket", "s3-upload from s3: apply"),
@@ -136,7 +136,8 @@ const SAMPLES: [(&str, &str); 70] = [
     ("manual-unknown-action", "error: unknown action \"aply\": did you mean \"apply\"?"),
     ("manual-unknown-key", "error: unknown key \"max_deletion\": did you mean \"max_deletions\"?"),
     ("manual-negative-max-deletions", "error: \"max_deletions\" must be a whole number, 0 or more, not -1"),
-    ("work-message", "work from sqs:ecr-pull-through-sync-work: apply"),
+    ("work-message", "work from sqs:ecr-pull-through-sync-work: 2 repositories of dockerhub"),
+    ("work-message-whole-run", "work from sqs:ecr-pull-through-sync-work: apply"),
     // What the function does not serve.
     ("rotation-function-step", "error: this function is not a rotation function"),
     ("rotation-function-step-with-token", "error: this function is not a rotation function"),
@@ -171,7 +172,15 @@ fn words(job: &Job) -> String {
         Job::Run { mode, max_deletions: None } => Mode::as_str(*mode).to_owned(),
         Job::Run { mode, max_deletions: Some(most) } => format!("{}, {most} deletions at most", mode.as_str()),
         Job::Secret(change) => secret_words(change),
+        Job::Work(messages) => messages.iter().map(|message| work_words(&message.portion)).collect(),
         Job::Ignore(reason) => format!("ignored, {reason}"),
+    }
+}
+
+fn work_words(portion: &Result<Portion, Refusal>) -> String {
+    match portion {
+        Ok(portion) => format!("{} repositories of {}", portion.repositories.len(), portion.registry),
+        Err(refusal) => refusal.to_string(),
     }
 }
 

@@ -433,6 +433,10 @@ registries:
     registry: registry.k8s.io
     lifecycle_policy:
       rules: [{rulePriority: 1, selection: {tagStatus: untagged, countType: imageCountMoreThan, countNumber: 1}, action: {type: expire}}]
+  ghcr:
+    registry: quay.io
+    lifecycle_policy: none
+    existing_repositories: {apply: [lifecycle_policy]}
 ");
     let places: Vec<_> = found
         .iter()
@@ -440,10 +444,7 @@ registries:
             (registry.as_deref().unwrap(), line.unwrap(), message.split_whitespace().next().unwrap())
         })
         .collect();
-    assert_eq!(
-        places,
-        [("hub", 3, "the"), ("quay", 4, "with"), ("quay", 4, "`existing_repositories`"), ("k8s", 8, "a")]
-    );
+    assert_eq!(places, [("hub", 3, "the"), ("quay", 4, "with"), ("k8s", 8, "a"), ("ghcr", 11, "with")]);
     assert!(warnings("quay: {registry: quay.io}").is_empty());
 }
 

@@ -140,6 +140,45 @@ async fn a_function_that_is_killed_half_way_leaves_work_that_the_next_one_finish
 }
 
 #[tokio::test]
+async fn what_is_handed_over_is_finished_even_if_a_function_is_killed_over_a_message() {
+    let aws = account(Options::default()).await;
+    let (queue, dead) = aws.create_queue_pair("work", 3);
+    aws.seed_repositories((0..180).map(|n| format!("quay/{n:03}")), 2);
+    aws.put_object(BUCKET, KEY, "quay: {registry: quay.io, tags: {a: b}, existing_repositories: {apply: [tags]}}\n");
+    let lambda = aws.lambda();
+    let env = [("WORK_QUEUE_URL", queue.as_str())];
+    let function = start(&aws, &lambda, &env);
+    // Fourteen seconds, of which the last eight are for ending: some calls go through, then nothing does.
+    aws.fault(Fault::on("ecr", "TagResource").skip(30).timeout());
+    let report = lambda.invoke(uploaded(), Duration::from_secs(14)).await.result.unwrap();
+    assert_eq!(report["outcome"], "partial", "{report:#}");
+    aws.clear_faults();
+
+    let event = aws.take_work(&queue, 1).unwrap();
+    let dying = std::sync::Arc::new(std::sync::Mutex::new(Some(function)));
+    let victim = std::sync::Arc::clone(&dying);
+    aws.after("ecr", "TagResource", 9, move |_| victim.lock().unwrap().as_ref().unwrap().kill());
+    lambda.invoke(event.clone(), TIME).await.result.unwrap_err();
+    aws.finish_work(&event, false);
+    log_of(dying.lock().unwrap().as_ref().unwrap());
+    drop(dying.lock().unwrap().take());
+
+    let function = start(&aws, &lambda, &env);
+    let mut last = None;
+    while let Some(event) = aws.take_work(&queue, 1) {
+        last = Some(lambda.invoke(event.clone(), TIME).await.result.unwrap());
+        aws.finish_work(&event, true);
+    }
+    let report = last.unwrap();
+    assert_eq!(
+        (report["outcome"].as_str(), report["existing_repositories"]["done"].as_u64()),
+        (Some("changed"), Some(180))
+    );
+    assert!(aws.messages(&dead).is_empty());
+    log_of(&function);
+}
+
+#[tokio::test]
 async fn two_functions_side_by_side_share_the_account_and_both_tell_the_truth() {
     let aws = account(Options::default()).await;
     let (one, two) = (aws.lambda(), aws.lambda());

@@ -3,6 +3,7 @@
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::error::operation::BuildError;
 
 /// A call that AWS did not carry out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +72,20 @@ impl AwsError {
         }
     }
 
+    /// A call that was not carried out: its turn among others (see [`Lanes`](crate::lanes::Lanes)) would have come too
+    /// near Lambda's deadline.
+    pub fn no_turn(operation: &'static str) -> Self {
+        Self {
+            message: "not carried out: its turn did not come before Lambda's deadline".into(),
+            ..Self::out_of_time(operation)
+        }
+    }
+
+    /// Something that could not be done now and may be done by another run.
+    pub fn not_now(operation: &'static str, reason: String) -> Self {
+        Self { operation, code: "NotNow".into(), message: reason, kind: ErrorKind::Transient }
+    }
+
     /// Whether AWS answered with this code.
     pub fn is(&self, code: &str) -> bool {
         self.code == code
@@ -80,23 +95,34 @@ impl AwsError {
     pub fn is_transient(&self) -> bool {
         self.kind == ErrorKind::Transient
     }
+
+    /// AWS carried nothing out, since there were too many such calls: fewer of them a second help.
+    pub fn is_throttling(&self) -> bool {
+        THROTTLING.contains(&self.code.as_str())
+    }
 }
 
-fn kind_of(code: &str, status: u16) -> ErrorKind {
+/// Too many calls. The SDK's list (aws-runtime, `THROTTLING_ERRORS`) without what is no matter of rate, and with
+/// SQS's word for a KMS that throttles it.
+const THROTTLING: [&str; 11] = [
+    "ThrottlingException",
+    "Throttling",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "ThrottledException",
+    "EC2ThrottledException",
+    "BandwidthLimitExceeded",
+    "SlowDown",
+    "KMS.ThrottlingException",
+];
+
+pub(super) fn kind_of(code: &str, status: u16) -> ErrorKind {
     let transient = [
-        "ThrottlingException",
-        "Throttling",
-        "TooManyRequestsException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "ThrottledException",
-        "EC2ThrottledException",
-        "BandwidthLimitExceeded",
         "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",
         "TransactionInProgressException",
-        "SlowDown",
         "ServerException",
         "InternalServiceError",
         "InternalFailure",
@@ -107,13 +133,18 @@ fn kind_of(code: &str, status: u16) -> ErrorKind {
         "ExpiredTokenException",
         "ExpiredToken",
     ];
-    if transient.contains(&code) || status >= 500 || status == 429 {
+    if THROTTLING.contains(&code) || transient.contains(&code) || status >= 500 || status == 429 {
         ErrorKind::Transient
     } else if matches!(code, "AccessDeniedException" | "AccessDenied") || status == 403 {
         ErrorKind::Denied
     } else {
         ErrorKind::Refused
     }
+}
+
+/// The SDK's builders of required members can fail; ours never leave one out, so this is an error nobody sees.
+pub(super) fn unbuilt(operation: &'static str) -> impl Fn(BuildError) -> AwsError {
+    move |e| AwsError { operation, code: "NotSent".into(), message: e.to_string(), kind: ErrorKind::Refused }
 }
 
 /// Texts from outside on one line, without control characters, and no longer than `max` characters.
@@ -186,6 +217,14 @@ mod tests {
         ] {
             assert_eq!(kind_of(code, status), kind, "{code}");
         }
+    }
+
+    #[test]
+    fn throttling_is_transient_and_not_everything_transient_is_throttling() {
+        assert!(THROTTLING.iter().all(|code| kind_of(code, 400) == ErrorKind::Transient));
+        let with = |code: &str| AwsError { code: code.into(), ..AwsError::out_of_time("PutImage") };
+        assert!(with("ThrottlingException").is_throttling() && with("TooManyRequestsException").is_throttling());
+        assert!(!with("ServerException").is_throttling() && !with("OutOfTime").is_throttling());
     }
 
     #[test]

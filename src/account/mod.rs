@@ -6,6 +6,8 @@
 mod error;
 mod objects;
 mod observe;
+mod queue;
+mod repositories;
 mod rules;
 mod secrets;
 mod templates;
@@ -14,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
@@ -22,7 +25,9 @@ use aws_smithy_types::config_bag::ConfigBag;
 
 pub use error::{AwsError, ErrorKind, one_line};
 pub use objects::{Condition, Object, ObjectError};
-pub use observe::{Account, Sight, Snapshot, View, observe, observe_again, snapshot};
+pub use observe::{Account, Sight, Snapshot, View, observe, observe_again, rules_and_templates, snapshot};
+pub use queue::{Parcel, Redrive};
+pub use repositories::{Preview, PreviewStatus, Repository};
 pub use rules::{Proof, Rule};
 pub use secrets::{
     CONFIGURED, CURRENT, FILE_PENDING, FILE_REFUSED, Label, ListedSecret, PENDING, PREVIOUS, REJECTED, ROLLING_BACK,
@@ -34,6 +39,7 @@ pub use templates::{Template, TemplateSpec};
 #[derive(Debug, Clone)]
 pub struct Reader {
     ecr: aws_sdk_ecr::Client,
+    repositories: aws_sdk_ecr::Client,
     secrets: aws_sdk_secretsmanager::Client,
     s3: aws_sdk_s3::Client,
     calls: CallCounter,
@@ -43,25 +49,43 @@ pub struct Reader {
 #[derive(Debug, Clone)]
 pub struct Writer {
     ecr: aws_sdk_ecr::Client,
+    repositories: aws_sdk_ecr::Client,
     secrets: aws_sdk_secretsmanager::Client,
     s3: aws_sdk_s3::Client,
+    queue: aws_sdk_sqs::Client,
 }
 
 /// Builds the clients. This makes no call.
 pub fn connect(config: &SdkConfig) -> (Reader, Writer) {
     let calls = CallCounter::default();
     let ecr = aws_sdk_ecr::config::Builder::from(config).interceptor(calls.clone()).build();
+    // Calls for each of thousands of repositories go through lanes (`crate::lanes`), which must see every throttling
+    // answer, and whose retries the SDK's would multiply. The SDK's adaptive mode is no substitute: it keeps one rate
+    // for all operations of a client, gives up after its attempts, and its waits count against the time-out.
+    let repositories = aws_sdk_ecr::config::Builder::from(config)
+        .interceptor(calls.clone())
+        .retry_config(RetryConfig::disabled())
+        .build();
     let secrets = aws_sdk_secretsmanager::config::Builder::from(config).interceptor(calls.clone()).build();
     // Path style when an endpoint is given by hand: a stand-in on loopback has no host name per bucket.
     let s3 = aws_sdk_s3::config::Builder::from(config)
         .interceptor(calls.clone())
         .force_path_style(has_own_endpoint(config))
         .build();
+    let queue = aws_sdk_sqs::config::Builder::from(config).interceptor(calls.clone()).build();
     let ecr = aws_sdk_ecr::Client::from_conf(ecr);
+    let repositories = aws_sdk_ecr::Client::from_conf(repositories);
     let secrets = aws_sdk_secretsmanager::Client::from_conf(secrets);
     let s3 = aws_sdk_s3::Client::from_conf(s3);
-    let writer = Writer { ecr: ecr.clone(), secrets: secrets.clone(), s3: s3.clone() };
-    (Reader { ecr, secrets, s3, calls }, writer)
+    let queue = aws_sdk_sqs::Client::from_conf(queue);
+    let writer = Writer {
+        ecr: ecr.clone(),
+        repositories: repositories.clone(),
+        secrets: secrets.clone(),
+        s3: s3.clone(),
+        queue,
+    };
+    (Reader { ecr, repositories, secrets, s3, calls }, writer)
 }
 
 fn has_own_endpoint(config: &SdkConfig) -> bool {

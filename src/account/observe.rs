@@ -82,20 +82,27 @@ impl Account {
     }
 }
 
+/// Reads all rules and all templates, side by side: what decides whose a repository is.
+///
+/// # Errors
+/// The first read that failed.
+pub async fn rules_and_templates(reader: &Reader) -> Result<Snapshot, AwsError> {
+    let (rules, templates) = tokio::try_join!(reader.rules(), reader.templates())?;
+    Ok(Snapshot {
+        rules: rules.into_iter().map(|rule| (rule.prefix.clone(), rule)).collect(),
+        templates: templates.into_iter().map(|template| (template.prefix.clone(), template)).collect(),
+        ..Snapshot::default()
+    })
+}
+
 /// Reads all rules, all templates and the tagged secrets, side by side.
 ///
 /// # Errors
 /// The first read that failed.
 pub async fn snapshot(reader: &Reader) -> Result<Snapshot, AwsError> {
-    let (rules, templates, tagged) = tokio::join!(reader.rules(), reader.templates(), reader.tagged_secrets());
-    let (rules, templates) = (rules?, templates?);
+    let (snapshot, tagged) = tokio::join!(rules_and_templates(reader), reader.tagged_secrets());
     let (tagged, unlisted) = tagged.map_or_else(|error| (Vec::new(), Some(error)), |tagged| (tagged, None));
-    Ok(Snapshot {
-        rules: rules.into_iter().map(|rule| (rule.prefix.clone(), rule)).collect(),
-        templates: templates.into_iter().map(|template| (template.prefix.clone(), template)).collect(),
-        tagged,
-        unlisted,
-    })
+    Ok(Snapshot { tagged, unlisted, ..snapshot? })
 }
 
 /// Looks up the secrets of the file's registries. A secret that cannot be read is that registry's trouble alone.

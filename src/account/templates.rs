@@ -8,6 +8,7 @@ use aws_sdk_ecr::types::{
     RepositoryCreationTemplate, Tag,
 };
 
+use super::error::unbuilt;
 use super::{AwsError, Reader, Writer};
 
 /// A template and the prefix it is for.
@@ -113,9 +114,14 @@ impl Writer {
             .description(&spec.description)
             .set_applied_for(Some(applied_for(spec)))
             .set_encryption_configuration(Some(encryption(spec, "CreateRepositoryCreationTemplate")?))
-            .set_resource_tags(Some(tags(spec, "CreateRepositoryCreationTemplate")?).filter(|tags| !tags.is_empty()))
+            .set_resource_tags(
+                Some(tag_list(&spec.tags, "CreateRepositoryCreationTemplate")?).filter(|tags| !tags.is_empty()),
+            )
             .image_tag_mutability(ImageTagMutability::from(spec.mutability.as_str()))
-            .set_image_tag_mutability_exclusion_filters(filters(spec, "CreateRepositoryCreationTemplate")?)
+            .set_image_tag_mutability_exclusion_filters(filter_list(
+                &spec.exclusion_filters,
+                "CreateRepositoryCreationTemplate",
+            )?)
             .set_repository_policy(Some(spec.repository_policy.clone()).filter(|text| !text.is_empty()))
             .set_lifecycle_policy(Some(spec.lifecycle_policy.clone()).filter(|text| !text.is_empty()))
             .set_custom_role_arn(spec.custom_role_arn.clone());
@@ -136,9 +142,12 @@ impl Writer {
             .description(&spec.description)
             .set_applied_for(Some(applied_for(spec)))
             .set_encryption_configuration(Some(encryption(spec, "UpdateRepositoryCreationTemplate")?))
-            .set_resource_tags(Some(tags(spec, "UpdateRepositoryCreationTemplate")?))
+            .set_resource_tags(Some(tag_list(&spec.tags, "UpdateRepositoryCreationTemplate")?))
             .image_tag_mutability(ImageTagMutability::from(spec.mutability.as_str()))
-            .set_image_tag_mutability_exclusion_filters(filters(spec, "UpdateRepositoryCreationTemplate")?)
+            .set_image_tag_mutability_exclusion_filters(filter_list(
+                &spec.exclusion_filters,
+                "UpdateRepositoryCreationTemplate",
+            )?)
             .repository_policy(&spec.repository_policy)
             .lifecycle_policy(&spec.lifecycle_policy)
             .custom_role_arn(spec.custom_role_arn.clone().unwrap_or_default());
@@ -162,11 +171,6 @@ fn applied_for(spec: &TemplateSpec) -> Vec<RctAppliedFor> {
     spec.applied_for.iter().map(|a| RctAppliedFor::from(a.as_str())).collect()
 }
 
-/// The SDK's builders of required members can fail; ours never leave one out, so this is an error nobody sees.
-fn unbuilt(operation: &'static str) -> impl Fn(aws_smithy_types::error::operation::BuildError) -> AwsError {
-    move |e| AwsError { operation, code: "NotSent".into(), message: e.to_string(), kind: super::ErrorKind::Refused }
-}
-
 fn encryption(spec: &TemplateSpec, operation: &'static str) -> Result<EncryptionConfiguration, AwsError> {
     EncryptionConfiguration::builder()
         .encryption_type(EncryptionType::from(spec.encryption_type.as_str()))
@@ -175,13 +179,15 @@ fn encryption(spec: &TemplateSpec, operation: &'static str) -> Result<Encryption
         .map_err(unbuilt(operation))
 }
 
-fn tags(spec: &TemplateSpec, operation: &'static str) -> Result<Vec<Tag>, AwsError> {
+/// The tags of a call of `operation`.
+pub(super) fn tag_list(tags: &BTreeMap<String, String>, operation: &'static str) -> Result<Vec<Tag>, AwsError> {
     let build = |(key, value)| Tag::builder().key(key).value(value).build().map_err(unbuilt(operation));
-    spec.tags.iter().map(build).collect()
+    tags.iter().map(build).collect()
 }
 
-fn filters(
-    spec: &TemplateSpec,
+/// The exclusion filters of a call of `operation`, all of them wildcards. ECR refuses an empty list: none is none.
+pub(super) fn filter_list(
+    filters: &BTreeSet<String>,
     operation: &'static str,
 ) -> Result<Option<Vec<ImageTagMutabilityExclusionFilter>>, AwsError> {
     let build = |filter: &String| {
@@ -191,6 +197,6 @@ fn filters(
             .build()
             .map_err(unbuilt(operation))
     };
-    let filters = spec.exclusion_filters.iter().map(build).collect::<Result<Vec<_>, _>>()?;
+    let filters = filters.iter().map(build).collect::<Result<Vec<_>, _>>()?;
     Ok(Some(filters).filter(|filters| !filters.is_empty()))
 }

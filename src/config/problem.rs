@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::hidden::{HIDDEN, Hidden};
@@ -38,7 +38,7 @@ const TOKEN_BEGINNINGS: &[&str] = &[
 ];
 
 /// One mistake, or one warning, and where it stands.
-#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Problem {
     /// The registry it belongs to, where it belongs to one.
     pub registry: Option<String>,

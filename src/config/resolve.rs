@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::credential::Credential;
 use super::encryption::EncryptionKind;
-use super::existing::ExistingRepositories;
+use super::existing::{ExistingRepositories, Setting};
 use super::fields::Field;
 use super::lifecycle::LifecyclePolicy;
 use super::mutability::{Mutability, Word};
@@ -16,9 +16,6 @@ use super::registry::Registry;
 use super::tags::{self, Tags};
 use super::upstream::{self, CredentialNeed, Upstream, UpstreamKind};
 use super::{Context, form};
-
-/// What `existing_repositories` comes to today.
-pub(crate) const EXISTING_NOT_YET: &str = "`existing_repositories` is read and checked but not yet applied: repositories that exist already keep their settings";
 
 const NEEDS_TEMPLATE_ROLE: &str = "need a role with which ECR creates repositories, or every first pull fails; set TEMPLATE_ROLE_ARN (a parameter of the stack), or remove them";
 
@@ -83,6 +80,7 @@ pub(crate) fn registry(entry: &Entry, above: &Above<'_>, notes: &mut Notes) -> O
     let mutability = mutability(&raw, defaults, notes);
     let existing = existing(&raw, defaults, name, notes);
     let lifecycle = pick("lifecycle_policy", &raw, defaults, |raw| raw.lifecycle.as_ref());
+    warn_of_no_policy(lifecycle, existing.as_ref(), notes);
     let registry = Registry {
         name: name.to_owned(),
         upstream: upstream?,
@@ -376,10 +374,23 @@ fn mutability(raw: &Raw, defaults: &Raw, notes: &mut Notes) -> Option<Mutability
     })
 }
 
+/// A policy that a repository has is never taken away, since nothing tells who has put it there.
+fn warn_of_no_policy(
+    lifecycle: Option<&Field<Option<LifecyclePolicy>>>,
+    existing: Option<&ExistingRepositories>,
+    notes: &mut Notes,
+) {
+    if let (Some(lifecycle), Some(existing)) = (lifecycle, existing)
+        && lifecycle.value.is_none()
+        && existing.apply.contains(&Setting::LifecyclePolicy)
+    {
+        notes.warn(lifecycle.at, "with `none`, repositories that exist already keep the lifecycle policy they have");
+    }
+}
+
 fn existing(raw: &Raw, defaults: &Raw, name: &str, notes: &mut Notes) -> Option<ExistingRepositories> {
     let field = pick("existing_repositories", raw, defaults, |raw| raw.existing.as_ref())?;
     let existing = field.value.as_ref()?;
-    notes.warn(field.at, EXISTING_NOT_YET);
     if name == ROOT && existing.include.is_empty() {
         notes.error(
             field.at,

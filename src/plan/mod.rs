@@ -4,6 +4,7 @@
 //! reason why none of them is. What differs is found field by field; a registry without steps is as it should be.
 
 mod left;
+pub mod repository;
 pub mod rollback;
 mod rule;
 mod secret;

@@ -1,8 +1,10 @@
 //! The last status object: when the last success was, and what is old news.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 
-use super::{Change, ChangeResult, ConfigReport, Report, State};
+use super::{Change, ChangeResult, ConfigReport, Existing, Next, Report, State};
 use crate::plan::{Action, Resource};
 
 /// What is needed of the last status. Anything it lacks, or another version of it, is simply no history.
@@ -16,19 +18,11 @@ pub struct Past {
     pub last_success_at: Option<String>,
     /// The file the last run worked from.
     pub config: ConfigReport,
-    changes: Vec<PastChange>,
+    /// What it did.
+    pub changes: Vec<Change>,
+    /// How far it came with the repositories that exist already.
+    pub existing_repositories: Option<Existing>,
     registries: std::collections::BTreeMap<String, PastRegistry>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct PastChange {
-    registry: String,
-    resource: Resource,
-    action: Action,
-    id: String,
-    result: ChangeResult,
-    error: Option<String>,
-    since: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -52,9 +46,10 @@ impl Past {
     /// Marks what is held or failed for the same reason as last time with the first time, so that alarms ring for
     /// news.
     pub fn mark_old_news(&self, report: &mut Report) {
+        let known: HashMap<Identity<'_>, &Change> = self.changes.iter().map(|past| (identity(past), past)).collect();
         for change in &mut report.changes {
             if matches!(change.result, ChangeResult::Failed | ChangeResult::Held) {
-                let same = self.changes.iter().find(|past| past.is_same(change));
+                let same = known.get(&identity(change));
                 change.since = same.map(|past| self.first_time(past.since.as_ref()));
             }
         }
@@ -67,18 +62,21 @@ impl Past {
         }
     }
 
+    /// Where a run over this very file goes on.
+    pub fn resumes(&self, config: &ConfigReport) -> Option<&Next> {
+        let next = self.existing_repositories.as_ref()?.next.as_ref()?;
+        (self.config == *config).then_some(next)
+    }
+
     fn first_time(&self, since: Option<&String>) -> String {
         since.unwrap_or(&self.started_at).clone()
     }
 }
 
-impl PastChange {
-    fn is_same(&self, change: &Change) -> bool {
-        self.registry == change.registry
-            && self.resource == change.resource
-            && self.action == change.action
-            && self.id == change.id
-            && self.result == change.result
-            && self.error == change.error
-    }
+/// What makes two changes the same trouble.
+type Identity<'a> = (&'a str, Resource, Action, &'a str, ChangeResult, Option<&'a str>);
+
+fn identity(change: &Change) -> Identity<'_> {
+    let Change { registry, resource, action, id, result, error, .. } = change;
+    (registry, *resource, *action, id, *result, error.as_deref())
 }

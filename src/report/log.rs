@@ -3,11 +3,12 @@
 
 use tracing::{info, warn};
 
-use super::{ChangeResult, Report, State};
+use super::{Change, ChangeResult, Existing, Progress, Report, State};
+use crate::plan::Resource;
 
 /// Logs what a run has not logged on its way.
 pub fn log(report: &Report) {
-    for change in &report.changes {
+    for change in report.changes.iter().filter(|change| is_told(change)) {
         let error = change.error.as_deref().unwrap_or_default();
         match change.result {
             ChangeResult::Applied => {}
@@ -28,7 +29,16 @@ pub fn log(report: &Report) {
         let registry = problem.registry.as_deref().unwrap_or_default();
         warn!(registry, line = problem.line, column = problem.column, why = %problem.message, "error in the file");
     }
+    if let Some(Existing { progress, .. }) = &report.existing_repositories {
+        let Progress { found, done, changed, held, failed, to_do } = *progress;
+        info!(found, done, changed, held, failed, to_do, "existing repositories");
+    }
     info!(outcome = report.outcome.as_str(), mode = report.mode.as_str(), trigger = report.trigger.kind.as_str(),
         source = %report.trigger.source, summary = %report.message, aws_calls = report.stats.aws_calls,
         duration_ms = report.stats.duration_ms, "run finished");
+}
+
+/// Of a thousand repositories the log has what is new trouble; the report lists them.
+fn is_told(change: &Change) -> bool {
+    change.resource != Resource::Repository || (change.result != ChangeResult::Planned && change.since.is_none())
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::Report;
+use super::{Existing, Progress, Report};
 use crate::config::Problem;
 
 /// Writes the report as Markdown. All text from outside is escaped.
@@ -28,6 +28,14 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(page, "- file `{}`{version}", code(&format!("s3://{}/{}", report.config.bucket, report.config.key)))?;
     writeln!(page, "- last success: {}", report.last_success_at.as_deref().unwrap_or("none yet"))?;
     writeln!(page, "- {} AWS calls, {} ms", report.stats.aws_calls, report.stats.duration_ms)?;
+    if let Some(Existing { progress, .. }) = &report.existing_repositories {
+        let Progress { found, done, changed, held, failed, to_do } = progress;
+        writeln!(
+            page,
+            "- existing repositories: {found} found, {done} done ({changed} changed), {held} held, {failed} failed, \
+             {to_do} to do"
+        )?;
+    }
     problems(page, "Errors", &report.errors)?;
     if !report.registries.is_empty() {
         writeln!(page, "\n## Registries\n\n| registry | state | upstream | pull URL | credential | message |")?;
@@ -52,9 +60,10 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
         for change in &report.changes {
             let since = change.since.as_ref().map(|s| format!(" (since {s})")).unwrap_or_default();
             let why = change.error.as_deref().or(change.note.as_deref()).unwrap_or_default();
+            let more = change.more.map(|n| format!("{n} more: ")).unwrap_or_default();
             writeln!(
                 page,
-                "| {} | {} {} | {} | {} | {}{since} | {} |",
+                "| {} | {} {} | {} | {} | {}{since} | {more}{} |",
                 text(&change.registry),
                 word(&change.action),
                 word(&change.resource),

@@ -5,7 +5,9 @@ mod log;
 mod markdown;
 mod outcome;
 mod redact;
+mod repositories;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -19,9 +21,11 @@ pub use log::log;
 pub use markdown::markdown;
 pub use outcome::judge;
 pub use redact::redact;
+pub use repositories::{Base, Existing, Next, Part, Progress, Work};
 
-/// The report. Field names and values are the contract of DESIGN, section 5.
-#[derive(Debug, Clone, Serialize)]
+/// The report. Field names and values are the contract of DESIGN, section 5. It is read back by what works on messages
+/// of the queue, whose results go into the report of the run that sent them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
     /// The request id of the invocation.
     pub run_id: String,
@@ -51,6 +55,9 @@ pub struct Report {
     pub errors: Vec<Problem>,
     /// What is legal but surprising.
     pub warnings: Vec<Problem>,
+    /// The repositories that exist already, where the file wants its settings applied to some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub existing_repositories: Option<Existing>,
     /// Counts.
     pub stats: Stats,
 }
@@ -88,7 +95,7 @@ impl Outcome {
 }
 
 /// What started a run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TriggerReport {
     /// `s3-upload`, `secret-rotation`, `schedule`, `work` or `manual`.
     pub kind: Kind,
@@ -111,7 +118,7 @@ pub struct ConfigReport {
 }
 
 /// One change.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Change {
     /// The registry it is for.
     pub registry: String,
@@ -122,18 +129,21 @@ pub struct Change {
     /// Prefix, secret name or repository name.
     pub id: String,
     /// What differed.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub fields: Vec<&'static str>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Cow<'static, str>>,
     /// What came of it.
     pub result: ChangeResult,
     /// Why it failed or is held.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// Something worth knowing about a change that was applied.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// How many changes this line stands for that have none of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<usize>,
     /// Since when it fails or is held for this same reason, when the last status said so already.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
     /// A retry may help.
     #[serde(skip)]
@@ -141,7 +151,7 @@ pub struct Change {
 }
 
 /// What came of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeResult {
     /// Done.
@@ -168,6 +178,7 @@ impl Change {
             result: ChangeResult::Planned,
             error: None,
             note: None,
+            more: None,
             since: None,
             transient: false,
         }
@@ -176,7 +187,8 @@ impl Change {
     /// A step of a plan and what came of it.
     pub fn new(registry: &str, step: &Step, result: ChangeResult) -> Self {
         let change = Self::of(registry, step.resource, step.action, &step.id);
-        Self { fields: step.fields.clone(), result, ..change }
+        let fields = step.fields.iter().map(|field| Cow::Borrowed(*field)).collect();
+        Self { fields, result, ..change }
     }
 
     /// A registry of which nothing is written, and what stands in the way.
@@ -194,6 +206,11 @@ impl Change {
         Self { error: Some(error), ..self }
     }
 
+    /// With what differed.
+    pub fn in_fields(self, fields: Vec<Cow<'static, str>>) -> Self {
+        Self { fields, ..self }
+    }
+
     /// With something worth knowing.
     pub fn noting(self, note: String) -> Self {
         Self { note: Some(note), ..self }
@@ -206,7 +223,7 @@ impl Change {
 }
 
 /// One registry.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RegistryReport {
     /// Whether people can pull through it.
     pub state: State,
@@ -216,8 +233,11 @@ pub struct RegistryReport {
     pub url: String,
     /// What ECR said of the credential.
     pub credential: CredentialState,
-    /// Why it is in this state.
+    /// Its repositories that exist already, where the file wants its settings applied to them.
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub existing_repositories: Option<Progress>,
+    /// Why it is in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Since when, when the last status said the same already.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -277,7 +297,7 @@ impl CredentialState {
 }
 
 /// Counts of a run.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Stats {
     /// Requests sent to AWS, retries included, up to the writing of the status object.
     pub aws_calls: u64,

@@ -1,20 +1,22 @@
 //! From what happened to one word and one sentence.
 
-use super::{ChangeResult, Outcome, Report, State};
+use super::{ChangeResult, Outcome, Progress, Report, State};
 use crate::trigger::Mode;
 
 /// Judges a run over an accepted file.
 pub fn judge(report: &Report) -> (Outcome, String) {
     let count = |state| report.registries.values().filter(|r| r.state == state).count();
-    let changes = |result| report.changes.iter().filter(|c| c.result == result).count();
-    let (failed, held) = (count(State::Failed), count(State::Held));
-    let failed_changes = changes(ChangeResult::Failed) + changes(ChangeResult::Skipped);
-    let any_failed = failed > 0 || failed_changes > 0;
-    let any_held = held > 0 || changes(ChangeResult::Held) > 0;
-    let planned = changes(ChangeResult::Planned);
-    let applied = changes(ChangeResult::Applied);
+    let changes = |result| report.changes.iter().filter(|c| c.result == result).map(|c| c.more.unwrap_or(1)).sum();
+    let existing = report.existing_repositories.as_ref().map(|existing| existing.progress).unwrap_or_default();
+    let to_do = existing.to_do > 0 && report.mode == Mode::Apply;
+    let (failed, held): (usize, usize) = (count(State::Failed), count(State::Held));
+    let failed_changes: usize = changes(ChangeResult::Failed) + changes(ChangeResult::Skipped);
+    let any_failed = failed > 0 || failed_changes > 0 || existing.failed > 0 || to_do;
+    let any_held = held > 0 || changes(ChangeResult::Held) > 0 || existing.held > 0;
+    let planned: usize = changes(ChangeResult::Planned);
+    let applied: usize = changes(ChangeResult::Applied);
     let all = report.registries.len();
-    let troubles = troubles(report);
+    let troubles = troubles(report, existing);
     match report.mode {
         Mode::Apply if any_failed || any_held => {
             let ready = count(State::Ready);
@@ -58,12 +60,18 @@ fn changes_words(n: usize, what: &str) -> String {
 }
 
 /// The names of what is not as it should be; the reasons stand beside each registry.
-fn troubles(report: &Report) -> String {
+fn troubles(report: &Report, existing: Progress) -> String {
     let named = |state: State| {
         let names = report.registries.iter().filter(|(_, r)| r.state == state).map(|(name, _)| name.as_str());
         let names: Vec<&str> = names.collect();
         (!names.is_empty()).then(|| format!("{}: {}", state.as_str(), names.join(", ")))
     };
-    let words: Vec<String> = [named(State::Failed), named(State::Held)].into_iter().flatten().collect();
+    let counts = [(existing.failed, "failed"), (existing.held, "held"), (existing.to_do, "to do")];
+    let counts = counts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+    let counts: Vec<String> = counts.collect();
+    let repositories =
+        (!counts.is_empty()).then(|| format!("of {} existing repositories {}", existing.found, counts.join(", ")));
+    let words = [named(State::Failed), named(State::Held), repositories];
+    let words: Vec<String> = words.into_iter().flatten().collect();
     if words.is_empty() { "some changes failed or are held".into() } else { words.join("; ") }
 }

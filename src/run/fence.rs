@@ -1,19 +1,21 @@
 //! The fence: the status object is written only over the one the run started from.
 
 use super::{Failure, Look, Order, Run, snapshot};
-use crate::account::{Condition, ObjectError};
+use crate::account::{AwsError, Condition, ObjectError};
 use crate::report::{self, Change, ChangeResult, ConfigReport, Outcome, Past, Report, markdown};
 
 /// How often a run that lost runs again.
-const TRIES: usize = 3;
+pub(super) const TRIES: usize = 3;
 
 /// The largest status object that is read for its history.
 const STATUS_MAX: usize = 4 * 1024 * 1024;
 
 /// The status object a run started from.
-struct Base {
-    condition: Condition,
-    past: Past,
+pub(super) struct Base {
+    pub condition: Condition,
+    pub past: Past,
+    /// All of it, where it can be read as a report.
+    pub report: Option<Report>,
 }
 
 impl Run<'_> {
@@ -38,20 +40,22 @@ impl Run<'_> {
                 }
             };
             let mut base = base?;
-            let (mut report, transient) = match Box::pin(self.look(&order, object, snapshot, &base.past)).await {
-                Look::Ignored(report) => return Ok(*report),
-                Look::Done { report, transient } => (*report, transient),
-                Look::Stale(report) => {
-                    earlier.extend(applied(&report));
-                    order.secret = None;
-                    continue;
-                }
-            };
+            let (mut report, transient, portions) =
+                match Box::pin(self.look(&order, object, snapshot, &base.past)).await {
+                    Look::Ignored(report) => return Ok(*report),
+                    Look::Done { report, transient, portions } => (*report, transient, portions),
+                    Look::Stale(report) => {
+                        earlier.extend(applied(&report));
+                        order.secret = None;
+                        continue;
+                    }
+                };
             add_earlier(&mut report, &earlier);
             // Losing to a run over the same file costs nothing but another write of the status.
             for _ in 0..=TRIES {
                 if self.write(&report, &base.condition).await? {
                     report::log(&report);
+                    self.hand_over(&portions).await.map_err(|error| self.not_handed_over(&error))?;
                     return if transient { Err(self.incomplete(&report, &self.status_place())) } else { Ok(report) };
                 }
                 let found = self.base().await?;
@@ -83,20 +87,23 @@ impl Run<'_> {
         self.base().await.map(|base| base.past).unwrap_or_default()
     }
 
-    async fn base(&self) -> Result<Base, Failure> {
+    pub(super) async fn base(&self) -> Result<Base, Failure> {
         let (bucket, key) = (&self.app.settings.config_bucket, self.app.settings.status_key());
         match self.app.reader.object(bucket, &key, STATUS_MAX).await {
             Ok(object) => Ok(Base {
                 condition: object.etag.map_or(Condition::Any, Condition::Is),
                 past: Past::from_status(&object.bytes),
+                report: serde_json::from_slice(&object.bytes).ok(),
             }),
-            Err(ObjectError::Missing(_)) => Ok(Base { condition: Condition::IsAbsent, past: Past::default() }),
+            Err(ObjectError::Missing(_)) => {
+                Ok(Base { condition: Condition::IsAbsent, past: Past::default(), report: None })
+            }
             Err(error) => Err(self.status_failure("read", error.to_string())),
         }
     }
 
     /// Writes both forms; says whether the fence held.
-    async fn write(&self, report: &Report, condition: &Condition) -> Result<bool, Failure> {
+    pub(super) async fn write(&self, report: &Report, condition: &Condition) -> Result<bool, Failure> {
         let (bucket, key) = (&self.app.settings.config_bucket, self.app.settings.status_key());
         let json = serde_json::to_string_pretty(report).map_err(|e| self.status_failure("written", e.to_string()))?;
         let writer = &self.app.writer;
@@ -110,12 +117,18 @@ impl Run<'_> {
         wrote.map_err(|e| self.status_failure("written", e.to_string()))
     }
 
+    /// The status says that the queue has what is left, and the queue does not: the next try starts anew.
+    fn not_handed_over(&self, error: &AwsError) -> Failure {
+        let reason = format!("what is left of the existing repositories could not be put into the queue: {error}");
+        Failure::Incomplete { outcome: "partial", reason, status: self.status_place() }
+    }
+
     fn status_failure(&self, verb: &'static str, error: String) -> Failure {
         let bucket = self.app.settings.config_bucket.clone();
         Failure::Status { bucket, key: self.app.settings.status_key(), verb, error }
     }
 
-    fn status_place(&self) -> String {
+    pub(super) fn status_place(&self) -> String {
         format!("s3://{}/{}", self.app.settings.config_bucket, self.app.settings.status_key())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::repositories::Reached;
 use super::work::Proofs;
 use super::{Order, points_to};
 use crate::account::{Account, CONFIGURED, Proof, Rule, Sight, VersionValue};
@@ -12,7 +13,7 @@ use crate::plan::rollback::is_file_refused;
 use crate::plan::{Action, Left, Plan, Removals, Step, Verdict};
 use crate::policy::{REPOSITORY_POLICY_MAX, repository_policy};
 use crate::report::{Change, ChangeResult, CredentialState, RegistryReport, Report, State, judge};
-use crate::trigger::{Mode, SecretChange};
+use crate::trigger::{Mode, Portion, SecretChange};
 
 const UNFINISHED: &str = "not finished before Lambda's deadline";
 
@@ -30,17 +31,27 @@ pub(super) struct Findings<'a> {
     pub removals: Option<Removals>,
     /// Registries whose value from the file was refused and put back by this run.
     pub file_refused: BTreeSet<String>,
+    /// Repositories that exist already.
+    pub reached: Reached,
 }
 
 impl<'a> Findings<'a> {
     pub fn new(file: &'a File, account: &'a Account) -> Self {
         let (applied, proofs) = (Applied::default(), Proofs::new());
-        Self { file, account, applied, proofs, removals: None, file_refused: BTreeSet::new() }
+        Self {
+            file,
+            account,
+            applied,
+            proofs,
+            removals: None,
+            file_refused: BTreeSet::new(),
+            reached: Reached::default(),
+        }
     }
 
-    /// Fills the report in. Says whether another try may go better.
-    pub fn into_report(self, report: &mut Report, order: &Order, home: &Home) -> bool {
-        let mut transient = self.applied.changes.iter().any(|change| change.transient);
+    /// Fills the report in. Says whether another try may go better, and what the queue is to have.
+    pub fn into_report(self, report: &mut Report, order: &Order, home: &Home) -> (bool, Vec<Portion>) {
+        let mut transient = self.reached.transient || self.applied.changes.iter().any(|change| change.transient);
         for registry in &self.file.registries {
             let name = &registry.name;
             let end = self.applied.ends.get(name).cloned().unwrap_or(End::Unfinished);
@@ -64,7 +75,8 @@ impl<'a> Findings<'a> {
             let url = home.pull_url(name);
             report.pull_through_cache_urls.insert(name.clone(), format!("{url}/your_image:tag"));
             let upstream = registry.upstream.host.clone();
-            let line = RegistryReport { state, upstream, url, credential, message, since: None };
+            let line =
+                RegistryReport { state, upstream, url, credential, existing_repositories: None, message, since: None };
             report.registries.insert(name.clone(), line);
         }
         if let Some(removals) = &self.removals {
@@ -75,12 +87,13 @@ impl<'a> Findings<'a> {
         let strangers = self.strangers();
         report.warnings.extend(strangers);
         report.changes = self.applied.changes;
+        let portions = self.reached.into_report(report);
         (report.outcome, report.message) = judge(report);
         if let Some(change) = &order.secret {
             report.message =
                 format!("{}; {}", verdict(change, self.account, &self.proofs, &report.changes), report.message);
         }
-        transient
+        (transient, portions)
     }
 
     /// What is known of a registry's credential, and what keeps it from being ready.
@@ -143,7 +156,15 @@ impl<'a> Findings<'a> {
         };
         let upstream = left.upstream.clone().unwrap_or_default();
         let url = home.pull_url(&left.registry);
-        RegistryReport { state, upstream, url, credential, message: Some(message), since: None }
+        RegistryReport {
+            state,
+            upstream,
+            url,
+            credential,
+            existing_repositories: None,
+            message: Some(message),
+            since: None,
+        }
     }
 
     /// Rules that are not in the file and use a secret that was rotated: theirs is a warning, not a registry.
@@ -308,9 +329,10 @@ pub(super) fn prove_marked<'a>(
             }
         };
         let (upstream, url) = (rule.upstream_url.clone(), home.pull_url(&rule.prefix));
-        report
-            .registries
-            .insert(rule.prefix.clone(), RegistryReport { state, upstream, url, credential, message, since: None });
+        report.registries.insert(
+            rule.prefix.clone(),
+            RegistryReport { state, upstream, url, credential, existing_repositories: None, message, since: None },
+        );
     }
     debug_assert!(matches!(report.mode, Mode::Apply | Mode::Validate));
     transient

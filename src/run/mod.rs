@@ -6,6 +6,8 @@
 
 mod fence;
 mod finish;
+mod message;
+mod repositories;
 mod work;
 
 use std::collections::BTreeMap;
@@ -21,7 +23,7 @@ use crate::ownership::Owner;
 use crate::pace::Deadline;
 use crate::report::{self, ConfigReport, Outcome, Past, Report, Stats, TriggerReport, now};
 use crate::settings::Settings;
-use crate::trigger::{Kind, Mode, SecretChange};
+use crate::trigger::{Kind, Mode, Portion, SecretChange};
 use crate::verify::{Candidate, Patience, prove};
 
 use work::After;
@@ -56,8 +58,8 @@ pub struct Run<'a> {
 
 /// How one look at file and account came out.
 enum Look {
-    /// A report, and whether another try may go better.
-    Done { report: Box<Report>, transient: bool },
+    /// A report, whether another try may go better, and what the queue is to have.
+    Done { report: Box<Report>, transient: bool, portions: Vec<Portion> },
     /// Not our business: no status is written.
     Ignored(Box<Report>),
     /// A newer file has come; what was changed stands in the report.
@@ -125,18 +127,9 @@ impl<'a> Run<'a> {
     /// One look at file and account, and in apply mode one try to make the account follow.
     async fn look(&self, order: &Order, object: Object, snapshot: Result<Snapshot, AwsError>, past: &Past) -> Look {
         let mut report = self.blank(order);
-        report.config.version_id = object.version_id.clone();
-        report.config.last_modified = object.last_modified.map(|time| time.to_string());
-        let context = Context {
-            account: self.home.account.clone(),
-            region: self.home.region.clone(),
-            partition: self.home.partition.clone(),
-            template_role: self.app.settings.template_role_arn.is_some(),
-            resource_tags: self.app.settings.resource_tags.clone(),
-        };
-        let read = config::read(&object.bytes, &context).and_then(|file| finish::fits(file, self.home));
-        // The text holds tokens: it is wiped as soon as it has been read.
-        drop(object);
+        report.config = self.identity(&object);
+        let read = self.read(object);
+        let mut left = Vec::new();
         let transient = match (read, snapshot) {
             (Ok(file), Ok(snapshot)) => {
                 let observed = Box::pin(observe(&self.app.reader, snapshot, &file, &self.app.settings));
@@ -145,7 +138,7 @@ impl<'a> Run<'a> {
                     report.message =
                         "Lambda's deadline came while the account was being read, which was left as it is".into();
                     self.close(&mut report, past);
-                    return Look::Done { report: Box::new(report), transient: true };
+                    return Look::Done { report: Box::new(report), transient: true, portions: Vec::new() };
                 };
                 self.remember(&file, &account);
                 if let Some(change) = &order.secret
@@ -154,8 +147,11 @@ impl<'a> Run<'a> {
                     let reason = format!("no registry uses the secret {}", change.name);
                     return Look::Ignored(Box::new(self.ignored(order, reason)));
                 }
-                match Box::pin(self.accepted(order, &mut report, file, account)).await {
-                    After::Done { transient } => transient,
+                match Box::pin(self.accepted(order, &mut report, file, account, past)).await {
+                    After::Done { transient, portions } => {
+                        left = portions;
+                        transient
+                    }
                     After::Stale => return Look::Stale(Box::new(report)),
                 }
             }
@@ -176,7 +172,7 @@ impl<'a> Run<'a> {
             }
         };
         self.close(&mut report, past);
-        Look::Done { report: Box::new(report), transient }
+        Look::Done { report: Box::new(report), transient, portions: left }
     }
 
     /// The file is refused: nothing is changed. The clock and rotations still have the credentials proven of the
@@ -216,6 +212,32 @@ impl<'a> Run<'a> {
         finish::prove_marked(report, marked.into_iter(), &proofs, self.home)
     }
 
+    /// Which version of the file this is.
+    fn identity(&self, object: &Object) -> ConfigReport {
+        ConfigReport {
+            version_id: object.version_id.clone(),
+            last_modified: object.last_modified.map(|time| time.to_string()),
+            ..self.place()
+        }
+    }
+
+    fn place(&self) -> ConfigReport {
+        let Settings { config_bucket, config_key, .. } = &self.app.settings;
+        ConfigReport { bucket: config_bucket.clone(), key: config_key.clone(), ..ConfigReport::default() }
+    }
+
+    /// Checks the file. Its text holds tokens: it is wiped as soon as it has been read.
+    fn read(&self, object: Object) -> Result<File, Rejected> {
+        let context = Context {
+            account: self.home.account.clone(),
+            region: self.home.region.clone(),
+            partition: self.home.partition.clone(),
+            template_role: self.app.settings.template_role_arn.is_some(),
+            resource_tags: self.app.settings.resource_tags.clone(),
+        };
+        config::read(&object.bytes, &context).and_then(|file| finish::fits(file, self.home))
+    }
+
     fn remember(&self, file: &File, account: &Account) {
         let given = file.registries.iter().filter_map(|registry| match &registry.credential {
             config::Credential::Given(credential) => Some(credential),
@@ -252,16 +274,13 @@ impl<'a> Run<'a> {
             mode: order.mode,
             message: String::new(),
             trigger: TriggerReport { kind: order.kind, source: order.source.clone() },
-            config: ConfigReport {
-                bucket: self.app.settings.config_bucket.clone(),
-                key: self.app.settings.config_key.clone(),
-                ..ConfigReport::default()
-            },
+            config: self.place(),
             changes: Vec::new(),
             registries: BTreeMap::new(),
             pull_through_cache_urls: BTreeMap::new(),
             errors: Vec::new(),
             warnings: Vec::new(),
+            existing_repositories: None,
             stats: Stats::default(),
         }
     }

@@ -9,11 +9,12 @@ use super::{Order, Run, points_to};
 use crate::account::{Account, AwsError, Proof, Sight};
 use crate::apply::{Applied, Applier, End, SLOTS};
 use crate::config::{self, File};
+use crate::newest::Newest;
 use crate::plan::rollback::{is_eligible, is_unfinished};
 use crate::plan::{Operation, Plan, RegistryPlan, Step, Verdict, hold_for_new_names, plan};
-use crate::report::{ConfigReport, Report};
+use crate::report::{Past, Report};
 use crate::run::finish::{self, Findings};
-use crate::trigger::Mode;
+use crate::trigger::{Mode, Portion};
 use crate::verify::{Candidate, PROOFS, Patience, prove};
 
 /// What ECR said, by registry.
@@ -21,15 +22,22 @@ pub(super) type Proofs = BTreeMap<String, Result<Proof, AwsError>>;
 
 /// How the work on an accepted file ended.
 pub(super) enum After {
-    /// The report is filled in; another try may go better or not.
-    Done { transient: bool },
+    /// The report is filled in; another try may go better or not, and the queue is to have what is left.
+    Done { transient: bool, portions: Vec<Portion> },
     /// A newer file was uploaded before a credential was changed or anything taken away: look again.
     Stale,
 }
 
 impl Run<'_> {
     /// Works through an accepted file and fills the report in.
-    pub(super) async fn accepted(&self, order: &Order, report: &mut Report, mut file: File, account: Account) -> After {
+    pub(super) async fn accepted(
+        &self,
+        order: &Order,
+        report: &mut Report,
+        mut file: File,
+        account: Account,
+        past: &Past,
+    ) -> After {
         let settings = &self.app.settings;
         report.warnings = std::mem::take(&mut file.warnings);
         report.warnings.extend(finish::rotation_failed(order, &account));
@@ -38,6 +46,8 @@ impl Run<'_> {
         let limit = order.max_deletions.or(file.max_deletions).unwrap_or(settings.max_deletions);
         let plan = plan(&file, &account, self.home, settings, limit);
         let before = self.candidates(&plan.registries, &account, order);
+        let go = plan.registries.iter().filter(|plan| plan.verdict == Verdict::Go);
+        let mut open: BTreeSet<String> = go.map(|plan| plan.registry.clone()).collect();
         let mut findings = Findings::new(&file, &account);
         match order.mode {
             Mode::Apply => {
@@ -53,7 +63,16 @@ impl Run<'_> {
                 findings.proofs = self.prove(asked).await;
             }
         }
-        After::Done { transient: findings.into_report(report, order, self.home) }
+        // What a run may not touch it leaves alone as a whole; what only failed has repositories all the same.
+        open.retain(|name| !matches!(findings.applied.ends.get(name), Some(End::Held(_))));
+        let reached = self.reach(order, &file, &account.snapshot, &open, &report.config, past);
+        let Some(reached) = Box::pin(reached).await else {
+            report.changes = findings.applied.changes;
+            return After::Stale;
+        };
+        findings.reached = reached;
+        let (transient, portions) = findings.into_report(report, order, self.home);
+        After::Done { transient, portions }
     }
 
     async fn prove(&self, candidates: Vec<Candidate>) -> Proofs {
@@ -82,14 +101,15 @@ impl Run<'_> {
             deadline: self.deadline,
             slots: Semaphore::new(SLOTS),
         };
+        let newest = Newest { reader: &app.reader, config: &report.config };
         // An older file must not speak over what a newer one, or a rotation after it, has made current.
-        if registries.iter().any(speaks) && self.is_newest(&report.config).await == Ok(false) {
+        if registries.iter().any(speaks) && newest.is_it().await == Ok(false) {
             return false;
         }
         let deletes = removals.held.is_none() && !removals.left.is_empty();
         let mut gone = Vec::new();
         if deletes && removals.first {
-            match self.is_newest(&report.config).await {
+            match newest.is_it().await {
                 Ok(true) => gone = applier.remove(&removals.left).await,
                 Ok(false) => return false,
                 Err(reason) => removals.held = Some(reason),
@@ -102,7 +122,7 @@ impl Run<'_> {
         if deletes && !removals.first {
             removals.held = hold_for_new_names(file, &removals.left, |name| is_ready(findings, name));
             if removals.held.is_none() {
-                match self.is_newest(&report.config).await {
+                match newest.is_it().await {
                     Ok(true) => gone = applier.remove(&removals.left).await,
                     Ok(false) => return false,
                     Err(reason) => removals.held = Some(reason),
@@ -120,21 +140,6 @@ impl Run<'_> {
             findings.removals = Some(removals);
         }
         true
-    }
-
-    /// Looks whether the file is still the one this run works from. What is deleted is deleted by the newest file,
-    /// and a file that is gone deletes nothing.
-    async fn is_newest(&self, config: &ConfigReport) -> Result<bool, String> {
-        match self.app.reader.object_identity(&config.bucket, &config.key).await {
-            Ok(Some((version_id, last_modified))) => {
-                let last_modified = last_modified.map(|time| time.to_string());
-                Ok(version_id == config.version_id && last_modified == config.last_modified)
-            }
-            Ok(None) => {
-                Err("the file was deleted while this run was at work, and a file that is gone deletes nothing".into())
-            }
-            Err(error) => Err(format!("whether the file is still the newest could not be seen: {error}")),
-        }
     }
 
     /// The rules that have a credential to prove before anything is written. A rule that is held is not ours to

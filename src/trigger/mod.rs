@@ -16,11 +16,13 @@ mod secret;
 mod secret_id;
 #[cfg(test)]
 mod tests;
+mod work;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use secret::SecretChange;
+pub use work::{Portion, Refusal, WorkMessage};
 
 /// What the function knows about itself, to tell its own events from others.
 ///
@@ -54,7 +56,7 @@ pub struct Trigger {
 }
 
 /// The kinds of events that belong to the job (`trigger.kind` of the report).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Something happened to an object in S3.
@@ -95,6 +97,8 @@ pub enum Job {
     },
     /// A secret has, or may have, a new current value: reapply and prove it.
     Secret(SecretChange),
+    /// The function's own messages: some repositories are still to be looked at.
+    Work(Vec<WorkMessage>),
     /// Not ours. The sentence says why.
     Ignore(String),
 }
@@ -105,7 +109,7 @@ impl Job {
 }
 
 /// What a run may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Make the account follow the file.

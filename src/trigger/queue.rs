@@ -6,7 +6,7 @@ use aws_lambda_events::event::sqs::SqsMessage;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Job, Kind, Place, Trigger, Unplaceable, carried, json_type, s3, shown};
+use super::{Job, Kind, Place, Trigger, Unplaceable, WorkMessage, carried, json_type, s3, shown};
 
 /// SQS around SNS around the event is as deep as AWS itself wraps. What is deeper was made by hand.
 const DEEPEST: usize = 2;
@@ -62,8 +62,11 @@ fn from_sqs(record: &Value, place: &Place<'_>, depth: usize) -> Result<Trigger, 
         .map_err(|error| Unplaceable::Malformed { what: "an SQS message", why: shown(&error.to_string()) })?;
     let via = format!("sqs:{}", last_part(message.event_source_arn.as_deref()));
     let body = json(message.body.as_deref().unwrap_or_default(), &via)?;
-    if body.get("work").is_some() {
-        return Ok(Trigger { kind: Kind::Work, source: shown(&via), job: Job::APPLY });
+    if let Some(work) = body.get("work") {
+        // One without any particulars asks for a look at everything, as `{}` does to a person.
+        let whole = work.as_object().is_some_and(serde_json::Map::is_empty);
+        let job = if whole { Job::APPLY } else { Job::Work(vec![WorkMessage::read(message, work)]) };
+        return Ok(Trigger { kind: Kind::Work, source: shown(&via), job });
     }
     if body.get("TopicArn").is_some() && body.get("Message").is_some() {
         return from_sns(&body, place, &via, depth + 1);
@@ -104,14 +107,22 @@ fn last_part(arn: Option<&str>) -> &str {
 /// What two records say together. The one that asks for more wins; one that is ours wins over one that cannot be
 /// placed (retrying a batch would bring that one back alone), which wins over one to be ignored.
 ///
-/// Two secrets, or two changes of one, are more than one [`Job::Secret`] can name (the first may be our own write and
-/// the second a rotation), so they ask for a run over everything, which proves every credential.
+/// The function's own messages are worked on one by one. Two secrets, or two changes of one, are more than one
+/// [`Job::Secret`] can name (the first may be our own write and the second a rotation), as is a secret beside a message:
+/// they ask for a run over everything, which proves every credential.
 fn together(first: Result<Trigger, Unplaceable>, second: Result<Trigger, Unplaceable>) -> Result<Trigger, Unplaceable> {
-    if let (Ok(one), Ok(other)) = (&first, &second)
-        && let (Job::Secret(a), Job::Secret(b)) = (&one.job, &other.job)
-        && (a.name != b.name || a.version_id != b.version_id || a.event != b.event)
-    {
-        return Ok(Trigger { job: Job::APPLY, ..one.clone() });
+    if let (Ok(one), Ok(other)) = (&first, &second) {
+        let job = match (&one.job, &other.job) {
+            (Job::Work(messages), Job::Work(more)) => Some(Job::Work([messages.as_slice(), more].concat())),
+            (Job::Work(_), Job::Secret(_)) | (Job::Secret(_), Job::Work(_)) => Some(Job::APPLY),
+            (Job::Secret(a), Job::Secret(b)) => {
+                (a.name != b.name || a.version_id != b.version_id || a.event != b.event).then_some(Job::APPLY)
+            }
+            _ => None,
+        };
+        if let Some(job) = job {
+            return Ok(Trigger { job, ..one.clone() });
+        }
     }
     if weight(&second) > weight(&first) { second } else { first }
 }
@@ -119,7 +130,7 @@ fn together(first: Result<Trigger, Unplaceable>, second: Result<Trigger, Unplace
 const fn weight(outcome: &Result<Trigger, Unplaceable>) -> u8 {
     match outcome {
         Ok(Trigger { job: Job::Run { .. }, .. }) => 3,
-        Ok(Trigger { job: Job::Secret(_), .. }) => 2,
+        Ok(Trigger { job: Job::Secret(_) | Job::Work(_), .. }) => 2,
         Err(_) => 1,
         Ok(Trigger { job: Job::Ignore(_), .. }) => 0,
     }

@@ -57,8 +57,12 @@ fn object_created(bucket: &str, key: &str) -> Value {
 }
 
 fn in_queue(body: &str) -> Value {
+    json!({"Records": [message(body)]})
+}
+
+fn message(body: &str) -> Value {
     let arn = "arn:aws:sqs:eu-west-1:123456789012:uploads";
-    json!({"Records": [{"eventSource": "aws:sqs", "eventSourceARN": arn, "body": body}]})
+    json!({"eventSource": "aws:sqs", "eventSourceARN": arn, "body": body})
 }
 
 fn from_topic(message: &str) -> Value {
@@ -159,10 +163,14 @@ fn wrappers_are_opened_two_deep() {
 
 #[test]
 fn a_message_of_the_own_queue_is_work() {
-    for body in [r#"{"work": {}}"#, r#"{"work": {"after": "x"}, "more": 1}"#] {
-        let trigger = trigger(&in_queue(body));
-        assert_eq!((trigger.kind, trigger.job), (Kind::Work, Job::APPLY), "{body}");
-    }
+    let whole = trigger(&in_queue(r#"{"work": {}}"#));
+    assert_eq!((whole.kind, whole.job), (Kind::Work, Job::APPLY));
+    let portion = r#"{"work": {"id": "r", "part": 3, "registry": "hub", "repositories": ["hub/a"]}}"#;
+    let two = trigger(&json!({"Records": [message(portion), message(r#"{"work": {"after": "x"}, "more": 1}"#)]}));
+    let Job::Work(messages) = two.job else { panic!("{two:?}") };
+    assert_eq!(messages[0].portion.as_ref().map(|portion| portion.part), Ok(3));
+    assert_eq!((messages[0].body.as_str(), messages[0].receive_count), (portion, 1));
+    assert!(messages[1].portion.as_ref().is_err_and(|refusal| refusal.to_string().contains("`after`")));
     for body in ["{}", "[]", "null", "7", r#"{"action": "apply"}"#] {
         assert!(error(&in_queue(body)).contains("no work"), "{body}");
     }

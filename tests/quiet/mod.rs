@@ -25,10 +25,14 @@ pub async fn bench(env: &[(&str, &str)]) -> Bench {
 
 /// Hands an event to the handler, with all the time a run may need.
 pub async fn send(app: &App, event: Value) -> Result<Value, Failure> {
+    send_within(app, event, Duration::from_secs(300)).await
+}
+
+pub async fn send_within(app: &App, event: Value, time: Duration) -> Result<Value, Failure> {
     let mut context = Context::default();
     context.request_id = token_id();
     context.invoked_function_arn = FUNCTION.into();
-    let deadline = std::time::SystemTime::now() + Duration::from_secs(300);
+    let deadline = std::time::SystemTime::now() + time;
     context.deadline = deadline.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
     let report = Box::pin(app.handle(LambdaEvent::new(event, context))).await?;
     Ok(serde_json::to_value(report).unwrap())

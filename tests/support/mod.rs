@@ -309,6 +309,7 @@ pub fn quick() -> Pace {
         first_wait: pace.first_wait / 100,
         longest_wait: pace.longest_wait / 100,
         patience: pace.patience / 100,
+        preview_patience: pace.preview_patience / 100,
         ..pace
     }
 }

@@ -22,6 +22,8 @@ pub fn stack(aws: &LocalAws, env: &[(&str, &str)]) -> Stack {
     let bucket = given("CONFIG_BUCKET").unwrap_or(BUCKET);
     let stack = Stack::read(TEMPLATE, aws.options()).unwrap();
     let stack = stack.physical("ConfigBucket", bucket).physical("TemplateRole", role);
+    let queue = given("WORK_QUEUE_URL").and_then(|url| url.rsplit('/').next()).unwrap_or("work");
+    let stack = stack.physical("WorkQueue", queue).physical("WorkDeadLetters", &format!("{queue}-dlq"));
     let parameters = PARAMETERS.iter().filter_map(|(variable, parameter)| Some((parameter, given(variable)?)));
     parameters.fold(stack, |stack, (parameter, value)| stack.parameter(parameter, value))
 }

@@ -1,0 +1,179 @@
+//! The gate: a lifecycle policy is put only after ECR has shown what it would do to the images that are there.
+//!
+//! Asked of the very text that is then put. Images that are pushed between the preview and ECR's next evaluation are
+//! not in it; nothing can close that.
+
+use super::Existing;
+use crate::account::{AwsError, ErrorKind, Preview, PreviewStatus};
+use crate::policy::same_lifecycle;
+
+/// How often ECR may fail to make a preview before it is believed that it cannot.
+const MOST_FAILURES: usize = 3;
+
+/// How many tags a held repository's line names.
+const MOST_TAGS: usize = 5;
+
+/// What the preview says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// The policy may be put.
+    Open,
+    /// It would take more images than the file allows.
+    Held(String),
+}
+
+/// Whose preview is under way in a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Nobodys,
+    Ours,
+    Others,
+}
+
+/// What a policy would do.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Toll {
+    expiring: u64,
+    archiving: u64,
+    tags: Vec<String>,
+}
+
+impl Existing<'_> {
+    /// Has ECR preview `text` on a repository. The preview is asynchronous, there is one at a time in a repository, and
+    /// anybody may start another in between: then ours is asked for again.
+    pub(super) async fn gate(&self, repository: &str, text: &str, most: u32) -> Result<Gate, AwsError> {
+        let mut waits = self.pace.preview_waits();
+        let mut failures = 0;
+        let mut whose = Whose::Nobodys;
+        loop {
+            if whose == Whose::Nobodys {
+                let start = || self.reader.start_preview(repository, text);
+                whose = match self.lanes.call("StartLifecyclePolicyPreview", &self.deadline, start).await {
+                    Ok(()) => Whose::Ours,
+                    // It must end first.
+                    Err(error) if error.is("LifecyclePolicyPreviewInProgressException") => Whose::Others,
+                    Err(error) => return Err(error),
+                };
+            }
+            let waited = match waits.next() {
+                Some(wait) => self.deadline.wait(wait).await,
+                None => false,
+            };
+            if !waited {
+                let reason = "ECR has not finished the preview of the lifecycle policy";
+                return Err(AwsError::not_now("GetLifecyclePolicyPreview", reason.into()));
+            }
+            let preview = match self.preview_page(repository, None).await {
+                // What was started a moment ago may not be seen yet.
+                Err(error) if error.is("LifecyclePolicyPreviewNotFoundException") => {
+                    whose = Whose::Nobodys;
+                    continue;
+                }
+                preview => preview?,
+            };
+            let ours = whose == Whose::Ours && same_lifecycle(&preview.text, text);
+            match preview.status {
+                PreviewStatus::InProgress => continue,
+                PreviewStatus::Complete if ours => {
+                    if let Some(toll) = self.toll(repository, preview, text).await? {
+                        return Ok(toll.gate(most));
+                    }
+                }
+                PreviewStatus::Failed if ours => {
+                    failures += 1;
+                    if failures >= MOST_FAILURES {
+                        return Err(unable(failures));
+                    }
+                }
+                PreviewStatus::Complete | PreviewStatus::Failed | PreviewStatus::Expired => {}
+            }
+            whose = Whose::Nobodys;
+        }
+    }
+
+    async fn preview_page(&self, repository: &str, token: Option<&str>) -> Result<Preview, AwsError> {
+        let ask = || self.reader.preview(repository, token);
+        self.lanes.call("GetLifecyclePolicyPreview", &self.deadline, ask).await
+    }
+
+    /// Counts. ECR's summary tells without paging; where it is missing all pages are counted. `None` where another
+    /// preview took the place of ours between two pages.
+    async fn toll(&self, repository: &str, first: Preview, text: &str) -> Result<Option<Toll>, AwsError> {
+        let mut toll = Toll { expiring: first.listed_expiring, archiving: first.listed_archiving, tags: first.tags };
+        toll.tags.truncate(MOST_TAGS);
+        // A policy without a transition archives nothing, and ECR may leave that number out.
+        let archiving = first.archiving.or_else(|| (!text.contains("\"transition\"")).then_some(0));
+        if let (Some(expiring), Some(archiving)) = (first.expiring, archiving) {
+            // Never fewer than were shown.
+            toll.expiring = toll.expiring.max(expiring);
+            toll.archiving = toll.archiving.max(archiving);
+            return Ok(Some(toll));
+        }
+        let mut next = first.next;
+        while let Some(token) = next {
+            let page = self.preview_page(repository, Some(&token)).await?;
+            if page.status != PreviewStatus::Complete || !same_lifecycle(&page.text, text) {
+                return Ok(None);
+            }
+            toll.expiring += page.listed_expiring;
+            toll.archiving += page.listed_archiving;
+            next = page.next;
+        }
+        Ok(Some(toll))
+    }
+}
+
+fn unable(failures: usize) -> AwsError {
+    AwsError {
+        operation: "GetLifecyclePolicyPreview",
+        code: "FAILED".into(),
+        message: format!("ECR failed {failures} times to preview the lifecycle policy, which is therefore not put"),
+        kind: ErrorKind::Refused,
+    }
+}
+
+impl Toll {
+    fn gate(&self, most: u32) -> Gate {
+        let Self { expiring, archiving, tags } = self;
+        if expiring + archiving <= u64::from(most) {
+            return Gate::Open;
+        }
+        let images = |n: u64| if n == 1 { "1 image".to_owned() } else { format!("{n} images") };
+        let what = match (*expiring, *archiving) {
+            (n, 0) => format!("expire {}", images(n)),
+            (0, n) => format!("archive {}", images(n)),
+            (n, m) => format!("expire {} and archive {m}", images(n)),
+        };
+        let which =
+            if tags.is_empty() { "none of them tagged".to_owned() } else { format!("tags: {}", tags.join(", ")) };
+        let more = if tags.len() < MOST_TAGS { "" } else { ", …" };
+        Gate::Held(format!(
+            "the lifecycle policy would {what} ({which}{more}), and the file allows {most}: raise max_expiring_images if \
+             that is wanted"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gate_counts_what_expires_and_what_is_archived() {
+        let toll = |expiring, archiving, tags: &[&str]| Toll {
+            expiring,
+            archiving,
+            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        };
+        assert_eq!(toll(0, 0, &[]).gate(0), Gate::Open);
+        assert_eq!(toll(2, 1, &[]).gate(3), Gate::Open);
+        for (toll, most, words) in [
+            (toll(1, 0, &["v1"]), 0, "expire 1 image (tags: v1), and the file allows 0"),
+            (toll(0, 2, &[]), 1, "archive 2 images (none of them tagged), and the file allows 1"),
+            (toll(7, 2, &["a", "b", "c", "d", "e"]), 8, "expire 7 images and archive 2 (tags: a, b, c, d, e, …)"),
+        ] {
+            let Gate::Held(reason) = toll.gate(most) else { unreachable!("{toll:?} passed") };
+            assert!(reason.contains(words), "{reason}");
+        }
+    }
+}

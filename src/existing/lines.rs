@@ -1,0 +1,101 @@
+//! A report's lines about repositories: each, as long as there are not too many, and a line for the rest.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Outcome;
+use super::one::Found;
+use crate::account::AwsError;
+use crate::config::ROOT;
+use crate::plan::{Action, Resource};
+use crate::report::{Change, ChangeResult};
+
+/// How many lines of trouble, and how many others, a report has. 100,000 of them would fit into no response of Lambda's
+/// (6 MB), and nobody reads them.
+pub const MOST_LINES: usize = 1000;
+
+/// Lines about repositories.
+#[derive(Debug, Default)]
+pub struct Lines {
+    troubles: Vec<Change>,
+    others: Vec<Change>,
+    more: BTreeMap<(String, ChangeResult), More>,
+    /// Why repositories are still open: the first reason that was met.
+    pub open: Option<AwsError>,
+}
+
+/// Lines that are not listed.
+#[derive(Debug, Default)]
+struct More {
+    lines: usize,
+    fields: BTreeSet<Cow<'static, str>>,
+}
+
+impl Lines {
+    /// What came of a repository.
+    pub(super) fn add(&mut self, found: Found) {
+        for change in found.changes {
+            self.push(change);
+        }
+        if found.outcome == Outcome::Open && self.open.is_none() {
+            self.open = found.open;
+        }
+    }
+
+    /// A line, or one of an earlier report that sums up.
+    pub fn push(&mut self, change: Change) {
+        let lines = match change.result {
+            ChangeResult::Applied | ChangeResult::Planned => &mut self.others,
+            ChangeResult::Failed | ChangeResult::Held | ChangeResult::Skipped => &mut self.troubles,
+        };
+        if lines.len() < MOST_LINES && change.more.is_none() {
+            lines.push(change);
+            return;
+        }
+        let more = self.more.entry((change.registry, change.result)).or_default();
+        more.lines += change.more.unwrap_or(1);
+        more.fields.extend(change.fields);
+    }
+
+    /// All lines, by registry and repository, those that sum up last.
+    pub fn into_changes(self) -> Vec<Change> {
+        let mut changes = self.troubles;
+        changes.extend(self.others);
+        changes.sort_by(|a, b| (&a.registry, &a.id, a.result).cmp(&(&b.registry, &b.id, b.result)));
+        changes.extend(self.more.into_iter().map(|((registry, result), more)| {
+            let id = if registry == ROOT { "*".to_owned() } else { format!("{registry}/*") };
+            let fields = more.fields.into_iter().collect();
+            let change =
+                Change::of(&registry, Resource::Repository, Action::Update, &id).with(result).in_fields(fields);
+            Change { more: Some(more.lines), ..change.noting("as many repositories more".into()) }
+        }));
+        changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_much_to_list_is_summed_up_and_trouble_is_not_crowded_out() {
+        let mut lines = Lines::default();
+        let change = |n: usize, result| {
+            let id = format!("hub/{n:05}");
+            Change::of("hub", Resource::Repository, Action::Update, &id)
+                .with(result)
+                .in_fields(vec![Cow::Borrowed("tags")])
+        };
+        for n in 0..MOST_LINES + 7 {
+            lines.push(change(n, ChangeResult::Planned));
+        }
+        lines.push(change(99_999, ChangeResult::Held));
+        let changes = lines.into_changes();
+        assert_eq!(changes.len(), MOST_LINES + 2);
+        assert!(changes.iter().any(|change| change.result == ChangeResult::Held));
+        let last = changes.last().unwrap_or_else(|| unreachable!());
+        assert_eq!((last.id.as_str(), last.result), ("hub/*", ChangeResult::Planned));
+        assert_eq!(last.more, Some(7));
+        assert_eq!(last.fields, ["tags"]);
+    }
+}

@@ -1,0 +1,243 @@
+//! Repositories that exist already: found by pages, read, compared, previewed and written one by one, many at a time.
+//!
+//! ECR applies a creation template only when it makes a repository, so what was cached before a policy came keeps none
+//! for ever (containers-roadmap 1758). The number of repositories is not bounded by ours, so nothing here is kept per
+//! repository but its name and a byte of outcome; reports carry counts and a bounded list.
+
+mod gate;
+mod lines;
+mod one;
+mod portion;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::{StreamExt, stream};
+use tokio::sync::Mutex;
+use tokio::time::{Duration, Instant};
+
+use crate::account::{AwsError, Reader, Repository, Writer};
+use crate::home::Home;
+use crate::lanes::Lanes;
+use crate::newest::Newest;
+use crate::pace::{Deadline, Pace};
+use crate::plan::repository::{Territories, Wanted};
+use crate::report::Progress;
+
+pub use lines::Lines;
+pub use portion::{parcels, portions};
+
+/// How many repositories are worked on at a time. Most of them wait for their turn or for a preview.
+const AT_A_TIME: usize = 64;
+
+/// How many names DescribeRepositories takes.
+const NAMES_AT_A_TIME: usize = 100;
+
+/// How old the knowledge may be that the file is still the newest.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// What the work on existing repositories needs.
+pub struct Existing<'a> {
+    reader: &'a Reader,
+    /// None where only a plan is asked for.
+    pen: Option<Pen<'a>>,
+    home: &'a Home,
+    pace: &'a Pace,
+    deadline: Deadline,
+    lanes: Lanes,
+    territories: &'a Territories<'a>,
+    /// By registry.
+    wards: BTreeMap<&'a str, Ward>,
+    /// When the file was last seen to be the newest.
+    seen_newest: Mutex<Option<Instant>>,
+    stale: AtomicBool,
+}
+
+/// A registry whose repositories are looked after.
+struct Ward {
+    wanted: Wanted,
+    /// ECR does not know a principal of its policy, however long it was waited for.
+    given_up: AtomicBool,
+}
+
+/// A repository and what came of it.
+#[derive(Debug)]
+pub struct Target<'a> {
+    /// Its name.
+    pub name: String,
+    /// Whose it is.
+    pub registry: &'a str,
+    differs_in_mutability: bool,
+    /// How it came out.
+    pub outcome: Outcome,
+}
+
+/// How a repository came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// It is not there any more.
+    Gone,
+    /// It is as the file says.
+    Done,
+    /// It has been made so.
+    Changed,
+    /// It is to be changed, in a plan.
+    Planned,
+    /// Something of it waits for somebody's word.
+    Held,
+    /// Something of it failed, and a retry gets the same answer.
+    Failed,
+    /// Not looked at, or a retry may help.
+    Open,
+}
+
+/// What a run that may write has to write with.
+pub struct Pen<'a> {
+    /// Writes.
+    pub writer: &'a Writer,
+    /// Tells whether the file still has the say.
+    pub newest: Newest<'a>,
+}
+
+impl<'a> Existing<'a> {
+    /// Prepares the work; nothing is called yet.
+    pub fn new(
+        reader: &'a Reader,
+        pen: Option<Pen<'a>>,
+        home: &'a Home,
+        pace: &'a Pace,
+        deadline: Deadline,
+        territories: &'a Territories<'a>,
+    ) -> Self {
+        let wards = territories.registries().filter_map(|registry| {
+            let wanted = Wanted::of(registry, registry.existing_repositories.as_ref()?, home);
+            Some((registry.name.as_str(), Ward { wanted, given_up: AtomicBool::new(false) }))
+        });
+        Self {
+            reader,
+            pen,
+            home,
+            pace,
+            deadline,
+            lanes: Lanes::new(pace),
+            territories,
+            wards: wards.collect(),
+            seen_newest: Mutex::default(),
+            stale: AtomicBool::new(false),
+        }
+    }
+
+    /// Every repository that a registry speaks for, by name.
+    ///
+    /// # Errors
+    /// As DescribeRepositories, and when the deadline comes first.
+    pub async fn find(&self) -> Result<Vec<Target<'a>>, AwsError> {
+        let mut found = Vec::new();
+        let mut token: Option<String> = None;
+        loop {
+            let page = || self.reader.repositories_page(token.as_deref());
+            let (repositories, next) = self.lanes.call("DescribeRepositories", &self.deadline, page).await?;
+            found.extend(repositories.into_iter().filter_map(|repository| self.target(repository)));
+            token = next;
+            if token.is_none() {
+                break;
+            }
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        // A page may repeat what came before it while repositories come and go.
+        found.dedup_by(|a, b| a.name == b.name);
+        Ok(found)
+    }
+
+    /// Those of these names that are there and that a registry still speaks for.
+    ///
+    /// # Errors
+    /// As DescribeRepositories, and when the deadline comes first.
+    pub async fn named(&self, names: &[String]) -> Result<Vec<Target<'a>>, AwsError> {
+        let mut names: Vec<String> = names.iter().filter(|name| self.territories.of(name).is_some()).cloned().collect();
+        names.sort();
+        names.dedup();
+        let mut found = Vec::new();
+        let mut open: Vec<&[String]> = names.chunks(NAMES_AT_A_TIME).collect();
+        while let Some(some) = open.pop() {
+            let ask = || self.reader.repositories_named(some);
+            match self.lanes.call("DescribeRepositories", &self.deadline, ask).await {
+                Ok(repositories) => found.extend(repositories.into_iter().filter_map(|r| self.target(r))),
+                // One that is gone refuses all that were asked for with it.
+                Err(error) if error.is("RepositoryNotFoundException") => {
+                    if some.len() > 1 {
+                        let (one, other) = some.split_at(some.len() / 2);
+                        open.extend([one, other]);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    fn target(&self, repository: Repository) -> Option<Target<'a>> {
+        let registry = self.territories.of(&repository.name)?.name.as_str();
+        let differs_in_mutability = self.wards.get(registry)?.wanted.differs_in_mutability(&repository);
+        Some(Target { name: repository.name, registry, differs_in_mutability, outcome: Outcome::Open })
+    }
+
+    /// Works on all targets that are open. Says whether the file was the newest to the end: if not, the rest stays open.
+    pub async fn settle(&self, targets: &mut [Target<'a>], lines: &mut Lines) -> bool {
+        let mut outcomes: Vec<(usize, Outcome)> = Vec::new();
+        {
+            let open = targets.iter().enumerate().filter(|(_, target)| target.outcome == Outcome::Open);
+            let work = open.map(|(n, target)| async move { (n, self.one(target).await) });
+            let mut work = std::pin::pin!(stream::iter(work).buffer_unordered(AT_A_TIME));
+            while let Some((n, found)) = work.next().await {
+                outcomes.push((n, found.outcome));
+                lines.add(found);
+            }
+        }
+        for (n, outcome) in outcomes {
+            if let Some(target) = targets.get_mut(n) {
+                target.outcome = outcome;
+            }
+        }
+        !self.stale.load(Ordering::Relaxed)
+    }
+
+    /// Whether the file's word may still be written. Asked before every write, answered from memory for some seconds.
+    async fn may_write(&self, newest: &Newest<'_>) -> Result<(), AwsError> {
+        let mut seen = self.seen_newest.lock().await;
+        if !self.stale.load(Ordering::Relaxed) {
+            if seen.is_some_and(|seen| seen.elapsed() < FRESH) {
+                return Ok(());
+            }
+            match newest.is_it().await {
+                Ok(true) => {
+                    *seen = Some(Instant::now());
+                    return Ok(());
+                }
+                Ok(false) => self.stale.store(true, Ordering::Relaxed),
+                Err(reason) => return Err(AwsError::not_now("HeadObject", reason)),
+            }
+        }
+        Err(AwsError::not_now("HeadObject", "a newer file has come".into()))
+    }
+}
+
+/// What came of some targets, by registry.
+pub fn progress<'t, 'a: 't>(targets: impl Iterator<Item = &'t Target<'a>>) -> BTreeMap<&'a str, Progress> {
+    let mut by_registry: BTreeMap<&str, Progress> = BTreeMap::new();
+    for target in targets {
+        let progress = by_registry.entry(target.registry).or_default();
+        let count = match target.outcome {
+            Outcome::Gone => continue,
+            Outcome::Done | Outcome::Changed => &mut progress.done,
+            Outcome::Held => &mut progress.held,
+            Outcome::Failed => &mut progress.failed,
+            Outcome::Planned | Outcome::Open => &mut progress.to_do,
+        };
+        *count += 1;
+        progress.found += 1;
+        progress.changed += u64::from(target.outcome == Outcome::Changed);
+    }
+    by_registry
+}

@@ -1,0 +1,207 @@
+//! One repository: read what the file speaks about, compare, and put what differs.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use tracing::info;
+
+use super::gate::Gate;
+use super::{Existing, Outcome, Target, Ward};
+use crate::account::{AwsError, Writer};
+use crate::config::Setting;
+use crate::plan::{Action, Resource};
+use crate::report::{Change, ChangeResult};
+
+/// What came of one repository.
+pub(super) struct Found {
+    pub outcome: Outcome,
+    /// For the report: a line for each thing that came of some of its settings.
+    pub changes: Vec<Change>,
+    /// Why it is open.
+    pub open: Option<AwsError>,
+}
+
+/// What is to be put for one setting.
+enum Put {
+    Lifecycle(String),
+    Policy(String),
+    Mutability,
+    Tags(BTreeMap<String, String>),
+}
+
+impl Put {
+    fn setting(&self) -> Setting {
+        match self {
+            Self::Lifecycle(_) => Setting::LifecyclePolicy,
+            Self::Policy(_) => Setting::RepositoryPolicy,
+            Self::Mutability => Setting::ImageTagMutability,
+            Self::Tags(_) => Setting::Tags,
+        }
+    }
+}
+
+/// Why a setting was not put.
+enum Trouble {
+    Gone,
+    Held(String),
+    Failed(String),
+    Open(AwsError),
+}
+
+impl From<AwsError> for Trouble {
+    fn from(error: AwsError) -> Self {
+        if error.is("RepositoryNotFoundException") {
+            Self::Gone
+        } else if error.is_transient() {
+            Self::Open(error)
+        } else {
+            Self::Failed(error.to_string())
+        }
+    }
+}
+
+impl Existing<'_> {
+    /// Works on one repository. Its settings do not wait for each other: what is held or fails stops nothing else.
+    pub(super) async fn one(&self, target: &Target<'_>) -> Found {
+        let mut found = Found { outcome: Outcome::Done, changes: Vec::new(), open: None };
+        let Some(ward) = self.wards.get(target.registry) else { return found };
+        if self.deadline.is_near() || self.stale.load(Ordering::Relaxed) {
+            found.outcome = Outcome::Open;
+            return found;
+        }
+        for (setting, differs) in self.differences(ward, target).await {
+            let taken = match differs {
+                Ok(None) => continue,
+                Ok(Some(put)) => self.put(ward, target, put).await,
+                Err(trouble) => Err(trouble),
+            };
+            let (outcome, error) = match taken {
+                Ok(ChangeResult::Planned) => (Outcome::Planned, None),
+                Ok(_) => (Outcome::Changed, None),
+                Err(Trouble::Gone) => {
+                    return Found { outcome: Outcome::Gone, changes: Vec::new(), open: None };
+                }
+                Err(Trouble::Held(reason)) => (Outcome::Held, Some(reason)),
+                Err(Trouble::Failed(reason)) => (Outcome::Failed, Some(reason)),
+                Err(Trouble::Open(error)) => {
+                    found.outcome = Outcome::Open;
+                    found.open = Some(error);
+                    continue;
+                }
+            };
+            found.outcome = found.outcome.max(outcome);
+            found.tell(target, setting, outcome, error);
+        }
+        found
+    }
+
+    /// What differs, setting by setting. Each is read once, side by side; the mutability came with the listing.
+    async fn differences(&self, ward: &Ward, target: &Target<'_>) -> [(Setting, Result<Option<Put>, Trouble>); 4] {
+        let (wanted, name, reader) = (&ward.wanted, target.name.as_str(), self.reader);
+        let lifecycle = async {
+            let Some(text) = &wanted.lifecycle_policy else { return Ok(None) };
+            let have = self.lanes.call("GetLifecyclePolicy", &self.deadline, || reader.lifecycle_policy(name)).await?;
+            Ok(wanted.differs_in_lifecycle(have.as_deref()).then(|| Put::Lifecycle(text.clone())))
+        };
+        let policy = async {
+            let Some(text) = &wanted.repository_policy else { return Ok(None) };
+            let have =
+                self.lanes.call("GetRepositoryPolicy", &self.deadline, || reader.repository_policy(name)).await?;
+            Ok(wanted.differs_in_policy(have.as_deref()).then(|| Put::Policy(text.clone())))
+        };
+        let tags = async {
+            if wanted.tags.is_empty() {
+                return Ok(None);
+            }
+            let arn = self.home.repository_arn(name);
+            let have = self.lanes.call("ListTagsForResource", &self.deadline, || reader.repository_tags(&arn)).await?;
+            let missing = wanted.missing_tags(&have).map_err(Trouble::Failed)?;
+            Ok((!missing.is_empty()).then_some(Put::Tags(missing)))
+        };
+        let (lifecycle, policy, tags) = tokio::join!(lifecycle, policy, tags);
+        let mutability = Ok(target.differs_in_mutability.then_some(Put::Mutability));
+        [
+            (Setting::LifecyclePolicy, lifecycle),
+            (Setting::RepositoryPolicy, policy),
+            (Setting::ImageTagMutability, mutability),
+            (Setting::Tags, tags),
+        ]
+    }
+
+    /// Puts a setting, or without a writer only says that it would.
+    async fn put(&self, ward: &Ward, target: &Target<'_>, put: Put) -> Result<ChangeResult, Trouble> {
+        if let Put::Lifecycle(text) = &put
+            && let Gate::Held(reason) = self.gate(&target.name, text, ward.wanted.max_expiring_images).await?
+        {
+            return Err(Trouble::Held(reason));
+        }
+        let Some(pen) = &self.pen else { return Ok(ChangeResult::Planned) };
+        self.may_write(&pen.newest).await?;
+        self.write(pen.writer, ward, &target.name, &put).await?;
+        info!(registry = %target.registry, repository = %target.name, setting = put.setting().as_str(), "applied");
+        Ok(ChangeResult::Applied)
+    }
+
+    async fn write(&self, writer: &Writer, ward: &Ward, name: &str, put: &Put) -> Result<(), Trouble> {
+        let (lanes, deadline) = (&self.lanes, &self.deadline);
+        match put {
+            Put::Lifecycle(text) => {
+                lanes.call("PutLifecyclePolicy", deadline, || writer.put_lifecycle_policy(name, text)).await?;
+            }
+            Put::Policy(text) => self.write_policy(writer, ward, name, text).await?,
+            Put::Mutability => {
+                let Some((word, filters)) = &ward.wanted.mutability else { return Ok(()) };
+                lanes.call("PutImageTagMutability", deadline, || writer.put_mutability(name, word, filters)).await?;
+            }
+            Put::Tags(tags) => {
+                let arn = self.home.repository_arn(name);
+                lanes.call("TagResource", deadline, || writer.tag_repository(&arn, tags)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A role that was made a moment ago is not known everywhere yet (provider-aws 39064). It is waited for once: a
+    /// principal that does not exist must not cost a minute for each of a thousand repositories.
+    async fn write_policy(&self, writer: &Writer, ward: &Ward, name: &str, text: &str) -> Result<(), AwsError> {
+        let mut waits = self.pace.waits();
+        loop {
+            let call = || writer.set_repository_policy(name, text);
+            match self.lanes.call("SetRepositoryPolicy", &self.deadline, call).await {
+                Err(error) if error.message.contains("Principal not found") => {
+                    let patient = !ward.given_up.load(Ordering::Relaxed);
+                    match waits.next().filter(|_| patient) {
+                        Some(wait) if self.deadline.wait(wait).await => {}
+                        Some(_) => return Err(AwsError::not_now("SetRepositoryPolicy", error.message)),
+                        None => {
+                            ward.given_up.store(true, Ordering::Relaxed);
+                            return Err(error);
+                        }
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+impl Found {
+    /// Settings with one fate stand in one line.
+    fn tell(&mut self, target: &Target<'_>, setting: Setting, outcome: Outcome, error: Option<String>) {
+        let result = match outcome {
+            Outcome::Held => ChangeResult::Held,
+            Outcome::Failed => ChangeResult::Failed,
+            Outcome::Planned => ChangeResult::Planned,
+            _ => ChangeResult::Applied,
+        };
+        let field = Cow::Borrowed(setting.as_str());
+        match self.changes.iter_mut().find(|change| change.result == result && change.error == error) {
+            Some(change) => change.fields.push(field),
+            None => {
+                let change = Change::of(target.registry, Resource::Repository, Action::Update, &target.name);
+                self.changes.push(Change { error, ..change.with(result).in_fields(vec![field]) });
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Repositories that exist already: which registry speaks for one, and what of it differs. Pure.
+//!
+//! ECR keeps no record of which rule made a repository, so the name alone decides: what stands under a registry's
+//! prefix is the registry's, unless a longer prefix claims it or the file's patterns leave it out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wildmatch::WildMatch;
+
+use super::template::PULL_THROUGH_CACHE;
+use super::{Verdict, rule};
+use crate::account::{Repository, Snapshot};
+use crate::config::{ExistingRepositories, File, ROOT, Registry, Setting};
+use crate::home::Home;
+use crate::ownership::Owner;
+use crate::policy::{repository_policy, same_lifecycle, same_policy};
+use crate::settings::Settings;
+
+/// The most tags of a repository (ECR quotas; TooManyTagsException).
+const MOST_TAGS: usize = 50;
+
+/// Who speaks for which repositories.
+#[derive(Debug)]
+pub struct Territories<'a> {
+    /// By prefix; `None` is a prefix of somebody else, or of a registry whose repositories are left alone.
+    prefixes: BTreeMap<&'a str, Option<Territory<'a>>>,
+}
+
+/// The repositories of one registry.
+#[derive(Debug)]
+struct Territory<'a> {
+    registry: &'a Registry,
+    include: Vec<WildMatch>,
+    exclude: Vec<WildMatch>,
+}
+
+impl<'a> Territories<'a> {
+    /// From the file's registries that `open` lets in, and from the rules and templates of others, whose longer
+    /// prefixes win too: ECR itself goes by them.
+    pub fn new(file: &'a File, snapshot: &'a Snapshot, open: impl Fn(&str) -> bool) -> Self {
+        let rules = snapshot.rules.keys();
+        let cached = |t: &&crate::account::Template| t.spec.applied_for.contains(PULL_THROUGH_CACHE);
+        let templates = snapshot.templates.values().filter(cached).map(|template| &template.prefix);
+        // ECR assumes a trailing slash where there is none.
+        let others = rules.chain(templates).map(|prefix| (prefix.trim_end_matches('/'), None));
+        let mut prefixes: BTreeMap<&str, Option<Territory<'_>>> = others.collect();
+        for registry in &file.registries {
+            let territory = registry.existing_repositories.as_ref().filter(|_| open(&registry.name));
+            let territory = territory.map(|existing| Territory {
+                registry,
+                include: existing.include.iter().map(|pattern| WildMatch::new(pattern)).collect(),
+                exclude: existing.exclude.iter().map(|pattern| WildMatch::new(pattern)).collect(),
+            });
+            prefixes.insert(&registry.name, territory);
+        }
+        Self { prefixes }
+    }
+
+    /// The registries that speak for repositories.
+    pub fn registries(&self) -> impl Iterator<Item = &'a Registry> {
+        self.prefixes.values().flatten().map(|territory| territory.registry)
+    }
+
+    /// The registry that speaks for a repository, if one does: the longest prefix wins, and `ROOT` has what no other
+    /// prefix has.
+    pub fn of(&self, repository: &str) -> Option<&'a Registry> {
+        let parents = repository.rmatch_indices('/').filter_map(|(at, _)| repository.get(..at));
+        let claimed = parents.chain([ROOT]).find_map(|prefix| self.prefixes.get(prefix))?;
+        claimed.as_ref().filter(|territory| territory.holds(repository)).map(|territory| territory.registry)
+    }
+}
+
+impl Territory<'_> {
+    fn holds(&self, repository: &str) -> bool {
+        let any = |patterns: &[WildMatch]| patterns.iter().any(|pattern| pattern.matches(repository));
+        (self.include.is_empty() || any(&self.include)) && !any(&self.exclude)
+    }
+}
+
+/// Whether the repositories of a registry may be touched: not where its template is another owner's, nor where a rule
+/// that is not ours brings other images under its name.
+///
+/// # Errors
+/// What stands in the way.
+pub fn may_touch(registry: &Registry, snapshot: &Snapshot, settings: &Settings) -> Result<(), String> {
+    let owner = snapshot.templates.get(&registry.name).map(|t| Owner::of_template(&t.spec.description, settings));
+    if let Some(Owner::Other(owner)) = &owner {
+        return Err(format!("its template carries the mark of another owner, {owner:?}"));
+    }
+    let ours = owner.is_some_and(|owner| owner.is_ours());
+    match rule::verdict(registry, snapshot.rules.get(&registry.name), ours) {
+        Verdict::Held(reason) => Err(reason),
+        _ => Ok(()),
+    }
+}
+
+/// What the repositories of a registry are to say, as far as the file wants it applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The text of the lifecycle policy. None also where the file says `none`: nothing tells who has put the one a
+    /// repository has, so it is never taken away.
+    pub lifecycle_policy: Option<String>,
+    /// The text of the repository policy.
+    pub repository_policy: Option<String>,
+    /// AWS's word for the mutability, and the wildcards that go with it.
+    pub mutability: Option<(&'static str, BTreeSet<String>)>,
+    /// The tags that are to be there; others may be there too.
+    pub tags: BTreeMap<String, String>,
+    /// How many images a lifecycle policy may expire or archive in one repository.
+    pub max_expiring_images: u32,
+    partition: String,
+}
+
+impl Wanted {
+    /// What `registry` wants of its repositories.
+    pub fn of(registry: &Registry, existing: &ExistingRepositories, home: &Home) -> Self {
+        let applies = |setting| existing.apply.contains(&setting);
+        let filters = || registry.mutability.filters().iter().cloned().collect();
+        let lifecycle = registry.lifecycle.as_ref().filter(|_| applies(Setting::LifecyclePolicy));
+        Self {
+            lifecycle_policy: lifecycle.map(|policy| policy.to_json()),
+            repository_policy: applies(Setting::RepositoryPolicy)
+                .then(|| repository_policy(home, &registry.read_access)),
+            mutability: applies(Setting::ImageTagMutability).then(|| (registry.mutability.as_str(), filters())),
+            tags: if applies(Setting::Tags) { registry.tags.clone() } else { BTreeMap::new() },
+            max_expiring_images: existing.max_expiring_images,
+            partition: home.partition.clone(),
+        }
+    }
+
+    /// Whether a repository with this lifecycle policy is to get ours.
+    pub fn differs_in_lifecycle(&self, have: Option<&str>) -> bool {
+        self.lifecycle_policy.as_ref().is_some_and(|want| have.is_none_or(|have| !same_lifecycle(want, have)))
+    }
+
+    /// Whether a repository with this policy is to get ours.
+    pub fn differs_in_policy(&self, have: Option<&str>) -> bool {
+        let same = |want: &str, have: &str| same_policy(want, have, &self.partition);
+        self.repository_policy.as_ref().is_some_and(|want| have.is_none_or(|have| !same(want, have)))
+    }
+
+    /// Whether the mutability of a repository is to be changed.
+    pub fn differs_in_mutability(&self, have: &Repository) -> bool {
+        let want = self.mutability.as_ref();
+        want.is_some_and(|(word, filters)| *word != have.mutability || *filters != have.exclusion_filters)
+    }
+
+    /// The tags that a repository lacks or has with another value.
+    ///
+    /// # Errors
+    /// When they do not fit beside those it has.
+    pub fn missing_tags(&self, have: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, String> {
+        let missing = self.tags.iter().filter(|(key, value)| have.get(*key) != Some(*value));
+        let missing: BTreeMap<String, String> = missing.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let new = missing.keys().filter(|key| !have.contains_key(*key)).count();
+        if have.len() + new > MOST_TAGS {
+            return Err(format!(
+                "the repository has {} tags, and {new} more would make it more than the {MOST_TAGS} that ECR allows: \
+                 remove some",
+                have.len()
+            ));
+        }
+        Ok(missing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Context};
+
+    fn file(yaml: &str) -> File {
+        let context = Context {
+            account: "123456789012".into(),
+            region: "eu-west-1".into(),
+            partition: "aws".into(),
+            template_role: true,
+            resource_tags: BTreeMap::new(),
+        };
+        config::read(yaml.as_bytes(), &context).unwrap_or_else(|e| unreachable!("{e}"))
+    }
+
+    fn home() -> Home {
+        Home { account: "123456789012".into(), region: "eu-west-1".into(), partition: "aws".into() }
+    }
+
+    #[test]
+    fn the_longest_prefix_wins_at_a_slash_and_the_root_has_the_rest() {
+        let file = file(
+            "
+quay: {registry: quay.io, existing_repositories: {exclude: [quay/*/test]}}
+quay/team: {registry: quay.io, existing_repositories: true}
+quay/off: {registry: quay.io}
+k8s: {registry: registry.k8s.io, existing_repositories: {include: [k8s/pause]}}
+held: {registry: quay.io, existing_repositories: true}
+ROOT: {registry: public.ecr.aws, existing_repositories: {include: ['app*', quay]}}
+",
+        );
+        let mut snapshot = Snapshot::default();
+        let foreign = crate::account::Rule {
+            prefix: "quay/foreign/".into(),
+            upstream_url: "quay.io".into(),
+            upstream_prefix: None,
+            credential_arn: None,
+            custom_role_arn: None,
+        };
+        snapshot.rules.insert(foreign.prefix.clone(), foreign);
+        let replication = crate::account::Template { prefix: "quay/copies".into(), spec: Default::default() };
+        snapshot.templates.insert(replication.prefix.clone(), replication);
+        let territories = Territories::new(&file, &snapshot, |name| name != "held");
+        for (repository, registry) in [
+            ("quay/a", Some("quay")),
+            ("quay/a/b", Some("quay")),
+            ("quay/teams/b", Some("quay")),
+            ("quay/team/b", Some("quay/team")),
+            ("quay/team/b/c", Some("quay/team")),
+            ("quay/off/b", None),
+            ("quay/foreign/b", None),
+            ("quay/copies/b", Some("quay")),
+            ("quay/a/test", None),
+            ("quayside/a", None),
+            ("quay", Some("ROOT")),
+            ("k8s/pause", Some("k8s")),
+            ("k8s/pause/more", None),
+            ("held/a", None),
+            ("app", Some("ROOT")),
+            ("apps/api", Some("ROOT")),
+            ("other", None),
+        ] {
+            assert_eq!(territories.of(repository).map(|r| r.name.as_str()), registry, "{repository}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_file_wants_applied_can_differ() {
+        let file = file(
+            "
+quay: {registry: quay.io, lifecycle_policy: none, existing_repositories: true}
+k8s: {registry: registry.k8s.io, tags: {a: '1', b: '2'}, existing_repositories: {apply: [tags]}}
+",
+        );
+        let [quay, k8s] = [0, 1].map(|n| {
+            let registry = file.registries.get(n).unwrap_or_else(|| unreachable!());
+            Wanted::of(registry, &registry.existing_repositories.clone().unwrap_or_default(), &home())
+        });
+        assert!(!quay.differs_in_lifecycle(None) && !quay.differs_in_lifecycle(Some("{}")));
+        assert!(quay.differs_in_policy(None));
+        let repository = |mutability: &str| Repository {
+            name: "quay/a".into(),
+            mutability: mutability.into(),
+            exclusion_filters: BTreeSet::new(),
+        };
+        assert!(quay.differs_in_mutability(&repository("IMMUTABLE")));
+        assert!(!quay.differs_in_mutability(&repository("MUTABLE")));
+        assert!(!k8s.differs_in_policy(None) && !k8s.differs_in_mutability(&repository("IMMUTABLE")));
+        let have = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        assert_eq!(k8s.missing_tags(&have(&[("a", "1"), ("b", "3"), ("c", "4")])), Ok(have(&[("b", "2")])));
+        let many: BTreeMap<String, String> = (0..49).map(|n| (format!("t{n}"), String::new())).collect();
+        assert!(k8s.missing_tags(&many).is_err_and(|reason| reason.contains("49 tags")));
+    }
+}

@@ -1,0 +1,325 @@
+//! What one invocation cannot finish goes through the queue: handed over once, safe to come twice, late and in any
+//! order, and never lost without a word. DESIGN, section 7.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test binary uses its part of the support module")]
+
+mod support;
+
+use std::time::Duration;
+
+use ecr_pull_through_sync::handler::Failure;
+use local_aws::Fault;
+use serde_json::{Value, json};
+use support::{Bench, app, scheduled, uploaded};
+
+const QUAY: &str = "quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n";
+const REPOSITORIES: usize = 220;
+
+struct Desk {
+    bench: Bench,
+    queue: String,
+    dead: String,
+}
+
+impl Desk {
+    /// An account with many repositories, and a function that has a queue.
+    async fn open() -> Self {
+        let mut bench = Bench::new().await;
+        let (queue, dead) = bench.aws.create_queue_pair("work", 3);
+        bench.app = app(&bench.aws, &[("WORK_QUEUE_URL", &queue)]).await;
+        bench.app.pace.wind_down = Duration::from_millis(1200);
+        bench.app.pace.last_call = Duration::from_millis(500);
+        for n in 0..REPOSITORIES {
+            bench.aws.call("ecr", "CreateRepository", json!({"repositoryName": name(n)})).unwrap();
+        }
+        Self { bench, queue, dead }
+    }
+
+    /// A run that has no time for all: some calls go through, then they hang.
+    async fn run_out_of_time(&self, yaml: &str) -> Value {
+        self.bench.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
+        self.bench.upload(yaml);
+        let report = self.bench.send_within(uploaded(), Duration::from_millis(6000)).await.unwrap();
+        self.bench.aws.clear_faults();
+        assert_eq!(report["outcome"], "partial", "{report:#}");
+        report
+    }
+
+    fn waiting(&self) -> usize {
+        self.bench.aws.messages(&self.queue).iter().filter(|message| message["visible"] == true).count()
+    }
+
+    /// Hands one message to the function, as Lambda does.
+    async fn deliver(&self) -> Result<Value, Failure> {
+        let event = self.bench.aws.take_work(&self.queue, 1).expect("a message");
+        let result = self.bench.send(event.clone()).await;
+        self.bench.aws.finish_work(&event, result.is_ok());
+        result
+    }
+
+    async fn deliver_all(&self) -> Vec<Value> {
+        let mut reports = Vec::new();
+        while self.waiting() > 0 {
+            reports.push(self.deliver().await.unwrap());
+        }
+        reports
+    }
+
+    fn tagged(&self, value: &str) -> usize {
+        let has = |n: &usize| {
+            let arn = format!("arn:aws:ecr:eu-west-1:123456789012:repository/{}", name(*n));
+            let tags = self.bench.aws.call("ecr", "ListTagsForResource", json!({"resourceArn": arn}));
+            tags.is_ok_and(|tags| tags["tags"][0]["Value"] == value)
+        };
+        (0..REPOSITORIES).filter(has).count()
+    }
+}
+
+fn name(n: usize) -> String {
+    format!("quay/{n:03}")
+}
+
+fn count(report: &Value, what: &str) -> u64 {
+    report["existing_repositories"][what].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn a_run_that_is_out_of_time_hands_the_rest_over_and_the_status_shows_it_being_done() {
+    let desk = Desk::open().await;
+    let report = desk.run_out_of_time(QUAY).await;
+    assert_eq!(report, desk.bench.status());
+    let left = count(&report, "to_do");
+    assert!(left > 50 && count(&report, "done") > 0, "{:#}", report["existing_repositories"]);
+    assert_eq!(count(&report, "done") + left, REPOSITORIES as u64);
+    assert_eq!(report["registries"]["quay"]["state"], "planned");
+    let message = report["registries"]["quay"]["message"].as_str().unwrap();
+    assert_eq!(message, format!("{left} of {REPOSITORIES} existing repositories still to do, and in the queue"));
+    assert_eq!(desk.waiting() as u64, left.div_ceil(50));
+
+    let mut last = left;
+    let reports = desk.deliver_all().await;
+    for report in &reports {
+        assert!(count(report, "to_do") < last, "{report:#}");
+        last = count(report, "to_do");
+        assert_eq!(report["trigger"]["kind"], "work");
+    }
+    let status = desk.bench.status();
+    assert_eq!(&status, reports.last().unwrap());
+    assert_eq!(status["outcome"], "changed", "{status:#}");
+    assert_eq!(status["registries"]["quay"]["state"], "ready");
+    assert_eq!((count(&status, "done"), count(&status, "changed")), (REPOSITORIES as u64, REPOSITORIES as u64));
+    assert_eq!(status["last_success_at"], status["finished_at"]);
+    assert_eq!(desk.tagged("web"), REPOSITORIES);
+    assert!(desk.bench.aws.messages(&desk.dead).is_empty());
+}
+
+#[tokio::test]
+async fn messages_carry_names_and_nothing_else_and_come_twice_and_in_any_order() {
+    let desk = Desk::open().await;
+    let yaml = format!("{QUAY}dockerhub: {{registry: docker.io, username: acme-bot, accessToken: canary-docker-1}}\n");
+    desk.run_out_of_time(&yaml).await;
+    for message in desk.bench.aws.messages(&desk.queue) {
+        let body = message["body"].as_str().unwrap();
+        assert!(!body.contains("canary") && !body.contains("acme-bot"), "{body}");
+        let body: Value = serde_json::from_str(body).unwrap();
+        let keys: Vec<&String> = body["work"].as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["id", "part", "registry", "repositories"]);
+    }
+    // Taken at once, worked on from the last to the first, each twice.
+    let mut events = Vec::new();
+    while let Some(event) = desk.bench.aws.take_work(&desk.queue, 1) {
+        events.push(event);
+    }
+    for event in events.iter().rev().chain(&events) {
+        desk.bench.send(event.clone()).await.unwrap();
+    }
+    let status = desk.bench.status();
+    assert_eq!(status["outcome"], "changed");
+    assert_eq!((count(&status, "found"), count(&status, "done")), (REPOSITORIES as u64, REPOSITORIES as u64));
+    desk.bench.aws.clear_calls();
+    desk.bench.send(events[0].clone()).await.unwrap();
+    assert_eq!(desk.bench.writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_newest_file_wins_over_messages_of_an_older_one() {
+    let desk = Desk::open().await;
+    desk.run_out_of_time(QUAY).await;
+    let newer = QUAY.replace("web", "db");
+    // The newer file is there, its own run has not come yet.
+    desk.bench.upload(&newer);
+    let before = desk.bench.status();
+    let report = desk.deliver().await.unwrap();
+    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(desk.tagged("db") as u64, count(&report, "done"), "what the message names gets what the file says now");
+    assert_eq!(desk.bench.status(), before, "the status is that of another file");
+    let report = desk.bench.send(uploaded()).await.unwrap();
+    assert_eq!(report["outcome"], "changed");
+    assert_eq!(desk.tagged("db"), REPOSITORIES);
+    let status = desk.bench.status();
+    desk.bench.aws.clear_calls();
+    for report in desk.deliver_all().await {
+        assert_eq!(report["outcome"], "converged", "{report:#}");
+    }
+    assert_eq!(desk.bench.writes(), Vec::<String>::new());
+    assert_eq!(desk.bench.status(), status, "messages of a run that is over have no part in the status");
+}
+
+#[tokio::test]
+async fn a_newer_file_while_a_message_is_worked_on_has_the_last_word() {
+    let desk = Desk::open().await;
+    desk.run_out_of_time(QUAY).await;
+    let newer = QUAY.replace("web", "db");
+    let (over, is_over) = std::sync::mpsc::channel();
+    // Some of its repositories have got what the older file says, others get it while the newer one's run is at work.
+    desk.bench.aws.after("ecr", "TagResource", 3, move |aws| {
+        aws.put_object(support::BUCKET, support::KEY, newer);
+        support::another_run(aws);
+        over.send(()).unwrap();
+    });
+    desk.deliver().await.unwrap();
+    is_over.recv_timeout(Duration::from_secs(120)).unwrap();
+    assert_eq!(desk.tagged("db"), REPOSITORIES);
+}
+
+#[tokio::test]
+async fn a_registry_that_left_the_file_has_nothing_done_for_its_messages() {
+    let desk = Desk::open().await;
+    desk.run_out_of_time(QUAY).await;
+    let done = desk.tagged("web");
+    for newer in ["k8s: {registry: registry.k8s.io}\n", "quay: {registry: quay.io, tags: {team: web}}\n"] {
+        desk.bench.upload(newer);
+        desk.bench.aws.clear_calls();
+        let report = desk.deliver().await.unwrap();
+        assert_eq!(report["outcome"], "converged", "{report:#}");
+        assert_eq!(desk.bench.writes(), Vec::<String>::new());
+        assert_eq!(desk.tagged("web"), done);
+    }
+    // A file with a mistake in it changes nothing either.
+    desk.bench.upload("quay: {registri: quay.io}\n");
+    let report = desk.deliver().await.unwrap();
+    assert_eq!(report["outcome"], "ignored");
+    assert_eq!(desk.tagged("web"), done);
+}
+
+#[tokio::test]
+async fn repositories_that_are_gone_when_the_message_comes_are_no_trouble() {
+    let desk = Desk::open().await;
+    desk.run_out_of_time(QUAY).await;
+    for n in [REPOSITORIES - 1, REPOSITORIES - 2, REPOSITORIES - 30] {
+        desk.bench.aws.call("ecr", "DeleteRepository", json!({"repositoryName": name(n)})).unwrap();
+    }
+    desk.deliver_all().await;
+    let status = desk.bench.status();
+    assert_eq!((status["outcome"].as_str(), count(&status, "found")), (Some("changed"), REPOSITORIES as u64 - 3));
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_finished_comes_again_and_goes_on_and_dies_with_its_reason() {
+    let desk = Desk::open().await;
+    desk.run_out_of_time(QUAY).await;
+    let message = &desk.bench.aws.messages(&desk.queue)[0];
+    let work: Value = serde_json::from_str(message["body"].as_str().unwrap()).unwrap();
+    let stuck = work["work"]["repositories"][7].as_str().unwrap().to_owned();
+    desk.bench.aws.fault(Fault::on("ecr", "TagResource").subject_contains(stuck.clone()).server_error());
+    let mut failures = Vec::new();
+    while desk.waiting() > 0 {
+        if let Err(failure) = desk.deliver().await {
+            failures.push(failure.to_string());
+        }
+    }
+    assert_eq!(failures.len(), 2, "the third try is the last: {failures:?}");
+    assert!(failures[0].contains("1 of 50 repositories are left: TagResource"), "{}", failures[0]);
+    let dead = desk.bench.aws.messages(&desk.dead);
+    assert_eq!(dead.len(), 1);
+    assert_eq!(serde_json::from_str::<Value>(dead[0]["body"].as_str().unwrap()).unwrap(), work);
+    let reason = dead[0].to_string();
+    assert!(reason.contains("repositories are left: TagResource: ServerException"), "{reason}");
+    let status = desk.bench.status();
+    assert_eq!((count(&status, "failed"), count(&status, "to_do")), (1, 0));
+    assert_eq!(
+        (status["outcome"].as_str(), status["registries"]["quay"]["state"].as_str()),
+        (Some("partial"), Some("failed"))
+    );
+    // Nothing is lost: the next run looks at everything again.
+    desk.bench.aws.clear_faults();
+    let report = desk.bench.send(scheduled()).await.unwrap();
+    assert_eq!((report["outcome"].as_str(), desk.tagged("web")), (Some("changed"), REPOSITORIES));
+}
+
+#[tokio::test]
+async fn what_is_no_work_dies_at_once_with_its_reason() {
+    let desk = Desk::open().await;
+    desk.bench.follow("quay: {registry: quay.io}\n").await;
+    let bodies = [
+        json!({"work": {"id": "x"}}),
+        json!({"work": {"id": "x", "part": 0, "registry": "quay", "repositories": vec!["quay/a"; 101]}}),
+        json!({"work": "everything"}),
+    ];
+    for body in &bodies {
+        let input = json!({"QueueUrl": desk.queue, "MessageBody": body.to_string()});
+        desk.bench.aws.call("sqs", "SendMessage", input).unwrap();
+    }
+    desk.bench.aws.clear_calls();
+    for report in desk.deliver_all().await {
+        assert_eq!(report["outcome"], "ignored", "{report:#}");
+    }
+    let dead = desk.bench.aws.messages(&desk.dead);
+    assert_eq!(dead.len(), bodies.len());
+    assert!(dead.iter().all(|message| message.to_string().contains("is not work of this function")), "{dead:?}");
+}
+
+#[tokio::test]
+async fn messages_never_make_messages() {
+    let desk = Desk::open().await;
+    desk.run_out_of_time(QUAY).await;
+    let waiting = desk.waiting();
+    desk.bench.aws.clear_calls();
+    // Too slow again, for a message and for one that asks for everything.
+    let slow = || Fault::on("ecr", "ListTagsForResource").latency(Duration::from_millis(400));
+    desk.bench.aws.fault(slow());
+    let event = desk.bench.aws.take_work(&desk.queue, 1).unwrap();
+    let failure = desk.bench.send_within(event.clone(), Duration::from_millis(1300)).await.unwrap_err();
+    desk.bench.aws.finish_work(&event, false);
+    assert!(failure.to_string().contains("are left"), "{failure}");
+    let input = json!({"QueueUrl": desk.queue, "MessageBody": json!({"work": {}}).to_string()});
+    desk.bench.aws.call("sqs", "SendMessage", input).unwrap();
+    desk.bench.aws.clear_faults();
+    while desk.waiting() > 0 {
+        desk.deliver().await.unwrap();
+    }
+    let sent = desk.bench.aws.calls().into_iter().filter(|call| call.operation.starts_with("SendMessage")).count();
+    assert_eq!((sent, waiting > 0), (0, true));
+    assert_eq!(desk.tagged("web"), REPOSITORIES);
+}
+
+#[tokio::test]
+async fn a_queue_that_does_not_take_the_rest_fails_the_run() {
+    let desk = Desk::open().await;
+    desk.bench.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
+    desk.bench.aws.fault(Fault::on("sqs", "*").access_denied());
+    desk.bench.upload(QUAY);
+    let failure = desk.bench.send_within(uploaded(), Duration::from_millis(6000)).await.unwrap_err().to_string();
+    assert!(failure.contains("could not be put into the queue") && failure.contains("AccessDenied"), "{failure}");
+    desk.bench.aws.clear_faults();
+    assert_eq!(desk.bench.send(uploaded()).await.unwrap()["outcome"], "changed");
+}
+
+#[tokio::test]
+async fn two_messages_at_once_both_get_into_the_status() {
+    let desk = Desk::open().await;
+    desk.run_out_of_time(QUAY).await;
+    let other = desk.bench.aws.take_work(&desk.queue, 1).unwrap();
+    let queue = desk.queue.clone();
+    desk.bench.aws.before("s3", "PutObject", 1, move |aws| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let bench = Bench { aws: aws.clone(), app: app(aws, &[("WORK_QUEUE_URL", &queue)]).await };
+            bench.send(other).await.unwrap();
+        });
+    });
+    desk.deliver_all().await;
+    let status = desk.bench.status();
+    assert_eq!((status["outcome"].as_str(), count(&status, "to_do")), (Some("changed"), 0), "{status:#}");
+}
