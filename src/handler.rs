@@ -25,6 +25,8 @@ pub struct App {
     pub settings: Settings,
     /// How patient to be.
     pub pace: Pace,
+    /// Prints a metric line as it is: around it, CloudWatch would find no metrics.
+    pub metrics: fn(&str),
 }
 
 /// Why an invocation fails. Lambda tries asynchronous ones again, and gives up to the failure destination.

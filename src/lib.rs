@@ -9,7 +9,7 @@
 //! 5. [`apply`]: the steps become calls, through the only writer.
 //! 6. [`verify`]: ECR proves every credential.
 //! 7. [`existing`]: repositories that exist already get what their template gives to new ones.
-//! 8. [`report`]: what happened, as JSON and Markdown.
+//! 8. [`report`]: what happened, as JSON, Markdown and metrics.
 //!
 //! [`run`] strings these together, [`handler`] puts them behind Lambda.
 

@@ -3,6 +3,8 @@
 //! Libraries are kept at their warnings whatever LOG_LEVEL says: the SDK's wire logs would print request bodies, and
 //! with them tokens.
 
+use std::io::Write;
+
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -14,6 +16,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub fn start(level: LevelFilter) {
     // Fails only when there is a subscriber already, which is then the one to use.
     _ = subscriber(level, std::io::stdout).try_init();
+}
+
+/// Prints a line as it is, between the lines of the log. Like theirs, its loss is nobody's failure.
+pub fn print(line: &str) {
+    _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 /// What [`start`] starts, writing to `writer`.
@@ -33,7 +40,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
     use std::sync::{Arc, Mutex};
 
     use super::*;

@@ -43,7 +43,7 @@ async fn main() -> ExitCode {
         .load()
         .await;
     let (reader, writer) = account::connect(&config);
-    let app = App { reader, writer, settings, pace: Pace::default() };
+    let app = App { reader, writer, settings, pace: Pace::default(), metrics: logs::print };
     match lambda_runtime::run(service_fn(|event| app.handle(event))).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {

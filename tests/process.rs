@@ -59,6 +59,30 @@ async fn the_compiled_function_converges_and_logs_json_with_request_id_and_regis
     assert_eq!(services.into_iter().collect::<Vec<_>>(), ["ecr", "s3", "secretsmanager"], "no STS, no IMDS");
 }
 
+/// The format allows nothing around a line's object, and no name in it that the log's lines have.
+#[tokio::test]
+async fn metrics_stand_between_the_lines_of_the_log_as_they_are() {
+    let aws = account(Options::default()).await;
+    let lambda = aws.lambda();
+    let function = start(&aws, &lambda, &[]);
+    let metrics = || {
+        let log = log_of(&function);
+        let lines = log.lines().map(|line| serde_json::from_str(line).expect("a line of JSON"));
+        lines.filter(|line: &Value| line.get("_aws").is_some()).collect::<Vec<_>>()
+    };
+    lambda.invoke(json!({"action": "plan"}), TIME).await.result.unwrap();
+    assert_eq!(metrics(), Vec::<Value>::new());
+    lambda.invoke(uploaded(), TIME).await.result.unwrap();
+    let told: Vec<String> = metrics()
+        .iter()
+        .map(|line| ["Registry", "Action", "Stack"].map(|name| line[name].as_str().unwrap_or("-")).join(" "))
+        .collect();
+    assert_eq!(told, ["- - stack", "dockerhub - stack", "gitlab - stack", "- create stack"]);
+    let run = &metrics()[0];
+    assert_eq!((&run["ChangesApplied"], &run["ReadyRegistries"]), (&json!(10), &json!(3)), "{run:#}");
+    assert!(run.get("message").is_none() && run.get("level").is_none(), "{run:#}");
+}
+
 #[tokio::test]
 async fn a_failure_is_an_error_of_the_invocation_with_a_stable_type() {
     let aws = account(Options::default()).await;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::{Change, ChangeResult, ConfigReport, Existing, Next, Report, State};
+use super::{Change, ChangeResult, ConfigReport, Existing, Next, Outcome, Report, State};
 use crate::plan::{Action, Resource};
 
 /// What is needed of the last status. Anything it lacks, or another version of it, is simply no history.
@@ -14,6 +14,7 @@ pub struct Past {
     run_id: String,
     started_at: String,
     finished_at: String,
+    outcome: Option<Outcome>,
     /// See [`Report::last_success_at`].
     pub last_success_at: Option<String>,
     /// The file the last run worked from.
@@ -66,6 +67,14 @@ impl Past {
     pub fn resumes(&self, config: &ConfigReport) -> Option<&Next> {
         let next = self.existing_repositories.as_ref()?.next.as_ref()?;
         (self.config == *config).then_some(next)
+    }
+
+    /// Whether the last run, over this very version of the file, left a registry as the file says. Without versions it
+    /// goes by the time of the upload. What a run over a refused file calls ready was only proven.
+    pub fn left_ready(&self, config: &ConfigReport, registry: &str) -> bool {
+        let is_known = config.version_id.is_some() || config.last_modified.is_some();
+        let same_file = is_known && self.config == *config && self.outcome != Some(Outcome::Rejected);
+        same_file && self.registries.get(registry).is_some_and(|past| past.state == State::Ready)
     }
 
     fn first_time(&self, since: Option<&String>) -> String {

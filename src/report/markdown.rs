@@ -94,7 +94,7 @@ fn problems(page: &mut String, title: &str, problems: &[Problem]) -> std::fmt::R
 }
 
 /// The word that the JSON report uses.
-fn word(value: &impl serde::Serialize) -> String {
+pub(super) fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::new(),

@@ -1,8 +1,9 @@
-//! What a run says of itself: the response of the invocation, the status object, and the same for people.
+//! What a run says of itself: the response of the invocation, the status object, the same for people, and metrics.
 
 mod history;
 mod log;
 mod markdown;
+pub mod metrics;
 mod outcome;
 mod redact;
 mod repositories;

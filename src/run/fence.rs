@@ -23,6 +23,8 @@ impl Run<'_> {
     pub(super) async fn apply_fenced(&self, order: &Order) -> Result<Report, Failure> {
         // What rounds that lost have changed is part of the truth.
         let mut earlier: Vec<Change> = Vec::new();
+        // Only what differs from the status before all rounds has come from outside.
+        let mut before = None;
         let mut order = order.clone();
         for round in 0..=TRIES {
             // The status first, then the file: a run over a newer file that ends in between must make this one lose.
@@ -40,6 +42,7 @@ impl Run<'_> {
                 }
             };
             let mut base = base?;
+            let before = before.get_or_insert_with(|| base.past.clone());
             let (mut report, transient, portions) =
                 match Box::pin(self.look(&order, object, snapshot, &base.past)).await {
                     Look::Ignored(report) => return Ok(*report),
@@ -54,7 +57,7 @@ impl Run<'_> {
             // Losing to a run over the same file costs nothing but another write of the status.
             for _ in 0..=TRIES {
                 if self.write(&report, &base.condition).await? {
-                    report::log(&report);
+                    self.tell(&report, &report.changes, before);
                     self.hand_over(&portions).await.map_err(|error| self.not_handed_over(&error))?;
                     return if transient { Err(self.incomplete(&report, &self.status_place())) } else { Ok(report) };
                 }

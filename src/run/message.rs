@@ -159,7 +159,8 @@ impl Run<'_> {
             report.trigger.clone_from(&own.trigger);
             self.close(&mut report, &base.past);
             if self.write(&report, &base.condition).await? {
-                report::log(&report);
+                // The changes of the run that sent the message, and of other messages, have been counted.
+                self.tell(&report, &own.changes, &base.past);
                 return Ok(Some(report));
             }
             base = self.base().await?;

@@ -21,7 +21,7 @@ use crate::handler::{App, Failure};
 use crate::home::Home;
 use crate::ownership::Owner;
 use crate::pace::Deadline;
-use crate::report::{self, ConfigReport, Outcome, Past, Report, Stats, TriggerReport, now};
+use crate::report::{self, Change, ConfigReport, Outcome, Past, Report, Stats, TriggerReport, now};
 use crate::settings::Settings;
 use crate::trigger::{Kind, Mode, Portion, SecretChange};
 use crate::verify::{Candidate, Patience, prove};
@@ -294,6 +294,15 @@ impl<'a> Run<'a> {
         past.mark_old_news(report);
         report.stats.aws_calls = self.app.reader.calls() - self.calls_before;
         report.stats.duration_ms = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+    }
+
+    /// Logs a run whose status has been written, and prints its metrics: `own` is what this very run did, and `before`
+    /// the status it started from.
+    fn tell(&self, report: &Report, own: &[Change], before: &Past) {
+        report::log(report);
+        report::metrics::lines(report, own, before, &self.app.settings.owner)
+            .iter()
+            .for_each(|line| (self.app.metrics)(line));
     }
 
     /// The deadline came while file and account were being read.

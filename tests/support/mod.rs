@@ -88,6 +88,15 @@ pub fn logged() -> String {
     String::from_utf8(captured().lock().unwrap().clone()).unwrap()
 }
 
+/// The metric lines of all runs of this test process.
+static METRICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// The metric lines of a stack's runs.
+pub fn metrics(stack: &str) -> Vec<String> {
+    let stack = format!("\"Stack\":\"{stack}\"");
+    METRICS.lock().unwrap().iter().filter(|line| line.contains(&stack)).cloned().collect()
+}
+
 pub struct Bench {
     pub aws: LocalAws,
     pub app: App,
@@ -219,6 +228,7 @@ impl Bench {
             assert!(!String::from_utf8_lossy(&object).contains("canary"), "a token in {key}");
         }
         assert!(!logged().contains("canary"), "a token in the logs");
+        assert!(!METRICS.lock().unwrap().iter().any(|line| line.contains("canary")), "a token in the metrics");
     }
 }
 
@@ -299,7 +309,8 @@ pub async fn app_as(aws: &LocalAws, access_key: &str, env: &[(&str, &str)]) -> A
         .load()
         .await;
     let (reader, writer) = account::connect(&config);
-    App { reader, writer, settings: Settings::from_lookup(lookup).unwrap(), pace: quick() }
+    let metrics = |line: &str| METRICS.lock().unwrap().push(line.to_owned());
+    App { reader, writer, settings: Settings::from_lookup(lookup).unwrap(), pace: quick(), metrics }
 }
 
 /// Production's pace, a hundred times faster.
