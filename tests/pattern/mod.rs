@@ -1,0 +1,92 @@
+//! EventBridge's event patterns, as far as `template.yaml` uses them: exact strings, `prefix`, `exists` and `$or`. An
+//! operator it does not know it refuses. (EventBridge user guide, "Event patterns" and "Comparison operators".)
+//!
+//! No kept port of AWS's event-ruler was to be found; its cousin Quamina knows no `$or`.
+
+use serde_json::{Map, Value};
+
+/// What a rule lets through.
+pub enum Pattern {
+    /// Every one of them.
+    All(Vec<Self>),
+    /// At least one of them.
+    Any(Vec<Self>),
+    /// What is under this field.
+    In(String, Box<Self>),
+    /// A value of this field passes one of these.
+    Field(String, Vec<Test>),
+}
+
+pub enum Test {
+    Is(String),
+    Prefix(String),
+    Exists(bool),
+}
+
+impl Pattern {
+    pub fn read(pattern: &Value) -> Result<Self, String> {
+        let fields = pattern.as_object().filter(|fields| !fields.is_empty());
+        let fields = fields.ok_or_else(|| format!("{pattern} is no object with fields"))?;
+        let part = |(name, value): (&String, &Value)| match (name.as_str(), value) {
+            ("$or", Value::Array(ways)) if ways.len() > 1 => {
+                Ok(Self::Any(ways.iter().map(Self::read).collect::<Result<_, _>>()?))
+            }
+            ("$or", _) => Err(format!("$or wants two ways or more, not {value}")),
+            (_, Value::Array(tests)) if !tests.is_empty() => {
+                Ok(Self::Field(name.clone(), tests.iter().map(Test::read).collect::<Result<_, _>>()?))
+            }
+            (_, Value::Object(_)) => Ok(Self::In(name.clone(), Box::new(Self::read(value)?))),
+            _ => Err(format!("{name}: {value} is neither a list of values nor an object")),
+        };
+        Ok(Self::All(fields.iter().map(part).collect::<Result<_, _>>()?))
+    }
+
+    pub fn matches(&self, event: &Value) -> bool {
+        match self {
+            Self::All(parts) => parts.iter().all(|part| part.matches(event)),
+            Self::Any(ways) => ways.iter().any(|way| way.matches(event)),
+            Self::In(name, inner) => match event.get(name) {
+                // Of a list of objects, one has to pass as a whole.
+                Some(Value::Array(items)) => items.iter().any(|item| inner.matches(item)),
+                other => inner.matches(other.unwrap_or(&Value::Null)),
+            },
+            Self::Field(name, tests) => {
+                let found = event.get(name).map(leaves).unwrap_or_default();
+                tests.iter().any(|test| test.passes(&found))
+            }
+        }
+    }
+}
+
+impl Test {
+    fn read(test: &Value) -> Result<Self, String> {
+        let operator = |fields: &Map<String, Value>| match fields.iter().next().filter(|_| fields.len() == 1) {
+            Some((name, Value::String(start))) if name == "prefix" => Some(Self::Prefix(start.clone())),
+            Some((name, Value::Bool(exists))) if name == "exists" => Some(Self::Exists(*exists)),
+            _ => None,
+        };
+        let known = match test {
+            Value::String(text) => Some(Self::Is(text.clone())),
+            Value::Object(fields) => operator(fields),
+            _ => None,
+        };
+        known.ok_or_else(|| format!("this matcher does not know {test}"))
+    }
+
+    fn passes(&self, found: &[&Value]) -> bool {
+        match self {
+            Self::Is(text) => found.iter().any(|value| value.as_str() == Some(text)),
+            Self::Prefix(start) => found.iter().filter_map(|value| value.as_str()).any(|text| text.starts_with(start)),
+            Self::Exists(exists) => found.is_empty() != *exists,
+        }
+    }
+}
+
+/// The values of a field: of a list, each. An object is none: operators look at leaves only, `exists` too.
+fn leaves(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(items) => items.iter().flat_map(leaves).collect(),
+        Value::Object(_) => Vec::new(),
+        leaf => vec![leaf],
+    }
+}
