@@ -10,7 +10,6 @@
 #![allow(dead_code, reason = "each test binary uses its part of the support module")]
 
 mod pattern;
-mod stack;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,9 +17,10 @@ use std::path::Path;
 
 use ecr_pull_through_sync::trigger::{Job, Kind, Mode, Place, Trigger, Unplaceable, classify};
 use local_aws::Options;
+use local_aws::iam::Stack;
 use pattern::Pattern;
 use serde_json::{Value, json};
-use stack::Stack;
+
 use support::{BUCKET, Bench, KEY, LEGACY, hub};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";

@@ -23,7 +23,7 @@ pub(super) const CONTEXT_KEYS: [&str; 6] = [
 ];
 
 /// Actions that have no resource types, so that `*` is the only resource a statement can give them.
-pub const WITHOUT_RESOURCES: [&str; 18] = [
+pub const WITHOUT_RESOURCES: [&str; 19] = [
     "cloudwatch:PutMetricData",
     "ecr:CreatePullThroughCacheRule",
     "ecr:CreateRepositoryCreationTemplate",
@@ -41,6 +41,7 @@ pub const WITHOUT_RESOURCES: [&str; 18] = [
     "ecr:ValidatePullThroughCacheRule",
     "secretsmanager:ListSecrets",
     "sqs:ListQueues",
+    "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 ];
 
