@@ -111,6 +111,12 @@ impl App {
             bucket: &self.settings.config_bucket,
             key: &self.settings.config_key,
             status_prefix: &self.settings.status_prefix,
+            work_queue: self
+                .settings
+                .work_queue_url
+                .as_deref()
+                .and_then(|url| url.rsplit('/').next())
+                .unwrap_or_default(),
             account: &home.account,
             region: &home.region,
             partition: &home.partition,

@@ -56,7 +56,8 @@ impl Deployed {
 
     fn classify(&self, event: &Value) -> Result<Trigger, Unplaceable> {
         let Options { account, region, partition, .. } = &self.at;
-        let place = Place { bucket: BUCKET, key: KEY, status_prefix: "status/", account, region, partition };
+        let place =
+            Place { bucket: BUCKET, key: KEY, status_prefix: "status/", work_queue: "", account, region, partition };
         classify(event, &place)
     }
 }

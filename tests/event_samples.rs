@@ -23,6 +23,7 @@ const PLACE: Place<'static> = Place {
     bucket: "my-registries",
     key: "registries.yaml",
     status_prefix: "status/",
+    work_queue: "",
     account: "123456789012",
     region: "eu-west-1",
     partition: "aws",

@@ -8,30 +8,12 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use local_aws::core::Cx;
-use local_aws::ecr::Image;
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
-use support::{Bench, hub, lines, make_rule, scheduled, uploaded};
+use support::{Bench, hub, images, lines, make_rule, repository, scheduled, uploaded};
 
 /// A registry that keeps three images, and wants all settings applied.
 const QUAY: &str = "quay: {registry: quay.io, tags: {team: web}, existing_repositories: true}\n";
-
-fn repository(aws: &LocalAws, name: &str) {
-    aws.call("ecr", "CreateRepository", json!({"repositoryName": name})).unwrap();
-}
-
-/// Images `v1`, `v2`…, the oldest first.
-fn images(aws: &LocalAws, name: &str, n: i64) {
-    let now = aws.now();
-    let (account, region, partition) = ("123456789012".into(), "eu-west-1".into(), "aws".into());
-    let image = |day: i64| {
-        let pushed = now - jiff::SignedDuration::from_hours(24 * (n - day + 1));
-        Image::new(&format!("sha256:{day:064}"), &[&format!("v{day}")], pushed)
-    };
-    let images = (1..=n).map(image).collect();
-    aws.with_ecr(|ecr| ecr.seed_images(&Cx { account, region, partition, now }, name, images));
-}
 
 /// A repository's settings, as ECR has them.
 fn settings(aws: &LocalAws, name: &str) -> Value {
@@ -187,8 +169,8 @@ async fn a_repository_that_would_lose_images_is_held_until_the_file_allows_it_an
     assert_eq!(report["outcome"], "partial");
     assert_eq!(report["registries"]["quay"]["state"], "held");
     let message = report["registries"]["quay"]["message"].as_str().unwrap();
-    assert_eq!(message, "1 of 2 existing repositories held; pulling works");
-    assert_eq!(counts(&report, "quay"), progress(2, 1, 1, 1, 0, 0));
+    assert_eq!(message, "1 existing repository held; pulling works");
+    assert_eq!(counts(&report, "quay"), progress(2, 1, 2, 1, 0, 0));
     let held = |report: &Value| {
         report["changes"].as_array().unwrap().iter().find(|change| change["result"] == "held").unwrap().clone()
     };
@@ -262,7 +244,7 @@ async fn somebody_elses_preview_is_waited_for_and_never_taken_for_ours() {
         aws.call("ecr", "StartLifecyclePolicyPreview", start).unwrap();
     });
     let report = bench.follow(QUAY).await;
-    assert_eq!(counts(&report, "quay"), progress(1, 0, 0, 1, 0, 0), "{report:#}");
+    assert_eq!(counts(&report, "quay"), progress(1, 0, 1, 1, 0, 0), "{report:#}");
     assert_eq!(settings(&bench.aws, "quay/a")["keeps"], json!(null));
 }
 
@@ -274,7 +256,7 @@ async fn a_preview_that_fails_lets_nothing_through() {
     bench.aws.with_ecr(|ecr| ecr.failing_previews.insert("quay/a".into()));
     let report = bench.follow(QUAY).await;
     assert_eq!(report["outcome"], "partial");
-    assert_eq!(counts(&report, "quay"), progress(2, 1, 1, 0, 1, 0), "{report:#}");
+    assert_eq!(counts(&report, "quay"), progress(2, 1, 2, 0, 1, 0), "{report:#}");
     assert_eq!(report["registries"]["quay"]["state"], "failed");
     assert_eq!(settings(&bench.aws, "quay/a")["keeps"], json!(null));
     assert_eq!(settings(&bench.aws, "quay/a")["tags"], json!({"team": "web"}), "its other settings do not wait");
@@ -489,25 +471,31 @@ async fn without_a_queue_the_next_run_goes_on_where_this_one_had_to_stop() {
 
     bench.aws.clear_faults();
     bench.aws.clear_calls();
-    let report = bench.send(scheduled()).await.unwrap_or_else(|_| panic!("{:#}", bench.status()["warnings"]));
+    // Some that come before were tried in vain: if there are any, the rest is done and Lambda has it tried again.
+    let second = bench.send(scheduled()).await;
     let looked_at = |bench: &Bench| -> Vec<String> {
         let calls = bench.aws.calls().into_iter().filter(|call| call.operation == "GetLifecyclePolicy");
         calls.map(|call| call.subject).collect()
     };
     assert!(looked_at(&bench).iter().all(|name| *name >= next), "not from the start");
+    let status = bench.status();
+    assert!(status["existing_repositories"]["next"].is_null(), "{status:#}");
+    let held: Vec<String> = of_repositories(&status).into_iter().filter(|line| line.ends_with("held")).collect();
+    assert_eq!(
+        held,
+        ["quay update repository quay/000 [lifecycle_policy] held"],
+        "what was held before is not forgotten"
+    );
+    let report = match second {
+        Ok(report) => report,
+        Err(_) => bench.send(scheduled()).await.unwrap(),
+    };
     let counts = counts(&report, "quay");
     assert_eq!(
         (&counts["found"], &counts["done"], &counts["held"]),
         (&json!(120), &json!(119), &json!(1)),
         "{report:#}"
     );
-    let held: Vec<String> = of_repositories(&report).into_iter().filter(|line| line.ends_with("held")).collect();
-    assert_eq!(
-        held,
-        ["quay update repository quay/000 [lifecycle_policy] held"],
-        "what was held before is not forgotten"
-    );
-    assert!(report["existing_repositories"]["next"].is_null());
 
     // A whole pass is over: the next one begins at the start again.
     bench.aws.clear_calls();

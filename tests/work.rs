@@ -94,7 +94,7 @@ async fn a_run_that_is_out_of_time_hands_the_rest_over_and_the_status_shows_it_b
     assert_eq!(count(&report, "done") + left, REPOSITORIES as u64);
     assert_eq!(report["registries"]["quay"]["state"], "planned");
     let message = report["registries"]["quay"]["message"].as_str().unwrap();
-    assert_eq!(message, format!("{left} of {REPOSITORIES} existing repositories still to do, and in the queue"));
+    assert_eq!(message, format!("{left} existing repositories still to do, and in the queue"));
     assert_eq!(desk.waiting() as u64, left.div_ceil(50));
 
     let mut last = left;

@@ -96,6 +96,11 @@ impl AwsError {
         self.kind == ErrorKind::Transient
     }
 
+    /// Whether the same call, made again, may go better: not where it was time, or a newer file, that stopped it.
+    pub fn may_go_better(&self) -> bool {
+        self.is_transient() && !matches!(self.code.as_str(), "OutOfTime" | "NotNow")
+    }
+
     /// AWS carried nothing out, since there were too many such calls: fewer of them a second help.
     pub fn is_throttling(&self) -> bool {
         THROTTLING.contains(&self.code.as_str())

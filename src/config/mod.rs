@@ -52,7 +52,7 @@ pub use lifecycle::{
     Action, ActionType, CountType, CountUnit, LifecyclePolicy, Rule, Selection, StorageClass, TagStatus,
 };
 pub use mutability::Mutability;
-pub(crate) use prefix::ROOT;
+pub(crate) use prefix::{ROOT, is_repository_name};
 pub use problem::{Problem, Rejected};
 pub use registry::Registry;
 pub use upstream::{CredentialNeed, Upstream, UpstreamKind};

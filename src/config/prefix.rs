@@ -61,6 +61,12 @@ pub(crate) fn fault(text: &str) -> Option<String> {
 }
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`, the characters having been checked already.
+/// Whether ECR allows a repository of this name: the parts of a prefix, 2 to 256 characters (ECR API, RepositoryName).
+pub(crate) fn is_repository_name(text: &str) -> bool {
+    (LEAST..=256).contains(&text.len())
+        && text.split('/').all(|part| !part.contains(char::is_uppercase) && is_part(part))
+}
+
 fn is_part(part: &str) -> bool {
     let is_alnum = |c: char| c.is_ascii_alphanumeric();
     part.starts_with(is_alnum)

@@ -4,7 +4,7 @@
 //! not in it; nothing can close that.
 
 use super::Existing;
-use crate::account::{AwsError, ErrorKind, Preview, PreviewStatus};
+use crate::account::{AwsError, ErrorKind, Preview, PreviewStatus, one_line};
 use crate::policy::same_lifecycle;
 
 /// How often ECR may fail to make a preview before it is believed that it cannot.
@@ -12,6 +12,9 @@ const MOST_FAILURES: usize = 3;
 
 /// How many tags a held repository's line names.
 const MOST_TAGS: usize = 5;
+
+/// How much of a tag it names, in characters.
+const LONGEST_TAG: usize = 60;
 
 /// What the preview says.
 #[derive(Debug, PartialEq, Eq)]
@@ -99,17 +102,11 @@ impl Existing<'_> {
     /// Counts. ECR's summary tells without paging; where it is missing all pages are counted. `None` where another
     /// preview took the place of ours between two pages.
     async fn toll(&self, repository: &str, first: Preview, text: &str) -> Result<Option<Toll>, AwsError> {
-        let mut toll = Toll { expiring: first.listed_expiring, archiving: first.listed_archiving, tags: first.tags };
-        toll.tags.truncate(MOST_TAGS);
+        let tags = first.tags.iter().take(MOST_TAGS).map(|tag| one_line(tag, LONGEST_TAG)).collect();
+        let mut toll = Toll { expiring: first.listed_expiring, archiving: first.listed_archiving, tags };
         // A policy without a transition archives nothing, and ECR may leave that number out.
         let archiving = first.archiving.or_else(|| (!text.contains("\"transition\"")).then_some(0));
-        if let (Some(expiring), Some(archiving)) = (first.expiring, archiving) {
-            // Never fewer than were shown.
-            toll.expiring = toll.expiring.max(expiring);
-            toll.archiving = toll.archiving.max(archiving);
-            return Ok(Some(toll));
-        }
-        let mut next = first.next;
+        let mut next = first.next.filter(|_| first.expiring.is_none() || archiving.is_none());
         while let Some(token) = next {
             let page = self.preview_page(repository, Some(&token)).await?;
             if page.status != PreviewStatus::Complete || !same_lifecycle(&page.text, text) {
@@ -119,6 +116,9 @@ impl Existing<'_> {
             toll.archiving += page.listed_archiving;
             next = page.next;
         }
+        // Whichever is more: what was summed up, or what was shown.
+        toll.expiring = toll.expiring.max(first.expiring.unwrap_or(0));
+        toll.archiving = toll.archiving.max(archiving.unwrap_or(0));
         Ok(Some(toll))
     }
 }
@@ -144,9 +144,8 @@ impl Toll {
             (0, n) => format!("archive {}", images(n)),
             (n, m) => format!("expire {} and archive {m}", images(n)),
         };
-        let which =
-            if tags.is_empty() { "none of them tagged".to_owned() } else { format!("tags: {}", tags.join(", ")) };
-        let more = if tags.len() < MOST_TAGS { "" } else { ", …" };
+        let which = if tags.is_empty() { "no tags".to_owned() } else { format!("tags: {}", tags.join(", ")) };
+        let more = if tags.len() < MOST_TAGS || tags.len() as u64 >= expiring + archiving { "" } else { ", …" };
         Gate::Held(format!(
             "the lifecycle policy would {what} ({which}{more}), and the file allows {most}: raise max_expiring_images if \
              that is wanted"
@@ -169,11 +168,48 @@ mod tests {
         assert_eq!(toll(2, 1, &[]).gate(3), Gate::Open);
         for (toll, most, words) in [
             (toll(1, 0, &["v1"]), 0, "expire 1 image (tags: v1), and the file allows 0"),
-            (toll(0, 2, &[]), 1, "archive 2 images (none of them tagged), and the file allows 1"),
+            (toll(0, 2, &[]), 1, "archive 2 images (no tags), and the file allows 1"),
             (toll(7, 2, &["a", "b", "c", "d", "e"]), 8, "expire 7 images and archive 2 (tags: a, b, c, d, e, …)"),
         ] {
             let Gate::Held(reason) = toll.gate(most) else { unreachable!("{toll:?} passed") };
             assert!(reason.contains(words), "{reason}");
         }
+    }
+
+    /// Where ECR leaves out the number of archived images only, its number of expiring ones is forgotten.
+    #[tokio::test]
+    async fn a_number_that_ecr_gives_counts_even_if_the_other_one_is_missing() {
+        let config = aws_config::SdkConfig::builder()
+            .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
+            .region(aws_sdk_ecr::config::Region::new("eu-west-1"))
+            .build();
+        let (reader, _) = crate::account::connect(&config);
+        let home = crate::home::Home { account: "1".into(), region: "eu-west-1".into(), partition: "aws".into() };
+        let pace = crate::pace::Pace::default();
+        let deadline = crate::pace::Deadline::in_time(std::time::Duration::from_secs(60), &pace);
+        let context = crate::config::Context {
+            account: "123456789012".into(),
+            region: "eu-west-1".into(),
+            partition: "aws".into(),
+            template_role: true,
+            resource_tags: std::collections::BTreeMap::new(),
+        };
+        let file = crate::config::read(b"quay: {registry: quay.io}", &context).unwrap_or_else(|e| unreachable!("{e}"));
+        let snapshot = crate::account::Snapshot::default();
+        let territories = crate::plan::repository::Territories::new(&file, &snapshot, |_| true);
+        let existing = Existing::new(&reader, None, &home, &pace, deadline, &territories);
+        let preview = Preview {
+            status: PreviewStatus::Complete,
+            text: String::new(),
+            expiring: Some(7),
+            archiving: None,
+            listed_expiring: 0,
+            listed_archiving: 0,
+            tags: Vec::new(),
+            next: None,
+        };
+        let toll = existing.toll("quay/a", preview, r#"{"action":{"type":"transition"}}"#).await;
+        let toll = toll.ok().flatten().unwrap_or_default();
+        assert_ne!(toll.gate(0), Gate::Open, "ECR said that 7 images would expire");
     }
 }

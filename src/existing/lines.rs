@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Outcome;
 use super::one::Found;
 use crate::account::AwsError;
 use crate::config::ROOT;
@@ -37,7 +36,7 @@ impl Lines {
         for change in found.changes {
             self.push(change);
         }
-        if found.outcome == Outcome::Open && self.open.is_none() {
+        if found.outcome.is_open() && self.open.is_none() {
             self.open = found.open;
         }
     }
@@ -55,6 +54,18 @@ impl Lines {
         let more = self.more.entry((change.registry, change.result)).or_default();
         more.lines += change.more.unwrap_or(1);
         more.fields.extend(change.fields);
+    }
+
+    /// Counts what is not listed anew: what a registry has of a result in all, less what is listed.
+    pub fn recount(&mut self, all: impl Fn(&str, ChangeResult) -> u64) {
+        for ((registry, result), more) in &mut self.more {
+            let of_it = self.troubles.iter().chain(&self.others);
+            let of_it = of_it.filter(|change| change.registry == *registry && change.result == *result);
+            let listed: BTreeSet<&str> = of_it.map(|change| change.id.as_str()).collect();
+            let rest = all(registry, *result).saturating_sub(listed.len() as u64);
+            more.lines = usize::try_from(rest).unwrap_or(usize::MAX);
+        }
+        self.more.retain(|_, more| more.lines > 0);
     }
 
     /// All lines, by registry and repository, those that sum up last.

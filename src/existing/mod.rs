@@ -13,8 +13,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{StreamExt, stream};
-use tokio::sync::Mutex;
-use tokio::time::{Duration, Instant};
 
 use crate::account::{AwsError, Reader, Repository, Writer};
 use crate::home::Home;
@@ -33,9 +31,6 @@ const AT_A_TIME: usize = 64;
 /// How many names DescribeRepositories takes.
 const NAMES_AT_A_TIME: usize = 100;
 
-/// How old the knowledge may be that the file is still the newest.
-const FRESH: Duration = Duration::from_secs(5);
-
 /// What the work on existing repositories needs.
 pub struct Existing<'a> {
     reader: &'a Reader,
@@ -48,8 +43,7 @@ pub struct Existing<'a> {
     territories: &'a Territories<'a>,
     /// By registry.
     wards: BTreeMap<&'a str, Ward>,
-    /// When the file was last seen to be the newest.
-    seen_newest: Mutex<Option<Instant>>,
+    /// A newer file has come.
     stale: AtomicBool,
 }
 
@@ -70,6 +64,8 @@ pub struct Target<'a> {
     differs_in_mutability: bool,
     /// How it came out.
     pub outcome: Outcome,
+    /// Whether something was written to it.
+    pub wrote: bool,
 }
 
 /// How a repository came out.
@@ -77,18 +73,25 @@ pub struct Target<'a> {
 pub enum Outcome {
     /// It is not there any more.
     Gone,
-    /// It is as the file says.
+    /// It is as the file says, or has been made so.
     Done,
-    /// It has been made so.
-    Changed,
     /// It is to be changed, in a plan.
     Planned,
     /// Something of it waits for somebody's word.
     Held,
     /// Something of it failed, and a retry gets the same answer.
     Failed,
-    /// Not looked at, or a retry may help.
-    Open,
+    /// It was tried, and another try may go better.
+    Stuck,
+    /// There was no time for it.
+    Untried,
+}
+
+impl Outcome {
+    /// Whether something is still to do.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Stuck | Self::Untried)
+    }
 }
 
 /// What a run that may write has to write with.
@@ -122,7 +125,6 @@ impl<'a> Existing<'a> {
             lanes: Lanes::new(pace),
             territories,
             wards: wards.collect(),
-            seen_newest: Mutex::default(),
             stale: AtomicBool::new(false),
         }
     }
@@ -180,41 +182,36 @@ impl<'a> Existing<'a> {
     fn target(&self, repository: Repository) -> Option<Target<'a>> {
         let registry = self.territories.of(&repository.name)?.name.as_str();
         let differs_in_mutability = self.wards.get(registry)?.wanted.differs_in_mutability(&repository);
-        Some(Target { name: repository.name, registry, differs_in_mutability, outcome: Outcome::Open })
+        let outcome = Outcome::Untried;
+        Some(Target { name: repository.name, registry, differs_in_mutability, outcome, wrote: false })
     }
 
     /// Works on all targets that are open. Says whether the file was the newest to the end: if not, the rest stays open.
     pub async fn settle(&self, targets: &mut [Target<'a>], lines: &mut Lines) -> bool {
-        let mut outcomes: Vec<(usize, Outcome)> = Vec::new();
+        let mut outcomes: Vec<(usize, Outcome, bool)> = Vec::new();
         {
-            let open = targets.iter().enumerate().filter(|(_, target)| target.outcome == Outcome::Open);
+            let open = targets.iter().enumerate().filter(|(_, target)| target.outcome.is_open());
             let work = open.map(|(n, target)| async move { (n, self.one(target).await) });
             let mut work = std::pin::pin!(stream::iter(work).buffer_unordered(AT_A_TIME));
             while let Some((n, found)) = work.next().await {
-                outcomes.push((n, found.outcome));
+                outcomes.push((n, found.outcome, found.wrote()));
                 lines.add(found);
             }
         }
-        for (n, outcome) in outcomes {
+        for (n, outcome, wrote) in outcomes {
             if let Some(target) = targets.get_mut(n) {
-                target.outcome = outcome;
+                (target.outcome, target.wrote) = (outcome, wrote);
             }
         }
         !self.stale.load(Ordering::Relaxed)
     }
 
-    /// Whether the file's word may still be written. Asked before every write, answered from memory for some seconds.
+    /// Whether the file's word may still be written. Asked right before every write, when its turn has come: a run of
+    /// minutes must not go on writing what a newer file does not say any more.
     async fn may_write(&self, newest: &Newest<'_>) -> Result<(), AwsError> {
-        let mut seen = self.seen_newest.lock().await;
         if !self.stale.load(Ordering::Relaxed) {
-            if seen.is_some_and(|seen| seen.elapsed() < FRESH) {
-                return Ok(());
-            }
             match newest.is_it().await {
-                Ok(true) => {
-                    *seen = Some(Instant::now());
-                    return Ok(());
-                }
+                Ok(true) => return Ok(()),
                 Ok(false) => self.stale.store(true, Ordering::Relaxed),
                 Err(reason) => return Err(AwsError::not_now("HeadObject", reason)),
             }
@@ -230,14 +227,14 @@ pub fn progress<'t, 'a: 't>(targets: impl Iterator<Item = &'t Target<'a>>) -> BT
         let progress = by_registry.entry(target.registry).or_default();
         let count = match target.outcome {
             Outcome::Gone => continue,
-            Outcome::Done | Outcome::Changed => &mut progress.done,
+            Outcome::Done => &mut progress.done,
             Outcome::Held => &mut progress.held,
             Outcome::Failed => &mut progress.failed,
-            Outcome::Planned | Outcome::Open => &mut progress.to_do,
+            Outcome::Planned | Outcome::Stuck | Outcome::Untried => &mut progress.to_do,
         };
         *count += 1;
         progress.found += 1;
-        progress.changed += u64::from(target.outcome == Outcome::Changed);
+        progress.changed += u64::from(target.wrote);
     }
     by_registry
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use tracing::info;
 
 use super::gate::Gate;
-use super::{Existing, Outcome, Target, Ward};
-use crate::account::{AwsError, Writer};
+use super::{Existing, Outcome, Pen, Target, Ward};
+use crate::account::AwsError;
 use crate::config::Setting;
 use crate::plan::{Action, Resource};
 use crate::report::{Change, ChangeResult};
@@ -67,7 +67,7 @@ impl Existing<'_> {
         let mut found = Found { outcome: Outcome::Done, changes: Vec::new(), open: None };
         let Some(ward) = self.wards.get(target.registry) else { return found };
         if self.deadline.is_near() || self.stale.load(Ordering::Relaxed) {
-            found.outcome = Outcome::Open;
+            found.outcome = Outcome::Untried;
             return found;
         }
         for (setting, differs) in self.differences(ward, target).await {
@@ -78,20 +78,28 @@ impl Existing<'_> {
             };
             let (outcome, error) = match taken {
                 Ok(ChangeResult::Planned) => (Outcome::Planned, None),
-                Ok(_) => (Outcome::Changed, None),
+                Ok(_) => (Outcome::Done, None),
                 Err(Trouble::Gone) => {
                     return Found { outcome: Outcome::Gone, changes: Vec::new(), open: None };
                 }
                 Err(Trouble::Held(reason)) => (Outcome::Held, Some(reason)),
                 Err(Trouble::Failed(reason)) => (Outcome::Failed, Some(reason)),
                 Err(Trouble::Open(error)) => {
-                    found.outcome = Outcome::Open;
+                    // Out of time, or out of date: that says nothing about the repository.
+                    let open = if error.may_go_better() { Outcome::Stuck } else { Outcome::Untried };
+                    found.outcome = found.outcome.max(open);
                     found.open = Some(error);
                     continue;
                 }
             };
             found.outcome = found.outcome.max(outcome);
-            found.tell(target, setting, outcome, error);
+            let result = match outcome {
+                Outcome::Held => ChangeResult::Held,
+                Outcome::Failed => ChangeResult::Failed,
+                Outcome::Planned => ChangeResult::Planned,
+                _ => ChangeResult::Applied,
+            };
+            found.tell(target, setting, result, error);
         }
         found
     }
@@ -137,38 +145,48 @@ impl Existing<'_> {
             return Err(Trouble::Held(reason));
         }
         let Some(pen) = &self.pen else { return Ok(ChangeResult::Planned) };
-        self.may_write(&pen.newest).await?;
-        self.write(pen.writer, ward, &target.name, &put).await?;
+        self.write(pen, ward, &target.name, &put).await?;
         info!(registry = %target.registry, repository = %target.name, setting = put.setting().as_str(), "applied");
         Ok(ChangeResult::Applied)
     }
 
-    async fn write(&self, writer: &Writer, ward: &Ward, name: &str, put: &Put) -> Result<(), Trouble> {
-        let (lanes, deadline) = (&self.lanes, &self.deadline);
+    async fn write(&self, pen: &Pen<'_>, ward: &Ward, name: &str, put: &Put) -> Result<(), AwsError> {
+        let writer = pen.writer;
         match put {
             Put::Lifecycle(text) => {
-                lanes.call("PutLifecyclePolicy", deadline, || writer.put_lifecycle_policy(name, text)).await?;
+                self.pen_down(pen, "PutLifecyclePolicy", || writer.put_lifecycle_policy(name, text)).await
             }
-            Put::Policy(text) => self.write_policy(writer, ward, name, text).await?,
+            Put::Policy(text) => self.write_policy(pen, ward, name, text).await,
             Put::Mutability => {
                 let Some((word, filters)) = &ward.wanted.mutability else { return Ok(()) };
-                lanes.call("PutImageTagMutability", deadline, || writer.put_mutability(name, word, filters)).await?;
+                self.pen_down(pen, "PutImageTagMutability", || writer.put_mutability(name, word, filters)).await
             }
             Put::Tags(tags) => {
                 let arn = self.home.repository_arn(name);
-                lanes.call("TagResource", deadline, || writer.tag_repository(&arn, tags)).await?;
+                self.pen_down(pen, "TagResource", || writer.tag_repository(&arn, tags)).await
             }
         }
-        Ok(())
+    }
+
+    /// Makes a call that writes when its turn has come, if the file still has the say then.
+    async fn pen_down<F>(&self, pen: &Pen<'_>, operation: &'static str, call: impl Fn() -> F) -> Result<(), AwsError>
+    where
+        F: Future<Output = Result<(), AwsError>>,
+    {
+        let checked = || async {
+            self.may_write(&pen.newest).await?;
+            call().await
+        };
+        self.lanes.call(operation, &self.deadline, checked).await
     }
 
     /// A role that was made a moment ago is not known everywhere yet (provider-aws 39064). It is waited for once: a
     /// principal that does not exist must not cost a minute for each of a thousand repositories.
-    async fn write_policy(&self, writer: &Writer, ward: &Ward, name: &str, text: &str) -> Result<(), AwsError> {
+    async fn write_policy(&self, pen: &Pen<'_>, ward: &Ward, name: &str, text: &str) -> Result<(), AwsError> {
         let mut waits = self.pace.waits();
         loop {
-            let call = || writer.set_repository_policy(name, text);
-            match self.lanes.call("SetRepositoryPolicy", &self.deadline, call).await {
+            let call = || pen.writer.set_repository_policy(name, text);
+            match self.pen_down(pen, "SetRepositoryPolicy", call).await {
                 Err(error) if error.message.contains("Principal not found") => {
                     let patient = !ward.given_up.load(Ordering::Relaxed);
                     match waits.next().filter(|_| patient) {
@@ -187,14 +205,13 @@ impl Existing<'_> {
 }
 
 impl Found {
+    /// Whether something was written.
+    pub(super) fn wrote(&self) -> bool {
+        self.changes.iter().any(|change| change.result == ChangeResult::Applied)
+    }
+
     /// Settings with one fate stand in one line.
-    fn tell(&mut self, target: &Target<'_>, setting: Setting, outcome: Outcome, error: Option<String>) {
-        let result = match outcome {
-            Outcome::Held => ChangeResult::Held,
-            Outcome::Failed => ChangeResult::Failed,
-            Outcome::Planned => ChangeResult::Planned,
-            _ => ChangeResult::Applied,
-        };
+    fn tell(&mut self, target: &Target<'_>, setting: Setting, result: ChangeResult, error: Option<String>) {
         let field = Cow::Borrowed(setting.as_str());
         match self.changes.iter_mut().find(|change| change.result == result && change.error == error) {
             Some(change) => change.fields.push(field),

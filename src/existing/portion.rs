@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{Outcome, Target};
+use super::Target;
 use crate::account::Parcel;
 use crate::trigger::Portion;
 
@@ -13,18 +13,18 @@ use crate::trigger::Portion;
 const REPOSITORIES: usize = 50;
 
 /// Cuts what is open into portions.
-pub fn portions(run_id: &str, targets: &[Target<'_>]) -> Vec<Portion> {
+pub fn portions(id: &str, targets: &[Target<'_>]) -> Vec<Portion> {
     let mut portions: Vec<Portion> = Vec::new();
     // The repositories of two registries may stand between each other: one prefix may contain another.
     let mut begun: BTreeMap<&str, usize> = BTreeMap::new();
-    for target in targets.iter().filter(|target| target.outcome == Outcome::Open) {
+    for target in targets.iter().filter(|target| target.outcome.is_open()) {
         let last = begun.get(target.registry).and_then(|n| portions.get_mut(*n));
         match last.filter(|portion| portion.repositories.len() < REPOSITORIES) {
             Some(portion) => portion.repositories.push(target.name.clone()),
             None => {
                 begun.insert(target.registry, portions.len());
                 portions.push(Portion {
-                    id: run_id.to_owned(),
+                    id: id.to_owned(),
                     part: u32::try_from(portions.len()).unwrap_or(u32::MAX),
                     registry: target.registry.to_owned(),
                     repositories: vec![target.name.clone()],
@@ -47,6 +47,7 @@ pub fn parcels(portions: &[Portion]) -> Vec<Parcel> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::existing::Outcome;
     use serde_json::Value;
 
     #[test]
@@ -56,10 +57,11 @@ mod tests {
             registry,
             differs_in_mutability: false,
             outcome,
+            wrote: false,
         };
-        let mut targets: Vec<Target<'_>> = (0..120).map(|n| target("hub", n, Outcome::Open)).collect();
+        let mut targets: Vec<Target<'_>> = (0..120).map(|n| target("hub", n, Outcome::Untried)).collect();
         targets.push(target("hub", 120, Outcome::Done));
-        targets.push(target("quay", 0, Outcome::Open));
+        targets.push(target("quay", 0, Outcome::Untried));
         let portions = portions("run", &targets);
         let sizes: Vec<(u32, &str, usize)> =
             portions.iter().map(|p| (p.part, p.registry.as_str(), p.repositories.len())).collect();

@@ -82,6 +82,7 @@ impl Lanes {
             drop(slot);
             match result {
                 Err(error) if error.is_throttling() => locked(&queue.lane).throttled(sent, Instant::now()),
+                Err(error) if error.is_transient() && !error.may_go_better() => return Err(error),
                 Err(error) if error.is_transient() => {
                     let waited = match waits.next() {
                         Some(wait) => deadline.wait(wait).await,

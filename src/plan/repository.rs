@@ -8,13 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use wildmatch::WildMatch;
 
 use super::template::PULL_THROUGH_CACHE;
-use super::{Verdict, rule};
 use crate::account::{Repository, Snapshot};
 use crate::config::{ExistingRepositories, File, ROOT, Registry, Setting};
 use crate::home::Home;
-use crate::ownership::Owner;
 use crate::policy::{repository_policy, same_lifecycle, same_policy};
-use crate::settings::Settings;
 
 /// The most tags of a repository (ECR quotas; TooManyTagsException).
 const MOST_TAGS: usize = 50;
@@ -74,23 +71,6 @@ impl Territory<'_> {
     fn holds(&self, repository: &str) -> bool {
         let any = |patterns: &[WildMatch]| patterns.iter().any(|pattern| pattern.matches(repository));
         (self.include.is_empty() || any(&self.include)) && !any(&self.exclude)
-    }
-}
-
-/// Whether the repositories of a registry may be touched: not where its template is another owner's, nor where a rule
-/// that is not ours brings other images under its name.
-///
-/// # Errors
-/// What stands in the way.
-pub fn may_touch(registry: &Registry, snapshot: &Snapshot, settings: &Settings) -> Result<(), String> {
-    let owner = snapshot.templates.get(&registry.name).map(|t| Owner::of_template(&t.spec.description, settings));
-    if let Some(Owner::Other(owner)) = &owner {
-        return Err(format!("its template carries the mark of another owner, {owner:?}"));
-    }
-    let ours = owner.is_some_and(|owner| owner.is_ours());
-    match rule::verdict(registry, snapshot.rules.get(&registry.name), ours) {
-        Verdict::Held(reason) => Err(reason),
-        _ => Ok(()),
     }
 }
 

@@ -55,11 +55,10 @@ impl Past {
             }
         }
         for (name, registry) in &mut report.registries {
-            if matches!(registry.state, State::Failed | State::Held) {
-                let past = self.registries.get(name);
-                let same = past.filter(|past| past.state == registry.state && past.message == registry.message);
-                registry.since = same.map(|past| self.first_time(past.since.as_ref()));
-            }
+            let trouble = matches!(registry.state, State::Failed | State::Held);
+            let past = self.registries.get(name).filter(|_| trouble);
+            let same = past.filter(|past| past.state == registry.state && past.message == registry.message);
+            registry.since = same.map(|past| self.first_time(past.since.as_ref()));
         }
     }
 

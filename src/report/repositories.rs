@@ -116,8 +116,12 @@ impl Base {
         queued: bool,
         unlisted: Option<String>,
     ) -> (State, Option<String>) {
-        let Progress { found, held, failed, to_do, .. } = progress;
-        let some = |n: u64, what: &str| format!("{n} of {found} existing repositories {what}");
+        let Progress { held, failed, to_do, .. } = progress;
+        // Without the number of all: one more that is cached meanwhile makes no news of old trouble.
+        let some = |n: u64, what: &str| match n {
+            1 => format!("1 existing repository {what}"),
+            n => format!("{n} existing repositories {what}"),
+        };
         let (worse, reason) = match (unlisted, mode) {
             (Some(error), _) => (State::Failed, format!("its existing repositories could not be listed: {error}")),
             _ if failed > 0 => (State::Failed, some(failed, "failed")),
@@ -155,6 +159,6 @@ mod tests {
             assert_eq!(base(state, None).with(progress, mode, true, None).0, end, "{state:?} {progress:?}");
         }
         let (_, message) = base(State::Failed, Some("x".into())).with(progress(2, 0, 0), Mode::Apply, true, None);
-        assert_eq!(message.as_deref(), Some("x; 2 of 9 existing repositories held; pulling works"));
+        assert_eq!(message.as_deref(), Some("x; 2 existing repositories held; pulling works"));
     }
 }

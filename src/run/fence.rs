@@ -1,5 +1,6 @@
 //! The fence: the status object is written only over the one the run started from.
 
+use super::repositories::take_back;
 use super::{Failure, Look, Order, Run, snapshot};
 use crate::account::{AwsError, Condition, ObjectError};
 use crate::report::{self, Change, ChangeResult, ConfigReport, Outcome, Past, Report, markdown};
@@ -58,7 +59,16 @@ impl Run<'_> {
             for _ in 0..=TRIES {
                 if self.write(&report, &base.condition).await? {
                     self.tell(&report, &report.changes, before);
-                    self.hand_over(&portions).await.map_err(|error| self.not_handed_over(&error))?;
+                    if let Err(error) = self.hand_over(&portions).await {
+                        // The next try starts anew; nobody is to be told meanwhile that the queue has what it has not.
+                        take_back(&mut report);
+                        if let Ok(ours) = self.base().await
+                            && ours.past.is_of(&report)
+                        {
+                            self.write(&report, &ours.condition).await?;
+                        }
+                        return Err(self.not_handed_over(&error));
+                    }
                     return if transient { Err(self.incomplete(&report, &self.status_place())) } else { Ok(report) };
                 }
                 let found = self.base().await?;
@@ -120,7 +130,6 @@ impl Run<'_> {
         wrote.map_err(|e| self.status_failure("written", e.to_string()))
     }
 
-    /// The status says that the queue has what is left, and the queue does not: the next try starts anew.
     fn not_handed_over(&self, error: &AwsError) -> Failure {
         let reason = format!("what is left of the existing repositories could not be put into the queue: {error}");
         Failure::Incomplete { outcome: "partial", reason, status: self.status_place() }

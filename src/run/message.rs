@@ -7,13 +7,14 @@
 use std::collections::BTreeSet;
 
 use super::fence::{Base, TRIES};
+use super::repositories::give_up;
 use super::{Order, Run};
-use crate::account::{Account, ObjectError, Redrive, rules_and_templates};
-use crate::existing::{Existing, Lines, Outcome, Pen, Target, progress};
+use crate::account::{ObjectError, Redrive, observe, rules_and_templates};
+use crate::existing::{Existing, Lines, Pen, Target, progress};
 use crate::handler::Failure;
 use crate::newest::Newest;
-use crate::plan::repository::{Territories, may_touch};
-use crate::plan::{Action, Resource};
+use crate::plan::repository::Territories;
+use crate::plan::{Resource, Verdict, plan};
 use crate::report::{self, Change, ChangeResult, ConfigReport, Past, Progress, Report, judge};
 use crate::trigger::{Mode, Portion, WorkMessage};
 
@@ -21,7 +22,7 @@ use crate::trigger::{Mode, Portion, WorkMessage};
 struct Worked {
     config: ConfigReport,
     progress: Progress,
-    lines: Lines,
+    changes: Vec<Change>,
 }
 
 /// How often the status is written over that of others before the next try of the message has to do it.
@@ -36,7 +37,13 @@ impl Run<'_> {
         let mut last = None;
         for message in messages {
             last = Some(match &message.portion {
-                Ok(portion) => Box::pin(self.portion(order, message, portion)).await?,
+                Ok(portion) => match Box::pin(self.portion(order, message, portion)).await {
+                    Err(failure) if self.is_last_try(message).await => {
+                        self.bury(message, &failure.to_string()).await?;
+                        self.ignored(order, format!("put among the dead letters: {failure}"))
+                    }
+                    result => result?,
+                },
                 Err(refusal) => {
                     // No number of tries makes sense of it.
                     self.bury(message, &refusal.to_string()).await?;
@@ -48,6 +55,7 @@ impl Run<'_> {
     }
 
     async fn portion(&self, order: &Order, message: &WorkMessage, portion: &Portion) -> Result<Report, Failure> {
+        let mut lines = Lines::default();
         for _ in 0..=TRIES {
             let reads = async { tokio::join!(self.base(), self.load(), rules_and_templates(&self.app.reader)) };
             let (base, object, snapshot) = self.deadline.bound(reads).await.ok_or_else(|| self.late())?;
@@ -66,51 +74,47 @@ impl Run<'_> {
                     return Ok(self.ignored(order, reason));
                 }
             };
-            self.remember(&file, &Account::default());
-            let snapshot = match snapshot {
-                Ok(snapshot) => snapshot,
-                Err(error) => {
-                    return self.come_again(order, message, format!("the account could not be read: {error}")).await;
-                }
-            };
+            let snapshot = snapshot.map_err(|error| self.again(format!("the account could not be read: {error}")))?;
             let settings = &self.app.settings;
-            let open = |name: &str| {
-                let registry = file.registries.iter().find(|registry| registry.name == name);
-                name == portion.registry && registry.is_some_and(|r| may_touch(r, &snapshot, settings).is_ok())
-            };
-            let territories = Territories::new(&file, &snapshot, open);
+            let observed = Box::pin(observe(&self.app.reader, snapshot, &file, settings));
+            let account = self.deadline.bound(observed).await.ok_or_else(|| self.late())?;
+            self.remember(&file, &account);
+            // The same word as that of a whole run: what it does not touch, no message does.
+            let plan = plan(&file, &account, self.home, settings, 0);
+            let goes = |name: &str| plan.registries.iter().any(|p| p.registry == name && p.verdict == Verdict::Go);
+            let open = |name: &str| name == portion.registry && goes(name);
+            let territories = Territories::new(&file, &account.snapshot, open);
             let newest = Newest { reader: &self.app.reader, config: &config };
             let pen = Pen { writer: &self.app.writer, newest };
             let (reader, pace) = (&self.app.reader, &self.app.pace);
             let existing = Existing::new(reader, Some(pen), self.home, pace, *self.deadline, &territories);
-            let mut targets = match existing.named(&portion.repositories).await {
-                Ok(targets) => targets,
-                Err(error) => {
-                    return self
-                        .come_again(order, message, format!("its repositories could not be looked up: {error}"))
-                        .await;
-                }
-            };
-            let mut lines = Lines::default();
+            let mut targets = existing
+                .named(&portion.repositories)
+                .await
+                .map_err(|error| self.again(format!("its repositories could not be looked up: {error}")))?;
             if !existing.settle(&mut targets, &mut lines).await {
                 continue;
             }
             let left = self.left_open(message, &mut targets, &mut lines).await;
-            let sum = progress(targets.iter()).into_values().next().unwrap_or_default();
-            let worked = Worked { config, progress: sum, lines };
-            let Some(report) = self.told(order, portion, worked, base).await? else { continue };
+            let progress = progress(targets.iter()).into_values().next().unwrap_or_default();
+            let worked = Worked { config, progress, changes: std::mem::take(&mut lines).into_changes() };
+            let written = worked.changes.clone();
+            let Some(report) = self.told(order, portion, worked, base).await? else {
+                written.into_iter().for_each(|change| lines.push(change));
+                continue;
+            };
             return match left {
                 None => Ok(report),
                 Some(Left::Buried(reason)) => self.bury(message, &reason).await.map(|()| report),
                 Some(Left::Again(reason)) => Err(self.again(reason)),
             };
         }
-        self.come_again(order, message, "newer files keep coming".into()).await
+        Err(self.again("newer files keep coming".into()))
     }
 
     /// What becomes of repositories that are still open: the message comes again for them, or it has come too often.
     async fn left_open(&self, message: &WorkMessage, targets: &mut [Target<'_>], lines: &mut Lines) -> Option<Left> {
-        let open = targets.iter().filter(|target| target.outcome == Outcome::Open).count();
+        let open = targets.iter().filter(|target| target.outcome.is_open()).count();
         if open == 0 {
             return None;
         }
@@ -119,11 +123,7 @@ impl Run<'_> {
         if !self.is_last_try(message).await {
             return Some(Left::Again(reason));
         }
-        for target in targets.iter_mut().filter(|target| target.outcome == Outcome::Open) {
-            target.outcome = Outcome::Failed;
-            let change = Change::of(target.registry, Resource::Repository, Action::Update, &target.name);
-            lines.push(change.with(ChangeResult::Failed).because(format!("given up after several tries: {why}")));
-        }
+        give_up(targets, lines, "given up after several tries");
         Some(Left::Buried(reason))
     }
 
@@ -136,11 +136,11 @@ impl Run<'_> {
         worked: Worked,
         mut base: Base,
     ) -> Result<Option<Report>, Failure> {
-        let Worked { config, progress, lines } = worked;
+        let Worked { config, progress, changes } = worked;
         let mut own = self.blank(order);
         own.config = config.clone();
         own.existing_repositories = Some(report::Existing { progress, ..report::Existing::default() });
-        own.changes = lines.into_changes();
+        own.changes = changes;
         for _ in 0..MERGES {
             let Some(mut report) = base.report.take().filter(|sender| is_part(sender, portion, &config)) else {
                 // Of an older run, or of a file that is not the newest: it is nobody's part any more. Nobody else sees
@@ -158,12 +158,23 @@ impl Run<'_> {
             report.started_at.clone_from(&own.started_at);
             report.trigger.clone_from(&own.trigger);
             self.close(&mut report, &base.past);
-            if self.write(&report, &base.condition).await? {
+            let mut written = self.write(&report, &base.condition).await?;
+            let found = if written { None } else { Some(self.base().await?) };
+            if let Some(found) = &found
+                && found.past.is_of(&report)
+            {
+                // Our own write, whose answer was lost.
+                written = self.write(&report, &found.condition).await?;
+            }
+            if written {
                 // The changes of the run that sent the message, and of other messages, have been counted.
                 self.tell(&report, &own.changes, &base.past);
                 return Ok(Some(report));
             }
-            base = self.base().await?;
+            base = match found {
+                Some(found) if !found.past.is_of(&report) => found,
+                _ => self.base().await?,
+            };
         }
         Err(self.again("others kept writing the status".into()))
     }
@@ -180,15 +191,6 @@ impl Run<'_> {
     async fn redrive(&self) -> Option<Redrive> {
         let queue = self.app.settings.work_queue_url.as_ref()?;
         self.deadline.at_last(self.app.writer.redrive(queue)).await?.ok().flatten()
-    }
-
-    /// Fails the invocation so that the queue hands the message out again, or ends a message that came too often.
-    async fn come_again(&self, order: &Order, message: &WorkMessage, reason: String) -> Result<Report, Failure> {
-        if !self.is_last_try(message).await {
-            return Err(self.again(reason));
-        }
-        self.bury(message, &reason).await?;
-        Ok(self.ignored(order, format!("put among the dead letters: {reason}")))
     }
 
     /// Puts a message among the dead letters with its reason, which SQS's own redrive would not tell.
@@ -230,22 +232,31 @@ fn is_part(report: &Report, portion: &Portion, config: &ConfigReport) -> bool {
     part.is_some_and(|part| part.registry == portion.registry) && report.config == *config
 }
 
-/// Writes a part over, and sums everything up anew.
+/// Writes a part over, and sums everything up anew. What a message did before, it did: only what is held or failed is
+/// told anew.
 fn merge(report: &mut Report, portion: &Portion, progress: Progress, changes: &[Change]) {
     let named: BTreeSet<&str> = portion.repositories.iter().map(String::as_str).collect();
-    let is_old = |c: &Change| c.resource == Resource::Repository && named.contains(c.id.as_str());
-    let (repositories, others): (Vec<Change>, Vec<Change>) = std::mem::take(&mut report.changes)
-        .into_iter()
-        .filter(|change| !is_old(change))
-        .partition(|change| change.resource == Resource::Repository);
+    let is_over = |c: &Change| named.contains(c.id.as_str()) && c.result != ChangeResult::Applied;
+    let (mut repositories, others): (Vec<Change>, Vec<Change>) =
+        std::mem::take(&mut report.changes).into_iter().partition(|change| change.resource == Resource::Repository);
+    repositories.retain(|change| !is_over(change));
+    for change in changes {
+        let same = |old: &&mut Change| old.id == change.id && old.result == change.result && old.error == change.error;
+        match repositories.iter_mut().find(same) {
+            Some(old) => {
+                old.fields.extend(change.fields.iter().filter(|f| !old.fields.contains(f)).cloned().collect::<Vec<_>>())
+            }
+            None => repositories.push(change.clone()),
+        }
+    }
     let mut lines = Lines::default();
-    repositories.into_iter().chain(changes.iter().cloned()).for_each(|change| lines.push(change));
+    repositories.into_iter().for_each(|change| lines.push(change));
     report.changes = others;
-    report.changes.extend(lines.into_changes());
     let Some(existing) = &mut report.existing_repositories else { return };
     let Some(work) = &mut existing.work else { return };
     if let Some(part) = work.parts.get_mut(&portion.part) {
-        part.progress = progress;
+        let changed = (part.progress.changed + progress.changed).min(progress.found);
+        part.progress = Progress { changed, ..progress };
     }
     existing.progress = Progress::default();
     for (name, base) in &work.base {
@@ -256,5 +267,49 @@ fn merge(report: &mut Report, portion: &Portion, progress: Progress, changes: &[
             registry.existing_repositories = Some(progress);
         }
     }
+    lines.recount(|registry, result| {
+        let Progress { changed, held, failed, .. } = work.progress(registry);
+        match result {
+            ChangeResult::Applied => changed,
+            ChangeResult::Held => held,
+            _ => failed,
+        }
+    });
+    report.changes.extend(lines.into_changes());
     (report.outcome, report.message) = judge(report);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Lines beyond the thousand that are listed are summed up once more each time the message comes.
+    #[test]
+    fn a_message_that_comes_twice_is_summed_up_once() {
+        let line = |n: usize| {
+            json!({"registry": "hub", "resource": "repository", "action": "update", "id": format!("hub/{n:05}"),
+                "fields": ["lifecycle_policy"], "result": "held", "error": "x"})
+        };
+        let counts = |found: u64, held: u64, to_do: u64| json!({"found": found, "done": 0, "changed": 0, "held": held, "failed": 0, "to_do": to_do});
+        let report = json!({
+            "run_id": "r", "started_at": "", "finished_at": "", "last_success_at": null, "outcome": "partial",
+            "mode": "apply", "message": "", "trigger": {"kind": "schedule", "source": "x"}, "config": {},
+            "changes": (0..1000).map(line).collect::<Vec<_>>(), "registries": {}, "pull_through_cache_urls": {},
+            "errors": [], "warnings": [], "stats": {"aws_calls": 0, "duration_ms": 0},
+            "existing_repositories": {"found": 1001, "done": 0, "changed": 0, "held": 1000, "failed": 0, "to_do": 1,
+                "work": {"id": "r", "base": {"hub": {"state": "ready", "message": null, "progress": counts(1000, 1000, 0)}},
+                    "parts": {"0": {"registry": "hub", "progress": counts(1, 0, 1)}}}},
+        });
+        let mut report: Report = serde_json::from_value(report).unwrap_or_else(|e| unreachable!("{e}"));
+        let portion =
+            Portion { id: "r".into(), part: 0, registry: "hub".into(), repositories: vec!["hub/01000".into()] };
+        let change: Change = serde_json::from_value(line(1000)).unwrap_or_else(|e| unreachable!("{e}"));
+        let held = Progress { found: 1, held: 1, ..Progress::default() };
+        for _ in 0..3 {
+            merge(&mut report, &portion, held, std::slice::from_ref(&change));
+        }
+        let more: Vec<Option<usize>> = report.changes.iter().map(|c| c.more).filter(Option::is_some).collect();
+        assert_eq!(more, [Some(1)]);
+    }
 }

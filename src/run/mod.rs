@@ -291,6 +291,12 @@ impl<'a> Run<'a> {
         let success = matches!(report.outcome, Outcome::Converged | Outcome::Changed) && report.mode == Mode::Apply;
         report.last_success_at = if success { Some(report.finished_at.clone()) } else { past.last_success_at.clone() };
         report::redact(report, &self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        // A run that came to nothing does not forget where the next one is to go on.
+        if report.outcome == Outcome::Partial && report.existing_repositories.is_none() {
+            report.existing_repositories = past
+                .resumes(&report.config)
+                .map(|next| report::Existing { next: Some(next.clone()), ..report::Existing::default() });
+        }
         past.mark_old_news(report);
         report.stats.aws_calls = self.app.reader.calls() - self.calls_before;
         report.stats.duration_ms = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -9,9 +9,9 @@ use crate::account::{AwsError, Snapshot};
 use crate::config::{File, Problem};
 use crate::existing::{Existing, Lines, Outcome, Pen, Target, parcels, portions, progress};
 use crate::newest::Newest;
-use crate::plan::Resource;
 use crate::plan::repository::Territories;
-use crate::report::{self, Base, Change, ChangeResult, ConfigReport, Next, Part, Past, Progress, Report, Work};
+use crate::plan::{Action, Resource};
+use crate::report::{self, Base, Change, ChangeResult, ConfigReport, Next, Part, Past, Progress, Report, Work, judge};
 use crate::trigger::{Kind, Mode, Portion};
 
 /// How many messages SendMessageBatch takes.
@@ -41,7 +41,10 @@ pub(super) struct Reached {
 }
 
 impl Run<'_> {
-    /// Goes through the repositories of the registries in `open`. `None`: a newer file has come.
+    /// Goes through the repositories of the registries in `open`.
+    ///
+    /// # Errors
+    /// A newer file has come; what was written until then.
     pub(super) async fn reach(
         &self,
         order: &Order,
@@ -50,13 +53,13 @@ impl Run<'_> {
         open: &BTreeSet<String>,
         config: &ConfigReport,
         past: &Past,
-    ) -> Option<Reached> {
+    ) -> Result<Reached, Vec<Change>> {
         let app = self.app;
         let territories = Territories::new(file, snapshot, |name| open.contains(name));
         let names: Vec<String> = territories.registries().map(|registry| registry.name.clone()).collect();
         let mut reached = Reached::default();
         if names.is_empty() {
-            return Some(reached);
+            return Ok(reached);
         }
         let writes = order.mode == Mode::Apply;
         // Messages never make messages: Lambda ends such loops by force.
@@ -64,51 +67,63 @@ impl Run<'_> {
         let deadline = if queues { self.deadline.earlier(app.pace.wind_down / 2) } else { *self.deadline };
         let pen = writes.then_some(Pen { writer: &app.writer, newest: Newest { reader: &app.reader, config } });
         let existing = Existing::new(&app.reader, pen, self.home, &app.pace, deadline, &territories);
+        // Where the last run over this very file had to stop, and no queue took the rest, this one goes on.
+        let resumed = past.resumes(config).filter(|_| writes && !queues);
         let mut targets = match existing.find().await {
             Ok(targets) => targets,
             Err(error) => {
                 reached.progress = names.into_iter().map(|name| (name, Progress::default())).collect();
                 reached.transient = error.is_transient();
+                reached.next = resumed.cloned();
                 reached.unlisted = Some(error);
-                return Some(reached);
+                return Ok(reached);
             }
         };
+        let known = |change: &&Change| past.config == *config && open.contains(&change.registry);
         let mut lines = Lines::default();
-        // Where the last run over this very file had to stop, and no queue took the rest, this one goes on.
-        let resumed = past.resumes(config).filter(|_| writes && !queues);
         let mut passed = BTreeMap::new();
         if let Some(next) = resumed {
             targets.retain(|target| target.name >= next.repository);
-            past.troubles().filter(|change| change.id < next.repository).for_each(|change| lines.push(change.clone()));
+            let before = past.troubles().filter(known).filter(|change| change.id < next.repository);
+            before.for_each(|change| lines.push(change.clone()));
             passed = next.passed.clone();
             passed.retain(|registry, _| open.contains(registry));
         }
-        let newest = existing.settle(&mut targets, &mut lines).await;
-        reached.settled = sums(&passed, &targets, |target| target.outcome != Outcome::Open);
+        if !existing.settle(&mut targets, &mut lines).await {
+            return Err(lines.into_changes());
+        }
+        if !writes {
+            give_up(&mut targets, &mut lines, "not looked at");
+        }
+        reached.settled = sums(&passed, &targets, |target| !target.outcome.is_open());
         reached.progress = sums(&passed, &targets, |_| true);
         for name in names {
             reached.progress.entry(name).or_default();
         }
         reached.open = lines.open.as_ref().map(ToString::to_string);
-        let first_open =
-            targets.iter().find(|target| target.outcome == Outcome::Open).map(|target| target.name.clone());
-        if let Some(first) = first_open {
-            // What was known of the ones that were not looked at again is still the newest that is known.
-            let open: BTreeSet<&str> =
-                targets.iter().filter(|t| t.outcome == Outcome::Open).map(|t| t.name.as_str()).collect();
-            let known = past.troubles().filter(|change| writes && open.contains(change.id.as_str()));
-            known.for_each(|change| lines.push(change.clone()));
+        let untried = targets.iter().filter(|target| target.outcome == Outcome::Untried);
+        let untried: BTreeSet<&str> = untried.map(|target| target.name.as_str()).collect();
+        // What was known of the ones that were not looked at is still the newest that is known.
+        let old = past.troubles().filter(known).filter(|change| untried.contains(change.id.as_str()));
+        old.for_each(|change| lines.push(change.clone()));
+        if targets.iter().any(|target| target.outcome.is_open()) {
             if queues {
-                reached.portions = portions(self.run_id, &targets);
+                // The request id alone would be that of Lambda's next try as well.
+                let id = format!("{}-{:016x}", self.run_id, fastrand::u64(..));
+                reached.portions = portions(&id, &targets);
             } else {
                 reached.transient = true;
-                let before = |target: &Target<'_>| target.name < first;
-                reached.next =
-                    writes.then(|| Next { passed: sums(&passed, &targets, before), repository: first.clone() });
+                // One that was tried in vain does not keep the next run from those behind it, nor from a new start.
+                reached.next = untried.first().map(|first| {
+                    let before = |target: &Target<'_>| target.name.as_str() < *first;
+                    Next { passed: sums(&passed, &targets, before), repository: (*first).to_owned() }
+                });
             }
         }
+        // What was tried in vain before the place where this run went on is for a new start.
+        reached.transient |= passed.values().any(|progress| progress.to_do > 0);
         reached.changes = lines.into_changes();
-        newest.then_some(reached)
+        Ok(reached)
     }
 
     /// Puts into the queue what this run could not finish. The status tells of it already: a message that comes at once
@@ -119,6 +134,16 @@ impl Run<'_> {
         let sends = parcels.chunks(MESSAGES_AT_A_TIME).map(|some| self.app.writer.send_messages(queue, some));
         let all = stream::iter(sends).buffer_unordered(BATCHES).try_collect::<Vec<()>>();
         self.deadline.at_last(all).await.unwrap_or_else(|| Err(AwsError::out_of_time("SendMessageBatch"))).map(drop)
+    }
+}
+
+/// Tells of repositories that are open and will not be tried again by anybody that they failed.
+pub(super) fn give_up(targets: &mut [Target<'_>], lines: &mut Lines, what: &str) {
+    let why = lines.open.as_ref().map_or_else(|| "Lambda's deadline came first".to_owned(), ToString::to_string);
+    for target in targets.iter_mut().filter(|target| target.outcome.is_open()) {
+        target.outcome = Outcome::Failed;
+        let change = Change::of(target.registry, Resource::Repository, Action::Update, &target.name);
+        lines.push(change.with(ChangeResult::Failed).because(format!("{what}: {why}")));
     }
 }
 
@@ -141,7 +166,8 @@ impl Reached {
         if self.progress.is_empty() {
             return Vec::new();
         }
-        let mut work = Work { id: report.run_id.clone(), ..Work::default() };
+        let id = self.portions.first().map(|portion| portion.id.clone()).unwrap_or_default();
+        let mut work = Work { id, ..Work::default() };
         let mut existing = report::Existing::default();
         for (name, progress) in &self.progress {
             let Some(registry) = report.registries.get_mut(name) else { continue };
@@ -165,10 +191,26 @@ impl Reached {
         report.changes.append(&mut self.changes);
         if let Some(reason) = self.open {
             let message = format!("existing repositories were left to do, the first because of {reason}");
-            report.warnings.push(Problem { registry: None, line: None, column: None, message });
+            // In the status it would stand after they are done.
+            if self.portions.is_empty() {
+                report.warnings.push(Problem { registry: None, line: None, column: None, message });
+            } else {
+                tracing::warn!("{message}");
+            }
         }
         self.portions
     }
+}
+
+/// Says in a report that what is left is not in the queue after all.
+pub(super) fn take_back(report: &mut Report) {
+    let Some(work) = report.existing_repositories.as_mut().and_then(|existing| existing.work.take()) else { return };
+    for (name, base) in &work.base {
+        if let Some(registry) = report.registries.get_mut(name) {
+            (registry.state, registry.message) = base.with(work.progress(name), report.mode, false, None);
+        }
+    }
+    (report.outcome, report.message) = judge(report);
 }
 
 impl Past {

@@ -6,13 +6,13 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::Semaphore;
 
 use super::{Order, Run, points_to};
-use crate::account::{Account, AwsError, Proof, Sight};
+use crate::account::{Account, AwsError, Proof, Sight, Snapshot};
 use crate::apply::{Applied, Applier, End, SLOTS};
 use crate::config::{self, File};
 use crate::newest::Newest;
 use crate::plan::rollback::{is_eligible, is_unfinished};
-use crate::plan::{Operation, Plan, RegistryPlan, Step, Verdict, hold_for_new_names, plan};
-use crate::report::{Past, Report};
+use crate::plan::{Action, Operation, Plan, RegistryPlan, Resource, Step, Verdict, hold_for_new_names, plan};
+use crate::report::{Change, ChangeResult, Past, Report};
 use crate::run::finish::{self, Findings};
 use crate::trigger::{Mode, Portion};
 use crate::verify::{Candidate, PROOFS, Patience, prove};
@@ -65,10 +65,15 @@ impl Run<'_> {
         }
         // What a run may not touch it leaves alone as a whole; what only failed has repositories all the same.
         open.retain(|name| !matches!(findings.applied.ends.get(name), Some(End::Held(_))));
-        let reached = self.reach(order, &file, &account.snapshot, &open, &report.config, past);
-        let Some(reached) = Box::pin(reached).await else {
-            report.changes = findings.applied.changes;
-            return After::Stale;
+        let snapshot = without_removed(&account.snapshot, &findings.applied.changes);
+        let reached = self.reach(order, &file, &snapshot, &open, &report.config, past);
+        let reached = match Box::pin(reached).await {
+            Ok(reached) => reached,
+            Err(written) => {
+                report.changes = findings.applied.changes;
+                report.changes.extend(written);
+                return After::Stale;
+            }
         };
         findings.reached = reached;
         let (transient, portions) = findings.into_report(report, order, self.home);
@@ -222,6 +227,20 @@ async fn recover(applier: &Applier<'_>, findings: &mut Findings<'_>) {
             findings.proofs.insert(name, proof);
         }
     }
+}
+
+/// What this run has taken away claims no repository any more.
+fn without_removed(snapshot: &Snapshot, changes: &[Change]) -> Snapshot {
+    let mut snapshot = snapshot.clone();
+    let removed = changes.iter().filter(|c| c.action == Action::Delete && c.result == ChangeResult::Applied);
+    for change in removed {
+        match change.resource {
+            Resource::Rule => drop(snapshot.rules.remove(&change.registry)),
+            Resource::Template => drop(snapshot.templates.remove(&change.registry)),
+            _ => {}
+        }
+    }
+    snapshot
 }
 
 /// Whether a plan changes the credential in a secret that has one.

@@ -35,6 +35,8 @@ pub struct Place<'a> {
     pub key: &'a str,
     /// `STATUS_PREFIX`: objects under it are written by the function itself.
     pub status_prefix: &'a str,
+    /// The name of the function's own queue, from `WORK_QUEUE_URL`; empty where there is none.
+    pub work_queue: &'a str,
     /// The function's account, from its ARN.
     pub account: &'a str,
     /// The function's region, from its ARN.

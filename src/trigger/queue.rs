@@ -56,22 +56,40 @@ fn read_record(record: &Value, place: &Place<'_>, via: &str, depth: usize) -> Re
     }
 }
 
-/// A message of a queue: the function's own work, or another event in its body.
+/// A message of a queue: the function's own work, or another event in its body. What makes no sense in the own queue
+/// never will: it is put among the dead letters, with the reason.
 fn from_sqs(record: &Value, place: &Place<'_>, depth: usize) -> Result<Trigger, Unplaceable> {
     let message = SqsMessage::deserialize(record)
         .map_err(|error| Unplaceable::Malformed { what: "an SQS message", why: shown(&error.to_string()) })?;
-    let via = format!("sqs:{}", last_part(message.event_source_arn.as_deref()));
-    let body = json(message.body.as_deref().unwrap_or_default(), &via)?;
+    let queue = last_part(message.event_source_arn.as_deref());
+    let (via, own) = (format!("sqs:{queue}"), queue == place.work_queue);
+    let work = |job| Trigger { kind: Kind::Work, source: shown(&via), job };
+    match in_sqs(&message, place, &via, depth, work) {
+        Err(unplaceable) if own => {
+            let message = WorkMessage::without_sense(message, &unplaceable.to_string());
+            Ok(work(Job::Work(vec![message])))
+        }
+        trigger => trigger,
+    }
+}
+
+fn in_sqs(
+    message: &SqsMessage,
+    place: &Place<'_>,
+    via: &str,
+    depth: usize,
+    trigger: impl Fn(Job) -> Trigger,
+) -> Result<Trigger, Unplaceable> {
+    let body = json(message.body.as_deref().unwrap_or_default(), via)?;
     if let Some(work) = body.get("work") {
         // One without any particulars asks for a look at everything, as `{}` does to a person.
         let whole = work.as_object().is_some_and(serde_json::Map::is_empty);
-        let job = if whole { Job::APPLY } else { Job::Work(vec![WorkMessage::read(message, work)]) };
-        return Ok(Trigger { kind: Kind::Work, source: shown(&via), job });
+        return Ok(trigger(if whole { Job::APPLY } else { Job::Work(vec![WorkMessage::read(message.clone(), work)]) }));
     }
     if body.get("TopicArn").is_some() && body.get("Message").is_some() {
-        return from_sns(&body, place, &via, depth + 1);
+        return from_sns(&body, place, via, depth + 1);
     }
-    unwrapped(&body, place, &via, depth)
+    unwrapped(&body, place, via, depth)
 }
 
 /// A notification of a topic, from SNS itself or out of a queue that is subscribed to it.

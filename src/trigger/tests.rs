@@ -12,6 +12,7 @@ const PLACE: Place<'static> = Place {
     bucket: "my-registries",
     key: "eu/my registries+v1.yaml",
     status_prefix: "status/",
+    work_queue: "",
     account: "123456789012",
     region: "eu-west-1",
     partition: "aws",

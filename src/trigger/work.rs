@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::shown;
+use crate::config::is_repository_name;
 
 /// What a message may name at most, whoever wrote it.
 const MOST_REPOSITORIES: usize = 100;
@@ -51,6 +52,9 @@ impl Portion {
         if all.into_iter().any(|text| text.is_empty() || text.len() > LONGEST_NAME) {
             return Err(Refusal("a name in it is empty or longer than 256 characters".into()));
         }
+        if let Some(name) = portion.repositories.iter().find(|name| !is_repository_name(name)) {
+            return Err(Refusal(format!("no repository can have the name {:?}", shown(name))));
+        }
         Ok(portion)
     }
 }
@@ -67,6 +71,11 @@ pub struct WorkMessage {
 }
 
 impl WorkMessage {
+    /// A message of the own queue that is no work and nothing else that the function knows.
+    pub(super) fn without_sense(message: SqsMessage, why: &str) -> Self {
+        Self { portion: Err(Refusal(why.to_owned())), ..Self::read(message, &Value::Null) }
+    }
+
     /// Reads a message whose body has the value `work` under that key.
     pub(super) fn read(message: SqsMessage, work: &Value) -> Self {
         let count = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
@@ -92,6 +101,8 @@ mod tests {
             ("repositories", json!([]), "names 0 repositories"),
             ("repositories", json!(vec!["hub/a"; 101]), "names 101 repositories"),
             ("repositories", json!(["x".repeat(257)]), "longer than 256"),
+            ("repositories", json!(["hub/A"]), "no repository can have the name"),
+            ("repositories", json!(["hub/"]), "no repository can have the name"),
             ("registry", json!(""), "empty"),
             ("part", json!(-1), "-1"),
             ("token", json!("x"), "unknown field `token`"),

@@ -20,6 +20,8 @@ use ecr_pull_through_sync::logs;
 use ecr_pull_through_sync::pace::Pace;
 use ecr_pull_through_sync::settings::Settings;
 use lambda_runtime::{Context, LambdaEvent};
+use local_aws::core::Cx;
+use local_aws::ecr::Image;
 use local_aws::{Call, LocalAws, Options};
 use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
@@ -250,6 +252,23 @@ pub fn make_rule(aws: &LocalAws, prefix: &str, host: &str, secret: Option<&str>)
         input["credentialArn"] = json!(arn);
     }
     aws.call("ecr", "CreatePullThroughCacheRule", input).unwrap();
+}
+
+/// A repository that ECR made without a template.
+pub fn repository(aws: &LocalAws, name: &str) {
+    aws.call("ecr", "CreateRepository", json!({"repositoryName": name})).unwrap();
+}
+
+/// Images `v1`, `v2`…, the oldest first, a day apart.
+pub fn images(aws: &LocalAws, name: &str, n: i64) {
+    let now = aws.now();
+    let (account, region, partition) = ("123456789012".into(), "eu-west-1".into(), "aws".into());
+    let image = |day: i64| {
+        let pushed = now - jiff::SignedDuration::from_hours(24 * (n - day + 1));
+        Image::new(&format!("sha256:{day:064}"), &[&format!("v{day}")], pushed)
+    };
+    let images = (1..=n).map(image).collect();
+    aws.with_ecr(|ecr| ecr.seed_images(&Cx { account, region, partition, now }, name, images));
 }
 
 /// A whole run of another invocation, over the newest file, from inside a hook.

@@ -1,0 +1,600 @@
+//! The edges of what happens to repositories that exist already: bad moments, bad luck and bad messages.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test binary uses its part of the support module")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use ecr_pull_through_sync::handler::Failure;
+use lambda_runtime::{Context, LambdaEvent};
+use local_aws::{Fault, LocalAws};
+use serde_json::{Value, json};
+use support::{BUCKET, Bench, KEY, app, credential, images, lines, repository, scheduled, uploaded};
+
+const TAGS: &str = "quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n";
+const REPOSITORIES: usize = 220;
+
+fn name(n: usize) -> String {
+    format!("quay/{n:03}")
+}
+
+fn arn(name: &str) -> String {
+    format!("arn:aws:ecr:eu-west-1:123456789012:repository/{name}")
+}
+
+fn team(aws: &LocalAws, name: &str) -> Option<String> {
+    let tags = aws.call("ecr", "ListTagsForResource", json!({"resourceArn": arn(name)})).ok()?;
+    let tags = tags["tags"].as_array()?.clone();
+    let tag = tags.iter().find(|tag| tag["Key"] == "team")?;
+    Some(tag["Value"].as_str()?.to_owned())
+}
+
+fn tagged(aws: &LocalAws, n: usize) -> usize {
+    (0..n).filter(|n| team(aws, &name(*n)).as_deref() == Some("web")).count()
+}
+
+fn count(report: &Value, what: &str) -> u64 {
+    report["existing_repositories"][what].as_u64().unwrap_or(u64::MAX)
+}
+
+fn about_repositories(report: &Value) -> Vec<String> {
+    lines(report).into_iter().filter(|line| line.contains(" repository ")).collect()
+}
+
+/// As `Bench::send_within`, with a request id of one's own: Lambda's retries of an asynchronous invocation keep it.
+async fn send_as(bench: &Bench, event: Value, time: Duration, id: &str) -> Result<Value, Failure> {
+    let mut context = Context::default();
+    context.request_id = id.into();
+    context.invoked_function_arn = support::FUNCTION.into();
+    let deadline = std::time::SystemTime::now() + time;
+    context.deadline = deadline.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+    let result = bench.app.handle(LambdaEvent::new(event, context)).await;
+    result.map(|report| serde_json::to_value(report).unwrap())
+}
+
+struct Desk {
+    bench: Bench,
+    queue: String,
+    dead: String,
+}
+
+impl Desk {
+    async fn open(repositories: usize) -> Self {
+        let mut bench = Bench::new().await;
+        let (queue, dead) = bench.aws.create_queue_pair("work", 3);
+        bench.app = app(&bench.aws, &[("WORK_QUEUE_URL", &queue)]).await;
+        bench.app.pace.wind_down = Duration::from_millis(1200);
+        bench.app.pace.last_call = Duration::from_millis(500);
+        for n in 0..repositories {
+            repository(&bench.aws, &name(n));
+        }
+        Self { bench, queue, dead }
+    }
+
+    async fn run_out_of_time(&self, yaml: &str) -> Value {
+        self.bench.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
+        self.bench.upload(yaml);
+        let report = self.bench.send_within(uploaded(), Duration::from_millis(6000)).await.unwrap();
+        self.bench.aws.clear_faults();
+        assert_eq!(report["outcome"], "partial", "{report:#}");
+        report
+    }
+
+    fn waiting(&self) -> usize {
+        self.bench.aws.messages(&self.queue).iter().filter(|message| message["visible"] == true).count()
+    }
+
+    async fn deliver(&self) -> Result<Value, Failure> {
+        let event = self.bench.aws.take_work(&self.queue, 1).expect("a message");
+        let result = self.bench.send(event.clone()).await;
+        self.bench.aws.finish_work(&event, result.is_ok());
+        result
+    }
+
+    fn put(&self, body: &str) {
+        let input = json!({"QueueUrl": self.queue, "MessageBody": body});
+        self.bench.aws.call("sqs", "SendMessage", input).unwrap();
+    }
+}
+
+/// What could not be looked at is not as it should be.
+#[tokio::test]
+async fn a_plan_that_could_not_read_the_repositories_is_not_converged() {
+    let bench = Bench::new().await;
+    bench.follow("quay: {registry: quay.io, tags: {team: web}}\n").await;
+    for n in 0..3 {
+        repository(&bench.aws, &name(n));
+    }
+    bench.upload(TAGS);
+    bench.aws.fault(Fault::on("ecr", "ListTagsForResource").server_error());
+    for action in ["plan", "validate"] {
+        let report = bench.act(action).await;
+        assert_ne!(report["outcome"], "converged", "{action}: {report:#}");
+    }
+}
+
+/// The same, out of time.
+#[tokio::test]
+async fn a_plan_that_is_out_of_time_says_so() {
+    let mut bench = Bench::new().await;
+    bench.app.pace.wind_down = Duration::from_millis(300);
+    bench.app.pace.last_call = Duration::from_millis(100);
+    bench.follow("quay: {registry: quay.io, tags: {team: web}}\n").await;
+    for n in 0..REPOSITORIES {
+        let tags = json!([{"Key": "team", "Value": "web"}]);
+        bench.aws.call("ecr", "CreateRepository", json!({"repositoryName": name(n), "tags": tags})).unwrap();
+    }
+    bench.upload(TAGS);
+    bench.aws.fault(Fault::on("ecr", "ListTagsForResource").latency(Duration::from_millis(400)));
+    let report = bench.send_within(json!({"action": "plan"}), Duration::from_millis(2500)).await.unwrap();
+    assert!(count(&report, "failed") > 0, "{report:#}");
+    assert_eq!(report["outcome"], "partial", "{report:#}");
+    let message = report["registries"]["quay"]["message"].to_string();
+    assert!(!message.contains("to change"), "what was not looked at is told as what is to change: {message}");
+}
+
+/// Lambda retries an asynchronous invocation with the same request id.
+#[tokio::test]
+async fn messages_of_the_first_try_have_no_part_in_the_status_of_the_second() {
+    let desk = Desk::open(REPOSITORIES).await;
+    let bench = &desk.bench;
+    // The other registry's credential cannot be proven just now: what is left is handed over, and the invocation fails.
+    let hub = "dockerhub: {registry: docker.io, username: acme-bot, accessToken: canary-docker-1}\n";
+    bench.upload(&format!("{TAGS}{hub}"));
+    for more in [60, 50] {
+        bench.aws.fault(Fault::on("ecr", "ValidatePullThroughCacheRule").server_error());
+        bench.aws.fault(Fault::on("ecr", "TagResource").skip(more).timeout());
+        let failed = send_as(bench, uploaded(), Duration::from_millis(6000), "one-request").await;
+        assert!(failed.is_err());
+        bench.aws.clear_faults();
+    }
+    let mut events = Vec::new();
+    while let Some(event) = bench.aws.take_work(&desk.queue, 1) {
+        events.push(event);
+    }
+    assert!(events.len() > 5, "of two tries: {}", events.len());
+    // One of the repositories cannot be tagged. Standard queues keep no order: the first try's messages come last.
+    bench.aws.fault(Fault::on("ecr", "TagResource").subject_contains("quay/219").access_denied());
+    for event in events.iter().rev() {
+        bench.send(event.clone()).await.unwrap();
+    }
+    let status = bench.status();
+    let all = REPOSITORIES as u64;
+    assert_eq!(status["registries"]["quay"]["state"], "failed", "{status:#}");
+    let counts = ["found", "done", "failed", "to_do"].map(|what| count(&status, what));
+    assert_eq!(counts, [all, all - 1, 1, 0]);
+}
+
+/// A repository that is held and also cannot be finished has one line, whatever the last status had.
+#[tokio::test]
+async fn a_held_line_does_not_multiply_from_run_to_run() {
+    let bench = Bench::new().await;
+    repository(&bench.aws, "quay/a");
+    images(&bench.aws, "quay/a", 9);
+    bench.aws.fault(Fault::on("ecr", "TagResource").server_error());
+    bench.upload(
+        "quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags, lifecycle_policy]}}\n",
+    );
+    for _ in 0..4 {
+        bench.send(uploaded()).await.unwrap_err();
+    }
+    let held: Vec<String> = about_repositories(&bench.status()).into_iter().filter(|l| l.ends_with("held")).collect();
+    assert_eq!(held.len(), 1, "{held:?}");
+}
+
+/// What is remembered of repositories that there was no time for is what this very file made of them.
+#[tokio::test]
+async fn what_an_older_file_held_is_not_told_of_a_newer_one_that_allows_it() {
+    let bench = Bench::new().await;
+    repository(&bench.aws, "quay/a");
+    images(&bench.aws, "quay/a", 9);
+    let with = |most: u32| {
+        format!(
+            "quay: {{registry: quay.io, existing_repositories: {{apply: [lifecycle_policy], max_expiring_images: {most}}}}}\n"
+        )
+    };
+    bench.follow(&with(0)).await;
+    bench.aws.fault(Fault::on("ecr", "PutLifecyclePolicy").server_error());
+    bench.upload(&with(9));
+    bench.send(uploaded()).await.unwrap_err();
+    let status = bench.status();
+    assert!(!status.to_string().contains("the file allows 0"), "{:#}", status["changes"]);
+}
+
+/// Repositories wait for their turn in a slow lane; the file is looked at when the turn has come, not before.
+#[tokio::test]
+async fn nothing_is_written_long_after_a_newer_file_has_come() {
+    let bench = Bench::new().await;
+    for n in 0..50 {
+        repository(&bench.aws, &name(n));
+    }
+    bench.aws.fault(Fault::on("ecr", "TagResource").rate(2));
+    bench.aws.after("ecr", "TagResource", 1, |aws| {
+        aws.put_object(BUCKET, KEY, "k8s: {registry: registry.k8s.io}\n");
+    });
+    bench.follow(TAGS).await;
+    // Five seconds of memory are ten calls, and two were free.
+    let written = tagged(&bench.aws, 50);
+    assert!(written <= 16, "{written} of 50 got what the file does not say any more");
+}
+
+/// Where ECR is quick, a second is an age.
+#[tokio::test]
+async fn nothing_is_written_that_the_file_no_longer_says() {
+    let bench = Bench::new().await;
+    for n in 0..REPOSITORIES {
+        repository(&bench.aws, &name(n));
+    }
+    bench.aws.after("ecr", "TagResource", 5, |aws| {
+        aws.put_object(BUCKET, KEY, "k8s: {registry: registry.k8s.io}\n");
+    });
+    bench.follow(TAGS).await;
+    let written = tagged(&bench.aws, REPOSITORIES);
+    assert!(written <= 5 + 64, "{written} of {REPOSITORIES} got what the file does not say any more");
+}
+
+/// The look at the file is bounded like every other call.
+#[tokio::test]
+async fn a_hanging_s3_does_not_make_the_run_miss_lambdas_deadline() {
+    let mut bench = Bench::new().await;
+    bench.app.pace.wind_down = Duration::from_millis(2000);
+    bench.app.pace.last_call = Duration::from_millis(1000);
+    for n in 0..10 {
+        repository(&bench.aws, &name(n));
+    }
+    bench.aws.fault(Fault::on("s3", "HeadObject").timeout());
+    bench.upload(TAGS);
+    let begin = Instant::now();
+    let run = bench.send_within(uploaded(), Duration::from_secs(6));
+    let ended = tokio::time::timeout(Duration::from_secs(20), run).await;
+    assert!(ended.is_ok() && begin.elapsed() < Duration::from_secs(6), "still at work after {:?}", begin.elapsed());
+}
+
+/// What was tried in vain is not where the next run begins.
+#[tokio::test]
+async fn one_that_always_fails_does_not_starve_those_behind_it() {
+    const MANY: usize = 200;
+    let mut bench = Bench::new().await;
+    bench.app.pace.wind_down = Duration::from_millis(1000);
+    bench.app.pace.last_call = Duration::from_millis(500);
+    for n in 0..MANY {
+        repository(&bench.aws, &name(n));
+    }
+    bench.upload(TAGS);
+    bench.aws.fault(Fault::on("ecr", "TagResource").subject_contains("quay/000").server_error());
+    bench.aws.fault(Fault::on("ecr", "ListTagsForResource").latency(Duration::from_millis(250)));
+    let mut done = Vec::new();
+    for _ in 0..9 {
+        _ = bench.send_within(uploaded(), Duration::from_millis(2200)).await;
+        done.push(tagged(&bench.aws, MANY));
+    }
+    assert_eq!(done.last(), Some(&(MANY - 1)), "{done:?}");
+}
+
+/// Nor does it keep the runs after from a new start.
+#[tokio::test]
+async fn one_that_always_fails_does_not_keep_others_from_being_repaired_or_found() {
+    let bench = Bench::new().await;
+    for n in 0..5 {
+        repository(&bench.aws, &name(n));
+    }
+    bench.aws.fault(Fault::on("ecr", "TagResource").subject_contains("quay/004").server_error());
+    bench.upload(TAGS);
+    bench.send(uploaded()).await.unwrap_err();
+    let drift = json!({"resourceArn": arn("quay/000"), "tags": [{"Key": "team", "Value": "drift"}]});
+    bench.aws.call("ecr", "TagResource", drift).unwrap();
+    repository(&bench.aws, "quay/0005");
+    for _ in 0..4 {
+        _ = bench.send(scheduled()).await;
+    }
+    let teams = ["quay/000", "quay/0005"].map(|name| team(&bench.aws, name));
+    assert_eq!(teams, [Some("web".to_owned()), Some("web".to_owned())]);
+}
+
+/// A run that cannot even list goes on telling where to go on.
+#[tokio::test]
+async fn a_run_that_comes_to_nothing_does_not_forget_where_to_go_on() {
+    let mut bench = Bench::new().await;
+    bench.app.pace.wind_down = Duration::from_millis(1000);
+    bench.app.pace.last_call = Duration::from_millis(500);
+    for n in 0..REPOSITORIES {
+        repository(&bench.aws, &name(n));
+    }
+    bench.aws.fault(Fault::on("ecr", "TagResource").skip(40).timeout());
+    bench.upload(TAGS);
+    bench.send_within(uploaded(), Duration::from_millis(5000)).await.unwrap_err();
+    let next = bench.status()["existing_repositories"]["next"]["repository"].as_str().unwrap().to_owned();
+    bench.aws.clear_faults();
+    bench.aws.fault(Fault::on("ecr", "DescribeRepositories").server_error());
+    bench.send(uploaded()).await.unwrap_err();
+    bench.aws.clear_faults();
+    bench.aws.clear_calls();
+    _ = bench.send(uploaded()).await;
+    let calls = bench.aws.calls();
+    let mut looked_at = calls.iter().filter(|call| call.operation == "ListTagsForResource");
+    assert!(looked_at.all(|call| call.subject.rsplit_once("repository/").unwrap().1 >= next.as_str()));
+}
+
+/// When the queue is empty and everything done, nothing is left to warn of.
+#[tokio::test]
+async fn a_finished_status_does_not_warn_of_what_was_left() {
+    let desk = Desk::open(REPOSITORIES).await;
+    desk.run_out_of_time(TAGS).await;
+    while desk.waiting() > 0 {
+        desk.deliver().await.unwrap();
+    }
+    let status = desk.bench.status();
+    assert_eq!(status["outcome"], "changed");
+    assert_eq!(status["warnings"], json!([]));
+}
+
+/// What a message did, it did.
+#[tokio::test]
+async fn a_message_that_comes_twice_changes_no_count_and_no_line() {
+    let desk = Desk::open(REPOSITORIES).await;
+    desk.run_out_of_time(TAGS).await;
+    let mut events = Vec::new();
+    while let Some(event) = desk.bench.aws.take_work(&desk.queue, 1) {
+        events.push(event);
+    }
+    for event in &events {
+        desk.bench.send(event.clone()).await.unwrap();
+    }
+    let once = desk.bench.status();
+    assert_eq!(count(&once, "changed"), REPOSITORIES as u64);
+    for event in &events {
+        desk.bench.send(event.clone()).await.unwrap();
+    }
+    let twice = desk.bench.status();
+    assert_eq!(twice["existing_repositories"], once["existing_repositories"]);
+    assert_eq!(about_repositories(&twice).len(), about_repositories(&once).len());
+}
+
+/// The same for one that comes again since some of it was left.
+#[tokio::test]
+async fn a_message_that_comes_again_for_the_rest_keeps_what_it_did_before() {
+    let desk = Desk::open(REPOSITORIES).await;
+    desk.run_out_of_time(TAGS).await;
+    let message = &desk.bench.aws.messages(&desk.queue)[0];
+    let work: Value = serde_json::from_str(message["body"].as_str().unwrap()).unwrap();
+    let stuck = work["work"]["repositories"][7].as_str().unwrap().to_owned();
+    desk.bench.aws.fault(Fault::on("ecr", "TagResource").subject_contains(stuck).server_error());
+    desk.deliver().await.unwrap_err();
+    desk.bench.aws.clear_faults();
+    while desk.waiting() > 0 {
+        desk.deliver().await.unwrap();
+    }
+    let status = desk.bench.status();
+    assert_eq!((count(&status, "done"), count(&status, "changed")), (REPOSITORIES as u64, REPOSITORIES as u64));
+}
+
+/// A run that stops for a newer file tells what it wrote until then.
+#[tokio::test]
+async fn what_was_written_before_a_newer_file_came_is_told() {
+    let bench = Bench::new().await;
+    for n in 0..100 {
+        repository(&bench.aws, &name(n));
+    }
+    bench.aws.fault(Fault::on("ecr", "TagResource").rate(5));
+    bench.aws.after("ecr", "TagResource", 3, |aws| {
+        aws.put_object(BUCKET, KEY, "quay: {registry: quay.io, tags: {team: web}}\n");
+    });
+    let report = bench.follow(TAGS).await;
+    let written = tagged(&bench.aws, 100);
+    let told = about_repositories(&report).len();
+    assert!(written > 0);
+    assert_eq!(told, written, "{}", report["message"]);
+}
+
+/// Whatever keeps a message from being worked on, its last try tells it.
+#[tokio::test]
+async fn a_message_that_dies_since_the_file_cannot_be_read_has_its_reason() {
+    let desk = Desk::open(REPOSITORIES).await;
+    desk.run_out_of_time(TAGS).await;
+    while desk.waiting() > 1 {
+        desk.deliver().await.unwrap();
+    }
+    desk.bench.aws.fault(Fault::on("s3", "GetObject").access_denied());
+    while let Some(event) = desk.bench.aws.take_work(&desk.queue, 1) {
+        let result = desk.bench.send(event.clone()).await;
+        desk.bench.aws.finish_work(&event, result.is_ok());
+    }
+    desk.bench.aws.clear_faults();
+    let dead = desk.bench.aws.messages(&desk.dead);
+    assert_eq!(dead.len(), 1);
+    assert!(dead[0]["messageAttributes"]["reason"].is_object(), "{:#}", dead[0]["messageAttributes"]);
+}
+
+/// No number of tries makes sense of it.
+#[tokio::test]
+async fn what_is_no_json_or_no_event_dies_at_once_with_its_reason() {
+    let desk = Desk::open(0).await;
+    desk.bench.follow("quay: {registry: quay.io}\n").await;
+    for body in ["hello", "{\"foo\": 1}", "[]"] {
+        desk.put(body);
+        let delivered = desk.deliver().await;
+        assert!(delivered.is_ok(), "{body}: {delivered:?}");
+    }
+    let dead = desk.bench.aws.messages(&desk.dead);
+    assert_eq!(dead.len(), 3);
+}
+
+/// Names that no repository can have.
+#[tokio::test]
+async fn a_name_that_no_repository_has_neither_reaches_ecr_nor_holds_up_the_others() {
+    let desk = Desk::open(2).await;
+    desk.bench.follow("quay: {registry: quay.io, tags: {team: web}}\n").await;
+    desk.bench.upload(TAGS);
+    for odd in ["quay/", "quay/Ünïcode", "quay/a b", "quay/../x", "quay/000\n"] {
+        desk.put(
+            &json!({"work": {"id": "x", "part": 0, "registry": "quay", "repositories": ["quay/000", odd]}}).to_string(),
+        );
+        desk.bench.aws.clear_calls();
+        let delivered = desk.deliver().await;
+        while desk.waiting() > 0 {
+            _ = desk.deliver().await;
+        }
+        let asked = desk.bench.aws.calls().iter().filter(|call| call.operation == "DescribeRepositories").count();
+        assert!(
+            delivered.is_ok(),
+            "{odd:?} fails the message, {asked} calls: {:?}",
+            delivered.err().map(|e| e.to_string())
+        );
+    }
+}
+
+/// A registry that is refused has nothing written (DESIGN, section 6), by messages neither.
+#[tokio::test]
+async fn a_message_touches_nothing_of_a_registry_whose_secret_is_another_owners() {
+    let desk = Desk::open(0).await;
+    let bench = &desk.bench;
+    repository(&bench.aws, "dockerhub/a");
+    let owner = json!([{"Key": "ecr-pull-through-sync:owner", "Value": "other-stack"}]);
+    bench.make_secret("ecr-pullthroughcache/dockerhub", &credential("canary-docker-1"), owner);
+    bench.upload(
+        "dockerhub: {registry: docker.io, username: acme-bot, accessToken: canary-docker-1, tags: {team: web}, existing_repositories: {apply: [tags]}}\n",
+    );
+    let report = bench.send(uploaded()).await.unwrap();
+    assert_eq!(report["registries"]["dockerhub"]["state"], "failed", "{report:#}");
+    assert_eq!(team(&bench.aws, "dockerhub/a"), None, "the whole run leaves it alone");
+    desk.put(
+        &json!({"work": {"id": "old", "part": 0, "registry": "dockerhub", "repositories": ["dockerhub/a"]}})
+            .to_string(),
+    );
+    desk.deliver().await.unwrap();
+    assert_eq!(team(&bench.aws, "dockerhub/a"), None, "and so must a message");
+}
+
+/// The same for one that is held by the quota of rules.
+#[tokio::test]
+async fn a_message_touches_nothing_of_a_registry_that_the_quota_holds() {
+    let desk = Desk::open(1).await;
+    let bench = &desk.bench;
+    for n in 0..50 {
+        support::make_rule(&bench.aws, &format!("other{n}"), "public.ecr.aws", None);
+    }
+    bench.upload(TAGS);
+    let report = bench.send(uploaded()).await.unwrap();
+    assert_eq!(report["registries"]["quay"]["state"], "held", "{report:#}");
+    assert_eq!(team(&bench.aws, "quay/000"), None, "the whole run leaves it alone");
+    desk.put(&json!({"work": {"id": "old", "part": 0, "registry": "quay", "repositories": ["quay/000"]}}).to_string());
+    desk.deliver().await.unwrap();
+    assert_eq!(team(&bench.aws, "quay/000"), None, "and so must a message");
+}
+
+/// One more repository is no news about those that are held.
+#[tokio::test]
+async fn a_registry_is_held_since_the_first_time_whatever_is_cached_meanwhile() {
+    let bench = Bench::new().await;
+    for name in ["quay/a", "quay/b"] {
+        repository(&bench.aws, name);
+    }
+    images(&bench.aws, "quay/a", 9);
+    let first = bench.follow("quay: {registry: quay.io, existing_repositories: true}\n").await;
+    assert_eq!(first["registries"]["quay"]["state"], "held");
+    bench.send(scheduled()).await.unwrap();
+    repository(&bench.aws, "quay/c");
+    let report = bench.send(scheduled()).await.unwrap();
+    assert_eq!(report["registries"]["quay"]["since"], first["started_at"], "{:#}", report["registries"]);
+}
+
+/// `changed`: of all, those that something was written to (docs and `Progress::changed`).
+#[tokio::test]
+async fn a_held_repository_that_got_its_tags_counts_as_changed() {
+    let bench = Bench::new().await;
+    repository(&bench.aws, "quay/a");
+    images(&bench.aws, "quay/a", 9);
+    let report = bench
+        .follow(
+            "quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags, lifecycle_policy]}}\n",
+        )
+        .await;
+    assert_eq!(team(&bench.aws, "quay/a").as_deref(), Some("web"));
+    assert_eq!((count(&report, "held"), count(&report, "changed")), (1, 1));
+}
+
+/// The queue takes nothing.
+#[tokio::test]
+async fn a_status_does_not_say_that_the_queue_has_what_it_has_not() {
+    let desk = Desk::open(REPOSITORIES).await;
+    desk.bench.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
+    desk.bench.aws.fault(Fault::on("sqs", "*").access_denied());
+    desk.bench.upload(TAGS);
+    desk.bench.send_within(uploaded(), Duration::from_millis(6000)).await.unwrap_err();
+    desk.bench.aws.clear_faults();
+    let status = desk.bench.status();
+    let message = status["registries"]["quay"]["message"].as_str().unwrap();
+    assert!(!message.contains("in the queue"), "{message}");
+}
+
+/// A lost answer to the status of a message: what it writes again finds its own lines there.
+#[tokio::test]
+async fn trouble_that_a_message_finds_is_news_even_if_the_status_is_written_twice() {
+    let desk = Desk::open(REPOSITORIES).await;
+    desk.run_out_of_time(TAGS).await;
+    desk.bench.aws.fault(Fault::on("ecr", "TagResource").subject_contains("quay/219").access_denied());
+    while desk.waiting() > 1 {
+        desk.deliver().await.unwrap();
+    }
+    desk.bench.aws.fault(Fault::on("s3", "PutObject").times(1).reset_after());
+    desk.deliver().await.unwrap();
+    let status = desk.bench.status();
+    let failed = status["changes"].as_array().unwrap().iter().find(|c| c["result"] == "failed").unwrap().clone();
+    assert_eq!(failed["id"], "quay/219");
+    assert!(failed["since"].is_null(), "{failed:#}");
+}
+
+/// What a registry that leaves the file spoke for is its parent's from then on, not from the run after.
+#[tokio::test]
+async fn what_a_longer_prefix_leaves_behind_is_reached_by_the_same_run() {
+    let bench = Bench::new().await;
+    repository(&bench.aws, "quay/team/a");
+    bench.follow(&format!("{TAGS}quay/team: {{registry: quay.io}}\n")).await;
+    assert_eq!(team(&bench.aws, "quay/team/a"), None);
+    let report = bench.follow(TAGS).await;
+    assert_eq!(report["outcome"], "changed", "{report:#}");
+    let report = bench.send(scheduled()).await.unwrap();
+    assert_eq!(report["outcome"], "converged", "the run before has said that all was applied: {:?}", lines(&report));
+}
+
+/// Answers that never come open the gate for nothing.
+#[tokio::test]
+async fn lost_answers_open_no_gate() {
+    let bench = Bench::new().await;
+    for (name, n) in [("quay/a", 3), ("quay/b", 9)] {
+        repository(&bench.aws, name);
+        images(&bench.aws, name, n);
+    }
+    for operation in ["StartLifecyclePolicyPreview", "GetLifecyclePolicyPreview", "PutLifecyclePolicy"] {
+        bench.aws.fault(Fault::on("ecr", operation).times(2).reset_after());
+    }
+    let report = bench.follow("quay: {registry: quay.io, existing_repositories: {apply: [lifecycle_policy]}}\n").await;
+    assert_eq!((count(&report, "done"), count(&report, "held")), (1, 1), "{report:#}");
+    let policy = |name: &str| bench.aws.call("ecr", "GetLifecyclePolicy", json!({"repositoryName": name})).is_ok();
+    assert_eq!((policy("quay/a"), policy("quay/b")), (true, false));
+}
+
+/// `since` is for trouble.
+#[tokio::test]
+async fn a_registry_that_is_ready_again_is_not_failing_since() {
+    let desk = Desk::open(REPOSITORIES).await;
+    desk.run_out_of_time(TAGS).await;
+    let mut events = Vec::new();
+    while let Some(event) = desk.bench.aws.take_work(&desk.queue, 1) {
+        events.push(event);
+    }
+    // Nothing may be tagged for a while; the first message comes twice, as SQS's may, and then once more when it may be.
+    desk.bench.aws.fault(Fault::on("ecr", "TagResource").access_denied());
+    for event in [&events[0], &events[0]] {
+        desk.bench.send(event.clone()).await.unwrap();
+    }
+    desk.bench.aws.clear_faults();
+    for event in &events {
+        desk.bench.send(event.clone()).await.unwrap();
+    }
+    let quay = desk.bench.status()["registries"]["quay"].clone();
+    assert_eq!(quay["state"], "ready");
+    assert!(quay["since"].is_null(), "{quay:#}");
+}
