@@ -467,7 +467,7 @@ async fn a_message_touches_nothing_of_a_registry_whose_secret_is_another_owners(
     assert_eq!(team(&bench.aws, "dockerhub/a"), None, "and so must a message");
 }
 
-/// The same for one that is held by the quota of rules.
+/// Neither has one that is held by the quota of rules.
 #[tokio::test]
 async fn a_message_touches_nothing_of_a_registry_that_the_quota_holds() {
     let desk = Desk::open(1).await;
@@ -482,6 +482,26 @@ async fn a_message_touches_nothing_of_a_registry_that_the_quota_holds() {
     desk.put(&json!({"work": {"id": "old", "part": 0, "registry": "quay", "repositories": ["quay/000"]}}).to_string());
     desk.deliver().await.unwrap();
     assert_eq!(team(&bench.aws, "quay/000"), None, "and so must a message");
+}
+
+/// But a secret that cannot be read for a moment refuses nothing for good: the message comes again.
+#[tokio::test]
+async fn a_message_whose_registry_cannot_be_looked_at_comes_again() {
+    let desk = Desk::open(0).await;
+    let bench = &desk.bench;
+    let file =
+        "dockerhub: {registry: docker.io, username: acme-bot, accessToken: canary-docker-1, tags: {team: web}}\n";
+    bench.follow(file).await;
+    repository(&bench.aws, "dockerhub/a");
+    bench.upload(&file.replace("web}", "web}, existing_repositories: {apply: [tags]}"));
+    let work = json!({"work": {"id": "x", "part": 0, "registry": "dockerhub", "repositories": ["dockerhub/a"]}});
+    desk.put(&work.to_string());
+    bench.aws.fault(Fault::on("secretsmanager", "DescribeSecret").server_error());
+    let failure = desk.deliver().await.unwrap_err().to_string();
+    assert!(failure.contains("dockerhub could not be looked at: DescribeSecret"), "{failure}");
+    bench.aws.clear_faults();
+    desk.deliver().await.unwrap();
+    assert_eq!(team(&bench.aws, "dockerhub/a").as_deref(), Some("web"));
 }
 
 /// One more repository is no news about those that are held.

@@ -81,8 +81,12 @@ impl Run<'_> {
             self.remember(&file, &account);
             // The same word as that of a whole run: what it does not touch, no message does.
             let plan = plan(&file, &account, self.home, settings, 0);
-            let goes = |name: &str| plan.registries.iter().any(|p| p.registry == name && p.verdict == Verdict::Go);
-            let open = |name: &str| name == portion.registry && goes(name);
+            let verdict = plan.registries.iter().find(|p| p.registry == portion.registry).map(|p| &p.verdict);
+            if let Some(Verdict::Refused { reason, transient: true, .. }) = verdict {
+                return Err(self.again(format!("{} could not be looked at: {reason}", portion.registry)));
+            }
+            let goes = verdict == Some(&Verdict::Go);
+            let open = |name: &str| goes && name == portion.registry;
             let territories = Territories::new(&file, &account.snapshot, open);
             let newest = Newest { reader: &self.app.reader, config: &config };
             let pen = Pen { writer: &self.app.writer, newest };
