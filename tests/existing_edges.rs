@@ -3,22 +3,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "each test binary uses its part of the support module")]
 
+mod desk;
 mod support;
 
 use std::time::{Duration, Instant};
 
+use desk::{Desk, name};
 use ecr_pull_through_sync::handler::Failure;
 use lambda_runtime::{Context, LambdaEvent};
 use local_aws::{Fault, LocalAws};
 use serde_json::{Value, json};
-use support::{BUCKET, Bench, KEY, app, credential, images, lines, repository, scheduled, uploaded};
+use support::{BUCKET, Bench, KEY, credential, images, lines, repository, scheduled, uploaded};
 
 const TAGS: &str = "quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n";
 const REPOSITORIES: usize = 220;
-
-fn name(n: usize) -> String {
-    format!("quay/{n:03}")
-}
 
 fn arn(name: &str) -> String {
     format!("arn:aws:ecr:eu-west-1:123456789012:repository/{name}")
@@ -52,51 +50,6 @@ async fn send_as(bench: &Bench, event: Value, time: Duration, id: &str) -> Resul
     context.deadline = deadline.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
     let result = bench.app.handle(LambdaEvent::new(event, context)).await;
     result.map(|report| serde_json::to_value(report).unwrap())
-}
-
-struct Desk {
-    bench: Bench,
-    queue: String,
-    dead: String,
-}
-
-impl Desk {
-    async fn open(repositories: usize) -> Self {
-        let mut bench = Bench::new().await;
-        let (queue, dead) = bench.aws.create_queue_pair("work", 3);
-        bench.app = app(&bench.aws, &[("WORK_QUEUE_URL", &queue)]).await;
-        bench.app.pace.wind_down = Duration::from_millis(1200);
-        bench.app.pace.last_call = Duration::from_millis(500);
-        for n in 0..repositories {
-            repository(&bench.aws, &name(n));
-        }
-        Self { bench, queue, dead }
-    }
-
-    async fn run_out_of_time(&self, yaml: &str) -> Value {
-        self.bench.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
-        self.bench.upload(yaml);
-        let report = self.bench.send_within(uploaded(), Duration::from_millis(6000)).await.unwrap();
-        self.bench.aws.clear_faults();
-        assert_eq!(report["outcome"], "partial", "{report:#}");
-        report
-    }
-
-    fn waiting(&self) -> usize {
-        self.bench.aws.messages(&self.queue).iter().filter(|message| message["visible"] == true).count()
-    }
-
-    async fn deliver(&self) -> Result<Value, Failure> {
-        let event = self.bench.aws.take_work(&self.queue, 1).expect("a message");
-        let result = self.bench.send(event.clone()).await;
-        self.bench.aws.finish_work(&event, result.is_ok());
-        result
-    }
-
-    fn put(&self, body: &str) {
-        let input = json!({"QueueUrl": self.queue, "MessageBody": body});
-        self.bench.aws.call("sqs", "SendMessage", input).unwrap();
-    }
 }
 
 /// What could not be looked at is not as it should be.

@@ -4,11 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "each test binary uses its part of the support module")]
 
+mod desk;
 mod support;
 
 use std::time::Duration;
 
-use ecr_pull_through_sync::handler::Failure;
+use desk::{Desk, name};
 use local_aws::Fault;
 use serde_json::{Value, json};
 use support::{Bench, app, scheduled, uploaded};
@@ -16,68 +17,14 @@ use support::{Bench, app, scheduled, uploaded};
 const QUAY: &str = "quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n";
 const REPOSITORIES: usize = 220;
 
-struct Desk {
-    bench: Bench,
-    queue: String,
-    dead: String,
-}
-
-impl Desk {
-    /// An account with many repositories, and a function that has a queue.
-    async fn open() -> Self {
-        let mut bench = Bench::new().await;
-        let (queue, dead) = bench.aws.create_queue_pair("work", 3);
-        bench.app = app(&bench.aws, &[("WORK_QUEUE_URL", &queue)]).await;
-        bench.app.pace.wind_down = Duration::from_millis(1200);
-        bench.app.pace.last_call = Duration::from_millis(500);
-        for n in 0..REPOSITORIES {
-            bench.aws.call("ecr", "CreateRepository", json!({"repositoryName": name(n)})).unwrap();
-        }
-        Self { bench, queue, dead }
-    }
-
-    /// A run that has no time for all: some calls go through, then they hang.
-    async fn run_out_of_time(&self, yaml: &str) -> Value {
-        self.bench.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
-        self.bench.upload(yaml);
-        let report = self.bench.send_within(uploaded(), Duration::from_millis(6000)).await.unwrap();
-        self.bench.aws.clear_faults();
-        assert_eq!(report["outcome"], "partial", "{report:#}");
-        report
-    }
-
-    fn waiting(&self) -> usize {
-        self.bench.aws.messages(&self.queue).iter().filter(|message| message["visible"] == true).count()
-    }
-
-    /// Hands one message to the function, as Lambda does.
-    async fn deliver(&self) -> Result<Value, Failure> {
-        let event = self.bench.aws.take_work(&self.queue, 1).expect("a message");
-        let result = self.bench.send(event.clone()).await;
-        self.bench.aws.finish_work(&event, result.is_ok());
-        result
-    }
-
-    async fn deliver_all(&self) -> Vec<Value> {
-        let mut reports = Vec::new();
-        while self.waiting() > 0 {
-            reports.push(self.deliver().await.unwrap());
-        }
-        reports
-    }
-
-    fn tagged(&self, value: &str) -> usize {
-        let has = |n: &usize| {
-            let arn = format!("arn:aws:ecr:eu-west-1:123456789012:repository/{}", name(*n));
-            let tags = self.bench.aws.call("ecr", "ListTagsForResource", json!({"resourceArn": arn}));
-            tags.is_ok_and(|tags| tags["tags"][0]["Value"] == value)
-        };
-        (0..REPOSITORIES).filter(has).count()
-    }
-}
-
-fn name(n: usize) -> String {
-    format!("quay/{n:03}")
+/// How many repositories have the tag with this value.
+fn tagged(desk: &Desk, value: &str) -> usize {
+    let has = |n: &usize| {
+        let arn = format!("arn:aws:ecr:eu-west-1:123456789012:repository/{}", name(*n));
+        let tags = desk.bench.aws.call("ecr", "ListTagsForResource", json!({"resourceArn": arn}));
+        tags.is_ok_and(|tags| tags["tags"][0]["Value"] == value)
+    };
+    (0..REPOSITORIES).filter(has).count()
 }
 
 fn count(report: &Value, what: &str) -> u64 {
@@ -86,7 +33,7 @@ fn count(report: &Value, what: &str) -> u64 {
 
 #[tokio::test]
 async fn a_run_that_is_out_of_time_hands_the_rest_over_and_the_status_shows_it_being_done() {
-    let desk = Desk::open().await;
+    let desk = Desk::open(REPOSITORIES).await;
     let report = desk.run_out_of_time(QUAY).await;
     assert_eq!(report, desk.bench.status());
     let left = count(&report, "to_do");
@@ -110,13 +57,13 @@ async fn a_run_that_is_out_of_time_hands_the_rest_over_and_the_status_shows_it_b
     assert_eq!(status["registries"]["quay"]["state"], "ready");
     assert_eq!((count(&status, "done"), count(&status, "changed")), (REPOSITORIES as u64, REPOSITORIES as u64));
     assert_eq!(status["last_success_at"], status["finished_at"]);
-    assert_eq!(desk.tagged("web"), REPOSITORIES);
+    assert_eq!(tagged(&desk, "web"), REPOSITORIES);
     assert!(desk.bench.aws.messages(&desk.dead).is_empty());
 }
 
 #[tokio::test]
 async fn messages_carry_names_and_nothing_else_and_come_twice_and_in_any_order() {
-    let desk = Desk::open().await;
+    let desk = Desk::open(REPOSITORIES).await;
     let yaml = format!("{QUAY}dockerhub: {{registry: docker.io, username: acme-bot, accessToken: canary-docker-1}}\n");
     desk.run_out_of_time(&yaml).await;
     for message in desk.bench.aws.messages(&desk.queue) {
@@ -144,7 +91,7 @@ async fn messages_carry_names_and_nothing_else_and_come_twice_and_in_any_order()
 
 #[tokio::test]
 async fn the_newest_file_wins_over_messages_of_an_older_one() {
-    let desk = Desk::open().await;
+    let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(QUAY).await;
     let newer = QUAY.replace("web", "db");
     // The newer file is there, its own run has not come yet.
@@ -152,11 +99,15 @@ async fn the_newest_file_wins_over_messages_of_an_older_one() {
     let before = desk.bench.status();
     let report = desk.deliver().await.unwrap();
     assert_eq!(report["outcome"], "changed", "{report:#}");
-    assert_eq!(desk.tagged("db") as u64, count(&report, "done"), "what the message names gets what the file says now");
+    assert_eq!(
+        tagged(&desk, "db") as u64,
+        count(&report, "done"),
+        "what the message names gets what the file says now"
+    );
     assert_eq!(desk.bench.status(), before, "the status is that of another file");
     let report = desk.bench.send(uploaded()).await.unwrap();
     assert_eq!(report["outcome"], "changed");
-    assert_eq!(desk.tagged("db"), REPOSITORIES);
+    assert_eq!(tagged(&desk, "db"), REPOSITORIES);
     let status = desk.bench.status();
     desk.bench.aws.clear_calls();
     for report in desk.deliver_all().await {
@@ -168,7 +119,7 @@ async fn the_newest_file_wins_over_messages_of_an_older_one() {
 
 #[tokio::test]
 async fn a_newer_file_while_a_message_is_worked_on_has_the_last_word() {
-    let desk = Desk::open().await;
+    let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(QUAY).await;
     let newer = QUAY.replace("web", "db");
     let (over, is_over) = std::sync::mpsc::channel();
@@ -180,32 +131,32 @@ async fn a_newer_file_while_a_message_is_worked_on_has_the_last_word() {
     });
     desk.deliver().await.unwrap();
     is_over.recv_timeout(Duration::from_secs(120)).unwrap();
-    assert_eq!(desk.tagged("db"), REPOSITORIES);
+    assert_eq!(tagged(&desk, "db"), REPOSITORIES);
 }
 
 #[tokio::test]
 async fn a_registry_that_left_the_file_has_nothing_done_for_its_messages() {
-    let desk = Desk::open().await;
+    let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(QUAY).await;
-    let done = desk.tagged("web");
+    let done = tagged(&desk, "web");
     for newer in ["k8s: {registry: registry.k8s.io}\n", "quay: {registry: quay.io, tags: {team: web}}\n"] {
         desk.bench.upload(newer);
         desk.bench.aws.clear_calls();
         let report = desk.deliver().await.unwrap();
         assert_eq!(report["outcome"], "converged", "{report:#}");
         assert_eq!(desk.bench.writes(), Vec::<String>::new());
-        assert_eq!(desk.tagged("web"), done);
+        assert_eq!(tagged(&desk, "web"), done);
     }
     // A file with a mistake in it changes nothing either.
     desk.bench.upload("quay: {registri: quay.io}\n");
     let report = desk.deliver().await.unwrap();
     assert_eq!(report["outcome"], "ignored");
-    assert_eq!(desk.tagged("web"), done);
+    assert_eq!(tagged(&desk, "web"), done);
 }
 
 #[tokio::test]
 async fn repositories_that_are_gone_when_the_message_comes_are_no_trouble() {
-    let desk = Desk::open().await;
+    let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(QUAY).await;
     for n in [REPOSITORIES - 1, REPOSITORIES - 2, REPOSITORIES - 30] {
         desk.bench.aws.call("ecr", "DeleteRepository", json!({"repositoryName": name(n)})).unwrap();
@@ -217,7 +168,7 @@ async fn repositories_that_are_gone_when_the_message_comes_are_no_trouble() {
 
 #[tokio::test]
 async fn a_message_that_cannot_be_finished_comes_again_and_goes_on_and_dies_with_its_reason() {
-    let desk = Desk::open().await;
+    let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(QUAY).await;
     let message = &desk.bench.aws.messages(&desk.queue)[0];
     let work: Value = serde_json::from_str(message["body"].as_str().unwrap()).unwrap();
@@ -245,12 +196,12 @@ async fn a_message_that_cannot_be_finished_comes_again_and_goes_on_and_dies_with
     // Nothing is lost: the next run looks at everything again.
     desk.bench.aws.clear_faults();
     let report = desk.bench.send(scheduled()).await.unwrap();
-    assert_eq!((report["outcome"].as_str(), desk.tagged("web")), (Some("changed"), REPOSITORIES));
+    assert_eq!((report["outcome"].as_str(), tagged(&desk, "web")), (Some("changed"), REPOSITORIES));
 }
 
 #[tokio::test]
 async fn what_is_no_work_dies_at_once_with_its_reason() {
-    let desk = Desk::open().await;
+    let desk = Desk::open(REPOSITORIES).await;
     desk.bench.follow("quay: {registry: quay.io}\n").await;
     let bodies = [
         json!({"work": {"id": "x"}}),
@@ -272,7 +223,7 @@ async fn what_is_no_work_dies_at_once_with_its_reason() {
 
 #[tokio::test]
 async fn messages_never_make_messages() {
-    let desk = Desk::open().await;
+    let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(QUAY).await;
     let waiting = desk.waiting();
     desk.bench.aws.clear_calls();
@@ -291,12 +242,12 @@ async fn messages_never_make_messages() {
     }
     let sent = desk.bench.aws.calls().into_iter().filter(|call| call.operation.starts_with("SendMessage")).count();
     assert_eq!((sent, waiting > 0), (0, true));
-    assert_eq!(desk.tagged("web"), REPOSITORIES);
+    assert_eq!(tagged(&desk, "web"), REPOSITORIES);
 }
 
 #[tokio::test]
 async fn a_queue_that_does_not_take_the_rest_fails_the_run() {
-    let desk = Desk::open().await;
+    let desk = Desk::open(REPOSITORIES).await;
     desk.bench.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
     desk.bench.aws.fault(Fault::on("sqs", "*").access_denied());
     desk.bench.upload(QUAY);
@@ -308,7 +259,7 @@ async fn a_queue_that_does_not_take_the_rest_fails_the_run() {
 
 #[tokio::test]
 async fn two_messages_at_once_both_get_into_the_status() {
-    let desk = Desk::open().await;
+    let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(QUAY).await;
     let other = desk.bench.aws.take_work(&desk.queue, 1).unwrap();
     let queue = desk.queue.clone();
