@@ -292,8 +292,8 @@ impl Stage {
 
 fn context() -> Context {
     Context {
-        account: "123456789012".into(),
-        region: "eu-west-1".into(),
+        account: Some("123456789012".into()),
+        region: Some("eu-west-1".into()),
         partition: "aws".into(),
         template_role: true,
         resource_tags: BTreeMap::new(),

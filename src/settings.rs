@@ -61,11 +61,23 @@ impl Settings {
     /// # Errors
     /// The first variable whose value cannot be used.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSetting> {
+        let settings = Self::at_a_desk(lookup)?;
+        if settings.config_bucket.is_empty() {
+            return Err(bad("CONFIG_BUCKET", "is not set; it names the S3 bucket that holds registries.yaml"));
+        }
+        Ok(settings)
+    }
+
+    /// The same where the file is at hand, and no bucket is needed: `config_bucket` may be empty.
+    ///
+    /// # Errors
+    /// The first variable whose value cannot be used.
+    pub fn at_a_desk(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSetting> {
         let get = |name: &str| lookup(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
-        let config_bucket = get("CONFIG_BUCKET")
-            .ok_or_else(|| bad("CONFIG_BUCKET", "is not set; it names the S3 bucket that holds registries.yaml"))?;
+        let config_bucket = get("CONFIG_BUCKET").unwrap_or_default();
         let named = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
-        if !(3..=63).contains(&config_bucket.len()) || !config_bucket.bytes().all(named) {
+        let sound = (3..=63).contains(&config_bucket.len()) && config_bucket.bytes().all(named);
+        if !config_bucket.is_empty() && !sound {
             return Err(bad("CONFIG_BUCKET", "must be the bucket's name alone, without s3:// and without a key"));
         }
         let config_key = get("CONFIG_KEY").unwrap_or_else(|| "registries.yaml".into());

@@ -75,7 +75,7 @@ fn the_legacy_file_is_read_as_it_is() {
 #[test]
 fn the_complete_example_is_accepted() {
     // For the account and Region of `make run`.
-    let place = Context { account: "123456789012".into(), region: "eu-west-1".into(), ..context() };
+    let place = Context { account: Some("123456789012".into()), region: Some("eu-west-1".into()), ..context() };
     let file = read(&std::fs::read("examples/complete.yaml").unwrap(), &place).unwrap();
     assert_eq!(file.max_deletions, Some(1));
     let [hub, gitlab, k8s, base, root] = &file.registries[..] else { panic!() };
@@ -467,7 +467,7 @@ fn a_region_without_the_feature_is_warned_about() {
     for (region, partition) in [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("us-iso-east-1", "aws-iso")]
     {
         let mut context = context();
-        (context.region, context.partition) = (region.to_owned(), partition.to_owned());
+        (context.region, context.partition) = (Some(region.to_owned()), partition.to_owned());
         let file = read(b"quay: {registry: quay.io}", &context).unwrap();
         assert!(file.warnings[0].message.contains(region), "{:?}", file.warnings);
     }

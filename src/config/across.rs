@@ -71,7 +71,8 @@ pub(crate) fn check_secrets(registries: &[Resolved], notes: &mut Notes) {
 /// Warns where ECR has no pull-through cache.
 pub(crate) fn check_region(context: &Context, notes: &mut Notes) {
     let Context { region, partition, .. } = context;
-    if REGIONS_WITHOUT.contains(&region.as_str()) || partition != "aws" {
+    if region.as_deref().is_some_and(|region| REGIONS_WITHOUT.contains(&region)) || partition != "aws" {
+        let region = context.region_shown();
         notes.warn(
             None,
             format!("AWS documents no pull-through cache for the Region {region} (partition {partition}); expect ECR to refuse the rules"),

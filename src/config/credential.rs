@@ -75,14 +75,14 @@ pub(crate) fn read_secret(entry: &Entry, context: &Context, notes: &mut Notes) -
 }
 
 fn secret_fault(text: &str, context: &Context) -> Option<String> {
-    let Context { account, region, partition, .. } = context;
+    let (partition, account, region) = (&context.partition, context.account_shown(), context.region_shown());
     let name = if text.starts_with("arn:") {
         let Some(arn) = Arn::parse(text).filter(|arn| arn.service == "secretsmanager") else {
             return Some(format!(
                 "is no ARN of a secret; write `arn:{partition}:secretsmanager:{region}:{account}:secret:{SECRET_PREFIX}...`, or the secret's name"
             ));
         };
-        if (arn.partition, arn.region, arn.account) != (partition, region, account) {
+        if arn.partition != partition || !context.is_region(arn.region) || !context.is_account(arn.account) {
             return Some(format!(
                 "must be in the account and Region of the rule, `{partition}`, `{region}`, `{account}`: ECR reads no other; copy it there"
             ));
@@ -138,8 +138,8 @@ mod tests {
     #[test]
     fn secrets_are_named_or_given_by_arn() {
         let context = Context {
-            account: "111122223333".into(),
-            region: "eu-central-1".into(),
+            account: Some("111122223333".into()),
+            region: Some("eu-central-1".into()),
             partition: "aws".into(),
             template_role: false,
             resource_tags: Default::default(),
@@ -161,6 +161,8 @@ mod tests {
         ] {
             assert!(secret_fault(bad, &context).is_some(), "{bad}");
         }
+        let elsewhere = Context { account: None, region: None, ..context };
+        assert_eq!(secret_fault(&arn.replace("1111", "4444").replace("eu-central", "us-east"), &elsewhere), None);
         assert_eq!(name_of_secret(arn), "ecr-pullthroughcache/docker-hub");
         assert_eq!(name_of_secret("ecr-pullthroughcache/docker-mirror"), "ecr-pullthroughcache/docker-mirror");
     }

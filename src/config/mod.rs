@@ -64,13 +64,14 @@ pub const MAX_BYTES: usize = 1024 * 1024;
 /// ("Amazon ECR service quotas").
 pub const MAX_REGISTRIES: usize = 50;
 
-/// What the checks need to know of the account the file is for.
+/// What the checks need to know of the account the file is for. Where it is not known, as on somebody's desk, the checks
+/// that need it are left out.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// The account's 12 digits.
-    pub account: String,
+    pub account: Option<String>,
     /// The Region the Lambda works in.
-    pub region: String,
+    pub region: Option<String>,
     /// The partition, such as `aws`.
     pub partition: String,
     /// Whether TEMPLATE_ROLE_ARN is set. Without it, neither tags nor KMS can be used: ECR would fail each first
@@ -78,6 +79,28 @@ pub struct Context {
     pub template_role: bool,
     /// RESOURCE_TAGS, the tags that every resource gets.
     pub resource_tags: BTreeMap<String, String>,
+}
+
+impl Context {
+    /// Whether this may be the account.
+    fn is_account(&self, account: &str) -> bool {
+        self.account.as_deref().is_none_or(|own| own == account)
+    }
+
+    /// Whether this may be the Region.
+    fn is_region(&self, region: &str) -> bool {
+        self.region.as_deref().is_none_or(|own| own == region)
+    }
+
+    /// The account, for an example in a message.
+    fn account_shown(&self) -> &str {
+        self.account.as_deref().unwrap_or("<account>")
+    }
+
+    /// The Region, for an example in a message.
+    fn region_shown(&self) -> &str {
+        self.region.as_deref().unwrap_or("<region>")
+    }
 }
 
 /// A file that was accepted.

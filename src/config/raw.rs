@@ -133,12 +133,12 @@ fn read_prefix(name: &str, entry: &Entry, notes: &mut Notes) -> Option<Field<Str
 
 /// A role of this account: IAM passes no other to a service ("Granting a user permissions to pass a role").
 fn read_role(name: &str, entry: &Entry, context: &Context, notes: &mut Notes) -> Option<Field<String>> {
-    let Context { account, partition, .. } = context;
+    let (partition, account) = (&context.partition, context.account_shown());
     let field = placed(entry, fields::text(name, &entry.value, notes))?;
     let example = format!("write `arn:{partition}:iam::{account}:role/...`");
     let fault = match Arn::parse(&field.value).map(|arn| (arn, arn.resource.strip_prefix("role/"))) {
         Some((arn, Some(role))) if arn.service == "iam" && arn.region.is_empty() && is_iam_name(role) => {
-            (arn.partition != partition || arn.account != account).then(|| {
+            (arn.partition != partition || !context.is_account(arn.account)).then(|| {
                 format!("`{name}` must be a role of this account, {account}, since IAM passes no other; {example}")
             })
         }

@@ -282,7 +282,7 @@ fn custom_role(
         }
         return None;
     }
-    let other_account = upstream.ecr_account_and_region().is_some_and(|(account, _)| account != context.account);
+    let other_account = upstream.ecr_account_and_region().is_some_and(|(account, _)| !context.is_account(account));
     if other_account && own.is_none() && defaults.key(NAME).is_none() {
         let at = raw.registry.as_ref().map(|field| field.at);
         notes.error(

@@ -151,7 +151,9 @@ pub(crate) fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Resu
     // The two names under which Docker itself knows Docker Hub.
     let host = if matches!(text, "docker.io" | "index.docker.io") { meant.clone() } else { host };
     if let Some((_, kind, ..)) = TABLE.iter().find(|(known, ..)| known.is(&host)) {
-        if private_ecr(&host) == Some((context.account.as_str(), context.region.as_str())) {
+        if private_ecr(&host).is_some_and(|(account, region)| {
+            (Some(account), Some(region)) == (context.account.as_deref(), context.region.as_deref())
+        }) {
             return Err(format!(
                 "{} is this very registry; an upstream is another account's, or another Region's",
                 shown(&host)
@@ -252,8 +254,8 @@ mod tests {
 
     fn context() -> Context {
         Context {
-            account: "111122223333".into(),
-            region: "eu-central-1".into(),
+            account: Some("111122223333".into()),
+            region: Some("eu-central-1".into()),
             partition: "aws".into(),
             template_role: false,
             resource_tags: Default::default(),

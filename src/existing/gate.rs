@@ -188,8 +188,8 @@ mod tests {
         let pace = crate::pace::Pace::default();
         let deadline = crate::pace::Deadline::in_time(std::time::Duration::from_secs(60), &pace);
         let context = crate::config::Context {
-            account: "123456789012".into(),
-            region: "eu-west-1".into(),
+            account: Some("123456789012".into()),
+            region: Some("eu-west-1".into()),
             partition: "aws".into(),
             template_role: true,
             resource_tags: std::collections::BTreeMap::new(),

@@ -30,8 +30,8 @@ fn settings() -> Settings {
 fn file(text: &str) -> File {
     let home = home();
     let context = Context {
-        account: home.account,
-        region: home.region,
+        account: Some(home.account),
+        region: Some(home.region),
         partition: home.partition,
         template_role: true,
         resource_tags: BTreeMap::new(),

@@ -229,8 +229,8 @@ impl<'a> Run<'a> {
     /// Checks the file. Its text holds tokens: it is wiped as soon as it has been read.
     fn read(&self, object: Object) -> Result<File, Rejected> {
         let context = Context {
-            account: self.home.account.clone(),
-            region: self.home.region.clone(),
+            account: Some(self.home.account.clone()),
+            region: Some(self.home.region.clone()),
             partition: self.home.partition.clone(),
             template_role: self.app.settings.template_role_arn.is_some(),
             resource_tags: self.app.settings.resource_tags.clone(),

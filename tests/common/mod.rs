@@ -13,8 +13,8 @@ use ecr_pull_through_sync::config::{Context, File, Problem, read};
 /// The account the files are for.
 pub fn context() -> Context {
     Context {
-        account: "111122223333".to_owned(),
-        region: "eu-central-1".to_owned(),
+        account: Some("111122223333".to_owned()),
+        region: Some("eu-central-1".to_owned()),
         partition: "aws".to_owned(),
         template_role: true,
         resource_tags: BTreeMap::new(),

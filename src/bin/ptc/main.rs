@@ -1,0 +1,80 @@
+//! `ptc`: the same core for a terminal, an editor and a pipeline.
+//!
+//! One file per command; each reads its arguments, asks the library, and prints. What the library decides is decided
+//! nowhere else.
+
+mod place;
+mod session;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use ui::{Failure, Ui};
+
+/// Checks, plans and applies the registries.yaml of an ECR pull-through cache.
+#[derive(Parser)]
+#[command(name = "ptc", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    /// Print JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Whether to use colours.
+    #[arg(long, global = true, value_enum, default_value_t = ui::Color::Auto)]
+    color: ui::Color,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print a completion script: `source <(ptc completions bash)`.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+// As in the function, all waiting is for the network.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where it cannot be printed, nobody is listening.
+            _ = error.print();
+            // Status 2 says that a plan has changes: a mistyped call must not look like one.
+            return if error.use_stderr() { ui::FAILED } else { ExitCode::SUCCESS };
+        }
+    };
+    let ui = Ui::new(cli.json, cli.color);
+    match run(cli.command, &ui).await {
+        Ok(code) => code,
+        Err(failure) => {
+            ui.failure(&failure);
+            ui::FAILED
+        }
+    }
+}
+
+async fn run(command: Command, ui: &Ui) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "ptc", &mut script);
+            ui.raw(&script)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

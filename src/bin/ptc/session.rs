@@ -1,0 +1,116 @@
+//! The user's own AWS credentials, and the settings of the function that the user speaks for.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use clap::Args;
+use ecr_pull_through_sync::account::{self, AwsError, Reader, Writer};
+use ecr_pull_through_sync::home::Home;
+use ecr_pull_through_sync::settings::Settings;
+
+use crate::place::{PlaceArgs, partition_of};
+use crate::ui::Failure;
+
+/// Whose settings and which account.
+#[derive(Debug, Clone, Args)]
+pub struct SessionArgs {
+    /// The deployed function (name or ARN) whose settings hold. Without it, the environment is read, by the names the
+    /// function's own variables have: OWNER, TEMPLATE_ROLE_ARN, RESOURCE_TAGS, CONFIG_BUCKET and so on.
+    #[arg(long, value_name = "NAME")]
+    pub function: Option<String>,
+    /// The profile of the AWS configuration.
+    #[arg(long)]
+    pub profile: Option<String>,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// An account, seen with the user's credentials.
+pub struct Session {
+    pub reader: Reader,
+    /// Only for a command that applies.
+    pub writer: Writer,
+    pub home: Home,
+    pub settings: Settings,
+}
+
+impl SessionArgs {
+    /// Signs in, and learns the settings.
+    ///
+    /// # Errors
+    /// When there is no Region, AWS does not know the user or the function, or a setting cannot be used.
+    pub async fn open(&self) -> Result<Session, Failure> {
+        let config = self.config().await;
+        let region = config.region().map(ToString::to_string).ok_or_else(|| {
+            Failure::Usage("no Region is known: give --region, or set AWS_REGION or a profile that has one".into())
+        })?;
+        let deployed = match &self.function {
+            Some(name) => Some(Deployed::read(&config, name).await?),
+            None => None,
+        };
+        let home = match (&deployed, &self.place.account) {
+            (Some(deployed), _) => Home::from_function_arn(&deployed.arn).map_err(|e| Failure::Aws(e.to_string()))?,
+            (None, Some(account)) => {
+                Home { account: account.clone(), partition: partition_of(&region).to_owned(), region }
+            }
+            (None, None) => caller(&config, region).await?,
+        };
+        let lookup = |name: &str| match &deployed {
+            Some(deployed) => deployed.variables.get(name).cloned(),
+            None => std::env::var(name).ok(),
+        };
+        let settings = Settings::at_a_desk(lookup).map_err(|error| Failure::Usage(error.to_string()))?;
+        let (reader, writer) = account::connect(&config);
+        Ok(Session { reader, writer, home, settings })
+    }
+
+    /// As the function's own, but that people sign in with profiles and SSO.
+    async fn config(&self) -> SdkConfig {
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .retry_config(RetryConfig::standard().with_max_attempts(5))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .operation_attempt_timeout(Duration::from_secs(10))
+                    .operation_timeout(Duration::from_secs(45))
+                    .build(),
+            );
+        if let Some(profile) = &self.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = &self.place.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        loader.load().await
+    }
+}
+
+/// A function as it is deployed.
+struct Deployed {
+    arn: String,
+    variables: HashMap<String, String>,
+}
+
+impl Deployed {
+    async fn read(config: &SdkConfig, name: &str) -> Result<Self, Failure> {
+        let call = aws_sdk_lambda::Client::new(config).get_function_configuration().function_name(name).send().await;
+        let answer = call.map_err(|e| Failure::Aws(AwsError::new("GetFunctionConfiguration", &e).to_string()))?;
+        let variables = answer.environment.and_then(|environment| environment.variables).unwrap_or_default();
+        let arn = answer.function_arn.unwrap_or_default();
+        if !variables.contains_key("CONFIG_BUCKET") {
+            return Err(Failure::Usage(format!("{name} has no CONFIG_BUCKET: it is not an ecr-pull-through-sync")));
+        }
+        Ok(Self { arn, variables })
+    }
+}
+
+/// Whose credentials these are.
+async fn caller(config: &SdkConfig, region: String) -> Result<Home, Failure> {
+    let call = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
+    let answer = call.map_err(|e| Failure::Aws(AwsError::new("GetCallerIdentity", &e).to_string()))?;
+    let account = answer.account.unwrap_or_default();
+    let partition = answer.arn.as_deref().and_then(|arn| arn.split(':').nth(1)).unwrap_or("aws").to_owned();
+    Ok(Home { account, region, partition })
+}

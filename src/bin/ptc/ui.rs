@@ -1,0 +1,112 @@
+//! What is printed where: results on standard output, everything else on standard error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+/// The exit status of whatever did not go well, a mistyped call included.
+pub const FAILED: ExitCode = ExitCode::FAILURE;
+
+/// The exit status of a plan with something to do.
+pub fn changes() -> ExitCode {
+    ExitCode::from(2)
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A file of this machine cannot be read or written.
+    #[error("{path}: {error}")]
+    File {
+        /// As it was given.
+        path: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The file has errors, which have been printed where they are more than this sentence.
+    #[error("{0}")]
+    Rejected(String),
+    /// An argument or a variable that cannot be used.
+    #[error("{0}")]
+    Usage(String),
+    /// AWS, or the way there.
+    #[error("{0}")]
+    Aws(String),
+    /// Nobody reads what is printed.
+    #[error("the output could not be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// How to print.
+#[derive(Debug)]
+pub struct Ui {
+    /// Whether programs read it.
+    pub json: bool,
+    /// Whether standard output takes colours.
+    pub color: bool,
+}
+
+impl Ui {
+    /// From the global options.
+    pub fn new(json: bool, color: Color) -> Self {
+        let wanted = || io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let color = match color {
+            Color::Auto => wanted(),
+            Color::Always => true,
+            Color::Never => false,
+        };
+        Self { json, color }
+    }
+
+    /// Prints a result.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            // `ptc ... | head` has read enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            done => Ok(done?),
+        }
+    }
+
+    /// Prints a result for programs.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn value(&self, value: &impl Serialize) -> Result<(), Failure> {
+        let mut text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
+        text.push('\n');
+        self.raw(text.as_bytes())
+    }
+
+    /// Says why a command failed; for programs as `{"error": "..."}`.
+    pub fn failure(&self, failure: &Failure) {
+        if self.json {
+            // A second failure to write has no place left to be told.
+            _ = self.value(&serde_json::json!({ "error": failure.to_string() }));
+        } else {
+            self.note(&format!("error: {failure}"));
+        }
+    }
+
+    /// Says something beside the result.
+    pub fn note(&self, text: &str) {
+        // Where standard error is closed nobody wants to know.
+        _ = writeln!(io::stderr().lock(), "{text}");
+    }
+}
