@@ -90,8 +90,8 @@ mod tests {
     #[test]
     fn principals_have_a_form() {
         let context = Context {
-            account: "111122223333".into(),
-            region: "eu-central-1".into(),
+            account: Some("111122223333".into()),
+            region: Some("eu-central-1".into()),
             partition: "aws".into(),
             template_role: false,
             resource_tags: Default::default(),
