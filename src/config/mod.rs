@@ -16,6 +16,7 @@ mod across;
 pub(crate) mod arn;
 mod credential;
 mod encryption;
+mod excerpt;
 mod existing;
 mod fields;
 mod form;
@@ -47,6 +48,7 @@ use yaml::Parsed;
 
 pub use credential::Credential;
 pub use encryption::{Encryption, EncryptionKind};
+pub use excerpt::Excerpts;
 pub use existing::{ExistingRepositories, Setting};
 pub use lifecycle::{
     Action, ActionType, CountType, CountUnit, LifecyclePolicy, Rule, Selection, StorageClass, TagStatus,

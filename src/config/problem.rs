@@ -194,13 +194,13 @@ fn escaped(text: &str) -> String {
 }
 
 /// Whether a text has a word in it that begins as a token does.
-fn looks_like_a_token(text: &str) -> bool {
+pub(crate) fn looks_like_a_token(text: &str) -> bool {
     let begins_word = |at: usize| !text.get(..at).is_some_and(|before| before.ends_with(|c: char| c.is_alphanumeric()));
     TOKEN_BEGINNINGS.iter().any(|beginning| text.match_indices(beginning).any(|(at, _)| begins_word(at)))
 }
 
 /// Whether a reader could not see a character, or it would change how others are seen.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control()
         || (c.is_whitespace() && c != ' ')
         || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

@@ -3,7 +3,11 @@
 //! One file per command; each reads its arguments, asks the library, and prints. What the library decides is decided
 //! nowhere else.
 
+mod check;
+mod input;
 mod place;
+mod problems;
+mod sarif;
 mod session;
 mod ui;
 
@@ -29,6 +33,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Check(check::Args),
     /// Print a completion script: `source <(ptc completions bash)`.
     Completions {
         /// For which shell.
@@ -60,6 +65,7 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command, ui: &Ui) -> Result<ExitCode, Failure> {
     match command {
+        Command::Check(args) => check::run(args, ui).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "ptc", &mut script);
