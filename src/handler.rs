@@ -10,7 +10,7 @@ use crate::account::{CONFIGURED, CURRENT, ObjectError, Reader, Writer};
 use crate::home::{BadFunctionArn, Home};
 use crate::pace::{Deadline, Pace};
 use crate::report::Report;
-use crate::run::{Order, Run};
+use crate::run::{Core, Hand, Order, Run};
 use crate::settings::Settings;
 use crate::trigger::{Job, Mode, Place, SecretChange, Trigger, Unplaceable, classify};
 
@@ -122,16 +122,21 @@ impl App {
             partition: &home.partition,
         };
         let Trigger { kind, source, job } = classify(payload, &place)?;
-        let mut order = Order { kind, source, mode: Mode::Apply, max_deletions: None, secret: None };
-        let run = Run::new(self, &home, &deadline, &context.request_id);
+        let mut order = Order { kind, source, max_deletions: None, plan_checksum: None, secret: None };
+        let hand = match &job {
+            Job::Run { mode: Mode::Plan, .. } => Hand::Plan,
+            Job::Run { mode: Mode::Validate, .. } => Hand::Validate,
+            _ => Hand::Apply(&self.writer),
+        };
+        let core = Core { reader: &self.reader, settings: &self.settings, pace: &self.pace, metrics: self.metrics };
+        let run = Run::new(core, hand, &home, &deadline, &context.request_id);
         match job {
             Job::Ignore(reason) => Ok(run.ignored(&order, reason)),
-            Job::Run { mode, max_deletions } => {
-                order.mode = mode;
-                order.max_deletions = max_deletions;
+            Job::Run { mode: _, max_deletions, plan_checksum } => {
+                (order.max_deletions, order.plan_checksum) = (max_deletions, plan_checksum);
                 Box::pin(run.execute(&order)).await
             }
-            Job::Work(messages) => Box::pin(run.work(&order, &messages)).await,
+            Job::Work(messages) => Box::pin(run.work(&self.writer, &order, &messages)).await,
             Job::Secret(change) => {
                 if let Some(reason) = self.is_own_write(&change, &deadline).await {
                     return Ok(run.ignored(&order, reason));

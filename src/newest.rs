@@ -5,11 +5,16 @@ use crate::report::ConfigReport;
 
 /// Looks at the file's identity. What takes away, or speaks over somebody else, is the newest file's word alone.
 #[derive(Debug)]
-pub struct Newest<'a> {
-    /// Looks.
-    pub reader: &'a Reader,
-    /// The file the run works from.
-    pub config: &'a ConfigReport,
+pub enum Newest<'a> {
+    /// The file is in its bucket, where another may come any time.
+    Uploaded {
+        /// Looks.
+        reader: &'a Reader,
+        /// The file the run works from.
+        config: &'a ConfigReport,
+    },
+    /// The file is at hand, and whoever runs with it speaks for it.
+    AtHand,
 }
 
 impl Newest<'_> {
@@ -18,10 +23,11 @@ impl Newest<'_> {
     /// # Errors
     /// What kept this from being seen, or that the file is gone: one that is gone says nothing.
     pub async fn is_it(&self) -> Result<bool, String> {
-        match self.reader.object_identity(&self.config.bucket, &self.config.key).await {
+        let Self::Uploaded { reader, config } = self else { return Ok(true) };
+        match reader.object_identity(&config.bucket, &config.key).await {
             Ok(Some((version_id, last_modified))) => {
                 let last_modified = last_modified.map(|time| time.to_string());
-                Ok(version_id == self.config.version_id && last_modified == self.config.last_modified)
+                Ok(version_id == config.version_id && last_modified == config.last_modified)
             }
             Ok(None) => {
                 Err("the file was deleted while this run was at work, and a file that is gone deletes nothing".into())

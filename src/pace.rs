@@ -1,7 +1,10 @@
 //! Time: how long to wait for AWS to settle, and when to stop before Lambda does.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// How patient a run is. Production uses [`Pace::default`]; tests shrink it.
@@ -63,9 +66,39 @@ impl Pace {
     }
 }
 
+/// Somebody's wish that a run comes to an end before its time.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<Wish>);
+
+#[derive(Debug, Default)]
+struct Wish {
+    asked: AtomicBool,
+    heard: Notify,
+}
+
+impl Stop {
+    /// Asks for it. Calls under way are finished, no new write begins, and nothing is waited for.
+    pub fn ask(&self) {
+        self.0.asked.store(true, Ordering::Relaxed);
+        self.0.heard.notify_waiters();
+    }
+
+    fn is_asked(&self) -> bool {
+        self.0.asked.load(Ordering::Relaxed)
+    }
+
+    async fn asked(&self) {
+        let heard = self.0.heard.notified();
+        if !self.is_asked() {
+            heard.await;
+        }
+    }
+}
+
 /// When this invocation must come to an end.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Deadline {
+    stop: Stop,
     stop_writing: Instant,
     give_up: Instant,
     end: Instant,
@@ -79,12 +112,23 @@ impl Deadline {
         let stop = left.saturating_sub(pace.wind_down).max(left / 2);
         let give_up = left.saturating_sub(pace.last_call).max(stop);
         let end = left.saturating_sub(pace.last_call / 4).max(give_up);
-        Self { stop_writing: now + stop, give_up: now + give_up, end: now + end }
+        Self { stop: Stop::default(), stop_writing: now + stop, give_up: now + give_up, end: now + end }
+    }
+
+    /// The same, and no later than somebody asks for.
+    #[must_use]
+    pub fn or(self, stop: Stop) -> Self {
+        Self { stop, ..self }
     }
 
     /// Whether no new write is to begin.
     pub fn is_near(&self) -> bool {
-        Instant::now() >= self.stop_writing
+        self.stop.is_asked() || Instant::now() >= self.stop_writing
+    }
+
+    /// What came first, for a message.
+    pub fn what(&self) -> &'static str {
+        if self.stop.is_asked() { "the end that was asked for" } else { "Lambda's deadline" }
     }
 
     /// The same with less time to write, so that some is left for telling what is not done.
@@ -96,11 +140,10 @@ impl Deadline {
 
     /// Waits, unless the end would come first; says whether it waited.
     pub async fn wait(&self, duration: Duration) -> bool {
-        if Instant::now() + duration >= self.stop_writing {
+        if self.is_near() || Instant::now() + duration >= self.stop_writing {
             return false;
         }
-        tokio::time::sleep(duration).await;
-        true
+        tokio::time::timeout(duration, self.stop.asked()).await.is_err()
     }
 
     /// Runs to the end or until a second or so before Lambda's deadline: for putting back what was taken away.
@@ -130,6 +173,10 @@ mod tests {
     async fn the_end_comes_before_lambdas() {
         let pace = Pace::default();
         assert!(!Deadline::in_time(Duration::from_secs(300), &pace).is_near());
+        let stop = Stop::default();
+        let asked = Deadline::in_time(Duration::from_secs(300), &pace).or(stop.clone());
+        let waits = async { tokio::join!(asked.wait(Duration::from_secs(200)), async { stop.ask() }).0 };
+        assert!(!waits.await && asked.is_near() && asked.bound(std::future::ready(1)).await == Some(1));
         let near = Deadline::in_time(Duration::ZERO, &pace);
         assert!(near.is_near() && !near.wait(Duration::from_millis(1)).await);
         assert_eq!(near.bound(std::future::pending::<()>()).await, None);

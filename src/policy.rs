@@ -69,6 +69,24 @@ pub fn same_policy(a: &str, b: &str, partition: &str) -> bool {
     }
 }
 
+/// A policy in the form in which it is compared; what is no JSON as it is.
+pub fn policy_in_form(text: &str, partition: &str) -> Value {
+    in_form(text, |policy| normal_policy(policy, partition))
+}
+
+/// A lifecycle policy in the form in which it is compared; what is no JSON as it is.
+pub fn lifecycle_in_form(text: &str) -> Value {
+    in_form(text, normal_lifecycle)
+}
+
+fn in_form(text: &str, form: impl Fn(Value) -> Value) -> Value {
+    match serde_json::from_str(text) {
+        Ok(document) => form(document),
+        Err(_) if text.is_empty() => Value::Null,
+        Err(_) => text.into(),
+    }
+}
+
 /// Whether two lifecycle policies say the same.
 pub fn same_lifecycle(a: &str, b: &str) -> bool {
     match (serde_json::from_str(a), serde_json::from_str(b)) {

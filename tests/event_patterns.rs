@@ -234,7 +234,7 @@ fn what_a_rule_lets_through_the_handler_knows_what_to_do_with() {
             continue;
         }
         match stack.classify(&event).unwrap_or_else(|why| panic!("{name}: {why}")).job {
-            Job::Run { mode: Mode::Apply, max_deletions: None } | Job::Secret(_) => {}
+            Job::Run { mode: Mode::Apply, max_deletions: None, plan_checksum: None } | Job::Secret(_) => {}
             Job::Ignore(reason) => {
                 assert!(WOKEN_IN_VAIN.contains(&name.as_str()), "{name} wakes the function: {reason}");
             }
@@ -398,7 +398,7 @@ fn what_scheduler_sends_is_a_schedule() {
     for text in [input, &filled] {
         let trigger = stack.classify(&serde_json::from_str(text).unwrap()).unwrap();
         assert_eq!((trigger.kind, trigger.source.as_str()), (Kind::Schedule, "eventbridge:aws.scheduler"));
-        assert_eq!(trigger.job, Job::Run { mode: Mode::Apply, max_deletions: None });
+        assert_eq!(trigger.job, Job::Run { mode: Mode::Apply, max_deletions: None, plan_checksum: None });
     }
 }
 

@@ -134,6 +134,7 @@ const SAMPLES: [(&str, &str); 71] = [
     ("manual-apply", "manual from invoke: apply"),
     ("manual-validate", "manual from invoke: validate"),
     ("manual-apply-max-deletions", "manual from invoke: apply, 3 deletions at most"),
+    ("manual-apply-plan-checksum", "manual from invoke: apply, only the plan 3f6c"),
     ("manual-unknown-action", "error: unknown action \"aply\": did you mean \"apply\"?"),
     ("manual-unknown-key", "error: unknown key \"max_deletion\": did you mean \"max_deletions\"?"),
     ("manual-negative-max-deletions", "error: \"max_deletions\" must be a whole number, 0 or more, not -1"),
@@ -170,8 +171,11 @@ fn outcome(file: &str) -> String {
 
 fn words(job: &Job) -> String {
     match job {
-        Job::Run { mode, max_deletions: None } => Mode::as_str(*mode).to_owned(),
-        Job::Run { mode, max_deletions: Some(most) } => format!("{}, {most} deletions at most", mode.as_str()),
+        Job::Run { mode, max_deletions, plan_checksum } => {
+            let most = max_deletions.map(|most| format!(", {most} deletions at most")).unwrap_or_default();
+            let only = plan_checksum.as_ref().map(|sum| format!(", only the plan {sum}")).unwrap_or_default();
+            format!("{}{most}{only}", mode.as_str())
+        }
         Job::Secret(change) => secret_words(change),
         Job::Work(messages) => messages.iter().map(|message| work_words(&message.portion)).collect(),
         Job::Ignore(reason) => format!("ignored, {reason}"),

@@ -67,7 +67,7 @@ impl AwsError {
         Self {
             operation,
             code: "OutOfTime".into(),
-            message: "given up shortly before Lambda's deadline; whether AWS took it is not known".into(),
+            message: "given up shortly before the deadline; whether AWS took it is not known".into(),
             kind: ErrorKind::Transient,
         }
     }
@@ -76,7 +76,8 @@ impl AwsError {
     /// near Lambda's deadline.
     pub fn no_turn(operation: &'static str) -> Self {
         Self {
-            message: "not carried out: its turn did not come before Lambda's deadline".into(),
+            message: "not carried out: its turn did not come before the deadline, or before the end that was asked for"
+                .into(),
             ..Self::out_of_time(operation)
         }
     }

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::{AwsError, ErrorKind, Reader, Writer};
 
 /// An object and its identity.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Object {
     /// At most the asked-for number of bytes and one more, which tells that there is more. May hold tokens.
     pub bytes: Zeroizing<Vec<u8>>,

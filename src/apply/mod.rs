@@ -49,6 +49,8 @@ pub struct Applier<'a> {
     pub pace: &'a Pace,
     /// When to stop.
     pub deadline: &'a Deadline,
+    /// Whether only what the plan has shown may be done, however the account changes meanwhile.
+    pub exact: bool,
     /// How many calls are under way at a time. Waiting for something to settle takes no slot: registries do not wait
     /// for each other.
     pub slots: Semaphore,
@@ -138,7 +140,16 @@ impl Applier<'_> {
                     }
                     why = reason;
                     match self.call(observe_again(self.reader, registry, self.file, self.settings)).await {
-                        Ok(view) => plan = plan_again(registry, &view, &plan, self.home, self.settings),
+                        Ok(view) => {
+                            let again = plan_again(registry, &view, &plan, self.home, self.settings);
+                            if let Some(stray) = again.steps.iter().find(|step| self.exact && !shows(&plan.steps, step))
+                            {
+                                changes
+                                    .push(Change::new(&registry.name, stray, ChangeResult::Held).because(STRAY.into()));
+                                return (changes, End::Held(STRAY.into()));
+                            }
+                            plan = again;
+                        }
                         Err(error) => return (changes, failed(&error)),
                     }
                 }
@@ -210,6 +221,20 @@ impl Applier<'_> {
         }
         Ok(())
     }
+}
+
+/// Why a step is not taken that the plan with the given checksum has not shown.
+const STRAY: &str =
+    "the account changed while the plan was carried out, and this is no part of the plan: make a new one";
+
+/// Whether a plan has shown a step, or one after which it was to be expected: what a restored secret needs can only be
+/// seen when it is back.
+fn shows(steps: &[Step], step: &Step) -> bool {
+    let is_secret = |step: &Step| matches!(step.resource, Resource::Secret | Resource::SecretPolicy);
+    steps.iter().any(|shown| {
+        let restored = shown.action == Action::Restore && is_secret(step);
+        shown.id == step.id && (restored || (shown.resource, shown.action) == (step.resource, step.action))
+    })
 }
 
 /// Why a registry's steps ended early.

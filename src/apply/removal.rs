@@ -125,15 +125,18 @@ enum Went {
 impl Removals {
     /// What is to go, as the report shows it when it is not, or not yet, taken away.
     pub fn shown(&self) -> Vec<Change> {
+        let shown =
+            |left: &Left, step: &Step, result| Change::new(&left.registry, step, result).differing(step.diff.clone());
         let left = self.left.iter().flat_map(|left| {
             left.steps.iter().map(|step| match &self.held {
-                Some(reason) => Change::new(&left.registry, step, ChangeResult::Held).because(reason.clone()),
-                None => Change::new(&left.registry, step, ChangeResult::Planned),
+                Some(reason) => shown(left, step, ChangeResult::Held).because(reason.clone()),
+                None => shown(left, step, ChangeResult::Planned),
             })
         });
-        let orphans = self.orphans.iter().flat_map(|orphan| {
-            orphan.steps.iter().map(|step| Change::new(&orphan.registry, step, ChangeResult::Planned))
-        });
+        let orphans = self
+            .orphans
+            .iter()
+            .flat_map(|orphan| orphan.steps.iter().map(|step| shown(orphan, step, ChangeResult::Planned)));
         left.chain(orphans).collect()
     }
 }

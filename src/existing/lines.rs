@@ -13,12 +13,17 @@ use crate::report::{Change, ChangeResult};
 /// (6 MB), and nobody reads them.
 pub const MOST_LINES: usize = 1000;
 
+/// How many bytes of policies and tags a plan shows: the repositories of a registry mostly differ in the same.
+const MOST_LISTED: usize = 512 * 1024;
+
 /// Lines about repositories.
 #[derive(Debug, Default)]
 pub struct Lines {
     troubles: Vec<Change>,
     others: Vec<Change>,
     more: BTreeMap<(String, ChangeResult), More>,
+    /// How much of what differs is listed, in bytes.
+    listed: usize,
     /// Why repositories are still open: the first reason that was met.
     pub open: Option<AwsError>,
 }
@@ -42,7 +47,12 @@ impl Lines {
     }
 
     /// A line, or one of an earlier report that sums up.
-    pub fn push(&mut self, change: Change) {
+    pub fn push(&mut self, mut change: Change) {
+        let size = change.diff.iter().map(|d| d.old.to_string().len() + d.new.to_string().len()).sum::<usize>();
+        self.listed += size;
+        if self.listed > MOST_LISTED {
+            change.diff.clear();
+        }
         let lines = match change.result {
             ChangeResult::Applied | ChangeResult::Planned => &mut self.others,
             ChangeResult::Failed | ChangeResult::Held | ChangeResult::Skipped => &mut self.troubles,

@@ -13,12 +13,15 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{StreamExt, stream};
+use serde_json::Value;
 
 use crate::account::{AwsError, Reader, Repository, Writer};
+use crate::config::Setting;
 use crate::home::Home;
 use crate::lanes::Lanes;
 use crate::newest::Newest;
 use crate::pace::{Deadline, Pace};
+use crate::plan::Sum;
 use crate::plan::repository::{Territories, Wanted};
 use crate::report::Progress;
 
@@ -45,6 +48,41 @@ pub struct Existing<'a> {
     wards: BTreeMap<&'a str, Ward>,
     /// A newer file has come.
     stale: AtomicBool,
+    /// Where only what a plan has shown may be done: that.
+    planned: Option<Planned>,
+}
+
+/// How the work on targets ended.
+pub struct Settled {
+    /// Whether the file was the newest to the end: if not, the rest stays open.
+    pub newest: bool,
+    /// What is to be done, where nothing was written.
+    pub planned: Planned,
+}
+
+/// What a plan would do to repositories: enough to do that and nothing else.
+#[derive(Debug, Default)]
+pub struct Planned {
+    by_repository: BTreeMap<String, Differing>,
+}
+
+/// How a repository differed when it was looked at for a plan.
+#[derive(Debug, Clone, Default)]
+struct Differing {
+    sum: Sum,
+    /// What was held, and why.
+    held: BTreeMap<Setting, String>,
+}
+
+impl Planned {
+    /// All of it together.
+    pub fn sum(&self) -> Sum {
+        let held = |(name, differing): (&String, &Differing)| {
+            let held = differing.held.keys().map(|setting| Sum::of(name, *setting, None, "held"));
+            held.fold(differing.sum, Sum::and)
+        };
+        self.by_repository.iter().map(held).fold(Sum::default(), Sum::and)
+    }
 }
 
 /// A registry whose repositories are looked after.
@@ -61,7 +99,8 @@ pub struct Target<'a> {
     pub name: String,
     /// Whose it is.
     pub registry: &'a str,
-    differs_in_mutability: bool,
+    /// The mutability it has, where that is to be changed.
+    other_mutability: Option<Box<Value>>,
     /// How it came out.
     pub outcome: Outcome,
     /// Whether something was written to it.
@@ -126,7 +165,13 @@ impl<'a> Existing<'a> {
             territories,
             wards: wards.collect(),
             stale: AtomicBool::new(false),
+            planned: None,
         }
+    }
+
+    /// The same, where only what a plan has shown may be done.
+    pub fn only(self, planned: Planned) -> Self {
+        Self { planned: Some(planned), ..self }
     }
 
     /// Every repository that a registry speaks for, by name.
@@ -181,13 +226,14 @@ impl<'a> Existing<'a> {
 
     fn target(&self, repository: Repository) -> Option<Target<'a>> {
         let registry = self.territories.of(&repository.name)?.name.as_str();
-        let differs_in_mutability = self.wards.get(registry)?.wanted.differs_in_mutability(&repository);
-        let outcome = Outcome::Untried;
-        Some(Target { name: repository.name, registry, differs_in_mutability, outcome, wrote: false })
+        let differs = self.wards.get(registry)?.wanted.differs_in_mutability(&repository);
+        let other_mutability = differs.then(|| Box::new(Wanted::shown_mutability(&repository)));
+        Some(Target { name: repository.name, registry, other_mutability, outcome: Outcome::Untried, wrote: false })
     }
 
-    /// Works on all targets that are open. Says whether the file was the newest to the end: if not, the rest stays open.
-    pub async fn settle(&self, targets: &mut [Target<'a>], lines: &mut Lines) -> bool {
+    /// Works on all targets that are open.
+    pub async fn settle(&self, targets: &mut [Target<'a>], lines: &mut Lines) -> Settled {
+        let mut planned = Planned::default();
         let mut outcomes: Vec<(usize, Outcome, bool)> = Vec::new();
         {
             let open = targets.iter().enumerate().filter(|(_, target)| target.outcome.is_open());
@@ -195,6 +241,10 @@ impl<'a> Existing<'a> {
             let mut work = std::pin::pin!(stream::iter(work).buffer_unordered(AT_A_TIME));
             while let Some((n, found)) = work.next().await {
                 outcomes.push((n, found.outcome, found.wrote()));
+                let differs = self.pen.is_none() && found.differing.sum != Sum::default();
+                if let Some(target) = targets.get(n).filter(|_| differs) {
+                    planned.by_repository.insert(target.name.clone(), found.differing.clone());
+                }
                 lines.add(found);
             }
         }
@@ -203,7 +253,7 @@ impl<'a> Existing<'a> {
                 (target.outcome, target.wrote) = (outcome, wrote);
             }
         }
-        !self.stale.load(Ordering::Relaxed)
+        Settled { newest: !self.stale.load(Ordering::Relaxed), planned }
     }
 
     /// Whether the file's word may still be written. Asked right before every write, when its turn has come: a run of

@@ -4,13 +4,15 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
+use serde_json::Value;
 use tracing::info;
 
 use super::gate::Gate;
-use super::{Existing, Outcome, Pen, Target, Ward};
+use super::{Differing, Existing, Outcome, Pen, Target, Ward};
 use crate::account::AwsError;
 use crate::config::Setting;
-use crate::plan::{Action, Resource};
+use crate::plan::{Action, Difference, Resource, Sum, shown_tags};
+use crate::policy::{lifecycle_in_form, policy_in_form};
 use crate::report::{Change, ChangeResult};
 
 /// What came of one repository.
@@ -18,6 +20,8 @@ pub(super) struct Found {
     pub outcome: Outcome,
     /// For the report: a line for each thing that came of some of its settings.
     pub changes: Vec<Change>,
+    /// How it differed.
+    pub differing: Differing,
     /// Why it is open.
     pub open: Option<AwsError>,
 }
@@ -38,6 +42,19 @@ impl Put {
             Self::Mutability => Setting::ImageTagMutability,
             Self::Tags(_) => Setting::Tags,
         }
+    }
+}
+
+/// A setting that is not as it should be.
+struct Differs {
+    put: Put,
+    diff: Difference,
+}
+
+impl Differs {
+    fn new(put: Put, old: Value, new: Value) -> Self {
+        let diff = Difference::new(put.setting().as_str(), old, new);
+        Self { put, diff }
     }
 }
 
@@ -64,24 +81,35 @@ impl From<AwsError> for Trouble {
 impl Existing<'_> {
     /// Works on one repository. Its settings do not wait for each other: what is held or fails stops nothing else.
     pub(super) async fn one(&self, target: &Target<'_>) -> Found {
-        let mut found = Found { outcome: Outcome::Done, changes: Vec::new(), open: None };
+        let mut found = Found::new(Outcome::Done);
         let Some(ward) = self.wards.get(target.registry) else { return found };
         if self.deadline.is_near() || self.stale.load(Ordering::Relaxed) {
-            found.outcome = Outcome::Untried;
-            return found;
+            return Found::new(Outcome::Untried);
         }
-        for (setting, differs) in self.differences(ward, target).await {
-            let taken = match differs {
+        let differences = self.differences(ward, target).await;
+        let held = match self.unplanned(target, &differences) {
+            Ok(held) => held,
+            Err(reason) => {
+                for (setting, _) in differences.iter().filter(|(_, differs)| !matches!(differs, Ok(None))) {
+                    found.tell(target, *setting, ChangeResult::Held, Some(reason.into()), None);
+                }
+                found.outcome = Outcome::Held;
+                return found;
+            }
+        };
+        for (setting, differs) in differences {
+            let (taken, diff) = match differs {
                 Ok(None) => continue,
-                Ok(Some(put)) => self.put(ward, target, put).await,
-                Err(trouble) => Err(trouble),
+                Ok(Some(Differs { put, diff })) => match held.get(&setting) {
+                    Some(reason) => (Err(Trouble::Held(reason.clone())), Some(diff)),
+                    None => (self.put(ward, target, put).await, Some(diff)),
+                },
+                Err(trouble) => (Err(trouble), None),
             };
             let (outcome, error) = match taken {
                 Ok(ChangeResult::Planned) => (Outcome::Planned, None),
                 Ok(_) => (Outcome::Done, None),
-                Err(Trouble::Gone) => {
-                    return Found { outcome: Outcome::Gone, changes: Vec::new(), open: None };
-                }
+                Err(Trouble::Gone) => return Found::new(Outcome::Gone),
                 Err(Trouble::Held(reason)) => (Outcome::Held, Some(reason)),
                 Err(Trouble::Failed(reason)) => (Outcome::Failed, Some(reason)),
                 Err(Trouble::Open(error)) => {
@@ -99,24 +127,59 @@ impl Existing<'_> {
                 Outcome::Planned => ChangeResult::Planned,
                 _ => ChangeResult::Applied,
             };
-            found.tell(target, setting, result, error);
+            found.differing.sum = found.differing.sum.and(sum(target, setting, diff.as_ref()));
+            if let (Outcome::Held, Some(reason)) = (outcome, &error) {
+                found.differing.held.insert(setting, reason.clone());
+            }
+            found.tell(target, setting, result, error, diff.filter(|_| self.pen.is_none()));
         }
         found
     }
 
+    /// Where only what a plan has shown may be done: what that held, or why it is not this that it has shown.
+    fn unplanned(
+        &self,
+        target: &Target<'_>,
+        differences: &[(Setting, Result<Option<Differs>, Trouble>)],
+    ) -> Result<BTreeMap<Setting, String>, &'static str> {
+        let Some(planned) = &self.planned else { return Ok(BTreeMap::new()) };
+        let differs = differences.iter().filter_map(|(setting, differs)| match differs {
+            Ok(None) => None,
+            Ok(Some(differs)) => Some(sum(target, *setting, Some(&differs.diff))),
+            Err(_) => Some(sum(target, *setting, None)),
+        });
+        let differs = differs.fold(Sum::default(), Sum::and);
+        let planned = planned.by_repository.get(&target.name).cloned().unwrap_or_default();
+        if differs == Sum::default() || differs == planned.sum {
+            Ok(planned.held)
+        } else {
+            Err("it is not as it was when the plan was made: make a new plan")
+        }
+    }
+
     /// What differs, setting by setting. Each is read once, side by side; the mutability came with the listing.
-    async fn differences(&self, ward: &Ward, target: &Target<'_>) -> [(Setting, Result<Option<Put>, Trouble>); 4] {
+    async fn differences(&self, ward: &Ward, target: &Target<'_>) -> [(Setting, Result<Option<Differs>, Trouble>); 4] {
         let (wanted, name, reader) = (&ward.wanted, target.name.as_str(), self.reader);
         let lifecycle = async {
             let Some(text) = &wanted.lifecycle_policy else { return Ok(None) };
             let have = self.lanes.call("GetLifecyclePolicy", &self.deadline, || reader.lifecycle_policy(name)).await?;
-            Ok(wanted.differs_in_lifecycle(have.as_deref()).then(|| Put::Lifecycle(text.clone())))
+            let shown = |text: &str| lifecycle_in_form(text);
+            let differs = || {
+                let old = have.as_deref().map_or(Value::Null, shown);
+                Differs::new(Put::Lifecycle(text.clone()), old, shown(text))
+            };
+            Ok(wanted.differs_in_lifecycle(have.as_deref()).then(differs))
         };
         let policy = async {
             let Some(text) = &wanted.repository_policy else { return Ok(None) };
             let have =
                 self.lanes.call("GetRepositoryPolicy", &self.deadline, || reader.repository_policy(name)).await?;
-            Ok(wanted.differs_in_policy(have.as_deref()).then(|| Put::Policy(text.clone())))
+            let shown = |text: &str| policy_in_form(text, &self.home.partition);
+            let differs = || {
+                let old = have.as_deref().map_or(Value::Null, shown);
+                Differs::new(Put::Policy(text.clone()), old, shown(text))
+            };
+            Ok(wanted.differs_in_policy(have.as_deref()).then(differs))
         };
         let tags = async {
             if wanted.tags.is_empty() {
@@ -125,10 +188,13 @@ impl Existing<'_> {
             let arn = self.home.repository_arn(name);
             let have = self.lanes.call("ListTagsForResource", &self.deadline, || reader.repository_tags(&arn)).await?;
             let missing = wanted.missing_tags(&have).map_err(Trouble::Failed)?;
-            Ok((!missing.is_empty()).then_some(Put::Tags(missing)))
+            let old = shown_tags(have.iter().filter(|(key, _)| missing.contains_key(*key)));
+            let new = shown_tags(&missing);
+            Ok((!missing.is_empty()).then(|| Differs::new(Put::Tags(missing), old, new)))
         };
         let (lifecycle, policy, tags) = tokio::join!(lifecycle, policy, tags);
-        let mutability = Ok(target.differs_in_mutability.then_some(Put::Mutability));
+        let old = target.other_mutability.as_deref().cloned();
+        let mutability = Ok(old.map(|old| Differs::new(Put::Mutability, old, wanted.mutability_to_be())));
         [
             (Setting::LifecyclePolicy, lifecycle),
             (Setting::RepositoryPolicy, policy),
@@ -204,20 +270,40 @@ impl Existing<'_> {
     }
 }
 
+/// How one setting of a repository differs; what is to become of it follows from that, and from what is held.
+fn sum(target: &Target<'_>, setting: Setting, diff: Option<&Difference>) -> Sum {
+    Sum::of(&target.name, setting, diff, if diff.is_some() { "differs" } else { "not looked at" })
+}
+
 impl Found {
+    fn new(outcome: Outcome) -> Self {
+        Self { outcome, changes: Vec::new(), differing: Differing::default(), open: None }
+    }
+
     /// Whether something was written.
     pub(super) fn wrote(&self) -> bool {
         self.changes.iter().any(|change| change.result == ChangeResult::Applied)
     }
 
     /// Settings with one fate stand in one line.
-    fn tell(&mut self, target: &Target<'_>, setting: Setting, result: ChangeResult, error: Option<String>) {
+    fn tell(
+        &mut self,
+        target: &Target<'_>,
+        setting: Setting,
+        result: ChangeResult,
+        error: Option<String>,
+        diff: Option<Difference>,
+    ) {
         let field = Cow::Borrowed(setting.as_str());
         match self.changes.iter_mut().find(|change| change.result == result && change.error == error) {
-            Some(change) => change.fields.push(field),
+            Some(change) => {
+                change.fields.push(field);
+                change.diff.extend(diff);
+            }
             None => {
                 let change = Change::of(target.registry, Resource::Repository, Action::Update, &target.name);
-                self.changes.push(Change { error, ..change.with(result).in_fields(vec![field]) });
+                let change = change.with(result).in_fields(vec![field]).differing(diff.into_iter().collect());
+                self.changes.push(Change { error, ..change });
             }
         }
     }

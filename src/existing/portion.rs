@@ -55,7 +55,7 @@ mod tests {
         let target = |registry, n: usize, outcome| Target {
             name: format!("{registry}/{n:03}"),
             registry,
-            differs_in_mutability: false,
+            other_mutability: None,
             outcome,
             wrote: false,
         };

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::template::PULL_THROUGH_CACHE;
-use super::{Action, Operation, RegistryPlan, Resource, Step, Verdict};
+use super::difference::{Difference, changed};
+use super::template::{self, PULL_THROUGH_CACHE};
+use super::{Action, Operation, RegistryPlan, Resource, Step, Verdict, rule};
 use crate::account::{Account, ListedSecret, Rule, Sight, Template};
 use crate::config::{self, File};
 use crate::ownership::{Owner, SECRET_PREFIX, registry_of_secret, unmarked_description};
@@ -135,12 +136,28 @@ fn orphans(file: &File, account: &Account, registries: &[RegistryPlan], settings
 
 fn rule_step(rule: &Rule) -> Step {
     let operation = Operation::DeleteRule { prefix: rule.prefix.clone() };
-    Step { resource: Resource::Rule, action: Action::Delete, id: rule.prefix.clone(), fields: Vec::new(), operation }
+    let had = rule::fields(rule, None).into_iter().filter(|(_, value)| !value.is_null());
+    let diff = had.map(|(field, value)| Difference::new(field, value, serde_json::Value::Null)).collect();
+    Step {
+        resource: Resource::Rule,
+        action: Action::Delete,
+        id: rule.prefix.clone(),
+        fields: Vec::new(),
+        diff,
+        operation,
+    }
 }
 
 fn secret_step(secret: &ListedSecret) -> Step {
     let operation = Operation::DeleteSecret { arn: secret.arn.clone() };
-    Step { resource: Resource::Secret, action: Action::Delete, id: secret.name.clone(), fields: Vec::new(), operation }
+    Step {
+        resource: Resource::Secret,
+        action: Action::Delete,
+        id: secret.name.clone(),
+        fields: Vec::new(),
+        diff: Vec::new(),
+        operation,
+    }
 }
 
 /// A template that serves other purposes too stays for them, without our mark.
@@ -148,12 +165,15 @@ fn template_step(template: &Template) -> Step {
     let mut others = template.clone();
     others.spec.applied_for.remove(PULL_THROUGH_CACHE);
     others.spec.description = unmarked_description(&template.spec.description);
-    let (action, fields, operation) = if others.spec.applied_for.is_empty() {
-        (Action::Delete, Vec::new(), Operation::DeleteTemplate { template: template.clone() })
+    let fields = ["description", "applied_for"];
+    let shown = |spec| template::fields(spec, "");
+    let diff = changed(&fields, &shown(&template.spec), &shown(&others.spec));
+    let (action, fields, diff, operation) = if others.spec.applied_for.is_empty() {
+        (Action::Delete, Vec::new(), Vec::new(), Operation::DeleteTemplate { template: template.clone() })
     } else {
-        (Action::Update, vec!["description", "applied_for"], Operation::UpdateTemplate(others))
+        (Action::Update, fields.to_vec(), diff, Operation::UpdateTemplate(others))
     };
-    Step { resource: Resource::Template, action, id: template.prefix.clone(), fields, operation }
+    Step { resource: Resource::Template, action, id: template.prefix.clone(), fields, diff, operation }
 }
 
 fn ours<'a>(account: &'a Account, settings: &'a Settings) -> impl Iterator<Item = &'a ListedSecret> {

@@ -3,6 +3,8 @@
 //! A [`Plan`] is a value: every registry's steps in the order they are to be taken (secret, template, rule), or the
 //! reason why none of them is. What differs is found field by field; a registry without steps is as it should be.
 
+mod checksum;
+mod difference;
 mod left;
 pub mod repository;
 pub mod rollback;
@@ -20,6 +22,9 @@ use crate::home::Home;
 use crate::ownership::{Owner, secret_name};
 use crate::settings::Settings;
 
+pub use checksum::{Sum, checksum, is_checksum};
+pub use difference::Difference;
+pub(crate) use difference::tags as shown_tags;
 pub use left::{Left, Removals, hold_for_new_names};
 pub use template::differences as template_differences;
 
@@ -81,6 +86,8 @@ pub struct Step {
     pub id: String,
     /// What differed, of an update or an adoption.
     pub fields: Vec<&'static str>,
+    /// The fields as they are and as they are to be, of whatever is made or changed.
+    pub diff: Vec<Difference>,
     /// What is to be called.
     pub operation: Operation,
 }

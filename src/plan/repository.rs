@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::{Value, json};
 use wildmatch::WildMatch;
 
 use super::template::PULL_THROUGH_CACHE;
@@ -125,6 +126,16 @@ impl Wanted {
         want.is_some_and(|(word, filters)| *word != have.mutability || *filters != have.exclusion_filters)
     }
 
+    /// The mutability that a repository has, to be shown, where it is to be changed.
+    pub fn shown_mutability(have: &Repository) -> Value {
+        mutability_in_form(&have.mutability, &have.exclusion_filters)
+    }
+
+    /// The mutability that is to be, to be shown.
+    pub fn mutability_to_be(&self) -> Value {
+        self.mutability.as_ref().map_or(Value::Null, |(word, filters)| mutability_in_form(word, filters))
+    }
+
     /// The tags that a repository lacks or has with another value.
     ///
     /// # Errors
@@ -142,6 +153,10 @@ impl Wanted {
         }
         Ok(missing)
     }
+}
+
+fn mutability_in_form(word: &str, filters: &BTreeSet<String>) -> Value {
+    if filters.is_empty() { word.into() } else { json!({"mutability": word, "exclusion_filters": filters}) }
 }
 
 #[cfg(test)]

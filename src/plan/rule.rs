@@ -1,5 +1,8 @@
 //! Rules: what can be updated, what must be replaced, and what needs somebody's word first.
 
+use serde_json::Value;
+
+use super::difference::{self, Difference, Fields, changed, made};
 use super::{Action, Operation, Resource, Step, Verdict};
 use crate::account::{Rule, Sight};
 use crate::config::Registry;
@@ -34,13 +37,22 @@ fn target(registry: &Registry, sight: &Sight) -> Target {
 /// What a rule for `registry` needs, if anything.
 pub(super) fn step(registry: &Registry, rule: Option<&Rule>, sight: &Sight) -> Option<Step> {
     let target = target(registry, sight);
+    let new = {
+        // A secret that is made by a step before has no ARN yet.
+        let to_come = match sight {
+            Sight::Absent(name) if target.with_new_secret => Some(name.as_str()),
+            _ => None,
+        };
+        fields(&target.rule, to_come)
+    };
     let Some(old) = rule else {
-        return Some(new_step(registry, Action::Create, Vec::new(), Operation::CreateRule(target)));
+        return Some(new_step(registry, Action::Create, Vec::new(), made(new), Operation::CreateRule(target)));
     };
     let fields = differences(&target, old);
     if fields.is_empty() {
         return None;
     }
+    let diff = changed(&fields, &self::fields(old, None), &new);
     // ECR refuses an update that names neither secret nor role (pulumi-aws 5714), and one that gives a secret or
     // role to a rule that had none is nothing it documents: both are a deletion and a creation.
     let wants_any =
@@ -48,14 +60,32 @@ pub(super) fn step(registry: &Registry, rule: Option<&Rule>, sight: &Sight) -> O
     let has_any = old.credential_arn.is_some() || old.custom_role_arn.is_some();
     let points_elsewhere = fields.iter().any(|field| matches!(*field, "registry" | "upstream_repository_prefix"));
     Some(if points_elsewhere || !wants_any || !has_any {
-        new_step(registry, Action::Replace, fields, Operation::ReplaceRule { old: old.clone(), new: target })
+        new_step(registry, Action::Replace, fields, diff, Operation::ReplaceRule { old: old.clone(), new: target })
     } else {
-        new_step(registry, Action::Update, fields, Operation::UpdateRule(target))
+        new_step(registry, Action::Update, fields, diff, Operation::UpdateRule(target))
     })
 }
 
-fn new_step(registry: &Registry, action: Action, fields: Vec<&'static str>, operation: Operation) -> Step {
-    Step { resource: Resource::Rule, action, id: registry.name.clone(), fields, operation }
+fn new_step(
+    registry: &Registry,
+    action: Action,
+    fields: Vec<&'static str>,
+    diff: Vec<Difference>,
+    operation: Operation,
+) -> Step {
+    Step { resource: Resource::Rule, action, id: registry.name.clone(), fields, diff, operation }
+}
+
+/// Every field by the file's name of it, to be shown.
+pub(super) fn fields(rule: &Rule, secret_to_come: Option<&str>) -> Fields {
+    let Rule { prefix: _, upstream_url, upstream_prefix, credential_arn, custom_role_arn } = rule;
+    let shown = |text: Option<&str>| text.map_or(Value::Null, difference::text);
+    vec![
+        ("registry", difference::text(upstream_url)),
+        ("upstream_repository_prefix", shown(upstream_prefix.as_deref())),
+        ("secret", shown(credential_arn.as_deref().or(secret_to_come))),
+        ("custom_role_arn", shown(custom_role_arn.as_deref())),
+    ]
 }
 
 /// The file's names of what differs. A new field of [`Rule`] does not compile until someone has decided about it.

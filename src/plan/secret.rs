@@ -5,15 +5,23 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
+use super::difference::{self, Difference, made};
 use super::{Action, Operation, Resource, Step};
 use crate::account::{CONFIGURED, CURRENT, FILE_PENDING, Secret, Sight, VersionValue};
 use crate::config::{self, Registry};
 use crate::credential::Credential;
 use crate::home::Home;
 use crate::ownership::{OWNER_TAG, Owner};
-use crate::policy::{same_policy, secret_policy};
+use crate::policy::{policy_in_form, same_policy, secret_policy};
 use crate::settings::Settings;
 use crate::version_id::{is_ours, was_put_on};
+
+const VALUE: &str = "value";
+
+/// What is shown for a value, and all that is.
+const OF_FILE: &str = "the credential of the file";
 
 /// A secret that is to be made.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,6 +128,11 @@ pub(super) fn steps(registry: &Registry, sight: &Sight, home: &Home, settings: &
                 action: Action::Create,
                 id: name.clone(),
                 fields: Vec::new(),
+                diff: made(vec![
+                    ("description", difference::text(&description(&registry.name))),
+                    ("tags", difference::tags(&tags(registry, settings))),
+                    ("value", OF_FILE.into()),
+                ]),
                 operation: Operation::CreateSecret(NewSecret {
                     name: name.clone(),
                     description: description(&registry.name),
@@ -132,6 +145,7 @@ pub(super) fn steps(registry: &Registry, sight: &Sight, home: &Home, settings: &
                 action: Action::Create,
                 id: name.clone(),
                 fields: Vec::new(),
+                diff: made(vec![("policy", policy_in_form(&secret_policy(home), &home.partition))]),
                 operation: Operation::PutSecretPolicy { arn: None, policy: secret_policy(home) },
             },
         ],
@@ -140,6 +154,7 @@ pub(super) fn steps(registry: &Registry, sight: &Sight, home: &Home, settings: &
             action: Action::Restore,
             id: secret.name.clone(),
             fields: Vec::new(),
+            diff: Vec::new(),
             operation: Operation::RestoreSecret { arn: secret.arn.clone() },
         }],
         Sight::Found(secret) => existing(registry, secret, credential, home, settings),
@@ -164,12 +179,15 @@ fn dress(registry: &Registry, secret: &Secret, settings: &Settings) -> Option<St
     missing.retain(|key, value| secret.tags.get(key) != Some(value));
     let wanted = description(&registry.name);
     let description = (secret.description != wanted).then_some(wanted);
-    let mut fields = Vec::new();
+    let (mut fields, mut diff) = (Vec::new(), Vec::new());
     if !missing.is_empty() {
         fields.push("tags");
+        let old = secret.tags.iter().filter(|(key, _)| missing.contains_key(*key));
+        diff.push(Difference::new("tags", difference::tags(old), difference::tags(&missing)));
     }
-    if description.is_some() {
+    if let Some(description) = &description {
         fields.push("description");
+        diff.push(Difference::new("description", difference::text(&secret.description), difference::text(description)));
     }
     let owned = Owner::of_secret(&secret.tags, settings) != Owner::Nobody;
     (!fields.is_empty()).then(|| Step {
@@ -177,6 +195,7 @@ fn dress(registry: &Registry, secret: &Secret, settings: &Settings) -> Option<St
         action: if owned { Action::Update } else { Action::Adopt },
         id: secret.name.clone(),
         fields,
+        diff,
         operation: Operation::DressSecret(Dress { arn: secret.arn.clone(), tags: missing, description }),
     })
 }
@@ -188,11 +207,14 @@ fn policy(secret: &Secret, home: &Home) -> Option<Step> {
         Some(policy) if same_policy(policy, &wanted, &home.partition) => return None,
         Some(_) => Action::Update,
     };
+    let shown = |policy: &str| policy_in_form(policy, &home.partition);
+    let old = secret.policy.as_deref().map_or(Value::Null, shown);
     Some(Step {
         resource: Resource::SecretPolicy,
         action,
         id: secret.name.clone(),
         fields: Vec::new(),
+        diff: vec![Difference::new("policy", old, shown(&wanted))],
         operation: Operation::PutSecretPolicy { arn: Some(secret.arn.clone()), policy: wanted },
     })
 }
@@ -211,24 +233,30 @@ fn value(secret: &Secret, credential: &Credential) -> Option<Step> {
         pending: secret.holder(FILE_PENDING).map(str::to_owned),
         holds_value: holds_value.map(str::to_owned),
     };
-    let step = |action, fields, operation| {
-        Some(Step { resource: Resource::Secret, action, id: secret.name.clone(), fields, operation })
+    // Versions, which say nothing of what is in them.
+    let version = |label| secret.holder(label).map_or(Value::Null, |version| json!({ "version": version }));
+    let step = |action, field, new: Value, operation| {
+        let label = if field == VALUE { CURRENT } else { field };
+        let diff = vec![Difference::new(field, version(label), new)];
+        let (id, fields) = (secret.name.clone(), vec![field]);
+        Some(Step { resource: Resource::Secret, action, id, fields, diff, operation })
     };
+    let to = |version: &str| json!({ "version": version });
     if let Some(configured) = holds(CONFIGURED) {
         // Another value of the file was on its way when the file went back to this one.
         return secret.holder(FILE_PENDING).and_then(|_| {
-            step(Action::Label, vec!["FILE_PENDING"], Operation::LabelConfigured(labels(Some(configured))))
+            step(Action::Label, FILE_PENDING, Value::Null, Operation::LabelConfigured(labels(Some(configured))))
         });
     }
     if let Some(current) = holds(CURRENT) {
-        return step(Action::Label, vec!["CONFIGURED"], Operation::LabelConfigured(labels(Some(current))));
+        return step(Action::Label, CONFIGURED, to(current), Operation::LabelConfigured(labels(Some(current))));
     }
     let pending = holds(FILE_PENDING).filter(|version| is_ours(version));
     if let (Some(pending), Some(current)) = (pending, secret.holder(CURRENT))
         && !was_put_on(pending, current)
     {
         // The file had spoken before the rotation, and the run that was to make its value current came too late.
-        return step(Action::Label, vec!["CONFIGURED"], Operation::LabelConfigured(labels(Some(pending))));
+        return step(Action::Label, CONFIGURED, to(pending), Operation::LabelConfigured(labels(Some(pending))));
     }
-    step(Action::Update, vec!["value"], Operation::PutSecretValue(labels(pending)))
+    step(Action::Update, VALUE, OF_FILE.into(), Operation::PutSecretValue(labels(pending)))
 }

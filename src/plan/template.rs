@@ -1,11 +1,14 @@
 //! Templates: the whole desired state, compared field by field.
 
+use serde_json::{Value, json};
+
+use super::difference::{self, Fields, changed, made};
 use super::{Action, Operation, Resource, Step};
 use crate::account::{Template, TemplateSpec};
 use crate::config::{Encryption, Registry};
 use crate::home::Home;
 use crate::ownership::{Owner, template_description};
-use crate::policy::{repository_policy, same_lifecycle, same_policy};
+use crate::policy::{lifecycle_in_form, policy_in_form, repository_policy, same_lifecycle, same_policy};
 use crate::settings::Settings;
 
 /// The `appliedFor` value without which ECR silently does not apply a template to cached repositories.
@@ -39,19 +42,21 @@ fn desired(registry: &Registry, have: Option<&TemplateSpec>, home: &Home, settin
 pub(super) fn step(registry: &Registry, have: Option<&Template>, home: &Home, settings: &Settings) -> Option<Step> {
     let spec = desired(registry, have.map(|t| &t.spec), home, settings);
     let template = Template { prefix: registry.name.clone(), spec };
-    let (action, fields, operation) = match have {
-        None => (Action::Create, Vec::new(), Operation::CreateTemplate(template)),
+    let new = fields(&template.spec, &home.partition);
+    let (action, fields, diff, operation) = match have {
+        None => (Action::Create, Vec::new(), made(new), Operation::CreateTemplate(template)),
         Some(have) => {
             let fields = differences(&template.spec, &have.spec, &home.partition);
+            let diff = changed(&fields, &self::fields(&have.spec, &home.partition), &new);
             let marked = Owner::of_template(&have.spec.description, settings) != Owner::Nobody;
             let action = if marked { Action::Update } else { Action::Adopt };
-            (action, fields, Operation::UpdateTemplate(template))
+            (action, fields, diff, Operation::UpdateTemplate(template))
         }
     };
     if have.is_some() && fields.is_empty() {
         return None;
     }
-    Some(Step { resource: Resource::Template, action, id: registry.name.clone(), fields, operation })
+    Some(Step { resource: Resource::Template, action, id: registry.name.clone(), fields, diff, operation })
 }
 
 /// The file's names of what differs in meaning. A new field does not compile until someone has decided about it.
@@ -82,6 +87,38 @@ pub fn differences(want: &TemplateSpec, have: &TemplateSpec, partition: &str) ->
     .into_iter()
     .filter_map(|(field, same)| (!same).then_some(field))
     .collect()
+}
+
+/// Every field by the file's name of it, to be shown.
+pub(super) fn fields(spec: &TemplateSpec, partition: &str) -> Fields {
+    let TemplateSpec {
+        description,
+        applied_for,
+        encryption_type,
+        kms_key,
+        tags,
+        mutability,
+        exclusion_filters,
+        repository_policy,
+        lifecycle_policy,
+        custom_role_arn,
+    } = spec;
+    let encryption = match kms_key {
+        _ if encryption_type.is_empty() => Value::Null,
+        None => json!({"encryption_type": encryption_type}),
+        Some(key) => json!({"encryption_type": encryption_type, "kms_key": key}),
+    };
+    vec![
+        ("description", difference::text(description)),
+        ("applied_for", difference::list(applied_for)),
+        ("encryption_configuration", encryption),
+        ("tags", difference::tags(tags)),
+        ("image_tag_mutability", difference::text(mutability)),
+        ("image_tag_mutability_exclusion_filters", difference::list(exclusion_filters)),
+        ("repository_policy", policy_in_form(repository_policy, partition)),
+        ("lifecycle_policy", lifecycle_in_form(lifecycle_policy)),
+        ("custom_role_arn", custom_role_arn.as_deref().map_or(Value::Null, difference::text)),
+    ]
 }
 
 /// With KMS and no key ECR uses its own key `aws/ecr`, and may show it: a key that nobody asked for is no drift.

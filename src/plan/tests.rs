@@ -109,17 +109,17 @@ fn an_account_in_sync_needs_nothing() {
     assert_eq!(steps(FILE, &in_sync()), Vec::<String>::new());
 }
 
+type Edit = fn(&mut Account);
+
 /// One change to the account, and the one step it makes.
-#[test]
-fn each_difference_is_one_step() {
-    type Edit = fn(&mut Account);
+fn edits() -> [(Edit, &'static str); 21] {
     fn template<'a>(account: &'a mut Account, name: &str) -> &'a mut crate::account::TemplateSpec {
         &mut account.snapshot.templates.get_mut(name).unwrap().spec
     }
     fn rule<'a>(account: &'a mut Account, name: &str) -> &'a mut Rule {
         account.snapshot.rules.get_mut(name).unwrap()
     }
-    let cases: [(Edit, &str); 21] = [
+    [
         (|a| drop(a.snapshot.rules.remove("quay")), "quay Create Rule"),
         (|a| drop(a.snapshot.templates.remove("quay")), "quay Create Template"),
         (|a| template(a, "quay").description.clear(), "quay Adopt Template description"),
@@ -144,12 +144,65 @@ fn each_difference_is_one_step() {
         (|a| drop(secret(a).tags.remove("team")), "hub Update Secret tags"),
         (|a| drop(secret(a).tags.remove(crate::ownership::OWNER_TAG)), "hub Adopt Secret tags"),
         (|a| secret(a).policy = None, "hub Create SecretPolicy"),
-    ];
-    for (edit, line) in cases {
+    ]
+}
+
+#[test]
+fn each_difference_is_one_step() {
+    for (edit, line) in edits() {
         let mut account = in_sync();
         edit(&mut account);
         assert_eq!(steps(FILE, &account), [line]);
     }
+}
+
+fn planned(text: &str, account: &Account) -> Plan {
+    plan(&file(text), account, &home(), &settings(), 1)
+}
+
+fn sum(plan: &Plan) -> String {
+    checksum(plan, Sum::default(), &home())
+}
+
+#[test]
+fn each_field_that_differs_is_shown_as_it_is_and_as_it_is_to_be() {
+    for (edit, line) in edits() {
+        let mut account = in_sync();
+        edit(&mut account);
+        let steps = planned(FILE, &account).registries.into_iter().flat_map(|plan| plan.steps);
+        for step in steps {
+            let shown: Vec<&str> = step.diff.iter().map(|difference| difference.field.as_ref()).collect();
+            if matches!(step.action, Action::Update | Action::Adopt | Action::Replace) {
+                assert_eq!(shown, step.fields, "{line}");
+            }
+            assert!(!shown.is_empty() && step.diff.iter().all(|d| d.old != d.new), "{line}: {:?}", step.diff);
+        }
+    }
+}
+
+#[test]
+fn a_checksum_is_that_of_one_plan_alone_and_knows_no_token() {
+    let mut sums = BTreeSet::from([sum(&planned(FILE, &in_sync()))]);
+    for (n, (edit, line)) in edits().into_iter().enumerate() {
+        let mut account = in_sync();
+        edit(&mut account);
+        let before = sum(&planned(FILE, &account));
+        sums.insert(before.clone());
+        assert_eq!(sums.len(), n + 2, "{line}");
+        // What AWS only writes otherwise is the same plan.
+        for template in account.snapshot.templates.values_mut() {
+            let policy = &mut template.spec.repository_policy;
+            *policy = policy.replace("arn:aws:iam::123456789012:root", "123456789012");
+        }
+        assert_eq!(sum(&planned(FILE, &account)), before, "{line}");
+    }
+    let (b, c) = (FILE.replace("token-a", "token-b"), FILE.replace("token-a", "token-c"));
+    let changed = planned(&b, &in_sync());
+    assert_eq!(sum(&changed), sum(&planned(&c, &in_sync())));
+    assert!(sums.insert(sum(&changed)), "a changed token is a change");
+    assert!(!format!("{changed:?}").contains("token-b"));
+    let elsewhere = Home { region: "eu-central-1".into(), ..home() };
+    assert!(sums.insert(checksum(&changed, Sum::default(), &elsewhere)));
 }
 
 /// What the versions hold and carry -> what the file's credential (`token-a`) needs.

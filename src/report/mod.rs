@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Problem;
-use crate::plan::{Action, Resource, Step};
+use crate::plan::{Action, Difference, Resource, Step};
 use crate::trigger::{Kind, Mode};
 
 pub use history::Past;
@@ -56,6 +56,9 @@ pub struct Report {
     pub errors: Vec<Problem>,
     /// What is legal but surprising.
     pub warnings: Vec<Problem>,
+    /// What a plan comes to; an apply that is given it does that plan or nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_checksum: Option<String>,
     /// The repositories that exist already, where the file wants its settings applied to some.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub existing_repositories: Option<Existing>,
@@ -132,6 +135,9 @@ pub struct Change {
     /// What differed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<Cow<'static, str>>,
+    /// What is there and what is to be, in a plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diff: Vec<Difference>,
     /// What came of it.
     pub result: ChangeResult,
     /// Why it failed or is held.
@@ -176,6 +182,7 @@ impl Change {
             action,
             id: id.to_owned(),
             fields: Vec::new(),
+            diff: Vec::new(),
             result: ChangeResult::Planned,
             error: None,
             note: None,
@@ -190,6 +197,11 @@ impl Change {
         let change = Self::of(registry, step.resource, step.action, &step.id);
         let fields = step.fields.iter().map(|field| Cow::Borrowed(*field)).collect();
         Self { fields, result, ..change }
+    }
+
+    /// With what is there and what is to be.
+    pub fn differing(self, diff: Vec<Difference>) -> Self {
+        Self { diff, ..self }
     }
 
     /// A registry of which nothing is written, and what stands in the way.

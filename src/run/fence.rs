@@ -1,8 +1,8 @@
 //! The fence: the status object is written only over the one the run started from.
 
 use super::repositories::take_back;
-use super::{Failure, Look, Order, Run, snapshot};
-use crate::account::{AwsError, Condition, ObjectError};
+use super::{Failure, Look, Order, Run, Source, snapshot};
+use crate::account::{AwsError, Condition, ObjectError, Writer};
 use crate::report::{self, Change, ChangeResult, ConfigReport, Outcome, Past, Report, markdown};
 
 /// How often a run that lost runs again.
@@ -21,7 +21,7 @@ pub(super) struct Base {
 
 impl Run<'_> {
     /// Runs until the status could be written over the one that was read before.
-    pub(super) async fn apply_fenced(&self, order: &Order) -> Result<Report, Failure> {
+    pub(super) async fn apply_fenced(&self, writer: &Writer, order: &Order) -> Result<Report, Failure> {
         // What rounds that lost have changed is part of the truth.
         let mut earlier: Vec<Change> = Vec::new();
         // Only what differs from the status before all rounds has come from outside.
@@ -33,7 +33,7 @@ impl Run<'_> {
                 let base = self.base().await;
                 (base, self.load().await)
             };
-            let reads = async { tokio::join!(in_order, snapshot(&self.app.reader)) };
+            let reads = async { tokio::join!(in_order, snapshot(self.core.reader)) };
             let ((base, object), snapshot) = self.deadline.bound(reads).await.ok_or_else(|| self.late())?;
             let object = match self.opened(&order, object)? {
                 Ok(object) => object,
@@ -46,7 +46,11 @@ impl Run<'_> {
             let before = before.get_or_insert_with(|| base.past.clone());
             let (mut report, transient, portions) =
                 match Box::pin(self.look(&order, object, snapshot, &base.past)).await {
-                    Look::Ignored(report) => return Ok(*report),
+                    Look::Ignored(mut report) => {
+                        // What an earlier round has done stands, also where this one refuses to go on.
+                        add_earlier(&mut report, &earlier);
+                        return Ok(*report);
+                    }
                     Look::Done { report, transient, portions } => (*report, transient, portions),
                     Look::Stale(report) => {
                         earlier.extend(applied(&report));
@@ -57,15 +61,15 @@ impl Run<'_> {
             add_earlier(&mut report, &earlier);
             // Losing to a run over the same file costs nothing but another write of the status.
             for _ in 0..=TRIES {
-                if self.write(&report, &base.condition).await? {
+                if self.write(writer, &report, &base.condition).await? {
                     self.tell(&report, &report.changes, before);
-                    if let Err(error) = self.hand_over(&portions).await {
+                    if let Err(error) = self.hand_over(writer, &portions).await {
                         // The next try starts anew; nobody is to be told meanwhile that the queue has what it has not.
                         take_back(&mut report);
                         if let Ok(ours) = self.base().await
                             && ours.past.is_of(&report)
                         {
-                            self.write(&report, &ours.condition).await?;
+                            self.write(writer, &report, &ours.condition).await?;
                         }
                         return Err(self.not_handed_over(&error));
                     }
@@ -97,12 +101,15 @@ impl Run<'_> {
 
     /// The history alone, for a run that writes no status: without one it is simply not known.
     pub(super) async fn past(&self) -> Past {
+        if let Source::AtHand { .. } = self.source {
+            return Past::default();
+        }
         self.base().await.map(|base| base.past).unwrap_or_default()
     }
 
     pub(super) async fn base(&self) -> Result<Base, Failure> {
-        let (bucket, key) = (&self.app.settings.config_bucket, self.app.settings.status_key());
-        match self.app.reader.object(bucket, &key, STATUS_MAX).await {
+        let (bucket, key) = (&self.core.settings.config_bucket, self.core.settings.status_key());
+        match self.core.reader.object(bucket, &key, STATUS_MAX).await {
             Ok(object) => Ok(Base {
                 condition: object.etag.map_or(Condition::Any, Condition::Is),
                 past: Past::from_status(&object.bytes),
@@ -116,10 +123,9 @@ impl Run<'_> {
     }
 
     /// Writes both forms; says whether the fence held.
-    pub(super) async fn write(&self, report: &Report, condition: &Condition) -> Result<bool, Failure> {
-        let (bucket, key) = (&self.app.settings.config_bucket, self.app.settings.status_key());
+    pub(super) async fn write(&self, writer: &Writer, report: &Report, condition: &Condition) -> Result<bool, Failure> {
+        let (bucket, key) = (&self.core.settings.config_bucket, self.core.settings.status_key());
         let json = serde_json::to_string_pretty(report).map_err(|e| self.status_failure("written", e.to_string()))?;
-        let writer = &self.app.writer;
         let wrote = writer.put_object(bucket, &key, "application/json", json, condition).await;
         if !wrote.map_err(|e| self.status_failure("written", e.to_string()))? {
             return Ok(false);
@@ -136,12 +142,12 @@ impl Run<'_> {
     }
 
     fn status_failure(&self, verb: &'static str, error: String) -> Failure {
-        let bucket = self.app.settings.config_bucket.clone();
-        Failure::Status { bucket, key: self.app.settings.status_key(), verb, error }
+        let bucket = self.core.settings.config_bucket.clone();
+        Failure::Status { bucket, key: self.core.settings.status_key(), verb, error }
     }
 
     pub(super) fn status_place(&self) -> String {
-        format!("s3://{}/{}", self.app.settings.config_bucket, self.app.settings.status_key())
+        format!("s3://{}/{}", self.core.settings.config_bucket, self.core.settings.status_key())
     }
 }
 

@@ -9,13 +9,12 @@ use crate::account::{Account, CONFIGURED, Proof, Rule, Sight, VersionValue};
 use crate::apply::{Applied, End};
 use crate::config::{self, File, Problem, Rejected};
 use crate::home::Home;
+use crate::pace::Deadline;
 use crate::plan::rollback::is_file_refused;
 use crate::plan::{Action, Left, Plan, Removals, Step, Verdict};
 use crate::policy::{REPOSITORY_POLICY_MAX, repository_policy};
 use crate::report::{Change, ChangeResult, CredentialState, RegistryReport, Report, State, judge};
 use crate::trigger::{Mode, Portion, SecretChange};
-
-const UNFINISHED: &str = "not finished before Lambda's deadline";
 
 /// What a run over an accepted file has found and done.
 pub(super) struct Findings<'a> {
@@ -50,7 +49,14 @@ impl<'a> Findings<'a> {
     }
 
     /// Fills the report in. Says whether another try may go better, and what the queue is to have.
-    pub fn into_report(self, report: &mut Report, order: &Order, home: &Home) -> (bool, Vec<Portion>) {
+    pub fn into_report(
+        self,
+        report: &mut Report,
+        order: &Order,
+        home: &Home,
+        deadline: &Deadline,
+    ) -> (bool, Vec<Portion>) {
+        let unfinished = format!("not finished before {}", deadline.what());
         let mut transient = self.reached.transient || self.applied.changes.iter().any(|change| change.transient);
         for registry in &self.file.registries {
             let name = &registry.name;
@@ -58,13 +64,13 @@ impl<'a> Findings<'a> {
             transient |= matches!(end, End::Failed { transient: true, .. } | End::Unfinished);
             transient |= matches!(self.proofs.get(name), Some(Err(error)) if error.is_transient());
             let (credential, doubt) = self.credential(registry);
-            let doubt = doubt.or_else(|| self.undone(name));
+            let doubt = doubt.or_else(|| self.undone(name, &unfinished));
             let planned = self.applied.changes.iter().filter(|c| c.registry == *name);
             let planned = planned.filter(|c| c.result == ChangeResult::Planned).count();
             let (state, message) = match (end, doubt) {
                 (End::Held(reason), _) => (State::Held, Some(reason)),
                 (End::Failed { reason, .. }, _) => (State::Failed, Some(reason)),
-                (End::Unfinished, _) => (State::Failed, Some(UNFINISHED.into())),
+                (End::Unfinished, _) => (State::Failed, Some(unfinished.clone())),
                 (End::Done { .. }, Some(doubt)) => (State::Failed, Some(doubt)),
                 (End::Done { .. }, None) if planned > 0 => (State::Planned, Some(changes_to_apply(planned))),
                 (End::Done { .. }, None) if credential == CredentialState::Unchecked => {
@@ -125,10 +131,10 @@ impl<'a> Findings<'a> {
     }
 
     /// What of a registry was not done beside its own steps: its secret that nothing uses any more is still there.
-    fn undone(&self, registry: &str) -> Option<String> {
+    fn undone(&self, registry: &str, unfinished: &str) -> Option<String> {
         let of_it = self.applied.changes.iter().filter(|change| change.registry == registry);
         let mut undone = of_it.filter(|c| matches!(c.result, ChangeResult::Failed | ChangeResult::Skipped));
-        undone.next().map(|change| change.error.clone().unwrap_or_else(|| UNFINISHED.into()))
+        undone.next().map(|change| change.error.clone().unwrap_or_else(|| unfinished.to_owned()))
     }
 
     /// By this run, or by one before that worked from the same value.
@@ -219,7 +225,7 @@ fn refused(registry: &config::Registry, proof: &Proof) -> String {
 
 /// A plan that is not applied: its steps as they would be.
 pub(super) fn show(plan: Plan, applied: &mut Applied) -> Removals {
-    let planned = |name: &str, step: &Step| Change::new(name, step, ChangeResult::Planned);
+    let planned = |name: &str, step: &Step| Change::new(name, step, ChangeResult::Planned).differing(step.diff.clone());
     for registry in plan.registries {
         let name = &registry.registry;
         let end = match registry.verdict {

@@ -9,10 +9,9 @@ use std::collections::BTreeSet;
 use super::fence::{Base, TRIES};
 use super::repositories::give_up;
 use super::{Order, Run};
-use crate::account::{ObjectError, Redrive, observe, rules_and_templates};
+use crate::account::{ObjectError, Redrive, Writer, observe, rules_and_templates};
 use crate::existing::{Existing, Lines, Pen, Target, progress};
 use crate::handler::Failure;
-use crate::newest::Newest;
 use crate::plan::repository::Territories;
 use crate::plan::{Resource, Verdict, plan};
 use crate::report::{self, Change, ChangeResult, ConfigReport, Past, Progress, Report, judge};
@@ -33,20 +32,20 @@ impl Run<'_> {
     ///
     /// # Errors
     /// When a message is to come again.
-    pub async fn work(&self, order: &Order, messages: &[WorkMessage]) -> Result<Report, Failure> {
+    pub async fn work(&self, writer: &Writer, order: &Order, messages: &[WorkMessage]) -> Result<Report, Failure> {
         let mut last = None;
         for message in messages {
             last = Some(match &message.portion {
-                Ok(portion) => match Box::pin(self.portion(order, message, portion)).await {
-                    Err(failure) if self.is_last_try(message).await => {
-                        self.bury(message, &failure.to_string()).await?;
+                Ok(portion) => match Box::pin(self.portion(writer, order, message, portion)).await {
+                    Err(failure) if self.is_last_try(writer, message).await => {
+                        self.bury(writer, message, &failure.to_string()).await?;
                         self.ignored(order, format!("put among the dead letters: {failure}"))
                     }
                     result => result?,
                 },
                 Err(refusal) => {
                     // No number of tries makes sense of it.
-                    self.bury(message, &refusal.to_string()).await?;
+                    self.bury(writer, message, &refusal.to_string()).await?;
                     self.ignored(order, format!("put among the dead letters: {refusal}"))
                 }
             });
@@ -54,10 +53,16 @@ impl Run<'_> {
         Ok(last.unwrap_or_else(|| self.ignored(order, "no message came".into())))
     }
 
-    async fn portion(&self, order: &Order, message: &WorkMessage, portion: &Portion) -> Result<Report, Failure> {
+    async fn portion(
+        &self,
+        writer: &Writer,
+        order: &Order,
+        message: &WorkMessage,
+        portion: &Portion,
+    ) -> Result<Report, Failure> {
         let mut lines = Lines::default();
         for _ in 0..=TRIES {
-            let reads = async { tokio::join!(self.base(), self.load(), rules_and_templates(&self.app.reader)) };
+            let reads = async { tokio::join!(self.base(), self.load(), rules_and_templates(self.core.reader)) };
             let (base, object, snapshot) = self.deadline.bound(reads).await.ok_or_else(|| self.late())?;
             let object = match object {
                 Ok(object) => object,
@@ -75,8 +80,8 @@ impl Run<'_> {
                 }
             };
             let snapshot = snapshot.map_err(|error| self.again(format!("the account could not be read: {error}")))?;
-            let settings = &self.app.settings;
-            let observed = Box::pin(observe(&self.app.reader, snapshot, &file, settings));
+            let settings = self.core.settings;
+            let observed = Box::pin(observe(self.core.reader, snapshot, &file, settings));
             let account = self.deadline.bound(observed).await.ok_or_else(|| self.late())?;
             self.remember(&file, &account);
             // The same word as that of a whole run: what it does not touch, no message does.
@@ -88,28 +93,27 @@ impl Run<'_> {
             let goes = verdict == Some(&Verdict::Go);
             let open = |name: &str| goes && name == portion.registry;
             let territories = Territories::new(&file, &account.snapshot, open);
-            let newest = Newest { reader: &self.app.reader, config: &config };
-            let pen = Pen { writer: &self.app.writer, newest };
-            let (reader, pace) = (&self.app.reader, &self.app.pace);
-            let existing = Existing::new(reader, Some(pen), self.home, pace, *self.deadline, &territories);
+            let pen = Pen { writer, newest: self.newest(&config) };
+            let (reader, pace) = (self.core.reader, self.core.pace);
+            let existing = Existing::new(reader, Some(pen), self.home, pace, self.deadline.clone(), &territories);
             let mut targets = existing
                 .named(&portion.repositories)
                 .await
                 .map_err(|error| self.again(format!("its repositories could not be looked up: {error}")))?;
-            if !existing.settle(&mut targets, &mut lines).await {
+            if !existing.settle(&mut targets, &mut lines).await.newest {
                 continue;
             }
-            let left = self.left_open(message, &mut targets, &mut lines).await;
+            let left = self.left_open(writer, message, &mut targets, &mut lines).await;
             let progress = progress(targets.iter()).into_values().next().unwrap_or_default();
             let worked = Worked { config, progress, changes: std::mem::take(&mut lines).into_changes() };
             let written = worked.changes.clone();
-            let Some(report) = self.told(order, portion, worked, base).await? else {
+            let Some(report) = self.told(writer, order, portion, worked, base).await? else {
                 written.into_iter().for_each(|change| lines.push(change));
                 continue;
             };
             return match left {
                 None => Ok(report),
-                Some(Left::Buried(reason)) => self.bury(message, &reason).await.map(|()| report),
+                Some(Left::Buried(reason)) => self.bury(writer, message, &reason).await.map(|()| report),
                 Some(Left::Again(reason)) => Err(self.again(reason)),
             };
         }
@@ -117,17 +121,24 @@ impl Run<'_> {
     }
 
     /// What becomes of repositories that are still open: the message comes again for them, or it has come too often.
-    async fn left_open(&self, message: &WorkMessage, targets: &mut [Target<'_>], lines: &mut Lines) -> Option<Left> {
+    async fn left_open(
+        &self,
+        writer: &Writer,
+        message: &WorkMessage,
+        targets: &mut [Target<'_>],
+        lines: &mut Lines,
+    ) -> Option<Left> {
         let open = targets.iter().filter(|target| target.outcome.is_open()).count();
         if open == 0 {
             return None;
         }
-        let why = lines.open.as_ref().map_or_else(|| "Lambda's deadline came first".to_owned(), ToString::to_string);
+        let why =
+            lines.open.as_ref().map_or_else(|| format!("{} came first", self.deadline.what()), ToString::to_string);
         let reason = format!("{open} of {} repositories are left: {why}", targets.len());
-        if !self.is_last_try(message).await {
+        if !self.is_last_try(writer, message).await {
             return Some(Left::Again(reason));
         }
-        give_up(targets, lines, "given up after several tries");
+        give_up(targets, lines, "given up after several tries", self.deadline);
         Some(Left::Buried(reason))
     }
 
@@ -135,6 +146,7 @@ impl Run<'_> {
     /// the meantime, so this one's word may stand over it, and has to be looked at again.
     async fn told(
         &self,
+        writer: &Writer,
         order: &Order,
         portion: &Portion,
         worked: Worked,
@@ -149,7 +161,7 @@ impl Run<'_> {
             let Some(mut report) = base.report.take().filter(|sender| is_part(sender, portion, &config)) else {
                 // Of an older run, or of a file that is not the newest: it is nobody's part any more. Nobody else sees
                 // then whether a newer file came while this one's word was written.
-                if (Newest { reader: &self.app.reader, config: &config }).is_it().await == Ok(false) {
+                if self.newest(&config).is_it().await == Ok(false) {
                     return Ok(None);
                 }
                 (own.outcome, own.message) = judge(&own);
@@ -162,13 +174,13 @@ impl Run<'_> {
             report.started_at.clone_from(&own.started_at);
             report.trigger.clone_from(&own.trigger);
             self.close(&mut report, &base.past);
-            let mut written = self.write(&report, &base.condition).await?;
+            let mut written = self.write(writer, &report, &base.condition).await?;
             let found = if written { None } else { Some(self.base().await?) };
             if let Some(found) = &found
                 && found.past.is_of(&report)
             {
                 // Our own write, whose answer was lost.
-                written = self.write(&report, &found.condition).await?;
+                written = self.write(writer, &report, &found.condition).await?;
             }
             if written {
                 // The changes of the run that sent the message, and of other messages, have been counted.
@@ -184,28 +196,28 @@ impl Run<'_> {
     }
 
     /// Whether this is the last time the queue hands the message out.
-    async fn is_last_try(&self, message: &WorkMessage) -> bool {
-        match self.redrive().await {
+    async fn is_last_try(&self, writer: &Writer, message: &WorkMessage) -> bool {
+        match self.redrive(writer).await {
             Some(redrive) => message.receive_count >= redrive.max_receive_count,
             // A queue without dead letters, or one that cannot be asked: SQS itself decides.
             None => false,
         }
     }
 
-    async fn redrive(&self) -> Option<Redrive> {
-        let queue = self.app.settings.work_queue_url.as_ref()?;
-        self.deadline.at_last(self.app.writer.redrive(queue)).await?.ok().flatten()
+    async fn redrive(&self, writer: &Writer) -> Option<Redrive> {
+        let queue = self.core.settings.work_queue_url.as_ref()?;
+        self.deadline.at_last(writer.redrive(queue)).await?.ok().flatten()
     }
 
     /// Puts a message among the dead letters with its reason, which SQS's own redrive would not tell.
     ///
     /// # Errors
     /// When that fails: then the message stays in the queue, whose redrive takes it in the end.
-    async fn bury(&self, message: &WorkMessage, reason: &str) -> Result<(), Failure> {
-        let Some(queue) = &self.app.settings.work_queue_url else {
+    async fn bury(&self, writer: &Writer, message: &WorkMessage, reason: &str) -> Result<(), Failure> {
+        let Some(queue) = &self.core.settings.work_queue_url else {
             return Err(self.again(format!("{reason}; there is no WORK_QUEUE_URL, and so no place for dead letters")));
         };
-        let bury = self.app.writer.send_to_dead_letters(queue, &message.body, reason);
+        let bury = writer.send_to_dead_letters(queue, &message.body, reason);
         match self.deadline.at_last(bury).await {
             Some(Ok(())) => {
                 tracing::warn!(reason, "a message was put among the dead letters");

@@ -14,13 +14,16 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::account::{Account, AwsError, Object, ObjectError, Rule, Sight, Snapshot, VersionValue, observe, snapshot};
-use crate::config::{self, Context, File, Rejected};
+use crate::account::{
+    Account, AwsError, Object, ObjectError, Reader, Rule, Sight, Snapshot, VersionValue, Writer, observe, snapshot,
+};
+use crate::config::{self, Context, File, Problem, Rejected};
 use crate::credential::Credential;
-use crate::handler::{App, Failure};
+use crate::handler::Failure;
 use crate::home::Home;
+use crate::newest::Newest;
 use crate::ownership::Owner;
-use crate::pace::Deadline;
+use crate::pace::{Deadline, Pace};
 use crate::report::{self, Change, ConfigReport, Outcome, Past, Report, Stats, TriggerReport, now};
 use crate::settings::Settings;
 use crate::trigger::{Kind, Mode, Portion, SecretChange};
@@ -35,17 +38,67 @@ pub struct Order {
     pub kind: Kind,
     /// Where the event came from.
     pub source: String,
-    /// What the run may do.
-    pub mode: Mode,
     /// The manual action's limit.
     pub max_deletions: Option<u32>,
+    /// The only plan that may be applied, where one was named.
+    pub plan_checksum: Option<String>,
     /// The secret whose change is the reason.
     pub secret: Option<SecretChange>,
 }
 
+/// What every run reads with, and what it has to know.
+#[derive(Debug, Clone, Copy)]
+pub struct Core<'a> {
+    /// Reads.
+    pub reader: &'a Reader,
+    /// What the operator chose.
+    pub settings: &'a Settings,
+    /// How patient to be.
+    pub pace: &'a Pace,
+    /// Prints a metric line as it is.
+    pub metrics: fn(&str),
+}
+
+/// What a run may do. Only one that applies has anything to write with: a plan that writes cannot be expressed.
+#[derive(Debug, Clone, Copy)]
+pub enum Hand<'a> {
+    /// Show what would be done.
+    Plan,
+    /// The same, and have ECR prove every credential.
+    Validate,
+    /// Make the account follow the file.
+    Apply(&'a Writer),
+}
+
+impl Hand<'_> {
+    fn mode(self) -> Mode {
+        match self {
+            Self::Plan => Mode::Plan,
+            Self::Validate => Mode::Validate,
+            Self::Apply(_) => Mode::Apply,
+        }
+    }
+}
+
+/// Where the file is.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// In its bucket.
+    Uploaded,
+    /// On somebody's desk. Such a run writes no status: that is the function's.
+    AtHand {
+        /// Its name.
+        name: &'a str,
+        /// All of it.
+        bytes: &'a [u8],
+    },
+}
+
 /// One run, and what it needs.
 pub struct Run<'a> {
-    app: &'a App,
+    core: Core<'a>,
+    hand: Hand<'a>,
+    source: Source<'a>,
     home: &'a Home,
     deadline: &'a Deadline,
     run_id: &'a str,
@@ -60,7 +113,7 @@ pub struct Run<'a> {
 enum Look {
     /// A report, whether another try may go better, and what the queue is to have.
     Done { report: Box<Report>, transient: bool, portions: Vec<Portion> },
-    /// Not our business: no status is written.
+    /// Not our business, or not the plan that was to be applied: no status is written.
     Ignored(Box<Report>),
     /// A newer file has come; what was changed stands in the report.
     Stale(Box<Report>),
@@ -68,10 +121,27 @@ enum Look {
 
 impl<'a> Run<'a> {
     /// Prepares a run; nothing is called yet.
-    pub fn new(app: &'a App, home: &'a Home, deadline: &'a Deadline, run_id: &'a str) -> Self {
-        let calls_before = app.reader.calls();
-        let seen = Mutex::default();
-        Self { app, home, deadline, run_id, started_at: now(), clock: Instant::now(), calls_before, seen }
+    pub fn new(core: Core<'a>, hand: Hand<'a>, home: &'a Home, deadline: &'a Deadline, run_id: &'a str) -> Self {
+        let calls_before = core.reader.calls();
+        let (seen, source) = (Mutex::default(), Source::Uploaded);
+        Self {
+            core,
+            hand,
+            source,
+            home,
+            deadline,
+            run_id,
+            started_at: now(),
+            clock: Instant::now(),
+            calls_before,
+            seen,
+        }
+    }
+
+    /// The same over a file that is at hand.
+    #[must_use]
+    pub fn over(self, name: &'a str, bytes: &'a [u8]) -> Self {
+        Self { source: Source::AtHand { name, bytes }, ..self }
     }
 
     /// The report of an event that is not ours.
@@ -87,32 +157,62 @@ impl<'a> Run<'a> {
     /// Runs.
     ///
     /// # Errors
-    /// When the file or the status object cannot be read or written, and, of a run that applies, when a retry may
-    /// help. The report of any other is the response alone, whatever it says.
+    /// When the file or the status object cannot be read or written, and, of a run that applies the uploaded file, when a
+    /// retry may help. The report of any other is the response alone, whatever it says.
     pub async fn execute(&self, order: &Order) -> Result<Report, Failure> {
-        match order.mode {
-            Mode::Apply => self.apply_fenced(order).await,
-            Mode::Plan | Mode::Validate => {
-                let reads = async { tokio::join!(self.load(), snapshot(&self.app.reader), self.past()) };
-                let (object, snapshot, past) = self.deadline.bound(reads).await.ok_or_else(|| self.late())?;
-                let object = match self.opened(order, object)? {
-                    Ok(object) => object,
-                    Err(no_file) => return Ok(no_file),
-                };
-                match Box::pin(self.look(order, object, snapshot, &past)).await {
-                    Look::Ignored(report) => Ok(*report),
-                    Look::Done { report, .. } | Look::Stale(report) => {
-                        report::log(&report);
-                        Ok(*report)
-                    }
-                }
-            }
+        if let (Hand::Apply(writer), Source::Uploaded) = (self.hand, self.source) {
+            return self.apply_fenced(writer, order).await;
         }
+        let reads = async { tokio::join!(self.load(), snapshot(self.core.reader), self.past()) };
+        let (object, snapshot, past) = self.deadline.bound(reads).await.ok_or_else(|| self.late())?;
+        let object = match self.opened(order, object)? {
+            Ok(object) => object,
+            Err(no_file) => return Ok(no_file),
+        };
+        let mut report = match Box::pin(self.look(order, object, snapshot, &past)).await {
+            Look::Ignored(report) => return Ok(*report),
+            Look::Done { report, .. } | Look::Stale(report) => report,
+        };
+        report.warnings.extend(self.differs_from_upload().await);
+        report::log(&report);
+        Ok(*report)
     }
 
     async fn load(&self) -> Result<Object, ObjectError> {
-        let settings = &self.app.settings;
-        self.app.reader.object(&settings.config_bucket, &settings.config_key, config::MAX_BYTES).await
+        match self.source {
+            Source::Uploaded => self.uploaded().await,
+            Source::AtHand { bytes, .. } => Ok(Object { bytes: bytes.to_vec().into(), ..Object::default() }),
+        }
+    }
+
+    async fn uploaded(&self) -> Result<Object, ObjectError> {
+        let settings = self.core.settings;
+        self.core.reader.object(&settings.config_bucket, &settings.config_key, config::MAX_BYTES).await
+    }
+
+    /// What the function will do after a run over another file than the one it knows: go back to its own.
+    async fn differs_from_upload(&self) -> Option<Problem> {
+        let Source::AtHand { name, bytes } = self.source else { return None };
+        let Settings { config_bucket, config_key, .. } = self.core.settings;
+        if config_bucket.is_empty() {
+            return None;
+        }
+        let place = format!("s3://{config_bucket}/{config_key}");
+        let what = match self.uploaded().await {
+            Ok(object) if *object.bytes == *bytes => return None,
+            Ok(_) => format!("{place}, which the function follows, is another file"),
+            Err(ObjectError::Missing(_)) => format!("{place}, which the function follows, is not there yet"),
+            Err(error) => format!("{place}, which the function follows, could not be compared: {error}"),
+        };
+        let message = format!("{what}: its next run goes by that one; upload this one with `aws s3 cp {name} {place}`");
+        Some(Problem { registry: None, line: None, column: None, message })
+    }
+
+    fn newest<'r>(&'r self, config: &'r ConfigReport) -> Newest<'r> {
+        match self.source {
+            Source::Uploaded => Newest::Uploaded { reader: self.core.reader, config },
+            Source::AtHand { .. } => Newest::AtHand,
+        }
     }
 
     /// The file, or the report that there is none yet.
@@ -132,17 +232,17 @@ impl<'a> Run<'a> {
         let mut left = Vec::new();
         let transient = match (read, snapshot) {
             (Ok(file), Ok(snapshot)) => {
-                let observed = Box::pin(observe(&self.app.reader, snapshot, &file, &self.app.settings));
+                let observed = Box::pin(observe(self.core.reader, snapshot, &file, self.core.settings));
                 let Some(account) = self.deadline.bound(observed).await else {
                     report.outcome = Outcome::Partial;
-                    report.message =
-                        "Lambda's deadline came while the account was being read, which was left as it is".into();
+                    let what = self.deadline.what();
+                    report.message = format!("{what} came while the account was being read, which was left as it is");
                     self.close(&mut report, past);
                     return Look::Done { report: Box::new(report), transient: true, portions: Vec::new() };
                 };
                 self.remember(&file, &account);
                 if let Some(change) = &order.secret
-                    && !uses(&account, &file, change, &self.app.settings)
+                    && !uses(&account, &file, change, self.core.settings)
                 {
                     let reason = format!("no registry uses the secret {}", change.name);
                     return Look::Ignored(Box::new(self.ignored(order, reason)));
@@ -153,6 +253,11 @@ impl<'a> Run<'a> {
                         transient
                     }
                     After::Stale => return Look::Stale(Box::new(report)),
+                    After::Refused => {
+                        self.close(&mut report, past);
+                        report::log(&report);
+                        return Look::Ignored(Box::new(report));
+                    }
                 }
             }
             (Ok(file), Err(error)) => {
@@ -163,7 +268,7 @@ impl<'a> Run<'a> {
             }
             (Err(rejected), snapshot) => {
                 if let (Some(change), Ok(snapshot)) = (&order.secret, &snapshot)
-                    && !marked_rules(snapshot, &self.app.settings).any(|rule| points_to(rule, change))
+                    && !marked_rules(snapshot, self.core.settings).any(|rule| points_to(rule, change))
                 {
                     let reason = format!("no rule of ours uses the secret {}", change.name);
                     return Look::Ignored(Box::new(self.ignored(order, reason)));
@@ -192,7 +297,7 @@ impl<'a> Run<'a> {
         report.errors = rejected.errors;
         report.warnings = rejected.warnings;
         report.warnings.extend(finish::rotation_failed(order, &Account::default()));
-        let proves = matches!(order.kind, Kind::Schedule | Kind::SecretRotation) || order.mode == Mode::Validate;
+        let proves = matches!(order.kind, Kind::Schedule | Kind::SecretRotation) || matches!(self.hand, Hand::Validate);
         if !proves {
             return false;
         }
@@ -204,11 +309,11 @@ impl<'a> Run<'a> {
                 return error.is_transient();
             }
         };
-        let marked: Vec<&Rule> = marked_rules(&snapshot, &self.app.settings).collect();
+        let marked: Vec<&Rule> = marked_rules(&snapshot, self.core.settings).collect();
         let candidates = marked.iter().filter(|rule| rule.credential_arn.is_some());
         let candidates =
             candidates.map(|rule| Candidate { prefix: rule.prefix.clone(), patience: Patience::Once }).collect();
-        let proofs = prove(&self.app.reader, candidates, &self.app.pace, self.deadline).await;
+        let proofs = prove(self.core.reader, candidates, self.core.pace, self.deadline).await;
         finish::prove_marked(report, marked.into_iter(), &proofs, self.home)
     }
 
@@ -222,8 +327,13 @@ impl<'a> Run<'a> {
     }
 
     fn place(&self) -> ConfigReport {
-        let Settings { config_bucket, config_key, .. } = &self.app.settings;
-        ConfigReport { bucket: config_bucket.clone(), key: config_key.clone(), ..ConfigReport::default() }
+        let Settings { config_bucket, config_key, .. } = self.core.settings;
+        match self.source {
+            Source::Uploaded => {
+                ConfigReport { bucket: config_bucket.clone(), key: config_key.clone(), ..ConfigReport::default() }
+            }
+            Source::AtHand { name, .. } => ConfigReport { key: name.to_owned(), ..ConfigReport::default() },
+        }
     }
 
     /// Checks the file. Its text holds tokens: it is wiped as soon as it has been read.
@@ -232,8 +342,8 @@ impl<'a> Run<'a> {
             account: Some(self.home.account.clone()),
             region: Some(self.home.region.clone()),
             partition: self.home.partition.clone(),
-            template_role: self.app.settings.template_role_arn.is_some(),
-            resource_tags: self.app.settings.resource_tags.clone(),
+            template_role: self.core.settings.template_role_arn.is_some(),
+            resource_tags: self.core.settings.resource_tags.clone(),
         };
         config::read(&object.bytes, &context).and_then(|file| finish::fits(file, self.home))
     }
@@ -256,7 +366,7 @@ impl<'a> Run<'a> {
     }
 
     fn no_file(&self, order: &Order, what: &str) -> Report {
-        let settings = &self.app.settings;
+        let settings = self.core.settings;
         let reason = format!(
             "there is no {what} yet: upload one with `aws s3 cp registries.yaml s3://{}/{}`, and this function follows it",
             settings.config_bucket, settings.config_key
@@ -271,7 +381,7 @@ impl<'a> Run<'a> {
             finished_at: String::new(),
             last_success_at: None,
             outcome: Outcome::Converged,
-            mode: order.mode,
+            mode: self.hand.mode(),
             message: String::new(),
             trigger: TriggerReport { kind: order.kind, source: order.source.clone() },
             config: self.place(),
@@ -280,6 +390,7 @@ impl<'a> Run<'a> {
             pull_through_cache_urls: BTreeMap::new(),
             errors: Vec::new(),
             warnings: Vec::new(),
+            plan_checksum: None,
             existing_repositories: None,
             stats: Stats::default(),
         }
@@ -298,7 +409,7 @@ impl<'a> Run<'a> {
                 .map(|next| report::Existing { next: Some(next.clone()), ..report::Existing::default() });
         }
         past.mark_old_news(report);
-        report.stats.aws_calls = self.app.reader.calls() - self.calls_before;
+        report.stats.aws_calls = self.core.reader.calls() - self.calls_before;
         report.stats.duration_ms = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     }
 
@@ -306,16 +417,19 @@ impl<'a> Run<'a> {
     /// the status it started from.
     fn tell(&self, report: &Report, own: &[Change], before: &Past) {
         report::log(report);
-        report::metrics::lines(report, own, before, &self.app.settings.owner)
+        report::metrics::lines(report, own, before, &self.core.settings.owner)
             .iter()
-            .for_each(|line| (self.app.metrics)(line));
+            .for_each(|line| (self.core.metrics)(line));
     }
 
     /// The deadline came while file and account were being read.
     fn late(&self) -> Failure {
         Failure::Incomplete {
             outcome: "partial",
-            reason: "Lambda's deadline came while file and account were being read; this run changed nothing".into(),
+            reason: format!(
+                "{} came while file and account were being read; this run changed nothing",
+                self.deadline.what()
+            ),
             status: "the log".into(),
         }
     }

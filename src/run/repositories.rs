@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Order, Run};
-use crate::account::{AwsError, Snapshot};
+use super::{Core, Order, Run, Source};
+use crate::account::{AwsError, Snapshot, Writer};
 use crate::config::{File, Problem};
-use crate::existing::{Existing, Lines, Outcome, Pen, Target, parcels, portions, progress};
-use crate::newest::Newest;
+use crate::existing::{Existing, Lines, Outcome, Pen, Planned, Settled, Target, parcels, portions, progress};
+use crate::pace::Deadline;
 use crate::plan::repository::Territories;
 use crate::plan::{Action, Resource};
 use crate::report::{self, Base, Change, ChangeResult, ConfigReport, Next, Part, Past, Progress, Report, Work, judge};
-use crate::trigger::{Kind, Mode, Portion};
+use crate::trigger::{Kind, Portion};
 
 /// How many messages SendMessageBatch takes.
 const MESSAGES_AT_A_TIME: usize = 10;
@@ -32,6 +32,8 @@ pub(super) struct Reached {
     /// What the queue is to have.
     portions: Vec<Portion>,
     next: Option<Next>,
+    /// What is to be done to them, where nothing was written.
+    pub planned: Planned,
     /// Why they could not even be listed.
     unlisted: Option<AwsError>,
     /// Why some are left open.
@@ -40,33 +42,50 @@ pub(super) struct Reached {
     pub transient: bool,
 }
 
+/// What decides whose repositories are worked on.
+#[derive(Clone, Copy)]
+pub(super) struct Ground<'a> {
+    pub file: &'a File,
+    pub snapshot: &'a Snapshot,
+    /// The registries whose repositories may be touched.
+    pub open: &'a BTreeSet<String>,
+}
+
 impl Run<'_> {
-    /// Goes through the repositories of the registries in `open`.
+    /// Goes through the repositories of the registries in `open`, to write or only to look; where a plan is given, only
+    /// that is done.
     ///
     /// # Errors
     /// A newer file has come; what was written until then.
     pub(super) async fn reach(
         &self,
+        writer: Option<&Writer>,
         order: &Order,
-        file: &File,
-        snapshot: &Snapshot,
-        open: &BTreeSet<String>,
+        Ground { file, snapshot, open }: Ground<'_>,
         config: &ConfigReport,
         past: &Past,
+        planned: Option<Planned>,
     ) -> Result<Reached, Vec<Change>> {
-        let app = self.app;
+        let Core { reader, settings, pace, .. } = self.core;
         let territories = Territories::new(file, snapshot, |name| open.contains(name));
         let names: Vec<String> = territories.registries().map(|registry| registry.name.clone()).collect();
         let mut reached = Reached::default();
         if names.is_empty() {
             return Ok(reached);
         }
-        let writes = order.mode == Mode::Apply;
+        let writes = writer.is_some();
         // Messages never make messages: Lambda ends such loops by force.
-        let queues = writes && order.kind != Kind::Work && app.settings.work_queue_url.is_some();
-        let deadline = if queues { self.deadline.earlier(app.pace.wind_down / 2) } else { *self.deadline };
-        let pen = writes.then_some(Pen { writer: &app.writer, newest: Newest { reader: &app.reader, config } });
-        let existing = Existing::new(&app.reader, pen, self.home, &app.pace, deadline, &territories);
+        let at_hand = matches!(self.source, Source::AtHand { .. });
+        // What is in the queue is the newest file's word, not that of a file at hand, nor of a plan.
+        let queues = writes && !at_hand && planned.is_none() && order.kind != Kind::Work;
+        let queues = queues && settings.work_queue_url.is_some();
+        let deadline = self.deadline.clone();
+        let deadline = if queues { deadline.earlier(pace.wind_down / 2) } else { deadline };
+        let pen = writer.map(|writer| Pen { writer, newest: self.newest(config) });
+        let mut existing = Existing::new(reader, pen, self.home, pace, deadline, &territories);
+        if let Some(planned) = planned {
+            existing = existing.only(planned);
+        }
         // Where the last run over this very file had to stop, and no queue took the rest, this one goes on.
         let resumed = past.resumes(config).filter(|_| writes && !queues);
         let mut targets = match existing.find().await {
@@ -89,11 +108,13 @@ impl Run<'_> {
             passed = next.passed.clone();
             passed.retain(|registry, _| open.contains(registry));
         }
-        if !existing.settle(&mut targets, &mut lines).await {
+        let Settled { newest, planned } = existing.settle(&mut targets, &mut lines).await;
+        if !newest {
             return Err(lines.into_changes());
         }
+        reached.planned = planned;
         if !writes {
-            give_up(&mut targets, &mut lines, "not looked at");
+            give_up(&mut targets, &mut lines, "not looked at", self.deadline);
         }
         reached.settled = sums(&passed, &targets, |target| !target.outcome.is_open());
         reached.progress = sums(&passed, &targets, |_| true);
@@ -128,18 +149,18 @@ impl Run<'_> {
 
     /// Puts into the queue what this run could not finish. The status tells of it already: a message that comes at once
     /// finds its part there.
-    pub(super) async fn hand_over(&self, portions: &[Portion]) -> Result<(), AwsError> {
-        let Some(queue) = &self.app.settings.work_queue_url else { return Ok(()) };
+    pub(super) async fn hand_over(&self, writer: &Writer, portions: &[Portion]) -> Result<(), AwsError> {
+        let Some(queue) = &self.core.settings.work_queue_url else { return Ok(()) };
         let parcels = parcels(portions);
-        let sends = parcels.chunks(MESSAGES_AT_A_TIME).map(|some| self.app.writer.send_messages(queue, some));
+        let sends = parcels.chunks(MESSAGES_AT_A_TIME).map(|some| writer.send_messages(queue, some));
         let all = stream::iter(sends).buffer_unordered(BATCHES).try_collect::<Vec<()>>();
         self.deadline.at_last(all).await.unwrap_or_else(|| Err(AwsError::out_of_time("SendMessageBatch"))).map(drop)
     }
 }
 
 /// Tells of repositories that are open and will not be tried again by anybody that they failed.
-pub(super) fn give_up(targets: &mut [Target<'_>], lines: &mut Lines, what: &str) {
-    let why = lines.open.as_ref().map_or_else(|| "Lambda's deadline came first".to_owned(), ToString::to_string);
+pub(super) fn give_up(targets: &mut [Target<'_>], lines: &mut Lines, what: &str, deadline: &Deadline) {
+    let why = lines.open.as_ref().map_or_else(|| format!("{} came first", deadline.what()), ToString::to_string);
     for target in targets.iter_mut().filter(|target| target.outcome.is_open()) {
         target.outcome = Outcome::Failed;
         let change = Change::of(target.registry, Resource::Repository, Action::Update, &target.name);

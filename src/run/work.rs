@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, stream};
 use tokio::sync::Semaphore;
 
-use super::{Order, Run, points_to};
-use crate::account::{Account, AwsError, Proof, Sight, Snapshot};
+use super::repositories::Ground;
+use super::{Hand, Order, Run, points_to};
+use crate::account::{Account, AwsError, Proof, Sight, Snapshot, Writer};
 use crate::apply::{Applied, Applier, End, SLOTS};
 use crate::config::{self, File};
-use crate::newest::Newest;
 use crate::plan::rollback::{is_eligible, is_unfinished};
-use crate::plan::{Action, Operation, Plan, RegistryPlan, Resource, Step, Verdict, hold_for_new_names, plan};
+use crate::plan::{Action, Operation, Plan, RegistryPlan, Resource, Step, Verdict, checksum, hold_for_new_names, plan};
 use crate::report::{Change, ChangeResult, Past, Report};
 use crate::run::finish::{self, Findings};
 use crate::trigger::{Mode, Portion};
@@ -26,6 +26,8 @@ pub(super) enum After {
     Done { transient: bool, portions: Vec<Portion> },
     /// A newer file was uploaded before a credential was changed or anything taken away: look again.
     Stale,
+    /// It is not the plan that was to be applied. The report shows the one it is; nothing was changed.
+    Refused,
 }
 
 impl Run<'_> {
@@ -38,7 +40,7 @@ impl Run<'_> {
         account: Account,
         past: &Past,
     ) -> After {
-        let settings = &self.app.settings;
+        let settings = self.core.settings;
         report.warnings = std::mem::take(&mut file.warnings);
         report.warnings.extend(finish::rotation_failed(order, &account));
         report.warnings.extend(finish::customer_keys(&account));
@@ -49,64 +51,107 @@ impl Run<'_> {
         let go = plan.registries.iter().filter(|plan| plan.verdict == Verdict::Go);
         let mut open: BTreeSet<String> = go.map(|plan| plan.registry.clone()).collect();
         let mut findings = Findings::new(&file, &account);
-        match order.mode {
-            Mode::Apply => {
-                let newest = Box::pin(self.carry_out(plan, before, report, &mut findings)).await;
-                if !newest {
-                    report.changes = findings.applied.changes;
-                    return After::Stale;
-                }
-            }
-            Mode::Plan | Mode::Validate => {
+        let (writer, proves) = match self.hand {
+            Hand::Apply(writer) => (Some(writer), false),
+            Hand::Validate => (None, true),
+            Hand::Plan => (None, false),
+        };
+        let mut planned = None;
+        if writer.is_none() || order.plan_checksum.is_some() {
+            let ground = Ground { file: &file, snapshot: &account.snapshot, open: &open };
+            // Nothing is written, so no newer file comes in between.
+            let looked = self.reach(None, order, ground, &report.config, past, None);
+            let mut looked = Box::pin(looked).await.unwrap_or_default();
+            let sum = checksum(&plan, looked.planned.sum(), self.home);
+            let fits = order.plan_checksum.as_ref() == Some(&sum);
+            if writer.is_none() || !fits {
+                report.plan_checksum = Some(sum);
                 findings.removals = Some(finish::show(plan, &mut findings.applied));
-                let asked = if order.mode == Mode::Validate { before } else { Vec::new() };
-                findings.proofs = self.prove(asked).await;
+                findings.proofs = self.prove(if proves { before } else { Vec::new() }).await;
+                findings.reached = looked;
+                return self.report_on(order, report, findings, writer.is_some());
             }
+            report.plan_checksum = Some(sum);
+            planned = Some(std::mem::take(&mut looked.planned));
+        }
+        // A run that only reads has been told of by now.
+        let Some(writer) = writer else { return After::Refused };
+        let exact = planned.is_some();
+        if !Box::pin(self.carry_out(writer, plan, before, exact, report, &mut findings)).await {
+            report.changes = findings.applied.changes;
+            return After::Stale;
         }
         // What a run may not touch it leaves alone as a whole; what only failed has repositories all the same.
         open.retain(|name| !matches!(findings.applied.ends.get(name), Some(End::Held(_))));
         let snapshot = without_removed(&account.snapshot, &findings.applied.changes);
-        let reached = self.reach(order, &file, &snapshot, &open, &report.config, past);
-        let reached = match Box::pin(reached).await {
-            Ok(reached) => reached,
+        let ground = Ground { file: &file, snapshot: &snapshot, open: &open };
+        match Box::pin(self.reach(Some(writer), order, ground, &report.config, past, planned)).await {
+            Ok(reached) => findings.reached = reached,
             Err(written) => {
                 report.changes = findings.applied.changes;
                 report.changes.extend(written);
                 return After::Stale;
             }
-        };
-        findings.reached = reached;
-        let (transient, portions) = findings.into_report(report, order, self.home);
-        After::Done { transient, portions }
+        }
+        self.report_on(order, report, findings, false)
+    }
+
+    /// Fills the report in: of what was done, of a plan, or of one that was to be applied and is not the one it was.
+    fn report_on(&self, order: &Order, report: &mut Report, mut findings: Findings<'_>, refused: bool) -> After {
+        if let Hand::Apply(_) = self.hand
+            && !refused
+        {
+            // What was to be is of no interest any more, and policies are long.
+            findings.applied.changes.iter_mut().for_each(|change| change.diff.clear());
+        }
+        let asked = report.mode;
+        if refused {
+            report.mode = Mode::Plan;
+        }
+        let (transient, portions) = findings.into_report(report, order, self.home, self.deadline);
+        report.mode = asked;
+        if !refused {
+            return After::Done { transient, portions };
+        }
+        let (is, was) = (report.plan_checksum.as_deref().unwrap_or_default(), order.plan_checksum.as_deref());
+        report.message = format!(
+            "refused, and nothing was changed: the plan is not {} any more; look at this one, {is} ({})",
+            was.unwrap_or_default(),
+            report.message
+        );
+        After::Refused
     }
 
     async fn prove(&self, candidates: Vec<Candidate>) -> Proofs {
-        prove(&self.app.reader, candidates, &self.app.pace, self.deadline).await
+        prove(self.core.reader, candidates, self.core.pace, self.deadline).await
     }
 
     /// Carries the plan out. Says whether the file was still the newest when a credential was to be changed or something
     /// to be taken away.
     async fn carry_out(
         &self,
+        writer: &Writer,
         plan: Plan,
         before: Vec<Candidate>,
+        exact: bool,
         report: &Report,
         findings: &mut Findings<'_>,
     ) -> bool {
         let Plan { registries, mut removals } = plan;
         let (file, account) = (findings.file, findings.account);
-        let app = self.app;
+        let settings = self.core.settings;
         let applier = Applier {
-            reader: &app.reader,
-            writer: &app.writer,
+            reader: self.core.reader,
+            writer,
             file,
             home: self.home,
-            settings: &app.settings,
-            pace: &app.pace,
+            settings,
+            pace: self.core.pace,
             deadline: self.deadline,
+            exact,
             slots: Semaphore::new(SLOTS),
         };
-        let newest = Newest { reader: &app.reader, config: &report.config };
+        let newest = self.newest(&report.config);
         // An older file must not speak over what a newer one, or a rotation after it, has made current.
         if registries.iter().any(speaks) && newest.is_it().await == Ok(false) {
             return false;
@@ -121,7 +166,7 @@ impl Run<'_> {
             }
         }
         findings.applied = applier.apply(registries).await;
-        let asked = candidates_after(file, account, &findings.applied, before, app.settings.rollback_invalid_rotation);
+        let asked = candidates_after(file, account, &findings.applied, before, settings.rollback_invalid_rotation);
         findings.proofs = self.prove(asked).await;
         recover(&applier, findings).await;
         if deletes && !removals.first {

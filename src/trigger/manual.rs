@@ -1,14 +1,17 @@
-//! Calls by hand: `{"action": "apply" | "plan" | "validate", "max_deletions": n}`, where `{}` means plan.
+//! Calls by hand: `{"action": "apply" | "plan" | "validate", "max_deletions": n, "plan_checksum": "..."}`, where `{}`
+//! means plan.
 //!
 //! Strict, since a person typed it: a misspelt key must not turn into a harmless plan that looks like an apply.
 
 use serde_json::{Map, Value};
 
 use super::{Job, Kind, Mode, Trigger, Unplaceable, json_type, shown};
+use crate::plan::is_checksum;
 
 const ACTION: &str = "action";
 const MAX_DELETIONS: &str = "max_deletions";
-const KEYS: [&str; 2] = [ACTION, MAX_DELETIONS];
+const PLAN_CHECKSUM: &str = "plan_checksum";
+const KEYS: [&str; 3] = [ACTION, MAX_DELETIONS, PLAN_CHECKSUM];
 const MODES: [Mode; 3] = [Mode::Apply, Mode::Plan, Mode::Validate];
 
 /// An object that is no event of AWS's: a manual call, or nothing the function knows.
@@ -18,20 +21,17 @@ pub(super) fn read(fields: &Map<String, Value>) -> Result<Trigger, Unplaceable> 
     }
     if let Some(unknown) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
         let hint = nearest(unknown, KEYS)
-            .map_or_else(|| format!("the keys are {}", KEYS.join(" and ")), |key| format!("did you mean \"{key}\"?"));
+            .map_or_else(|| format!("the keys are {}", KEYS.join(", ")), |key| format!("did you mean \"{key}\"?"));
         return Err(Unplaceable::Manual(format!("unknown key \"{}\": {hint}", shown(unknown))));
     }
-    Ok(Trigger {
-        kind: Kind::Manual,
-        source: "invoke".to_owned(),
-        job: Job::Run {
-            mode: fields.get(ACTION).map_or(Ok(Mode::Plan), action)?,
-            max_deletions: fields.get(MAX_DELETIONS).map(max_deletions).transpose()?,
-        },
-    })
+    let mode = fields.get(ACTION).map_or(Ok(Mode::Plan), action)?;
+    let max_deletions = fields.get(MAX_DELETIONS).map(max_deletions).transpose()?;
+    let plan_checksum = fields.get(PLAN_CHECKSUM).map(|value| plan_checksum(value, mode)).transpose()?;
+    let job = Job::Run { mode, max_deletions, plan_checksum };
+    Ok(Trigger { kind: Kind::Manual, source: "invoke".to_owned(), job })
 }
 
-/// A call has one of the two keys, spelt well or nearly so, or no key at all.
+/// A call has one of the keys, spelt well or nearly so, or no key at all.
 fn resembles_a_call(fields: &Map<String, Value>) -> bool {
     fields.is_empty() || fields.keys().any(|key| nearest(key, KEYS).is_some())
 }
@@ -65,6 +65,22 @@ fn max_deletions(value: &Value) -> Result<u32, Unplaceable> {
             "\"max_deletions\" must be a whole number, 0 or more, not {}",
             json_type(other)
         ))),
+    }
+}
+
+/// 64 characters, as a plan has given them; only an apply does that plan.
+fn plan_checksum(value: &Value, mode: Mode) -> Result<String, Unplaceable> {
+    if mode != Mode::Apply {
+        return Err(Unplaceable::Manual(format!(
+            "\"plan_checksum\" goes with \"action\": \"apply\", not with {}: a plan gives it",
+            mode.as_str()
+        )));
+    }
+    match value {
+        Value::String(text) if is_checksum(text) => Ok(text.clone()),
+        _ => Err(Unplaceable::Manual(
+            "\"plan_checksum\" must be the 64 characters 0-9a-f that a plan has in its plan_checksum".to_owned(),
+        )),
     }
 }
 

@@ -96,6 +96,8 @@ pub enum Job {
         mode: Mode,
         /// The manual action's `max_deletions`; every other event leaves the limit to file and settings.
         max_deletions: Option<u32>,
+        /// The manual action's `plan_checksum`: the only plan that may be applied.
+        plan_checksum: Option<String>,
     },
     /// A secret has, or may have, a new current value: reapply and prove it.
     Secret(SecretChange),
@@ -107,7 +109,7 @@ pub enum Job {
 
 impl Job {
     /// The run every event but a manual one asks for.
-    const APPLY: Self = Self::Run { mode: Mode::Apply, max_deletions: None };
+    const APPLY: Self = Self::Run { mode: Mode::Apply, max_deletions: None, plan_checksum: None };
 }
 
 /// What a run may do.

@@ -203,7 +203,9 @@ fn a_batch_is_ours_if_any_of_its_records_is() {
 
 #[test]
 fn manual_calls_are_strict() {
-    let run = |mode, max_deletions| Job::Run { mode, max_deletions };
+    let run = |mode, max_deletions| Job::Run { mode, max_deletions, plan_checksum: None };
+    let sum = "0123456789abcdef".repeat(4);
+    let exact = Job::Run { mode: Mode::Apply, max_deletions: None, plan_checksum: Some(sum.clone()) };
     for (event, expected) in [
         (json!({}), run(Mode::Plan, None)),
         (json!({"max_deletions": 0}), run(Mode::Plan, Some(0))),
@@ -211,6 +213,7 @@ fn manual_calls_are_strict() {
         (json!({"action": "validate"}), run(Mode::Validate, None)),
         (json!({"action": "apply", "max_deletions": 7}), run(Mode::Apply, Some(7))),
         (json!({"action": "apply", "max_deletions": u64::MAX}), run(Mode::Apply, Some(u32::MAX))),
+        (json!({"action": "apply", "plan_checksum": sum}), exact),
     ] {
         let trigger = trigger(&event);
         assert_eq!((trigger.kind, trigger.source.as_str(), trigger.job), (Kind::Manual, "invoke", expected), "{event}");
@@ -226,10 +229,17 @@ fn manual_calls_are_strict() {
             json!({"action": "apply", "max-deletions": 1}),
             "unknown key \"max-deletions\": did you mean \"max_deletions\"?",
         ),
-        (json!({"action": "apply", "force": true}), "unknown key \"force\": the keys are action and max_deletions"),
+        (
+            json!({"action": "apply", "force": true}),
+            "unknown key \"force\": the keys are action, max_deletions, plan_checksum",
+        ),
         (json!({"max_deletions": -1}), "must be a whole number, 0 or more, not -1"),
         (json!({"max_deletions": 1.5}), "must be a whole number, 0 or more, not 1.5"),
         (json!({"max_deletions": "3"}), "must be a whole number, 0 or more, not a string"),
+        (json!({"plan_checksum": sum}), "goes with \"action\": \"apply\", not with plan"),
+        (json!({"action": "apply", "plan_checksum": &sum[1..]}), "must be the 64 characters 0-9a-f"),
+        (json!({"action": "apply", "plan_checksum": 1}), "must be the 64 characters 0-9a-f"),
+        (json!({"action": "apply", "checksum": sum}), "unknown key \"checksum\""),
     ] {
         let error = error(&event);
         assert!(error.contains(words), "{error}");

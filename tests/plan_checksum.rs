@@ -1,0 +1,162 @@
+//! A plan that was looked at and is then applied: exactly that one, or nothing.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test binary uses its part of the support module")]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{BUCKET, Bench, KEY, LEGACY, hub, images, lines, repository};
+
+const EXISTING: &str = "quay: {registry: quay.io, existing_repositories: true}\n";
+
+async fn plan(bench: &Bench) -> Value {
+    bench.send(json!({"action": "plan"})).await.unwrap()
+}
+
+async fn apply(bench: &Bench, plan: &Value) -> Value {
+    let event = json!({"action": "apply", "plan_checksum": plan["plan_checksum"]});
+    bench.aws.clear_calls();
+    bench.send(event).await.unwrap()
+}
+
+/// That nothing was written, not even the status.
+fn assert_refused(bench: &Bench, report: &Value) {
+    assert!(report["message"].as_str().unwrap().starts_with("refused, and nothing was changed"), "{report:#}");
+    assert_eq!(report["mode"], "apply");
+    let writes: Vec<_> = bench.aws.calls().into_iter().filter(|call| call.write).collect();
+    assert!(writes.is_empty(), "{writes:?}");
+}
+
+#[tokio::test]
+async fn a_plan_is_applied_once_and_refused_when_it_is_not_the_plan_any_more() {
+    let bench = Bench::new().await;
+    bench.upload(LEGACY);
+    let planned = plan(&bench).await;
+    let checksum = planned["plan_checksum"].as_str().unwrap();
+    assert_eq!(checksum.len(), 64);
+    assert_eq!(plan(&bench).await["plan_checksum"], checksum, "the same plan twice");
+
+    let applied = apply(&bench, &planned).await;
+    assert_eq!((&applied["outcome"], &applied["plan_checksum"]), (&json!("changed"), &json!(checksum)), "{applied:#}");
+    assert!(applied["changes"].as_array().unwrap().iter().all(|change| change["diff"].is_null()), "{applied:#}");
+    let of_plan: Vec<String> = lines(&planned).iter().map(|line| line.replace("planned", "applied")).collect();
+    assert_eq!(lines(&applied), of_plan);
+
+    let status = bench.status();
+    let again = apply(&bench, &planned).await;
+    assert_refused(&bench, &again);
+    assert_eq!((&again["outcome"], bench.status()), (&json!("converged"), status));
+    assert_eq!(apply(&bench, &plan(&bench).await).await["outcome"], "converged");
+}
+
+#[tokio::test]
+async fn a_drift_after_the_plan_is_not_repaired_unseen() {
+    let bench = Bench::new().await;
+    bench.follow(LEGACY).await;
+    bench.aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "public-ecr"})).unwrap();
+    let planned = plan(&bench).await;
+    let drift = json!({"prefix": "gitlab", "lifecyclePolicy": ""});
+    bench.aws.call("ecr", "UpdateRepositoryCreationTemplate", drift).unwrap();
+    let refused = apply(&bench, &planned).await;
+    assert_refused(&bench, &refused);
+    assert_eq!(refused["outcome"], "pending");
+    assert_eq!(lines(&refused).len(), 2, "both are shown: {refused:#}");
+    assert_eq!(
+        apply(&bench, &refused).await["outcome"],
+        "changed",
+        "the plan that was shown is one that can be applied"
+    );
+}
+
+/// The checksum knows no token: which one is put is the file's word, that one is put is the plan's.
+#[tokio::test]
+async fn a_rotation_after_the_plan_makes_it_another() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    bench.upload(&hub("canary-docker-2"));
+    let planned = plan(&bench).await;
+    assert_eq!(lines(&planned), ["dockerhub update secret ecr-pullthroughcache/dockerhub [value] planned"]);
+    let diff = &planned["changes"][0]["diff"][0];
+    assert_eq!((&diff["field"], &diff["new"]), (&json!("value"), &json!("the credential of the file")));
+    bench.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-3");
+    let refused = apply(&bench, &planned).await;
+    assert_refused(&bench, &refused);
+}
+
+#[tokio::test]
+async fn what_changes_while_the_plan_is_carried_out_is_held() {
+    let bench = Bench::new().await;
+    bench.follow("quay: {registry: quay.io}\n").await;
+    bench.aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "quay"})).unwrap();
+    let planned = plan(&bench).await;
+    assert_eq!(lines(&planned), ["quay create rule quay [] planned"]);
+    // Somebody makes another rule of that name: without a plan it would be replaced, since the mark is ours.
+    bench.aws.before("ecr", "CreatePullThroughCacheRule", 1, |aws| {
+        let rule = json!({"ecrRepositoryPrefix": "quay", "upstreamRegistryUrl": "public.ecr.aws"});
+        aws.call("ecr", "CreatePullThroughCacheRule", rule).unwrap();
+    });
+    let report = apply(&bench, &planned).await;
+    assert_eq!(lines(&report), ["quay replace rule quay [registry] held"], "{report:#}");
+    assert_eq!(bench.rule("quay").unwrap()["upstreamRegistryUrl"], "public.ecr.aws");
+}
+
+#[tokio::test]
+async fn settling_and_restored_secrets_are_part_of_the_plan() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    let secret = json!({"SecretId": "ecr-pullthroughcache/dockerhub", "RecoveryWindowInDays": 7});
+    bench.aws.call("secretsmanager", "DeleteSecret", secret).unwrap();
+    bench.upload(&hub("canary-docker-2"));
+    let planned = plan(&bench).await;
+    assert_eq!(lines(&planned), ["dockerhub restore secret ecr-pullthroughcache/dockerhub [] planned"]);
+    let report = apply(&bench, &planned).await;
+    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(bench.token("ecr-pullthroughcache/dockerhub", "AWSCURRENT").as_deref(), Some("canary-docker-2"));
+}
+
+#[tokio::test]
+async fn existing_repositories_are_done_as_planned_or_held() {
+    let bench = Bench::new().await;
+    bench.follow("quay: {registry: quay.io}\n").await;
+    for name in ["quay/a", "quay/b", "quay/c"] {
+        repository(&bench.aws, name);
+    }
+    images(&bench.aws, "quay/c", 9);
+    bench.upload(EXISTING);
+    let planned = plan(&bench).await;
+    let diff = &planned["changes"][0]["diff"];
+    assert_eq!((&diff[0]["field"], &diff[0]["old"]), (&json!("lifecycle_policy"), &Value::Null), "{planned:#}");
+    assert!(diff[0]["new"]["rules"].is_array());
+
+    repository(&bench.aws, "quay/d");
+    assert_refused(&bench, &apply(&bench, &planned).await);
+
+    let planned = plan(&bench).await;
+    let report = apply(&bench, &planned).await;
+    let held: Vec<String> = lines(&report).into_iter().filter(|line| line.ends_with("held")).collect();
+    // What was held in the plan stays held.
+    assert!(held.iter().any(|line| line.starts_with("quay update repository quay/c [lifecycle_policy]")), "{report:#}");
+    assert_eq!(report["outcome"], "partial");
+    let lifecycle = |name: &str| bench.aws.call("ecr", "GetLifecyclePolicy", json!({"repositoryName": name}));
+    assert!(lifecycle("quay/a").is_ok() && lifecycle("quay/d").is_ok() && lifecycle("quay/c").is_err());
+    assert_eq!(bench.aws.object(BUCKET, KEY).unwrap(), EXISTING.as_bytes());
+}
+
+#[tokio::test]
+async fn a_repository_that_is_not_as_it_was_planned_is_held() {
+    let bench = Bench::new().await;
+    bench.follow("quay: {registry: quay.io}\n").await;
+    repository(&bench.aws, "quay/a");
+    bench.upload(EXISTING);
+    let planned = plan(&bench).await;
+    // The plan is made anew before it is applied, from the first read; the second one finds something else.
+    bench.aws.before("ecr", "GetRepositoryPolicy", 2, |aws| {
+        aws.call("ecr", "SetRepositoryPolicy", json!({"repositoryName": "quay/a", "policyText": POLICY})).unwrap();
+    });
+    let report = apply(&bench, &planned).await;
+    assert_eq!(lines(&report), ["quay update repository quay/a [lifecycle_policy repository_policy] held"]);
+    assert!(report["changes"][0]["error"].as_str().unwrap().contains("make a new plan"), "{report:#}");
+}
+
+const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Mine","Effect":"Allow","Principal":{"AWS":"444455556666"},"Action":"ecr:BatchGetImage"}]}"#;
