@@ -64,14 +64,15 @@ pub fn secret_policy(home: &Home) -> String {
 /// Whether two policy documents say the same.
 pub fn same_policy(a: &str, b: &str, partition: &str) -> bool {
     match (serde_json::from_str(a), serde_json::from_str(b)) {
-        (Ok(a), Ok(b)) => normal_policy(a, partition) == normal_policy(b, partition),
+        (Ok(a), Ok(b)) => normal_policy(a, partition, lower) == normal_policy(b, partition, lower),
         _ => a == b,
     }
 }
 
-/// A policy in the form in which it is compared; what is no JSON as it is.
+/// A policy in the form in which it is compared, but for the names of actions, which stay as people know them; what is
+/// no JSON as it is.
 pub fn policy_in_form(text: &str, partition: &str) -> Value {
-    in_form(text, |policy| normal_policy(policy, partition))
+    in_form(text, |policy| normal_policy(policy, partition, |action| action))
 }
 
 /// A lifecycle policy in the form in which it is compared; what is no JSON as it is.
@@ -104,22 +105,21 @@ fn principal(text: &str, partition: &str) -> String {
     }
 }
 
-fn normal_policy(policy: Value, partition: &str) -> Value {
+fn normal_policy(policy: Value, partition: &str, action: fn(Value) -> Value) -> Value {
     let Value::Object(mut policy) = policy else { return policy };
     if let Some(statements) = policy.remove("Statement") {
-        let statements = listed(statements).into_iter().map(|s| normal_statement(s, partition));
+        let statements = listed(statements).into_iter().map(|s| normal_statement(s, partition, action));
         policy.insert("Statement".into(), sorted(statements.collect()));
     }
     Value::Object(policy)
 }
 
-fn normal_statement(statement: Value, partition: &str) -> Value {
+fn normal_statement(statement: Value, partition: &str, action: fn(Value) -> Value) -> Value {
     let Value::Object(statement) = statement else { return statement };
     let normal = statement.into_iter().map(|(key, value)| {
         let value = match key.as_str() {
             "Principal" | "NotPrincipal" => normal_principal(value, partition),
-            // Action names are matched without regard to case (IAM reference, "Action").
-            "Action" | "NotAction" => sorted(listed(value).into_iter().map(lower).collect()),
+            "Action" | "NotAction" => sorted(listed(value).into_iter().map(action).collect()),
             "Resource" | "NotResource" => sorted(listed(value)),
             "Condition" => normal_condition(value),
             _ => value,
@@ -196,6 +196,7 @@ fn sorted(mut items: Vec<Value>) -> Value {
     Value::Array(items)
 }
 
+/// Action names are matched without regard to case (IAM reference, "Action").
 fn lower(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(text.to_ascii_lowercase()),

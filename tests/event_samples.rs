@@ -30,7 +30,7 @@ const PLACE: Place<'static> = Place {
 };
 
 /// File, and what it leads to: `<kind> from <source>: <job>`, or `error: <part of the message>`.
-const SAMPLES: [(&str, &str); 71] = [
+const SAMPLES: [(&str, &str); 72] = [
     // Uploads, as S3 sends them itself.
     ("s3-put-direct", "s3-upload from s3: apply"),
     ("s3-put-direct-tagged-bucket", "s3-upload from s3: apply"),

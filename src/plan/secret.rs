@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::difference::{self, Difference, made};
 use super::{Action, Operation, Resource, Step};
@@ -234,14 +234,14 @@ fn value(secret: &Secret, credential: &Credential) -> Option<Step> {
         holds_value: holds_value.map(str::to_owned),
     };
     // Versions, which say nothing of what is in them.
-    let version = |label| secret.holder(label).map_or(Value::Null, |version| json!({ "version": version }));
+    let to = |version: &str| Value::from(format!("version {version}"));
+    let version = |label| secret.holder(label).map_or(Value::Null, to);
     let step = |action, field, new: Value, operation| {
         let label = if field == VALUE { CURRENT } else { field };
         let diff = vec![Difference::new(field, version(label), new)];
         let (id, fields) = (secret.name.clone(), vec![field]);
         Some(Step { resource: Resource::Secret, action, id, fields, diff, operation })
     };
-    let to = |version: &str| json!({ "version": version });
     if let Some(configured) = holds(CONFIGURED) {
         // Another value of the file was on its way when the file went back to this one.
         return secret.holder(FILE_PENDING).and_then(|_| {

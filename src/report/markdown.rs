@@ -102,7 +102,7 @@ pub(super) fn word(value: &impl serde::Serialize) -> String {
 }
 
 /// Text in a table cell: what Markdown or HTML would read as more than text is escaped.
-fn text(raw: &str) -> String {
+pub fn text(raw: &str) -> String {
     let mut escaped = String::with_capacity(raw.len());
     for c in raw.chars() {
         match c {
@@ -121,7 +121,7 @@ fn text(raw: &str) -> String {
 }
 
 /// Text between backticks in a table: a backtick would end it, a bar the cell.
-fn code(raw: &str) -> String {
+pub fn code(raw: &str) -> String {
     raw.chars().map(|c| if c.is_control() || matches!(c, '`' | '|') { ' ' } else { c }).collect()
 }
 

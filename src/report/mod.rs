@@ -19,7 +19,7 @@ use crate::trigger::{Kind, Mode};
 
 pub use history::Past;
 pub use log::log;
-pub use markdown::markdown;
+pub use markdown::{code, markdown, text};
 pub use outcome::judge;
 pub use redact::redact;
 pub use repositories::{Base, Existing, Next, Part, Progress, Work};

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args as ClapArgs, ValueEnum};
 use ecr_pull_through_sync::config::{self, Excerpts, Problem, Rejected};
+use ecr_pull_through_sync::report::Report;
 use serde::Serialize;
 
 use crate::input::Input;
@@ -58,6 +59,12 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// What a run has found in a file that it refused.
+    pub fn of_report(report: &Report, input: &Input) -> Self {
+        let (errors, warnings) = (report.errors.clone(), report.warnings.clone());
+        checked(&input.name, None, errors, warnings, Excerpts::of(&input.bytes))
+    }
+
     /// Every problem with its level, errors first.
     pub fn problems(&self) -> impl Iterator<Item = (Level, &Problem)> {
         let errors = self.errors.iter().map(|problem| (Level::Error, problem));

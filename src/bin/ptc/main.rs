@@ -3,13 +3,19 @@
 //! One file per command; each reads its arguments, asks the library, and prints. What the library decides is decided
 //! nowhere else.
 
+mod apply;
 mod check;
+mod comment;
 mod input;
 mod place;
+mod plan;
 mod problems;
+mod progress;
 mod sarif;
 mod session;
+mod show;
 mod ui;
+mod visible;
 
 use std::process::ExitCode;
 
@@ -34,6 +40,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Args),
+    Plan(plan::Args),
+    Apply(apply::Args),
     /// Print a completion script: `source <(ptc completions bash)`.
     Completions {
         /// For which shell.
@@ -66,6 +74,8 @@ async fn main() -> ExitCode {
 async fn run(command: Command, ui: &Ui) -> Result<ExitCode, Failure> {
     match command {
         Command::Check(args) => check::run(args, ui).await,
+        Command::Plan(args) => plan::run(args, ui).await,
+        Command::Apply(args) => apply::run(args, ui).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "ptc", &mut script);

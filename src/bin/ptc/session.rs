@@ -31,18 +31,25 @@ pub struct SessionArgs {
 /// An account, seen with the user's credentials.
 pub struct Session {
     pub reader: Reader,
-    /// Only for a command that applies.
-    pub writer: Writer,
     pub home: Home,
     pub settings: Settings,
 }
 
 impl SessionArgs {
-    /// Signs in, and learns the settings.
+    /// Signs in to read, and learns the settings.
     ///
     /// # Errors
     /// When there is no Region, AWS does not know the user or the function, or a setting cannot be used.
     pub async fn open(&self) -> Result<Session, Failure> {
+        // What could write is not even kept.
+        self.open_to_write().await.map(|(session, _)| session)
+    }
+
+    /// Signs in to write, for a command that applies.
+    ///
+    /// # Errors
+    /// As [`SessionArgs::open`].
+    pub async fn open_to_write(&self) -> Result<(Session, Writer), Failure> {
         let config = self.config().await;
         let region = config.region().map(ToString::to_string).ok_or_else(|| {
             Failure::Usage("no Region is known: give --region, or set AWS_REGION or a profile that has one".into())
@@ -64,7 +71,7 @@ impl SessionArgs {
         };
         let settings = Settings::at_a_desk(lookup).map_err(|error| Failure::Usage(error.to_string()))?;
         let (reader, writer) = account::connect(&config);
-        Ok(Session { reader, writer, home, settings })
+        Ok((Session { reader, home, settings }, writer))
     }
 
     /// As the function's own, but that people sign in with profiles and SSO.

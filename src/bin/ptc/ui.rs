@@ -36,15 +36,15 @@ pub enum Failure {
         /// What the system said.
         error: io::Error,
     },
-    /// The file has errors, which have been printed where they are more than this sentence.
-    #[error("{0}")]
-    Rejected(String),
     /// An argument or a variable that cannot be used.
     #[error("{0}")]
     Usage(String),
     /// AWS, or the way there.
     #[error("{0}")]
     Aws(String),
+    /// The user would not wait.
+    #[error("ended while calls were under way: look with `ptc plan` at what was done")]
+    Stopped,
     /// Nobody reads what is printed.
     #[error("the output could not be written: {0}")]
     Output(#[from] io::Error),
@@ -102,6 +102,17 @@ impl Ui {
         } else {
             self.note(&format!("error: {failure}"));
         }
+    }
+
+    /// Asks a question on the terminal; anything but yes is no.
+    ///
+    /// # Errors
+    /// When the answer cannot be read.
+    pub fn ask(&self, question: &str) -> Result<bool, Failure> {
+        _ = write!(io::stderr().lock(), "{question} [y/N] ");
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
     /// Says something beside the result.
