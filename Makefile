@@ -84,7 +84,7 @@ build: $(BOOTSTRAP) ## Build the bootstrap that Lambda runs, and check it (ARCH=
 .PHONY: sbom
 sbom: $(CYCLONEDX)/cargo-cyclonedx ## List what the bootstrap is made of, as CycloneDX (the first time compiles the tool)
 	PATH="$(CURDIR)/$(CYCLONEDX):$$PATH" SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
-		cargo cyclonedx -qq --format json --spec-version 1.5 --target $(TARGET) --no-build-deps \
+		cargo cyclonedx -qq --no-default-features --format json --spec-version 1.5 --target $(TARGET) --no-build-deps \
 		--override-filename bootstrap.cdx
 	@# It writes one for each package, and the path of this checkout into it.
 	@rm local-aws/bootstrap.cdx.json
@@ -104,7 +104,7 @@ clean: ## Remove everything that was built or installed
 .PHONY: $(BOOTSTRAP)
 $(BOOTSTRAP): $(TOOLS)
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" AWS_LC_SYS_NO_JITTER_ENTROPY=1 \
-		cargo lambda build --release --locked --bin $(BINARY) --lambda-dir target/lambda \
+		cargo lambda build --release --locked --no-default-features --bin $(BINARY) --lambda-dir target/lambda \
 		$(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
 	python3 scripts/check_bootstrap.py $(ARCH) $@
 

@@ -134,7 +134,10 @@ const SAMPLES: [(&str, &str); 72] = [
     ("manual-apply", "manual from invoke: apply"),
     ("manual-validate", "manual from invoke: validate"),
     ("manual-apply-max-deletions", "manual from invoke: apply, 3 deletions at most"),
-    ("manual-apply-plan-checksum", "manual from invoke: apply, only the plan 3f6c"),
+    (
+        "manual-apply-plan-checksum",
+        "manual from invoke: apply, only the plan 3f6c0b1d2e4a5968778695a4b3c2d1e0f00f1e2d3c4b5a69788796a5b4c3d2e1",
+    ),
     ("manual-unknown-action", "error: unknown action \"aply\": did you mean \"apply\"?"),
     ("manual-unknown-key", "error: unknown key \"max_deletion\": did you mean \"max_deletions\"?"),
     ("manual-negative-max-deletions", "error: \"max_deletions\" must be a whole number, 0 or more, not -1"),
