@@ -7,8 +7,11 @@
 use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, Span};
+use zeroize::Zeroizing;
 
+use super::hidden::Hidden;
 use super::problem::{is_invisible, looks_like_a_token};
+use super::yaml::holds_a_token;
 use super::{MAX_BYTES, raw};
 use crate::ownership::SECRET_PREFIX;
 
@@ -71,13 +74,20 @@ impl Excerpts {
         let characters: Vec<char> = text.chars().collect();
         let mut sights = vec![Sight::Between; characters.len()];
         let mut see = |range: &Range<usize>, sight| sights.get_mut(range.clone()).unwrap_or_default().fill(sight);
+        let mut tokens = Vec::new();
         let read = scalars(text, |spot, key, value| match spot {
+            Spot::Value if holds_a_token(key) => {
+                let inside = inside_quotes(&characters, value);
+                tokens.push(Zeroizing::new(text_of(&characters, &inside)));
+                see(&inside, Sight::Covered);
+            }
             Spot::Key => see(&key_range(&characters, value), Sight::Shown),
             Spot::Value if may_be_shown(key, &characters, value) => {
                 see(&inside_quotes(&characters, value), Sight::Shown);
             }
             Spot::Value => see(&inside_quotes(&characters, value), Sight::Covered),
         });
+        cover(text, &Hidden::new(&tokens), &mut sights);
         let mut lines = vec![String::new()];
         let (mut comment, mut key) = (false, key_length(&characters));
         for (n, c) in characters.iter().enumerate() {
@@ -103,7 +113,7 @@ impl Excerpts {
                 });
             }
         }
-        Self { lines }
+        Self { lines: lines.iter().map(|line| line.trim_end().to_owned()).collect() }
     }
 
     /// A line, by its number from 1.
@@ -134,6 +144,18 @@ enum Sight {
     Between,
     Shown,
     Covered,
+}
+
+/// Covers credentials wherever else they stand.
+fn cover(text: &str, hidden: &Hidden<'_>, sights: &mut [Sight]) {
+    let mut covered = 0;
+    for (n, (at, _)) in text.char_indices().enumerate() {
+        let Some(sight) = sights.get_mut(n).filter(|sight| **sight == Sight::Shown) else { continue };
+        covered = covered.max(at + hidden.begins(text.get(at..).unwrap_or_default()));
+        if at < covered {
+            *sight = Sight::Covered;
+        }
+    }
 }
 
 /// What a scalar is.
@@ -265,7 +287,11 @@ mod tests {
     fn what_may_be_a_token_is_covered_and_columns_stay() {
         for (text, shown) in [
             ("hub: {registry: ghcr.io, accessToken: hunter22}", "hub: {registry: ghcr.io, accessToken: ********}"),
-            ("  accesTokn: 'hunter 22' # was hunter21", "  accesTokn: '*********' "),
+            ("  accesTokn: 'hunter 22' # was hunter21", "  accesTokn: '*********'"),
+            (
+                "{token: hunter22, hunter22: a, registry: HUNTER22.io}",
+                "{token: ********, ********: *, registry: ********.io}",
+            ),
             ("  username: bot", "  username: ***"),
             ("  secret: hunter22", "  secret: ********"),
             ("  secret: ecr-pullthroughcache/hub", "  secret: ecr-pullthroughcache/hub"),

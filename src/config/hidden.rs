@@ -50,7 +50,7 @@ impl<'a> Hidden<'a> {
     }
 
     /// How many bytes of a credential a text begins with; none, if it is not telling.
-    fn begins(&self, text: &str) -> usize {
+    pub fn begins(&self, text: &str) -> usize {
         let found = self.by_length.iter().filter_map(|(length, tokens)| {
             let tokens = tokens.get(&hash(text.as_bytes().get(..*length)?))?;
             tokens.iter().map(|token| common(text, token)).filter(|common| common >= length).max()

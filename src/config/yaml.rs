@@ -358,7 +358,7 @@ fn is_merge(entry: &Entry) -> bool {
 }
 
 /// Whether a key, well spelled or not, is one whose value no message may show.
-fn holds_a_token(key: &str) -> bool {
+pub(crate) fn holds_a_token(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     ["token", "passw", "pwd", "credential"].iter().any(|part| key.contains(part))
 }
