@@ -1,8 +1,10 @@
 //! Holds files against the JSON Schema, as an editor does.
 
-use ecr_pull_through_sync::config::schema;
+use ecr_pull_through_sync::config::{Context, read, schema};
 use serde_json::{Map, Value};
 use serde_yaml::Value as Yaml;
+
+use super::context;
 
 /// What a schema has to say about a file.
 #[derive(Debug, PartialEq)]
@@ -38,9 +40,8 @@ impl Judge {
 
     /// What the schema says of a file.
     pub fn file(&self, text: &str) -> Verdict {
-        let parsed = serde_yaml::from_str::<Yaml>(text).and_then(|mut yaml| yaml.apply_merge().map(|()| yaml));
-        match parsed {
-            Ok(yaml) => self.value(&json(yaml)),
+        match as_json(text) {
+            Ok(value) => self.value(&value),
             Err(error) => Verdict::NoYaml(error.to_string()),
         }
     }
@@ -52,6 +53,26 @@ impl Judge {
             Err(error) => Verdict::Refused(format!("{error:#}")),
         }
     }
+}
+
+/// Whether a file is accepted, on which the reader and the schema must agree: for an account, and on somebody's desk.
+pub fn agree(judge: &Judge, file: &str) -> bool {
+    let desk = Context { account: None, region: None, ..context() };
+    let at_home = read(file.as_bytes(), &desk);
+    let read = read(file.as_bytes(), &context());
+    assert_eq!(read.is_ok(), at_home.is_ok(), "{file}\nfor an account: {read:?}\non a desk: {at_home:?}");
+    match (&read, judge.file(file)) {
+        (Ok(_), Verdict::Accepted) => true,
+        (Err(_), Verdict::Refused(_)) => false,
+        (read, verdict) => panic!("{file}\nthe reader: {read:?}\nthe schema: {verdict:?}"),
+    }
+}
+
+/// A file as JSON has it, merge keys applied.
+pub fn as_json(text: &str) -> Result<Value, serde_yaml::Error> {
+    let mut yaml = serde_yaml::from_str::<Yaml>(text)?;
+    yaml.apply_merge()?;
+    Ok(json(yaml))
 }
 
 /// YAML as JSON has it: keys are texts, and tags say nothing.

@@ -146,9 +146,13 @@ pub(crate) fn filters() -> Value {
     filters
 }
 
-/// `upstream_repository_prefix`.
+/// `upstream_repository_prefix`. A number without quotes can be one, if it has no sign and more than a digit.
 pub(crate) fn prefix() -> Value {
-    json!({"type": "string", "pattern": name::PATTERN, "minLength": name::LEAST, "maxLength": name::MOST})
+    let mut prefix = loose(name::PATTERN, name::MOST);
+    super::set(&mut prefix, "minLength", json!(name::LEAST));
+    super::set(&mut prefix, "minimum", json!(0));
+    super::set(&mut prefix, "not", json!({"type": "integer", "maximum": 9}));
+    prefix
 }
 
 /// `custom_role_arn`.
