@@ -33,6 +33,11 @@ fn loose(pattern: &str, most: usize) -> Value {
     json!({"type": ["string", "number", "boolean"], "pattern": pattern, "maxLength": most})
 }
 
+/// What an editor says where the form is not kept, instead of showing the pattern.
+fn explained(schema: &mut Value, why: &str) {
+    super::set(schema, "patternErrorMessage", json!(why));
+}
+
 /// A list.
 fn list(items: &Value, least: usize) -> Value {
     json!({"type": "array", "minItems": least, "items": items})
@@ -95,6 +100,7 @@ pub(crate) fn host() -> Value {
 pub(crate) fn credential() -> Value {
     let mut value =
         loose(r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$", secrets::MOST_VALUE);
+    explained(&mut value, "One line, without spaces around it.");
     super::set(&mut value, "not", json!({"type": "string", "pattern": r"^ENC\[AES256_GCM,"}));
     value
 }
@@ -157,10 +163,12 @@ pub(crate) fn prefix() -> Value {
 
 /// `custom_role_arn`.
 pub(crate) fn role() -> Value {
-    pattern(
+    let mut role = pattern(
         "^arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_-]([A-Za-z0-9+=,.@_/-]*[A-Za-z0-9+=,.@_-])?$",
         raw::MOST_ROLE,
-    )
+    );
+    explained(&mut role, "The ARN of a role of this account: `arn:aws:iam::<account>:role/...`.");
+    role
 }
 
 /// `encryption_configuration`.
@@ -175,7 +183,10 @@ pub(crate) fn encryption_type() -> Value {
 
 /// `kms_key`.
 pub(crate) fn kms_key() -> Value {
-    json!({"type": "string", "pattern": format!("^arn:aws[a-z0-9-]*:kms:{REGION}:[0-9]{{12}}:key/[a-z0-9-]+$")})
+    let arn = format!("^arn:aws[a-z0-9-]*:kms:{REGION}:[0-9]{{12}}:key/[a-z0-9-]+$");
+    let mut key = json!({"type": "string", "pattern": arn});
+    explained(&mut key, "The full ARN of a key, no alias: `arn:aws:kms:<region>:<account>:key/...`.");
+    key
 }
 
 /// `tags`.
