@@ -12,27 +12,16 @@ mod common;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
 
+use common::cases::{Case, context_of, tables};
 use common::{context, refused};
-use ecr_pull_through_sync::config::{Context, MAX_BYTES, Problem, read};
-
-/// A case of the table.
-struct Case {
-    title: String,
-    yaml: String,
-    expected: Vec<String>,
-}
+use ecr_pull_through_sync::config::{MAX_BYTES, Problem, read};
 
 #[test]
 fn every_bad_file_is_refused_with_all_its_errors() {
     let bless = std::env::var_os("BLESS").is_some();
-    let mut paths: Vec<PathBuf> = fs::read_dir("tests/bad_files").unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
     let (mut count, mut wrong) = (0, String::new());
-    for path in paths {
-        let text = fs::read_to_string(&path).unwrap();
-        let (preamble, cases) = cases(&text);
+    for (path, preamble, cases) in tables() {
         let mut blessed = preamble;
         for case in cases {
             count += 1;
@@ -86,38 +75,6 @@ fn line_of(problem: &Problem) -> String {
         _ => "-".to_owned(),
     };
     format!("{place} [{}] {}", problem.registry.as_deref().unwrap_or_default(), problem.message)
-}
-
-fn cases(text: &str) -> (String, Vec<Case>) {
-    let mut parts = text.split("\n## ");
-    let preamble = format!("{}\n", parts.next().unwrap().trim_end());
-    let cases = parts.map(|part| {
-        let (title, rest) = part.split_once('\n').unwrap();
-        let (expected, yaml): (Vec<&str>, Vec<&str>) = rest.lines().partition(|line| line.starts_with(">>"));
-        let mut yaml = yaml.join("\n").trim_end_matches('\n').to_owned();
-        yaml.push('\n');
-        Case {
-            title: title.to_owned(),
-            yaml: if yaml == "\n" { String::new() } else { yaml },
-            expected: expected.iter().map(|line| line.trim_start_matches(">> ").to_owned()).collect(),
-        }
-    });
-    (preamble, cases.collect())
-}
-
-/// The account a case is for: words in braces in its title change it.
-fn context_of(title: &str) -> Context {
-    let mut context = context();
-    if title.contains("{no-role}") {
-        context.template_role = false;
-    }
-    if title.contains("{resource-tags}") {
-        context.resource_tags.insert("team".to_owned(), "platform".to_owned());
-    }
-    if title.contains("{bad-resource-tags}") {
-        context.resource_tags.insert("aws:team".to_owned(), "platform".to_owned());
-    }
-    context
 }
 
 /// One error, which says this, at this place.

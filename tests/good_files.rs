@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use common::{accepted, context};
 use ecr_pull_through_sync::config::{
-    Context, Credential, EncryptionKind, LifecyclePolicy, Mutability, Registry, Setting, UpstreamKind, read,
+    Context, Credential, EncryptionKind, LifecyclePolicy, Mutability, Registry, Setting, UpstreamKind, read, schema,
 };
 
 /// The only registry of a file.
@@ -59,7 +59,7 @@ fn the_legacy_file_is_read_as_it_is() {
         dockerhub.lifecycle.as_ref().unwrap().to_json(),
         r#"{"rules":[{"rulePriority":1,"description":"Keep last 5 images","selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":5},"action":{"type":"expire"}}]}"#
     );
-    assert_eq!((dockerhub.line, dockerhub.column), (2, 1));
+    assert_eq!((dockerhub.line, dockerhub.column), (3, 1));
 
     assert_eq!(given(gitlab), ("acme-bot", "glpat-example"));
     assert_eq!(gitlab.lifecycle, Some(LifecyclePolicy::default_policy()));
@@ -69,7 +69,7 @@ fn the_legacy_file_is_read_as_it_is() {
     assert!(!public.take_over && public.existing_repositories.is_none());
 
     let lines: Vec<_> = file.warnings.iter().map(|warning| (warning.registry.as_deref(), warning.line)).collect();
-    assert_eq!(lines, [(Some("dockerhub"), Some(5)), (Some("dockerhub"), Some(9)), (Some("gitlab"), Some(23))]);
+    assert_eq!(lines, [(Some("dockerhub"), Some(6)), (Some("dockerhub"), Some(10)), (Some("gitlab"), Some(24))]);
 }
 
 #[test]
@@ -103,30 +103,12 @@ fn the_complete_example_is_accepted() {
 #[test]
 fn every_field_of_the_reference_is_in_the_complete_example() {
     let text = std::fs::read_to_string("examples/complete.yaml").unwrap();
-    for field in [
-        "registry",
-        "username",
-        "accessToken",
-        "secret",
-        "repository_read_access_arns",
-        "image_tag_mutability",
-        "image_tag_mutability_exclusion_filters",
-        "lifecycle_policy",
-        "upstream_repository_prefix",
-        "custom_role_arn",
-        "encryption_configuration",
-        "encryption_type",
-        "kms_key",
-        "tags",
-        "take_over",
-        "allow_unlisted_upstream",
-        "existing_repositories",
-        "max_deletions",
-        "defaults",
-        "description",
-        "tagPatternList",
-        "storageClass",
-    ] {
+    let schema = schema();
+    let fields = schema["definitions"]["eachRegistry"]["properties"].as_object().unwrap();
+    assert!(fields.len() >= 15);
+    let others =
+        ["encryption_type", "kms_key", "max_deletions", "defaults", "description", "tagPatternList", "storageClass"];
+    for field in fields.keys().map(String::as_str).chain(others) {
         assert!(
             text.lines().any(|line| line.trim_start_matches([' ', '-']).starts_with(&format!("{field}:"))),
             "{field}"

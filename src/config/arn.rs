@@ -31,6 +31,9 @@ pub(crate) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// The form of a Region name, as [`is_region`] checks it, for a pattern.
+pub(crate) const REGION: &str = "[a-z]+(-[a-z]+)+-[0-9]+";
+
 /// Whether a text has the form of a Region name, such as `eu-central-1`.
 pub(crate) fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();

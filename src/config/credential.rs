@@ -21,10 +21,10 @@ pub enum Credential {
 }
 
 /// A secret has at most 65536 bytes; the JSON around the two values and its escapes take their part.
-const MOST_VALUE: usize = 30_000;
+pub(crate) const MOST_VALUE: usize = 30_000;
 
 /// The longest name of a secret (Secrets Manager API, CreateSecret).
-const MOST_NAME: usize = 512;
+pub(crate) const MOST_NAME: usize = 512;
 
 /// The characters that Secrets Manager adds to a name in an ARN: a hyphen and six more.
 const SUFFIX: usize = 7;
@@ -106,11 +106,12 @@ fn secret_fault(text: &str, context: &Context) -> Option<String> {
     if rest.is_empty() {
         return Some(format!("ends after `{SECRET_PREFIX}`; write the whole name"));
     }
-    if name.len() > MOST_NAME {
-        return Some(format!("has a name of {} characters; Secrets Manager allows {MOST_NAME}", name.len()));
-    }
-    if text.starts_with("arn:") && without_suffix(name).is_none() {
+    let bare = if text.starts_with("arn:") { without_suffix(name) } else { Some(name) };
+    let Some(bare) = bare else {
         return Some("is not the full ARN: it must end with the hyphen and six characters that Secrets Manager added; write those too, or the name alone".to_owned());
+    };
+    if bare.len() > MOST_NAME {
+        return Some(format!("has a name of {} characters; Secrets Manager allows {MOST_NAME}", bare.len()));
     }
     None
 }

@@ -3,10 +3,11 @@
 use super::Context;
 use super::arn::{Arn, is_account};
 use super::fields::{self, Field, Shape};
+use super::keys::EncryptionKey;
 use super::node::Entry;
 use super::problem::{Notes, shown};
 
-const WORDS: &[(&str, EncryptionKind)] =
+pub(crate) const WORDS: &[(&str, EncryptionKind)] =
     &[("AES256", EncryptionKind::Aes256), ("KMS", EncryptionKind::Kms), ("KMS_DSSE", EncryptionKind::KmsDsse)];
 
 /// The kind of encryption ("Encryption at rest" in the ECR user guide).
@@ -43,18 +44,13 @@ pub struct Encryption {
 
 /// Reads `encryption_configuration`.
 pub(crate) fn read(entry: &Entry, context: &Context, notes: &mut Notes) -> Option<Field<Encryption>> {
-    let shape = Shape {
-        what: "`encryption_configuration`",
-        known: &["encryption_type", "kms_key"],
-        required: &["encryption_type"],
-        missing_at: entry.value.at,
-    };
+    let shape = Shape { what: "`encryption_configuration`", missing_at: Some(entry.value.at) };
     let (mut kind, mut kms_key) = (None, None);
-    for (name, entry) in fields::map(&entry.value, &shape, notes)? {
-        match name {
-            "encryption_type" => kind = fields::word(name, WORDS, &entry.value, notes),
-            _ => {
-                kms_key = fields::text(name, &entry.value, notes).map(|value| Field {
+    for (key, entry) in fields::map(&entry.value, &shape, notes)? {
+        match key {
+            EncryptionKey::EncryptionType => kind = fields::word(key.as_str(), WORDS, &entry.value, notes),
+            EncryptionKey::KmsKey => {
+                kms_key = fields::text(key.as_str(), &entry.value, notes).map(|value| Field {
                     value,
                     at: entry.value.at,
                     key: entry.key.at,

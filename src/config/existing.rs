@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::describe::Key as _;
 use super::fields::{self, Field, Shape};
+use super::keys::ExistingKey;
 use super::node::Entry;
 use super::prefix::ROOT;
 use super::problem::{Notes, one_of, shown};
@@ -10,7 +12,7 @@ use super::problem::{Notes, one_of, shown};
 const NAME: &str = "existing_repositories";
 
 /// The longest name of a repository (ECR API, CreateRepository).
-const MOST_CHARACTERS: usize = 256;
+pub(crate) const MOST_CHARACTERS: usize = 256;
 
 /// A setting that can be applied to repositories that exist already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,7 +28,7 @@ pub enum Setting {
 }
 
 impl Setting {
-    const WORDS: &'static [(&'static str, Self)] = &[
+    pub(crate) const WORDS: &'static [(&'static str, Self)] = &[
         ("lifecycle_policy", Self::LifecyclePolicy),
         ("repository_policy", Self::RepositoryPolicy),
         ("image_tag_mutability", Self::ImageTagMutability),
@@ -82,31 +84,31 @@ pub(crate) fn read(
         let on = fields::flag(NAME, node, notes)?;
         return Some(field(on.then(ExistingRepositories::default)));
     }
-    let known = &["apply", "max_expiring_images", "include", "exclude"];
     if node.map().is_none() {
-        let keys = one_of(known.iter().copied());
+        let keys = one_of(ExistingKey::NAMES.iter().copied());
         notes.error(
             node.at,
             format!("`{NAME}` is `true`, `false` or a map with {keys}, but {} stands here", node.kind()),
         );
         return None;
     }
-    let shape = Shape { what: "`existing_repositories`", known, required: &[], missing_at: node.at };
+    let shape = Shape { what: "`existing_repositories`", missing_at: None };
     let mut value = ExistingRepositories::default();
-    for (name, entry) in fields::map(node, &shape, notes)? {
-        match name {
-            "apply" => {
+    for (key, entry) in fields::map::<ExistingKey>(node, &shape, notes)? {
+        let name = key.as_str();
+        match key {
+            ExistingKey::Apply => {
                 if let Some(apply) = read_apply(entry, notes) {
                     value.apply = apply;
                 }
             }
-            "max_expiring_images" => {
+            ExistingKey::MaxExpiringImages => {
                 if let Some(most) = fields::number(name, 0, &entry.value, notes) {
                     value.max_expiring_images = most;
                 }
             }
-            "include" => value.include = read_patterns(name, entry, prefix, notes),
-            _ => value.exclude = read_patterns(name, entry, None, notes),
+            ExistingKey::Include => value.include = read_patterns(name, entry, prefix, notes),
+            ExistingKey::Exclude => value.exclude = read_patterns(name, entry, None, notes),
         }
     }
     Some(field(Some(value)))

@@ -2,6 +2,9 @@
 
 use std::rc::Rc;
 
+use super::describe::Key;
+use super::keys::{EncryptionKey, ExistingKey};
+use super::lifecycle_keys::{ActionKey, PolicyKey, RuleKey, SelectionKey};
 use super::node::{Entry, Node, Position};
 use super::problem::{Notes, one_of, shown};
 use super::raw;
@@ -18,18 +21,16 @@ pub(crate) struct Field<T> {
     pub key: Position,
 }
 
-/// What a map may and must contain.
+/// How a map is spoken of. Its keys are those of a table.
 pub(crate) struct Shape<'a> {
     /// What the map is, for messages: `a registry`.
     pub what: &'a str,
-    pub known: &'a [&'static str],
-    pub required: &'a [&'static str],
-    /// Where to report a required key that is missing.
-    pub missing_at: Position,
+    /// Where to report a required key that is missing; nowhere, where all may be.
+    pub missing_at: Option<Position>,
 }
 
 /// The entries of a map whose keys are known, nulls left out.
-pub(crate) fn map<'n>(node: &'n Node, shape: &Shape<'_>, notes: &mut Notes) -> Option<Vec<(&'static str, &'n Entry)>> {
+pub(crate) fn map<'n, K: Key>(node: &'n Node, shape: &Shape<'_>, notes: &mut Notes) -> Option<Vec<(K, &'n Entry)>> {
     let Some(entries) = node.map() else {
         notes.error(
             node.at,
@@ -37,35 +38,33 @@ pub(crate) fn map<'n>(node: &'n Node, shape: &Shape<'_>, notes: &mut Notes) -> O
                 "{} is a map, but {} stands here; its keys are {}",
                 shape.what,
                 node.kind(),
-                one_of(shape.known.iter().copied())
+                one_of(K::NAMES.iter().copied())
             ),
         );
         return None;
     };
     let (mut found, mut meant) = (Vec::new(), Vec::new());
     for entry in entries {
-        match shape.known.iter().find(|known| **known == entry.name()) {
-            None => meant.extend(unknown_key(entry, shape, notes)),
+        match K::named(entry.name()) {
+            None => meant.extend(unknown_key::<K>(entry, shape, notes)),
             Some(_) if entry.value.is_null() => {}
-            Some(known) => found.push((*known, entry)),
+            Some(key) => found.push((key, entry)),
         }
     }
-    for required in shape.required {
+    for (required, at) in K::required().filter_map(|required| Some((required, shape.missing_at?))) {
+        let name = required.name();
         // A misspelt key is one mistake, not two.
-        if !found.iter().any(|(name, _)| name == required) && !meant.contains(required) {
-            let hint = if *required == "registry" {
-                "; write the upstream's host, such as `registry-1.docker.io`"
-            } else {
-                ""
-            };
-            notes.error(shape.missing_at, format!("`{required}` is missing in {}{hint}", shape.what));
+        if !found.iter().any(|(key, _)| *key == required) && !meant.contains(&name) {
+            let hint =
+                if name == "registry" { "; write the upstream's host, such as `registry-1.docker.io`" } else { "" };
+            notes.error(at, format!("`{name}` is missing in {}{hint}", shape.what));
         }
     }
     Some(found)
 }
 
 /// Notes an unknown key, and gives back the known one that was meant.
-fn unknown_key(entry: &Entry, shape: &Shape<'_>, notes: &mut Notes) -> Option<&'static str> {
+fn unknown_key<K: Key>(entry: &Entry, shape: &Shape<'_>, notes: &mut Notes) -> Option<&'static str> {
     let name = entry.name();
     if let Some(field) = raw::field_without_space(name) {
         notes.error(entry.key.at, format!("put a space after the colon of `{field}`"));
@@ -75,14 +74,14 @@ fn unknown_key(entry: &Entry, shape: &Shape<'_>, notes: &mut Notes) -> Option<&'
     let key = name.split(':').next().unwrap_or_default();
     let home = HOMES.iter().find(|(keys, _)| keys.contains(&key)).map(|(_, home)| *home);
     // Nobody reads that many suggestions, and each takes its time.
-    let meant = if notes.is_flooded() { None } else { nearest(key, shape.known) };
+    let meant = if notes.is_flooded() { None } else { nearest(key, K::NAMES) };
     let hint = match (meant, home) {
         (Some(meant), None) => format!("did you mean `{meant}`?"),
-        (_, Some(home)) if shape.known.contains(&home) => format!("indent it under `{home}:`"),
+        (_, Some(home)) if K::NAMES.contains(&home) => format!("indent it under `{home}:`"),
         (Some(meant), _) => format!("did you mean `{meant}`?"),
         (None, _) if raw::FIELDS.contains(&key) => "it is a field of a registry: indent it less".to_owned(),
         (None, Some(home)) => format!("it belongs under `{home}:`"),
-        (None, None) => format!("{} has {}", shape.what, one_of(shape.known.iter().copied())),
+        (None, None) => format!("{} has {}", shape.what, one_of(K::NAMES.iter().copied())),
     };
     notes.error(entry.key.at, format!("unknown key {}; {hint}", shown(key)));
     meant
@@ -90,15 +89,13 @@ fn unknown_key(entry: &Entry, shape: &Shape<'_>, notes: &mut Notes) -> Option<&'
 
 /// Keys that are often one level off, and the key they belong under.
 const HOMES: &[(&[&str], &str)] = &[
-    (
-        &["tagStatus", "tagPatternList", "tagPrefixList", "storageClass", "countType", "countUnit", "countNumber"],
-        "selection",
-    ),
-    (&["type", "targetStorageClass"], "action"),
-    (&["rulePriority", "selection", "action"], "rules"),
-    (&["rules"], "lifecycle_policy"),
-    (&["encryption_type", "kms_key"], "encryption_configuration"),
-    (&["apply", "max_expiring_images", "include", "exclude"], "existing_repositories"),
+    (SelectionKey::NAMES, "selection"),
+    (ActionKey::NAMES, "action"),
+    // Not `description`: that may be meant for anything.
+    (&[RuleKey::RulePriority.as_str(), RuleKey::Selection.as_str(), RuleKey::Action.as_str()], "rules"),
+    (PolicyKey::NAMES, "lifecycle_policy"),
+    (EncryptionKey::NAMES, "encryption_configuration"),
+    (ExistingKey::NAMES, "existing_repositories"),
 ];
 
 /// A text. A number or a boolean without quotes is taken as it is written.

@@ -3,17 +3,19 @@
 use std::rc::Rc;
 
 use super::Context;
+use super::describe::Key as _;
 use super::fields;
+use super::keys::FileKey;
 use super::node::{Entry, Node, Position};
 use super::problem::{Notes, shown};
 use super::raw::{self, Raw};
 use super::suggest::{did_you_mean, nearest};
 use super::tags::{self, Tags};
 
-const REGISTRIES: &str = "registries";
+pub(crate) const REGISTRIES: &str = "registries";
 
 /// The keys of the wrapped form.
-pub(crate) const FILE_KEYS: &[&str] = &[REGISTRIES, "tags", "defaults", "max_deletions"];
+pub(crate) const FILE_KEYS: &[&str] = FileKey::NAMES;
 
 /// The file, taken apart.
 pub(crate) struct Parts<'n> {
@@ -106,8 +108,8 @@ fn wrapped<'n>(entries: &'n [Entry], wrapper: &'n Entry, context: &Context, note
     };
     for entry in entries {
         let null = entry.value.is_null();
-        match entry.name() {
-            REGISTRIES => match entry.value.map() {
+        match FileKey::named(entry.name()) {
+            Some(FileKey::Registries) => match entry.value.map() {
                 Some(registries) => parts.registries = registries,
                 None if null => {}
                 None => notes.error(
@@ -115,14 +117,16 @@ fn wrapped<'n>(entries: &'n [Entry], wrapper: &'n Entry, context: &Context, note
                     format!("`registries` is a map from names to registries, but {} stands here; write `dockerhub:` and under it `registry: registry-1.docker.io`", entry.value.kind()),
                 ),
             },
-            "tags" if !null => parts.tags = tags::read(entry, notes),
-            "defaults" if !null => {
+            Some(_) if null => {}
+            Some(FileKey::Tags) => parts.tags = tags::read(entry, notes),
+            Some(FileKey::Defaults) => {
                 parts.defaults = raw::read_defaults(&entry.value, context, notes).unwrap_or_default();
             }
-            "max_deletions" if !null => parts.max_deletions = fields::number("max_deletions", 0, &entry.value, notes),
-            "tags" | "defaults" | "max_deletions" => {}
-            name if name.starts_with("x-") => {}
-            _ => unknown_key(entry, notes),
+            Some(key @ FileKey::MaxDeletions) => {
+                parts.max_deletions = fields::number(key.as_str(), 0, &entry.value, notes);
+            }
+            None if entry.name().starts_with("x-") => {}
+            None => unknown_key(entry, notes),
         }
     }
     // A `registries` that is no map is reported already; an empty one is for the caller to report.

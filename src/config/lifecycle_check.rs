@@ -9,10 +9,10 @@ use super::lifecycle_read::{RawAction, RawRule, RawSelection};
 use super::node::Position;
 use super::problem::{Notes, shown};
 
-const MOST_RULES: usize = 50;
-const MOST_CHARACTERS: usize = 30_720;
-const MOST_WILDCARDS: usize = 4;
-const MOST_TAG: usize = 128;
+pub(crate) const MOST_RULES: usize = 50;
+pub(crate) const MOST_CHARACTERS: usize = 30_720;
+pub(crate) const MOST_WILDCARDS: usize = 4;
+pub(crate) const MOST_TAG: usize = 128;
 
 /// Images in the archive are billed for this long in any case.
 const ARCHIVE_DAYS: u32 = 90;

@@ -5,11 +5,12 @@ use super::lifecycle::{
     Action, ActionType, CountType, CountUnit, LifecyclePolicy, Rule, Selection, StorageClass, TagStatus,
 };
 use super::lifecycle_check;
+use super::lifecycle_keys::{ActionKey, PolicyKey, RuleKey, SelectionKey};
 use super::node::{Entry, Node, Position};
 use super::problem::{Notes, shown};
 
 /// The word for no policy at all.
-const NONE: &str = "none";
+pub(crate) const NONE: &str = "none";
 
 /// What could be read of a rule.
 pub(crate) struct RawRule {
@@ -59,8 +60,8 @@ pub(crate) fn read(entry: &Entry, notes: &mut Notes) -> Option<Field<Option<Life
         notes.error(node.at, "`lifecycle_policy` is a map with the list under `rules:`, but the list itself stands here; write `rules:` above it and indent it");
         return None;
     }
-    let shape = Shape { what: "a lifecycle policy", known: &["rules"], required: &["rules"], missing_at: entry.key.at };
-    let (_, rules) = fields::map(node, &shape, notes)?.pop()?;
+    let shape = Shape { what: "a lifecycle policy", missing_at: Some(entry.key.at) };
+    let (PolicyKey::Rules, rules) = fields::map(node, &shape, notes)?.pop()?;
     let Some(items) = rules.value.list() else {
         notes.error(
             rules.value.at,
@@ -96,39 +97,22 @@ fn scalar_fault(text: &str) -> String {
 }
 
 fn read_rule(node: &Node, notes: &mut Notes) -> Option<RawRule> {
-    let shape = Shape {
-        what: "a lifecycle rule",
-        known: &["rulePriority", "description", "selection", "action"],
-        required: &["rulePriority", "selection", "action"],
-        missing_at: node.at,
-    };
+    let shape = Shape { what: "a lifecycle rule", missing_at: Some(node.at) };
     let mut rule = RawRule { at: node.at, priority: None, description: None, selection: None, action: None };
-    for (name, entry) in fields::map(node, &shape, notes)? {
-        match name {
-            "rulePriority" => rule.priority = placed(entry, fields::number(name, 1, &entry.value, notes)),
-            "description" => rule.description = fields::text(name, &entry.value, notes),
-            "selection" => rule.selection = read_selection(entry, notes),
-            _ => rule.action = read_action(entry, notes),
+    for (key, entry) in fields::map::<RuleKey>(node, &shape, notes)? {
+        let name = key.as_str();
+        match key {
+            RuleKey::RulePriority => rule.priority = placed(entry, fields::number(name, 1, &entry.value, notes)),
+            RuleKey::Description => rule.description = fields::text(name, &entry.value, notes),
+            RuleKey::Selection => rule.selection = read_selection(entry, notes),
+            RuleKey::Action => rule.action = read_action(entry, notes),
         }
     }
     Some(rule)
 }
 
 fn read_selection(entry: &Entry, notes: &mut Notes) -> Option<RawSelection> {
-    let shape = Shape {
-        what: "`selection`",
-        known: &[
-            "tagStatus",
-            "tagPatternList",
-            "tagPrefixList",
-            "storageClass",
-            "countType",
-            "countUnit",
-            "countNumber",
-        ],
-        required: &["tagStatus", "countType", "countNumber"],
-        missing_at: entry.key.at,
-    };
+    let shape = Shape { what: "`selection`", missing_at: Some(entry.key.at) };
     let mut selection = RawSelection {
         tag_status: None,
         patterns: None,
@@ -138,35 +122,39 @@ fn read_selection(entry: &Entry, notes: &mut Notes) -> Option<RawSelection> {
         count_unit: None,
         count_number: None,
     };
-    for (name, entry) in fields::map(&entry.value, &shape, notes)? {
-        let node = &entry.value;
-        match name {
-            "tagStatus" => selection.tag_status = placed(entry, fields::word(name, TagStatus::WORDS, node, notes)),
-            "tagPatternList" => selection.patterns = placed(entry, fields::texts(name, node, notes)),
-            "tagPrefixList" => selection.prefixes = placed(entry, fields::texts(name, node, notes)),
-            "storageClass" => {
+    for (key, entry) in fields::map::<SelectionKey>(&entry.value, &shape, notes)? {
+        let (name, node) = (key.as_str(), &entry.value);
+        match key {
+            SelectionKey::TagStatus => {
+                selection.tag_status = placed(entry, fields::word(name, TagStatus::WORDS, node, notes))
+            }
+            SelectionKey::TagPatternList => selection.patterns = placed(entry, fields::texts(name, node, notes)),
+            SelectionKey::TagPrefixList => selection.prefixes = placed(entry, fields::texts(name, node, notes)),
+            SelectionKey::StorageClass => {
                 selection.storage_class = placed(entry, fields::word(name, StorageClass::WORDS, node, notes))
             }
-            "countType" => selection.count_type = placed(entry, fields::word(name, CountType::WORDS, node, notes)),
-            "countUnit" => selection.count_unit = placed(entry, fields::word(name, CountUnit::WORDS, node, notes)),
-            _ => selection.count_number = placed(entry, fields::number(name, 1, node, notes)),
+            SelectionKey::CountType => {
+                selection.count_type = placed(entry, fields::word(name, CountType::WORDS, node, notes))
+            }
+            SelectionKey::CountUnit => {
+                selection.count_unit = placed(entry, fields::word(name, CountUnit::WORDS, node, notes))
+            }
+            SelectionKey::CountNumber => selection.count_number = placed(entry, fields::number(name, 1, node, notes)),
         }
     }
     Some(selection)
 }
 
 fn read_action(entry: &Entry, notes: &mut Notes) -> Option<RawAction> {
-    let shape = Shape {
-        what: "`action`",
-        known: &["type", "targetStorageClass"],
-        required: &["type"],
-        missing_at: entry.key.at,
-    };
+    let shape = Shape { what: "`action`", missing_at: Some(entry.key.at) };
     let mut action = RawAction { kind: None, target: None };
-    for (name, entry) in fields::map(&entry.value, &shape, notes)? {
-        match name {
-            "type" => action.kind = placed(entry, fields::word(name, ActionType::WORDS, &entry.value, notes)),
-            _ => action.target = placed(entry, fields::word(name, StorageClass::WORDS, &entry.value, notes)),
+    for (key, entry) in fields::map::<ActionKey>(&entry.value, &shape, notes)? {
+        let name = key.as_str();
+        match key {
+            ActionKey::Type => action.kind = placed(entry, fields::word(name, ActionType::WORDS, &entry.value, notes)),
+            ActionKey::TargetStorageClass => {
+                action.target = placed(entry, fields::word(name, StorageClass::WORDS, &entry.value, notes))
+            }
         }
     }
     Some(action)

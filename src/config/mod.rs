@@ -10,19 +10,25 @@
 //!    that host takes a credential.
 //! 5. `across` checks what only all the registries together show: duplicate names, who writes which secret.
 //!
+//! `keys` and `lifecycle_keys` are the tables of what may stand in the file, and the only place that describes it. From
+//! them come the names the readers match on, the JSON Schema (`schema`) and the reference (`reference`).
+//!
 //! No step stops at the first mistake: each notes [`Problem`]s and goes on with what it could read.
 
 mod across;
 pub(crate) mod arn;
 mod credential;
+mod describe;
 mod encryption;
 mod excerpt;
 mod existing;
 mod fields;
 mod form;
 mod hidden;
+mod keys;
 mod lifecycle;
 mod lifecycle_check;
+mod lifecycle_keys;
 mod lifecycle_read;
 mod mutability;
 mod node;
@@ -30,8 +36,10 @@ mod prefix;
 mod principal;
 mod problem;
 mod raw;
+mod reference;
 mod registry;
 mod resolve;
+mod schema;
 mod source;
 mod suggest;
 mod syntax;
@@ -56,7 +64,9 @@ pub use lifecycle::{
 pub use mutability::Mutability;
 pub(crate) use prefix::{ROOT, is_repository_name};
 pub use problem::{Problem, Rejected};
+pub use reference::{reference, summary};
 pub use registry::Registry;
+pub use schema::schema;
 pub use upstream::{CredentialNeed, Upstream, UpstreamKind};
 
 /// The largest file that is read: 1 MiB.
@@ -86,12 +96,12 @@ pub struct Context {
 impl Context {
     /// Whether this may be the account.
     fn is_account(&self, account: &str) -> bool {
-        self.account.as_deref().is_none_or(|own| own == account)
+        self.account.as_deref().map_or_else(|| arn::is_account(account), |own| own == account)
     }
 
     /// Whether this may be the Region.
     fn is_region(&self, region: &str) -> bool {
-        self.region.as_deref().is_none_or(|own| own == region)
+        self.region.as_deref().map_or_else(|| arn::is_region(region), |own| own == region)
     }
 
     /// The account, for an example in a message.

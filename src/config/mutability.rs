@@ -4,8 +4,8 @@ use super::fields::{self, Field};
 use super::node::Entry;
 use super::problem::{Notes, shown};
 
-const MOST_FILTERS: usize = 5;
-const MOST_CHARACTERS: usize = 128;
+pub(crate) const MOST_FILTERS: usize = 5;
+pub(crate) const MOST_CHARACTERS: usize = 128;
 
 /// The four values of `image_tag_mutability`, without their filters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

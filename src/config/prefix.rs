@@ -5,12 +5,14 @@ use super::problem::shown;
 /// The prefix that stands for the registry itself.
 pub(crate) const ROOT: &str = "ROOT";
 
-const LEAST: usize = 2;
-const MOST: usize = 30;
+pub(crate) const LEAST: usize = 2;
+pub(crate) const MOST: usize = 30;
 
-/// What is wrong with a prefix, or nothing. ECR's pattern is
-/// `^([a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*\/?|ROOT)$`, 2 to 30 characters.
-/// It allows a `/` at the end, which ECR then assumes anyway: we do not, since two rules would have one meaning.
+/// ECR's pattern, but for the `/` that it allows at the end and then assumes anyway: we do not, since two rules would
+/// have one meaning. [`fault`] checks the same by hand, to say what is wrong.
+pub(crate) const PATTERN: &str = r"^([a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*|ROOT)$";
+
+/// What is wrong with a prefix, or nothing.
 pub(crate) fn fault(text: &str) -> Option<String> {
     if text == ROOT {
         return None;
@@ -60,13 +62,13 @@ pub(crate) fn fault(text: &str) -> Option<String> {
     None
 }
 
-/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`, the characters having been checked already.
 /// Whether ECR allows a repository of this name: the parts of a prefix, 2 to 256 characters (ECR API, RepositoryName).
 pub(crate) fn is_repository_name(text: &str) -> bool {
     (LEAST..=256).contains(&text.len())
         && text.split('/').all(|part| !part.contains(char::is_uppercase) && is_part(part))
 }
 
+/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`, the characters having been checked already.
 fn is_part(part: &str) -> bool {
     let is_alnum = |c: char| c.is_ascii_alphanumeric();
     part.starts_with(is_alnum)

@@ -5,9 +5,11 @@ use secrecy::SecretString;
 use super::Context;
 use super::arn::{Arn, is_iam_name};
 use super::credential;
+use super::describe::Key as _;
 use super::encryption::{self, Encryption};
 use super::existing::{self, ExistingRepositories};
 use super::fields::{self, Field, Shape};
+use super::keys::RegistryKey;
 use super::lifecycle::LifecyclePolicy;
 use super::lifecycle_read;
 use super::mutability::{self, Word};
@@ -18,26 +20,10 @@ use super::problem::{Notes, shown};
 use super::tags::{self, Tags};
 
 /// Every field of a registry.
-pub(crate) const FIELDS: &[&str] = &[
-    "registry",
-    "username",
-    "accessToken",
-    "secret",
-    "repository_read_access_arns",
-    "image_tag_mutability",
-    "image_tag_mutability_exclusion_filters",
-    "lifecycle_policy",
-    "upstream_repository_prefix",
-    "custom_role_arn",
-    "encryption_configuration",
-    "tags",
-    "take_over",
-    "allow_unlisted_upstream",
-    "existing_repositories",
-];
+pub(crate) const FIELDS: &[&str] = RegistryKey::NAMES;
 
 /// The longest ARN of a role that ECR takes.
-const MOST_ROLE: usize = 2048;
+pub(crate) const MOST_ROLE: usize = 2048;
 
 /// What could be read. A field that is absent, null or wrong is `None`; `named` tells the last from the others.
 #[derive(Default)]
@@ -71,13 +57,13 @@ impl Raw {
 /// Reads the fields of the registry that an entry is.
 pub(crate) fn read_registry(name: &Entry, context: &Context, notes: &mut Notes) -> Option<Raw> {
     let node = &name.value;
-    let shape = Shape { what: "a registry", known: FIELDS, required: &["registry"], missing_at: name.key.at };
+    let shape = Shape { what: "a registry", missing_at: Some(name.key.at) };
     read(node, &shape, Some(name.name()), context, notes)
 }
 
 /// Reads `defaults`.
 pub(crate) fn read_defaults(node: &Node, context: &Context, notes: &mut Notes) -> Option<Raw> {
-    let shape = Shape { what: "`defaults`", known: FIELDS, required: &[], missing_at: node.at };
+    let shape = Shape { what: "`defaults`", missing_at: None };
     let mut raw = read(node, &shape, None, context, notes)?;
     if let Some(at) = raw.key("registry") {
         notes.error(at, "`registry` has no default: each registry has its own; move it there");
@@ -94,25 +80,28 @@ fn read(
     notes: &mut Notes,
 ) -> Option<Raw> {
     let mut raw = Raw::default();
-    for (name, entry) in fields::map(node, shape, notes)? {
+    for (key, entry) in fields::map::<RegistryKey>(node, shape, notes)? {
+        let name = key.as_str();
         raw.named.push((name, entry.key.at));
         let value = &entry.value;
-        match name {
-            "registry" => raw.registry = placed(entry, fields::text(name, value, notes)),
-            "username" => raw.username = credential::read_value(name, entry, notes),
-            "accessToken" => raw.access_token = credential::read_value(name, entry, notes),
-            "secret" => raw.secret = credential::read_secret(entry, context, notes),
-            "repository_read_access_arns" => raw.read_access = principal::read(entry, context, notes),
-            "image_tag_mutability" => raw.mutability = placed(entry, fields::word(name, Word::WORDS, value, notes)),
-            "image_tag_mutability_exclusion_filters" => raw.filters = mutability::read_filters(entry, notes),
-            "lifecycle_policy" => raw.lifecycle = lifecycle_read::read(entry, notes),
-            "upstream_repository_prefix" => raw.upstream_repository_prefix = read_prefix(name, entry, notes),
-            "custom_role_arn" => raw.custom_role_arn = read_role(name, entry, context, notes),
-            "encryption_configuration" => raw.encryption = encryption::read(entry, context, notes),
-            "tags" => raw.tags = tags::read(entry, notes),
-            "take_over" => raw.take_over = placed(entry, fields::flag(name, value, notes)),
-            "allow_unlisted_upstream" => raw.allow_unlisted = placed(entry, fields::flag(name, value, notes)),
-            _ => raw.existing = existing::read(entry, name_of_registry, notes),
+        match key {
+            RegistryKey::Registry => raw.registry = placed(entry, fields::text(name, value, notes)),
+            RegistryKey::Username => raw.username = credential::read_value(name, entry, notes),
+            RegistryKey::AccessToken => raw.access_token = credential::read_value(name, entry, notes),
+            RegistryKey::Secret => raw.secret = credential::read_secret(entry, context, notes),
+            RegistryKey::RepositoryReadAccessArns => raw.read_access = principal::read(entry, context, notes),
+            RegistryKey::ImageTagMutability => {
+                raw.mutability = placed(entry, fields::word(name, Word::WORDS, value, notes))
+            }
+            RegistryKey::ImageTagMutabilityExclusionFilters => raw.filters = mutability::read_filters(entry, notes),
+            RegistryKey::LifecyclePolicy => raw.lifecycle = lifecycle_read::read(entry, notes),
+            RegistryKey::UpstreamRepositoryPrefix => raw.upstream_repository_prefix = read_prefix(name, entry, notes),
+            RegistryKey::CustomRoleArn => raw.custom_role_arn = read_role(name, entry, context, notes),
+            RegistryKey::EncryptionConfiguration => raw.encryption = encryption::read(entry, context, notes),
+            RegistryKey::Tags => raw.tags = tags::read(entry, notes),
+            RegistryKey::TakeOver => raw.take_over = placed(entry, fields::flag(name, value, notes)),
+            RegistryKey::AllowUnlistedUpstream => raw.allow_unlisted = placed(entry, fields::flag(name, value, notes)),
+            RegistryKey::ExistingRepositories => raw.existing = existing::read(entry, name_of_registry, notes),
         }
     }
     Some(raw)

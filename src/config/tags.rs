@@ -9,11 +9,11 @@ use super::problem::{Notes, shown};
 /// A resource has at most 50 tags; one is ours, on secrets: the mark of the owner.
 pub(crate) const MOST: usize = 49;
 
-const MOST_KEY: usize = 128;
-const MOST_VALUE: usize = 256;
+pub(crate) const MOST_KEY: usize = 128;
+pub(crate) const MOST_VALUE: usize = 256;
 
 /// The tags that mark what is ours.
-const OUR_PREFIX: &str = "ecr-pull-through-sync:";
+pub(crate) const OUR_PREFIX: &str = "ecr-pull-through-sync:";
 
 /// Tags of one place in the file.
 #[derive(Debug, Clone)]

@@ -2,8 +2,10 @@
 //!
 //! What ECR knows is one table; a host that it learns is one line more.
 
+use serde_json::{Value, json};
+
 use super::Context;
-use super::arn::{is_account, is_region};
+use super::arn::{REGION, is_account, is_region};
 use super::problem::shown;
 use super::suggest::nearest;
 
@@ -49,6 +51,9 @@ const OTHER_HOSTS: &[(&str, &str)] = &[
 ];
 
 const DOCKER_HUB: &str = "registry-1.docker.io";
+
+/// The two names under which Docker itself knows Docker Hub.
+const ALSO_DOCKER_HUB: [&str; 2] = ["docker.io", "index.docker.io"];
 
 /// What an upstream wants to know of who is pulling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +132,42 @@ impl Upstream {
     }
 }
 
+/// The hosts of the table, for the schema and the reference: how they are written, what that is as a schema, and what
+/// credential they take.
+pub(crate) fn hosts() -> impl Iterator<Item = (Vec<String>, Value, CredentialNeed)> {
+    TABLE.iter().map(|(host, .., need)| {
+        let names = match host {
+            Host::Exact(name @ DOCKER_HUB) => {
+                [*name].into_iter().chain(ALSO_DOCKER_HUB).map(ToOwned::to_owned).collect()
+            }
+            Host::Exact(name) => vec![(*name).to_owned()],
+            Host::Under(end) => vec![format!("<name>{end}")],
+            Host::PrivateEcr => vec!["<account>.dkr.ecr.<region>.amazonaws.com".to_owned()],
+        };
+        let pattern = match host {
+            Host::Exact(_) => None,
+            Host::Under(end) => Some(format!("^{LABEL}{}$", end.replace('.', r"\."))),
+            Host::PrivateEcr => Some(format!(r"^[0-9]{{12}}\.dkr\.ecr\.{REGION}\.amazonaws\.com$")),
+        };
+        let schema = match pattern {
+            None => json!({ "enum": names }),
+            Some(pattern) => json!({"type": "string", "maxLength": MOST_HOST, "pattern": pattern}),
+        };
+        (names, schema, *need)
+    })
+}
+
+/// A part of a host name, as [`is_label`] checks it.
+const LABEL: &str = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
+
+/// Any host with a dot in it, as [`is_host`] checks it, as a schema.
+pub(crate) fn any_host() -> Value {
+    json!({"type": "string", "maxLength": MOST_HOST, "pattern": format!(r"^{LABEL}(\.{LABEL})+$")})
+}
+
+/// The longest name of a host (RFC 1123).
+const MOST_HOST: usize = 253;
+
 /// Reads the value of `registry`.
 ///
 /// # Errors
@@ -148,8 +189,7 @@ pub(crate) fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Resu
     if host != text && is_host(&host) {
         return Err(format!("`registry` is the host alone, {}; write {}", extra(text), shown(&meant)));
     }
-    // The two names under which Docker itself knows Docker Hub.
-    let host = if matches!(text, "docker.io" | "index.docker.io") { meant.clone() } else { host };
+    let host = if ALSO_DOCKER_HUB.contains(&text) { meant.clone() } else { host };
     if let Some((_, kind, ..)) = TABLE.iter().find(|(known, ..)| known.is(&host)) {
         if private_ecr(&host).is_some_and(|(account, region)| {
             (Some(account), Some(region)) == (context.account.as_deref(), context.region.as_deref())
@@ -236,7 +276,7 @@ fn private_ecr(host: &str) -> Option<(&str, &str)> {
 
 /// Whether a text is a host name with a dot in it (RFC 1123).
 fn is_host(text: &str) -> bool {
-    text.len() <= 253 && text.contains('.') && text.split('.').all(is_label)
+    text.len() <= MOST_HOST && text.contains('.') && text.split('.').all(is_label)
 }
 
 fn is_label(label: &str) -> bool {

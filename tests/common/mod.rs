@@ -2,9 +2,13 @@
 
 #![allow(
     dead_code,
+    clippy::unwrap_used,
     clippy::panic,
     reason = "not every test uses all of it, and a test says so when something is wrong"
 )]
+
+pub mod cases;
+pub mod schema;
 
 use std::collections::BTreeMap;
 
@@ -29,7 +33,16 @@ pub fn refused(bytes: &[u8]) -> Vec<Problem> {
     }
 }
 
-/// A file that must be accepted.
+thread_local! {
+    static JUDGE: schema::Judge = schema::Judge::new();
+}
+
+/// A file that must be accepted, by the JSON Schema too.
 pub fn accepted(text: &str) -> File {
+    match JUDGE.with(|judge| judge.file(text)) {
+        // An accessToken of more digits than serde_yaml has numbers for.
+        schema::Verdict::NoYaml(error) if error.contains("as u128") => {}
+        verdict => assert_eq!(verdict, schema::Verdict::Accepted, "{text}"),
+    }
     read(text.as_bytes(), &context()).unwrap_or_else(|rejected| panic!("{text}\n{rejected}"))
 }

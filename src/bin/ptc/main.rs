@@ -12,6 +12,7 @@ mod plan;
 mod problems;
 mod progress;
 mod sarif;
+mod schema;
 mod session;
 mod show;
 mod ui;
@@ -47,6 +48,7 @@ enum Command {
         /// For which shell.
         shell: clap_complete::Shell,
     },
+    Schema(schema::Args),
 }
 
 // As in the function, all waiting is for the network.
@@ -82,6 +84,7 @@ async fn run(command: Command, ui: &Ui) -> Result<ExitCode, Failure> {
             ui.raw(&script)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Schema(args) => schema::run(args, ui).await,
     }
 }
 

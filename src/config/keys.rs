@@ -1,0 +1,173 @@
+//! The keys of the file and of a registry, each with all that is said about it: the names the reader knows, the JSON
+//! Schema and `docs/file.md` are made from this table. Those of a lifecycle policy are in `lifecycle_keys`.
+
+use super::MAX_REGISTRIES;
+use super::describe::Absent::{Json, Required, Words};
+use super::describe::keys;
+use super::existing::MOST_CHARACTERS as MOST_REPOSITORY;
+use super::mutability::{MOST_CHARACTERS as MOST_FILTER, MOST_FILTERS};
+use super::schema::value;
+use super::tags::{MOST as MOST_TAGS, MOST_KEY, MOST_VALUE, OUR_PREFIX};
+use crate::ownership::SECRET_PREFIX;
+
+keys! {
+    /// The keys of the wrapped form.
+    FileKey {
+        Registries = "registries" {
+            brief: "the registries, by name: 1 to {MAX_REGISTRIES}",
+            absent: Required,
+            value: value::registries(),
+        }
+        Tags = "tags" {
+            brief: "tags for what every registry makes",
+            absent: Json("{}"),
+            value: value::tags(),
+        }
+        Defaults = "defaults" {
+            brief: "any field of a registry but `registry`; a registry's own value wins",
+            absent: Words("none"),
+            value: value::defaults(),
+        }
+        MaxDeletions = "max_deletions" {
+            brief: "how many registries that left the file one run may delete: a whole number from 0. If more left, the run deletes none. A call by hand may say another number",
+            absent: Words("`MAX_DELETIONS`"),
+            value: value::whole(0),
+        }
+    }
+}
+
+keys! {
+    /// The fields of a registry, and of `defaults`.
+    RegistryKey {
+        Registry = "registry" {
+            brief: "the upstream's host: lower case, without scheme, path or port",
+            absent: Required,
+            value: value::host(),
+        }
+        Username = "username" {
+            brief: "the upstream credential, together with `accessToken`: both or neither",
+            absent: Words("none"),
+            rules: "One line, without spaces around it. An unquoted number or boolean is taken as it is written.",
+            value: value::credential(),
+        }
+        AccessToken = "accessToken" {
+            brief: "the token or password for `username`",
+            absent: Words("none"),
+            rules: "Written like `username`. It gets a warning, since it stands in the file in plain text: prefer `secret`.",
+            value: value::credential(),
+        }
+        Secret = "secret" {
+            brief: "instead of the two: the name or full ARN of a secret that exists already, under `{SECRET_PREFIX}`",
+            absent: Words("none"),
+            rules: "An ARN ends with the hyphen and six characters that Secrets Manager added. The secret is in this account and Region. It is never written ([secrets.md](secrets.md)), and not one that this file writes for another registry.",
+            value: value::secret(),
+        }
+        RepositoryReadAccessArns = "repository_read_access_arns" {
+            brief: "who may pull cached images (the repository policy); the account's own root is always added",
+            absent: Json("[]"),
+            rules: "A list of account ids (12 digits, in quotes), or ARNs of an account's `root`, a `role/...`, a `user/...`, an assumed role or a federated user, of this partition. No `*`, no wildcards, no organizations. All together must fit the policy's 10,240 characters.",
+            value: value::principals(),
+        }
+        ImageTagMutability = "image_tag_mutability" {
+            brief: "whether the tags of cached images can move",
+            absent: Json("\"MUTABLE\""),
+            rules: "`IMMUTABLE` gets a warning: ECR never refreshes a tag that moved upstream. The last two want `image_tag_mutability_exclusion_filters`.",
+            value: value::mutability(),
+        }
+        ImageTagMutabilityExclusionFilters = "image_tag_mutability_exclusion_filters" {
+            brief: "1 to {MOST_FILTERS} wildcards over tags, exactly with the two `_WITH_EXCLUSION` values",
+            absent: Words("none"),
+            rules: "Each has 1 to {MOST_FILTER} letters, digits and `._*-`.",
+            value: value::filters(),
+        }
+        LifecyclePolicy = "lifecycle_policy" {
+            brief: "which images are expired or archived: `rules:` as AWS writes them, or the word `none` for no policy",
+            absent: Words("keep the last 3 images, as the Terraform module"),
+            value: value::lifecycle(),
+        }
+        UpstreamRepositoryPrefix = "upstream_repository_prefix" {
+            brief: "for an upstream that is another private ECR registry: the prefix of its repositories",
+            absent: Words("none"),
+            rules: "By the same rule as a name. Not with the name `ROOT`.",
+            value: value::prefix(),
+        }
+        CustomRoleArn = "custom_role_arn" {
+            brief: "for an upstream that is another private ECR registry: the role ECR pulls with",
+            absent: Words("none"),
+            rules: "A role of **this** account, required where the upstream is another account's, and listed in the stack's `PassableRoles`.",
+            value: value::role(),
+        }
+        EncryptionConfiguration = "encryption_configuration" {
+            brief: "how new repositories are encrypted",
+            absent: Words("`AES256`, ECR's own"),
+            rules: "KMS needs TEMPLATE_ROLE_ARN, which the stack sets, and the key in the stack's `TemplateKmsKeys`.",
+            value: value::encryption(),
+        }
+        Tags = "tags" {
+            brief: "tags for the repositories and the own secret",
+            absent: Json("{}"),
+            rules: "At most {MOST_TAGS} after merging; keys to {MOST_KEY} characters, values to {MOST_VALUE}, of letters, digits, spaces and `_.:/=+-@`; not `aws:...`, not `{OUR_PREFIX}...`. Tags need TEMPLATE_ROLE_ARN.",
+            value: value::tags(),
+        }
+        TakeOver = "take_over" {
+            brief: "`true`: replace a rule of this name that is not ours and points elsewhere",
+            absent: Json("false"),
+            rules: "Without it, such a registry is held.",
+            value: value::flag(),
+        }
+        AllowUnlistedUpstream = "allow_unlisted_upstream" {
+            brief: "`true`: let a host pass that is not in the list, should ECR have learned it since",
+            absent: Json("false"),
+            rules: "With or without a credential; ECR has the last word.",
+            value: value::flag(),
+        }
+        ExistingRepositories = "existing_repositories" {
+            brief: "`true` or a map: give repositories under the prefix that exist already what the template gives to new ones",
+            absent: Json("false"),
+            rules: "`true` is all four settings. `ROOT` must have an `include`. Which repositories, the preview, and thousands of them: **[existing-repositories.md](existing-repositories.md)**.",
+            value: value::existing(),
+        }
+    }
+}
+
+keys! {
+    /// The keys of `encryption_configuration`.
+    EncryptionKey {
+        EncryptionType = "encryption_type" {
+            brief: "the kind of encryption",
+            absent: Required,
+            value: value::encryption_type(),
+        }
+        KmsKey = "kms_key" {
+            brief: "full ARN of a key in this Region, no alias; not with `AES256`",
+            absent: Words("the key `aws/ecr`"),
+            value: value::kms_key(),
+        }
+    }
+}
+
+keys! {
+    /// The keys of `existing_repositories`.
+    ExistingKey {
+        Apply = "apply" {
+            brief: "what is applied",
+            absent: Words("all four"),
+            value: value::settings(),
+        }
+        MaxExpiringImages = "max_expiring_images" {
+            brief: "hold a lifecycle policy that would expire or archive more than this in a repository",
+            absent: Json("0"),
+            value: value::whole(0),
+        }
+        Include = "include" {
+            brief: "wildcards over whole repository names, such as `dockerhub/library/*`, of at most {MOST_REPOSITORY} characters",
+            absent: Words("all under the prefix"),
+            value: value::repositories(),
+        }
+        Exclude = "exclude" {
+            brief: "the same, for repositories that are left alone",
+            absent: Words("none"),
+            value: value::repositories(),
+        }
+    }
+}

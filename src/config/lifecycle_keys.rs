@@ -1,0 +1,104 @@
+//! The keys of a lifecycle policy, each with all that is said about it, as in `keys`. The names are AWS's.
+
+use super::describe::Absent::{Json, Required, Words};
+use super::describe::keys;
+use super::lifecycle_check::{MOST_CHARACTERS, MOST_RULES, MOST_TAG, MOST_WILDCARDS};
+use super::schema::value;
+
+keys! {
+    /// The keys of `lifecycle_policy`.
+    PolicyKey {
+        Rules = "rules" {
+            brief: "the rules: 1 to {MOST_RULES}, of {MOST_CHARACTERS} characters all together",
+            absent: Required,
+            value: value::rules(),
+        }
+    }
+}
+
+keys! {
+    /// The keys of a rule.
+    RuleKey {
+        RulePriority = "rulePriority" {
+            brief: "the order, lowest first: a whole number from 1, each once",
+            absent: Required,
+            value: value::whole(1),
+        }
+        Description = "description" {
+            brief: "what the rule is for",
+            absent: Words("none"),
+            value: value::text(),
+        }
+        Selection = "selection" {
+            brief: "which images",
+            absent: Required,
+            value: value::selection(),
+        }
+        Action = "action" {
+            brief: "what happens to them",
+            absent: Required,
+            value: value::action(),
+        }
+    }
+}
+
+keys! {
+    /// The keys of `selection`.
+    SelectionKey {
+        TagStatus = "tagStatus" {
+            brief: "whether the images have tags",
+            absent: Required,
+            rules: "`any` comes last; `any` and `untagged` once each per storage class.",
+            value: value::tag_status(),
+        }
+        TagPatternList = "tagPatternList" {
+            brief: "only with `tagged`: this or the next, not empty",
+            absent: Words("none"),
+            rules: "Wildcards over tags, of at most {MOST_TAG} characters and {MOST_WILDCARDS} `*` each. Several are ANDed. The same list not twice.",
+            value: value::tag_patterns(),
+        }
+        TagPrefixList = "tagPrefixList" {
+            brief: "only with `tagged`: beginnings of tags, without wildcards",
+            absent: Words("none"),
+            rules: "Otherwise as `tagPatternList`.",
+            value: value::tag_prefixes(),
+        }
+        StorageClass = "storageClass" {
+            brief: "where the images are",
+            absent: Json("\"standard\""),
+            value: value::storage_class(),
+        }
+        CountType = "countType" {
+            brief: "what is counted",
+            absent: Required,
+            rules: "`sinceImagePulled` only to `transition`; `sinceImageTransitioned` exactly with `archive`, only to `expire`.",
+            value: value::count_type(),
+        }
+        CountUnit = "countUnit" {
+            brief: "exactly with the three `since...`",
+            absent: Words("none"),
+            value: value::count_unit(),
+        }
+        CountNumber = "countNumber" {
+            brief: "a whole number from 1",
+            absent: Required,
+            value: value::whole(1),
+        }
+    }
+}
+
+keys! {
+    /// The keys of `action`.
+    ActionKey {
+        Type = "type" {
+            brief: "what happens",
+            absent: Required,
+            value: value::action_type(),
+        }
+        TargetStorageClass = "targetStorageClass" {
+            brief: "exactly with `transition`",
+            absent: Words("none"),
+            value: value::target_class(),
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! The JSON Schema accepts and refuses what the reader does.
+//!
+//! That good files are accepted is asserted where they are, in `tests/good_files.rs`: `common::accepted` asks the
+//! schema too. Here are the examples, the bad files, and every way in which fields go together; values of single fields
+//! are in `tests/schema_values.rs`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says so when something is wrong"
+)]
+
+mod common;
+
+use common::cases::tables;
+use common::context;
+use common::schema::{Judge, Verdict, agree};
+use ecr_pull_through_sync::config::{Context, read, schema};
+use serde_json::{Value, json};
+
+/// What a schema cannot say: cases of `tests/bad_files/`, by their titles, and why. Those that are no YAML for an
+/// editor either are not in here.
+const BEYOND: &[(&str, &str)] = &[
+    ("an unknown tag", "JSON has no tags"),
+    ("a tag of the wrong kind", "JSON has no tags"),
+    ("a SOPS file", "what is encrypted is not looked at"),
+    ("our own registry", "the account and Region"),
+    ("another account without a role", "the account"),
+    ("another account's role", "the account"),
+    ("an ARN in another Region", "the Region"),
+    ("an ARN in another account", "the account"),
+    ("a key in another Region", "the Region"),
+    ("a secret that another registry writes", "across registries"),
+    ("KMS and no template role {no-role}", "TEMPLATE_ROLE_ARN"),
+    ("tags and no template role {no-role}", "TEMPLATE_ROLE_ARN"),
+    ("RESOURCE_TAGS and no template role {no-role} {resource-tags}", "RESOURCE_TAGS"),
+    ("RESOURCE_TAGS with AWS's prefix {bad-resource-tags}", "RESOURCE_TAGS"),
+    ("the same priority twice", "across rules"),
+    ("any is not last", "across rules"),
+    ("any twice, untagged twice", "across rules"),
+    ("the same list twice", "across rules"),
+];
+
+#[test]
+fn the_schema_is_one_of_draft_7() {
+    let draft = Judge::of(json!({"$ref": "http://json-schema.org/draft-07/schema#"}));
+    assert_eq!(draft.value(&schema()), Verdict::Accepted);
+    assert_ne!(draft.value(&json!({"type": "text"})), Verdict::Accepted);
+    assert_eq!(schema()["$schema"], "http://json-schema.org/draft-07/schema#");
+}
+
+#[test]
+fn the_examples_are_accepted() {
+    let judge = Judge::new();
+    for path in ["examples/registries.yaml", "examples/complete.yaml"] {
+        assert_eq!(judge.file(&std::fs::read_to_string(path).unwrap()), Verdict::Accepted, "{path}");
+    }
+}
+
+#[test]
+fn the_bad_files_are_refused_but_for_what_a_schema_cannot_say() {
+    let judge = Judge::new();
+    let mut beyond = Vec::new();
+    for (path, _, cases) in tables() {
+        for case in cases {
+            match judge.file(&case.yaml) {
+                Verdict::Accepted => beyond.push(case.title),
+                Verdict::Refused(_) => {}
+                Verdict::NoYaml(error) => {
+                    assert!(path.ends_with("1-text-and-yaml.txt"), "{}: {error}", case.title);
+                }
+            }
+        }
+    }
+    beyond.sort();
+    let mut listed: Vec<&str> = BEYOND.iter().map(|(title, _)| *title).collect();
+    listed.sort_unstable();
+    assert_eq!(beyond, listed, "accepted, and what is listed as beyond a schema");
+}
+
+#[test]
+fn a_file_with_sops_s_metadata_is_not_looked_at_and_a_registry_named_sops_is() {
+    let judge = Judge::new();
+    let metadata = "sops: {mac: 'ENC[AES256_GCM,data:AA]', version: 3.9.0}";
+    for file in [
+        format!("hub: {{registry: 'ENC[AES256_GCM,data:AA]'}}\n{metadata}\n"),
+        format!("registries: {{hub: {{registry: 'ENC[AES256_GCM,data:AA]'}}}}\n{metadata}\n"),
+    ] {
+        assert_eq!(judge.file(&file), Verdict::Accepted, "{file}");
+    }
+    assert!(agree(&judge, "sops: {registry: quay.io}\n"));
+    assert!(!agree(&judge, "sops: {registry: quay.oi}\n"));
+}
+
+/// One of each column, in every way; empty ones are left out.
+fn combinations(columns: &[&[&'static str]]) -> Vec<String> {
+    let mut rows = vec![Vec::new()];
+    for column in columns {
+        rows = rows
+            .iter()
+            .flat_map(|row: &Vec<&str>| column.iter().map(|cell| [row.as_slice(), &[*cell]].concat()))
+            .collect();
+    }
+    let joined = |row: Vec<&str>| row.into_iter().filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join(", ");
+    rows.into_iter().map(joined).collect()
+}
+
+/// Every registry with every default, in the wrapped form, and without any in the flat one. How many were good and bad.
+fn agree_on_all(name: &str, registries: &[String], defaults: &[String]) -> (usize, usize) {
+    let judge = Judge::new();
+    let flat = registries.iter().map(|fields| format!("{name}: {{{fields}}}\n"));
+    let wrapped = registries.iter().flat_map(|fields| {
+        defaults.iter().map(move |defaults| {
+            format!(
+                "{{registries: {{{name}: {{{fields}}}, other: {{registry: quay.io}}}}, defaults: {{{defaults}}}}}\n"
+            )
+        })
+    });
+    let (good, bad): (Vec<bool>, Vec<bool>) =
+        flat.chain(wrapped).map(|file| agree(&judge, &file)).partition(|good| *good);
+    (good.len(), bad.len())
+}
+
+/// So many were good and so many bad that both sides have been seen.
+fn assert_both_seen((good, bad): (usize, usize), least: usize) {
+    assert!(good >= least && bad >= least, "{good} good, {bad} bad");
+}
+
+#[test]
+fn credentials_go_together_the_same_way() {
+    let columns: [&[&str]; 3] = [
+        &["", "username: bob", "username: null"],
+        &["", "accessToken: x1"],
+        &["", "secret: ecr-pullthroughcache/x", "secret: null"],
+    ];
+    let hosts: &[&str] = &[
+        "registry: docker.io",
+        "registry: quay.io",
+        "registry: 111122223333.dkr.ecr.us-east-1.amazonaws.com",
+        "registry: new.example.com, allow_unlisted_upstream: true",
+    ];
+    let registries = combinations(&[hosts, columns[0], columns[1], columns[2]]);
+    assert_both_seen(agree_on_all("hub", &registries, &combinations(&columns)), 100);
+}
+
+#[test]
+fn mutability_and_filters_go_together_the_same_way() {
+    let columns: [&[&str]; 2] = [
+        &[
+            "",
+            "image_tag_mutability: null",
+            "image_tag_mutability: MUTABLE",
+            "image_tag_mutability: IMMUTABLE",
+            "image_tag_mutability: MUTABLE_WITH_EXCLUSION",
+        ],
+        &["", "image_tag_mutability_exclusion_filters: null", "image_tag_mutability_exclusion_filters: [latest]"],
+    ];
+    let registries = combinations(&[&["registry: quay.io"], columns[0], columns[1]]);
+    // The other registry has no fields of its own, so it is bad wherever the defaults alone are.
+    assert_both_seen(agree_on_all("quay", &registries, &combinations(&columns)), 40);
+}
+
+#[test]
+fn unlisted_hosts_are_let_pass_the_same_way() {
+    let allowed: &[&str] =
+        &["", "allow_unlisted_upstream: null", "allow_unlisted_upstream: true", "allow_unlisted_upstream: false"];
+    let registries = combinations(&[&["registry: quay.io", "registry: new.example.com"], allowed]);
+    assert_both_seen(agree_on_all("new", &registries, &combinations(&[allowed])), 10);
+}
+
+#[test]
+fn what_is_for_private_ecr_and_what_is_not_for_root_goes_together_the_same_way() {
+    let columns: [&[&str]; 3] = [
+        &["", "upstream_repository_prefix: base", "upstream_repository_prefix: null"],
+        &["", "custom_role_arn: 'arn:aws:iam::111122223333:role/pull'"],
+        &[
+            "",
+            "existing_repositories: null",
+            "existing_repositories: true",
+            "existing_repositories: false",
+            "existing_repositories: {include: ['*']}",
+            "existing_repositories: {include: []}",
+            "existing_repositories: {apply: [tags]}",
+        ],
+    ];
+    let hosts: &[&str] = &["registry: quay.io", "registry: 111122223333.dkr.ecr.us-east-1.amazonaws.com"];
+    let registries = combinations(&[hosts, columns[0], columns[1], columns[2]]);
+    let existing: &[&str] = &["", "existing_repositories: true", "existing_repositories: {include: ['*']}"];
+    let defaults = combinations(&[&["", "upstream_repository_prefix: base"], columns[1], existing]);
+    assert_both_seen(agree_on_all("ROOT", &registries, &defaults), 200);
+    assert_both_seen(agree_on_all("ecr", &registries, &defaults), 200);
+}
+
+#[test]
+fn lifecycle_rules_go_together_the_same_way() {
+    let judge = Judge::new();
+    let selections = combinations(&[
+        &["tagStatus: tagged", "tagStatus: untagged", "tagStatus: any"],
+        &["", "tagPatternList: ['v*']"],
+        &["", "tagPrefixList: [v]", "tagPrefixList: null"],
+        &["", "storageClass: standard", "storageClass: archive"],
+        &[
+            "countType: imageCountMoreThan",
+            "countType: sinceImagePushed",
+            "countType: sinceImagePulled",
+            "countType: sinceImageTransitioned",
+        ],
+        &["", "countUnit: days"],
+        &["countNumber: 1"],
+    ]);
+    let actions = combinations(&[
+        &["type: expire", "type: transition"],
+        &["", "targetStorageClass: standard", "targetStorageClass: archive", "targetStorageClass: null"],
+    ]);
+    let (mut good, mut bad) = (0, 0);
+    for selection in &selections {
+        for action in &actions {
+            let rule = format!("{{rulePriority: 1, selection: {{{selection}}}, action: {{{action}}}}}");
+            let file = format!("quay: {{registry: quay.io, lifecycle_policy: {{rules: [{rule}]}}}}\n");
+            *(if agree(&judge, &file) { &mut good } else { &mut bad }) += 1;
+        }
+    }
+    assert_both_seen((good, bad), 50);
+}
+
+/// What the reader may say of a file that the schema accepts: as in `BEYOND`, for files that no table has.
+const BEYOND_MESSAGES: &[&str] = &[
+    "another rule has",
+    "only one rule can have",
+    "must come last",
+    "is another account's registry",
+    "must be a role of this account",
+    // Which repositories are under a registry depends on its name.
+    "matches nothing under",
+];
+
+/// What is put where something else was.
+fn strangers() -> Vec<Value> {
+    let texts = [
+        "",
+        "x",
+        " x ",
+        "a/b",
+        "A",
+        "*",
+        "none",
+        "docker.io",
+        "quay.io",
+        "MUTABLE",
+        "IMMUTABLE_WITH_EXCLUSION",
+        "AES256",
+        "tagged",
+        "untagged",
+        "archive",
+        "days",
+        "sinceImagePushed",
+        "transition",
+        "ecr-pullthroughcache/x",
+        "arn:aws:iam::123456789012:role/x",
+        "123456789012",
+    ];
+    let others = [
+        json!(null),
+        json!(true),
+        json!(false),
+        json!(0),
+        json!(1),
+        json!(-1),
+        json!(1.5),
+        json!([]),
+        json!(["x"]),
+        json!([null]),
+        json!({}),
+        json!({"x": "y"}),
+        json!({"registry": "quay.io"}),
+    ];
+    texts.iter().map(|text| json!(text)).chain(others).collect()
+}
+
+/// A value with one thing changed, for everything that can be changed in it.
+fn mutants(value: &Value) -> Vec<Value> {
+    let mut all: Vec<Value> = strangers().into_iter().filter(|stranger| stranger != value).collect();
+    match value {
+        Value::Object(map) => {
+            for (key, inner) in map {
+                let mut without = map.clone();
+                let taken = without.remove(key).unwrap();
+                all.push(json!(without));
+                without.insert(format!("{key}s"), taken);
+                all.push(json!(without));
+                all.extend(mutants(inner).into_iter().map(|mutant| {
+                    let mut map = map.clone();
+                    map.insert(key.clone(), mutant);
+                    json!(map)
+                }));
+            }
+        }
+        Value::Array(items) => {
+            for (n, inner) in items.iter().enumerate() {
+                all.extend(mutants(inner).into_iter().map(|mutant| {
+                    let mut items = items.clone();
+                    items[n] = mutant;
+                    json!(items)
+                }));
+            }
+        }
+        _ => {}
+    }
+    all
+}
+
+#[test]
+fn whatever_is_changed_in_the_complete_example_is_good_for_both_or_bad_for_both() {
+    let judge = Judge::new();
+    let place = Context { account: Some("123456789012".into()), region: Some("eu-west-1".into()), ..context() };
+    let mut example = common::schema::as_json(&std::fs::read_to_string("examples/complete.yaml").unwrap()).unwrap();
+    assert_eq!(judge.value(&example), Verdict::Accepted);
+    // The anchors have been followed, so what they stand for need not be changed twice.
+    example.as_object_mut().unwrap().retain(|key, _| !key.starts_with("x-"));
+    example["registries"]["k8s"].as_object_mut().unwrap().remove("lifecycle_policy").unwrap();
+    let (mut good, mut bad) = (0, 0);
+    for mutant in mutants(&example) {
+        let text = mutant.to_string();
+        match (read(text.as_bytes(), &place), judge.value(&mutant)) {
+            (Ok(_), Verdict::Accepted) => good += 1,
+            (Err(_), Verdict::Refused(_)) => bad += 1,
+            (Err(rejected), Verdict::Accepted) => {
+                for error in rejected.errors {
+                    let known = BEYOND_MESSAGES.iter().any(|part| error.message.contains(part));
+                    assert!(known, "accepted by the schema: {error}\n{text}");
+                }
+            }
+            (Ok(_), verdict) => panic!("accepted by the reader: {verdict:?}\n{text}"),
+            (Err(_), Verdict::NoYaml(error)) => panic!("{error}"),
+        }
+    }
+    assert_both_seen((good, bad), 300);
+}
