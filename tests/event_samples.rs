@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ecr_pull_through_sync::handler::Failure;
-use ecr_pull_through_sync::trigger::{Job, Mode, Place, Portion, Refusal, SecretChange, classify};
+use ecr_pull_through_sync::trigger::{Job, Place, Portion, Refusal, SecretChange, classify};
 use serde_json::{Value, json};
 use support::{Bench, LEGACY};
 

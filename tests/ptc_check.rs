@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use common::cases::tables;
 use serde_json::Value;
 
 const BROKEN: &str = "dockerhub:
@@ -140,14 +143,8 @@ fn standard_input_is_a_file_and_what_cannot_be_read_is_an_error() {
 /// Every file of the table of bad files, in every format: whatever is wrong with it, nothing of a token comes out.
 #[test]
 fn no_bad_file_gives_a_token_away() {
-    let mut files = Vec::new();
-    for entry in fs::read_dir("tests/bad_files").unwrap() {
-        let table = fs::read_to_string(entry.unwrap().path()).unwrap();
-        for case in table.split("\n## ").skip(1) {
-            let yaml: Vec<&str> = case.lines().skip(1).filter(|line| !line.starts_with(">>")).collect();
-            files.push((format!("{}.yaml", files.len()), yaml.join("\n")));
-        }
-    }
+    let cases = tables().into_iter().flat_map(|(_, _, cases)| cases).enumerate();
+    let files: Vec<(String, String)> = cases.map(|(n, case)| (format!("{n}.yaml"), case.yaml)).collect();
     assert!(files.len() > 200);
     let contents: Vec<(&str, &[u8])> = files.iter().map(|(name, yaml)| (name.as_str(), yaml.as_bytes())).collect();
     let folder = Folder::new("bad", &contents);

@@ -95,19 +95,15 @@ async fn carry_out(
     let deadline = Deadline::in_time(TIME, &plan::pace()).or(stop.clone());
     let report = plan::report(input, session, Hand::Apply(writer), order, deadline);
     let mut report = std::pin::pin!(report);
-    loop {
-        tokio::select! {
-            report = &mut report => return report,
-            () = asked_to_stop() => {
-                ui.note("stopping after the calls under way; a second time ends at once, and without a report");
-                stop.ask();
-                // The next one ends the process, whatever is under way.
-                tokio::select! {
-                    report = &mut report => return report,
-                    () = asked_to_stop() => return Err(Failure::Stopped),
-                }
-            }
-        }
+    tokio::select! {
+        report = &mut report => return report,
+        () = asked_to_stop() => {}
+    }
+    ui.note("stopping after the calls under way; a second time ends at once, and without a report");
+    stop.ask();
+    tokio::select! {
+        report = &mut report => report,
+        () = asked_to_stop() => Err(Failure::Stopped),
     }
 }
 
