@@ -120,7 +120,7 @@ impl LocalAws {
         format!("http://{}", self.inner.address)
     }
 
-    /// One call of `ecr`, `secretsmanager` or `sqs` in AWS's own JSON, past HTTP, faults, hooks and the call log: this is how
+    /// One call of `ecr`, `secretsmanager`, `sqs` or `lambda` in AWS's own JSON, past HTTP, faults, hooks and the call log: this is how
     /// tests prepare and inspect the account. A missing `ClientRequestToken` is filled in, as SDKs do.
     ///
     /// # Errors
@@ -301,6 +301,15 @@ impl LocalAws {
         let mut state = self.state();
         let cx = state.cx();
         state.ecr.seed_repositories(&cx, names, images_each);
+    }
+
+    /// Registers a function as deployed, with the variables of its environment, for those who look it up; gives its ARN.
+    /// Nothing runs: what runs a function is [`LocalAws::lambda`].
+    pub fn deploy_function(&self, name: &str, variables: &[(&str, &str)]) -> String {
+        let variables = variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let mut state = self.state();
+        let cx = state.cx();
+        state.functions.deploy(&cx, name, variables)
     }
 
     /// Moves the account's clock on.

@@ -9,7 +9,7 @@ use serde_json::Value;
 pub struct Call {
     /// Its number, from 1; goes on counting when the log is cleared.
     pub n: usize,
-    /// `ecr`, `secretsmanager`, `sqs` or `s3`.
+    /// `ecr`, `secretsmanager`, `sqs`, `s3`, `sts` or `lambda`.
     pub service: String,
     /// For example `CreatePullThroughCacheRule`.
     pub operation: String,
@@ -55,7 +55,7 @@ pub(crate) fn is_write(service: &str, operation: &str) -> bool {
 
 /// What a JSON call is about, read from the members that name a resource.
 pub(crate) fn subject(input: &Value) -> String {
-    const NAMING: [&str; 10] = [
+    const NAMING: [&str; 11] = [
         "ecrRepositoryPrefix",
         "prefix",
         "repositoryName",
@@ -66,6 +66,7 @@ pub(crate) fn subject(input: &Value) -> String {
         "prefixes",
         "repositoryNames",
         "QueueName",
+        "FunctionName",
     ];
     if let Some(url) = input.get("QueueUrl").and_then(Value::as_str) {
         return url.rsplit('/').next().unwrap_or_default().to_owned();

@@ -1,4 +1,5 @@
-//! Everything an account holds, behind one lock: S3, Secrets Manager, ECR, SQS, the clock, and the events they raise.
+//! Everything an account holds, behind one lock: S3, Secrets Manager, ECR, SQS, deployed functions, the clock, and the
+//! events they raise.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -6,6 +7,8 @@ use std::time::Duration;
 
 use crate::core::{Answer, ApiError, Cx};
 use crate::ecr::{Ecr, Pulled};
+use crate::functions::Functions;
+use crate::identity;
 use crate::options::Options;
 use crate::s3::S3;
 use crate::secrets::Secrets;
@@ -19,6 +22,7 @@ pub(crate) struct State {
     pub(crate) secrets: Secrets,
     pub(crate) ecr: Ecr,
     pub(crate) sqs: Sqs,
+    pub(crate) functions: Functions,
     pub(crate) events: Vec<Value>,
 }
 
@@ -34,6 +38,7 @@ impl State {
             secrets: Secrets::new(options),
             ecr,
             sqs: Sqs::new(endpoint),
+            functions: Functions::default(),
             events: Vec::new(),
         }
     }
@@ -66,9 +71,11 @@ impl State {
             "ecr" => self.ecr.call(&cx, &self.secrets, operation, input),
             "secretsmanager" => self.secrets.call(&cx, operation, input, &mut self.events),
             "sqs" => self.sqs.call(&cx, operation, input),
+            "sts" => identity::call(&cx, operation, input),
+            "lambda" => self.functions.call(&cx, operation, input),
             other => Err(ApiError {
                 code: "UnknownOperationException".to_owned(),
-                message: format!("local-aws serves ecr, secretsmanager, sqs and s3; it has no service {other:?}"),
+                message: format!("local-aws serves {}; it has no service {other:?}", crate::core::SERVICES),
                 status: 404,
             }),
         }

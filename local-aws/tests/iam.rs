@@ -122,3 +122,29 @@ fn a_refused_call_meets_no_hook_and_no_fault() {
     ];
     assert_eq!(common::send(&aws, "POST", "/", &headers, "{}").unwrap().status, 500, "the fault was not used up");
 }
+
+#[test]
+fn looking_a_function_up_needs_leave_and_asking_who_one_is_does_not() {
+    let look = |aws: &LocalAws| {
+        let key = common::signed(KEY, "lambda");
+        let path = "/2015-03-31/functions/sync/configuration";
+        common::send(aws, "GET", path, &[("authorization", &key)], "").unwrap()
+    };
+    let arn = "arn:aws:lambda:eu-west-1:123456789012:function:sync";
+    let aws = account(json!([allow("lambda:GetFunctionConfiguration", arn)]));
+    aws.deploy_function("sync", &[]);
+    assert_eq!(look(&aws).status, 200);
+
+    let aws = account(json!([allow("lambda:GetFunctionConfiguration", &format!("{arn}2"))]));
+    aws.deploy_function("sync", &[]);
+    let refused = look(&aws);
+    assert_eq!((refused.status, refused.header("x-amzn-errortype")), (403, Some("AccessDeniedException")));
+    assert_eq!(
+        aws.denied(),
+        [format!("lambda:GetFunctionConfiguration needs lambda:GetFunctionConfiguration on {arn}")]
+    );
+    let key = common::signed(KEY, "sts");
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let body = "Action=GetCallerIdentity&Version=2011-06-15";
+    assert_eq!(common::send(&aws, "POST", "/", &[("authorization", &key), form], body).unwrap().status, 200);
+}

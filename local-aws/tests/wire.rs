@@ -233,3 +233,63 @@ fn admin_requests_need_no_signature_and_a_reset_empties_the_account() {
     assert_eq!((aws.objects("b").len(), aws.calls().len(), aws.events().len()), (0, 0, 0));
     assert_eq!(send(&aws, "GET", "/_local-aws/calls", &[], "").unwrap().json(), json!([]));
 }
+
+/// STS speaks the query protocol.
+#[test]
+fn a_key_can_ask_whose_it_is() {
+    let aws = aws(Options::default());
+    let ask = |authorization: Option<&str>, form: &str| {
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        let headers: Vec<_> = authorization.map(|value| ("authorization", value)).into_iter().chain([kind]).collect();
+        send(&aws, "POST", "/", &headers, form).unwrap()
+    };
+    let key = signed("AKIDTEST", "sts");
+    let answer = ask(Some(&key), "Action=GetCallerIdentity&Version=2011-06-15");
+    assert_eq!(answer.status, 200);
+    for part in ["<Account>123456789012</Account>", "<Arn>arn:aws:iam::123456789012:user/local-aws</Arn>"] {
+        assert!(answer.body.contains(part), "{}", answer.body);
+    }
+    let ecr = signed("AKIDTEST", "ecr");
+    for (key, form, status, code) in [
+        (None, "Action=GetCallerIdentity&Version=2011-06-15", 403, "MissingAuthenticationToken"),
+        (Some(ecr.as_str()), "Action=GetCallerIdentity&Version=2011-06-15", 403, "SignatureDoesNotMatch"),
+        (Some(&key), "Action=AssumeRole&Version=2011-06-15", 400, "InvalidAction"),
+        (Some(&key), "Action=GetCallerIdentity", 400, "InvalidAction"),
+        (Some(&key), "Action=GetCallerIdentity&Version=2011-06-15&X=1", 400, "ValidationError"),
+        (Some(&key), "Version=2011-06-15", 400, "MissingAction"),
+    ] {
+        let answer = ask(key, form);
+        assert_eq!(answer.status, status, "{form}");
+        assert!(answer.body.contains(&format!("<Code>{code}</Code>")), "{}", answer.body);
+    }
+}
+
+/// Lambda's API is a path.
+#[test]
+fn a_deployed_function_can_be_looked_up() {
+    let aws = aws(Options::default());
+    let arn = aws.deploy_function("sync", &[("CONFIG_BUCKET", "my-registries")]);
+    let ask = |method: &str, path: &str, service: &str| {
+        let key = signed("AKIDTEST", service);
+        send(&aws, method, path, &[("authorization", &key)], "").unwrap()
+    };
+    let encoded = arn.replace(':', "%3A");
+    for name in ["sync", &encoded] {
+        let answer = ask("GET", &format!("/2015-03-31/functions/{name}/configuration"), "lambda");
+        assert_eq!((answer.status, answer.json()["FunctionArn"].as_str()), (200, Some(arn.as_str())));
+        assert_eq!(answer.json()["Environment"]["Variables"]["CONFIG_BUCKET"], "my-registries");
+    }
+    for (method, path, service, status, code) in [
+        ("GET", "none/configuration", "lambda", 404, "ResourceNotFoundException"),
+        ("GET", "sync/configuration?Qualifier=1", "lambda", 404, "ResourceNotFoundException"),
+        ("GET", "sync/configuration?Version=1", "lambda", 400, "InvalidParameterValueException"),
+        ("GET", "sync", "lambda", 404, "UnknownOperationException"),
+        ("PUT", "sync/configuration", "lambda", 404, "UnknownOperationException"),
+        ("GET", "sync/configuration", "s3", 403, "InvalidSignatureException"),
+    ] {
+        let answer = ask(method, &format!("/2015-03-31/functions/{path}"), service);
+        assert_eq!((answer.status, answer.header("x-amzn-errortype")), (status, Some(code)), "{method} {path}");
+    }
+    let subjects: Vec<_> = aws.calls().into_iter().filter(|call| call.status == 200).map(|call| call.subject).collect();
+    assert_eq!(subjects, ["sync", arn.as_str()]);
+}

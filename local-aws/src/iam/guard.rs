@@ -105,7 +105,7 @@ fn refusal(aws: &LocalAws, policy: &Policy, service: &str, need: &Need, why: &st
             ApiError::client("AccessDeniedException", "Access to KMS is not allowed")
         }
         "s3" => ApiError { code: "AccessDenied".into(), message, status: 403 },
-        "sqs" => ApiError { code: "AccessDeniedException".into(), message, status: 403 },
+        "sqs" | "lambda" => ApiError { code: "AccessDeniedException".into(), message, status: 403 },
         _ => ApiError::client("AccessDeniedException", message),
     }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::policy::Need;
 use crate::core::Cx;
 use crate::ecr::{PULLS, TEMPLATES};
+use crate::functions;
 use crate::s3;
 use crate::state::State;
 
@@ -59,6 +60,9 @@ pub(super) fn of(state: &State, service: &str, operation: &str, input: Input<'_>
         ("ecr", Input::Json(input)) => asking.ecr(operation, input),
         ("secretsmanager", Input::Json(input)) => asking.secrets(operation, input),
         ("sqs", Input::Json(input)) => asking.sqs(operation, input),
+        ("lambda", Input::Json(input)) => asking.lambda(operation, input),
+        // Everybody may learn who they are: IAM is not asked, and cannot deny it.
+        ("sts", Input::Json(_)) if operation == "GetCallerIdentity" => Some(Vec::new()),
         ("s3", Input::S3 { request, if_match }) => asking.s3(operation, request, if_match),
         _ => None,
     }
@@ -215,6 +219,14 @@ impl Asking<'_> {
         let place = format!("arn:{}:sqs:{}:{account}", self.cx.partition, self.cx.region);
         let arn = format!("{place}:{}", name.unwrap_or_default());
         Some(vec![self.need(format!("sqs:{action}"), arn)])
+    }
+
+    fn lambda(&self, operation: &str, input: &Value) -> Option<Vec<Need>> {
+        (operation == "GetFunctionConfiguration").then(|| {
+            let asked = given(input, "FunctionName").unwrap_or_default();
+            let name = functions::Name::read(&self.cx, asked).map_or(asked, |name| name.name);
+            vec![self.need("lambda:GetFunctionConfiguration", functions::arn(&self.cx, name))]
+        })
     }
 
     fn s3(&self, operation: &str, request: &s3::Request, if_match: bool) -> Option<Vec<Need>> {

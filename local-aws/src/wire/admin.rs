@@ -4,6 +4,7 @@ use hyper::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 use super::{Asked, Reply};
 use crate::aws::LocalAws;
@@ -33,6 +34,14 @@ struct Bucket {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Function {
+    name: String,
+    #[serde(default)]
+    variables: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Advance {
     seconds: u64,
 }
@@ -58,6 +67,12 @@ fn act(aws: &LocalAws, asked: &Asked, path: &str) -> Result<Value, (u16, String)
             let bucket: Bucket = body(asked)?;
             aws.create_bucket(&bucket.name, bucket.versioned);
         }
+        (&Method::POST, "functions") => {
+            let function: Function = body(asked)?;
+            let variables: Vec<(&str, &str)> =
+                function.variables.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            return Ok(json!({"arn": aws.deploy_function(&function.name, &variables)}));
+        }
         (&Method::POST, "upstreams") => {
             let upstream: Upstream = body(asked)?;
             aws.accept_upstream(&upstream.host, &upstream.username, &upstream.token);
@@ -80,7 +95,7 @@ fn act(aws: &LocalAws, asked: &Asked, path: &str) -> Result<Value, (u16, String)
         }
         _ => {
             let known = "GET calls, GET events, DELETE calls, DELETE faults, POST reset, POST faults, POST advance, \
-                         POST buckets, POST upstreams, DELETE upstreams, POST pull";
+                         POST buckets, POST functions, POST upstreams, DELETE upstreams, POST pull";
             return Err((404, format!("local-aws has these under /_local-aws/: {known}")));
         }
     }

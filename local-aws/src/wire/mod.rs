@@ -3,6 +3,8 @@
 mod admin;
 mod auth;
 mod pipeline;
+mod query;
+mod rest;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};

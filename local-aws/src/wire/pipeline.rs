@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::auth::{self, Credential};
-use super::{Asked, Ending, Reply, admin};
+use super::{Asked, Ending, Reply, admin, query, rest};
 use crate::aws::{LocalAws, Moment};
 use crate::calls::{self, Call};
-use crate::core::ApiError;
+use crate::core::{ApiError, SERVICES};
 use crate::fault::Fate;
 use crate::state::State;
 use crate::{iam, s3, sqs};
@@ -70,8 +70,20 @@ pub(super) async fn run(aws: &LocalAws, asked: &Asked) -> Ending {
     ending
 }
 
-/// Tells the JSON services by `X-Amz-Target`; what has none is S3.
+/// Tells the JSON services by `X-Amz-Target`, STS by its form and Lambda by its path; what is neither is S3.
 fn name(asked: &Asked) -> Named {
+    let other = match asked.header("x-amz-target") {
+        None if query::is_query(asked) => Some(("sts", query::read(asked))),
+        None if rest::is_rest(asked) => Some(("lambda", rest::read(asked))),
+        _ => None,
+    };
+    if let Some((service, read)) = other {
+        let (operation, subject, work) = match read {
+            Ok((operation, input)) => (operation, calls::subject(&input), Work::Json(input)),
+            Err(error) => ("Unknown".to_owned(), asked.path.clone(), Work::Refuse(error)),
+        };
+        return Named { service, operation, subject, work };
+    }
     let Some(target) = asked.header("x-amz-target") else {
         let request = s3::Request::read(asked);
         let (operation, subject) = match &request {
@@ -93,9 +105,7 @@ fn name(asked: &Asked) -> Named {
     let work = match (service, asked.header("content-type"), input.is_object()) {
         (auth::UNKNOWN, ..) => Work::Refuse(ApiError {
             code: "UnknownOperationException".into(),
-            message: format!(
-                "local-aws serves ecr, secretsmanager, sqs and s3; it does not know the target {target:?}"
-            ),
+            message: format!("local-aws serves {SERVICES}; it does not know the target {target:?}"),
             status: 404,
         }),
         (_, Some(kind), true) if kind.starts_with(content_type) => Work::Json(input),
@@ -159,15 +169,21 @@ fn work(aws: &LocalAws, asked: &Asked, named: &Named) -> Reply {
 }
 
 fn json_reply(service: &str, output: &Value) -> Reply {
-    Reply::new(200)
-        .body(if service == "sqs" { JSON_1_0 } else { JSON_1_1 }, output.to_string())
-        .header("x-amzn-requestid", Uuid::new_v4().to_string())
+    let kind = match service {
+        "sts" => return query::reply(&request_id(), output),
+        "lambda" => "application/json",
+        "sqs" => JSON_1_0,
+        _ => JSON_1_1,
+    };
+    Reply::new(200).body(kind, output.to_string()).header("x-amzn-requestid", Uuid::new_v4().to_string())
 }
 
 /// An error as its service writes it.
 fn refusal(service: &str, subject: &str, error: &ApiError) -> Reply {
     let reply = match service {
         "s3" => s3::error_reply(subject, &request_id(), error),
+        "sts" => query::refusal(&request_id(), error),
+        "lambda" => rest::refusal(&request_id(), error),
         // The services differ in the case of this member.
         "secretsmanager" => json_reply(service, &json!({"__type": error.code, "Message": error.message})),
         "sqs" => json_reply(service, &json!({"__type": sqs::type_of(&error.code), "message": error.message}))

@@ -1,0 +1,110 @@
+//! The compiled `ptc`, run over an account of `local-aws` as a person would run it.
+//!
+//! Nothing of the surroundings gets in: no configuration, no credentials, no variables but those a test gives. Every
+//! token in these tests contains the word `canary`, and whatever `ptc` prints is searched for it.
+
+#![allow(dead_code, reason = "each test binary uses its part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use local_aws::LocalAws;
+
+/// How a program that waits for the network is set up.
+pub struct Ptc {
+    env: Vec<(String, String)>,
+    directory: Option<PathBuf>,
+    input: Option<Vec<u8>>,
+}
+
+/// What it came to.
+#[derive(Debug)]
+pub struct Output {
+    /// The exit status.
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ptc {
+    /// Over this account, with the key `PTC` in its Region.
+    pub fn new(aws: &LocalAws) -> Self {
+        Self::alone()
+            .env("AWS_ENDPOINT_URL", &aws.endpoint())
+            .env("AWS_REGION", &aws.options().region)
+            .env("AWS_ACCESS_KEY_ID", "PTC")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+    }
+
+    /// Without any account.
+    pub fn alone() -> Self {
+        Self { env: Vec::new(), directory: None, input: None }
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    }
+
+    /// With a variable. An empty value is a variable too.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.retain(|(known, _)| known != name);
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// In a directory.
+    pub fn within(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// With something on standard input, which is empty otherwise.
+    pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = Some(bytes.into());
+        self
+    }
+
+    /// Runs it to its end.
+    pub async fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ptc"));
+        command.args(args).env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        let input = self.input.clone();
+        let finished = tokio::task::spawn_blocking(move || finish(command, input)).await.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let status = finished.status.code().unwrap_or_else(|| panic!("ptc was killed: {}", finished.status));
+        let output = Output { status, stdout: text(finished.stdout), stderr: text(finished.stderr) };
+        assert!(!output.stdout.contains("canary"), "a token on standard output:\n{}", output.stdout);
+        assert!(!output.stderr.contains("canary"), "a token on standard error:\n{}", output.stderr);
+        output
+    }
+}
+
+impl Output {
+    /// Standard output as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|why| panic!("{why}: {self:?}"))
+    }
+
+    /// Holds the exit status against what is expected, and shows what was printed where it is another.
+    #[track_caller]
+    pub fn ends(self, status: i32) -> Self {
+        assert_eq!(self.status, status, "standard output:\n{}\nstandard error:\n{}", self.stdout, self.stderr);
+        self
+    }
+}
+
+fn finish(mut command: Command, input: Option<Vec<u8>>) -> std::process::Output {
+    use std::io::Write as _;
+    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    if let (Some(bytes), Some(mut pipe)) = (input, child.stdin.take()) {
+        // On a thread, since a program that answers while it reads would block both sides. One that stops reading is no
+        // fault of the test.
+        std::thread::spawn(move || _ = pipe.write_all(&bytes));
+    }
+    child.wait_with_output().unwrap()
+}
