@@ -1,0 +1,240 @@
+//! `ptc plan` and `ptc apply`: the compiled program over an account, as a person or a pipeline would run it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test binary uses its part of the support modules")]
+
+mod ptc;
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use local_aws::Fault;
+use local_aws::iam::Policy;
+use ptc::Ptc;
+use serde_json::{Value, json};
+use support::{BUCKET, Bench, KEY, LEGACY, ROLE, hub, images, is_write, lines, repository};
+
+const FUNCTION: &str = "ecr-pull-through-sync";
+
+/// An account with a deployed function, and ptc beside a file.
+struct Desk {
+    bench: Bench,
+    folder: PathBuf,
+}
+
+impl Desk {
+    async fn new(name: &str) -> Self {
+        let bench = Bench::new().await;
+        let variables = [("CONFIG_BUCKET", BUCKET), ("OWNER", "stack"), ("TEMPLATE_ROLE_ARN", ROLE)];
+        bench.aws.deploy_function(FUNCTION, &variables);
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("plan-{name}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self { bench, folder }
+    }
+
+    fn write(&self, yaml: &str) {
+        std::fs::write(self.folder.join("registries.yaml"), yaml).unwrap();
+    }
+
+    fn ptc(&self) -> Ptc {
+        Ptc::new(&self.bench.aws).within(&self.folder)
+    }
+
+    async fn run(&self, arguments: &[&str]) -> ptc::Output {
+        self.bench.aws.clear_calls();
+        let [command, rest @ ..] = arguments else { panic!("no command") };
+        let whole = [&[*command, "registries.yaml", "--function", FUNCTION], rest].concat();
+        self.ptc().run(whole).await
+    }
+
+    fn writes(&self) -> Vec<String> {
+        self.bench.aws.calls().iter().filter(|call| call.write).map(|call| call.operation.clone()).collect()
+    }
+}
+
+fn golden(name: &str, found: &str) {
+    let path = Path::new("tests/ptc_plan").join(name);
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::create_dir_all("tests/ptc_plan").unwrap();
+        std::fs::write(&path, found).unwrap();
+    }
+    assert_eq!(found, std::fs::read_to_string(&path).unwrap_or_default(), "{}", path.display());
+}
+
+/// An account that follows the legacy file, and a file that wants something else of each kind.
+async fn changed(name: &str) -> Desk {
+    let desk = Desk::new(name).await;
+    desk.bench.follow(LEGACY).await;
+    repository(&desk.bench.aws, "public-ecr/nginx");
+    images(&desk.bench.aws, "public-ecr/nginx", 9);
+    let file = LEGACY
+        .replace("countNumber: 5", "countNumber: 7")
+        .replace("image_tag_mutability: IMMUTABLE", "tags: {team: web}");
+    let file =
+        file.replace("  registry: public.ecr.aws\n", "  registry: public.ecr.aws\n  existing_repositories: true\n");
+    let gitlab = file.find("gitlab:").unwrap();
+    let public = file.find("public-ecr:").unwrap();
+    desk.write(&format!("{}{}quay: {{registry: quay.io}}\n", &file[..gitlab], &file[public..]));
+    desk
+}
+
+#[tokio::test]
+async fn a_plan_shows_old_and_new_and_writes_nothing() {
+    let desk = changed("shown").await;
+    let human = desk.run(&["plan"]).await.ends(2);
+    assert_eq!(desk.writes(), Vec::<String>::new());
+    golden("plan.txt", &human.stdout);
+    golden("plan.md", &desk.run(&["plan", "--format", "markdown"]).await.ends(2).stdout);
+    let coloured = desk.run(&["plan", "--color", "always"]).await.stdout;
+    assert!(coloured.contains("\u{1b}[31m    -         \"countNumber\": 5,\u{1b}[0m"), "{coloured}");
+}
+
+#[tokio::test]
+async fn the_function_and_the_terminal_make_the_same_plan() {
+    let desk = changed("same").await;
+    let file = std::fs::read_to_string(desk.folder.join("registries.yaml")).unwrap();
+    let ours = desk.run(&["plan", "--json"]).await.ends(2).json();
+    let warning = ours["warnings"].as_array().unwrap().last().unwrap()["message"].as_str().unwrap();
+    assert!(
+        warning.contains("s3://my-registries/registries.yaml, which the function follows, is another file"),
+        "{warning}"
+    );
+    desk.bench.upload(&file);
+    let theirs = desk.bench.send(json!({"action": "plan"})).await.unwrap();
+    assert_eq!(lines(&ours), lines(&theirs));
+    assert_eq!((&ours["plan_checksum"], &ours["changes"]), (&theirs["plan_checksum"], &theirs["changes"]));
+    // Either may apply what the other has planned.
+    let event = json!({"action": "apply", "plan_checksum": ours["plan_checksum"]});
+    let applied = desk.bench.send(event).await.unwrap();
+    assert_eq!(lines(&applied), lines(&theirs).iter().map(|l| l.replace("planned", "applied")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn settings_come_from_the_environment_where_no_function_is_named() {
+    let desk = Desk::new("environment").await;
+    desk.bench.follow(LEGACY).await;
+    desk.write(LEGACY);
+    let plan = ["plan", "registries.yaml"];
+    let ours = desk.ptc().env("OWNER", "stack").env("TEMPLATE_ROLE_ARN", ROLE);
+    ours.run(plan).await.ends(0);
+    // Under another name the account is somebody else's.
+    let other = desk.ptc().env("OWNER", "somebody").run(plan).await.ends(1);
+    assert!(other.stdout.contains("its template carries the mark of another owner"), "{}", other.stdout);
+    let bad = desk.ptc().env("MAX_DELETIONS", "many").run(plan).await.ends(1);
+    assert!(bad.stderr.contains("MAX_DELETIONS must be a whole number"), "{}", bad.stderr);
+    let no_region = desk.ptc().env("AWS_REGION", "").run(plan).await.ends(1);
+    assert!(no_region.stderr.contains("no Region is known"), "{}", no_region.stderr);
+}
+
+#[tokio::test]
+async fn exactly_the_plan_is_applied_or_nothing() {
+    let desk = Desk::new("exactly").await;
+    desk.write(LEGACY);
+    let plan = desk.run(&["plan", "--json"]).await.ends(2).json();
+    let checksum = plan["plan_checksum"].as_str().unwrap();
+    let refused = desk.run(&["apply", "--plan-checksum", &"0".repeat(64)]).await.ends(1);
+    assert_eq!(desk.writes(), Vec::<String>::new());
+    assert!(refused.stdout.contains(checksum) && refused.stdout.contains("refused, and nothing was changed"));
+
+    let applied = desk.run(&["apply", "--plan-checksum", checksum]).await.ends(0);
+    assert!(applied.stdout.contains("changed: 3 registries ready; 10 changes applied"), "{}", applied.stdout);
+    assert_eq!(applied.stderr.lines().count(), 10, "each step as it is taken: {}", applied.stderr);
+    assert!(applied.stderr.contains("  dockerhub: create secret policy ecr-pullthroughcache/dockerhub\n"));
+    assert!(!desk.writes().contains(&"PutObject".to_owned()), "the status is the function's");
+
+    desk.run(&["apply", "--plan-checksum", checksum]).await.ends(1);
+    desk.run(&["apply", "--yes"]).await.ends(0);
+    desk.run(&["plan"]).await.ends(0);
+    let bad = desk.run(&["apply", "--plan-checksum", "abc"]).await.ends(1);
+    assert!(bad.stderr.contains("64 characters"), "{}", bad.stderr);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_with_its_line_and_without_a_token() {
+    let desk = Desk::new("wrong").await;
+    desk.write("dockerhub: {registry: docker.io, usrname: acme-bot, accessToken: canary-1}\n");
+    for command in ["plan", "apply"] {
+        let output = desk.run(&[command]).await.ends(1);
+        assert!(output.stdout.contains(" --> registries.yaml:1:35\n"), "{}", output.stdout);
+        assert_eq!(desk.writes(), Vec::<String>::new());
+    }
+    let json = desk.run(&["plan", "--json"]).await.ends(1).json();
+    assert_eq!((&json["outcome"], &json["config"]["key"]), (&json!("rejected"), &json!("registries.yaml")));
+    let missing = desk.ptc().run(["plan", "nowhere.yaml", "--json"]).await.ends(1).json();
+    assert!(missing["error"].as_str().unwrap().starts_with("nowhere.yaml: "));
+    let function = desk.ptc().run(["plan", "registries.yaml", "--function", "other"]).await.ends(1);
+    assert!(function.stderr.contains("ResourceNotFoundException"), "{}", function.stderr);
+    desk.bench.aws.fault(Fault::on("sts", "*").access_denied());
+    let nobody = desk.ptc().run(["plan", "registries.yaml"]).await.ends(1);
+    assert!(nobody.stderr.contains("GetCallerIdentity: AccessDenied"), "{}", nobody.stderr);
+}
+
+/// The permissions that docs/ptc.md gives to whoever plans are enough, for every field there is, and all of them reads.
+#[tokio::test]
+async fn the_documented_permissions_are_enough_for_a_plan() {
+    let docs = std::fs::read_to_string("docs/ptc.md").unwrap();
+    let json = docs.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let desk = changed("permissions").await;
+    let policy = Policy::read("planner", &[("plan".to_owned(), serde_json::from_str(json).unwrap())]).unwrap();
+    desk.bench.aws.enforce("PTC", policy);
+    desk.run(&["plan", "--validate"]).await.ends(1); // gitlab left the file, and is held
+    assert_eq!(desk.bench.aws.denied(), Vec::<String>::new());
+    desk.run(&["apply", "--yes"]).await.ends(1);
+    assert!(!desk.bench.aws.denied().is_empty());
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_after_the_call_under_way_with_a_report_that_is_true() {
+    let desk = Desk::new("interrupted").await;
+    desk.write(&format!("{}quay: {{registry: quay.io}}\n", hub("canary-docker-1")));
+    let slow = Fault::on("ecr", "CreateRepositoryCreationTemplate").latency(Duration::from_millis(1500));
+    desk.bench.aws.fault(slow);
+    let child = Command::new(env!("CARGO_BIN_EXE_ptc"))
+        .args(["apply", "registries.yaml", "--function", FUNCTION, "--json"])
+        .current_dir(&desk.folder)
+        .env_clear()
+        .envs([("AWS_ENDPOINT_URL", desk.bench.aws.endpoint().as_str()), ("AWS_REGION", "eu-west-1")])
+        .envs([("AWS_ACCESS_KEY_ID", "PTC"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_EC2_METADATA_DISABLED", "true")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = child.id().to_string();
+    // Both templates are under way when it is interrupted: the hook runs as the first of them arrives.
+    desk.bench.aws.before("ecr", "CreateRepositoryCreationTemplate", 1, move |_| {
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    });
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("stopping after the calls under way"));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["outcome"], "partial", "{report:#}");
+    let message = report["registries"]["quay"]["message"].as_str().unwrap();
+    assert_eq!(message, "not finished before the end that was asked for");
+    for change in report["changes"].as_array().unwrap() {
+        let (id, applied) = (change["id"].as_str().unwrap(), change["result"] == "applied");
+        assert!(applied || change["result"] == "skipped", "{change}");
+        let there = match change["resource"].as_str().unwrap() {
+            "rule" => desk.bench.rule(id).is_some(),
+            "template" => desk.bench.template(id).is_some(),
+            "secret" => desk.bench.secret(id).is_some(),
+            _ => continue,
+        };
+        assert_eq!(there, applied, "{change}");
+    }
+    assert!(desk.bench.template("quay").is_some() && desk.bench.rule("quay").is_none());
+    let after = desk.bench.aws.calls().iter().filter(|call| is_write(call)).count();
+    assert!(after < 8, "{after} writes");
+    desk.run(&["apply", "--yes"]).await.ends(0);
+    assert_eq!(desk.bench.aws.object(BUCKET, KEY), None);
+}
+
+#[tokio::test]
+async fn a_file_on_standard_input_is_never_asked_about() {
+    let desk = Desk::new("stdin").await;
+    let output = desk.ptc().input(hub("canary-docker-1")).run(["apply", "-", "--function", FUNCTION]).await.ends(0);
+    assert!(output.stdout.contains("dockerhub ready"), "{}", output.stdout);
+    assert!(output.stdout.contains("upload this one with"), "{}", output.stdout);
+}
