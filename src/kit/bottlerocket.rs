@@ -25,9 +25,10 @@ pub(super) fn artefact(mirrors: &Mirrors<'_>) -> Artefact {
         content.push_str(
             "\n[settings.kubernetes.credential-providers.ecr-credential-provider]\nenabled = true\ncache-duration = \"12h\"\nimage-patterns = [\n",
         );
-        // What Bottlerocket has by itself, and then the hosts.
-        let own = ["*.dkr.ecr.*.amazonaws.com", "*.dkr.ecr.*.amazonaws.com.cn"];
-        for pattern in own.into_iter().chain(mirrors.mirrors.iter().map(|mirror| mirror.host)) {
+        // ECR's own hosts, which the list must not lose, and then the mirrored ones.
+        let ecr = ["*.dkr.ecr.*.amazonaws.com", "*.dkr.ecr.*.amazonaws.com.cn", "*.dkr.ecr-fips.*.amazonaws.com"];
+        let hosts = mirrors.mirrors.iter().map(|mirror| mirror.host);
+        for pattern in ecr.into_iter().chain([mirrors.own.as_str()]).chain(hosts) {
             _ = writeln!(content, "  \"{pattern}\",");
         }
         content.push_str("]\n");
@@ -35,7 +36,7 @@ pub(super) fn artefact(mirrors: &Mirrors<'_>) -> Artefact {
     Artefact {
         part: Part::Bottlerocket,
         path: "bottlerocket.toml".into(),
-        title: "Bottlerocket: registry mirrors, for the user data".into(),
+        title: "Registry mirrors, for the user data of nodes".into(),
         caveats: sentences(CAVEATS),
         notes: mirrors.notes.clone(),
         content,

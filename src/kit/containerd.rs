@@ -16,7 +16,7 @@ pub(super) fn artefacts(mirrors: &Mirrors<'_>) -> Vec<Artefact> {
     let artefact = |mirror: &Mirror<'_>| Artefact {
         part: Part::Containerd,
         path: format!("containerd/{}/hosts.toml", mirror.host),
-        title: format!("containerd: images of {}", mirror.host),
+        title: format!("Mirror for images of {}", mirror.host),
         caveats: sentences(CAVEATS),
         // Once is enough.
         notes: notes.take().cloned().unwrap_or_default(),

@@ -24,7 +24,7 @@ pub(super) fn artefact(mirrors: &Mirrors<'_>) -> Artefact {
     Artefact {
         part: Part::Kops,
         path: "kops.yaml".into(),
-        title: "kOps: registry mirrors with ECR credentials".into(),
+        title: "Registry mirrors with ECR credentials, for the cluster".into(),
         caveats: sentences(CAVEATS),
         notes: mirrors.notes.clone(),
         content,

@@ -45,7 +45,7 @@ pub(super) fn artefact(routes: &Routes<'_>) -> Artefact {
     Artefact {
         part: Part::Kyverno,
         path: "kyverno.yaml".into(),
-        title: "Kyverno: rewrites the images of new pods".into(),
+        title: "Policy that rewrites the images of new pods".into(),
         caveats: sentences(CAVEATS),
         notes: routes.notes.clone(),
         content,

@@ -22,6 +22,8 @@ pub(super) struct Mirror<'a> {
 pub(super) struct Mirrors<'a> {
     /// One for each host.
     pub mirrors: Vec<Mirror<'a>>,
+    /// The registry's host.
+    pub own: String,
     /// What does not fit.
     pub notes: Vec<String>,
 }
@@ -51,6 +53,6 @@ impl<'a> Mirrors<'a> {
             let endpoint = if name == ROOT { format!("https://{own}/v2") } else { format!("https://{own}/v2/{name}") };
             mirrors.push(Mirror { host: route.host, server: &route.registry.upstream.host, registry: name, endpoint });
         }
-        Self { mirrors, notes }
+        Self { mirrors, own, notes }
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn artefact(others: &[Artefact], home: &Home) -> Artefact {
         _ = writeln!(content, "\n## {}\n", part.as_str());
         for artefact in &of_part {
             // Writing to a string cannot fail.
-            _ = writeln!(content, "`{}`: {}.  ", artefact.path, artefact.title);
+            _ = writeln!(content, "`{}`: {}.", artefact.path, artefact.title);
         }
         content.push('\n');
         content.push_str(&list(&first.caveats));
