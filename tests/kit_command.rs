@@ -24,6 +24,17 @@ fn ptc(args: &[&str]) -> Output {
     command.arg("kit").args(args).args(PLACE).env_remove("RESOURCE_TAGS").output().unwrap()
 }
 
+#[test]
+fn tags_of_the_stack_are_tags_of_every_registry() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ptc"));
+    command.args(["kit", FILE, "--only", "iam"]).args(PLACE).env("RESOURCE_TAGS", "team=platform");
+    let policy: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    let last = policy["Statement"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((last["Sid"].as_str(), last["Resource"].as_array().unwrap().len()), (Some("TagWhatIsMade"), 3));
+    let without = stdout(&ptc(&[FILE, "--only", "iam"]));
+    assert!(!without.contains("TagWhatIsMade"), "{without}");
+}
+
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }

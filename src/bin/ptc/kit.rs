@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Args as ClapArgs;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
-use ecr_pull_through_sync::config::{self, File};
+use ecr_pull_through_sync::config::{self, Context, File};
 use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::kit::{Artefact, Part, kit};
 
@@ -15,6 +15,7 @@ use crate::input::Input;
 use crate::place::PlaceArgs;
 use crate::session::SessionArgs;
 use crate::ui::{Failure, Ui};
+use crate::visible::visible;
 
 /// Make what the pulling side needs: mirrors, policies and maps for those who pull, each with its caveats.
 ///
@@ -50,12 +51,12 @@ fn part(name: String) -> Result<Part, String> {
 /// # Errors
 /// When the file is refused, the account is not known, or a file cannot be written.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
-    let home = home(&args.session).await?;
-    let file = load(&args.file, &home, ui)?;
+    let (home, context) = place(&args.session).await?;
+    let file = load(&args.file, &context, ui)?;
     let mut artefacts = kit(&file.registries, &home);
     artefacts.retain(|artefact| args.only.is_empty() || args.only.contains(&artefact.part));
     if artefacts.is_empty() {
-        return Err(Failure::Rejected("no registry of the file fits; `--only readme` says why".into()));
+        return Err(Failure::Usage("no registry of the file fits; `--only readme` says why".into()));
     }
     match args.output {
         Some(folder) => write(&artefacts, &folder, args.force, ui)?,
@@ -65,24 +66,31 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The account and Region: as they were named, or as AWS says.
-async fn home(session: &SessionArgs) -> Result<Home, Failure> {
-    match session.place.home() {
-        Some(home) if session.function.is_none() => Ok(home),
-        _ => Ok(session.open().await?.home),
-    }
+/// The account and Region, as they were named or as AWS says, and what is known of the stack. Its tags matter: who pulls
+/// first must be allowed to set them.
+async fn place(session: &SessionArgs) -> Result<(Home, Context), Failure> {
+    let (home, tags) = match session.place.home() {
+        Some(home) if session.function.is_none() => (home, None),
+        _ => {
+            let session = session.open().await?;
+            (session.home, Some(session.settings.resource_tags))
+        }
+    };
+    let named = PlaceArgs { account: Some(home.account.clone()), region: Some(home.region.clone()) };
+    let context = named.context()?;
+    let resource_tags = tags.unwrap_or(context.resource_tags);
+    Ok((home, Context { resource_tags, ..context }))
 }
 
 /// Reads and checks the file; its errors are printed one a line.
-fn load(path: &str, home: &Home, ui: &Ui) -> Result<File, Failure> {
+fn load(path: &str, context: &Context, ui: &Ui) -> Result<File, Failure> {
     let input = Input::read(path)?;
-    let place = PlaceArgs { account: Some(home.account.clone()), region: Some(home.region.clone()) };
-    config::read(&input.bytes, &place.context()?).map_err(|rejected| {
+    config::read(&input.bytes, context).map_err(|rejected| {
         for problem in &rejected.errors {
             let (line, column) = (problem.line.unwrap_or(1), problem.column.unwrap_or(1));
-            ui.note(&format!("{}:{line}:{column}: {}", input.name, problem.message));
+            ui.note(&visible(&format!("{}:{line}:{column}: {}", input.name, problem.message)));
         }
-        Failure::Rejected(format!("nothing was made: {} has errors", input.name))
+        Failure::Usage(format!("nothing was made: {} has errors", input.name))
     })
 }
 
