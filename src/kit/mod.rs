@@ -9,8 +9,8 @@
 //! 2. `mirror` makes of them what a container runtime can be told, which is less.
 //! 3. One module for each artefact writes it.
 //!
-//! Pure: nothing is read, nothing asked, and no credential is ever looked at. Places with a `caveat` come from what users
-//! of the tools ran into; the tools' own documentation is named beside the format.
+//! Pure: nothing is read, nothing asked, and no credential is ever looked at. The caveats are what users of the tools ran
+//! into; where a format is documented stands at the top of its module.
 
 mod bottlerocket;
 mod containerd;

@@ -25,7 +25,7 @@ pub struct Args {
     /// The file; `-` is standard input.
     #[arg(value_name = "FILE")]
     file: String,
-    /// Write the files into this folder. Without it: --only prints, and nothing writes.
+    /// Write the files into this folder. Without it nothing is written: --only prints what it names.
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Only these, separated by commas.
