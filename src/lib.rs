@@ -11,7 +11,8 @@
 //! 7. [`existing`]: repositories that exist already get what their template gives to new ones.
 //! 8. [`report`]: what happened, as JSON, Markdown and metrics.
 //!
-//! [`run`] strings these together, [`handler`] puts them behind Lambda.
+//! [`run`] strings these together, [`handler`] puts them behind Lambda. [`kit`] makes of the same registries what the
+//! pulling side needs.
 
 pub mod account;
 pub mod apply;
@@ -20,6 +21,7 @@ pub mod credential;
 pub mod existing;
 pub mod handler;
 pub mod home;
+pub mod kit;
 pub mod lanes;
 pub mod logs;
 pub mod newest;

@@ -7,6 +7,7 @@ mod apply;
 mod check;
 mod comment;
 mod input;
+mod kit;
 mod place;
 mod plan;
 mod problems;
@@ -43,6 +44,7 @@ enum Command {
     Check(check::Args),
     Plan(plan::Args),
     Apply(apply::Args),
+    Kit(kit::Args),
     /// Print a completion script: `source <(ptc completions bash)`.
     Completions {
         /// For which shell.
@@ -78,6 +80,7 @@ async fn run(command: Command, ui: &Ui) -> Result<ExitCode, Failure> {
         Command::Check(args) => check::run(args, ui).await,
         Command::Plan(args) => plan::run(args, ui).await,
         Command::Apply(args) => apply::run(args, ui).await,
+        Command::Kit(args) => kit::run(args, ui).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "ptc", &mut script);

@@ -1,0 +1,155 @@
+//! `ptc kit`: what the pulling side needs, made from the file.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args as ClapArgs;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use ecr_pull_through_sync::config::{self, Context, File};
+use ecr_pull_through_sync::home::Home;
+use ecr_pull_through_sync::kit::{Artefact, Part, kit};
+
+use crate::input::Input;
+use crate::place::PlaceArgs;
+use crate::session::SessionArgs;
+use crate::ui::{Failure, Ui};
+use crate::visible::visible;
+
+/// Make what the pulling side needs: mirrors, policies and maps for those who pull, each with its caveats.
+///
+/// With --account and a Region it works offline; without, the account is the one of your AWS credentials.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// The file; `-` is standard input.
+    #[arg(value_name = "FILE")]
+    file: String,
+    /// Write the files into this folder. Without it nothing is written: --only prints what it names.
+    #[arg(long, short, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Only these, separated by commas.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(Part::ALL.map(Part::as_str)).try_map(part)
+    )]
+    only: Vec<Part>,
+    /// Overwrite files that differ.
+    #[arg(long, requires = "output")]
+    force: bool,
+    #[command(flatten)]
+    session: SessionArgs,
+}
+
+fn part(name: String) -> Result<Part, String> {
+    Part::ALL.into_iter().find(|part| part.as_str() == name).ok_or_else(|| format!("there is no {name}"))
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the file is refused, the account is not known, or a file cannot be written.
+pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
+    let (home, context) = place(&args.session).await?;
+    let file = load(&args.file, &context, ui)?;
+    let mut artefacts = kit(&file.registries, &home);
+    artefacts.retain(|artefact| args.only.is_empty() || args.only.contains(&artefact.part));
+    if artefacts.is_empty() {
+        return Err(Failure::Usage("no registry of the file fits; `--only readme` says why".into()));
+    }
+    match args.output {
+        Some(folder) => write(&artefacts, &folder, args.force, ui)?,
+        None if ui.json => ui.value(&serde_json::json!({ "artefacts": artefacts }))?,
+        None => print(&artefacts, !args.only.is_empty(), ui)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The account and Region, as they were named or as AWS says, and what is known of the stack. Its tags matter: who pulls
+/// first must be allowed to set them.
+async fn place(session: &SessionArgs) -> Result<(Home, Context), Failure> {
+    let (home, tags) = match session.place.home() {
+        Some(home) if session.function.is_none() => (home, None),
+        _ => {
+            let session = session.open().await?;
+            (session.home, Some(session.settings.resource_tags))
+        }
+    };
+    let named = PlaceArgs { account: Some(home.account.clone()), region: Some(home.region.clone()) };
+    let context = named.context()?;
+    let resource_tags = tags.unwrap_or(context.resource_tags);
+    Ok((home, Context { resource_tags, ..context }))
+}
+
+/// Reads and checks the file; its errors are printed one a line.
+fn load(path: &str, context: &Context, ui: &Ui) -> Result<File, Failure> {
+    let input = Input::read(path)?;
+    config::read(&input.bytes, context).map_err(|rejected| {
+        for problem in &rejected.errors {
+            let (line, column) = (problem.line.unwrap_or(1), problem.column.unwrap_or(1));
+            ui.note(&visible(&format!("{}:{line}:{column}: {}", input.name, problem.message)));
+        }
+        Failure::Usage(format!("nothing was made: {} has errors", input.name))
+    })
+}
+
+/// What was asked for; or what there is, and how to get it.
+fn print(artefacts: &[Artefact], chosen: bool, ui: &Ui) -> Result<(), Failure> {
+    let readme = |artefact: &&Artefact| chosen || artefact.part == Part::Readme;
+    let contents: Vec<&str> = artefacts.iter().filter(readme).map(|artefact| artefact.content.as_str()).collect();
+    ui.raw(contents.join("\n").as_bytes())?;
+    if chosen {
+        for artefact in artefacts {
+            for note in &artefact.notes {
+                ui.note(&format!("{}: {note}", artefact.path));
+            }
+        }
+    } else {
+        let names = Part::ALL.map(Part::as_str).join(", ");
+        ui.note(&format!("\n--output DIR writes all of it; --only prints one of {names}."));
+    }
+    Ok(())
+}
+
+/// Writes all of them, or none where one would overwrite something else.
+fn write(artefacts: &[Artefact], folder: &Path, force: bool, ui: &Ui) -> Result<(), Failure> {
+    let mut missing = Vec::new();
+    let mut differing = Vec::new();
+    let mut unchanged = Vec::new();
+    for artefact in artefacts {
+        let path = folder.join(&artefact.path);
+        match fs::read(&path) {
+            Ok(bytes) if bytes == artefact.content.as_bytes() => unchanged.push(shown(&path)),
+            Ok(_) => differing.push((path, artefact)),
+            Err(error) if error.kind() == ErrorKind::NotFound => missing.push((path, artefact)),
+            Err(error) => return Err(Failure::File { path: shown(&path), error }),
+        }
+    }
+    if !force && !differing.is_empty() {
+        let paths: Vec<String> = differing.iter().map(|(path, _)| shown(path)).collect();
+        return Err(Failure::Usage(format!(
+            "nothing was written, since other text stands in {}; --force overwrites it",
+            paths.join(", ")
+        )));
+    }
+    let mut written = Vec::new();
+    for (path, artefact) in missing.iter().chain(&differing) {
+        let write = || {
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::write(path, &artefact.content)
+        };
+        write().map_err(|error| Failure::File { path: shown(path), error })?;
+        written.push(shown(path));
+    }
+    if ui.json {
+        return ui.value(&serde_json::json!({ "written": written, "unchanged": unchanged }));
+    }
+    let lines = written.iter().map(|path| format!("written    {path}\n"));
+    let lines: String = lines.chain(unchanged.iter().map(|path| format!("unchanged  {path}\n"))).collect();
+    ui.raw(lines.as_bytes())
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

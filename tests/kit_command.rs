@@ -1,0 +1,140 @@
+//! `ptc kit` as a command: what it prints, what it writes, and what it leaves alone.
+
+#![cfg(feature = "cli")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says so when something is wrong"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const FILE: &str = "examples/registries.yaml";
+const PLACE: [&str; 4] = ["--account", "111122223333", "--region", "eu-central-1"];
+
+/// Runs `ptc kit` for an account that is named, so that AWS is not asked.
+fn ptc(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ptc"));
+    command.arg("kit").args(args).args(PLACE).env_remove("RESOURCE_TAGS").output().unwrap()
+}
+
+#[test]
+fn tags_of_the_stack_are_tags_of_every_registry() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ptc"));
+    command.args(["kit", FILE, "--only", "iam"]).args(PLACE).env("RESOURCE_TAGS", "team=platform");
+    let policy: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    let last = policy["Statement"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((last["Sid"].as_str(), last["Resource"].as_array().unwrap().len()), (Some("TagWhatIsMade"), 3));
+    let without = stdout(&ptc(&[FILE, "--only", "iam"]));
+    assert!(!without.contains("TagWhatIsMade"), "{without}");
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("kit-command").join(name);
+    _ = fs::remove_dir_all(&folder);
+    folder
+}
+
+#[test]
+fn without_a_folder_it_tells_what_there_is_and_writes_nothing() {
+    let output = ptc(&[FILE]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(stdout(&output), fs::read_to_string("tests/kit/legacy/README.md").unwrap());
+    assert!(stderr(&output).contains("--output DIR writes all of it; --only prints one of readme, mapping"));
+}
+
+#[test]
+fn one_artefact_is_printed_alone_so_that_it_can_be_piped() {
+    let output = ptc(&[FILE, "--only", "iam"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(stdout(&output), fs::read_to_string("tests/kit/legacy/puller-policy.json").unwrap());
+    let output = ptc(&[FILE, "--only", "webhook"]);
+    assert_eq!(stdout(&output), fs::read_to_string("tests/kit/legacy/webhook-configmap.yaml").unwrap());
+    // What does not fit is said beside it.
+    assert!(stderr(&output).contains("webhook-configmap.yaml: `dockerhub` is left out"), "{}", stderr(&output));
+    let unknown = ptc(&[FILE, "--only", "nothing"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(stderr(&unknown).contains("possible values: readme, mapping, containerd"), "{}", stderr(&unknown));
+}
+
+#[test]
+fn programs_get_all_of_it_as_json() {
+    let answer: Value = serde_json::from_slice(&ptc(&[FILE, "--json"]).stdout).unwrap();
+    let artefacts = answer["artefacts"].as_array().unwrap();
+    assert_eq!(artefacts.len(), 12);
+    assert_eq!((&artefacts[1]["part"], &artefacts[1]["path"]), (&"mapping".into(), &"mapping.json".into()));
+    for artefact in artefacts {
+        assert!(!artefact["content"].as_str().unwrap().is_empty());
+        assert!(artefact["caveats"].is_array() && artefact["notes"].is_array() && artefact["title"].is_string());
+    }
+}
+
+#[test]
+fn a_folder_gets_the_files_and_a_second_run_changes_nothing() {
+    let folder = folder("written");
+    let output = ptc(&[FILE, "--output", folder.to_str().unwrap()]);
+    assert!(output.status.success(), "{output:?}");
+    let said = stdout(&output);
+    assert_eq!((said.lines().count(), said.matches("written    ").count()), (12, 12), "{said}");
+    let hosts = fs::read_to_string(folder.join("containerd/docker.io/hosts.toml")).unwrap();
+    assert_eq!(hosts, fs::read_to_string("tests/kit/legacy/containerd/docker.io/hosts.toml").unwrap());
+    let again = stdout(&ptc(&[FILE, "-o", folder.to_str().unwrap()]));
+    assert_eq!(again.matches("unchanged  ").count(), 12, "{again}");
+    let json: Value = serde_json::from_slice(&ptc(&[FILE, "-o", folder.to_str().unwrap(), "--json"]).stdout).unwrap();
+    assert_eq!((json["written"].as_array().unwrap().len(), json["unchanged"].as_array().unwrap().len()), (0, 12));
+}
+
+#[test]
+fn what_somebody_changed_is_overwritten_only_by_force_and_nothing_else_is_written_either() {
+    let folder = folder("changed");
+    fs::create_dir_all(&folder).unwrap();
+    let kops = folder.join("kops.yaml");
+    fs::write(&kops, "mine").unwrap();
+    let output = ptc(&[FILE, "--output", folder.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("other text stands in"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("kops.yaml; --force overwrites it"), "{}", stderr(&output));
+    assert_eq!(names(&folder), ["kops.yaml"]);
+    assert_eq!(fs::read_to_string(&kops).unwrap(), "mine");
+    assert!(ptc(&[FILE, "--output", folder.to_str().unwrap(), "--force"]).status.success());
+    assert_eq!(fs::read_to_string(&kops).unwrap(), fs::read_to_string("tests/kit/legacy/kops.yaml").unwrap());
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_file_with_errors_makes_nothing() {
+    let folder = folder("refused");
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("bad.yaml");
+    fs::write(
+        &file,
+        "hub:\n  registry: docker.io\n  username: me\n  acessToken: canary-token\nquay:\n  registry: quay.oi\n",
+    )
+    .unwrap();
+    let output = ptc(&[file.to_str().unwrap(), "--output", folder.join("kit").to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(said.contains("bad.yaml:4:3: "), "{said}");
+    assert!(said.contains("bad.yaml:6:13: "), "{said}");
+    assert!(said.ends_with("bad.yaml has errors\n") && !said.contains("canary-token"), "{said}");
+    assert!(!folder.join("kit").exists());
+    let json: Value = serde_json::from_slice(&ptc(&[file.to_str().unwrap(), "--json"]).stdout).unwrap();
+    assert!(json["error"].as_str().unwrap().contains("nothing was made"), "{json}");
+}
