@@ -33,6 +33,7 @@ async fn main() -> ExitCode {
     // Pinned, so that a new SDK changes no behaviour by itself. In Lambda, credentials and region come from the
     // environment: no call to STS or IMDS is made.
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(account::http_client())
         .retry_config(RetryConfig::standard().with_max_attempts(5))
         .timeout_config(
             TimeoutConfig::builder()

@@ -42,6 +42,7 @@ async fn instance(aws: &LocalAws, key: &str, env: &[(&str, &str)]) -> App {
     role::enforce(aws, key, env);
     let backoff = RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(2));
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(account::http_client())
         .region(Region::new("eu-west-1"))
         .endpoint_url(aws.endpoint())
         .credentials_provider(Credentials::new(key, "test", None, None, "test"))

@@ -173,7 +173,9 @@ impl<'a> Run<'a> {
             Look::Ignored(report) => return Ok(*report),
             Look::Done { report, .. } | Look::Stale(report) => report,
         };
-        report.warnings.extend(self.differs_from_upload().await);
+        if report.outcome != Outcome::Rejected {
+            report.warnings.extend(self.differs_from_upload().await);
+        }
         report::log(&report);
         Ok(*report)
     }

@@ -309,6 +309,7 @@ pub async fn app_as(aws: &LocalAws, access_key: &str, env: &[(&str, &str)]) -> A
         })
     };
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(account::http_client())
         .region(Region::new("eu-west-1"))
         .endpoint_url(aws.endpoint())
         .credentials_provider(Credentials::new(access_key, "test", None, None, "test"))

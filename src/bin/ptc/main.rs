@@ -99,4 +99,39 @@ mod tests {
     fn the_commands_are_well_formed() {
         Cli::command().debug_assert();
     }
+
+    /// The words of a command line, up to where another program, a file or a comment begins.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+        for c in line.chars().chain([' ']) {
+            match c {
+                '"' => quoted = !quoted,
+                '#' | '|' | '>' | '&' if !quoted && word.is_empty() => break,
+                ' ' if !quoted => words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty())),
+                _ => word.push(c),
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn every_command_that_the_documentation_shows_is_one() {
+        let pages = [
+            include_str!("../../../README.md"),
+            include_str!("../../../docs/ptc.md"),
+            include_str!("../../../docs/kit.md"),
+            include_str!("../../../examples/github/registries.yml"),
+        ];
+        let lines = pages.iter().flat_map(|page| page.lines());
+        let lines = lines.map(|line| line.trim().trim_start_matches("- run: ").trim_start_matches("$ "));
+        let mut commands = 0;
+        for line in lines.filter(|line| line.starts_with("ptc ") && !line.contains("...")) {
+            let words =
+                words(line).into_iter().map(|word| if word.starts_with("$(jq") { "0".repeat(64) } else { word });
+            let parsed = Cli::try_parse_from(words.collect::<Vec<_>>());
+            assert!(parsed.is_ok(), "{line}: {}", parsed.err().map(|error| error.to_string()).unwrap_or_default());
+            commands += 1;
+        }
+        assert!(commands > 12, "only {commands} were found");
+    }
 }

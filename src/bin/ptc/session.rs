@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sts::config::ProvideCredentials as _;
 use clap::Args;
 use ecr_pull_through_sync::account::{self, AwsError, Reader, Writer};
 use ecr_pull_through_sync::home::Home;
@@ -51,9 +52,20 @@ impl SessionArgs {
     /// As [`SessionArgs::open`].
     pub async fn open_to_write(&self) -> Result<(Session, Writer), Failure> {
         let config = self.config().await;
-        let region = config.region().map(ToString::to_string).ok_or_else(|| {
+        let region = config.region().map(ToString::to_string).filter(|region| !region.is_empty());
+        let region = region.ok_or_else(|| {
             Failure::Usage("no Region is known: give --region, or set AWS_REGION or a profile that has one".into())
         })?;
+        // A call without credentials fails with words that lead nobody to them.
+        if let Some(credentials) = config.credentials_provider() {
+            credentials.provide_credentials().await.map_err(|error| {
+                let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+                Failure::Usage(format!(
+                    "there are no AWS credentials that can be used (the last way that was tried: {why}): sign in, for \
+                     example with `aws sso login`, and name the profile with --profile or AWS_PROFILE"
+                ))
+            })?;
+        }
         let deployed = match &self.function {
             Some(name) => Some(Deployed::read(&config, name).await?),
             None => None,
@@ -77,6 +89,7 @@ impl SessionArgs {
     /// As the function's own, but that people sign in with profiles and SSO.
     async fn config(&self) -> SdkConfig {
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(account::http_client())
             .retry_config(RetryConfig::standard().with_max_attempts(5))
             .timeout_config(
                 TimeoutConfig::builder()
