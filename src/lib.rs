@@ -12,13 +12,14 @@
 //! 8. [`report`]: what happened, as JSON, Markdown and metrics.
 //!
 //! [`run`] strings these together, [`handler`] puts them behind Lambda. [`kit`] makes of the same registries what the
-//! pulling side needs.
+//! pulling side needs, and [`export`] goes the other way: from the account to a file.
 
 pub mod account;
 pub mod apply;
 pub mod config;
 pub mod credential;
 pub mod existing;
+pub mod export;
 pub mod handler;
 pub mod home;
 pub mod kit;

@@ -46,6 +46,20 @@ pub fn repository_policy(home: &Home, read_access: &[String]) -> String {
     .to_string()
 }
 
+/// The principals of a policy that says what [`repository_policy`] makes, without the account root; `None` where it says
+/// anything else.
+pub fn read_access(home: &Home, policy: &str) -> Option<Vec<String>> {
+    let document: Value = serde_json::from_str(policy).ok()?;
+    let statement = listed(document.get("Statement")?.clone()).pop()?;
+    let named = listed(statement.get("Principal")?.get("AWS")?.clone());
+    let named = named.iter().map(|name| name.as_str().map(|name| principal(name, &home.partition)));
+    let mut principals = named.collect::<Option<Vec<String>>>()?;
+    principals.sort();
+    principals.dedup();
+    principals.retain(|principal| *principal != home.root_arn());
+    same_policy(&repository_policy(home, &principals), policy, &home.partition).then_some(principals)
+}
+
 /// The resource policy the legacy module sets on a secret: the account root may read it.
 pub fn secret_policy(home: &Home) -> String {
     json!({
@@ -221,6 +235,27 @@ mod tests {
         assert!(same_policy(&ours, &theirs.to_string(), "aws"));
         theirs["Statement"]["Effect"] = json!("Deny");
         assert!(!same_policy(&ours, &theirs.to_string(), "aws"));
+    }
+
+    #[test]
+    fn principals_are_read_back_from_our_policy_alone() {
+        let readers = ["arn:aws:iam::444455556666:role/pull".to_owned(), "arn:aws:iam::777788889999:root".to_owned()];
+        let ours = repository_policy(&home(), &readers);
+        assert_eq!(read_access(&home(), &ours), Some(readers.to_vec()));
+        let by_id = ours.replace("arn:aws:iam::777788889999:root", "777788889999");
+        assert_eq!(read_access(&home(), &by_id), Some(readers.to_vec()));
+        assert_eq!(read_access(&home(), &repository_policy(&home(), &[])), Some(Vec::new()));
+        let root = r#"{"AWS":["arn:aws:iam::123456789012:root"]}"#;
+        for other in [
+            ours.replace("Allow", "Deny"),
+            ours.replace("ecr:ListImages", "ecr:PutImage"),
+            ours.replace("arn:aws:iam::123456789012:root", "777788889999"),
+            repository_policy(&home(), &[]).replace(root, r#""*""#),
+            String::new(),
+            "{}".to_owned(),
+        ] {
+            assert_eq!(read_access(&home(), &other), None, "{other}");
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub use checksum::{Sum, checksum, is_checksum};
 pub use difference::Difference;
 pub(crate) use difference::tags as shown_tags;
 pub use left::{Left, Removals, hold_for_new_names};
+pub(crate) use template::PULL_THROUGH_CACHE;
 pub use template::differences as template_differences;
 
 /// Rules per account and Region, foreign ones included. Not adjustable (ECR quotas).

@@ -12,7 +12,7 @@ use crate::policy::{lifecycle_in_form, policy_in_form, repository_policy, same_l
 use crate::settings::Settings;
 
 /// The `appliedFor` value without which ECR silently does not apply a template to cached repositories.
-pub(super) const PULL_THROUGH_CACHE: &str = "PULL_THROUGH_CACHE";
+pub(crate) const PULL_THROUGH_CACHE: &str = "PULL_THROUGH_CACHE";
 
 /// What the template of `registry` is to say, given what it is applied for already.
 fn desired(registry: &Registry, have: Option<&TemplateSpec>, home: &Home, settings: &Settings) -> TemplateSpec {

@@ -6,6 +6,7 @@
 mod apply;
 mod check;
 mod comment;
+mod export;
 mod input;
 mod kit;
 mod place;
@@ -44,6 +45,7 @@ enum Command {
     Check(check::Args),
     Plan(plan::Args),
     Apply(apply::Args),
+    Export(export::Args),
     Kit(kit::Args),
     /// Print a completion script: `source <(ptc completions bash)`.
     Completions {
@@ -80,6 +82,7 @@ async fn run(command: Command, ui: &Ui) -> Result<ExitCode, Failure> {
         Command::Check(args) => check::run(args, ui).await,
         Command::Plan(args) => plan::run(args, ui).await,
         Command::Apply(args) => apply::run(args, ui).await,
+        Command::Export(args) => export::run(args, ui).await,
         Command::Kit(args) => kit::run(args, ui).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
