@@ -44,7 +44,7 @@ async fn planned(bench: &Bench, yaml: &str) -> Value {
 
 /// With UPDATE_GOLDEN in the environment the files are written anew, to be looked at as a diff.
 fn golden(name: &str, actual: &str) {
-    let path = format!("{}/tests/export/{name}", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/tests/ptc_export/{name}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, actual).unwrap();
     }

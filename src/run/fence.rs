@@ -8,8 +8,8 @@ use crate::report::{self, Change, ChangeResult, ConfigReport, Outcome, Past, Rep
 /// How often a run that lost runs again.
 pub(super) const TRIES: usize = 3;
 
-/// The largest status object that is read for its history.
-const STATUS_MAX: usize = 4 * 1024 * 1024;
+/// The largest status object that is read.
+pub const STATUS_MAX: usize = 4 * 1024 * 1024;
 
 /// The status object a run started from.
 pub(super) struct Base {

@@ -29,6 +29,7 @@ use crate::settings::Settings;
 use crate::trigger::{Kind, Mode, Portion, SecretChange};
 use crate::verify::{Candidate, Patience, prove};
 
+pub use fence::STATUS_MAX;
 use work::After;
 
 /// What a run is asked to do, and by whom.

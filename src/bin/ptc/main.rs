@@ -17,6 +17,8 @@ mod sarif;
 mod schema;
 mod session;
 mod show;
+mod status;
+mod table;
 mod ui;
 mod visible;
 
@@ -46,6 +48,7 @@ enum Command {
     Plan(plan::Args),
     Apply(apply::Args),
     Export(export::Args),
+    Status(status::Args),
     Kit(kit::Args),
     /// Print a completion script: `source <(ptc completions bash)`.
     Completions {
@@ -83,6 +86,7 @@ async fn run(command: Command, ui: &Ui) -> Result<ExitCode, Failure> {
         Command::Plan(args) => plan::run(args, ui).await,
         Command::Apply(args) => apply::run(args, ui).await,
         Command::Export(args) => export::run(args, ui).await,
+        Command::Status(args) => status::run(args, ui).await,
         Command::Kit(args) => kit::run(args, ui).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
