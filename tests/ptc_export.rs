@@ -57,7 +57,7 @@ async fn what_the_legacy_file_made_comes_back_and_a_plan_of_it_is_empty() {
     assert_eq!(bench.follow(LEGACY).await["outcome"], "changed");
     let output = exported(&bench.aws).await;
     golden("legacy.yaml", &output.stdout);
-    assert_eq!(output.stderr, "3 registries, and nothing that a plan would change about them\n");
+    assert_eq!(output.stderr, "3 registries, and a plan of the file would change nothing about what is in it\n");
     assert_eq!(warnings(&output.stdout).len(), 1, "IMMUTABLE is what the account has");
     let plan = planned(&bench, &output.stdout).await;
     assert_eq!((&plan["outcome"], lines(&plan)), (&json!("converged"), vec![]));
@@ -158,7 +158,7 @@ async fn a_template_of_ours_without_a_rule_is_told_of() {
     bench.follow("hub: {registry: quay.io}\nother: {registry: public.ecr.aws}\n").await;
     bench.aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "hub"})).unwrap();
     let output = exported(&bench.aws).await;
-    assert!(output.stderr.contains("note: the template hub is of no rule"), "{}", output.stderr);
+    assert!(output.stderr.contains("note: the template hub has no rule of its prefix"), "{}", output.stderr);
     assert!(output.stderr.contains("note: a plan of this file would: delete template hub"), "{}", output.stderr);
     let plan = planned(&bench, &output.stdout).await;
     assert_eq!(lines(&plan).len(), 1, "{plan}");
@@ -173,7 +173,7 @@ async fn fifty_rules_and_pages_of_them() {
     let output = exported(&bench.aws).await;
     assert_eq!(warnings(&output.stdout), Vec::<String>::new());
     assert_eq!(output.stdout.matches("\n  registry: quay.io\n").count(), 50);
-    assert!(output.stderr.starts_with("50 registries; of 50"), "{}", output.stderr);
+    assert!(output.stderr.starts_with("50 registries; above 50"), "{}", output.stderr);
 }
 
 #[tokio::test]

@@ -205,7 +205,9 @@ fn notes(snapshot: &Snapshot, settings: &Settings) -> Vec<String> {
     let cached = |template: &&Template| template.spec.applied_for.contains(PULL_THROUGH_CACHE);
     let without = templates.clone().filter(cached).filter(|template| !snapshot.rules.contains_key(&template.prefix));
     let mut notes: Vec<String> = without
-        .map(|template| format!("the template {} is of no rule, so that it is no registry", template.prefix))
+        .map(|template| {
+            format!("the template {} has no rule of its prefix, so that it is not in the file", template.prefix)
+        })
         .collect();
     let of_rules = templates.filter(|template| snapshot.rules.contains_key(&template.prefix));
     let roles: BTreeSet<&str> = of_rules.filter_map(|template| template.spec.custom_role_arn.as_deref()).collect();

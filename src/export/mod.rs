@@ -13,6 +13,8 @@ mod draft;
 mod entry;
 mod lifecycle;
 mod page;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

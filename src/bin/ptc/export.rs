@@ -64,10 +64,13 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
 /// What was written, in a line.
 fn tally(exported: &Exported) -> String {
     let Exported { registries, remarks, .. } = exported;
-    let (all, remarked) = (registries.len(), remarks.len());
-    match remarked {
-        0 => format!("{all} registries, and nothing that a plan would change about them"),
-        n => format!("{all} registries; of {n} a comment says what a plan would change, or what could not be written"),
+    let all = match registries.len() {
+        1 => "1 registry".to_owned(),
+        n => format!("{n} registries"),
+    };
+    match remarks.len() {
+        0 => format!("{all}, and a plan of the file would change nothing about what is in it"),
+        n => format!("{all}; above {n} a comment says what a plan would change, or what could not be written"),
     }
 }
 
