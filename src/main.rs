@@ -1,11 +1,7 @@
 //! The Lambda function: settings and clients once, then one invocation after the other.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use aws_config::BehaviorVersion;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use ecr_pull_through_sync::handler::App;
 use ecr_pull_through_sync::pace::Pace;
 use ecr_pull_through_sync::settings::Settings;
@@ -30,19 +26,8 @@ async fn main() -> ExitCode {
     if let Err(problem) = rlimit::Resource::CORE.set(0, 0) {
         warn!(error = %problem, "core dumps could not be forbidden");
     }
-    // Pinned, so that a new SDK changes no behaviour by itself. In Lambda, credentials and region come from the
-    // environment: no call to STS or IMDS is made.
-    let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(account::http_client())
-        .retry_config(RetryConfig::standard().with_max_attempts(5))
-        .timeout_config(
-            TimeoutConfig::builder()
-                .operation_attempt_timeout(Duration::from_secs(10))
-                .operation_timeout(Duration::from_secs(45))
-                .build(),
-        )
-        .load()
-        .await;
+    // In Lambda, credentials and region come from the environment: no call to STS or IMDS is made.
+    let config = account::loader().load().await;
     let (reader, writer) = account::connect(&config);
     let app = App { reader, writer, settings, pace: Pace::default(), metrics: logs::print };
     match lambda_runtime::run(service_fn(|event| app.handle(event))).await {

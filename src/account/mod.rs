@@ -14,9 +14,11 @@ mod templates;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -65,6 +67,19 @@ pub struct Writer {
 /// entropy for a tenth of a second before the first call.
 pub fn http_client() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+}
+
+/// How AWS is asked, by the function and by people: pinned, so that a new SDK changes no behaviour by itself.
+pub fn loader() -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http_client())
+        .retry_config(RetryConfig::standard().with_max_attempts(5))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_attempt_timeout(Duration::from_secs(10))
+                .operation_timeout(Duration::from_secs(45))
+                .build(),
+        )
 }
 
 /// Builds the clients. This makes no call.

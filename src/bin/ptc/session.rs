@@ -1,11 +1,8 @@
 //! The user's own AWS credentials, and the settings of the function that the user speaks for.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{Region, SdkConfig};
 use aws_sdk_sts::config::ProvideCredentials as _;
 use clap::Args;
 use ecr_pull_through_sync::account::{self, AwsError, Reader, Writer};
@@ -88,15 +85,7 @@ impl SessionArgs {
 
     /// As the function's own, but that people sign in with profiles and SSO.
     async fn config(&self) -> SdkConfig {
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(account::http_client())
-            .retry_config(RetryConfig::standard().with_max_attempts(5))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_attempt_timeout(Duration::from_secs(10))
-                    .operation_timeout(Duration::from_secs(45))
-                    .build(),
-            );
+        let mut loader = account::loader();
         if let Some(profile) = &self.profile {
             loader = loader.profile_name(profile);
         }
