@@ -41,9 +41,7 @@ pub(super) struct Plain {
 /// Why a value cannot be decrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Fault {
-    #[error(
-        "is not a whole encrypted value (`ENC[AES256_GCM,data:...,iv:...,tag:...,type:...]`); it was cut off or edited"
-    )]
+    #[error("is not a whole encrypted value; it was cut off or edited")]
     Form,
     #[error("was encrypted by another key or for another place, or was changed since")]
     Broken,
