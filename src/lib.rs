@@ -4,6 +4,7 @@
 //!
 //! 1. [`trigger`]: any event that belongs to the job says "look again", and to whom.
 //! 2. [`config`]: the file's bytes become checked registries, or all of their errors.
+//!    A file that is encrypted is opened on the way ([`sops`]).
 //! 3. [`account`]: what AWS holds, through a reader that cannot write.
 //! 4. [`plan`]: registries and account become steps. Pure.
 //! 5. [`apply`]: the steps become calls, through the only writer.
@@ -33,6 +34,7 @@ pub mod policy;
 pub mod report;
 pub mod run;
 pub mod settings;
+pub mod sops;
 pub mod trigger;
 pub mod verify;
 pub mod version_id;

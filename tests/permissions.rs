@@ -28,6 +28,7 @@ const ENVIRONMENT: &[(&str, &str)] =
 const PARAMETERS: &[(&str, &str)] = &[
     ("PassableRoles", "arn:aws:iam::123456789012:role/cross-account"),
     ("TemplateKmsKeys", "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
+    ("SopsKmsKeys", "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
 ];
 
 /// What the function does: every kind of call it makes is in one of these.
@@ -42,6 +43,7 @@ const REPERTOIRE: &[(&str, Scene)] = &[
     ("a registry moves to another secret", |stage| Box::pin(orphan(stage))),
     ("a rule is replaced", |stage| Box::pin(replaced(stage))),
     ("what others made is adopted", |stage| Box::pin(adopted(stage))),
+    ("a file that is encrypted with SOPS", |stage| Box::pin(encrypted(stage))),
     ("tags, a key and another account", |stage| Box::pin(tags_key_and_role(stage))),
     ("repositories that exist already", |stage| Box::pin(existing_repositories(stage))),
     ("a run that is out of time, and its messages", |stage| Box::pin(through_the_queue(stage))),
@@ -170,6 +172,11 @@ async fn adopted(stage: &Stage) {
     make_rule(stage.aws(), "quay", "public.ecr.aws", None);
     let file = format!("{}quay: {{registry: quay.io, take_over: true}}\n", hub("canary-docker-1"));
     stage.follow(&file).await;
+}
+
+async fn encrypted(stage: &Stage) {
+    stage.aws().import_key("1234abcd-12ab-34cd-56ef-1234567890ab", *b"throw-away key of the tests, v1.", true);
+    stage.follow(include_str!("sops/go-minimal.yaml")).await;
 }
 
 async fn tags_key_and_role(stage: &Stage) {

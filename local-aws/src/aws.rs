@@ -120,7 +120,7 @@ impl LocalAws {
         format!("http://{}", self.inner.address)
     }
 
-    /// One call of `ecr`, `secretsmanager`, `sqs` or `lambda` in AWS's own JSON, past HTTP, faults, hooks and the call log: this is how
+    /// One call of `ecr`, `secretsmanager`, `sqs`, `kms` or `lambda` in AWS's own JSON, past HTTP, faults, hooks and the call log: this is how
     /// tests prepare and inspect the account. A missing `ClientRequestToken` is filled in, as SDKs do.
     ///
     /// # Errors
@@ -157,6 +157,14 @@ impl LocalAws {
     #[must_use]
     pub fn objects(&self, bucket: &str) -> Vec<String> {
         self.state().s3.keys(bucket)
+    }
+
+    /// Makes a KMS key of this material, or changes the one that has this id, and answers its ARN. What another stand-in
+    /// has encrypted under the same id and material can be decrypted here.
+    pub fn import_key(&self, id: &str, material: [u8; 32], enabled: bool) -> String {
+        let mut state = self.state();
+        let cx = state.cx();
+        state.kms.import(&cx, id, material, enabled)
     }
 
     /// Adds a fault; those added first speak first.

@@ -9,11 +9,11 @@ use serde_json::Value;
 pub struct Call {
     /// Its number, from 1; goes on counting when the log is cleared.
     pub n: usize,
-    /// `ecr`, `secretsmanager`, `sqs`, `s3`, `sts` or `lambda`.
+    /// `ecr`, `secretsmanager`, `sqs`, `kms`, `s3`, `sts` or `lambda`.
     pub service: String,
     /// For example `CreatePullThroughCacheRule`.
     pub operation: String,
-    /// What it is about: the prefix, repository, secret id or name, name of the queue, or `bucket/key`. Several are joined
+    /// What it is about: the prefix, repository, secret id or name, name of the queue, key, or `bucket/key`. Several are joined
     /// with commas.
     pub subject: String,
     /// HTTP status of the answer; 0 if the connection was reset or never answered.
@@ -47,6 +47,7 @@ pub(crate) fn is_write(service: &str, operation: &str) -> bool {
     let reading: &[&str] = match service {
         "s3" => &["Get", "Head", "List"],
         "sqs" => &["Get", "List", "Receive"],
+        "kms" => &["Encrypt", "Decrypt"],
         "secretsmanager" => &["Get", "Describe", "List", "Validate", "BatchGet"],
         _ => &["Get", "Describe", "List", "Validate", "BatchGet", "BatchCheck", "StartLifecyclePolicyPreview"],
     };
@@ -55,7 +56,7 @@ pub(crate) fn is_write(service: &str, operation: &str) -> bool {
 
 /// What a JSON call is about, read from the members that name a resource.
 pub(crate) fn subject(input: &Value) -> String {
-    const NAMING: [&str; 11] = [
+    const NAMING: [&str; 12] = [
         "ecrRepositoryPrefix",
         "prefix",
         "repositoryName",
@@ -67,6 +68,7 @@ pub(crate) fn subject(input: &Value) -> String {
         "repositoryNames",
         "QueueName",
         "FunctionName",
+        "KeyId",
     ];
     if let Some(url) = input.get("QueueUrl").and_then(Value::as_str) {
         return url.rsplit('/').next().unwrap_or_default().to_owned();

@@ -55,7 +55,7 @@ enum Kind {
 }
 
 impl Fault {
-    /// Meets calls of `service` (`ecr`, `secretsmanager`, `sqs`, `s3` or `*`) and `operation` (a name or `*`).
+    /// Meets calls of `service` (`ecr`, `secretsmanager`, `sqs`, `kms`, `s3` or `*`) and `operation` (a name or `*`).
     pub fn on(service: impl Into<String>, operation: impl Into<String>) -> Self {
         Self {
             service: service.into(),

@@ -2,7 +2,7 @@
 //!
 //! A call walks through it so: `wire` reads HTTP, asks for a signature, holds the call against the policy of its signer
 //! ([`iam`]), runs hooks and faults, and hands the call to the account behind one lock (`state`), which is `s3`,
-//! `secrets`, `sqs`, `functions`, `identity` and [`ecr`]. [`LocalAws`] is the handle that tests hold.
+//! `secrets`, `sqs`, `kms`, `functions`, `identity` and [`ecr`]. [`LocalAws`] is the handle that tests hold.
 //! What AWS refuses is refused with AWS's error code; what the stand-in does not know is refused in its own name.
 
 mod aws;
@@ -13,6 +13,7 @@ mod fault;
 mod functions;
 pub mod iam;
 mod identity;
+mod kms;
 mod lambda;
 mod options;
 mod s3;

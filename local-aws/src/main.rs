@@ -8,7 +8,8 @@ use std::time::Duration;
 const USAGE: &str = "\
 usage: local-aws [flags]
 
-Serves S3, Secrets Manager, ECR (pull-through cache and what belongs to it) and SQS (standard queues) on 127.0.0.1.
+Serves S3, Secrets Manager, ECR (pull-through cache and what belongs to it) SQS (standard queues)
+and KMS (Encrypt and Decrypt) on 127.0.0.1.
 A ReceiveMessage answers at once, whatever WaitTimeSeconds says; visibility timeouts follow POST /_local-aws/advance.
   --port N        TCP port; any free one without it
   --region R      the only region it serves (eu-west-1)

@@ -12,7 +12,7 @@
 //! (does the secret exist, does the host take a credential) is the business of the service.
 //!
 //! Each service words its refusals in its own way: ECR answers `InvalidParameterException` with the first violation,
-//! Secrets Manager `ValidationException` with all of them, SQS has a code per kind of violation. Sensitive values are
+//! Secrets Manager and KMS `ValidationException` with all of them, SQS has a code per kind of violation. Sensitive values are
 //! never repeated.
 //!
 //! The tables are `shape/*.shapes`, one definition per line, a definition before its use:
@@ -41,6 +41,8 @@ pub enum Service {
     SecretsManager,
     /// Amazon SQS.
     Sqs,
+    /// AWS KMS.
+    Kms,
 }
 
 const MISSING: &str = "Member must not be null";
@@ -50,6 +52,7 @@ static ECR: LazyLock<Result<Table, String>> = LazyLock::new(|| Table::parse(incl
 static SECRETS_MANAGER: LazyLock<Result<Table, String>> =
     LazyLock::new(|| Table::parse(include_str!("shape/secretsmanager.shapes")));
 static SQS: LazyLock<Result<Table, String>> = LazyLock::new(|| Table::parse(include_str!("shape/sqs.shapes")));
+static KMS: LazyLock<Result<Table, String>> = LazyLock::new(|| Table::parse(include_str!("shape/kms.shapes")));
 
 /// Checks the input of an operation against the service model.
 pub fn check(service: Service, op: &str, input: &Value) -> Result<(), ApiError> {
@@ -78,6 +81,7 @@ impl Service {
             Self::Ecr => &*ECR,
             Self::SecretsManager => &*SECRETS_MANAGER,
             Self::Sqs => &*SQS,
+            Self::Kms => &*KMS,
         };
         table.as_ref().map_err(|why| ApiError {
             code: "InternalFailure".into(),
@@ -90,8 +94,8 @@ impl Service {
     fn label(self, path: &str) -> String {
         match self {
             Self::Ecr | Self::Sqs => path.to_owned(),
-            // Secrets Manager's members are upper case on the wire and lower case in its errors.
-            Self::SecretsManager => path.split('.').map(lower_first).collect::<Vec<_>>().join("."),
+            // Their members are upper case on the wire and lower case in their errors.
+            Self::SecretsManager | Self::Kms => path.split('.').map(lower_first).collect::<Vec<_>>().join("."),
         }
     }
 
@@ -105,7 +109,7 @@ impl Service {
         }
         Err(match self {
             Self::Ecr => invalid_parameter(&first.path, &first.constraint),
-            Self::SecretsManager => {
+            Self::SecretsManager | Self::Kms => {
                 let count = found.violations.len();
                 let noun = if count == 1 { "error" } else { "errors" };
                 let list: Vec<String> = found.violations.iter().map(|violation| self.sentence(violation)).collect();

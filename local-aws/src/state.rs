@@ -1,4 +1,4 @@
-//! Everything an account holds, behind one lock: S3, Secrets Manager, ECR, SQS, deployed functions, the clock, and the
+//! Everything an account holds, behind one lock: S3, Secrets Manager, ECR, SQS, KMS, deployed functions, the clock, and the
 //! events they raise.
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,6 +9,7 @@ use crate::core::{Answer, ApiError, Cx};
 use crate::ecr::{Ecr, Pulled};
 use crate::functions::Functions;
 use crate::identity;
+use crate::kms::Kms;
 use crate::options::Options;
 use crate::s3::S3;
 use crate::secrets::Secrets;
@@ -23,6 +24,7 @@ pub(crate) struct State {
     pub(crate) ecr: Ecr,
     pub(crate) sqs: Sqs,
     pub(crate) functions: Functions,
+    pub(crate) kms: Kms,
     pub(crate) events: Vec<Value>,
 }
 
@@ -39,6 +41,7 @@ impl State {
             ecr,
             sqs: Sqs::new(endpoint),
             functions: Functions::default(),
+            kms: Kms::default(),
             events: Vec::new(),
         }
     }
@@ -71,6 +74,7 @@ impl State {
             "ecr" => self.ecr.call(&cx, &self.secrets, operation, input),
             "secretsmanager" => self.secrets.call(&cx, operation, input, &mut self.events),
             "sqs" => self.sqs.call(&cx, operation, input),
+            "kms" => self.kms.call(&cx, operation, input),
             "sts" => identity::call(&cx, operation, input),
             "lambda" => self.functions.call(&cx, operation, input),
             other => Err(ApiError {

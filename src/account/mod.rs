@@ -4,6 +4,7 @@
 //! that writes cannot be expressed. One file per service; each AWS quirk is dealt with where the call is made.
 
 mod error;
+mod keys;
 mod objects;
 mod observe;
 mod queue;
@@ -47,6 +48,7 @@ pub struct Reader {
     repositories: aws_sdk_ecr::Client,
     secrets: aws_sdk_secretsmanager::Client,
     s3: aws_sdk_s3::Client,
+    keys: keys::Keys,
     calls: CallCounter,
 }
 
@@ -112,7 +114,8 @@ pub fn connect(config: &SdkConfig) -> (Reader, Writer) {
         s3: s3.clone(),
         queue,
     };
-    (Reader { ecr, repositories, secrets, s3, calls }, writer)
+    let keys = keys::Keys::new(config, &calls);
+    (Reader { ecr, repositories, secrets, s3, keys, calls }, writer)
 }
 
 fn has_own_endpoint(config: &SdkConfig) -> bool {

@@ -11,6 +11,7 @@ use super::problem::{Notes, shown};
 use super::raw::{self, Raw};
 use super::suggest::{did_you_mean, nearest};
 use super::tags::{self, Tags};
+use crate::sops;
 
 pub(crate) const REGISTRIES: &str = "registries";
 
@@ -42,11 +43,8 @@ pub(crate) fn read<'n>(root: &'n Rc<Node>, context: &Context, notes: &mut Notes)
         );
         return None;
     };
-    if is_encrypted(entries) {
-        notes.error(
-            root.at,
-            "the file is encrypted with SOPS, which is not supported yet; decrypt it before the upload (`sops --decrypt`), or keep the credentials in Secrets Manager and name them under `secret`",
-        );
+    if let Some(fault) = encryption(entries) {
+        notes.error(root.at, fault);
         return None;
     }
     let wrapper = entries.iter().find(|entry| entry.name() == REGISTRIES).filter(|entry| !is_registry(&entry.value));
@@ -61,22 +59,19 @@ fn is_registry(node: &Node) -> bool {
     node.get("registry").is_some_and(|entry| entry.value.scalar().is_some() && !entry.value.is_null())
 }
 
-/// SOPS adds a map `sops` and turns each value into `ENC[...]`.
-fn is_encrypted(entries: &[Entry]) -> bool {
-    let metadata = entries.iter().any(|entry| {
-        entry.name() == "sops" && (entry.value.get("mac").is_some() || entry.value.get("lastmodified").is_some())
-    });
-    let value = |entry: &Entry| entry.value.scalar().is_some_and(|scalar| scalar.text.starts_with("ENC[AES256_GCM,"));
-    metadata
-        || entries.iter().any(value)
-        || entries.iter().filter_map(|entry| entry.value.map()).flatten().any(value)
-        || entries
-            .iter()
-            .filter_map(|entry| entry.value.map())
-            .flatten()
-            .filter_map(|entry| entry.value.map())
-            .flatten()
-            .any(value)
+/// SOPS adds a map `sops` and turns each value into `ENC[...]`. What is opened by now has neither.
+fn encryption(entries: &[Entry]) -> Option<&'static str> {
+    if entries.iter().any(|entry| entry.name() == "sops" && sops::is_metadata(&entry.value)) {
+        return Some(
+            "the file is encrypted with SOPS, and was not decrypted; the function does that with KMS, `ptc check`, `ptc plan` and `ptc apply` with age or KMS",
+        );
+    }
+    let value = |entry: &Entry| entry.value.scalar().is_some_and(|scalar| sops::looks_encrypted(&scalar.text));
+    let inner = || entries.iter().filter_map(|entry| entry.value.map()).flatten();
+    let innermost = || inner().filter_map(|entry| entry.value.map()).flatten();
+    (entries.iter().any(value) || inner().any(value) || innermost().any(value)).then_some(
+        "values of the file are encrypted with SOPS, but its map `sops`, with `mac` and `lastmodified`, is missing; restore the encrypted original",
+    )
 }
 
 fn flat<'n>(entries: &'n [Entry], at: Position, notes: &mut Notes) -> Option<Parts<'n>> {

@@ -13,6 +13,8 @@
 //! `keys` and `lifecycle_keys` are the tables of what may stand in the file, and the only place that describes it. From
 //! them come the names the readers match on, the JSON Schema (`schema`) and the reference (`reference`).
 //!
+//! A file that is encrypted with SOPS ([`sealed`]) is opened between the first two ([`read_sealed`]).
+//!
 //! No step stops at the first mistake: each notes [`Problem`]s and goes on with what it could read.
 
 mod across;
@@ -31,10 +33,10 @@ mod lifecycle_check;
 mod lifecycle_keys;
 mod lifecycle_read;
 mod mutability;
-mod node;
+pub(crate) mod node;
 mod prefix;
 mod principal;
-mod problem;
+pub(crate) mod problem;
 mod raw;
 mod reference;
 mod registry;
@@ -45,14 +47,17 @@ mod suggest;
 mod syntax;
 mod tags;
 mod upstream;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use node::Position;
+use node::{Node, Position};
 use problem::Notes;
 use resolve::Above;
 use yaml::Parsed;
+
+use crate::sops::{self, DataKey, Metadata};
 
 pub use credential::Credential;
 pub use encryption::{Encryption, EncryptionKind};
@@ -71,6 +76,9 @@ pub use upstream::{CredentialNeed, Upstream, UpstreamKind};
 
 /// The largest file that is read: 1 MiB.
 pub const MAX_BYTES: usize = 1024 * 1024;
+
+/// The key of the map that SOPS adds to a file it encrypts.
+const SOPS: &str = "sops";
 
 /// The quota of pull-through cache rules in a registry and Region, which AWS does not raise
 /// ("Amazon ECR service quotas").
@@ -132,8 +140,51 @@ pub struct File {
 ///
 /// Everything that is wrong with the file, in the order of the file, each with its position and what to write instead.
 pub fn read(bytes: &[u8], context: &Context) -> Result<File, Rejected> {
+    reading(context, |notes| root(bytes, notes))
+}
+
+/// How a file is encrypted with SOPS; none, if it is not, or is no YAML. Cheap for a file without the word.
+#[must_use]
+pub fn sealed(bytes: &[u8]) -> Option<Result<Metadata, Rejected>> {
+    let is_mentioned = bytes.windows(SOPS.len()).any(|word| word == SOPS.as_bytes());
     let mut notes = Notes::default();
-    let content = content(bytes, context, &mut notes);
+    let text = if is_mentioned { source::text(bytes, &mut notes)? } else { return None };
+    let Parsed::Root(root) = yaml::parse(text, &mut notes) else { return None };
+    if !notes.is_clean() {
+        return None;
+    }
+    let metadata = sops::read(sops_of(&root)?, &mut notes);
+    let (errors, warnings) = notes.finish();
+    Some(metadata.ok_or(Rejected { errors, warnings }))
+}
+
+/// Reads and checks a file that is encrypted with SOPS. Errors have their places in the encrypted file.
+///
+/// # Errors
+/// As [`read`]; and if any value or the MAC is not what was encrypted, that alone.
+pub fn read_sealed(bytes: &[u8], key: &DataKey, context: &Context) -> Result<File, Rejected> {
+    reading(context, |notes| {
+        let root = root(bytes, notes)?;
+        yaml::refuse_aliases(source::text(bytes, notes)?, notes);
+        let metadata = match sops_of(&root) {
+            Some(node) => sops::read(node, notes)?,
+            None => {
+                notes.error(root.at, "the file has no map `sops` with a MAC: it is not encrypted with SOPS");
+                return None;
+            }
+        };
+        sops::open(&root, &metadata, key, notes)
+    })
+}
+
+/// The map that SOPS puts beside the registries.
+fn sops_of(root: &Node) -> Option<&Node> {
+    root.get(SOPS).map(|entry| &*entry.value).filter(|node| sops::is_metadata(node))
+}
+
+fn reading(context: &Context, root: impl FnOnce(&mut Notes) -> Option<Rc<Node>>) -> Result<File, Rejected> {
+    let mut notes = Notes::default();
+    let content = root(&mut notes).and_then(|root| content(&root, context, &mut notes));
     let (errors, warnings) = notes.finish();
     match content {
         Some((registries, max_deletions)) if errors.is_empty() => Ok(File { registries, max_deletions, warnings }),
@@ -141,20 +192,23 @@ pub fn read(bytes: &[u8], context: &Context) -> Result<File, Rejected> {
     }
 }
 
-fn content(bytes: &[u8], context: &Context, notes: &mut Notes) -> Option<(Vec<Registry>, Option<u32>)> {
+fn root(bytes: &[u8], notes: &mut Notes) -> Option<Rc<Node>> {
     let text = source::text(bytes, notes)?;
-    let root = match yaml::parse(text, notes) {
-        Parsed::Root(root) => root,
+    match yaml::parse(text, notes) {
+        Parsed::Root(root) => Some(root),
         Parsed::Empty => {
             if notes.is_clean() {
                 let start = Position { line: 1, column: 1 };
                 notes.error(start, "the file is empty; an empty file is refused, so that a slip deletes nothing: write at least one registry");
             }
-            return None;
+            None
         }
-        Parsed::Broken => return None,
-    };
-    let parts = form::read(&root, context, notes)?;
+        Parsed::Broken => None,
+    }
+}
+
+fn content(root: &Rc<Node>, context: &Context, notes: &mut Notes) -> Option<(Vec<Registry>, Option<u32>)> {
+    let parts = form::read(root, context, notes)?;
     let above = Above { context, defaults: &parts.defaults, tags: parts.tags.as_ref(), flat: parts.flat };
     resolve::check_above(&above, notes);
     across::check_region(context, notes);

@@ -1,5 +1,6 @@
 //! What is wrong with a file, for people, and how a message is kept from giving a token away.
 
+use std::collections::HashSet;
 use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,8 @@ pub(crate) struct Notes {
     dropped: usize,
     /// Every credential of the file, so that none gets into a message however misplaced it was.
     tokens: Vec<Zeroizing<String>>,
+    /// Where values stand that were encrypted in the file.
+    decrypted: HashSet<Position>,
     /// The registry that is being read.
     pub registry: Option<String>,
 }
@@ -118,6 +121,16 @@ impl Notes {
     /// Remembers a credential that no message may contain.
     pub fn hide(&mut self, token: &str) {
         self.tokens.push(Zeroizing::new(token.to_owned()));
+    }
+
+    /// Remembers that the value here was encrypted in the file.
+    pub fn decrypted(&mut self, at: Position) {
+        self.decrypted.insert(at);
+    }
+
+    /// Whether the value here was encrypted in the file.
+    pub fn was_encrypted(&self, at: Position) -> bool {
+        self.decrypted.contains(&at)
     }
 
     /// Whether nothing is wrong so far.

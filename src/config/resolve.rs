@@ -234,10 +234,12 @@ fn given(raw: &Raw, defaults: &Raw, notes: &mut Notes) -> Option<Credential> {
     let username = pick("username", raw, defaults, |raw| raw.username.as_ref())?;
     let token = pick("accessToken", raw, defaults, |raw| raw.access_token.as_ref())?;
     let registry = notes.registry.take_if(|_| raw.access_token.is_none());
-    notes.warn(
-        token.key,
-        "the token is in the file in plain text; better keep it in Secrets Manager and name it under `secret`",
-    );
+    if !notes.was_encrypted(token.at) {
+        notes.warn(
+            token.key,
+            "the token is in the file in plain text; better keep it in Secrets Manager and name it under `secret`",
+        );
+    }
     notes.registry = registry.or(notes.registry.take());
     Some(Credential::Given(crate::credential::Credential::new(username.value.clone(), token.value.clone())))
 }

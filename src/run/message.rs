@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::fence::{Base, TRIES};
+use super::file::Unread;
 use super::repositories::give_up;
 use super::{Order, Run};
 use crate::account::{ObjectError, Redrive, Writer, observe, rules_and_templates};
@@ -70,9 +71,10 @@ impl Run<'_> {
                 Err(error) => return Err(Failure::ConfigUnreadable(error)),
             };
             let (base, config) = (base?, self.identity(&object));
-            let file = match self.read(object) {
+            let file = match self.read(object).await {
                 Ok(file) => file,
-                Err(rejected) => {
+                Err(Unread::Locked(reason)) => return Err(self.again(reason)),
+                Err(Unread::Rejected(rejected)) => {
                     let n = rejected.errors.len();
                     let reason =
                         format!("the file has errors ({n}), and changes nothing; its repair looks at everything");

@@ -5,6 +5,7 @@
 //! the last run to finish has seen the latest file.
 
 mod fence;
+mod file;
 mod finish;
 mod message;
 mod repositories;
@@ -17,7 +18,7 @@ use std::time::Instant;
 use crate::account::{
     Account, AwsError, Object, ObjectError, Reader, Rule, Sight, Snapshot, VersionValue, Writer, observe, snapshot,
 };
-use crate::config::{self, Context, File, Problem, Rejected};
+use crate::config::{self, File, Problem, Rejected};
 use crate::credential::Credential;
 use crate::handler::Failure;
 use crate::home::Home;
@@ -26,10 +27,12 @@ use crate::ownership::Owner;
 use crate::pace::{Deadline, Pace};
 use crate::report::{self, Change, ConfigReport, Outcome, Past, Report, Stats, TriggerReport, now};
 use crate::settings::Settings;
+use crate::sops::DataKey;
 use crate::trigger::{Kind, Mode, Portion, SecretChange};
 use crate::verify::{Candidate, Patience, prove};
 
 pub use fence::STATUS_MAX;
+use file::Unread;
 use work::After;
 
 /// What a run is asked to do, and by whom.
@@ -100,6 +103,8 @@ pub struct Run<'a> {
     core: Core<'a>,
     hand: Hand<'a>,
     source: Source<'a>,
+    /// The key of a file at hand that is encrypted. That of an uploaded one is asked for when it is read.
+    data_key: Option<DataKey>,
     home: &'a Home,
     deadline: &'a Deadline,
     run_id: &'a str,
@@ -129,6 +134,7 @@ impl<'a> Run<'a> {
             core,
             hand,
             source,
+            data_key: None,
             home,
             deadline,
             run_id,
@@ -143,6 +149,12 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn over(self, name: &'a str, bytes: &'a [u8]) -> Self {
         Self { source: Source::AtHand { name, bytes }, ..self }
+    }
+
+    /// The same with the key that the file at hand is encrypted with, if it is.
+    #[must_use]
+    pub fn unlocked(self, data_key: Option<DataKey>) -> Self {
+        Self { data_key, ..self }
     }
 
     /// The report of an event that is not ours.
@@ -231,7 +243,7 @@ impl<'a> Run<'a> {
     async fn look(&self, order: &Order, object: Object, snapshot: Result<Snapshot, AwsError>, past: &Past) -> Look {
         let mut report = self.blank(order);
         report.config = self.identity(&object);
-        let read = self.read(object);
+        let read = self.read(object).await;
         let mut left = Vec::new();
         let transient = match (read, snapshot) {
             (Ok(file), Ok(snapshot)) => {
@@ -269,7 +281,12 @@ impl<'a> Run<'a> {
                 report.message = format!("the account could not be read, and was left as it is: {error}");
                 error.is_transient()
             }
-            (Err(rejected), snapshot) => {
+            (Err(Unread::Locked(reason)), _) => {
+                report.outcome = Outcome::Partial;
+                report.message = format!("{reason}; the account was left as it is");
+                true
+            }
+            (Err(Unread::Rejected(rejected)), snapshot) => {
                 if let (Some(change), Ok(snapshot)) = (&order.secret, &snapshot)
                     && !marked_rules(snapshot, self.core.settings).any(|rule| points_to(rule, change))
                 {
@@ -337,18 +354,6 @@ impl<'a> Run<'a> {
             }
             Source::AtHand { name, .. } => ConfigReport { key: name.to_owned(), ..ConfigReport::default() },
         }
-    }
-
-    /// Checks the file. Its text holds tokens: it is wiped as soon as it has been read.
-    fn read(&self, object: Object) -> Result<File, Rejected> {
-        let context = Context {
-            account: Some(self.home.account.clone()),
-            region: Some(self.home.region.clone()),
-            partition: self.home.partition.clone(),
-            template_role: self.core.settings.template_role_arn.is_some(),
-            resource_tags: self.core.settings.resource_tags.clone(),
-        };
-        config::read(&object.bytes, &context).and_then(|file| finish::fits(file, self.home))
     }
 
     fn remember(&self, file: &File, account: &Account) {

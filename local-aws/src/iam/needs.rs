@@ -63,6 +63,7 @@ pub(super) fn of(state: &State, service: &str, operation: &str, input: Input<'_>
         ("lambda", Input::Json(input)) => asking.lambda(operation, input),
         // Everybody may learn who they are: IAM is not asked, and cannot deny it.
         ("sts", Input::Json(_)) if operation == "GetCallerIdentity" => Some(Vec::new()),
+        ("kms", Input::Json(input)) => asking.kms(operation, input),
         ("s3", Input::S3 { request, if_match }) => asking.s3(operation, request, if_match),
         _ => None,
     }
@@ -227,6 +228,12 @@ impl Asking<'_> {
             let name = functions::Name::read(&self.cx, asked).map_or(asked, |name| name.name);
             vec![self.need("lambda:GetFunctionConfiguration", functions::arn(&self.cx, name))]
         })
+    }
+
+    /// IAM is asked about the key itself, also where an alias names it.
+    fn kms(&self, operation: &str, input: &Value) -> Option<Vec<Need>> {
+        matches!(operation, "Encrypt" | "Decrypt")
+            .then(|| vec![self.need(format!("kms:{operation}"), self.state.kms.arn_of(&self.cx, input))])
     }
 
     fn s3(&self, operation: &str, request: &s3::Request, if_match: bool) -> Option<Vec<Need>> {

@@ -1,5 +1,7 @@
 //! `/_local-aws/…`: the levers of [`LocalAws`] for programs in other languages. Unsigned, and not in the call log.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use hyper::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -42,6 +44,20 @@ struct Function {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Key {
+    id: String,
+    /// Base64 of 32 bytes.
+    material: String,
+    #[serde(default = "yes")]
+    enabled: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Advance {
     seconds: u64,
 }
@@ -73,6 +89,12 @@ fn act(aws: &LocalAws, asked: &Asked, path: &str) -> Result<Value, (u16, String)
                 function.variables.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
             return Ok(json!({"arn": aws.deploy_function(&function.name, &variables)}));
         }
+        (&Method::POST, "keys") => {
+            let key: Key = body(asked)?;
+            let material = BASE64_STANDARD.decode(&key.material).ok().and_then(|bytes| bytes.try_into().ok());
+            let material = material.ok_or_else(|| (400, "material is base64 of 32 bytes".to_owned()))?;
+            return Ok(json!({"arn": aws.import_key(&key.id, material, key.enabled)}));
+        }
         (&Method::POST, "upstreams") => {
             let upstream: Upstream = body(asked)?;
             aws.accept_upstream(&upstream.host, &upstream.username, &upstream.token);
@@ -95,7 +117,7 @@ fn act(aws: &LocalAws, asked: &Asked, path: &str) -> Result<Value, (u16, String)
         }
         _ => {
             let known = "GET calls, GET events, DELETE calls, DELETE faults, POST reset, POST faults, POST advance, \
-                         POST buckets, POST functions, POST upstreams, DELETE upstreams, POST pull";
+                         POST buckets, POST functions, POST keys, POST upstreams, DELETE upstreams, POST pull";
             return Err((404, format!("local-aws has these under /_local-aws/: {known}")));
         }
     }

@@ -98,6 +98,7 @@ fn name(asked: &Asked) -> Named {
         "AmazonEC2ContainerRegistry_V20150921" => ("ecr", JSON_1_1),
         "secretsmanager" => ("secretsmanager", JSON_1_1),
         "AmazonSQS" => ("sqs", JSON_1_0),
+        "TrentService" => ("kms", JSON_1_1),
         _ => (auth::UNKNOWN, JSON_1_1),
     };
     let input = serde_json::from_slice::<Value>(&asked.body).unwrap_or(Value::Null);

@@ -11,9 +11,11 @@ use crate::input::Input;
 use crate::place::PlaceArgs;
 use crate::problems::{self, Level};
 use crate::sarif;
+use crate::sealed;
 use crate::ui::{FAILED, Failure, Ui};
 
-/// Check files: all errors and warnings, with their places. Asks nobody, so it works offline.
+/// Check files: all errors and warnings, with their places. Asks nobody, so it works offline; only for a file that is
+/// encrypted with SOPS, and not for an age identity that is here, KMS is asked for its key.
 #[derive(ClapArgs)]
 pub struct Args {
     /// The files; `-` is standard input.
@@ -78,7 +80,10 @@ impl Checked {
 /// When the output cannot be written, or RESOURCE_TAGS not be read. A file that cannot be read is that file's error.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let context = args.place.context()?;
-    let checked: Vec<Checked> = args.files.iter().map(|path| check(path, &context)).collect();
+    let mut checked: Vec<Checked> = Vec::with_capacity(args.files.len());
+    for path in &args.files {
+        checked.push(check(path, &context).await);
+    }
     let format = args.format.unwrap_or(if ui.json { Format::Json } else { Format::Human });
     let bad = |file: &Checked| !file.errors.is_empty() || (args.deny_warnings && !file.warnings.is_empty());
     let failed = checked.iter().any(bad);
@@ -94,7 +99,7 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     Ok(if failed { FAILED } else { ExitCode::SUCCESS })
 }
 
-fn check(path: &str, context: &config::Context) -> Checked {
+async fn check(path: &str, context: &config::Context) -> Checked {
     let input = match Input::read(path) {
         Ok(input) => input,
         Err(failure) => {
@@ -107,7 +112,7 @@ fn check(path: &str, context: &config::Context) -> Checked {
         }
     };
     let excerpts = Excerpts::of(&input.bytes);
-    match config::read(&input.bytes, context) {
+    match Box::pin(sealed::open(&input.bytes, context)).await {
         Ok(file) => checked(&input.name, Some(file.registries.len()), Vec::new(), file.warnings, excerpts),
         Err(Rejected { errors, warnings }) => checked(&input.name, None, errors, warnings, excerpts),
     }

@@ -15,6 +15,7 @@ mod problems;
 mod progress;
 mod sarif;
 mod schema;
+mod sealed;
 mod session;
 mod show;
 mod status;

@@ -12,6 +12,7 @@ use ecr_pull_through_sync::trigger::Kind;
 
 use crate::check::Checked;
 use crate::input::Input;
+use crate::sealed;
 use crate::session::{Session, SessionArgs};
 use crate::show::{self, Mark};
 use crate::ui::{self, FAILED, Failure, Ui};
@@ -98,7 +99,11 @@ pub async fn report(
     let pace = pace();
     let core = Core { reader: &session.reader, settings: &session.settings, pace: &pace, metrics: |_| {} };
     let run_id = format!("ptc-{:016x}", fastrand::u64(..));
+    let data_key = Box::pin(sealed::unlock(&input.bytes, &session.reader))
+        .await
+        .map_err(|rejected| Failure::Usage(format!("{}: {rejected}", input.name)))?;
     let run = Run::new(core, hand, &session.home, &deadline, &run_id).over(&input.name, &input.bytes);
+    let run = run.unlocked(data_key);
     // The futures of a run are large.
     Box::pin(run.execute(order)).await.map_err(|failure| Failure::Aws(failure.to_string()))
 }

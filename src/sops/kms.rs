@@ -1,0 +1,96 @@
+//! A data key that a KMS key has encrypted.
+
+use std::collections::BTreeMap;
+
+use aws_smithy_types::base64;
+use zeroize::Zeroizing;
+
+use super::DataKey;
+use super::metadata::text;
+use crate::account::{AwsError, ErrorKind, Reader};
+use crate::config::arn::{Arn, is_region};
+use crate::config::node::Node;
+use crate::config::problem::shown;
+
+/// What KMS takes at most.
+const MOST_BYTES: usize = 6144;
+
+/// One entry under `kms`.
+///
+/// Its `role` and `aws_profile` are how a person reaches the key. They are not used: the call is made with the
+/// credentials at hand, which need `kms:Decrypt` themselves. A file must not say whose role the function takes.
+#[derive(Debug, Clone)]
+pub struct KmsRecipient {
+    /// The key, or an alias of it.
+    pub arn: String,
+    /// The Region of the key, out of its ARN: KMS answers nowhere else.
+    pub region: String,
+    /// The encryption context, without which KMS does not decrypt.
+    pub context: BTreeMap<String, String>,
+    /// The data key as KMS encrypted it.
+    pub encrypted: Vec<u8>,
+    /// Whether the file names a role to reach it with.
+    pub has_role: bool,
+}
+
+impl KmsRecipient {
+    pub(super) fn read(node: &Node) -> Result<Self, String> {
+        let arn = text(node, "arn").ok_or("lacks its `arn`")?;
+        let parts = Arn::parse(arn).filter(|parts| {
+            let named = parts.resource.starts_with("key/") || parts.resource.starts_with("alias/");
+            parts.service == "kms" && is_region(parts.region) && named
+        });
+        let Some(parts) = parts else {
+            return Err(format!("has the `arn` {}, which is none of a KMS key", shown(arn)));
+        };
+        let encrypted = text(node, "enc").ok_or("lacks the encrypted data key, `enc`")?;
+        let encrypted = base64::decode(encrypted.trim()).ok().filter(|bytes| bytes.len() <= MOST_BYTES);
+        let encrypted = encrypted.ok_or("has an `enc` that is no base64 of a data key")?;
+        let mut context = BTreeMap::new();
+        for entry in node.get("context").and_then(|entry| entry.value.map()).unwrap_or_default() {
+            let value = entry.value.scalar().ok_or("has a `context` whose values are no texts")?;
+            context.insert(entry.name().to_owned(), value.text.to_string());
+        }
+        let has_role = text(node, "role").is_some();
+        Ok(Self { arn: arn.to_owned(), region: parts.region.to_owned(), context, encrypted, has_role })
+    }
+}
+
+/// How one recipient was asked in vain.
+pub(super) struct Refusal {
+    pub why: String,
+    /// Whether asking again may help.
+    pub transient: bool,
+}
+
+/// Asks KMS.
+pub(super) async fn ask(reader: &Reader, recipient: &KmsRecipient, who: &str) -> Result<DataKey, Refusal> {
+    let final_refusal = |why: String| Refusal { why, transient: false };
+    match reader.decrypt(recipient).await {
+        Ok(plain) => {
+            let plain = Zeroizing::new(plain);
+            DataKey::new(&plain).ok_or_else(|| {
+                final_refusal(format!(
+                    "{} decrypted something that is no data key of SOPS: `enc` was changed",
+                    recipient.arn
+                ))
+            })
+        }
+        Err(error) => Err(Refusal { transient: error.is_transient(), why: sentence(recipient, &error, who) }),
+    }
+}
+
+fn sentence(recipient: &KmsRecipient, error: &AwsError, who: &str) -> String {
+    let arn = &recipient.arn;
+    if error.kind == ErrorKind::Denied {
+        let role = if recipient.has_role { "; the `role` that the file names is not taken" } else { "" };
+        return format!("access to {arn} is denied: {who}{role}");
+    }
+    match error.code.as_str() {
+        "InvalidCiphertextException" => {
+            format!("{arn} does not take the encrypted data key: `enc` or `context` was changed")
+        }
+        "IncorrectKeyException" => format!("the data key was not encrypted with {arn}: `arn` or `enc` was changed"),
+        _ => format!("{arn}: {error}"),
+    }
+}
