@@ -1,6 +1,12 @@
 //! `ptc export`: what an account has comes back as a file, of which a check is clean and a plan is empty.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 #![allow(dead_code, reason = "each test binary uses its part of the support module")]
 
 mod ptc;
@@ -9,7 +15,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use ecr_pull_through_sync::config::{self, Context};
-use local_aws::{LocalAws, Options};
+use local_aws::{Fault, LocalAws, Options};
 use ptc::{Output, Ptc};
 use serde_json::{Value, json};
 use support::{BUCKET, Bench, LEGACY, ROLE, credential, lines, make_rule};
@@ -182,6 +188,7 @@ async fn an_empty_account_makes_a_file_that_says_so() {
     let output = exported(&aws).await;
     assert!(output.stdout.ends_with("# There is no registry to write, and a file without any is refused.\n"));
     assert!(output.stdout.lines().all(|line| line.starts_with('#')));
+    assert_eq!(output.stderr, "no registry could be written\n");
 }
 
 #[tokio::test]
@@ -255,4 +262,23 @@ async fn settings_with_which_no_file_is_accepted_are_named() {
     let aws = LocalAws::start(Options::default()).await.unwrap();
     let output = Ptc::new(&aws).env("RESOURCE_TAGS", "team=platform").run(["export"]).await.ends(1);
     assert!(output.stderr.starts_with("error: with these settings every file is refused: RESOURCE_TAGS"), "{output:?}");
+}
+
+#[tokio::test]
+async fn a_secret_that_may_not_be_looked_at_is_written_by_its_arn() {
+    let bench = Bench::new().await;
+    bench.follow(LEGACY).await;
+    for operation in ["DescribeSecret", "ListSecrets"] {
+        bench.aws.fault(Fault::on("secretsmanager", operation).access_denied());
+    }
+    let output = exported(&bench.aws).await;
+    let secret = bench.rule("gitlab").unwrap()["credentialArn"].as_str().unwrap().to_owned();
+    assert!(output.stdout.contains(&format!("\n  secret: {secret}\n")), "{}", output.stdout);
+    assert!(output.stdout.contains("# a plan of this file would refuse it: "), "{}", output.stdout);
+    assert!(output.stderr.contains(&format!("note: the secret {secret} could not be looked at")), "{}", output.stderr);
+    assert!(output.stderr.contains("note: which secrets carry our tag is not known"), "{}", output.stderr);
+    assert_eq!(warnings(&output.stdout).len(), 1);
+    bench.aws.fault(Fault::on("ecr", "DescribeRepositoryCreationTemplates").access_denied());
+    let refused = desk(&bench.aws).run(["export"]).await.ends(1);
+    assert!(refused.stderr.starts_with("error: DescribeRepositoryCreationTemplates"), "{}", refused.stderr);
 }

@@ -1,6 +1,6 @@
 //! `ptc status`: what the last run said, for people and for programs.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "each test binary uses its part of the support module")]
 
 mod ptc;

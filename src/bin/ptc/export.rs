@@ -65,6 +65,7 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
 fn tally(exported: &Exported) -> String {
     let Exported { registries, remarks, .. } = exported;
     let all = match registries.len() {
+        0 => return "no registry could be written".to_owned(),
         1 => "1 registry".to_owned(),
         n => format!("{n} registries"),
     };
