@@ -1,6 +1,12 @@
 //! `ptc plan` and `ptc apply`: the compiled program over an account, as a person or a pipeline would run it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 #![allow(dead_code, reason = "each test binary uses its part of the support modules")]
 
 mod ptc;

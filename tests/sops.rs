@@ -1,5 +1,6 @@
 //! The function and files that are encrypted with SOPS: KMS is asked for the key, and what it says decides.
 
+#![allow(dead_code, reason = "each test binary uses its part of the support module")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use clap::{Args as ClapArgs, ValueEnum};
 use ecr_pull_through_sync::config::{self, Excerpts, Problem, Rejected};
-use ecr_pull_through_sync::report::Report;
 use serde::Serialize;
 
 use crate::input::Input;
@@ -61,9 +60,8 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// What a run has found in a file that it refused.
-    pub fn of_report(report: &Report, input: &Input) -> Self {
-        let (errors, warnings) = (report.errors.clone(), report.warnings.clone());
+    /// A file that was refused.
+    pub fn rejected(input: &Input, Rejected { errors, warnings }: Rejected) -> Self {
         checked(&input.name, None, errors, warnings, Excerpts::of(&input.bytes))
     }
 
@@ -111,10 +109,12 @@ async fn check(path: &str, context: &config::Context) -> Checked {
             return checked(path, None, vec![problem], Vec::new(), Excerpts::default());
         }
     };
-    let excerpts = Excerpts::of(&input.bytes);
     match Box::pin(sealed::open(&input.bytes, context)).await {
-        Ok(file) => checked(&input.name, Some(file.registries.len()), Vec::new(), file.warnings, excerpts),
-        Err(Rejected { errors, warnings }) => checked(&input.name, None, errors, warnings, excerpts),
+        Ok(file) => {
+            let excerpts = Excerpts::of(&input.bytes);
+            checked(&input.name, Some(file.registries.len()), Vec::new(), file.warnings, excerpts)
+        }
+        Err(rejected) => Checked::rejected(&input, rejected),
     }
 }
 

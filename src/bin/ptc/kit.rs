@@ -7,15 +7,16 @@ use std::process::ExitCode;
 
 use clap::Args as ClapArgs;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
-use ecr_pull_through_sync::config::{self, Context, File};
+use ecr_pull_through_sync::config::{Context, File};
 use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::kit::{Artefact, Part, kit};
 
+use crate::check::Checked;
 use crate::input::Input;
 use crate::place::PlaceArgs;
 use crate::session::SessionArgs;
 use crate::ui::{Failure, Ui};
-use crate::visible::visible;
+use crate::{problems, sealed};
 
 /// Make what the pulling side needs: mirrors, policies and maps for those who pull, each with its caveats.
 ///
@@ -52,7 +53,7 @@ fn part(name: String) -> Result<Part, String> {
 /// When the file is refused, the account is not known, or a file cannot be written.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let (home, context) = place(&args.session).await?;
-    let file = load(&args.file, &context, ui)?;
+    let file = load(&args.file, &context, ui).await?;
     let mut artefacts = kit(&file.registries, &home);
     artefacts.retain(|artefact| args.only.is_empty() || args.only.contains(&artefact.part));
     if artefacts.is_empty() {
@@ -82,14 +83,11 @@ async fn place(session: &SessionArgs) -> Result<(Home, Context), Failure> {
     Ok((home, Context { resource_tags, ..context }))
 }
 
-/// Reads and checks the file; its errors are printed one a line.
-fn load(path: &str, context: &Context, ui: &Ui) -> Result<File, Failure> {
+/// Reads and checks the file; its errors are shown with their lines.
+async fn load(path: &str, context: &Context, ui: &Ui) -> Result<File, Failure> {
     let input = Input::read(path)?;
-    config::read(&input.bytes, context).map_err(|rejected| {
-        for problem in &rejected.errors {
-            let (line, column) = (problem.line.unwrap_or(1), problem.column.unwrap_or(1));
-            ui.note(&visible(&format!("{}:{line}:{column}: {}", input.name, problem.message)));
-        }
+    Box::pin(sealed::open(&input.bytes, context)).await.map_err(|rejected| {
+        ui.note(problems::page(&Checked::rejected(&input, rejected), false).trim_end());
         Failure::Usage(format!("nothing was made: {} has errors", input.name))
     })
 }

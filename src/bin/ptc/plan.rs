@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, ValueEnum};
+use ecr_pull_through_sync::config::Rejected;
 use ecr_pull_through_sync::pace::{Deadline, Pace};
 use ecr_pull_through_sync::report::{ChangeResult, Outcome, Report, State};
 use ecr_pull_through_sync::run::{Core, Hand, Order, Run};
@@ -111,7 +112,8 @@ pub async fn report(
 /// A plan as a page.
 pub fn page(report: &Report, input: &Input, session: &Session, color: bool) -> String {
     if report.outcome == Outcome::Rejected {
-        return problems::page(&Checked::of_report(report, input), color);
+        let rejected = Rejected { errors: report.errors.clone(), warnings: report.warnings.clone() };
+        return problems::page(&Checked::rejected(input, rejected), color);
     }
     let mut page = String::new();
     // Writing into a String cannot fail.

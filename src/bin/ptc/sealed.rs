@@ -1,9 +1,5 @@
 //! Files that are encrypted with SOPS: whoever could read them with `sops` can use them here.
 
-use std::time::Duration;
-
-use aws_config::BehaviorVersion;
-use aws_config::timeout::TimeoutConfig;
 use ecr_pull_through_sync::account::{self, Reader};
 use ecr_pull_through_sync::config::{self, Context, File, Problem, Rejected};
 use ecr_pull_through_sync::sops::{DataKey, Identities, Keyring, Metadata};
@@ -57,9 +53,7 @@ async fn by_kms(metadata: &Metadata, identities: &Identities, reader: &Reader) -
 
 /// With the credentials of the environment. The Region is that of each key.
 async fn environment() -> Reader {
-    let times = TimeoutConfig::builder().operation_timeout(Duration::from_secs(20)).build();
-    let config = aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(times).load().await;
-    account::connect(&config).0
+    account::connect(&account::loader().load().await).0
 }
 
 fn rejected(message: String) -> Rejected {
