@@ -72,6 +72,8 @@ async fn main() -> ExitCode {
         }
     };
     let ui = Ui::new(cli.json, cli.color);
+    // A crash must leave no image of memory behind, and with it tokens. Where the system forbids this, it goes without.
+    _ = rlimit::Resource::CORE.set(0, 0);
     match run(cli.command, &ui).await {
         Ok(code) => code,
         Err(failure) => {
