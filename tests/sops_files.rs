@@ -50,6 +50,7 @@ async fn aws() -> (LocalAws, Reader) {
     aws.import_key(KEY_ID, MATERIAL, true);
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
+        .http_client(account::http_client())
         .region(Region::new("eu-west-1"))
         .endpoint_url(aws.endpoint())
         .credentials_provider(aws_sdk_s3::config::SharedCredentialsProvider::new(Credentials::for_tests()))
@@ -434,4 +435,19 @@ async fn ptc_plans_and_applies_an_encrypted_file() {
     let output = ptc(&[&["plan", "tests/sops/go-minimal-age.yaml"] as &[&str], &account].concat(), &env[..1]);
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("no age identity here"), "{}", said(&output));
+}
+
+#[test]
+fn ptc_says_when_there_are_no_credentials() {
+    let nobody = [("AWS_ACCESS_KEY_ID", ""), ("AWS_EC2_METADATA_DISABLED", "true")];
+    let output = ptc(&["check", "tests/sops/go-minimal.yaml"], &nobody);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("there are no AWS credentials that can be used"), "{}", said(&output));
+}
+
+#[test]
+fn ptc_makes_a_kit_of_an_encrypted_file() {
+    let arguments = ["kit", "tests/sops/go-both.yaml", "--account", "123456789012", "--only", "mapping"];
+    let output = ptc(&arguments, &[("SOPS_AGE_KEY_FILE", "tests/sops/age.txt")]);
+    assert!(output.status.success() && said(&output).contains("registry-1.docker.io"), "{}", said(&output));
 }

@@ -369,6 +369,33 @@ def faults_and_the_log(aws):
     assert any(c["error"] == "local-aws:reset" and c["subject"] == "lost-answer" and c["write"] for c in calls)
 
 
+# ---- KMS ----
+
+
+@check
+def a_key_decrypts_what_it_encrypted_under_the_same_context(aws):
+    kms = aws.client("kms")
+    arn = aws.admin("POST", "keys", {"id": "one", "material": "AQ" + "A" * 41 + "="})["arn"]
+    other = aws.admin("POST", "keys", {"id": "two", "material": "Ag" + "A" * 41 + "="})["arn"]
+    context = {"app": "ptc", "stage": "test"}
+    answer = kms.encrypt(KeyId=arn, Plaintext=b"secret", EncryptionContext=context)
+    assert answer["KeyId"] == arn
+    blob = answer["CiphertextBlob"]
+    for key in ({}, {"KeyId": arn}, {"KeyId": "one"}):
+        answer = kms.decrypt(CiphertextBlob=blob, EncryptionContext=context, **key)
+        assert (answer["Plaintext"], answer["KeyId"]) == (b"secret", arn)
+    refused("InvalidCiphertextException", kms.decrypt, CiphertextBlob=blob)
+    refused("InvalidCiphertextException", kms.decrypt, CiphertextBlob=blob[:-1], EncryptionContext=context)
+    refused("IncorrectKeyException", kms.decrypt, CiphertextBlob=blob, EncryptionContext=context, KeyId=other)
+    refused("NotFoundException", kms.encrypt, KeyId="three", Plaintext=b"x")
+    refused("NotImplemented", kms.decrypt, CiphertextBlob=blob, EncryptionContext=context, DryRun=True)
+    aws.admin("POST", "keys", {"id": "one", "material": "AQ" + "A" * 41 + "=", "enabled": False})
+    refused("DisabledException", kms.decrypt, CiphertextBlob=blob, EncryptionContext=context)
+    aws.admin("POST", "faults", {"service": "kms", "operation": "*", "times": 1, "kind": "throttle"})
+    refused("ThrottlingException", kms.encrypt, KeyId=other, Plaintext=b"x")
+    assert not any(call["write"] for call in aws.admin("GET", "calls"))
+
+
 @check
 def the_unsigned_and_the_unknown_are_refused(aws):
     def post(target):

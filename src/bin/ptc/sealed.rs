@@ -4,6 +4,9 @@ use ecr_pull_through_sync::account::{self, Reader};
 use ecr_pull_through_sync::config::{self, Context, File, Problem, Rejected};
 use ecr_pull_through_sync::sops::{DataKey, Identities, Keyring, Metadata};
 
+use crate::session::credentials_are_there;
+use crate::ui::Failure;
+
 /// Checks a file, decrypted in memory if it is encrypted: with an age identity, else with KMS.
 ///
 /// # Errors
@@ -30,7 +33,7 @@ pub async fn unlock(bytes: &[u8], reader: &Reader) -> Result<Option<DataKey>, Re
 async fn unlock_with(metadata: &Metadata, reader: Option<&Reader>) -> Result<DataKey, Rejected> {
     let identities = match Identities::from_env(|name| std::env::var(name).ok()) {
         Ok(identities) => identities,
-        Err(bad) if metadata.kms.is_empty() => return Err(rejected(bad.to_string())),
+        Err(bad) if metadata.kms.is_empty() => return Err(rejected(metadata, bad.to_string())),
         // KMS does without.
         Err(_) => Identities::default(),
     };
@@ -40,23 +43,29 @@ async fn unlock_with(metadata: &Metadata, reader: Option<&Reader>) -> Result<Dat
         Err(locked) if metadata.kms.is_empty() => return Err(locked.into_rejected(metadata)),
         Err(_) => {}
     }
-    match reader {
-        Some(reader) => by_kms(metadata, &identities, reader).await,
-        None => by_kms(metadata, &identities, &environment().await).await,
-    }
-}
-
-async fn by_kms(metadata: &Metadata, identities: &Identities, reader: &Reader) -> Result<DataKey, Rejected> {
-    let keyring = Keyring::of_person(identities, Some(reader));
+    let own;
+    let reader = match reader {
+        Some(reader) => reader,
+        None => {
+            own = environment().await.map_err(|failure| rejected(metadata, failure.to_string()))?;
+            &own
+        }
+    };
+    let keyring = Keyring::of_person(&identities, Some(reader));
     Box::pin(keyring.unlock(metadata)).await.map_err(|locked| locked.into_rejected(metadata))
 }
 
-/// With the credentials of the environment. The Region is that of each key.
-async fn environment() -> Reader {
-    account::connect(&account::loader().load().await).0
+/// Of the credentials of the environment. The Region of a call is that of its key.
+async fn environment() -> Result<Reader, Failure> {
+    let config = account::loader().load().await;
+    credentials_are_there(&config).await?;
+    Ok(account::connect(&config).0)
 }
 
-fn rejected(message: String) -> Rejected {
-    let error = Problem { registry: None, line: None, column: None, message };
+/// The file cannot be decrypted, for this reason.
+fn rejected(metadata: &Metadata, why: String) -> Rejected {
+    let (line, column) = metadata.at;
+    let message = format!("the file is encrypted with SOPS and cannot be decrypted: {why}");
+    let error = Problem { registry: None, line: Some(line), column: Some(column), message };
     Rejected { errors: vec![error], warnings: Vec::new() }
 }

@@ -53,16 +53,7 @@ impl SessionArgs {
         let region = region.ok_or_else(|| {
             Failure::Usage("no Region is known: give --region, or set AWS_REGION or a profile that has one".into())
         })?;
-        // A call without credentials fails with words that lead nobody to them.
-        if let Some(credentials) = config.credentials_provider() {
-            credentials.provide_credentials().await.map_err(|error| {
-                let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-                Failure::Usage(format!(
-                    "there are no AWS credentials that can be used (the last way that was tried: {why}): sign in, for \
-                     example with `aws sso login`, and name the profile with --profile or AWS_PROFILE"
-                ))
-            })?;
-        }
+        credentials_are_there(&config).await?;
         let deployed = match &self.function {
             Some(name) => Some(Deployed::read(&config, name).await?),
             None => None,
@@ -94,6 +85,21 @@ impl SessionArgs {
         }
         loader.load().await
     }
+}
+
+/// A call without credentials fails with words that lead nobody to them.
+///
+/// # Errors
+/// When there are none.
+pub async fn credentials_are_there(config: &SdkConfig) -> Result<(), Failure> {
+    let Some(credentials) = config.credentials_provider() else { return Ok(()) };
+    credentials.provide_credentials().await.map(|_| ()).map_err(|error| {
+        let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        Failure::Usage(format!(
+            "there are no AWS credentials that can be used (the last way that was tried: {why}): sign in, for \
+             example with `aws sso login`, and name the profile with --profile or AWS_PROFILE"
+        ))
+    })
 }
 
 /// A function as it is deployed.
