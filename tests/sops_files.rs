@@ -288,6 +288,21 @@ async fn whatever_was_done_to_a_file_is_seen() {
             vec!["`sops` has the field `new_rule`"],
         ),
         (
+            "many recipients",
+            changed(&text, "    age:\n", &format!("    age:\n{}", "        - {recipient: a, enc: b}\n".repeat(20))),
+            vec!["`age` is a list of 1 to 20 recipients"],
+        ),
+        (
+            "a recipient that is no text",
+            changed(&text, "recipient: age1", "recipient: \"\\e\" #"),
+            vec!["a recipient under `age` has a `recipient` that is none of age"],
+        ),
+        (
+            "a kind that is none",
+            changed(&text, "version:", "Kind-X: [a]\n    version:"),
+            vec!["`sops` has the field `Kind-X`, which is not known here"],
+        ),
+        (
             "a bad ARN",
             changed(&text, "arn:aws:kms:eu-west-1", "arn:aws:s3:eu-west-1"),
             vec!["a recipient under `kms` has the `arn` `arn:aws:s3:eu-west-1"],
@@ -301,6 +316,32 @@ async fn whatever_was_done_to_a_file_is_seen() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// One byte is changed, at two thousand places: the file is refused, or what was encrypted is what it was.
+#[tokio::test]
+async fn whatever_byte_is_changed_no_credential_is() {
+    let text = fixture("go-both");
+    let key = key(&text).await;
+    let whole = credentials(&opened(&text).await);
+    let (mut random, mut accepted) = (fastrand::Rng::with_seed(6), 0);
+    for _ in 0..2000 {
+        let mut bytes = text.clone().into_bytes();
+        let at = random.usize(..bytes.len());
+        bytes[at] = random.u8(b' '..=b'~');
+        let file = match sealed(&bytes) {
+            Some(Ok(_)) => read_sealed(&bytes, &key, &context()),
+            Some(Err(rejected)) => Err(rejected),
+            None => config::read(&bytes, &context()),
+        };
+        if let Ok(file) = file {
+            accepted += 1;
+            let changed = format!("byte {at}: {}", String::from_utf8_lossy(&bytes));
+            assert_eq!(credentials(&file), whole, "{changed}");
+        }
+    }
+    // In comments, in what other recipients have, in how it is written.
+    assert!((1..1000).contains(&accepted), "{accepted}");
 }
 
 #[tokio::test]

@@ -15,6 +15,9 @@ const MOST_BYTES: u64 = 1 << 20;
 /// No data key, once encrypted, is longer.
 const MOST_ENCRYPTED: usize = 64 << 10;
 
+/// So much of a recipient is shown: all of one of age's own.
+const MOST_SHOWN: usize = 62;
+
 /// The private keys of somebody. Shown by nothing.
 #[derive(Default)]
 pub struct Identities {
@@ -98,7 +101,9 @@ impl Identities {
                 });
             }
         }
-        let wanted = recipients.iter().map(|recipient| recipient.recipient.as_str()).collect::<Vec<_>>().join(" or ");
+        // The beginning of an SSH key, which is far longer, tells enough.
+        let beginning = |recipient: &AgeRecipient| recipient.recipient.chars().take(MOST_SHOWN).collect::<String>();
+        let wanted = recipients.iter().map(beginning).collect::<Vec<_>>().join(" or ");
         let looked = if self.looked.is_empty() { "nowhere".to_owned() } else { self.looked.join(", ") };
         Err(format!(
             "no age identity here is that of {wanted} (looked into: {looked}); set SOPS_AGE_KEY_FILE to the file that has it"

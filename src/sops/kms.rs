@@ -15,6 +15,9 @@ use crate::config::problem::shown;
 /// What KMS takes at most.
 const MOST_BYTES: usize = 6144;
 
+/// Longer than the ARN of any key or alias. Messages repeat it.
+const MOST_ARN: usize = 400;
+
 /// One entry under `kms`.
 ///
 /// Its `role` and `aws_profile` are how a person reaches the key. They are not used: the call is made with the
@@ -38,7 +41,8 @@ impl KmsRecipient {
         let arn = text(node, "arn").ok_or("lacks its `arn`")?;
         let parts = Arn::parse(arn).filter(|parts| {
             let named = parts.resource.starts_with("key/") || parts.resource.starts_with("alias/");
-            parts.service == "kms" && is_region(parts.region) && named
+            let visible = arn.len() <= MOST_ARN && arn.bytes().all(|byte| byte.is_ascii_graphic());
+            parts.service == "kms" && is_region(parts.region) && named && visible
         });
         let Some(parts) = parts else {
             return Err(format!("has the `arn` {}, which is none of a KMS key", shown(arn)));

@@ -7,8 +7,11 @@ use super::rules::Rule;
 use crate::config::node::{Node, Value};
 use crate::config::problem::{Notes, one_of, shown};
 
-/// More recipients than any team has. Each may cost a call.
-const MOST_RECIPIENTS: usize = 50;
+/// More recipients of a kind than any team has. Each may cost a call.
+const MOST_RECIPIENTS: usize = 20;
+
+/// More than a key of SSH has, which is the longest name of a recipient.
+const MOST_NAME: usize = 1000;
 
 /// The one line of the format that is read. It has been the same since 3.0.0 (2018); what came since (age, rules by
 /// regular expression, `mac_only_encrypted`) are fields of their own. Versions before it differ in what they take for
@@ -105,7 +108,7 @@ pub(crate) fn read(node: &Node, notes: &mut Notes) -> Option<Metadata> {
     };
     let kms = list(node, "kms", notes, KmsRecipient::read);
     let age = list(node, "age", notes, read_age);
-    let others: Vec<String> = others(node).map(str::to_owned).collect();
+    let others: Vec<String> = others(node).take(MOST_RECIPIENTS).map(str::to_owned).collect();
     if kms.len() + age.len() + others.len() == 0 && !has_groups && notes.is_clean() {
         notes.error(at, "the file has no recipient, so that nobody can decrypt it; restore the encrypted original");
     }
@@ -147,7 +150,7 @@ fn check_fields(node: &Node, notes: &mut Notes) {
         let fault = match &entry.value.value {
             Value::Scalar(_) if known || entry.value.is_null() => continue,
             // A list is one of recipients, known or not.
-            Value::List(_) if !known => continue,
+            Value::List(_) if !known && is_kind(name) => continue,
             _ if known => format!("`{name}` is a single value, but {} stands here", entry.value.kind()),
             _ => format!(
                 "`sops` has the field {}, which is not known here and may change what is encrypted; use a newer release, or encrypt the file without it",
@@ -158,12 +161,18 @@ fn check_fields(node: &Node, notes: &mut Notes) {
     }
 }
 
+/// Whether a key may be the name of a kind of recipients. Messages repeat it.
+fn is_kind(name: &str) -> bool {
+    (1..=20).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || b"_0123456789".contains(&byte))
+}
+
 /// The kinds of recipients that are there and not supported.
 fn others(node: &Node) -> impl Iterator<Item = &str> {
     node.map().unwrap_or_default().iter().filter_map(|entry| {
         let is_other = !matches!(entry.name(), "kms" | "age" | "key_groups");
         let names_some = entry.value.list().is_some_and(|items| !items.is_empty());
-        (is_other && names_some).then(|| entry.name())
+        (is_other && names_some && is_kind(entry.name())).then(|| entry.name())
     })
 }
 
@@ -191,6 +200,10 @@ fn read_age(node: &Node) -> Result<AgeRecipient, String> {
     let (Some(recipient), Some(encrypted)) = (text(node, "recipient"), text(node, "enc")) else {
         return Err("lacks `recipient` or `enc`".to_owned());
     };
+    // Messages repeat it.
+    if recipient.len() > MOST_NAME || recipient.contains(|c: char| !matches!(c, ' '..='~')) {
+        return Err("has a `recipient` that is none of age".to_owned());
+    }
     Ok(AgeRecipient { recipient: recipient.to_owned(), encrypted: encrypted.to_owned() })
 }
 
