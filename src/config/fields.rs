@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::describe::Key;
+use super::hidden::HIDDEN;
 use super::keys::{EncryptionKey, ExistingKey};
 use super::lifecycle_keys::{ActionKey, PolicyKey, RuleKey, SelectionKey};
 use super::node::{Entry, Node, Position};
@@ -83,7 +84,10 @@ fn unknown_key<K: Key>(entry: &Entry, shape: &Shape<'_>, notes: &mut Notes) -> O
         (None, Some(home)) => format!("it belongs under `{home}:`"),
         (None, None) => format!("{} has {}", shape.what, one_of(K::NAMES.iter().copied())),
     };
-    notes.error(entry.key.at, format!("unknown key {}; {hint}", shown(key)));
+    // No key of the file has a digit in it, but many a token that came to stand in front of a colon.
+    let is_word = meant.is_some() || home.is_some() || !key.bytes().any(|byte| byte.is_ascii_digit());
+    let key = if is_word { shown(key) } else { format!("`{HIDDEN}`") };
+    notes.error(entry.key.at, format!("unknown key {key}; {hint}"));
     meant
 }
 
@@ -147,7 +151,10 @@ pub(crate) fn word<T: Copy>(name: &str, words: &[(&'static str, T)], node: &Node
     let all = one_of(known.iter().copied());
     let hint = if notes.is_flooded() { None } else { did_you_mean(&text, &known) };
     let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-    notes.error(node.at, format!("{} is no value of `{name}`: write {all}{hint}", shown(&text)));
+    // Whatever follows the first word came from another line, where a colon or the indentation is missing.
+    let word = text.split_whitespace().next().unwrap_or_default();
+    let more = if word.len() < text.trim().len() { " and more" } else { "" };
+    notes.error(node.at, format!("{}{more} is no value of `{name}`: write {all}{hint}", shown(word)));
     None
 }
 

@@ -42,6 +42,7 @@ mod reference;
 mod registry;
 mod resolve;
 mod schema;
+mod sights;
 mod source;
 mod suggest;
 mod syntax;

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::hidden::{HIDDEN, Hidden};
 use super::node::Position;
+use super::yaml::holds_a_token;
 
 /// More than this helps nobody, and the report has to stay small.
 const MOST_PROBLEMS: usize = 100;
@@ -191,7 +192,8 @@ fn escaped(text: &str) -> String {
         return HIDDEN.to_owned();
     }
     let mut out = String::new();
-    for (count, c) in text.chars().enumerate() {
+    let end = strays_from(text);
+    for (count, c) in text.get(..end).unwrap_or(text).chars().enumerate() {
         if count == MOST_SHOWN {
             out.push('…');
             break;
@@ -203,7 +205,27 @@ fn escaped(text: &str) -> String {
             out.push(c);
         }
     }
+    if end < text.len() && !out.ends_with('…') {
+        out.push('…');
+    }
     out
+}
+
+/// Where a text stops being about what it stands under: a lost colon or indentation joins the next line to it, and that may
+/// be the one with the token.
+fn strays_from(text: &str) -> usize {
+    let is_stray = |word: &str| {
+        let mixed = word.len() >= 8
+            && word.bytes().any(|b| b.is_ascii_digit())
+            && word.bytes().any(|b| b.is_ascii_alphabetic());
+        mixed || holds_a_token(word) || matches!(word, "username" | "secret")
+    };
+    let mut words = text.char_indices().filter(|(_, c)| c.is_whitespace()).map(|(at, c)| (at, at + c.len_utf8()));
+    let stray = words.find(|(_, begins)| {
+        let rest = text.get(*begins..).unwrap_or_default();
+        is_stray(rest.split_whitespace().next().unwrap_or_default())
+    });
+    stray.map_or(text.len(), |(at, _)| at)
 }
 
 /// Whether a text has a word in it that begins as a token does.
@@ -251,6 +273,9 @@ mod tests {
         assert_eq!(shown(&"é".repeat(61)), format!("`{}…`", "é".repeat(60)));
         assert_eq!(shown("registry: dckr_pat_abc"), "`[hidden]`");
         assert_eq!(shown("highs_and_lows"), "`highs_and_lows`");
+        assert_eq!(shown("two words"), "`two words`");
+        assert_eq!(shown("quay.io accessToken hunter22"), "`quay.io…`");
+        assert_eq!(shown("MUTABLE - hunter22xyz"), "`MUTABLE -…`");
     }
 
     #[test]
