@@ -18,6 +18,7 @@
 //! No step stops at the first mistake: each notes [`Problem`]s and goes on with what it could read.
 
 mod across;
+mod aliases;
 pub(crate) mod arn;
 mod credential;
 mod describe;
@@ -166,7 +167,7 @@ pub fn sealed(bytes: &[u8]) -> Option<Result<Metadata, Rejected>> {
 pub fn read_sealed(bytes: &[u8], key: &DataKey, context: &Context) -> Result<File, Rejected> {
     reading(context, |notes| {
         let root = root(bytes, notes)?;
-        yaml::refuse_aliases(source::text(bytes, notes)?, notes);
+        aliases::refuse(source::text(bytes, notes)?, notes);
         let metadata = match sops_of(&root) {
             Some(node) => sops::read(node, notes)?,
             None => {

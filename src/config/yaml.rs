@@ -82,7 +82,7 @@ pub(crate) fn parse(text: &str, notes: &mut Notes) -> Parsed {
 }
 
 /// The parser counts lines from 1 and columns from 0.
-fn position(marker: Marker) -> Position {
+pub(crate) fn position(marker: Marker) -> Position {
     Position { line: marker.line().max(1), column: marker.col() + 1 }
 }
 
@@ -347,23 +347,6 @@ pub(crate) fn registry_on(path: &[&str]) -> Option<String> {
         ["registries", inner, ..] if !raw::FIELDS.contains(inner) => Some((*inner).to_owned()),
         [name, ..] if !is_file_key(name) || *name == "registries" && path.len() > 1 => Some((*name).to_owned()),
         _ => None,
-    }
-}
-
-/// Notes the first alias or merge key of a text, for a file that must have none: SOPS writes values out, and what it
-/// authenticates is each value at its own place.
-pub(crate) fn refuse_aliases(text: &str, notes: &mut Notes) {
-    let mut parser = Parser::new_from_str(text);
-    while let Some(Ok((event, span))) = parser.next_event() {
-        let is_one = match &event {
-            Event::Alias(_) => true,
-            Event::Scalar(text, style, ..) => text == "<<" && *style == ScalarStyle::Plain,
-            _ => false,
-        };
-        if is_one {
-            notes.error(position(span.start), "an alias or merge key stands in a file that is encrypted with SOPS, which writes none; edit the file with `sops` only");
-            return;
-        }
     }
 }
 
