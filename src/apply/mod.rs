@@ -193,8 +193,7 @@ impl Applier<'_> {
             let change = Change::new(&registry.name, step, ChangeResult::Applied);
             match took {
                 Ok(note) => {
-                    info!(registry = %registry.name, resource = ?step.resource, action = ?step.action, id = %step.id,
-                        fields = ?step.fields, "applied");
+                    tell(registry, step);
                     changes.push(match note {
                         Some(note) => change.noting(note),
                         None => change,
@@ -202,6 +201,7 @@ impl Applier<'_> {
                 }
                 // The step itself is done; what else is needed shows now.
                 Err(Trouble::Taken) => {
+                    tell(registry, step);
                     changes.push(change);
                     return Err(Stop::LookAgain(None));
                 }
@@ -223,6 +223,12 @@ impl Applier<'_> {
     }
 }
 
+/// A step that was taken, for the log and for whoever watches.
+fn tell(registry: &Registry, step: &Step) {
+    info!(registry = %registry.name, resource = ?step.resource, action = ?step.action, id = %step.id, fields = ?step.fields,
+        "applied");
+}
+
 /// Why a step is not taken that the plan with the given checksum has not shown.
 const STRAY: &str =
     "the account changed while the plan was carried out, and this is no part of the plan: make a new one";
@@ -233,7 +239,8 @@ fn shows(steps: &[Step], step: &Step) -> bool {
     let is_secret = |step: &Step| matches!(step.resource, Resource::Secret | Resource::SecretPolicy);
     steps.iter().any(|shown| {
         let restored = shown.action == Action::Restore && is_secret(step);
-        shown.id == step.id && (restored || (shown.resource, shown.action) == (step.resource, step.action))
+        let same = (shown.resource, shown.action) == (step.resource, step.action);
+        shown.id == step.id && (restored || (same && step.fields.iter().all(|field| shown.fields.contains(field))))
     })
 }
 

@@ -1,6 +1,6 @@
 //! Writing secrets, so that a rotation in between is never buried.
 
-use super::{Applier, Trouble};
+use super::{Applier, STRAY, Trouble};
 use crate::account::{AwsError, CONFIGURED, CURRENT, FILE_PENDING, Secret};
 use crate::plan::{Dress, Labels, NewSecret};
 use crate::version_id::{is_ours, new_version};
@@ -100,6 +100,10 @@ impl Applier<'_> {
         if is_from_a_file(&secret, current) {
             // Another run, perhaps with a newer file.
             return Err(moved_on());
+        }
+        if self.exact {
+            // That it is to stand is no part of the plan. The next plan finds the file's value put, and not current.
+            return Err(Trouble::Held(STRAY.into()));
         }
         Ok(Some("the secret was rotated while the file's new value was on its way: the rotation stands".into()))
     }

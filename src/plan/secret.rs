@@ -154,12 +154,21 @@ pub(super) fn steps(registry: &Registry, sight: &Sight, home: &Home, settings: &
             action: Action::Restore,
             id: secret.name.clone(),
             fields: Vec::new(),
-            diff: Vec::new(),
+            diff: vec![restored(secret)],
             operation: Operation::RestoreSecret { arn: secret.arn.clone() },
         }],
         Sight::Found(secret) => existing(registry, secret, credential, home, settings),
         _ => Vec::new(),
     }
+}
+
+/// What is known of a secret that is to be restored. Its value and policy can only be read when it is back, so what it needs
+/// then is no part of the plan; which versions, and under which tags, is.
+fn restored(secret: &Secret) -> Difference {
+    let versions: serde_json::Map<String, Value> =
+        secret.labels.iter().map(|(version, labels)| (version.clone(), difference::list(labels))).collect();
+    let old = serde_json::json!({"versions": versions, "tags": difference::tags(&secret.tags)});
+    Difference::new("scheduled for deletion", old, "restored, and then as the file says")
 }
 
 fn existing(

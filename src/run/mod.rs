@@ -18,7 +18,7 @@ use std::time::Instant;
 use crate::account::{
     Account, AwsError, Object, ObjectError, Reader, Rule, Sight, Snapshot, VersionValue, Writer, observe, snapshot,
 };
-use crate::config::{self, File, Problem, Rejected};
+use crate::config::{self, File, Rejected};
 use crate::credential::Credential;
 use crate::handler::Failure;
 use crate::home::Home;
@@ -182,13 +182,10 @@ impl<'a> Run<'a> {
             Ok(object) => object,
             Err(no_file) => return Ok(no_file),
         };
-        let mut report = match Box::pin(self.look(order, object, snapshot, &past)).await {
+        let report = match Box::pin(self.look(order, object, snapshot, &past)).await {
             Look::Ignored(report) => return Ok(*report),
             Look::Done { report, .. } | Look::Stale(report) => report,
         };
-        if report.outcome != Outcome::Rejected {
-            report.warnings.extend(self.differs_from_upload().await);
-        }
         report::log(&report);
         Ok(*report)
     }
@@ -205,8 +202,9 @@ impl<'a> Run<'a> {
         self.core.reader.object(&settings.config_bucket, &settings.config_key, config::MAX_BYTES).await
     }
 
-    /// What the function will do after a run over another file than the one it knows: go back to its own.
-    async fn differs_from_upload(&self) -> Option<Problem> {
+    /// Whether the function goes by another file than the one at hand, and what follows from that. It goes back to its own
+    /// with its next run; and what its own names must not be deleted for another's not naming it.
+    async fn differs_from_upload(&self) -> Option<String> {
         let Source::AtHand { name, bytes } = self.source else { return None };
         let Settings { config_bucket, config_key, .. } = self.core.settings;
         if config_bucket.is_empty() {
@@ -219,8 +217,8 @@ impl<'a> Run<'a> {
             Err(ObjectError::Missing(_)) => format!("{place}, which the function follows, is not there yet"),
             Err(error) => format!("{place}, which the function follows, could not be compared: {error}"),
         };
-        let message = format!("{what}: its next run goes by that one; upload this one with `aws s3 cp {name} {place}`");
-        Some(Problem { registry: None, line: None, column: None, message })
+        let from = if name.starts_with('<') { "-".into() } else { quoted(name) };
+        Some(format!("{what}: its next run goes by that one; upload this one with `aws s3 cp {from} {place}`"))
     }
 
     fn newest<'r>(&'r self, config: &'r ConfigReport) -> Newest<'r> {
@@ -276,6 +274,7 @@ impl<'a> Run<'a> {
                 }
             }
             (Ok(file), Err(error)) => {
+                self.remember(&file, &Account::default());
                 report.warnings = file.warnings;
                 report.outcome = Outcome::Partial;
                 report.message = format!("the account could not be read, and was left as it is: {error}");
@@ -449,6 +448,12 @@ impl<'a> Run<'a> {
             status: status.to_owned(),
         }
     }
+}
+
+/// A path as a shell takes it for one word.
+fn quoted(path: &str) -> String {
+    let plain = !path.starts_with('-') && path.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
+    if plain { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 /// Whether any registry of the file, or any rule that carries our mark, uses the secret an event is about.

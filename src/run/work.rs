@@ -9,7 +9,7 @@ use super::repositories::Ground;
 use super::{Hand, Order, Run, points_to};
 use crate::account::{Account, AwsError, Proof, Sight, Snapshot, Writer};
 use crate::apply::{Applied, Applier, End, SLOTS};
-use crate::config::{self, File};
+use crate::config::{self, File, Problem};
 use crate::plan::rollback::{is_eligible, is_unfinished};
 use crate::plan::{Action, Operation, Plan, RegistryPlan, Resource, Step, Verdict, checksum, hold_for_new_names, plan};
 use crate::report::{Change, ChangeResult, Past, Report};
@@ -46,7 +46,14 @@ impl Run<'_> {
         report.warnings.extend(finish::customer_keys(&account));
         report.warnings.extend(finish::unlisted(&account));
         let limit = order.max_deletions.or(file.max_deletions).unwrap_or(settings.max_deletions);
-        let plan = plan(&file, &account, self.home, settings, limit);
+        let mut plan = plan(&file, &account, self.home, settings, limit);
+        if let Some(differs) = self.differs_from_upload().await {
+            if !plan.removals.left.is_empty() && plan.removals.held.is_none() {
+                plan.removals.held =
+                    Some(format!("nothing is deleted by a file that the function does not know: {differs}"));
+            }
+            report.warnings.push(Problem { registry: None, line: None, column: None, message: differs });
+        }
         let before = self.candidates(&plan.registries, &account, order);
         let go = plan.registries.iter().filter(|plan| plan.verdict == Verdict::Go);
         let mut open: BTreeSet<String> = go.map(|plan| plan.registry.clone()).collect();

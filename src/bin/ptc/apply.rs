@@ -61,10 +61,11 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
         let deadline = Deadline::in_time(TIME, &plan::pace());
         let shown = plan::report(&input, &session, Hand::Plan, &order(args.max_deletions, None), deadline).await?;
         ui.raw(page(&shown, &input, &session, ui.color).as_bytes())?;
-        if shown.outcome != Outcome::Pending {
-            return Ok(if shown.outcome == Outcome::Converged { ExitCode::SUCCESS } else { FAILED });
+        if !matches!(shown.outcome, Outcome::Pending | Outcome::Converged) {
+            return Ok(FAILED);
         }
-        if !ui.ask("Apply this plan?")? {
+        // With nothing to write, the credentials are still proven.
+        if shown.outcome == Outcome::Pending && !ui.ask("Apply this plan?")? {
             ui.note("nothing was changed");
             return Ok(FAILED);
         }

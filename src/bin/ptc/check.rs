@@ -12,6 +12,7 @@ use crate::problems::{self, Level};
 use crate::sarif;
 use crate::sealed;
 use crate::ui::{FAILED, Failure, Ui};
+use crate::visible::visible;
 
 /// Check files: all errors and warnings, with their places. Asks nobody, so it works offline; only for a file that is
 /// encrypted with SOPS, and not for an age identity that is here, KMS is asked for its key.
@@ -78,6 +79,9 @@ impl Checked {
 /// When the output cannot be written, or RESOURCE_TAGS not be read. A file that cannot be read is that file's error.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let context = args.place.context()?;
+    if args.files.iter().filter(|file| *file == "-").count() > 1 {
+        return Err(Failure::Usage("standard input, `-`, can be read once only".into()));
+    }
     let mut checked: Vec<Checked> = Vec::with_capacity(args.files.len());
     for path in &args.files {
         checked.push(check(path, &context).await);
@@ -106,7 +110,7 @@ async fn check(path: &str, context: &config::Context) -> Checked {
                 other => other.to_string(),
             };
             let problem = Problem { registry: None, line: None, column: None, message };
-            return checked(path, None, vec![problem], Vec::new(), Excerpts::default());
+            return checked(&visible(path), None, vec![problem], Vec::new(), Excerpts::default());
         }
     };
     match Box::pin(sealed::open(&input.bytes, context)).await {

@@ -7,10 +7,11 @@ use ecr_pull_through_sync::config::MAX_BYTES;
 use zeroize::Zeroizing;
 
 use crate::ui::Failure;
+use crate::visible::visible;
 
 /// A file's bytes, tokens and all: wiped when they go.
 pub struct Input {
-    /// For messages.
+    /// For messages: a file may have any name.
     pub name: String,
     /// One more than can be taken, at most: the reader of the file says that there are too many.
     pub bytes: Zeroizing<Vec<u8>>,
@@ -24,7 +25,7 @@ impl Input {
     pub fn read(path: &str) -> Result<Self, Failure> {
         let read = if path == "-" { bounded(io::stdin().lock()) } else { File::open(path).and_then(bounded) };
         match read {
-            Ok(bytes) => Ok(Self { name: if path == "-" { "<stdin>".into() } else { path.to_owned() }, bytes }),
+            Ok(bytes) => Ok(Self { name: if path == "-" { "<stdin>".into() } else { visible(path) }, bytes }),
             Err(error) => Err(Failure::File { path: path.to_owned(), error }),
         }
     }

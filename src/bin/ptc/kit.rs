@@ -15,7 +15,7 @@ use crate::check::Checked;
 use crate::input::Input;
 use crate::place::PlaceArgs;
 use crate::session::SessionArgs;
-use crate::ui::{Failure, Ui};
+use crate::ui::{FAILED, Failure, Ui};
 use crate::{problems, sealed};
 
 /// Make what the pulling side needs: mirrors, policies and maps for those who pull, each with its caveats.
@@ -53,7 +53,18 @@ fn part(name: String) -> Result<Part, String> {
 /// When the file is refused, the account is not known, or a file cannot be written.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let (home, context) = place(&args.session).await?;
-    let file = load(&args.file, &context, ui).await?;
+    let file = match load(&args.file, &context).await? {
+        Ok(file) => file,
+        Err(refused) => {
+            let error = format!("nothing was made: {} has errors", refused.file);
+            if ui.json {
+                ui.value(&serde_json::json!({ "error": error, "files": [refused] }))?;
+            } else {
+                ui.note(&format!("{}error: {error}", problems::page(&refused, false)));
+            }
+            return Ok(FAILED);
+        }
+    };
     let mut artefacts = kit(&file.registries, &home);
     artefacts.retain(|artefact| args.only.is_empty() || args.only.contains(&artefact.part));
     if artefacts.is_empty() {
@@ -83,13 +94,11 @@ async fn place(session: &SessionArgs) -> Result<(Home, Context), Failure> {
     Ok((home, Context { resource_tags, ..context }))
 }
 
-/// Reads and checks the file; its errors are shown with their lines.
-async fn load(path: &str, context: &Context, ui: &Ui) -> Result<File, Failure> {
+/// Reads and checks the file.
+async fn load(path: &str, context: &Context) -> Result<Result<File, Checked>, Failure> {
     let input = Input::read(path)?;
-    Box::pin(sealed::open(&input.bytes, context)).await.map_err(|rejected| {
-        ui.note(problems::page(&Checked::rejected(&input, rejected), false).trim_end());
-        Failure::Usage(format!("nothing was made: {} has errors", input.name))
-    })
+    let opened = Box::pin(sealed::open(&input.bytes, context)).await;
+    Ok(opened.map_err(|rejected| Checked::rejected(&input, rejected)))
 }
 
 /// What was asked for; or what there is, and how to get it.

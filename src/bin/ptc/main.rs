@@ -65,6 +65,10 @@ async fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            if error.use_stderr() && std::env::args().any(|argument| argument == "--json") {
+                Ui::new(true, ui::Color::Never).failure(&Failure::Usage(error.to_string()));
+                return ui::FAILED;
+            }
             // Where it cannot be printed, nobody is listening.
             _ = error.print();
             // Status 2 says that a plan has changes: a mistyped call must not look like one.

@@ -14,13 +14,19 @@ pub struct PlaceArgs {
     #[arg(long, value_parser = account)]
     pub account: Option<String>,
     /// The Region [default: AWS_REGION, AWS_DEFAULT_REGION].
-    #[arg(long)]
+    #[arg(long, value_parser = region)]
     pub region: Option<String>,
 }
 
 fn account(text: &str) -> Result<String, String> {
     let good = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
     if good { Ok(text.to_owned()) } else { Err("an account is 12 digits".into()) }
+}
+
+fn region(text: &str) -> Result<String, String> {
+    let good =
+        text.split('-').count() > 2 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if good { Ok(text.to_owned()) } else { Err("a Region is named like eu-central-1".into()) }
 }
 
 impl PlaceArgs {
@@ -58,7 +64,7 @@ impl PlaceArgs {
 }
 
 /// The partition that a Region is in.
-pub fn partition_of(region: &str) -> &'static str {
+fn partition_of(region: &str) -> &'static str {
     const PARTITIONS: [(&str, &str); 8] = [
         ("cn-", "aws-cn"),
         ("us-gov-", "aws-us-gov"),

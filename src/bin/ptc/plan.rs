@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, ValueEnum};
 use ecr_pull_through_sync::config::Rejected;
 use ecr_pull_through_sync::pace::{Deadline, Pace};
-use ecr_pull_through_sync::report::{ChangeResult, Outcome, Report, State};
+use ecr_pull_through_sync::report::{Outcome, Report};
 use ecr_pull_through_sync::run::{Core, Hand, Order, Run};
 use ecr_pull_through_sync::trigger::Kind;
 
@@ -22,7 +22,7 @@ use crate::{comment, problems};
 
 /// Show what an apply of the file would change in the account. Reads only.
 ///
-/// Ends with status 0 where there is nothing to do, 2 where there is, and 1 where something is wrong.
+/// Ends with status 0 where there is nothing to do, 2 where there is, and 1 where something is wrong, whatever else there is.
 #[derive(ClapArgs)]
 pub struct Args {
     /// The file; `-` is standard input.
@@ -70,9 +70,9 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
         Format::Markdown => ui.raw(comment::comment(&report, &input.name, &session.home).as_bytes())?,
     }
     Ok(match report.outcome {
+        _ if show::is_wrong(&report) => FAILED,
         Outcome::Converged => ExitCode::SUCCESS,
-        Outcome::Pending => ui::changes(),
-        _ => FAILED,
+        _ => ui::changes(),
     })
 }
 
@@ -145,20 +145,16 @@ fn write_page(page: &mut String, report: &Report, input: &Input, session: &Sessi
     if !report.changes.is_empty() {
         writeln!(page)?;
     }
-    // A hold or a failure that no change tells of.
-    for (name, registry) in &report.registries {
-        let told = report.changes.iter().any(|change| {
-            change.registry == *name && matches!(change.result, ChangeResult::Held | ChangeResult::Failed)
-        });
-        if let (State::Held | State::Failed, Some(message), false) = (registry.state, &registry.message, told) {
-            let line = format!("! {name}: {}: {message}", registry.state.as_str());
-            writeln!(page, "{}\n", Mark::Stop.paint(&visible(&line), color))?;
-        }
+    for line in show::untold(report) {
+        writeln!(page, "{}\n", Mark::Stop.paint(&visible(&format!("! {line}")), color))?;
     }
     for warning in &report.warnings {
         writeln!(page, "warning: {}\n", visible(&problems::said(warning)))?;
     }
     writeln!(page, "{}: {}", report.outcome.as_str(), show::tally(report))?;
+    if show::is_wrong(report) {
+        writeln!(page, "{}", visible(&report.message))?;
+    }
     if let Some(sum) = &report.plan_checksum {
         writeln!(page, "plan checksum: {sum}")?;
     }

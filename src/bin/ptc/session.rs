@@ -9,7 +9,7 @@ use ecr_pull_through_sync::account::{self, AwsError, Reader, Writer};
 use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::settings::Settings;
 
-use crate::place::{PlaceArgs, partition_of};
+use crate::place::PlaceArgs;
 use crate::ui::Failure;
 
 /// Whose settings and which account.
@@ -58,13 +58,8 @@ impl SessionArgs {
             Some(name) => Some(Deployed::read(&config, name).await?),
             None => None,
         };
-        let home = match (&deployed, &self.place.account) {
-            (Some(deployed), _) => Home::from_function_arn(&deployed.arn).map_err(|e| Failure::Aws(e.to_string()))?,
-            (None, Some(account)) => {
-                Home { account: account.clone(), partition: partition_of(&region).to_owned(), region }
-            }
-            (None, None) => caller(&config, region).await?,
-        };
+        let home = caller(&config, region).await?;
+        self.is_meant(&home, deployed.as_ref())?;
         let lookup = |name: &str| match &deployed {
             Some(deployed) => deployed.variables.get(name).cloned(),
             None => std::env::var(name).ok(),
@@ -72,6 +67,26 @@ impl SessionArgs {
         let settings = Settings::at_a_desk(lookup).map_err(|error| Failure::Usage(error.to_string()))?;
         let (reader, writer) = account::connect(&config);
         Ok((Session { reader, home, settings }, writer))
+    }
+
+    /// Whether the account of the credentials is the one that was named, and the function's: policies that are written name
+    /// their own account, and must not name another.
+    fn is_meant(&self, home: &Home, deployed: Option<&Deployed>) -> Result<(), Failure> {
+        if let Some(account) = self.place.account.as_ref().filter(|account| **account != home.account) {
+            return Err(Failure::Usage(format!(
+                "--account is {account}, but the credentials are of {}: name another profile, or leave --account out",
+                home.account
+            )));
+        }
+        let Some(deployed) = deployed else { return Ok(()) };
+        let its = Home::from_function_arn(&deployed.arn).map_err(|e| Failure::Aws(e.to_string()))?;
+        if its != *home {
+            return Err(Failure::Usage(format!(
+                "the function is in account {} and Region {}, but the credentials are of {} and the Region is {}",
+                its.account, its.region, home.account, home.region
+            )));
+        }
+        Ok(())
     }
 
     /// As the function's own, but that people sign in with profiles and SSO.

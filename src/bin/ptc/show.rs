@@ -1,7 +1,7 @@
 //! A plan for people: each change with its fields as they are and as they are to be.
 
 use ecr_pull_through_sync::plan::{Action, Difference};
-use ecr_pull_through_sync::report::{Change, ChangeResult, Report};
+use ecr_pull_through_sync::report::{Change, ChangeResult, Outcome, Report, State};
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
@@ -146,7 +146,31 @@ pub fn tally(report: &Report) -> String {
     ];
     let words: Vec<String> =
         counts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    if words.is_empty() { "nothing to change".into() } else { words.join(", ") }
+    match report.outcome {
+        _ if !words.is_empty() => words.join(", "),
+        Outcome::Converged => "nothing to change".into(),
+        _ => "no change could be planned".into(),
+    }
+}
+
+/// A registry that waits or failed, and why, where no change tells of it.
+pub fn untold(report: &Report) -> impl Iterator<Item = String> {
+    let told = |name: &str| {
+        let of_it = report.changes.iter().filter(move |change| change.registry == name);
+        of_it.filter(|change| matches!(change.result, ChangeResult::Held | ChangeResult::Failed)).count() > 0
+    };
+    let registries = report.registries.iter().filter(move |(name, _)| !told(name));
+    registries.filter_map(|(name, registry)| match (registry.state, &registry.message) {
+        (State::Held | State::Failed, Some(message)) => Some(format!("{name}: {}: {message}", registry.state.as_str())),
+        _ => None,
+    })
+}
+
+/// Whether something is wrong, whatever else there is to do.
+pub fn is_wrong(report: &Report) -> bool {
+    let failed = report.registries.values().any(|registry| registry.state == State::Failed)
+        || report.changes.iter().any(|change| change.result == ChangeResult::Failed);
+    failed || !matches!(report.outcome, Outcome::Converged | Outcome::Pending)
 }
 
 #[cfg(test)]

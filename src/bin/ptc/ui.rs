@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::visible::visible;
+
 /// The exit status of whatever did not go well, a mistyped call included.
 pub const FAILED: ExitCode = ExitCode::FAILURE;
 
@@ -100,7 +102,7 @@ impl Ui {
             // A second failure to write has no place left to be told.
             _ = self.value(&serde_json::json!({ "error": failure.to_string() }));
         } else {
-            self.note(&format!("error: {failure}"));
+            self.note(&format!("error: {}", visible(&failure.to_string())));
         }
     }
 
