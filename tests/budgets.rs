@@ -98,5 +98,5 @@ async fn ten_registries_keep_within_their_budget() {
 
 #[tokio::test]
 async fn fifty_registries_keep_within_their_budget() {
-    keeps_within(50, [budget(282, 40), budget(107, 6), budget(110, 9)]).await;
+    keeps_within(50, [budget(282, 24), budget(107, 6), budget(110, 9)]).await;
 }

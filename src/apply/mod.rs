@@ -173,7 +173,7 @@ impl Applier<'_> {
             return;
         }
         let change = Change::of(registry, Resource::Template, Action::Delete, registry);
-        changes.push(match self.call(Slot::Ecr, self.writer.delete_template(registry)).await {
+        changes.push(match self.call(Slot::Template, self.writer.delete_template(registry)).await {
             Ok(()) => change.with(ChangeResult::Applied),
             Err(error) => change.with(ChangeResult::Failed).because(error.to_string()).transient(error.is_transient()),
         });

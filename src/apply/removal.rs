@@ -70,7 +70,7 @@ impl Applier<'_> {
         if self.call(Slot::Read, self.reader.rule(registry)).await?.is_none() {
             return Ok(None);
         }
-        self.call(Slot::Ecr, self.writer.delete_rule(registry)).await?;
+        self.call(Slot::Rule, self.writer.delete_rule(registry)).await?;
         info!(%registry, "a rule that was made meanwhile is deleted");
         let change = Change::of(registry, Resource::Rule, Action::Delete, registry);
         Ok(Some(change.with(ChangeResult::Applied)))
@@ -83,7 +83,7 @@ impl Applier<'_> {
         if self.call(Slot::Read, self.reader.rule(&template.prefix)).await?.is_none() {
             return Ok(false);
         }
-        match self.call(Slot::Ecr, self.writer.create_template(template)).await {
+        match self.call(Slot::Template, self.writer.create_template(template)).await {
             Err(error) if !error.is("TemplateAlreadyExistsException") => Err(error),
             _ => Ok(true),
         }

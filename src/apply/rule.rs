@@ -17,7 +17,7 @@ impl RuleTarget {
 
 impl Applier<'_> {
     pub(super) async fn create_rule(&self, rule: &Rule) -> Result<(), Trouble> {
-        self.patiently(Slot::Ecr, || self.writer.create_rule(rule)).await.map_err(creating)?;
+        self.patiently(Slot::Rule, || self.writer.create_rule(rule)).await.map_err(creating)?;
         self.has_its_mark(rule).await
     }
 
@@ -31,7 +31,7 @@ impl Applier<'_> {
     }
 
     pub(super) async fn update_rule(&self, rule: &Rule) -> Result<(), Trouble> {
-        self.patiently(Slot::Ecr, || self.writer.update_rule(rule)).await.map_err(|error| {
+        self.patiently(Slot::Rule, || self.writer.update_rule(rule)).await.map_err(|error| {
             let gone = error.is("PullThroughCacheRuleNotFoundException");
             if gone { Trouble::LookAgain(error.to_string()) } else { error.into() }
         })
@@ -45,10 +45,10 @@ impl Applier<'_> {
         }
         // What is put back is what was taken away, even if somebody changed it since it was looked at. Where the
         // answer to the deletion was lost, the repeated call finds nothing.
-        let taken = self.call(Slot::Ecr, self.writer.delete_rule(&old.prefix)).await?;
+        let taken = self.call(Slot::Rule, self.writer.delete_rule(&old.prefix)).await?;
         let took = taken.is_some();
         let old = taken.as_ref().unwrap_or(old);
-        let Err(error) = self.patiently(Slot::Ecr, || self.writer.create_rule(new)).await else {
+        let Err(error) = self.patiently(Slot::Rule, || self.writer.create_rule(new)).await else {
             return self.has_its_mark(new).await;
         };
         if error.is("PullThroughCacheRuleAlreadyExistsException") {

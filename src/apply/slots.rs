@@ -3,8 +3,10 @@
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// ECR documents no rate for writing rules and templates; a few at a time with the SDK's retries is safe.
-const ECR: usize = 4;
+/// ECR documents no rate for writing rules and templates, and throttles each of its operations by itself; a few of each at a
+/// time with the SDK's retries is safe.
+const RULES: usize = 4;
+const TEMPLATES: usize = 4;
 
 /// Secrets Manager takes 50 calls a second of each kind; at 20 ms a call, and in a sequence of three kinds, this is near it.
 const SECRETS: usize = 8;
@@ -17,8 +19,10 @@ const READS: usize = 32;
 pub enum Slot {
     /// It changes nothing.
     Read,
-    /// It changes a rule or a template.
-    Ecr,
+    /// It changes a rule.
+    Rule,
+    /// It changes a template.
+    Template,
     /// It changes a secret.
     Secrets,
 }
@@ -27,13 +31,19 @@ pub enum Slot {
 #[derive(Debug)]
 pub struct Slots {
     reads: Semaphore,
-    ecr: Semaphore,
+    rules: Semaphore,
+    templates: Semaphore,
     secrets: Semaphore,
 }
 
 impl Default for Slots {
     fn default() -> Self {
-        Self { reads: Semaphore::new(READS), ecr: Semaphore::new(ECR), secrets: Semaphore::new(SECRETS) }
+        Self {
+            reads: Semaphore::new(READS),
+            rules: Semaphore::new(RULES),
+            templates: Semaphore::new(TEMPLATES),
+            secrets: Semaphore::new(SECRETS),
+        }
     }
 }
 
@@ -42,7 +52,8 @@ impl Slots {
     pub(super) async fn take(&self, slot: Slot) -> Option<SemaphorePermit<'_>> {
         let slots = match slot {
             Slot::Read => &self.reads,
-            Slot::Ecr => &self.ecr,
+            Slot::Rule => &self.rules,
+            Slot::Template => &self.templates,
             Slot::Secrets => &self.secrets,
         };
         // They are never closed; if they were, a call without a slot is better than none.

@@ -123,11 +123,11 @@ impl Applier<'_> {
                 self.replace_rule(old, &rule).await.map(|()| None)
             }
             Operation::DeleteRule { prefix } => {
-                Ok(self.call(Slot::Ecr, self.writer.delete_rule(prefix)).await.map(|_| None)?)
+                Ok(self.call(Slot::Rule, self.writer.delete_rule(prefix)).await.map(|_| None)?)
             }
             Operation::DeleteSecret { arn } => self.delete_secret_if_unused(arn).await.map(|()| None),
             Operation::DeleteTemplate { template } => {
-                Ok(self.call(Slot::Ecr, self.writer.delete_template(&template.prefix)).await.map(|()| None)?)
+                Ok(self.call(Slot::Template, self.writer.delete_template(&template.prefix)).await.map(|()| None)?)
             }
         }
     }

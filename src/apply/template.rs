@@ -6,7 +6,7 @@ use crate::plan::template_differences;
 
 impl Applier<'_> {
     pub(super) async fn create_template(&self, template: &Template) -> Result<(), Trouble> {
-        self.patiently(Slot::Ecr, || self.writer.create_template(template))
+        self.patiently(Slot::Template, || self.writer.create_template(template))
             .await
             .map_err(raced("TemplateAlreadyExistsException"))
     }
@@ -15,7 +15,7 @@ impl Applier<'_> {
     /// stayed the template is deleted and made again: templates act only when a repository is made.
     pub(super) async fn update_template(&self, template: &Template) -> Result<(), Trouble> {
         let missing = raced("TemplateNotFoundException");
-        self.patiently(Slot::Ecr, || self.writer.update_template(template)).await.map_err(missing)?;
+        self.patiently(Slot::Template, || self.writer.update_template(template)).await.map_err(missing)?;
         let (stayed, shown) = self.stayed(template).await?;
         if stayed.is_empty() {
             return Ok(());
@@ -24,7 +24,7 @@ impl Applier<'_> {
             let reason = format!("ECR shows another {} than was written, and time is short", stayed.join(", "));
             return Err(Trouble::Failed { reason, transient: true });
         }
-        self.call(Slot::Ecr, self.writer.delete_template(&template.prefix)).await?;
+        self.call(Slot::Template, self.writer.delete_template(&template.prefix)).await?;
         if let Err(trouble) = self.create_template(template).await {
             // The mark must not be lost: the template as it was shown goes back, with the seconds kept for this.
             let back = self.deadline.at_last(self.writer.create_template(&shown)).await;
