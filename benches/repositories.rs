@@ -1,4 +1,4 @@
-//! `make bench`: how long the compiled function takes for many existing repositories, how many calls it makes, and how
+//! `make bench-repositories`: how long the compiled function takes for many existing repositories, how many calls it makes, and how
 //! much memory at its peak.
 //!
 //! Every call takes 30 ms, as one inside a Region may. The last lines let through ten calls a second of one operation,

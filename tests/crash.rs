@@ -439,7 +439,13 @@ async fn points(kind: &Kind) -> Vec<Point> {
     let (bench, event) = arranged(kind).await;
     bench.aws.clear_calls();
     let report = quiet::send(&bench.app, event).await.unwrap();
-    let writes: Vec<Call> = bench.aws.calls().into_iter().filter(|call| call.write).collect();
+    let mut writes: Vec<Call> = bench.aws.calls().into_iter().filter(|call| call.write).collect();
+    // A new secret's value and policy are put side by side, and either may be first.
+    for n in 1..writes.len() {
+        if (writes[n - 1].operation.as_str(), writes[n].operation.as_str()) == ("PutResourcePolicy", "PutSecretValue") {
+            writes.swap(n - 1, n);
+        }
+    }
     let operations: Vec<&str> = writes.iter().map(|call| call.operation.as_str()).collect();
     assert_eq!(operations, [kind.writes, &PUT_STATUS].concat(), "{report:#}");
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
@@ -524,10 +530,11 @@ async fn drop_the_run(bench: &Bench, event: Value, point: &Point) {
 
 /// Kills at the point. Before a call means that it never happened, though it has arrived.
 fn at(aws: &LocalAws, point: &Point, kill: impl FnOnce() + Send + 'static) {
+    let (service, operation) = (point.service.clone(), point.operation.clone());
     match point.side {
         Side::Before => aws.before(&point.service, &point.operation, point.nth, move |aws| {
             kill();
-            aws.fault(Fault::on("*", "*").times(1).reset());
+            aws.fault(Fault::on(service.as_str(), operation.as_str()).times(1).reset());
         }),
         Side::After => aws.after(&point.service, &point.operation, point.nth, move |_| kill()),
     }
@@ -536,7 +543,9 @@ fn at(aws: &LocalAws, point: &Point, kill: impl FnOnce() + Send + 'static) {
 /// Waits until the call of the crash is over: the sender is gone at once, its call is not.
 async fn is_still(aws: &LocalAws, point: &Point) {
     let is_over = |call: &Call| point.side == Side::After || call.status == 0;
-    while !aws.calls().last().is_some_and(|call| call.operation == point.operation && is_over(call)) {
+    let of_point =
+        |calls: Vec<Call>| calls.into_iter().filter(|call| call.operation == point.operation).nth(point.nth - 1);
+    while !of_point(aws.calls()).is_some_and(|call| is_over(&call)) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use ecr_pull_through_sync::handler::Failure;
 use local_aws::{Fault, Options};
 use serde_json::json;
-use support::{Bench, LEGACY, hub, scheduled, uploaded};
+use support::{Bench, LEGACY, hub, lines, scheduled, uploaded};
 
 /// Sends the upload's event; whichever way it ends, a calm run afterwards converges.
 async fn then_calm(bench: &Bench) {
@@ -48,6 +48,31 @@ async fn a_server_error_that_stays_fails_one_registry_and_the_invocation_after_t
     assert_eq!(status["registries"]["dockerhub"]["state"], "ready");
     assert_eq!(status["registries"]["public-ecr"]["state"], "ready");
     then_calm(&bench).await;
+}
+
+/// The policy of a new secret is put beside its value: each of the two is told as it came out.
+#[tokio::test]
+async fn of_a_new_secret_whose_value_or_policy_fails_the_other_is_told_as_done() {
+    for (operation, secret, policy) in
+        [("PutSecretValue", "failed", "applied"), ("PutResourcePolicy", "applied", "failed")]
+    {
+        let bench = Bench::new().await;
+        bench.aws.fault(Fault::on("secretsmanager", operation).access_denied());
+        let report = bench.follow(&hub("canary-docker-1")).await;
+        assert_eq!(
+            lines(&report),
+            [
+                format!("dockerhub create secret ecr-pullthroughcache/dockerhub [] {secret}"),
+                format!("dockerhub create secret_policy ecr-pullthroughcache/dockerhub [] {policy}"),
+                "dockerhub create template dockerhub [] skipped".into(),
+                "dockerhub create rule dockerhub [] skipped".into(),
+            ],
+            "{operation}"
+        );
+        let puts = bench.writes().into_iter().filter(|write| write == "PutResourcePolicy").count();
+        assert_eq!(puts, 1, "{operation}: once, whichever step tells of it");
+        then_calm(&bench).await;
+    }
 }
 
 #[tokio::test]

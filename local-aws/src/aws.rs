@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::calls::Call;
+use crate::calls::{Call, rounds};
 use crate::core::{Answer, ApiError};
 use crate::ecr::{Ecr, Pulled};
 use crate::fault::{self, Fault, Verdict, matches_name};
@@ -20,6 +20,7 @@ use crate::lambda::LambdaApi;
 use crate::options::Options;
 use crate::sqs::Sqs;
 use crate::state::State;
+use crate::tide::Tide;
 use crate::wire;
 
 /// A stand-in account with its server. Clones share it; the server stops with the last clone.
@@ -35,11 +36,13 @@ pub(crate) struct WeakAws(Weak<Inner>);
 struct Inner {
     options: Options,
     address: SocketAddr,
+    started: Instant,
     state: Mutex<State>,
     faults: Mutex<Vec<Fault>>,
     hooks: Mutex<Vec<Hook>>,
     calls: Mutex<CallLog>,
     guard: Mutex<Guard>,
+    tide: Tide,
     runtime: Handle,
     stop: watch::Sender<bool>,
     server: Mutex<Option<JoinHandle<()>>>,
@@ -93,12 +96,14 @@ impl LocalAws {
         let aws = Self {
             inner: Arc::new(Inner {
                 address,
+                started: Instant::now(),
                 state: Mutex::new(State::new(&options, &format!("http://{address}"))),
                 options,
                 faults: Mutex::default(),
                 hooks: Mutex::default(),
                 calls: Mutex::default(),
                 guard: Mutex::default(),
+                tide: Tide::default(),
                 runtime: runtime.handle().clone(),
                 stop,
                 server: Mutex::default(),
@@ -181,6 +186,19 @@ impl LocalAws {
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.inner.calls).calls.clone()
+    }
+
+    /// How many sequential round trips the calls in the log come to: see [`rounds`].
+    #[must_use]
+    pub fn rounds(&self) -> usize {
+        rounds(&lock(&self.inner.calls).calls)
+    }
+
+    /// From now on answers leave together, once no call has come for `quiet`, which has to be longer than a client takes
+    /// from one call to the next that waits for no answer. Then [`LocalAws::rounds`] does not vary with the machine.
+    /// `None`, or a reset, ends that.
+    pub fn answer_in_rounds(&self, quiet: Option<Duration>) {
+        self.inner.tide.set(quiet);
     }
 
     /// How many calls there were of each operation, by `service:Operation`; throttled ones have an entry of their own,
@@ -344,6 +362,7 @@ impl LocalAws {
         lock(&self.inner.hooks).clear();
         self.clear_calls();
         self.count_calls_only(false);
+        self.answer_in_rounds(None);
         self.guard().forget();
     }
 
@@ -373,6 +392,15 @@ impl LocalAws {
 
     pub(crate) fn guard(&self) -> MutexGuard<'_, Guard> {
         lock(&self.inner.guard)
+    }
+
+    /// The time since the account was started, by a clock that never jumps.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.inner.started.elapsed()
+    }
+
+    pub(crate) fn tide(&self) -> &Tide {
+        &self.inner.tide
     }
 
     pub(crate) fn judge(&self, service: &str, operation: &str, subject: &str) -> Verdict {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+use std::time::Duration;
 
 /// One call over HTTP.
 #[derive(Debug, Clone, Serialize)]
@@ -24,6 +25,10 @@ pub struct Call {
     pub write: bool,
     /// When it was answered, by the stand-in's clock.
     pub at: Timestamp,
+    /// When it came, counted from the start of the stand-in by a clock that never jumps.
+    pub began: Duration,
+    /// When its answer was ready, by the same clock.
+    pub ended: Duration,
     /// Access key id of the signature: tells two processes apart.
     pub principal: String,
 }
@@ -39,6 +44,23 @@ impl Call {
             None => format!("{service}:{operation}"),
         }
     }
+}
+
+/// How many sequential round trips calls come to: the longest chain of calls of which each began after the one before had
+/// ended. What ran side by side counts once, so this is what a run waits for, whatever else it asks for meanwhile.
+#[must_use]
+pub fn rounds(calls: &[Call]) -> usize {
+    let mut by_end: Vec<&Call> = calls.iter().collect();
+    by_end.sort_by_key(|call| call.ended);
+    let (mut rounds, mut free_from) = (0, None);
+    // To take the call that ends first leaves the most room for others: no other choice gives a longer chain.
+    for call in by_end {
+        if free_from.is_none_or(|free| call.began > free) {
+            rounds += 1;
+            free_from = Some(call.ended);
+        }
+    }
+    rounds
 }
 
 /// Whether an operation changes anything. Validating a credential and previewing a lifecycle policy change nothing;
@@ -96,6 +118,41 @@ mod tests {
         assert!(!is_write("s3", "HeadObject"));
         assert!(!is_write("sqs", "ReceiveMessage"));
         assert!(["SendMessageBatch", "DeleteMessage", "ChangeMessageVisibility"].iter().all(|op| is_write("sqs", op)));
+    }
+
+    fn between(began: u64, ended: u64) -> Call {
+        Call {
+            n: 0,
+            service: String::new(),
+            operation: String::new(),
+            subject: String::new(),
+            status: 200,
+            error: None,
+            write: false,
+            at: Timestamp::UNIX_EPOCH,
+            began: Duration::from_millis(began),
+            ended: Duration::from_millis(ended),
+            principal: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_runs_side_by_side_is_one_round() {
+        for (spans, expected) in [
+            (&[][..], 0),
+            (&[(0, 5)], 1),
+            (&[(0, 5), (6, 9), (10, 12)], 3),
+            (&[(0, 5), (1, 5), (2, 6)], 1),
+            // Two after one another beside a long one.
+            (&[(0, 20), (1, 5), (6, 9)], 2),
+            // The order of the log does not matter, and a call that begins in the moment another ends did not wait for it.
+            (&[(6, 9), (0, 5), (9, 12)], 2),
+            // Four at a time, each followed by the next as soon as it is done.
+            (&[(0, 5), (0, 6), (6, 10), (7, 11), (11, 15), (12, 16)], 3),
+        ] {
+            let calls: Vec<Call> = spans.iter().map(|(began, ended)| between(*began, *ended)).collect();
+            assert_eq!(rounds(&calls), expected, "{spans:?}");
+        }
     }
 
     #[test]

@@ -21,10 +21,11 @@ mod secrets;
 pub mod shape;
 mod sqs;
 mod state;
+mod tide;
 mod wire;
 
 pub use aws::LocalAws;
-pub use calls::Call;
+pub use calls::{Call, rounds};
 pub use core::ApiError;
 pub use ecr::Pulled;
 pub use fault::Fault;

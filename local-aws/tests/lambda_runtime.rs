@@ -56,6 +56,7 @@ fn error_type(invocation: &Invocation) -> &str {
 async fn an_event_is_answered_with_lambdas_context() {
     let aws = aws().await;
     let lambda = aws.lambda();
+    let began = Instant::now();
     let function = spawn(&lambda);
     for n in 0..3 {
         let done = lambda.invoke(json!({"n": n}), LONG).await;
@@ -70,6 +71,7 @@ async fn an_event_is_answered_with_lambdas_context() {
         assert_eq!(environment["AWS_ACCESS_KEY_ID"], function.principal());
         assert!(environment.get("HOME").is_none());
     }
+    assert!(function.first_poll().is_some_and(|after| after > Duration::ZERO && after < began.elapsed()));
     assert!(!function.exited());
     function.kill();
     assert!(function.exited());

@@ -4,6 +4,7 @@
 //! that writes cannot be expressed. One file per service; each AWS quirk is dealt with where the call is made.
 
 mod error;
+mod http;
 mod keys;
 mod objects;
 mod observe;
@@ -30,6 +31,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
 pub use error::{AwsError, ErrorKind, one_line};
+pub use http::http_client;
 pub use objects::{Condition, Object, ObjectError};
 pub use observe::{Account, Sight, Snapshot, View, observe, observe_again, rules_and_templates, snapshot};
 pub use queue::{Parcel, Redrive};
@@ -60,15 +62,6 @@ pub struct Writer {
     secrets: aws_sdk_secretsmanager::Client,
     s3: aws_sdk_s3::Client,
     queue: aws_sdk_sqs::Client,
-}
-
-/// The way to AWS: HTTPS by rustls over ring, with the machine's own root certificates. Clients of one configuration share it
-/// and its connections.
-///
-/// Not the SDK's own choice, AWS-LC: that is 0.9 MB of a binary of which every kilobyte is loaded at a cold start, and gathers
-/// entropy for a tenth of a second before the first call.
-pub fn http_client() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
 /// How AWS is asked, by the function and by people: pinned, so that a new SDK changes no behaviour by itself.

@@ -7,13 +7,13 @@ mod removal;
 mod rollback;
 mod rule;
 mod secret;
+mod slots;
 mod step;
 mod template;
 
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, stream};
-use tokio::sync::Semaphore;
 use tracing::info;
 
 use crate::account::{AwsError, Reader, Writer, observe_again};
@@ -25,10 +25,9 @@ use crate::report::{Change, ChangeResult};
 use crate::settings::Settings;
 
 pub use rollback::Recovery;
+pub use slots::{Slot, Slots};
 pub(crate) use step::Trouble;
-
-/// How many calls are made at a time. ECR documents no rate for them; a few at a time with the SDK's retries is safe.
-pub const SLOTS: usize = 4;
+use step::{Made, is_taken};
 
 /// How often one registry is looked at again before the run gives up on it.
 const LOOKS: usize = 5;
@@ -53,7 +52,7 @@ pub struct Applier<'a> {
     pub exact: bool,
     /// How many calls are under way at a time. Waiting for something to settle takes no slot: registries do not wait
     /// for each other.
-    pub slots: Semaphore,
+    pub slots: Slots,
 }
 
 /// What came of a plan.
@@ -88,9 +87,12 @@ pub enum End {
 
 impl Applier<'_> {
     /// Makes one call in a slot of its own, and gives it up shortly before Lambda's deadline.
-    pub(crate) async fn call<T>(&self, call: impl Future<Output = Result<T, AwsError>>) -> Result<T, AwsError> {
-        // The semaphore is never closed; if it were, a call without a slot is better than none.
-        let _slot = self.slots.acquire().await.ok();
+    pub(crate) async fn call<T>(
+        &self,
+        slot: Slot,
+        call: impl Future<Output = Result<T, AwsError>>,
+    ) -> Result<T, AwsError> {
+        let _taken = self.slots.take(slot).await;
         self.deadline.bound(call).await.unwrap_or_else(|| Err(AwsError::out_of_time("the last call")))
     }
 
@@ -139,7 +141,7 @@ impl Applier<'_> {
                         self.deadline.wait(wait).await;
                     }
                     why = reason;
-                    match self.call(observe_again(self.reader, registry, self.file, self.settings)).await {
+                    match self.call(Slot::Read, observe_again(self.reader, registry, self.file, self.settings)).await {
                         Ok(view) => {
                             let again = plan_again(registry, &view, &plan, self.home, self.settings);
                             if let Some(stray) = again.steps.iter().find(|step| self.exact && !shows(&plan.steps, step))
@@ -171,7 +173,7 @@ impl Applier<'_> {
             return;
         }
         let change = Change::of(registry, Resource::Template, Action::Delete, registry);
-        changes.push(match self.call(self.writer.delete_template(registry)).await {
+        changes.push(match self.call(Slot::Template, self.writer.delete_template(registry)).await {
             Ok(()) => change.with(ChangeResult::Applied),
             Err(error) => change.with(ChangeResult::Failed).because(error.to_string()).transient(error.is_transient()),
         });
@@ -179,17 +181,17 @@ impl Applier<'_> {
 
     /// Takes steps in order; what comes after one that fails is skipped, and said to be.
     async fn steps(&self, registry: &Registry, steps: &[Step], changes: &mut Vec<Change>) -> Result<(), Stop> {
-        let mut new_secret = None;
+        let mut made = None;
         for (n, step) in steps.iter().enumerate() {
             let rest = steps.get(n + 1..).unwrap_or_default();
             let skip = |changes: &mut Vec<Change>, rest: &[Step]| {
                 changes.extend(rest.iter().map(|s| Change::new(&registry.name, s, ChangeResult::Skipped)));
             };
-            if self.deadline.is_near() {
+            if self.deadline.is_near() && !is_taken(step, made.as_ref()) {
                 skip(changes, steps.get(n..).unwrap_or_default());
                 return Err(Stop::End(End::Unfinished));
             }
-            let took = self.step(step, &mut new_secret).await;
+            let took = self.step(step, rest, &mut made).await;
             let change = Change::new(&registry.name, step, ChangeResult::Applied);
             match took {
                 Ok(note) => {
@@ -205,7 +207,10 @@ impl Applier<'_> {
                     changes.push(change);
                     return Err(Stop::LookAgain(None));
                 }
-                Err(Trouble::LookAgain(reason)) => return Err(Stop::LookAgain(Some(reason))),
+                Err(Trouble::LookAgain(reason)) => {
+                    self.taken_early(registry, rest, made.as_ref(), changes);
+                    return Err(Stop::LookAgain(Some(reason)));
+                }
                 Err(Trouble::Held(reason)) => {
                     for step in steps.get(n..).unwrap_or_default() {
                         changes.push(Change::new(&registry.name, step, ChangeResult::Held).because(reason.clone()));
@@ -214,12 +219,20 @@ impl Applier<'_> {
                 }
                 Err(Trouble::Failed { reason, transient }) => {
                     changes.push(Change::new(&registry.name, step, ChangeResult::Failed).because(reason.clone()));
-                    skip(changes, rest);
+                    let early = self.taken_early(registry, rest, made.as_ref(), changes);
+                    skip(changes, rest.get(early..).unwrap_or_default());
                     return Err(Stop::End(End::Failed { reason, transient }));
                 }
             }
         }
         Ok(())
+    }
+
+    /// Tells of the step that was taken beside one that failed; gives how many.
+    fn taken_early(&self, registry: &Registry, rest: &[Step], made: Option<&Made>, changes: &mut Vec<Change>) -> usize {
+        let early = rest.first().filter(|step| is_taken(step, made));
+        changes.extend(early.map(|step| Change::new(&registry.name, step, ChangeResult::Applied)));
+        usize::from(early.is_some())
     }
 }
 

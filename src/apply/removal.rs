@@ -3,7 +3,7 @@
 use futures_util::{StreamExt, stream};
 use tracing::info;
 
-use super::{Applier, Trouble};
+use super::{Applier, Slot, Trouble};
 use crate::account::AwsError;
 use crate::ownership::Owner;
 use crate::plan::{Action, Left, Operation, RULE_QUOTA, Removals, Resource, Step};
@@ -56,7 +56,7 @@ impl Applier<'_> {
         if step.resource == Resource::Template {
             changes.extend(self.late_rule(&left.registry).await.map_err(failed)?);
         }
-        match self.step(step, &mut None).await {
+        match self.step(step, &[], &mut None).await {
             Ok(_) if self.lost_its_mark(step).await.map_err(failed)? => Err((REAPPEARED.into(), true)),
             Ok(_) => Ok(Went::Away),
             Err(Trouble::LookAgain(_) | Trouble::Taken) => Ok(Went::Nowhere),
@@ -67,10 +67,10 @@ impl Applier<'_> {
 
     /// A rule that another run has made since this one planned goes before the mark that tells whose it is.
     async fn late_rule(&self, registry: &str) -> Result<Option<Change>, AwsError> {
-        if self.call(self.reader.rule(registry)).await?.is_none() {
+        if self.call(Slot::Read, self.reader.rule(registry)).await?.is_none() {
             return Ok(None);
         }
-        self.call(self.writer.delete_rule(registry)).await?;
+        self.call(Slot::Rule, self.writer.delete_rule(registry)).await?;
         info!(%registry, "a rule that was made meanwhile is deleted");
         let change = Change::of(registry, Resource::Rule, Action::Delete, registry);
         Ok(Some(change.with(ChangeResult::Applied)))
@@ -80,24 +80,24 @@ impl Applier<'_> {
     /// looks for the template likewise, so one of the two sees the other: see `has_its_mark`.
     async fn lost_its_mark(&self, step: &Step) -> Result<bool, AwsError> {
         let Operation::DeleteTemplate { template } = &step.operation else { return Ok(false) };
-        if self.call(self.reader.rule(&template.prefix)).await?.is_none() {
+        if self.call(Slot::Read, self.reader.rule(&template.prefix)).await?.is_none() {
             return Ok(false);
         }
-        match self.call(self.writer.create_template(template)).await {
+        match self.call(Slot::Template, self.writer.create_template(template)).await {
             Err(error) if !error.is("TemplateAlreadyExistsException") => Err(error),
             _ => Ok(true),
         }
     }
 
     async fn is_still_marked(&self, registry: &str) -> Result<bool, AwsError> {
-        let template = self.call(self.reader.template(registry)).await?;
+        let template = self.call(Slot::Read, self.reader.template(registry)).await?;
         Ok(template.is_some_and(|t| Owner::of_template(&t.spec.description, self.settings).is_ours()))
     }
 
     /// A secret that anybody's rule points to stays; whether that is so is read afresh, as is the tag.
     pub(super) async fn delete_secret_if_unused(&self, arn: &str) -> Result<(), Trouble> {
         let look = async { tokio::try_join!(self.reader.rules(), self.reader.secret(arn)) };
-        let (rules, secret) = self.call(look).await?;
+        let (rules, secret) = self.call(Slot::Read, look).await?;
         let in_use = rules.iter().any(|rule| rule.credential_arn.as_deref() == Some(arn));
         let ours = secret.is_some_and(|secret| {
             !secret.scheduled_for_deletion && Owner::of_secret(&secret.tags, self.settings).is_ours()
@@ -105,7 +105,7 @@ impl Applier<'_> {
         if !ours || in_use {
             return Err(Trouble::LookAgain("the secret is in use, or not ours any more".into()));
         }
-        Ok(self.call(self.writer.delete_secret(arn)).await?)
+        Ok(self.call(Slot::Secrets, self.writer.delete_secret(arn)).await?)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tracing::{info, warn};
 
-use super::Applier;
+use super::{Applier, Slot};
 use crate::account::{
     AwsError, CONFIGURED, CURRENT, FILE_REFUSED, Label, PENDING, Proof, REJECTED, ROLLING_BACK, Secret,
 };
@@ -37,7 +37,7 @@ impl Applier<'_> {
         let mut patience = Patience::Thrice;
         let mut said = proof.failure.clone();
         for _ in 0..MOVES {
-            let secret = match self.call(self.reader.secret(&seen.arn)).await {
+            let secret = match self.call(Slot::Read, self.reader.secret(&seen.arn)).await {
                 Ok(Some(secret)) => secret,
                 Ok(None) => break,
                 Err(error) => return recovery.failed(registry, &seen.name, &error),
@@ -108,23 +108,27 @@ impl Applier<'_> {
         let to = |label: Label, version: String| async move {
             match secret.holder(label) {
                 Some(holder) if holder == version => Ok(()),
-                holder => self.call(self.writer.move_label(&secret.arn, label, holder, Some(&version))).await,
+                holder => {
+                    self.call(Slot::Secrets, self.writer.move_label(&secret.arn, label, holder, Some(&version))).await
+                }
             }
         };
         let off = |label: Label, version: String| async move {
             if secret.holder(label) != Some(version.as_str()) {
                 return Ok(());
             }
-            self.call(self.writer.move_label(&secret.arn, label, Some(&version), None)).await
+            self.call(Slot::Secrets, self.writer.move_label(&secret.arn, label, Some(&version), None)).await
         };
         match step.clone() {
             Next::Nothing => Ok(()),
             Next::Begin { failed, to: before } => {
                 to(ROLLING_BACK, failed.clone()).await?;
-                self.call(self.writer.move_label(&secret.arn, CURRENT, Some(&failed), Some(&before))).await
+                self.call(Slot::Secrets, self.writer.move_label(&secret.arn, CURRENT, Some(&failed), Some(&before)))
+                    .await
             }
             Next::GoBack { failed, to: before } => {
-                self.call(self.writer.move_label(&secret.arn, CURRENT, Some(&failed), Some(&before))).await
+                self.call(Slot::Secrets, self.writer.move_label(&secret.arn, CURRENT, Some(&failed), Some(&before)))
+                    .await
             }
             Next::Confirm { failed } => {
                 to(REJECTED, failed.clone()).await?;
@@ -136,7 +140,8 @@ impl Applier<'_> {
             }
             Next::PutBack { from, failed } => {
                 to(REJECTED, failed.clone()).await?;
-                self.call(self.writer.move_label(&secret.arn, CURRENT, Some(&from), Some(&failed))).await?;
+                self.call(Slot::Secrets, self.writer.move_label(&secret.arn, CURRENT, Some(&from), Some(&failed)))
+                    .await?;
                 off(ROLLING_BACK, failed).await
             }
             Next::Forget { version } => off(ROLLING_BACK, version).await,

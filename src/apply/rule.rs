@@ -1,6 +1,6 @@
 //! Writing rules.
 
-use super::{Applier, Trouble};
+use super::{Applier, Slot, Trouble};
 use crate::account::{AwsError, Rule};
 use crate::plan::{RuleTarget, quota_reason};
 
@@ -17,21 +17,21 @@ impl RuleTarget {
 
 impl Applier<'_> {
     pub(super) async fn create_rule(&self, rule: &Rule) -> Result<(), Trouble> {
-        self.patiently(|| self.writer.create_rule(rule)).await.map_err(creating)?;
+        self.patiently(Slot::Rule, || self.writer.create_rule(rule)).await.map_err(creating)?;
         self.has_its_mark(rule).await
     }
 
     /// A run over another version of the file may have taken the template away while the rule was made, and without
     /// its mark the rule would be nobody's for good. That run looks for the rule likewise: see `lost_its_mark`.
     async fn has_its_mark(&self, rule: &Rule) -> Result<(), Trouble> {
-        match self.call(self.reader.template(&rule.prefix)).await? {
+        match self.call(Slot::Read, self.reader.template(&rule.prefix)).await? {
             Some(_) => Ok(()),
             None => Err(Trouble::Taken),
         }
     }
 
     pub(super) async fn update_rule(&self, rule: &Rule) -> Result<(), Trouble> {
-        self.patiently(|| self.writer.update_rule(rule)).await.map_err(|error| {
+        self.patiently(Slot::Rule, || self.writer.update_rule(rule)).await.map_err(|error| {
             let gone = error.is("PullThroughCacheRuleNotFoundException");
             if gone { Trouble::LookAgain(error.to_string()) } else { error.into() }
         })
@@ -40,15 +40,15 @@ impl Applier<'_> {
     /// ECR cannot update a rule's upstream. Between the deletion and the creation only first pulls fail; cached
     /// images are served on. If the new rule is refused, the old one is put back.
     pub(super) async fn replace_rule(&self, old: &Rule, new: &Rule) -> Result<(), Trouble> {
-        if self.call(self.reader.rule(&old.prefix)).await?.as_ref() != Some(old) {
+        if self.call(Slot::Read, self.reader.rule(&old.prefix)).await?.as_ref() != Some(old) {
             return Err(Trouble::LookAgain("the rule was changed by somebody else".into()));
         }
         // What is put back is what was taken away, even if somebody changed it since it was looked at. Where the
         // answer to the deletion was lost, the repeated call finds nothing.
-        let taken = self.call(self.writer.delete_rule(&old.prefix)).await?;
+        let taken = self.call(Slot::Rule, self.writer.delete_rule(&old.prefix)).await?;
         let took = taken.is_some();
         let old = taken.as_ref().unwrap_or(old);
-        let Err(error) = self.patiently(|| self.writer.create_rule(new)).await else {
+        let Err(error) = self.patiently(Slot::Rule, || self.writer.create_rule(new)).await else {
             return self.has_its_mark(new).await;
         };
         if error.is("PullThroughCacheRuleAlreadyExistsException") {

@@ -1,6 +1,7 @@
 //! Writing secrets, so that a rotation in between is never buried.
 
-use super::{Applier, STRAY, Trouble};
+use super::step::Made;
+use super::{Applier, STRAY, Slot, Trouble};
 use crate::account::{AwsError, CONFIGURED, CURRENT, FILE_PENDING, Secret};
 use crate::plan::{Dress, Labels, NewSecret};
 use crate::version_id::{is_ours, new_version};
@@ -11,25 +12,42 @@ const UNUSABLE_BEFORE: &str = "what was current before is no JSON with exactly u
 
 impl Applier<'_> {
     /// Creates a secret empty and then gives it its value: CreateSecret cannot set `CONFIGURED`, and a value
-    /// without it would look like a rotation.
-    pub(super) async fn create_secret(&self, secret: &NewSecret) -> Result<String, Trouble> {
+    /// without it would look like a rotation. Its policy needs nothing but the secret, and is put beside the value; what
+    /// came of it stands in `made`, also where the value failed.
+    pub(super) async fn create_secret(
+        &self,
+        secret: &NewSecret,
+        policy: Option<&str>,
+        made: &mut Option<Made>,
+    ) -> Result<(), Trouble> {
         let create = || self.writer.create_secret(&secret.name, &secret.description, &secret.tags);
-        let arn = self.patiently(create).await.map_err(|error| {
+        let arn = self.patiently(Slot::Secrets, create).await.map_err(|error| {
             // Somebody was faster, or it is scheduled for deletion and can be restored.
             if error.is("ResourceExistsException") { Trouble::LookAgain(error.to_string()) } else { gone(error) }
         })?;
         let version = new_version(None);
         let put = self.writer.put_secret_value(&arn, &secret.credential, &version, &[CURRENT, CONFIGURED]);
-        self.call(put).await.map_err(gone)?;
-        Ok(arn)
+        let policy = async {
+            match policy {
+                Some(policy) => Some(self.put_secret_policy(&arn, policy).await),
+                None => None,
+            }
+        };
+        let (value, policy) = tokio::join!(self.call(Slot::Secrets, put), policy);
+        *made = Some(Made { arn, policy });
+        value.map_err(gone).map(drop)
+    }
+
+    pub(super) async fn put_secret_policy(&self, arn: &str, policy: &str) -> Result<(), Trouble> {
+        self.patiently(Slot::Secrets, || self.writer.put_secret_policy(arn, policy)).await.map_err(gone)
     }
 
     pub(super) async fn dress_secret(&self, dress: &Dress) -> Result<(), Trouble> {
         if !dress.tags.is_empty() {
-            self.call(self.writer.tag_secret(&dress.arn, &dress.tags)).await.map_err(gone)?;
+            self.call(Slot::Secrets, self.writer.tag_secret(&dress.arn, &dress.tags)).await.map_err(gone)?;
         }
         if let Some(description) = &dress.description {
-            self.call(self.writer.describe_secret_as(&dress.arn, description)).await.map_err(gone)?;
+            self.call(Slot::Secrets, self.writer.describe_secret_as(&dress.arn, description)).await.map_err(gone)?;
         }
         Ok(())
     }
@@ -47,7 +65,7 @@ impl Applier<'_> {
             // Nothing is current, so nothing can be buried.
             let version = new_version(None);
             let put = self.writer.put_secret_value(&labels.arn, &labels.credential, &version, &[CURRENT, CONFIGURED]);
-            self.call(put).await.map_err(gone)?;
+            self.call(Slot::Secrets, put).await.map_err(gone)?;
             return Ok(None);
         };
         let version = match &labels.holds_value {
@@ -56,10 +74,11 @@ impl Applier<'_> {
             None => {
                 let version = new_version(Some(current));
                 let put = self.writer.put_secret_value(&labels.arn, &labels.credential, &version, &[FILE_PENDING]);
-                self.call(put).await.map_err(gone)?
+                self.call(Slot::Secrets, put).await.map_err(gone)?
             }
         };
-        let moved = self.call(self.writer.move_label(&labels.arn, CURRENT, Some(current), Some(&version))).await;
+        let moved =
+            self.call(Slot::Secrets, self.writer.move_label(&labels.arn, CURRENT, Some(current), Some(&version))).await;
         let is_current_by_us = moved.is_ok();
         let note = match moved {
             Ok(()) => None,
@@ -87,7 +106,7 @@ impl Applier<'_> {
         if error.is_transient() || error.kind == crate::account::ErrorKind::Denied {
             return Err(error.into());
         }
-        let secret = self.call(self.reader.secret(&labels.arn)).await?.ok_or_else(moved_on)?;
+        let secret = self.call(Slot::Read, self.reader.secret(&labels.arn)).await?.ok_or_else(moved_on)?;
         let current = secret.holder(CURRENT).ok_or_else(moved_on)?;
         if current == version {
             // The documentation of PutSecretValue contradicts itself on whether a put with other labels moves it.
@@ -114,12 +133,16 @@ impl Applier<'_> {
         let mut ours = false;
         if labels.configured.as_deref() != Some(version) {
             let moved = self
-                .call(self.writer.move_label(&labels.arn, CONFIGURED, labels.configured.as_deref(), Some(version)))
+                .call(
+                    Slot::Secrets,
+                    self.writer.move_label(&labels.arn, CONFIGURED, labels.configured.as_deref(), Some(version)),
+                )
                 .await;
             ours |= self.moved_or_there(labels, CONFIGURED, Some(version), moved).await?;
         }
         if let Some(pending) = pending {
-            let moved = self.call(self.writer.move_label(&labels.arn, FILE_PENDING, Some(pending), None)).await;
+            let moved =
+                self.call(Slot::Secrets, self.writer.move_label(&labels.arn, FILE_PENDING, Some(pending), None)).await;
             ours |= self.moved_or_there(labels, FILE_PENDING, None, moved).await?;
         }
         Ok(ours)
@@ -137,7 +160,7 @@ impl Applier<'_> {
         if error.is_transient() || error.kind == crate::account::ErrorKind::Denied {
             return Err(error.into());
         }
-        let secret = self.call(self.reader.secret(&labels.arn)).await?;
+        let secret = self.call(Slot::Read, self.reader.secret(&labels.arn)).await?;
         match secret.as_ref().map(|secret| secret.holder(label)) {
             Some(holder) if holder == to => Ok(false),
             _ => Err(Trouble::LookAgain(error.to_string())),
@@ -155,7 +178,7 @@ fn moved_on() -> Trouble {
 }
 
 /// A secret that was deleted, or scheduled for it, since it was looked at.
-pub(super) fn gone(error: AwsError) -> Trouble {
+fn gone(error: AwsError) -> Trouble {
     let gone = error.is("ResourceNotFoundException") || error.is("InvalidRequestException");
     if gone && !error.is_transient() { Trouble::LookAgain(error.to_string()) } else { error.into() }
 }

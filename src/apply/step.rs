@@ -1,6 +1,6 @@
 //! One step: which calls it is made of, and what its failures mean.
 
-use super::Applier;
+use super::{Applier, Slot};
 use crate::account::AwsError;
 use crate::plan::{Operation, Step};
 
@@ -27,6 +27,21 @@ impl From<AwsError> for Trouble {
     fn from(error: AwsError) -> Self {
         Self::Failed { reason: error.to_string(), transient: error.is_transient() }
     }
+}
+
+/// A secret that a step has made, for the steps after it.
+#[derive(Debug)]
+pub(super) struct Made {
+    /// Its ARN.
+    pub arn: String,
+    /// What came of its policy, where that was put beside its value, until the step whose it is tells of it.
+    pub policy: Option<Result<(), Trouble>>,
+}
+
+/// Whether a step was taken already, beside the one before it.
+pub(super) fn is_taken(step: &Step, made: Option<&Made>) -> bool {
+    let puts = matches!(step.operation, Operation::PutSecretPolicy { arn: None, .. });
+    puts && made.is_some_and(|made| matches!(made.policy, Some(Ok(()))))
 }
 
 /// The secret was to be made by a step before, which was not taken.
@@ -59,23 +74,37 @@ fn may_settle_later(error: &AwsError) -> bool {
 }
 
 impl Applier<'_> {
-    /// Takes one step. A note is for people: something went another way than the plan's words say.
-    pub(super) async fn step(&self, step: &Step, new_secret: &mut Option<String>) -> Result<Option<String>, Trouble> {
+    /// Takes one step, and what of the `rest` can be taken beside it. A note is for people: something went another way
+    /// than the plan's words say.
+    pub(super) async fn step(
+        &self,
+        step: &Step,
+        rest: &[Step],
+        made: &mut Option<Made>,
+    ) -> Result<Option<String>, Trouble> {
+        let new_secret = made.as_ref().map(|made| made.arn.clone());
         match &step.operation {
             Operation::CreateSecret(secret) => {
-                *new_secret = Some(self.create_secret(secret).await?);
-                Ok(None)
+                let policy = rest.first().and_then(|step| match &step.operation {
+                    Operation::PutSecretPolicy { arn: None, policy } => Some(policy.as_str()),
+                    _ => None,
+                });
+                self.create_secret(secret, policy, made).await.map(|()| None)
             }
             Operation::RestoreSecret { arn } => {
-                self.call(self.writer.restore_secret(arn)).await?;
+                self.call(Slot::Secrets, self.writer.restore_secret(arn)).await?;
                 Err(Trouble::Taken)
             }
             Operation::DressSecret(dress) => self.dress_secret(dress).await.map(|()| None),
-            Operation::PutSecretPolicy { arn, policy } => {
-                let arn = arn.as_ref().or(new_secret.as_ref()).ok_or_else(no_secret)?;
-                let put = self.patiently(|| self.writer.put_secret_policy(arn, policy)).await;
-                put.map_err(super::secret::gone)?;
-                Ok(None)
+            Operation::PutSecretPolicy { arn: None, policy } => {
+                let Made { arn, policy: put } = made.as_mut().ok_or_else(no_secret)?;
+                match put.take() {
+                    Some(put) => put.map(|()| None),
+                    None => self.put_secret_policy(arn, policy).await.map(|()| None),
+                }
+            }
+            Operation::PutSecretPolicy { arn: Some(arn), policy } => {
+                self.put_secret_policy(arn, policy).await.map(|()| None)
             }
             Operation::LabelConfigured(labels) => self.label_configured(labels).await.map(|()| None),
             Operation::PutSecretValue(labels) => self.put_value(labels).await,
@@ -93,22 +122,24 @@ impl Applier<'_> {
                 let rule = new.resolved(new_secret.as_deref()).ok_or_else(no_secret)?;
                 self.replace_rule(old, &rule).await.map(|()| None)
             }
-            Operation::DeleteRule { prefix } => Ok(self.call(self.writer.delete_rule(prefix)).await.map(|_| None)?),
+            Operation::DeleteRule { prefix } => {
+                Ok(self.call(Slot::Rule, self.writer.delete_rule(prefix)).await.map(|_| None)?)
+            }
             Operation::DeleteSecret { arn } => self.delete_secret_if_unused(arn).await.map(|()| None),
             Operation::DeleteTemplate { template } => {
-                Ok(self.call(self.writer.delete_template(&template.prefix)).await.map(|()| None)?)
+                Ok(self.call(Slot::Template, self.writer.delete_template(&template.prefix)).await.map(|()| None)?)
             }
         }
     }
 
     /// Makes a call, again and again while AWS settles, within patience and deadline.
-    pub(super) async fn patiently<T, F>(&self, call: impl Fn() -> F) -> Result<T, AwsError>
+    pub(super) async fn patiently<T, F>(&self, slot: Slot, call: impl Fn() -> F) -> Result<T, AwsError>
     where
         F: Future<Output = Result<T, AwsError>>,
     {
         let mut waits = self.pace.waits();
         loop {
-            match self.call(call()).await {
+            match self.call(slot, call()).await {
                 Err(mut error) if is_settling(&error) => {
                     let waited = match waits.next() {
                         Some(wait) => self.deadline.wait(wait).await,

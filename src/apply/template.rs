@@ -1,19 +1,21 @@
 //! Writing templates, and reading back what ECR made of it.
 
-use super::{Applier, Trouble};
+use super::{Applier, Slot, Trouble};
 use crate::account::{AwsError, Template};
 use crate::plan::template_differences;
 
 impl Applier<'_> {
     pub(super) async fn create_template(&self, template: &Template) -> Result<(), Trouble> {
-        self.patiently(|| self.writer.create_template(template)).await.map_err(raced("TemplateAlreadyExistsException"))
+        self.patiently(Slot::Template, || self.writer.create_template(template))
+            .await
+            .map_err(raced("TemplateAlreadyExistsException"))
     }
 
     /// Whether an empty text clears a field is nowhere promised. So what was written is read back, and if something
     /// stayed the template is deleted and made again: templates act only when a repository is made.
     pub(super) async fn update_template(&self, template: &Template) -> Result<(), Trouble> {
         let missing = raced("TemplateNotFoundException");
-        self.patiently(|| self.writer.update_template(template)).await.map_err(missing)?;
+        self.patiently(Slot::Template, || self.writer.update_template(template)).await.map_err(missing)?;
         let (stayed, shown) = self.stayed(template).await?;
         if stayed.is_empty() {
             return Ok(());
@@ -22,7 +24,7 @@ impl Applier<'_> {
             let reason = format!("ECR shows another {} than was written, and time is short", stayed.join(", "));
             return Err(Trouble::Failed { reason, transient: true });
         }
-        self.call(self.writer.delete_template(&template.prefix)).await?;
+        self.call(Slot::Template, self.writer.delete_template(&template.prefix)).await?;
         if let Err(trouble) = self.create_template(template).await {
             // The mark must not be lost: the template as it was shown goes back, with the seconds kept for this.
             let back = self.deadline.at_last(self.writer.create_template(&shown)).await;
@@ -47,7 +49,7 @@ impl Applier<'_> {
         let mut waits = self.pace.waits().take(4);
         loop {
             let gone = || Trouble::LookAgain("the template was deleted by somebody else".into());
-            let have = self.call(self.reader.template(&template.prefix)).await?.ok_or_else(gone)?;
+            let have = self.call(Slot::Read, self.reader.template(&template.prefix)).await?.ok_or_else(gone)?;
             let stayed = template_differences(&template.spec, &have.spec, &self.home.partition);
             let waited = match waits.next() {
                 Some(wait) if !stayed.is_empty() => self.deadline.wait(wait).await,

@@ -2,7 +2,7 @@
 
 use super::repositories::take_back;
 use super::{Failure, Look, Order, Run, Source, snapshot};
-use crate::account::{AwsError, Condition, ObjectError, Writer};
+use crate::account::{AwsError, Condition, Object, ObjectError, Writer};
 use crate::report::{self, Change, ChangeResult, ConfigReport, Outcome, Past, Report, markdown};
 
 /// How often a run that lost runs again.
@@ -28,12 +28,7 @@ impl Run<'_> {
         let mut before = None;
         let mut order = order.clone();
         for round in 0..=TRIES {
-            // The status first, then the file: a run over a newer file that ends in between must make this one lose.
-            let in_order = async {
-                let base = self.base().await;
-                (base, self.load().await)
-            };
-            let reads = async { tokio::join!(in_order, snapshot(self.core.reader)) };
+            let reads = async { tokio::join!(self.status_and_file(), snapshot(self.core.reader)) };
             let ((base, object), snapshot) = self.deadline.bound(reads).await.ok_or_else(|| self.late())?;
             let object = match self.opened(&order, object)? {
                 Ok(object) => object,
@@ -97,6 +92,17 @@ impl Run<'_> {
             reason: "other runs, over other versions of the file, keep finishing first".into(),
             status: self.status_place(),
         })
+    }
+
+    /// The status, and a file that is no older: a run over a newer one that ends after the status was read makes this one
+    /// lose. So the file is read after the status, save for what was read beside it and is as good: where the status tells
+    /// of that very version, or there is none, no run over a newer one had ended yet.
+    async fn status_and_file(&self) -> (Result<Base, Failure>, Result<Object, ObjectError>) {
+        let (base, object) = tokio::join!(self.base(), self.load());
+        let (Ok(status), Ok(file)) = (&base, &object) else { return (base, object) };
+        let is_as_good =
+            status.condition == Condition::IsAbsent || is_same_file(&status.past.config, &self.identity(file));
+        if is_as_good { (base, object) } else { (base, self.load().await) }
     }
 
     /// The history alone, for a run that writes no status: without one it is simply not known.

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
-use tokio::sync::Semaphore;
 
 use super::repositories::Ground;
 use super::{Hand, Order, Run, points_to};
 use crate::account::{Account, AwsError, Proof, Sight, Snapshot, Writer};
-use crate::apply::{Applied, Applier, End, SLOTS};
+use crate::apply::{Applied, Applier, End, Slots};
 use crate::config::{self, File, Problem};
 use crate::plan::rollback::{is_eligible, is_unfinished};
 use crate::plan::{Action, Operation, Plan, RegistryPlan, Resource, Step, Verdict, checksum, hold_for_new_names, plan};
@@ -156,7 +155,7 @@ impl Run<'_> {
             pace: self.core.pace,
             deadline: self.deadline,
             exact,
-            slots: Semaphore::new(SLOTS),
+            slots: Slots::default(),
         };
         let newest = self.newest(&report.config);
         // An older file must not speak over what a newer one, or a rotation after it, has made current.

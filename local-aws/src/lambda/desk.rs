@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::process::Child;
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 
 use crate::aws::lock;
@@ -58,6 +58,8 @@ struct Inside {
     /// Counts the processes that died here: a poll left over from a dead one must not take an event.
     deaths: usize,
     init_error: Option<Value>,
+    start: Option<Instant>,
+    first_poll: Option<Duration>,
 }
 
 /// The process behind the desk.
@@ -91,7 +93,13 @@ impl Desk {
 
     /// Waits for the next event. `None` when the process that asks is dead by now.
     pub(super) async fn next(&self) -> Option<Handed> {
-        let deaths = lock(&self.inside).deaths;
+        let deaths = {
+            let mut inside = lock(&self.inside);
+            if let (Some(start), None) = (inside.start, inside.first_poll) {
+                inside.first_poll = Some(start.elapsed());
+            }
+            inside.deaths
+        };
         loop {
             let news = self.news.notified();
             tokio::pin!(news);
@@ -133,6 +141,17 @@ impl Desk {
     /// Is there a running process of ours?
     pub(super) fn is_taken(&self) -> bool {
         matches!(lock(&self.inside).process, Process::Alive(_))
+    }
+
+    /// A process is about to be started.
+    pub(super) fn starts(&self) {
+        let mut inside = lock(&self.inside);
+        (inside.start, inside.first_poll) = (Some(Instant::now()), None);
+    }
+
+    /// How long the process took until it asked for its first event; `None` until it has.
+    pub(super) fn first_poll(&self) -> Option<Duration> {
+        lock(&self.inside).first_poll
     }
 
     pub(super) fn born(&self, child: &Arc<Mutex<Child>>) {

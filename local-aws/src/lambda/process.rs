@@ -47,6 +47,7 @@ impl Function {
             return Err(std::io::Error::new(std::io::ErrorKind::AlreadyExists, why));
         }
         let principal = format!("ASIALOCALAWS{:08}", STARTED.fetch_add(1, Ordering::Relaxed) + 1);
+        desk.starts();
         let mut child = Command::new(bootstrap)
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
@@ -87,6 +88,13 @@ impl Function {
     #[must_use]
     pub fn id(&self) -> u32 {
         lock(&self.shared.child).id()
+    }
+
+    /// How long it took from its start until it first asked for an event: what Lambda calls the init phase. `None` until it
+    /// has.
+    #[must_use]
+    pub fn first_poll(&self) -> Option<Duration> {
+        self.shared.desk.first_poll()
     }
 
     /// Whether the process has ended.

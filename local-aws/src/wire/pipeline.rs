@@ -2,6 +2,7 @@
 //! account, the log.
 
 use serde_json::{Value, json};
+use std::time::Duration;
 use uuid::Uuid;
 
 use super::auth::{self, Credential};
@@ -38,18 +39,20 @@ pub(super) async fn run(aws: &LocalAws, asked: &Asked) -> Ending {
     if let Some(path) = asked.path.strip_prefix("/_local-aws/") {
         return Ending::Answered(admin::answer(aws, asked, path));
     }
+    let began = aws.uptime();
     let named = name(asked);
     let credential = auth::credential(asked);
     let signed = auth::check(credential.as_ref(), named.service, &aws.options().region);
     let passing = passing(asked, &named, credential.as_ref());
     if let Err(error) = signed.and_then(|()| iam::authorize(aws, passing)) {
         let reply = refusal(named.service, &named.subject, &error);
-        log(aws, &named, credential.as_ref(), reply.status, reply.error.clone());
+        log(aws, &named, credential.as_ref(), began, (reply.status, reply.error.clone()));
         return Ending::Answered(reply);
     }
     aws.run_hooks(Moment::Before, named.service, &named.operation).await;
     let verdict = aws.judge(named.service, &named.operation, &named.subject);
     tokio::time::sleep(verdict.delay).await;
+    aws.tide().out().await;
     let ending = match verdict.fate {
         Fate::Served => Ending::Answered(conceal(aws, &named, passing, work(aws, asked, &named))),
         Fate::Refused(error) => Ending::Answered(refusal(named.service, &named.subject, &error)),
@@ -60,12 +63,12 @@ pub(super) async fn run(aws: &LocalAws, asked: &Asked) -> Ending {
             Ending::Reset
         }
     };
-    let (status, error) = match &ending {
+    let outcome = match &ending {
         Ending::Answered(reply) => (reply.status, reply.error.clone()),
         Ending::Reset => (0, Some("local-aws:reset".to_owned())),
         Ending::Hangs => (0, Some("local-aws:timeout".to_owned())),
     };
-    log(aws, &named, credential.as_ref(), status, error);
+    log(aws, &named, credential.as_ref(), began, outcome);
     aws.run_hooks(Moment::After, named.service, &named.operation).await;
     ending
 }
@@ -198,7 +201,14 @@ fn request_id() -> String {
     Uuid::new_v4().simple().to_string().to_uppercase().chars().take(16).collect()
 }
 
-fn log(aws: &LocalAws, named: &Named, credential: Option<&Credential>, status: u16, error: Option<String>) {
+/// Logs a call that ends now, with its status and error.
+fn log(
+    aws: &LocalAws,
+    named: &Named,
+    credential: Option<&Credential>,
+    began: Duration,
+    (status, error): (u16, Option<String>),
+) {
     aws.log(Call {
         n: 0,
         service: named.service.to_owned(),
@@ -208,6 +218,8 @@ fn log(aws: &LocalAws, named: &Named, credential: Option<&Credential>, status: u
         error,
         write: calls::is_write(named.service, &named.operation),
         at: aws.now(),
+        began,
+        ended: aws.uptime(),
         principal: credential.map(|credential| credential.access_key.clone()).unwrap_or_default(),
     });
 }

@@ -1,0 +1,90 @@
+//! `make bench`: the compiled function beside the least that a Rust function can be, and beside the same job in
+//! straightforward Python, on local-aws. Prints its tables and writes them into docs/performance.md.
+//!
+//! `BOOTSTRAP=path` measures that binary, as `make build` makes it, instead of the one of cargo's bench profile; the minimal
+//! program is then built for release too. `PYTHON=path` is the interpreter with benches/boto3/requirements.txt; without
+//! it that column is left out.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a benchmark fails by panicking"
+)]
+
+mod budgets;
+mod contender;
+mod page;
+mod stage;
+
+use std::time::Duration;
+
+use contender::Contender;
+use page::Page;
+use stage::{Run, Stage, Start};
+
+/// As one inside a Region may take, and none at all: what is left then is our own time.
+const LATENCIES: [u64; 2] = [0, 40];
+const REGISTRIES: [usize; 3] = [1, 10, 50];
+const STARTS: usize = 15;
+
+/// What was measured of one size at one latency.
+struct Runs {
+    latency: u64,
+    registries: usize,
+    ours: [Run; 3],
+    theirs: Option<[Run; 3]>,
+    our_peak: f64,
+    their_peak: Option<f64>,
+}
+
+const KINDS: [&str; 3] = ["first apply", "nothing to do", "one registry changed"];
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let ours = Contender::function();
+    let minimal = Contender::minimal();
+    let boto3 = Contender::boto3();
+    let our_start = Start::measure(&ours, STARTS).await;
+    let minimal_start = Start::measure(&minimal, STARTS).await;
+    let boto3_start = match &boto3 {
+        Some(boto3) => Some(Start::measure(boto3, STARTS / 3).await),
+        None => None,
+    };
+    let mut all = Vec::new();
+    for latency in LATENCIES {
+        for registries in REGISTRIES {
+            let (ours, our_peak) = runs(&ours, registries, latency).await;
+            let (theirs, their_peak) = match &boto3 {
+                Some(boto3) => {
+                    let (runs, peak) = runs(boto3, registries, latency).await;
+                    (Some(runs), Some(peak))
+                }
+                None => (None, None),
+            };
+            eprintln!("measured: {registries} registries at {latency} ms");
+            all.push(Runs { latency, registries, ours, theirs, our_peak, their_peak });
+        }
+    }
+    let throttled = stage::throttled(&ours).await;
+    let many = stage::many_repositories(&ours).await;
+    let mut page = Page::default();
+    page.starts(&ours, &minimal, [Some(&our_start), Some(&minimal_start), boto3_start.as_ref()]);
+    page.runs(&all);
+    page.others(throttled, many);
+    page.budgets(&budgets::of(&our_start, &minimal_start, boto3_start.as_ref(), &all, many));
+    println!("{}", page.text());
+    page.write();
+}
+
+/// First apply, nothing to do, and a change of one registry, by one process; and its peak memory in the end.
+async fn runs(contender: &Contender, registries: usize, latency: u64) -> ([Run; 3], f64) {
+    let mut stage = Stage::open(contender, Duration::from_millis(latency)).await;
+    stage.upload(registries, "MUTABLE");
+    let first = stage.run("changed").await;
+    let nothing = stage.run("converged").await;
+    stage.upload(registries, "IMMUTABLE");
+    let one = stage.run("changed").await;
+    ([first, nothing, one], stage.peak())
+}

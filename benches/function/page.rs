@@ -1,0 +1,137 @@
+//! The tables, on the terminal and between two marks in docs/performance.md.
+
+use std::fmt::Write;
+use std::process::Command;
+
+use super::budgets::Budget;
+use super::contender::{Contender, is_released, root};
+use super::stage::{Run, Start};
+use super::{KINDS, Runs};
+
+const PAGE: &str = "docs/performance.md";
+const BEGIN: &str = "<!-- make bench begins: what stands up to its end is written by it -->";
+const END: &str = "<!-- make bench ends -->";
+
+/// What is to be written.
+#[derive(Default)]
+pub struct Page(String);
+
+macro_rules! line {
+    ($page:expr, $($text:tt)*) => { writeln!($page.0, $($text)*).unwrap() };
+}
+
+impl Page {
+    pub fn starts(&mut self, ours: &Contender, minimal: &Contender, starts: [Option<&Start>; 3]) {
+        let profile = if is_released() { "as `make build` makes it" } else { "of cargo's bench profile" };
+        line!(self, "Measured on {}, at {} with the function {profile}.\n", machine(), commit());
+        line!(self, "### Start\n");
+        line!(self, "| | function | minimal program | boto3 |");
+        line!(self, "| --- | ---: | ---: | ---: |");
+        let row = |of: &dyn Fn(&Start) -> f64| {
+            starts.map(|start| start.map_or_else(|| "-".into(), |s| format!("{:.1}", of(s))))
+        };
+        let rows: [(&str, [String; 3]); 4] = [
+            ("start of the process to its first poll, ms", row(&|s| s.poll)),
+            ("first invocation, ms", row(&|s| s.first)),
+            ("warm invocation, ms", row(&|s| s.warm)),
+            ("peak memory by then, MB", row(&|s| s.peak)),
+        ];
+        for (what, [a, b, c]) in rows {
+            line!(self, "| {what} | {a} | {b} | {c} |");
+        }
+        let ((size, zip), (least, least_zip)) = (ours.sizes(), minimal.sizes());
+        let zipped = |zip: Option<u64>| zip.map_or_else(|| "-".to_owned(), |n| n.to_string());
+        line!(self, "| binary, bytes | {size} | {least} | - |");
+        line!(self, "| zipped, bytes | {} | {} | - |", zipped(zip), zipped(least_zip));
+        line!(
+            self,
+            "\nThe two invocations are of an event that is not the function's, so no AWS call is in them; Python's does one"
+        );
+        line!(self, "whole run over one registry.\n");
+    }
+
+    pub fn runs(&mut self, all: &[Runs]) {
+        line!(self, "### Runs\n");
+        line!(
+            self,
+            "Every second registry has a credential. Each line of three is one process: the first apply has cold connections."
+        );
+        line!(self, "Rounds are sequential round trips; without latency calls hardly overlap, and they say nothing.\n");
+        line!(
+            self,
+            "| ms a call | registries | run | ms | calls | rounds | peak MB | boto3: ms | calls | rounds | peak MB | faster |"
+        );
+        line!(self, "| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+        for runs in all {
+            for (n, kind) in KINDS.iter().enumerate() {
+                let cells = |run: &Run, peak: f64| {
+                    let rounds = if runs.latency == 0 { "-".to_owned() } else { run.rounds.to_string() };
+                    format!("{:.0} | {} | {rounds} | {peak:.1}", run.ms, run.calls)
+                };
+                let ours = cells(&runs.ours[n], runs.our_peak);
+                let theirs = match (&runs.theirs, runs.their_peak) {
+                    (Some(theirs), Some(peak)) => {
+                        format!("{} | {:.1} times", cells(&theirs[n], peak), theirs[n].ms / runs.ours[n].ms)
+                    }
+                    _ => "- | - | - | - | -".to_owned(),
+                };
+                line!(self, "| {} | {} | {kind} | {ours} | {theirs} |", runs.latency, runs.registries);
+            }
+        }
+        line!(self, "");
+    }
+
+    pub fn others(&mut self, (seconds, throttled): (f64, usize), many: f64) {
+        line!(
+            self,
+            "An account that takes ten calls a second of each of ECR's operations: the first apply of 50 registries ends in"
+        );
+        line!(
+            self,
+            "{seconds:.1} s, {throttled} of its calls throttled and made again. 10,000 repositories that exist already, each looked at"
+        );
+        line!(self, "and tagged: {many:.1} MB at the peak.\n");
+    }
+
+    pub fn budgets(&mut self, budgets: &[Budget]) {
+        line!(self, "### Budgets\n");
+        line!(self, "| what | budget | measured | |");
+        line!(self, "| --- | --- | ---: | --- |");
+        for Budget { what, limit, took, met } in budgets {
+            line!(self, "| {what} | {limit} | {took} | {} |", if *met { "met" } else { "**not met**" });
+        }
+    }
+
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// Puts it between the marks.
+    pub fn write(&self) {
+        let path = root().join(PAGE);
+        let page = std::fs::read_to_string(&path).unwrap();
+        let (before, rest) = page.split_once(BEGIN).expect("the mark where it begins");
+        let (_, after) = rest.split_once(END).expect("the mark where it ends");
+        std::fs::write(&path, format!("{before}{BEGIN}\n\n{}\n{END}{after}", self.0)).unwrap();
+        eprintln!("written to {PAGE}");
+    }
+}
+
+/// The processor, how many of them, and how busy they were with other things.
+fn machine() -> String {
+    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("an unnamed processor", |(_, model)| model);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default().to_owned();
+    format!("{cpus} x {model} ({}, load {load})", std::env::consts::ARCH)
+}
+
+/// Date and commit.
+fn commit() -> String {
+    let git = Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(root()).output().ok();
+    let commit = git.map(|done| String::from_utf8_lossy(&done.stdout).trim().to_owned()).unwrap_or_default();
+    let today = jiff::Timestamp::now().to_string();
+    format!("{commit}, {}", today.split('T').next().unwrap_or_default())
+}
