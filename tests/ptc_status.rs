@@ -208,5 +208,6 @@ async fn the_place_of_the_status_is_a_deployed_functions_to_say() {
     Ptc::new(&aws).run(["status", "--function", "sync"]).await.ends(0);
     let calls: Vec<String> =
         aws.calls().into_iter().map(|call| format!("{} {}", call.operation, call.subject)).collect();
-    assert_eq!(calls, ["GetFunctionConfiguration sync", "GetObject other-bucket/s/k.yaml.json"]);
+    let expected = ["GetFunctionConfiguration sync", "GetCallerIdentity ", "GetObject other-bucket/s/k.yaml.json"];
+    assert_eq!(calls, expected);
 }
