@@ -22,7 +22,6 @@ use crate::config::{self, File, Rejected};
 use crate::credential::Credential;
 use crate::handler::Failure;
 use crate::home::Home;
-use crate::newest::Newest;
 use crate::ownership::Owner;
 use crate::pace::{Deadline, Pace};
 use crate::report::{self, Change, ConfigReport, Outcome, Past, Report, Stats, TriggerReport, now};
@@ -32,6 +31,7 @@ use crate::trigger::{Kind, Mode, Portion, SecretChange};
 use crate::verify::{Candidate, Patience, prove};
 
 pub use fence::STATUS_MAX;
+pub use file::Source;
 use file::Unread;
 use work::After;
 
@@ -82,20 +82,6 @@ impl Hand<'_> {
             Self::Apply(_) => Mode::Apply,
         }
     }
-}
-
-/// Where the file is.
-#[derive(Debug, Clone, Copy)]
-pub enum Source<'a> {
-    /// In its bucket.
-    Uploaded,
-    /// On somebody's desk. Such a run writes no status: that is the function's.
-    AtHand {
-        /// Its name.
-        name: &'a str,
-        /// All of it.
-        bytes: &'a [u8],
-    },
 }
 
 /// One run, and what it needs.
@@ -188,44 +174,6 @@ impl<'a> Run<'a> {
         };
         report::log(&report);
         Ok(*report)
-    }
-
-    async fn load(&self) -> Result<Object, ObjectError> {
-        match self.source {
-            Source::Uploaded => self.uploaded().await,
-            Source::AtHand { bytes, .. } => Ok(Object { bytes: bytes.to_vec().into(), ..Object::default() }),
-        }
-    }
-
-    async fn uploaded(&self) -> Result<Object, ObjectError> {
-        let settings = self.core.settings;
-        self.core.reader.object(&settings.config_bucket, &settings.config_key, config::MAX_BYTES).await
-    }
-
-    /// Whether the function goes by another file than the one at hand, and what follows from that. It goes back to its own
-    /// with its next run; and what its own names must not be deleted for another's not naming it.
-    async fn differs_from_upload(&self) -> Option<String> {
-        let Source::AtHand { name, bytes } = self.source else { return None };
-        let Settings { config_bucket, config_key, .. } = self.core.settings;
-        if config_bucket.is_empty() {
-            return None;
-        }
-        let place = format!("s3://{config_bucket}/{config_key}");
-        let what = match self.uploaded().await {
-            Ok(object) if *object.bytes == *bytes => return None,
-            Ok(_) => format!("{place}, which the function follows, is another file"),
-            Err(ObjectError::Missing(_)) => format!("{place}, which the function follows, is not there yet"),
-            Err(error) => format!("{place}, which the function follows, could not be compared: {error}"),
-        };
-        let from = if name.starts_with('<') { "-".into() } else { quoted(name) };
-        Some(format!("{what}: its next run goes by that one; upload this one with `aws s3 cp {from} {place}`"))
-    }
-
-    fn newest<'r>(&'r self, config: &'r ConfigReport) -> Newest<'r> {
-        match self.source {
-            Source::Uploaded => Newest::Uploaded { reader: self.core.reader, config },
-            Source::AtHand { .. } => Newest::AtHand,
-        }
     }
 
     /// The file, or the report that there is none yet.
@@ -448,12 +396,6 @@ impl<'a> Run<'a> {
             status: status.to_owned(),
         }
     }
-}
-
-/// A path as a shell takes it for one word.
-fn quoted(path: &str) -> String {
-    let plain = !path.starts_with('-') && path.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
-    if plain { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 /// Whether any registry of the file, or any rule that carries our mark, uses the secret an event is about.
