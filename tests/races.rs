@@ -38,6 +38,34 @@ async fn a_run_whose_status_is_slow_to_read_does_not_undo_the_newer_files_run() 
     }
 }
 
+/// The account must be no older than the status that the run holds the fence with: what another run has written in between
+/// would look as the file wants it.
+#[tokio::test]
+async fn an_account_that_was_read_before_another_runs_writes_is_read_again() {
+    let (mutable, immutable) = (QUAY, "quay: {registry: quay.io, image_tag_mutability: IMMUTABLE}\n");
+    let mut overtaken = 0;
+    for n in 1..=4 {
+        let bench = Bench::new().await;
+        bench.follow(mutable).await;
+        bench.upload(mutable);
+        bench.aws.fault(Fault::on("s3", "GetObject").subject_contains("status").times(1).timeout());
+        bench.aws.before("s3", "GetObject", n, move |aws| {
+            aws.put_object(BUCKET, KEY, immutable);
+            another_run(aws);
+            aws.put_object(BUCKET, KEY, mutable);
+        });
+        let report = bench.send(uploaded()).await.unwrap();
+        let newest = bench.send(json!({"action": "plan"})).await.unwrap();
+        // A run that still saw the other file is followed by the one of the next upload's event.
+        if report["config"] == newest["config"] && bench.aws.object(BUCKET, KEY).unwrap() == mutable.as_bytes() {
+            overtaken += usize::from(n < 4);
+            let template = bench.template("quay").unwrap();
+            assert_eq!(template["imageTagMutability"], "MUTABLE", "before read {n}: {report:#}");
+        }
+    }
+    assert!(overtaken > 0, "no run was overtaken");
+}
+
 #[tokio::test]
 async fn a_run_that_lost_looks_again_even_if_the_newer_file_has_no_use_for_its_event() {
     let bench = Bench::new().await;

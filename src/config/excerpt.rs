@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 use super::MAX_BYTES;
-use super::problem::{is_invisible, looks_like_a_token};
-use super::sights::{Sight, sights};
+use super::problem::is_invisible;
+use super::sights::{Sight, is_known, sights};
 
 /// More than any key with its indentation.
 const MOST_KEY: usize = 200;
@@ -83,9 +83,7 @@ fn key_length(line: &[char]) -> usize {
     let line: String = line.iter().take(MOST_KEY).take_while(|c| !matches!(c, '\n' | '\r')).collect();
     let Some((key, rest)) = line.split_once(':') else { return 0 };
     let name = key.trim_start_matches([' ', '-', '\t']).trim_matches(['"', '\'']);
-    let is_key = (rest.is_empty() || rest.starts_with(' '))
-        && !looks_like_a_token(name)
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
+    let is_key = (rest.is_empty() || rest.starts_with(' ')) && is_known(name);
     if is_key { key.chars().count() } else { 0 }
 }
 
@@ -168,6 +166,8 @@ mod tests {
         let lines = Excerpts::of(text.as_bytes()).lines.join("\n");
         assert!(!lines.contains("hunter"), "{lines}");
         assert!(lines.contains("registry: ghcr.io") && lines.contains("username: ***"), "{lines}");
+        let open = "hub:\n  accessToken: [\n   - Qz-hunterTwo: \n";
+        assert!(!Excerpts::of(open.as_bytes()).lines.concat().contains("hunter"));
         let deep = "[".repeat(100_000) + "hunter22";
         assert!(!Excerpts::of(deep.as_bytes()).lines.concat().contains("hunter"));
     }

@@ -14,6 +14,10 @@ const SHORTEST: usize = 4;
 /// So much of a token is telling: a message may show only the beginning of a text.
 const TELLING: usize = 16;
 
+/// So many credentials that begin alike are told apart. Where there are more, what begins like them is hidden to the end of
+/// its word.
+const MOST_ALIKE: usize = 64;
+
 /// The credentials of a file, by how they begin. Found through a hash of the beginning, so that even a file that is
 /// nothing but tokens is dealt with at once.
 pub(crate) struct Hidden<'a> {
@@ -27,7 +31,9 @@ impl<'a> Hidden<'a> {
         for token in tokens.iter().filter(|token| token.len() >= SHORTEST) {
             let beginning = token.get(..TELLING).unwrap_or(token).as_bytes();
             let same_hash = by_length.entry(beginning.len()).or_default().entry(hash(beginning)).or_default();
-            same_hash.push(token.as_str());
+            if same_hash.len() <= MOST_ALIKE {
+                same_hash.push(token.as_str());
+            }
         }
         Self { by_length }
     }
@@ -53,6 +59,10 @@ impl<'a> Hidden<'a> {
     pub fn begins(&self, text: &str) -> usize {
         let found = self.by_length.iter().filter_map(|(length, tokens)| {
             let tokens = tokens.get(&hash(text.as_bytes().get(..*length)?))?;
+            if tokens.len() > MOST_ALIKE {
+                let begins = tokens.first().is_some_and(|token| common(text, token) >= *length);
+                return begins.then(|| text.find(char::is_whitespace).unwrap_or(text.len()));
+            }
             tokens.iter().map(|token| common(text, token)).filter(|common| common >= length).max()
         });
         found.max().unwrap_or_default()
@@ -90,6 +100,15 @@ mod tests {
         let token = "S3cr3t".repeat(20);
         let cut: String = token.to_lowercase().chars().take(60).collect();
         assert_eq!(without(&[&token, "éclair-ö"], &format!("`{cut}…` ü éCLAIR-ö.")), "`[hidden]…` ü [hidden].");
+    }
+
+    #[test]
+    fn of_many_that_begin_alike_the_beginning_is_enough() {
+        let tokens: Vec<String> = (0..2000).map(|n| format!("{}{n}", "A".repeat(16))).collect();
+        let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
+        let text = format!("a {}1999! b {}", "A".repeat(16), "A".repeat(15));
+        assert_eq!(without(&tokens, &text), format!("a [hidden] b {}", "A".repeat(15)));
+        assert_eq!(without(&tokens, &"A".repeat(400_000)), "[hidden]");
     }
 
     #[test]

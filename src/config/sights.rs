@@ -55,6 +55,9 @@ const SHOWN: [&str; 30] = [
     "rules",
 ];
 
+/// More than any value that is worth a look. What has been looked for in all of a file must not be long.
+const MOST_SHOWN: usize = 1000;
+
 /// Deeper than any file that is taken; what is further in is covered.
 const MAX_DEPTH: usize = 64;
 
@@ -250,7 +253,7 @@ fn is_closed(key: &str) -> bool {
 }
 
 /// Whether a key is one of the file's own.
-fn is_known(key: &str) -> bool {
+pub(crate) fn is_known(key: &str) -> bool {
     let tables: [&[&str]; 7] = [
         raw::FIELDS,
         FileKey::NAMES,
@@ -278,7 +281,7 @@ fn key_is_shown(key: &str, level: Level) -> bool {
 fn value_is_shown(key: &str, value: &str, level: Level) -> bool {
     let one_line = !value.contains(['\n', '\r']);
     let harmless = one_line && !looks_like_a_token(value) && raw::field_without_space(value).is_none();
-    let one_word = !value.contains(char::is_whitespace);
+    let one_word = !value.contains(char::is_whitespace) && value.len() <= MOST_SHOWN;
     let by_key = match key {
         "secret" => value.starts_with(SECRET_PREFIX) || value.starts_with("arn:"),
         key => SHOWN.contains(&key) && !value.contains('@'),

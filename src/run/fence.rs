@@ -2,7 +2,7 @@
 
 use super::repositories::take_back;
 use super::{Failure, Look, Order, Run, Source, snapshot};
-use crate::account::{AwsError, Condition, Object, ObjectError, Writer};
+use crate::account::{AwsError, Condition, Object, ObjectError, Snapshot, Writer};
 use crate::report::{self, Change, ChangeResult, ConfigReport, Outcome, Past, Report, markdown};
 
 /// How often a run that lost runs again.
@@ -28,8 +28,7 @@ impl Run<'_> {
         let mut before = None;
         let mut order = order.clone();
         for round in 0..=TRIES {
-            let reads = async { tokio::join!(self.status_and_file(), snapshot(self.core.reader)) };
-            let ((base, object), snapshot) = self.deadline.bound(reads).await.ok_or_else(|| self.late())?;
+            let (base, object, snapshot) = self.deadline.bound(self.looks()).await.ok_or_else(|| self.late())?;
             let object = match self.opened(&order, object)? {
                 Ok(object) => object,
                 Err(mut no_file) => {
@@ -94,15 +93,20 @@ impl Run<'_> {
         })
     }
 
-    /// The status, and a file that is no older: a run over a newer one that ends after the status was read makes this one
-    /// lose. So the file is read after the status, save for what was read beside it and is as good: where the status tells
-    /// of that very version, or there is none, no run over a newer one had ended yet.
-    async fn status_and_file(&self) -> (Result<Base, Failure>, Result<Object, ObjectError>) {
-        let (base, object) = tokio::join!(self.base(), self.load());
-        let (Ok(status), Ok(file)) = (&base, &object) else { return (base, object) };
+    /// The status, and a file and an account that are no older: a run over a newer file that ends after the status was read
+    /// makes this one lose. So file and account are read after the status, save where what was read beside it is as good:
+    /// where the status tells of that very version, or there is none, no run over a newer one had ended yet.
+    async fn looks(&self) -> (Result<Base, Failure>, Result<Object, ObjectError>, Result<Snapshot, AwsError>) {
+        let account = || snapshot(self.core.reader);
+        let (base, object, seen) = tokio::join!(self.base(), self.load(), account());
+        let (Ok(status), Ok(file)) = (&base, &object) else { return (base, object, seen) };
         let is_as_good =
             status.condition == Condition::IsAbsent || is_same_file(&status.past.config, &self.identity(file));
-        if is_as_good { (base, object) } else { (base, self.load().await) }
+        if is_as_good {
+            return (base, object, seen);
+        }
+        let (object, seen) = tokio::join!(self.load(), account());
+        (base, object, seen)
     }
 
     /// The history alone, for a run that writes no status: without one it is simply not known.

@@ -1,8 +1,10 @@
 //! Opens a tree: every encrypted value is replaced by what it was, and all of them are held against the MAC.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::mac::Mac;
+use super::rules::MOST_KEY;
 use super::value::{self, Fault, Kind, Plain, looks_encrypted};
 use super::{DataKey, Metadata};
 use crate::config::node::{Entry, Node, Scalar, Value};
@@ -26,7 +28,15 @@ pub(crate) fn open(root: &Rc<Node>, metadata: &Metadata, key: &DataKey, notes: &
             return None;
         }
     };
-    let mut opener = Opener { metadata, key, notes, path: Vec::new(), mac: Mac::new(metadata.mac_only_encrypted) };
+    let mut opener = Opener {
+        metadata,
+        key,
+        notes,
+        path: Vec::new(),
+        ruled: 0,
+        known: HashMap::new(),
+        mac: Mac::new(metadata.mac_only_encrypted),
+    };
     let entries = root.map().unwrap_or_default().iter().filter(|entry| entry.name() != "sops");
     let entries: Vec<Entry> = entries.map(|entry| opener.entry(entry)).collect();
     let computed = opener.mac.finish();
@@ -47,13 +57,26 @@ struct Opener<'a, 'n> {
     notes: &'a mut Notes,
     /// The keys on the way; items of a list have none.
     path: Vec<&'n str>,
+    /// How many of them the rule is of.
+    ruled: usize,
+    /// What the rule says of each key there is: a file has few, however many values.
+    known: HashMap<&'n str, bool>,
     mac: Mac,
 }
 
 impl<'n> Opener<'_, 'n> {
     fn entry(&mut self, entry: &'n Entry) -> Entry {
-        self.path.push(entry.name());
+        let key = entry.name();
+        if key.len() > MOST_KEY {
+            self.notes.error(entry.key.at, format!("this key has more than {MOST_KEY} bytes, which no field needs"));
+            return entry.clone();
+        }
+        let rule = &self.metadata.rule;
+        let is_of = *self.known.entry(key).or_insert_with(|| rule.is_of(key));
+        self.path.push(key);
+        self.ruled += usize::from(is_of);
         let value = self.node(&entry.value);
+        self.ruled -= usize::from(is_of);
         self.path.pop();
         Entry { key: Rc::clone(&entry.key), value }
     }
@@ -74,7 +97,7 @@ impl<'n> Opener<'_, 'n> {
     /// The scalar to put into this place; none, where the one that is there stays.
     fn scalar(&mut self, node: &Node, scalar: &Scalar) -> Option<Scalar> {
         let is_encrypted = looks_encrypted(&scalar.text);
-        let should_be = self.metadata.rule.is_encrypted(&self.path);
+        let should_be = self.metadata.rule.is_encrypted(self.ruled > 0);
         if !is_encrypted {
             // SOPS leaves these two as they are.
             let is_nothing = scalar.is_null() || scalar.text.is_empty();

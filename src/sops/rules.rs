@@ -11,8 +11,11 @@ const USUAL_SUFFIX: &str = "_unencrypted";
 /// Longer than any rule that a person writes.
 const MOST_REGEX: usize = 1000;
 
-/// How large a compiled expression may be.
-const MOST_COMPILED: usize = 1 << 20;
+/// How large a compiled expression may be, in bytes: it is tried on every key, and nothing vouches for it.
+const MOST_COMPILED: usize = 1 << 14;
+
+/// The longest key that is tried.
+pub(super) const MOST_KEY: usize = 256;
 
 /// The rule of a file. A key on the way decides, so that a rule on a map holds for all that is in it.
 #[derive(Debug, Clone)]
@@ -62,14 +65,19 @@ impl Rule {
         Some(if name == "encrypted_regex" { Self::EncryptedRegex(regex) } else { Self::UnencryptedRegex(regex) })
     }
 
-    /// Whether the value at the end of a path is encrypted.
-    pub fn is_encrypted(&self, path: &[&str]) -> bool {
-        let any = |is: &dyn Fn(&str) -> bool| path.iter().any(|key| is(key));
+    /// Whether it speaks of a key.
+    pub fn is_of(&self, key: &str) -> bool {
         match self {
-            Self::UnencryptedSuffix(suffix) => !any(&|key| key.ends_with(suffix)),
-            Self::EncryptedSuffix(suffix) => any(&|key| key.ends_with(suffix)),
-            Self::UnencryptedRegex(regex) => !any(&|key| regex.is_match(key)),
-            Self::EncryptedRegex(regex) => any(&|key| regex.is_match(key)),
+            Self::UnencryptedSuffix(suffix) | Self::EncryptedSuffix(suffix) => key.ends_with(suffix),
+            Self::UnencryptedRegex(regex) | Self::EncryptedRegex(regex) => regex.is_match(key),
+        }
+    }
+
+    /// Whether a value is encrypted, given whether the rule is of any key on the way to it.
+    pub fn is_encrypted(&self, is_of_any: bool) -> bool {
+        match self {
+            Self::UnencryptedSuffix(_) | Self::UnencryptedRegex(_) => !is_of_any,
+            Self::EncryptedSuffix(_) | Self::EncryptedRegex(_) => is_of_any,
         }
     }
 
@@ -103,8 +111,8 @@ mod tests {
             (Rule::UnencryptedRegex(regex("^registry$")), "hub registry", false),
             (Rule::UnencryptedRegex(regex("^registry$")), "hub username", true),
         ] {
-            let path: Vec<&str> = path.split(' ').collect();
-            assert_eq!(rule.is_encrypted(&path), encrypted, "{rule:?} {path:?}");
+            let any = path.split(' ').any(|key| rule.is_of(key));
+            assert_eq!(rule.is_encrypted(any), encrypted, "{rule:?} {path:?}");
         }
     }
 }
