@@ -283,6 +283,11 @@ async fn whatever_was_done_to_a_file_is_seen() {
             vec!["`encrypted_regex` is no regular expression"],
         ),
         (
+            "a rule that takes for ever",
+            changed(&text, "unencrypted_suffix: _unencrypted", "encrypted_regex: '(a?){50}(a?){50}b$'"),
+            vec!["`encrypted_regex` is no regular expression"],
+        ),
+        (
             "an unknown field",
             changed(&text, "version:", "new_rule: a\n    version:"),
             vec!["`sops` has the field `new_rule`"],

@@ -241,6 +241,15 @@ fn given(raw: &Raw, defaults: &Raw, notes: &mut Notes) -> Option<Credential> {
         );
     }
     notes.registry = registry.or(notes.registry.take());
+    // SOPS's MAC knows plain values by their text alone, not by their place: facts of the format, docs/sops.md.
+    if let Some(host) =
+        raw.registry.as_ref().filter(|host| notes.was_encrypted(token.at) && !notes.was_encrypted(host.at))
+    {
+        notes.warn(
+            host.key,
+            "the token is encrypted, but where it is sent is not: SOPS does not tie a plain `registry` to its place, so whoever may change the file may send the token elsewhere; encrypt `registry` too",
+        );
+    }
     Some(Credential::Given(crate::credential::Credential::new(username.value.clone(), token.value.clone())))
 }
 
