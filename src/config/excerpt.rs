@@ -146,6 +146,7 @@ mod tests {
             "  image_tag_mutability: MUTABLE hunter22\n",
             "  accessToken: |\n    abc\n  hunter22:\n",
             "  <<: {hunter22}\n",
+            "  accessToken:\n  hunter: 1\n",
         ] {
             let lines = Excerpts::of(format!("{file}{rest}").as_bytes()).lines.join("\n");
             assert!(!lines.contains("hunter"), "{rest}: {lines}");

@@ -10,6 +10,7 @@ use super::node::{Entry, Node, Position};
 use super::problem::{Notes, one_of, shown};
 use super::raw;
 use super::suggest::{did_you_mean, nearest};
+use super::yaml::holds_a_token;
 
 /// Longer than any number or boolean.
 const MOST_TYPED: usize = 40;
@@ -45,12 +46,14 @@ pub(crate) fn map<'n, K: Key>(node: &'n Node, shape: &Shape<'_>, notes: &mut Not
         return None;
     };
     let (mut found, mut meant) = (Vec::new(), Vec::new());
+    let mut after_token = false;
     for entry in entries {
         match K::named(entry.name()) {
-            None => meant.extend(unknown_key::<K>(entry, shape, notes)),
+            None => meant.extend(unknown_key::<K>(entry, after_token, shape, notes)),
             Some(_) if entry.value.is_null() => {}
             Some(key) => found.push((key, entry)),
         }
+        after_token = holds_a_token(entry.name()) && entry.value.is_null();
     }
     for (required, at) in K::required().filter_map(|required| Some((required, shape.missing_at?))) {
         let name = required.name();
@@ -65,7 +68,7 @@ pub(crate) fn map<'n, K: Key>(node: &'n Node, shape: &Shape<'_>, notes: &mut Not
 }
 
 /// Notes an unknown key, and gives back the known one that was meant.
-fn unknown_key<K: Key>(entry: &Entry, shape: &Shape<'_>, notes: &mut Notes) -> Option<&'static str> {
+fn unknown_key<K: Key>(entry: &Entry, after_token: bool, shape: &Shape<'_>, notes: &mut Notes) -> Option<&'static str> {
     let name = entry.name();
     if let Some(field) = raw::field_without_space(name) {
         notes.error(entry.key.at, format!("put a space after the colon of `{field}`"));
@@ -84,8 +87,10 @@ fn unknown_key<K: Key>(entry: &Entry, shape: &Shape<'_>, notes: &mut Notes) -> O
         (None, Some(home)) => format!("it belongs under `{home}:`"),
         (None, None) => format!("{} has {}", shape.what, one_of(K::NAMES.iter().copied())),
     };
-    // No key of the file has a digit in it, but many a token that came to stand in front of a colon.
-    let is_word = meant.is_some() || home.is_some() || !key.bytes().any(|byte| byte.is_ascii_digit());
+    // No key of the file has a digit in it, but many a token that came to stand in front of a colon; and what follows an
+    // `accessToken` without a value may be that value, on the wrong line.
+    let is_word = !after_token && !key.bytes().any(|byte| byte.is_ascii_digit());
+    let is_word = meant.is_some() || home.is_some() || is_word;
     let key = if is_word { shown(key) } else { format!("`{HIDDEN}`") };
     notes.error(entry.key.at, format!("unknown key {key}; {hint}"));
     meant

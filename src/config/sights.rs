@@ -129,6 +129,8 @@ struct Frame {
     /// Of a list: the key it stands under. Of a map: the key whose value comes next.
     key: Option<String>,
     is_list: bool,
+    /// A credential without a value came before: what follows may be that value, on the wrong line.
+    after_token: bool,
     anchor: usize,
     start: usize,
 }
@@ -164,12 +166,26 @@ impl Walk<'_> {
                 Event::SequenceStart(anchor, _) => {
                     let (level, key) = self.inside();
                     begun.push(self.scalars.len());
-                    self.frames.push(Frame { level, key: Some(key), is_list: true, anchor, start: range.start });
+                    self.frames.push(Frame {
+                        level,
+                        key: Some(key),
+                        is_list: true,
+                        after_token: false,
+                        anchor,
+                        start: range.start,
+                    });
                 }
                 Event::MappingStart(anchor, _) => {
                     let (level, _) = self.inside();
                     begun.push(self.scalars.len());
-                    self.frames.push(Frame { level, key: None, is_list: false, anchor, start: range.start });
+                    self.frames.push(Frame {
+                        level,
+                        key: None,
+                        is_list: false,
+                        after_token: false,
+                        anchor,
+                        start: range.start,
+                    });
                 }
                 Event::SequenceEnd | Event::MappingEnd => {
                     if let (Some(frame), Some(first)) = (self.frames.pop(), begun.pop()) {
@@ -206,12 +222,14 @@ impl Walk<'_> {
         let level = self.frames.last().map_or(Level::Closed, |frame| frame.level);
         let is_key = self.frames.last().is_some_and(|frame| !frame.is_list && frame.key.is_none());
         let scalar = if is_key {
-            let shown = key_is_shown(&value, level);
+            let after_token = self.frames.last().is_some_and(|frame| frame.after_token);
+            let shown = key_is_shown(&value, level) && (!after_token || is_known(&value));
             // What follows a colon in a key was meant to be a value.
             let length = value.chars().position(|c| c == ':').map_or(inside.len(), |colon| colon + 1);
             let cut = (inside.start + length).min(inside.end);
             if let Some(frame) = self.frames.last_mut() {
                 frame.key = Some(value.to_string());
+                frame.after_token = false;
             }
             Scalar { cut, range: inside, value, shown, is_token: false }
         } else {
@@ -219,6 +237,9 @@ impl Walk<'_> {
             let shown = value_is_shown(&key, &value, level);
             let is_token = level == Level::Closed || holds_a_token(&key);
             self.value_has_ended();
+            if let Some(frame) = self.frames.last_mut() {
+                frame.after_token = holds_a_token(&key) && value.is_empty();
+            }
             Scalar { cut: inside.end, range: inside, value, shown, is_token }
         };
         self.scalars.push(scalar);
