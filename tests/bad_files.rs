@@ -1,20 +1,10 @@
 //! Files that are refused: each with all its errors, each error with its place. The table is in `tests/bad_files/`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test says so when something is wrong"
-)]
-
-mod common;
-
 use std::fmt::Write as _;
 use std::fs;
 
-use common::cases::{Case, context_of, tables};
-use common::{context, refused};
+use crate::common::cases::{Case, context_of, tables};
+use crate::common::{context, refused};
 use ecr_pull_through_sync::config::{MAX_BYTES, Problem, read};
 
 #[test]

@@ -4,21 +4,10 @@
 //! Answers leave together, once nothing more is asked for: what a run can ask for side by side is one round, on a slow
 //! machine as on a quick one. `make bench` shows what the same runs take in time.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
 use std::fmt::Write;
 use std::time::Duration;
 
-use support::{Bench, scheduled};
+use crate::support::{Bench, scheduled};
 
 /// Far longer than the function takes from one call to the next that waits for no answer.
 const QUIET: Duration = Duration::from_millis(150);

@@ -1,12 +1,7 @@
 //! The calm day: a file becomes an account, and stays one.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
+use crate::support::{self, Bench, LEGACY, STATUS_PAGE, hub, lines, scheduled, uploaded};
 use serde_json::json;
-use support::{Bench, LEGACY, STATUS_PAGE, hub, lines, scheduled, uploaded};
 
 #[tokio::test]
 async fn the_legacy_file_becomes_three_rules_three_templates_and_two_secrets_in_one_run() {

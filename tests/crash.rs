@@ -6,20 +6,15 @@
 //! in this process, whose future is dropped in the middle of the call: the same for all state, and without production's
 //! waits. Kinds that wait (a refusal is believed after seconds) have one crash of each sort in a process.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod quiet;
-mod support;
-
+use crate::quiet;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use crate::support::{self, BUCKET, Bench, ROLE, hub, role, scheduled, uploaded};
 use local_aws::{Call, Fault, LocalAws};
 use serde_json::{Value, json};
-use support::{BUCKET, Bench, ROLE, hub, role, scheduled, uploaded};
 use tokio::sync::oneshot;
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";

@@ -1,16 +1,11 @@
 //! Lambda's deadline: whatever hangs or is slow, the run ends before it, and takes nothing away that it cannot put
 //! back. DESIGN, section 3.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::{Bench, LEGACY, credential, hub, scheduled, uploaded};
 use local_aws::Fault;
 use serde_json::{Value, json};
-use support::{Bench, LEGACY, credential, hub, scheduled, uploaded};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 const QUAY: &str = "quay: {registry: quay.io}\n";

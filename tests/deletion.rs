@@ -1,13 +1,8 @@
 //! Nothing is deleted by surprise: DESIGN, section 6.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
+use crate::support::{self, BUCKET, Bench, KEY, LEGACY, hub, lines, scheduled, uploaded};
 use local_aws::{Fault, Options};
 use serde_json::{Value, json};
-use support::{BUCKET, Bench, KEY, LEGACY, hub, lines, scheduled, uploaded};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 const QUAY: &str = "quay: {registry: quay.io}\n";

@@ -1,27 +1,16 @@
 //! What wakes the function: the rules, the queue and the schedule of `template.yaml`, against every sample of `events/`
 //! and what is nearly one. DESIGN, section 2.
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod pattern;
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::pattern::Pattern;
 use ecr_pull_through_sync::trigger::{Job, Kind, Mode, Place, Trigger, Unplaceable, classify};
 use local_aws::Options;
 use local_aws::iam::Stack;
-use pattern::Pattern;
 use serde_json::{Value, json};
 
-use support::{BUCKET, Bench, KEY, LEGACY, hub};
+use crate::support::{self, BUCKET, Bench, KEY, LEGACY, hub};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 const ARN: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ecr-pullthroughcache/dockerhub";

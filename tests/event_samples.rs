@@ -1,22 +1,12 @@
 //! Every sample under `events/`, and what it leads to: as a trigger, and sent to the handler.
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::support::{self, Bench, LEGACY};
 use ecr_pull_through_sync::handler::Failure;
 use ecr_pull_through_sync::trigger::{Job, Place, Portion, Refusal, SecretChange, classify};
 use serde_json::{Value, json};
-use support::{Bench, LEGACY};
 
 /// The stack the samples are made for; `make run` and `make invoke` use the same.
 const PLACE: Place<'static> = Place {

@@ -1,16 +1,11 @@
 //! Repositories that exist already: whose they are, what they get, and what is held back. DESIGN, section 7.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::support::{self, Bench, hub, images, lines, make_rule, repository, scheduled, uploaded};
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
-use support::{Bench, hub, images, lines, make_rule, repository, scheduled, uploaded};
 
 /// A registry that keeps three images, and wants all settings applied.
 const QUAY: &str = "quay: {registry: quay.io, tags: {team: web}, existing_repositories: true}\n";

@@ -1,19 +1,13 @@
 //! The edges of what happens to repositories that exist already: bad moments, bad luck and bad messages.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod desk;
-mod support;
-
 use std::time::{Duration, Instant};
 
-use desk::{Desk, name};
+use crate::desk::{Desk, name};
+use crate::support::{self, BUCKET, Bench, KEY, credential, images, lines, repository, scheduled, uploaded};
 use ecr_pull_through_sync::handler::Failure;
 use lambda_runtime::{Context, LambdaEvent};
 use local_aws::{Fault, LocalAws};
 use serde_json::{Value, json};
-use support::{BUCKET, Bench, KEY, credential, images, lines, repository, scheduled, uploaded};
 
 const TAGS: &str = "quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n";
 const REPOSITORIES: usize = 220;

@@ -1,16 +1,11 @@
 //! AWS on a bad day: what fails, what goes on, and when a retry is asked for.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{self, Bench, LEGACY, hub, lines, scheduled, uploaded};
 use ecr_pull_through_sync::handler::Failure;
 use local_aws::{Fault, Options};
 use serde_json::json;
-use support::{Bench, LEGACY, hub, lines, scheduled, uploaded};
 
 /// Sends the upload's event; whichever way it ends, a calm run afterwards converges.
 async fn then_calm(bench: &Bench) {

@@ -1,15 +1,10 @@
 //! Two runs at once: the last one to finish has seen the latest file. DESIGN, section 3.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::{self, BUCKET, Bench, KEY, STATUS, hub, scheduled, uploaded};
 use serde_json::json;
-use support::{BUCKET, Bench, KEY, STATUS, hub, scheduled, uploaded};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 

@@ -1,18 +1,8 @@
 //! Files that are accepted, and what they are read as.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test says so when something is wrong"
-)]
-
-mod common;
-
 use std::collections::BTreeSet;
 
-use common::{accepted, context};
+use crate::common::{accepted, context};
 use ecr_pull_through_sync::config::{
     Context, Credential, EncryptionKind, LifecyclePolicy, Mutability, Registry, Setting, UpstreamKind, read, schema,
 };

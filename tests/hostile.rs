@@ -1,13 +1,8 @@
 //! Forged events, and text from outside that would like to be more than text.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
+use crate::support::{BUCKET, Bench, KEY, LEGACY, STATUS, STATUS_PAGE, hub, logged, scheduled, uploaded};
 use local_aws::Fault;
 use serde_json::{Value, json};
-use support::{BUCKET, Bench, KEY, LEGACY, STATUS, STATUS_PAGE, hub, logged, scheduled, uploaded};
 
 /// What a run may write to: the two status objects, rules and templates of the file, and secrets of our prefix.
 fn stray_writes(bench: &Bench) -> Vec<String> {

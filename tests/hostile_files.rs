@@ -1,17 +1,7 @@
 //! Properties of the reader for any input: it answers, it does not panic, its positions are in the file, and it never
 //! repeats a credential.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test says so when something is wrong"
-)]
-
-mod common;
-
-use common::context;
+use crate::common::context;
 use ecr_pull_through_sync::config::{Problem, read};
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,17 +1,7 @@
 //! What `ptc kit` makes, against golden files in `tests/kit/`, and each format by a reader of its own.
 //! `BLESS=1` rewrites the golden files.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test says so when something is wrong"
-)]
-
-#[path = "kit/cases.rs"]
 mod cases;
-#[path = "kit/rewriting.rs"]
 mod rewriting;
 
 use std::collections::{BTreeMap, BTreeSet};

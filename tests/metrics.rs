@@ -1,19 +1,14 @@
 //! The metrics of a run: CloudWatch's embedded metric format to the letter, and numbers that alarms can trust.
 //! docs/report.md, "Metrics".
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
 use std::cell::Cell;
 use std::time::Duration;
 
+use crate::support::{self, BUCKET, Bench, KEY, app, hub, make_rule, metrics, scheduled, uploaded};
 use ecr_pull_through_sync::report::metrics::lines;
 use ecr_pull_through_sync::report::{Past, Report};
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
-use support::{BUCKET, Bench, KEY, app, hub, make_rule, metrics, scheduled, uploaded};
 
 const QUAY: &str = "quay: {registry: quay.io}\n";
 

@@ -1,17 +1,12 @@
 //! An account as the Terraform module `Perun-Engineering/ecr-pull-through` leaves it, and the same YAML uploaded.
 //! docs/migrate-from-terraform.md is the guide; the plan it shows is the one asserted here.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::support::{Bench, ROLE, lines, scheduled, uploaded};
 use local_aws::{LocalAws, Options};
 use serde_json::{Value, json};
-use support::{Bench, ROLE, lines, scheduled, uploaded};
 
 const GUIDE: &str = include_str!("../docs/migrate-from-terraform.md");
 const ROOT: &str = "arn:aws:iam::123456789012:root";

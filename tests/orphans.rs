@@ -1,16 +1,11 @@
 //! Our own secrets that nothing uses any more: they go when what serves instead is proven, and cleaning up is in
 //! nobody's way. DESIGN, sections 4 and 6.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{Bench, credential, hub, lines, logged, make_rule, scheduled, uploaded};
 use local_aws::{Fault, Options};
 use serde_json::json;
-use support::{Bench, credential, hub, lines, logged, make_rule, scheduled, uploaded};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 const OPS: &str = "ecr-pullthroughcache/ops";

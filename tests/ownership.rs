@@ -1,13 +1,8 @@
 //! What is ours, nobody's and somebody else's: DESIGN, section 6.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
+use crate::support::{self, Bench, LEGACY, lines, scheduled};
 use local_aws::Options;
 use serde_json::{Value, json};
-use support::{Bench, LEGACY, lines, scheduled};
 
 const OPEN: &str = "quay: {registry: quay.io}\n";
 

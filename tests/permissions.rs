@@ -1,20 +1,15 @@
 //! The function's role in template.yaml is exact: what the function calls is allowed, and what is allowed is called.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod quiet;
-mod support;
-
+use crate::quiet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::support::{BUCKET, Bench, KEY, LEGACY, ROLE, app_as, credential, hub, make_rule, role, scheduled, uploaded};
 use local_aws::iam::{Policy, Stack, WITHOUT_RESOURCES};
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
 use serde_yaml::Value as Yaml;
-use support::{BUCKET, Bench, KEY, LEGACY, ROLE, app_as, credential, hub, make_rule, role, scheduled, uploaded};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 const OPS: &str = "ecr-pullthroughcache/ops";

@@ -1,12 +1,7 @@
 //! A plan that was looked at and is then applied: exactly that one, or nothing.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
+use crate::support::{BUCKET, Bench, KEY, LEGACY, hub, images, lines, repository};
 use serde_json::{Value, json};
-use support::{BUCKET, Bench, KEY, LEGACY, hub, images, lines, repository};
 
 const EXISTING: &str = "quay: {registry: quay.io, existing_repositories: true}\n";
 

@@ -1,16 +1,11 @@
 //! The compiled function, driven through the runtime API as Lambda drives it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::{BUCKET, KEY, LEGACY, ROLE, STATUS, role, uploaded};
 use local_aws::{Fault, Function, LambdaApi, LocalAws, Options};
 use serde_json::{Value, json};
-use support::{BUCKET, KEY, LEGACY, ROLE, STATUS, role, uploaded};
 
 const TIME: Duration = Duration::from_secs(120);
 

@@ -1,13 +1,8 @@
 //! For random files and random accounts: one run converges, the plan after it is empty, and a plan writes nothing.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
+use crate::support::{Bench, token_id, uploaded};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::{Bench, token_id, uploaded};
 
 /// Who has marked a template or tagged a secret.
 #[derive(Debug, Clone, Copy, PartialEq)]

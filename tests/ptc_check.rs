@@ -1,15 +1,11 @@
 //! `ptc check`: what it prints, in every format, and that no credential is ever in it. `BLESS=1` rewrites the pages.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use common::cases::tables;
+use crate::common::cases::tables;
 use serde_json::Value;
 
 const BROKEN: &str = "dockerhub:

@@ -1,24 +1,12 @@
 //! `ptc export`: what an account has comes back as a file, of which a check is clean and a plan is empty.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod ptc;
-mod support;
-
 use std::collections::BTreeMap;
 
+use crate::ptc::{Output, Ptc};
+use crate::support::{self, BUCKET, Bench, LEGACY, ROLE, credential, lines, make_rule};
 use ecr_pull_through_sync::config::{self, Context};
 use local_aws::{Fault, LocalAws, Options};
-use ptc::{Output, Ptc};
 use serde_json::{Value, json};
-use support::{BUCKET, Bench, LEGACY, ROLE, credential, lines, make_rule};
 
 /// The settings of the stack in `support`.
 fn desk(aws: &LocalAws) -> Ptc {

@@ -1,26 +1,14 @@
 //! `ptc plan` and `ptc apply`: the compiled program over an account, as a person or a pipeline would run it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-#![allow(dead_code, reason = "each test binary uses its part of the support modules")]
-
-mod ptc;
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::ptc::{self, Ptc};
+use crate::support::{BUCKET, Bench, KEY, LEGACY, ROLE, hub, images, is_write, lines, repository};
 use local_aws::Fault;
 use local_aws::iam::Policy;
-use ptc::Ptc;
 use serde_json::{Value, json};
-use support::{BUCKET, Bench, KEY, LEGACY, ROLE, hub, images, is_write, lines, repository};
 
 const FUNCTION: &str = "ecr-pull-through-sync";
 

@@ -1,16 +1,10 @@
 //! `ptc status`: what the last run said, for people and for programs.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod ptc;
-mod support;
-
+use crate::ptc::Ptc;
+use crate::support::{BUCKET, Bench, LEGACY, STATUS};
 use jiff::{SignedDuration, Timestamp};
 use local_aws::{Fault, LocalAws, Options};
-use ptc::Ptc;
 use serde_json::{Value, json};
-use support::{BUCKET, Bench, LEGACY, STATUS};
 
 fn desk(aws: &LocalAws) -> Ptc {
     Ptc::new(aws).env("CONFIG_BUCKET", BUCKET)

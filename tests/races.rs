@@ -1,14 +1,9 @@
 //! Somebody else writes at the same moment: another run, another owner, a person with a console. DESIGN, sections 3,
 //! 4 and 6.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
+use crate::support::{self, BUCKET, Bench, KEY, another_run, app, hub, lines, make_rule, scheduled, uploaded};
 use local_aws::{Fault, LocalAws};
 use serde_json::json;
-use support::{BUCKET, Bench, KEY, another_run, app, hub, lines, make_rule, scheduled, uploaded};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 const QUAY: &str = "quay: {registry: quay.io}\n";

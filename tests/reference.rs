@@ -1,7 +1,5 @@
-//! What is made from the tables of keys is committed as they make it. `BLESS=1 cargo test --test reference` writes it:
+//! What is made from the tables of keys is committed as they make it. `BLESS=1 cargo test --test all reference::` writes it:
 //! review it in the diff.
-
-#![allow(clippy::unwrap_used, reason = "a test says so when something is wrong")]
 
 use std::{env, fs};
 

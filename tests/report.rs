@@ -1,14 +1,9 @@
 //! The report is true: what was done is in it, what is new is news, and no text of AWS's is taken at its word. DESIGN,
 //! section 5.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
+use crate::support::{BUCKET, Bench, KEY, LEGACY, STATUS, another_run, hub, lines, logged};
 use local_aws::Fault;
 use serde_json::json;
-use support::{BUCKET, Bench, KEY, LEGACY, STATUS, another_run, hub, lines, logged};
 
 const QUAY: &str = "quay: {registry: quay.io}\n";
 

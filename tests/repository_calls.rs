@@ -1,19 +1,14 @@
 //! Every call for existing repositories, over HTTP against `local-aws`, through the lanes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::support::{Bench, quick};
 use ecr_pull_through_sync::account::{AwsError, PreviewStatus, Reader, Writer};
 use ecr_pull_through_sync::lanes::Lanes;
 use ecr_pull_through_sync::pace::{Deadline, Pace};
 use local_aws::{Fault, Options};
 use serde_json::{Value, json};
-use support::{Bench, quick};
 
 const NAME: &str = "public/nginx/nginx";
 const ARN: &str = "arn:aws:ecr:eu-west-1:123456789012:repository/public/nginx/nginx";

@@ -1,16 +1,11 @@
 //! A credential that is refused: rotations with the setting, a value of the file always. DESIGN, section 4.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::{self, Bench, hub, lines, scheduled, uploaded};
 use local_aws::{Fault, Options};
 use serde_json::{Value, json};
-use support::{Bench, hub, lines, scheduled, uploaded};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 const ROLLBACK: &[(&str, &str)] = &[("ROLLBACK_INVALID_ROTATION", "true")];

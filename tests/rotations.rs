@@ -1,14 +1,9 @@
 //! Events about secrets: none that matters is taken for our own write or for somebody else's business. DESIGN,
 //! sections 2 and 3.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
+use crate::support::{Bench, LEGACY, credential, hub, make_rule};
 use local_aws::Fault;
 use serde_json::{Value, json};
-use support::{Bench, LEGACY, credential, hub, make_rule};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 const GITLAB: &str = "ecr-pullthroughcache/gitlab";

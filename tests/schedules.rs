@@ -2,25 +2,15 @@
 //!
 //! A seed decides which calls are slow and by how much, and at which call the newer file or the human comes; nothing
 //! waits for the clock to get a result. Whatever the interleaving, the end is the newest file's, no rotation is buried
-//! and every report is true. A failure prints its seed: `SEED=17 cargo test --test schedules` runs that one alone.
+//! and every report is true. A failure prints its seed: `SEED=17 cargo test --test all schedules::` runs that one alone.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod quiet;
-mod support;
-
+use crate::quiet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::{self, BUCKET, Bench, KEY, hub, is_write, put_current, role, scheduled, uploaded};
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_sdk_s3::config::{Credentials, Region};
@@ -30,7 +20,6 @@ use fastrand::Rng;
 use futures_util::FutureExt;
 use local_aws::{Call, Fault, LocalAws};
 use serde_json::{Value, json};
-use support::{BUCKET, Bench, KEY, hub, is_write, put_current, role, scheduled, uploaded};
 use tokio::sync::Notify;
 
 const SEEDS: u64 = 40;

@@ -4,19 +4,9 @@
 //! schema too. Here are the examples, the bad files, and every way in which fields go together; values of single fields
 //! are in `tests/schema_values.rs`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test says so when something is wrong"
-)]
-
-mod common;
-
-use common::cases::tables;
-use common::context;
-use common::schema::{Judge, Verdict, agree};
+use crate::common::cases::tables;
+use crate::common::schema::{Judge, Verdict, agree};
+use crate::common::{self, context};
 use ecr_pull_through_sync::config::{Context, read, schema};
 use serde_json::{Value, json};
 

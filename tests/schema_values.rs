@@ -1,16 +1,6 @@
 //! Values of single fields: the JSON Schema and the reader draw the line at the same place.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test says so when something is wrong"
-)]
-
-mod common;
-
-use common::schema::{Judge, agree};
+use crate::common::schema::{Judge, agree};
 
 /// Values of single fields: where they stand, those that are good and those that are bad.
 const VALUES: &[(&str, &[&str], &[&str])] = &[

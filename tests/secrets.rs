@@ -1,13 +1,8 @@
 //! The file sets credentials and never undoes a rotation: DESIGN, section 4.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod support;
-
+use crate::support::{self, Bench, hub, lines, put_current, scheduled, token_id};
 use local_aws::{Fault, Options};
 use serde_json::{Value, json};
-use support::{Bench, hub, lines, put_current, scheduled, token_id};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 

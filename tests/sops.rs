@@ -1,19 +1,9 @@
 //! The function and files that are encrypted with SOPS: KMS is asked for the key, and what it says decides.
 
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test says so when something is wrong"
-)]
-
-mod support;
-
+use crate::support::{Bench, app_as, hub, is_write, role, scheduled, uploaded};
 use ecr_pull_through_sync::handler::Failure;
 use local_aws::{Fault, Options};
 use serde_json::{Value, json};
-use support::{Bench, app_as, hub, is_write, role, scheduled, uploaded};
 
 const MINIMAL: &str = include_str!("sops/go-minimal.yaml");
 const KEY_ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";

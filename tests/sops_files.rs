@@ -1,23 +1,13 @@
 //! Files that are encrypted with SOPS, made by other implementations (tests/sops/README.md): what becomes of them, and
 //! of what somebody has done to them since.
-#![cfg(feature = "cli")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test says so when something is wrong"
-)]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::common::{accepted, context};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
-use common::{accepted, context};
 use ecr_pull_through_sync::account::{self, Reader};
 use ecr_pull_through_sync::config::{self, Credential, File, Problem, Registry, Rejected, read_sealed, sealed};
 use ecr_pull_through_sync::sops::{DataKey, Identities, Keyring, Metadata};

@@ -1,18 +1,12 @@
 //! What one invocation cannot finish goes through the queue: handed over once, safe to come twice, late and in any
 //! order, and never lost without a word. DESIGN, section 7.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test binary uses its part of the support module")]
-
-mod desk;
-mod support;
-
 use std::time::Duration;
 
-use desk::{Desk, name};
+use crate::desk::{Desk, name};
+use crate::support::{self, Bench, app, scheduled, uploaded};
 use local_aws::Fault;
 use serde_json::{Value, json};
-use support::{Bench, app, scheduled, uploaded};
 
 const QUAY: &str = "quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n";
 const REPOSITORIES: usize = 220;

@@ -1,12 +1,5 @@
 //! What the tests of the file share.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "not every test uses all of it, and a test says so when something is wrong"
-)]
-
 pub mod cases;
 pub mod schema;
 

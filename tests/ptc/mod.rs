@@ -3,9 +3,6 @@
 //! Nothing of the surroundings gets in: no configuration, no credentials, no variables but those a test gives. Every
 //! token in these tests contains the word `canary`, and whatever `ptc` prints is searched for it.
 
-#![allow(dead_code, reason = "each test binary uses its part of it")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

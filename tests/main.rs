@@ -1,0 +1,79 @@
+//! Every test over the library and the compiled programs, in one binary: what they stand on, the SDK above all, is linked
+//! once and not forty times. `cargo test --test all races::` runs one file of them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+mod desk;
+mod pattern;
+#[cfg(feature = "cli")]
+mod ptc;
+mod quiet;
+mod support;
+
+mod bad_files;
+mod budgets;
+mod converge;
+mod crash;
+mod deadline;
+mod deletion;
+mod event_patterns;
+mod event_samples;
+mod existing;
+mod existing_edges;
+mod faults;
+mod fence;
+mod good_files;
+mod hostile;
+mod hostile_files;
+mod kit;
+#[cfg(feature = "cli")]
+mod kit_command;
+mod metrics;
+mod migration;
+mod orphans;
+mod ownership;
+mod permissions;
+mod plan_checksum;
+mod process;
+mod properties;
+#[cfg(feature = "cli")]
+mod ptc_check;
+#[cfg(feature = "cli")]
+mod ptc_export;
+#[cfg(feature = "cli")]
+mod ptc_plan;
+#[cfg(feature = "cli")]
+mod ptc_status;
+mod races;
+mod reference;
+mod report;
+mod repository_calls;
+mod rollback;
+mod rotations;
+mod schedules;
+mod schema;
+mod schema_values;
+mod secrets;
+mod sops;
+#[cfg(feature = "cli")]
+mod sops_files;
+mod work;
+
+/// A file that nobody names is a file of tests that nobody runs.
+#[test]
+fn every_file_of_tests_is_named_above() {
+    let named = include_str!("main.rs");
+    let files =
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests")).unwrap().map(|file| file.unwrap().path());
+    let rust = files.filter(|path| path.extension().is_some_and(|ending| ending == "rs"));
+    let names = rust.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).filter(|name| name != "main");
+    let unnamed: Vec<String> = names.filter(|name| !named.contains(&format!("\nmod {name};\n"))).collect();
+    assert_eq!(unnamed, Vec::<String>::new());
+}
