@@ -65,7 +65,7 @@ mod tests {
             tracing::trace!(target: "aws_smithy_runtime::client::http", "request body: a token");
             tracing::debug!(target: "hyper_util::client", "a token");
             tracing::info!(target: "lambda_runtime", "a token");
-            tracing::trace!(target: "ecr_pull_through_sync::run", "ours\nstays one line");
+            tracing::info!(target: "ecr_pull_through_sync::run", "ours\nstays one line");
             tracing::warn!(target: "aws_config", "a warning");
         });
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();

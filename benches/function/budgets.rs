@@ -1,6 +1,8 @@
 //! What was promised, and what was measured. Ratios and counts, since machines differ.
 
 use super::Runs;
+use super::contender::Sizes;
+use super::page::grouped;
 use super::stage::Start;
 
 /// One promise.
@@ -44,4 +46,15 @@ pub fn of(ours: &Start, minimal: &Start, boto3: Option<&Start>, runs: &[Runs], m
         all.push(least("faster than boto3 over 50 registries with nothing to do, 40 ms a call", 8.0, faster(1)));
     }
     all
+}
+
+/// Those of the file, which hold for what is deployed: this machine's architecture.
+pub fn of_size(Sizes { file, zip, most, most_zipped }: Sizes) -> [Budget; 2] {
+    let bytes = |what: &'static str, most: u64, took: u64| Budget {
+        what,
+        limit: format!("at most {} bytes", grouped(most)),
+        took: grouped(took),
+        met: took <= most,
+    };
+    [bytes("the bootstrap", most, file), bytes("its zip", most_zipped, zip)]
 }

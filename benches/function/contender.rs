@@ -17,12 +17,20 @@ impl Contender {
         Self { bootstrap: bootstrap.canonicalize().expect("the bootstrap"), env: Vec::new() }
     }
 
-    /// The least that a function can be, built here, since nothing else needs it.
+    /// The least that a function can be, of the same build: beside a bootstrap that is given, the one that is given; beside
+    /// one of this benchmark's profile, built here.
     pub fn minimal() -> Self {
-        let profile = if is_released() { "release" } else { "bench" };
+        if is_released() {
+            let given = std::env::var_os("MINIMAL")
+                .expect("MINIMAL names the minimal function, as BOOTSTRAP does the function");
+            return Self {
+                bootstrap: PathBuf::from(given).canonicalize().expect("the minimal function"),
+                env: Vec::new(),
+            };
+        }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = Command::new(cargo)
-            .args(["build", "--quiet", "--locked", "--package", "minimal-function", "--profile", profile])
+            .args(["build", "--quiet", "--locked", "--package", "minimal-function", "--profile", "bench"])
             .args(["--message-format", "json-render-diagnostics"])
             .current_dir(root())
             .output()
@@ -49,15 +57,32 @@ impl Contender {
         Some(Self { bootstrap: handler.join("bootstrap"), env })
     }
 
-    /// Bytes of the file, and of a zip of it alone.
-    pub fn sizes(&self) -> (u64, Option<u64>) {
-        const ZIP: &str = "import io, sys, zipfile\nout = io.BytesIO()\n\
-            with zipfile.ZipFile(out, 'w', zipfile.ZIP_DEFLATED, compresslevel=9) as z: z.write(sys.argv[1], 'bootstrap')\n\
-            print(len(out.getvalue()))";
-        let zipped = Command::new("python3").args(["-c", ZIP]).arg(&self.bootstrap).output().ok();
-        let zipped = zipped.and_then(|done| String::from_utf8_lossy(&done.stdout).trim().parse().ok());
-        (std::fs::metadata(&self.bootstrap).unwrap().len(), zipped)
+    /// What `scripts/check_bootstrap.py` says of its size.
+    pub fn sizes(&self) -> Sizes {
+        const SIZES: &str = "import sys\nfrom check_bootstrap import BUDGETS, zipped\n\
+            data = open(sys.argv[1], 'rb').read()\n\
+            print(len(data), zipped(data), *BUDGETS['arm64' if sys.argv[2] == 'aarch64' else sys.argv[2]])";
+        let python = Command::new("python3")
+            .args(["-B", "-c", SIZES])
+            .args([self.bootstrap.as_os_str(), std::env::consts::ARCH.as_ref()])
+            .env("PYTHONPATH", root().join("scripts"))
+            .output()
+            .expect("python3 starts");
+        assert!(python.status.success(), "{}", String::from_utf8_lossy(&python.stderr));
+        let said = String::from_utf8_lossy(&python.stdout).into_owned();
+        let mut numbers = said.split_whitespace().map(|number| number.parse().expect("a number"));
+        let mut next = || numbers.next().expect("four numbers");
+        Sizes { file: next(), zip: next(), most: next(), most_zipped: next() }
     }
+}
+
+/// Bytes of a file and of a zip of it alone, and the most that a bootstrap of this architecture may have.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    pub file: u64,
+    pub zip: u64,
+    pub most: u64,
+    pub most_zipped: u64,
 }
 
 /// Whether a bootstrap of `make build` is measured.

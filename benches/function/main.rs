@@ -1,9 +1,9 @@
 //! `make bench`: the compiled function beside the least that a Rust function can be, and beside the same job in
 //! straightforward Python, on local-aws. Prints its tables and writes them into docs/performance.md.
 //!
-//! `BOOTSTRAP=path` measures that binary, as `make build` makes it, instead of the one of cargo's bench profile; the minimal
-//! program is then built for release too. `PYTHON=path` is the interpreter with benches/boto3/requirements.txt; without
-//! it that column is left out.
+//! `BOOTSTRAP=path` measures that binary, as `make build` makes it, instead of the one of cargo's bench profile, and
+//! `MINIMAL=path` is then the minimal program of the same build. `PYTHON=path` is the interpreter with
+//! benches/boto3/requirements.txt; without it that column is left out.
 
 #![allow(
     clippy::unwrap_used,
@@ -70,10 +70,15 @@ async fn main() {
     let throttled = stage::throttled(&ours).await;
     let many = stage::many_repositories(&ours).await;
     let mut page = Page::default();
-    page.starts(&ours, &minimal, [Some(&our_start), Some(&minimal_start), boto3_start.as_ref()]);
+    let sizes = ours.sizes();
+    page.starts([sizes, minimal.sizes()], [Some(&our_start), Some(&minimal_start), boto3_start.as_ref()]);
     page.runs(&all);
     page.others(throttled, many);
-    page.budgets(&budgets::of(&our_start, &minimal_start, boto3_start.as_ref(), &all, many));
+    let mut promised = budgets::of(&our_start, &minimal_start, boto3_start.as_ref(), &all, many);
+    if contender::is_released() {
+        promised.extend(budgets::of_size(sizes));
+    }
+    page.budgets(&promised);
     println!("{}", page.text());
     page.write();
 }

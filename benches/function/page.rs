@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::process::Command;
 
 use super::budgets::Budget;
-use super::contender::{Contender, is_released, root};
+use super::contender::{Sizes, is_released, root};
 use super::stage::{Run, Start};
 use super::{KINDS, Runs};
 
@@ -21,7 +21,7 @@ macro_rules! line {
 }
 
 impl Page {
-    pub fn starts(&mut self, ours: &Contender, minimal: &Contender, starts: [Option<&Start>; 3]) {
+    pub fn starts(&mut self, [ours, minimal]: [Sizes; 2], starts: [Option<&Start>; 3]) {
         let profile = if is_released() { "as `make build` makes it" } else { "of cargo's bench profile" };
         line!(self, "Measured on {}, at {} with the function {profile}.\n", machine(), commit());
         line!(self, "### Start\n");
@@ -39,10 +39,8 @@ impl Page {
         for (what, [a, b, c]) in rows {
             line!(self, "| {what} | {a} | {b} | {c} |");
         }
-        let ((size, zip), (least, least_zip)) = (ours.sizes(), minimal.sizes());
-        let zipped = |zip: Option<u64>| zip.map_or_else(|| "-".to_owned(), |n| n.to_string());
-        line!(self, "| binary, bytes | {size} | {least} | - |");
-        line!(self, "| zipped, bytes | {} | {} | - |", zipped(zip), zipped(least_zip));
+        line!(self, "| binary, bytes | {} | {} | - |", grouped(ours.file), grouped(minimal.file));
+        line!(self, "| zipped, bytes | {} | {} | - |", grouped(ours.zip), grouped(minimal.zip));
         line!(
             self,
             "\nThe two invocations are of an event that is not the function's, so no AWS call is in them; Python's does one"
@@ -115,6 +113,16 @@ impl Page {
         std::fs::write(&path, format!("{before}{BEGIN}\n\n{}\n{END}{after}", self.0)).unwrap();
         eprintln!("written to {PAGE}");
     }
+}
+
+/// With a comma between thousands.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let commas = |(at, digit): (usize, char)| {
+        let comma = (at > 0 && (digits.len() - at).is_multiple_of(3)).then_some(',');
+        comma.into_iter().chain([digit])
+    };
+    digits.chars().enumerate().flat_map(commas).collect()
 }
 
 /// The processor, how many of them, and how busy they were with other things.
