@@ -1,4 +1,4 @@
-//! The Lambda function: settings and clients once, then one invocation after the other.
+//! The Lambda function: settings once, clients with the first event, then one invocation after the other.
 
 use std::process::ExitCode;
 
@@ -7,6 +7,7 @@ use ecr_pull_through_sync::pace::Pace;
 use ecr_pull_through_sync::settings::Settings;
 use ecr_pull_through_sync::{account, logs};
 use lambda_runtime::service_fn;
+use tokio::sync::OnceCell;
 use tracing::level_filters::LevelFilter;
 use tracing::{error, warn};
 
@@ -26,15 +27,21 @@ async fn main() -> ExitCode {
     if let Err(problem) = rlimit::Resource::CORE.set(0, 0) {
         warn!(error = %problem, "core dumps could not be forbidden");
     }
-    // In Lambda, credentials and region come from the environment: no call to STS or IMDS is made.
-    let config = account::loader().load().await;
-    let (reader, writer) = account::connect(&config);
-    let app = App { reader, writer, settings, pace: Pace::default(), metrics: logs::print };
-    match lambda_runtime::run(service_fn(|event| app.handle(event))).await {
+    // Made for the first event: half of a start would go into them, and an event may be a while in coming.
+    let (app, settings) = (&OnceCell::new(), &settings);
+    let handler = service_fn(|event| async move { app.get_or_init(|| connected(settings)).await.handle(event).await });
+    match lambda_runtime::run(handler).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             error!(error = %problem, "the Lambda runtime ended");
             ExitCode::FAILURE
         }
     }
+}
+
+/// The function, ready for an event. This makes no call.
+async fn connected(settings: &Settings) -> App {
+    let config = account::loader_in_lambda().load().await;
+    let (reader, writer) = account::connect(&config);
+    App { reader, writer, settings: settings.clone(), pace: Pace::default(), metrics: logs::print }
 }

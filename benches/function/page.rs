@@ -43,9 +43,9 @@ impl Page {
         line!(self, "| zipped, bytes | {} | {} | - |", grouped(ours.zip), grouped(minimal.zip));
         line!(
             self,
-            "\nThe two invocations are of an event that is not the function's, so no AWS call is in them; Python's does one"
+            "\nThe two invocations are of an event that is not the function's, so no AWS call is in them; the first makes the"
         );
-        line!(self, "whole run over one registry.\n");
+        line!(self, "clients. Python's does one whole run over one registry.\n");
     }
 
     pub fn runs(&mut self, all: &[Runs]) {

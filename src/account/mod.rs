@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
@@ -72,6 +73,17 @@ pub fn loader() -> ConfigLoader {
                 .operation_timeout(Duration::from_secs(45))
                 .build(),
         )
+}
+
+/// The same where credentials stand in variables, as Lambda's do: the other places that the SDK would look into after them
+/// are not even set up.
+pub fn loader_in_lambda() -> ConfigLoader {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if is_set("AWS_ACCESS_KEY_ID") && is_set("AWS_SECRET_ACCESS_KEY") {
+        loader().credentials_provider(EnvironmentVariableCredentialsProvider::new())
+    } else {
+        loader()
+    }
 }
 
 /// Builds the clients. This makes no call.
