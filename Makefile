@@ -28,6 +28,8 @@ TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 help: ## List the commands
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F '|' '{ printf "%-17s %s\n", $$1, $$2 }'
 
+# Of the function in the dev profile, the demo is always built along: its dependencies have the features that the tests' have,
+# and without it the SDK would be compiled a second time.
 .PHONY: run
 run: ## Show the whole thing on this machine, without an AWS account (FILE=my.yaml: your own file)
 	@echo "Compiling (a few minutes the first time) ..." >&2
@@ -41,9 +43,10 @@ invoke: ## Send one event to the function on this machine (EVENT=events/manual-p
 	cargo build --locked --bin $(BINARY) --example demo
 	@cargo run --quiet --locked --example demo -- --event "$(EVENT)"
 
+# Tests wait more than they compute, for timeouts above all: twice as many at a time as there are processors.
 .PHONY: test
 test: ## Run every test
-	cargo test --workspace --locked
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))} cargo test --workspace --locked
 
 # Measured is the very bootstrap of `make build`. PROFILE=bench saves its ten minutes, and is the only one for a Mac.
 MEASURE := PYTHON=$(BENCH)/bin/python cargo bench --locked --no-default-features --bench function
@@ -59,14 +62,14 @@ endif
 
 .PHONY: bench-repositories
 bench-repositories: ## Measure the function with 100, 1,000 and 10,000 repositories (about twenty minutes)
-	cargo bench --locked --bench repositories
+	cargo bench --locked --no-default-features --bench repositories
 
 # Deployed is the very bootstrap of `make build`. PROFILE=dev saves its ten minutes, and is the only one for a Mac.
 .PHONY: e2e
 e2e: $(E2E)/.installed ## Deploy the bootstrap into a cloud on this machine, and use it (PROFILE=dev: an unoptimised one)
-	cargo build --locked --package local-aws --bin local-aws
+	cargo build --locked --workspace --bin local-aws
 ifeq ($(PROFILE),dev)
-	cargo build --locked --bin $(BINARY)
+	cargo build --locked --bin $(BINARY) --example demo
 else
 	$(MAKE) build ARCH=$(MACHINE)
 endif

@@ -11,6 +11,23 @@ pub struct Home {
     pub partition: String,
 }
 
+/// AWS's partitions beside `aws`: name, what the names of their Regions begin with, and the end of their hosts.
+const PARTITIONS: [(&str, &[&str], &str); 7] = [
+    ("aws-cn", &["cn-"], "amazonaws.com.cn"),
+    ("aws-us-gov", &["us-gov-"], "amazonaws.com"),
+    ("aws-eusc", &["eusc-"], "amazonaws.eu"),
+    ("aws-iso", &["us-iso-"], "c2s.ic.gov"),
+    ("aws-iso-b", &["us-isob-"], "sc2s.sgov.gov"),
+    ("aws-iso-e", &["eu-isoe-"], "cloud.adc-e.uk"),
+    ("aws-iso-f", &["us-isof-", "eu-isof-"], "csp.hci.ic.gov"),
+];
+
+/// The partition that a Region is in.
+pub fn partition_of(region: &str) -> &'static str {
+    let is_in = |starts: &[&str]| starts.iter().any(|start| region.starts_with(start));
+    PARTITIONS.iter().find(|(_, starts, _)| is_in(starts)).map_or("aws", |(name, ..)| name)
+}
+
 /// The ARN in the invocation is not one of a Lambda function.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
@@ -45,15 +62,8 @@ impl Home {
 
     /// `<account>.dkr.ecr.<region>.<suffix>`, the host people pull from.
     pub fn registry_host(&self) -> String {
-        let suffix = match self.partition.as_str() {
-            "aws-cn" => "amazonaws.com.cn",
-            "aws-eusc" => "amazonaws.eu",
-            "aws-iso" => "c2s.ic.gov",
-            "aws-iso-b" => "sc2s.sgov.gov",
-            "aws-iso-e" => "cloud.adc-e.uk",
-            "aws-iso-f" => "csp.hci.ic.gov",
-            _ => "amazonaws.com",
-        };
+        let named = PARTITIONS.iter().find(|(name, ..)| *name == self.partition);
+        let suffix = named.map_or("amazonaws.com", |(_, _, suffix)| suffix);
         format!("{}.dkr.ecr.{}.{suffix}", self.account, self.region)
     }
 
@@ -88,6 +98,14 @@ mod tests {
         assert_eq!(home.pull_url("hub"), "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/hub");
         assert_eq!(home.pull_url("ROOT"), home.registry_host());
         assert_eq!(home.root_arn(), "arn:aws-cn:iam::123456789012:root");
+    }
+
+    #[test]
+    fn a_region_tells_its_partition() {
+        let regions =
+            ["eu-west-1", "us-gov-west-1", "cn-north-1", "us-iso-east-1", "us-isob-east-1", "eu-isof-south-1"];
+        let partitions = regions.map(partition_of);
+        assert_eq!(partitions, ["aws", "aws-us-gov", "aws-cn", "aws-iso", "aws-iso-b", "aws-iso-f"]);
     }
 
     #[test]

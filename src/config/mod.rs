@@ -70,7 +70,7 @@ pub use lifecycle::{
 };
 pub use mutability::Mutability;
 pub(crate) use prefix::{ROOT, is_repository_name};
-pub use problem::{Problem, Rejected};
+pub use problem::{Problem, Rejected, is_invisible};
 pub use reference::{reference, summary};
 pub use registry::Registry;
 pub use schema::schema;

@@ -235,7 +235,7 @@ pub(crate) fn looks_like_a_token(text: &str) -> bool {
 }
 
 /// Whether a reader could not see a character, or it would change how others are seen.
-pub(crate) fn is_invisible(c: char) -> bool {
+pub fn is_invisible(c: char) -> bool {
     c.is_control()
         || (c.is_whitespace() && c != ' ')
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

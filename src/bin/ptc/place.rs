@@ -2,7 +2,7 @@
 
 use clap::Args;
 use ecr_pull_through_sync::config::Context;
-use ecr_pull_through_sync::home::Home;
+use ecr_pull_through_sync::home::{Home, partition_of};
 
 use crate::ui::Failure;
 
@@ -61,19 +61,4 @@ impl PlaceArgs {
         let (account, region) = (self.account.clone()?, self.region()?);
         Some(Home { account, partition: partition_of(&region).to_owned(), region })
     }
-}
-
-/// The partition that a Region is in.
-fn partition_of(region: &str) -> &'static str {
-    const PARTITIONS: [(&str, &str); 8] = [
-        ("cn-", "aws-cn"),
-        ("us-gov-", "aws-us-gov"),
-        ("eusc-", "aws-eusc"),
-        ("us-iso-", "aws-iso"),
-        ("us-isob-", "aws-iso-b"),
-        ("eu-isoe-", "aws-iso-e"),
-        ("us-isof-", "aws-iso-f"),
-        ("eu-isof-", "aws-iso-f"),
-    ];
-    PARTITIONS.iter().find(|(start, _)| region.starts_with(start)).map_or("aws", |(_, partition)| partition)
 }

@@ -1,14 +1,13 @@
 //! Text of somebody else's on a terminal.
 
-/// Characters that would move a terminal's cursor, or turn around what stands beside them, written out.
+use ecr_pull_through_sync::config::is_invisible;
+
+/// Characters that nobody would see, or that would move a terminal's cursor or turn around what stands beside them, written
+/// out.
 pub fn visible(text: &str) -> String {
-    let is_harmful = |c: char| {
-        (c.is_control() && c != '\n')
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_harmful(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+        if c != '\n' && is_invisible(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
     }
     out
 }
