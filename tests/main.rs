@@ -38,6 +38,7 @@ mod kit_command;
 mod metrics;
 mod migration;
 mod orphans;
+mod own_events;
 mod ownership;
 mod permissions;
 mod plan_checksum;

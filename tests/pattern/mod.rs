@@ -3,7 +3,9 @@
 //!
 //! No kept port of AWS's event-ruler was to be found; its cousin Quamina knows no `$or`.
 
-use serde_json::{Map, Value};
+pub mod deployed;
+
+use serde_json::{Map, Value, json};
 
 /// What a rule lets through.
 pub enum Pattern {
@@ -88,5 +90,68 @@ fn leaves(value: &Value) -> Vec<&Value> {
         Value::Array(items) => items.iter().flat_map(leaves).collect(),
         Value::Object(_) => Vec::new(),
         leaf => vec![leaf],
+    }
+}
+
+/// The user guide's examples, and what it says beside them.
+#[test]
+fn the_matcher_matches_as_eventbridge_does() {
+    let event = json!({
+        "source": "aws.s3", "account": "123456789012", "resources": ["arn:a", "arn:b"], "none": null, "number": 300,
+        "detail": {"state": "running", "inner": {"x": "1"}, "list": [{"k": "1", "v": "2"}, {"k": "3"}], "empty": ""},
+    });
+    for (pattern, expected) in [
+        (json!({"source": ["aws.s3"]}), true),
+        (json!({"source": ["aws.ec2", "aws.s3"]}), true),
+        (json!({"source": ["aws.S3"]}), false),
+        (json!({"source": ["aws.s3"], "account": ["1"]}), false),
+        (json!({"resources": ["arn:b"]}), true),
+        (json!({"resources": [{"prefix": "arn:"}]}), true),
+        (json!({"detail": {"state": [{"prefix": "run"}]}}), true),
+        (json!({"detail": {"state": [{"prefix": "unn"}]}}), false),
+        (json!({"detail": {"empty": [""]}}), true),
+        (json!({"number": ["300"]}), false),
+        (json!({"number": [{"prefix": "3"}]}), false),
+        // Only leaves exist, and null is one.
+        (json!({"none": [{"exists": true}]}), true),
+        (json!({"none": [{"exists": false}]}), false),
+        (json!({"none": [{"prefix": ""}]}), false),
+        (json!({"detail": {"inner": [{"exists": true}]}}), false),
+        (json!({"detail": {"inner": [{"exists": false}]}}), true),
+        (json!({"detail": {"gone": {"deeper": [{"exists": false}]}}}), true),
+        (json!({"none": {"deeper": [{"exists": false}]}}), true),
+        (json!({"none": {"deeper": ["x"]}}), false),
+        // What is asked of one object of a list is asked of the same.
+        (json!({"detail": {"list": {"k": ["1"], "v": ["2"]}}}), true),
+        (json!({"detail": {"list": {"k": ["3"], "v": ["2"]}}}), false),
+        (json!({"$or": [{"source": ["x"]}, {"account": [{"prefix": "123"}]}]}), true),
+        (json!({"$or": [{"source": ["x"]}, {"account": ["x"]}]}), false),
+        (json!({"source": ["x"], "$or": [{"account": [{"prefix": "1"}]}, {"account": ["x"]}]}), false),
+        (json!({"detail": {"$or": [{"state": ["x"]}, {"inner": {"x": ["1"]}}]}}), true),
+    ] {
+        assert_eq!(Pattern::read(&pattern).unwrap().matches(&event), expected, "{pattern}");
+    }
+}
+
+#[test]
+fn a_pattern_that_the_matcher_does_not_know_is_refused() {
+    for pattern in [
+        json!({"a": [{"suffix": "x"}]}),
+        json!({"a": [{"anything-but": ["x"]}]}),
+        json!({"a": [{"numeric": [">", 1]}]}),
+        json!({"a": [{"wildcard": "*"}]}),
+        json!({"a": [{"equals-ignore-case": "x"}]}),
+        json!({"a": [{"prefix": {"equals-ignore-case": "x"}}]}),
+        json!({"a": [{"prefix": "x", "exists": true}]}),
+        json!({"a": [1]}),
+        json!({"a": [null]}),
+        json!({"a": "x"}),
+        json!({"a": []}),
+        json!({"a": {}}),
+        json!({}),
+        json!({"$or": [{"a": ["x"]}]}),
+        json!({"$or": {"a": ["x"]}}),
+    ] {
+        assert!(Pattern::read(&pattern).is_err(), "{pattern}");
     }
 }
