@@ -8,15 +8,16 @@ BINARY := ecr-pull-through-sync
 ARCH ?= $(or $(lastword $(shell sed -n 's/^[^#]*Architecture=[^a-z]*\(arm64\|x86_64\).*/\1/p' samconfig.toml)),arm64)
 VENV := .venv
 TOOLS := $(VENV)/.installed
-BOOTSTRAP := target/lambda/$(BINARY)/bootstrap
-MINIMAL := target/lambda/minimal-function/bootstrap
+override BOOTSTRAP := target/lambda/$(BINARY)/bootstrap
+override MINIMAL := target/lambda/minimal-function/bootstrap
 SBOM := target/lambda/$(BINARY)/bootstrap.cdx.json
 CI_TOOLS := $(VENV)/ci
 CYCLONEDX_VERSION := 0.5.9
 CYCLONEDX := target/tools/cyclonedx-$(CYCLONEDX_VERSION)/bin
 E2E := $(VENV)/e2e
 BENCH := $(VENV)/bench
-# Of this machine, for `make e2e` and `make bench`. PROFILE is release (the bootstrap of `make build`), dev or bench.
+# Of this machine, for `make e2e` and `make bench`. PROFILE is release (the bootstrap of `make build`), or one that compiles
+# sooner: dev for the one, bench for the other.
 MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 PROFILE ?= release
 DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
@@ -26,7 +27,7 @@ TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 
 .PHONY: help
 help: ## List the commands
-	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F '|' '{ printf "%-17s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F '|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 # Of the function in the dev profile, the demo is always built along: its dependencies have the features that the tests' have,
 # and without it the SDK would be compiled a second time.
@@ -48,11 +49,12 @@ invoke: ## Send one event to the function on this machine (EVENT=events/manual-p
 test: ## Run every test
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))} cargo test --workspace --locked
 
-# Measured is the very bootstrap of `make build`. PROFILE=bench saves its ten minutes, and is the only one for a Mac.
+# Measured is the very bootstrap of `make build`. PROFILE=bench saves its five minutes, and is the only one for a Mac.
 MEASURE := PYTHON=$(BENCH)/bin/python cargo bench --locked --no-default-features --bench function
 
 .PHONY: bench
 bench: $(BENCH)/.installed ## Measure the function beside a minimal one and a boto3 one, into docs/performance.md (PROFILE=bench: sooner)
+	@test -n "$(filter release bench,$(PROFILE))" || { echo "PROFILE is release or bench, not $(PROFILE)" >&2; exit 2; }
 ifeq ($(PROFILE),bench)
 	$(MEASURE)
 else
@@ -64,9 +66,10 @@ endif
 bench-repositories: ## Measure the function with 100, 1,000 and 10,000 repositories (about twenty minutes)
 	cargo bench --locked --no-default-features --bench repositories
 
-# Deployed is the very bootstrap of `make build`. PROFILE=dev saves its ten minutes, and is the only one for a Mac.
+# Deployed is the very bootstrap of `make build`. PROFILE=dev saves its five minutes, and is the only one for a Mac.
 .PHONY: e2e
 e2e: $(E2E)/.installed ## Deploy the bootstrap into a cloud on this machine, and use it (PROFILE=dev: an unoptimised one)
+	@test -n "$(filter release dev,$(PROFILE))" || { echo "PROFILE is release or dev, not $(PROFILE)" >&2; exit 2; }
 	cargo build --locked --workspace --bin local-aws
 ifeq ($(PROFILE),dev)
 	cargo build --locked --bin $(BINARY) --example demo

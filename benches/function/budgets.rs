@@ -39,8 +39,11 @@ pub fn of(ours: &Start, minimal: &Start, boto3: Option<&Start>, runs: &[Runs], m
         most("peak memory with 50 registries", 40.0, fifty.our_peak, " MB"),
         most("peak memory with 10,000 repositories", 64.0, many, " MB"),
     ];
+    // Where the machine does not tell the peak of a process, there is nothing to hold.
+    all.retain(|budget| !budget.took.starts_with("NaN"));
     if let (Some(boto3), Some(theirs)) = (boto3, &fifty.theirs) {
         all.push(least("faster than boto3 to the first poll", 5.0, boto3.poll / ours.poll));
+        all.push(least("faster than boto3 to the end of the first run, 0 ms a call", 5.0, boto3.run / ours.run));
         let faster = |n: usize| theirs[n].ms / fifty.ours[n].ms;
         all.push(least("faster than boto3 at the first apply of 50 registries, 40 ms a call", 8.0, faster(0)));
         all.push(least("faster than boto3 over 50 registries with nothing to do, 40 ms a call", 8.0, faster(1)));

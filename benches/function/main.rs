@@ -18,6 +18,7 @@ mod contender;
 mod page;
 mod stage;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use contender::Contender;
@@ -42,14 +43,14 @@ struct Runs {
 const KINDS: [&str; 3] = ["first apply", "nothing to do", "one registry changed"];
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() {
+async fn main() -> ExitCode {
     let ours = Contender::function();
     let minimal = Contender::minimal();
     let boto3 = Contender::boto3();
-    let our_start = Start::measure(&ours, STARTS).await;
-    let minimal_start = Start::measure(&minimal, STARTS).await;
+    let our_start = Start::measure(&ours, STARTS, true).await;
+    let minimal_start = Start::measure(&minimal, STARTS, false).await;
     let boto3_start = match &boto3 {
-        Some(boto3) => Some(Start::measure(boto3, STARTS / 3).await),
+        Some(boto3) => Some(Start::measure(boto3, STARTS / 3, true).await),
         None => None,
     };
     let mut all = Vec::new();
@@ -81,6 +82,7 @@ async fn main() {
     page.budgets(&promised);
     println!("{}", page.text());
     page.write();
+    if promised.iter().all(|budget| budget.met) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// First apply, nothing to do, and a change of one registry, by one process; and its peak memory in the end.

@@ -28,10 +28,11 @@ impl Page {
         line!(self, "| | function | minimal program | boto3 |");
         line!(self, "| --- | ---: | ---: | ---: |");
         let row = |of: &dyn Fn(&Start) -> f64| {
-            starts.map(|start| start.map_or_else(|| "-".into(), |s| format!("{:.1}", of(s))))
+            starts.map(|start| start.map(of).filter(|n| !n.is_nan()).map_or_else(|| "-".into(), |n| format!("{n:.1}")))
         };
-        let rows: [(&str, [String; 3]); 4] = [
+        let rows: [(&str, [String; 3]); 5] = [
             ("start of the process to its first poll, ms", row(&|s| s.poll)),
+            ("start of the process to the end of its first run, over one registry, ms", row(&|s| s.run)),
             ("first invocation, ms", row(&|s| s.first)),
             ("warm invocation, ms", row(&|s| s.warm)),
             ("peak memory by then, MB", row(&|s| s.peak)),
@@ -45,7 +46,11 @@ impl Page {
             self,
             "\nThe two invocations are of an event that is not the function's, so no AWS call is in them; the first makes the"
         );
-        line!(self, "clients. Python's does one whole run over one registry.\n");
+        line!(
+            self,
+            "clients. Python makes them before its first poll, and does one whole run over one registry. The minimal"
+        );
+        line!(self, "program has no runs.\n");
     }
 
     pub fn runs(&mut self, all: &[Runs]) {
@@ -138,7 +143,7 @@ fn machine() -> String {
 
 /// Date and commit.
 fn commit() -> String {
-    let git = Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(root()).output().ok();
+    let git = Command::new("git").args(["describe", "--always", "--dirty"]).current_dir(root()).output().ok();
     let commit = git.map(|done| String::from_utf8_lossy(&done.stdout).trim().to_owned()).unwrap_or_default();
     let today = jiff::Timestamp::now().to_string();
     format!("{commit}, {}", today.split('T').next().unwrap_or_default())

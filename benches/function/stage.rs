@@ -24,6 +24,9 @@ pub struct Run {
 pub struct Start {
     /// From the start of the process to its first question for an event.
     pub poll: f64,
+    /// From the start of the process to the end of its first run, over one registry, when that is what it starts with. Not a
+    /// number for a program that has no runs.
+    pub run: f64,
     /// The first invocation, of an event that is no work.
     pub first: f64,
     /// The next one.
@@ -33,9 +36,15 @@ pub struct Start {
 }
 
 impl Start {
-    pub async fn measure(contender: &Contender, times: usize) -> Self {
+    pub async fn measure(contender: &Contender, times: usize, has_runs: bool) -> Self {
         let (mut polls, mut firsts, mut warms, mut peaks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut runs = Vec::new();
         for _ in 0..times {
+            if has_runs {
+                let mut stage = Stage::open(contender, Duration::ZERO).await;
+                stage.upload(1, "MUTABLE");
+                runs.push(stage.polled_after().await + stage.run("changed").await.ms);
+            }
             let stage = Stage::open(contender, Duration::ZERO).await;
             // Another bucket's upload: the function has nothing to do with it. Python has no such case, and reads its file.
             stage.upload(1, "MUTABLE");
@@ -46,7 +55,7 @@ impl Start {
             warms.push(stage.invoke(event).await.0);
             peaks.push(stage.peak());
         }
-        Self { poll: median(polls), first: median(firsts), warm: median(warms), peak: median(peaks) }
+        Self { poll: median(polls), run: median(runs), first: median(firsts), warm: median(warms), peak: median(peaks) }
     }
 }
 
@@ -171,5 +180,5 @@ fn ms(time: Duration) -> f64 {
 
 fn median(mut of: Vec<f64>) -> f64 {
     of.sort_by(f64::total_cmp);
-    of[of.len() / 2]
+    of.get(of.len() / 2).copied().unwrap_or(f64::NAN)
 }

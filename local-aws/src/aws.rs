@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -41,6 +42,7 @@ struct Inner {
     faults: Mutex<Vec<Fault>>,
     hooks: Mutex<Vec<Hook>>,
     calls: Mutex<CallLog>,
+    connections: AtomicUsize,
     guard: Mutex<Guard>,
     tide: Tide,
     runtime: Handle,
@@ -102,6 +104,7 @@ impl LocalAws {
                 faults: Mutex::default(),
                 hooks: Mutex::default(),
                 calls: Mutex::default(),
+                connections: AtomicUsize::new(0),
                 guard: Mutex::default(),
                 tide: Tide::default(),
                 runtime: runtime.handle().clone(),
@@ -186,6 +189,16 @@ impl LocalAws {
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.inner.calls).calls.clone()
+    }
+
+    /// How many connections have been opened to this account since it was made.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.inner.connections.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn connected(&self) {
+        self.inner.connections.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many sequential round trips the calls in the log come to: see [`rounds`].

@@ -52,7 +52,7 @@ pub struct Reader {
     calls: CallCounter,
 }
 
-/// Writes. Made of a reader's clients, once, in `main`; a run gets it only when it is to apply.
+/// Writes. Made with the reader, of the same clients; a run gets it only when it is to apply.
 #[derive(Debug, Clone)]
 pub struct Writer {
     ecr: aws_sdk_ecr::Client,
@@ -78,7 +78,7 @@ pub fn loader() -> ConfigLoader {
 /// The same where credentials stand in variables, as Lambda's do: the other places that the SDK would look into after them
 /// are not even set up.
 pub fn loader_in_lambda() -> ConfigLoader {
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_set = |name| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
     if is_set("AWS_ACCESS_KEY_ID") && is_set("AWS_SECRET_ACCESS_KEY") {
         loader().credentials_provider(EnvironmentVariableCredentialsProvider::new())
     } else {

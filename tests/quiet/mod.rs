@@ -1,5 +1,4 @@
-//! The bench for tests of hundreds of runs: the same account and handler, without a log of everything at TRACE that is
-//! searched after every run.
+//! The bench for tests of hundreds of runs: the same account and handler, but no search of everything after every run.
 
 use std::time::Duration;
 

@@ -97,6 +97,9 @@ pub(crate) async fn serve(listener: std::net::TcpListener, aws: WeakAws, mut sto
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((stream, _)) = accepted {
+                    if let Some(aws) = aws.upgrade() {
+                        aws.connected();
+                    }
                     tokio::spawn(connection(stream, aws.clone()));
                 }
             }
