@@ -35,27 +35,43 @@ pub struct Start {
     pub peak: f64,
 }
 
-impl Start {
-    pub async fn measure(contender: &Contender, times: usize, has_runs: bool) -> Self {
-        let (mut polls, mut firsts, mut warms, mut peaks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut runs = Vec::new();
-        for _ in 0..times {
-            if has_runs {
-                let mut stage = Stage::open(contender, Duration::ZERO).await;
-                stage.upload(1, "MUTABLE");
-                runs.push(stage.polled_after().await + stage.run("changed").await.ms);
-            }
-            let stage = Stage::open(contender, Duration::ZERO).await;
-            // Another bucket's upload: the function has nothing to do with it. Python has no such case, and reads its file.
+/// What several starts took, until their medians are taken.
+#[derive(Default)]
+pub struct Starts {
+    polls: Vec<f64>,
+    runs: Vec<f64>,
+    firsts: Vec<f64>,
+    warms: Vec<f64>,
+    peaks: Vec<f64>,
+}
+
+impl Starts {
+    /// One more.
+    pub async fn add(&mut self, contender: &Contender, has_runs: bool) {
+        if has_runs {
+            let mut stage = Stage::open(contender, Duration::ZERO).await;
             stage.upload(1, "MUTABLE");
-            polls.push(stage.polled_after().await);
-            let event = json!({"source": "aws.s3", "detail-type": "Object Created", "account": "123456789012",
-                "region": "eu-west-1", "detail": {"bucket": {"name": "another"}, "object": {"key": "any"}}});
-            firsts.push(stage.invoke(event.clone()).await.0);
-            warms.push(stage.invoke(event).await.0);
-            peaks.push(stage.peak());
+            self.runs.push(stage.polled_after().await + stage.run("changed").await.ms);
         }
-        Self { poll: median(polls), run: median(runs), first: median(firsts), warm: median(warms), peak: median(peaks) }
+        let stage = Stage::open(contender, Duration::ZERO).await;
+        // Another bucket's upload: the function has nothing to do with it. Python has no such case, and reads its file.
+        stage.upload(1, "MUTABLE");
+        self.polls.push(stage.polled_after().await);
+        let event = json!({"source": "aws.s3", "detail-type": "Object Created", "account": "123456789012",
+            "region": "eu-west-1", "detail": {"bucket": {"name": "another"}, "object": {"key": "any"}}});
+        self.firsts.push(stage.invoke(event.clone()).await.0);
+        self.warms.push(stage.invoke(event).await.0);
+        self.peaks.push(stage.peak());
+    }
+
+    pub fn medians(self) -> Start {
+        Start {
+            poll: median(self.polls),
+            run: median(self.runs),
+            first: median(self.firsts),
+            warm: median(self.warms),
+            peak: median(self.peaks),
+        }
     }
 }
 
