@@ -127,10 +127,11 @@ PROCESSOR := $(if $(filter arm64,$(ARCH)),-C target-feature=+aes)
 LAMBDA_BUILD = PATH="$(CURDIR)/$(VENV)/bin:$$PATH" RUSTFLAGS="$(NO_UNWINDING) $(PROCESSOR)" \
 	cargo lambda build --release --locked --lambda-dir target/lambda $(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
 
+# CHECK=--budget: it must also be small.
 .PHONY: $(BOOTSTRAP)
 $(BOOTSTRAP): $(TOOLS)
 	$(LAMBDA_BUILD) --no-default-features --bin $(BINARY)
-	python3 scripts/check_bootstrap.py $(ARCH) $@
+	python3 scripts/check_bootstrap.py $(CHECK) $(ARCH) $@
 
 .PHONY: $(MINIMAL)
 $(MINIMAL): $(TOOLS)

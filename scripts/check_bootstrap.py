@@ -138,5 +138,7 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     try:
         main(*arguments, within_budget="--budget" in sys.argv)
+    except OSError as error:
+        sys.exit(f"{arguments[1]}: {error.strerror}")
     except (struct.error, IndexError, ValueError):
         sys.exit(f"{arguments[1]} is cut off, or not what it looks like")

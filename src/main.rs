@@ -27,7 +27,7 @@ async fn main() -> ExitCode {
     if let Err(problem) = rlimit::Resource::CORE.set(0, 0) {
         warn!(error = %problem, "core dumps could not be forbidden");
     }
-    // Made for the first event: half of a start would go into them, and an event may be a while in coming.
+    // Made for the first event, since half of a start would go into them. docs/performance.md has what this saves and costs.
     let (app, settings) = (&OnceCell::new(), &settings);
     let handler = service_fn(|event| async move { app.get_or_init(|| connected(settings)).await.handle(event).await });
     match lambda_runtime::run(handler).await {

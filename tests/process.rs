@@ -54,6 +54,25 @@ async fn the_compiled_function_converges_and_logs_json_with_request_id_and_regis
     assert_eq!(services.into_iter().collect::<Vec<_>>(), ["ecr", "s3", "secretsmanager"], "no STS, no IMDS");
 }
 
+/// Lambda hands credentials over in variables. Where these have none, the SDK's other places are looked into.
+#[tokio::test]
+async fn credentials_are_those_of_the_variables_and_only_without_them_of_a_file() {
+    let file = std::env::temp_dir().join(format!("ecr-pull-through-sync-credentials-{}", std::process::id()));
+    std::fs::write(&file, "[default]\naws_access_key_id = ASIAOFTHEFILE\naws_secret_access_key = local-aws\n").unwrap();
+    let credentials = ("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap());
+    let nothing = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].map(|name| (name, " "));
+    for (env, is_of_file) in [(&[credentials][..], false), (&[&nothing[..], &[credentials]].concat(), true)] {
+        let aws = account(Options::default()).await;
+        let lambda = aws.lambda();
+        let function = start(&aws, &lambda, env);
+        lambda.invoke(json!({"action": "plan"}), TIME).await.result.unwrap();
+        let expected = if is_of_file { "ASIAOFTHEFILE" } else { function.principal() };
+        let calls = aws.calls();
+        assert!(!calls.is_empty() && calls.iter().all(|call| call.principal == expected), "{calls:#?}");
+    }
+    std::fs::remove_file(file).unwrap();
+}
+
 /// The format allows nothing around a line's object, and no name in it that the log's lines have.
 #[tokio::test]
 async fn metrics_stand_between_the_lines_of_the_log_as_they_are() {
