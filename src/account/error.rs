@@ -17,6 +17,8 @@ pub struct AwsError {
     pub message: String,
     /// What may help.
     pub kind: ErrorKind,
+    /// The SDK had sent the request before: what it is refused for may be its own success, whose answer was lost.
+    pub repeated: bool,
 }
 
 /// What may help against an [`AwsError`].
@@ -59,17 +61,19 @@ impl AwsError {
             }
             _ => ("NotSent".into(), "the SDK could not build the request".into(), ErrorKind::Refused),
         };
-        Self { operation, code, message: foreign_text(&message), kind }
+        let repeated = error.raw_response().is_some_and(|answer| answer.headers().contains_key(super::REPEATED));
+        Self { operation, code, message: foreign_text(&message), kind, repeated }
+    }
+
+    /// One that is not read off an answer as a whole.
+    pub fn of(operation: &'static str, code: &str, message: impl Into<String>, kind: ErrorKind) -> Self {
+        Self { operation, code: code.to_owned(), message: message.into(), kind, repeated: false }
     }
 
     /// A call that was given up, or not begun, since Lambda's deadline was near.
     pub fn out_of_time(operation: &'static str) -> Self {
-        Self {
-            operation,
-            code: "OutOfTime".into(),
-            message: "given up shortly before the deadline; whether AWS took it is not known".into(),
-            kind: ErrorKind::Transient,
-        }
+        let message = "given up shortly before the deadline; whether AWS took it is not known";
+        Self::of(operation, "OutOfTime", message, ErrorKind::Transient)
     }
 
     /// A call that was not carried out: its turn among others (see [`Lanes`](crate::lanes::Lanes)) would have come too
@@ -84,7 +88,12 @@ impl AwsError {
 
     /// Something that could not be done now and may be done by another run.
     pub fn not_now(operation: &'static str, reason: String) -> Self {
-        Self { operation, code: "NotNow".into(), message: reason, kind: ErrorKind::Transient }
+        Self::of(operation, "NotNow", reason, ErrorKind::Transient)
+    }
+
+    /// Whether it was given up, or not begun, since the deadline was near.
+    pub fn is_out_of_time(&self) -> bool {
+        self.code == "OutOfTime"
     }
 
     /// Whether AWS answered with this code.
@@ -150,7 +159,7 @@ pub(super) fn kind_of(code: &str, status: u16) -> ErrorKind {
 
 /// The SDK's builders of required members can fail; ours never leave one out, so this is an error nobody sees.
 pub(super) fn unbuilt(operation: &'static str) -> impl Fn(BuildError) -> AwsError {
-    move |e| AwsError { operation, code: "NotSent".into(), message: e.to_string(), kind: ErrorKind::Refused }
+    move |e| AwsError::of(operation, "NotSent", e.to_string(), ErrorKind::Refused)
 }
 
 /// Texts from outside on one line, without control characters, and no longer than `max` characters.

@@ -23,10 +23,15 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef,
+};
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::retries::RequestAttempts;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::DateTime;
 use aws_smithy_types::config_bag::ConfigBag;
+use jiff::Timestamp;
 
 pub use error::{AwsError, ErrorKind, one_line};
 pub use http::http_client;
@@ -36,10 +41,15 @@ pub use queue::{Parcel, Redrive};
 pub use repositories::{Preview, PreviewStatus, Repository};
 pub use rules::{Proof, Rule};
 pub use secrets::{
-    CONFIGURED, CURRENT, FILE_PENDING, FILE_REFUSED, Label, ListedSecret, PENDING, PREVIOUS, REJECTED, ROLLING_BACK,
-    Secret, VersionValue,
+    CONFIGURED, CURRENT, FILE_PENDING, FILE_REFUSED, Label, ListedSecret, NewSecret, PENDING, PREVIOUS, REJECTED,
+    ROLLING_BACK, Secret, VersionValue,
 };
 pub use templates::{Template, TemplateSpec};
+
+/// A time as AWS tells it; one that no calendar has is none.
+fn time(date: DateTime) -> Option<Timestamp> {
+    Timestamp::new(date.secs(), i32::try_from(date.subsec_nanos()).ok()?).ok()
+}
 
 /// Reads, and nothing else.
 #[derive(Debug, Clone)]
@@ -131,9 +141,13 @@ impl Reader {
     }
 }
 
-/// Counts requests as they go out.
+/// Counts requests as they go out, and marks the answers to repeated ones.
 #[derive(Debug, Clone, Default)]
 struct CallCounter(Arc<AtomicU64>);
+
+/// Put on the answer to a request that the SDK has sent before: what AWS refuses it for may be the first one's success,
+/// whose answer was lost.
+const REPEATED: &str = "x-repeated-request";
 
 #[dyn_dispatch_hint]
 impl Intercept for CallCounter {
@@ -148,6 +162,18 @@ impl Intercept for CallCounter {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if config.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1) {
+            context.response_mut().headers_mut().insert(REPEATED, "true");
+        }
         Ok(())
     }
 }
