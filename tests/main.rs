@@ -32,6 +32,7 @@ mod fence;
 mod good_files;
 mod hostile;
 mod hostile_files;
+mod hosts;
 mod kit;
 #[cfg(feature = "cli")]
 mod kit_command;

@@ -280,6 +280,12 @@ impl LocalAws {
         self.state().ecr.upstreams().refuse(host, username, token);
     }
 
+    /// Every credential that an upstream was shown, by a proof or a pull: host, user, token.
+    #[must_use]
+    pub fn shown_credentials(&self) -> std::collections::BTreeSet<[String; 3]> {
+        self.state().ecr.upstreams().shown()
+    }
+
     /// Pulls an image, named without the registry host (`dockerhub/library/nginx:1.27`), through the account's rules.
     ///
     /// # Errors

@@ -55,6 +55,13 @@ const DOCKER_HUB: &str = "registry-1.docker.io";
 /// The two names under which Docker itself knows Docker Hub.
 const ALSO_DOCKER_HUB: [&str; 2] = ["docker.io", "index.docker.io"];
 
+/// A host as ECR wants it: the names under which Docker knows Docker Hub are read as in the file.
+#[must_use]
+pub fn canonical_host(host: &str) -> String {
+    let host = host.to_ascii_lowercase();
+    if ALSO_DOCKER_HUB.contains(&host.as_str()) { DOCKER_HUB.to_owned() } else { host }
+}
+
 /// What an upstream wants to know of who is pulling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialNeed {
