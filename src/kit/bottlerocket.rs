@@ -19,8 +19,7 @@ pub(super) fn artefact(mirrors: &Mirrors<'_>) -> Result<Artefact, LeftOut> {
     if mirrors.fallback == Fallback::Never {
         return Err(LeftOut { part: Part::Bottlerocket, reason: WITHOUT.into(), notes: Vec::new() });
     }
-    let mut content =
-        format!("# For the user data of Bottlerocket nodes.\n# Risk: {}.\n", Fallback::RISK);
+    let mut content = format!("# For the user data of Bottlerocket nodes.\n# Risk: {}.\n", Fallback::RISK);
     for mirror in &mirrors.mirrors {
         // Writing to a string cannot fail.
         _ = write!(

@@ -52,7 +52,9 @@ impl<'a> Mirrors<'a> {
             let kind = route.registry.upstream.kind;
             if kind == UpstreamKind::EcrPublic {
                 let then = match fallback {
-                    Fallback::Never => "no node whose kubelet signs in with that provider can pull them through a mirror",
+                    Fallback::Never => {
+                        "no node whose kubelet signs in with that provider can pull them through a mirror"
+                    }
                     Fallback::Upstream => "the mirror is of no use",
                 };
                 notes.push(format!(

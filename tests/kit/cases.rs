@@ -75,9 +75,8 @@ pub fn every() -> Case {
 pub fn fallback() -> Case {
     let yaml = fs::read_to_string("tests/kit/every.yaml").unwrap();
     let mut case = Case::of("fallback", yaml, "eu-central-1", "aws", Fallback::Upstream);
-    case.kit.retain(|artefact| {
-        matches!(artefact.part, Part::Readme | Part::Containerd | Part::Bottlerocket | Part::Kops)
-    });
+    case.kit
+        .retain(|artefact| matches!(artefact.part, Part::Readme | Part::Containerd | Part::Bottlerocket | Part::Kops));
     case
 }
 

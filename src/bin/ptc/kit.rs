@@ -77,8 +77,11 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     not_made.retain(|left_out| wanted(left_out.part));
     if artefacts.is_empty() {
         let reasons: Vec<String> = not_made.iter().map(not_made_line).collect();
-        let reasons =
-            if reasons.is_empty() { "no registry of the file fits; `--only readme` says why".into() } else { reasons.join("\n") };
+        let reasons = if reasons.is_empty() {
+            "no registry of the file fits; `--only readme` says why".into()
+        } else {
+            reasons.join("\n")
+        };
         return Err(Failure::Usage(reasons));
     }
     if args.fallback {
