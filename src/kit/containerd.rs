@@ -12,7 +12,7 @@ const CAVEATS: &[&str] = &[
 ];
 
 const NO_FALLBACK: &[&str] = &[
-    "ECR is the `server` too, so nothing else is asked: what ECR refuses is not pulled, and the error is ECR's own. With the upstream as `server`, containerd would give it the node's ECR token (see `ptc kit --fallback`). So try it on one node first, with one image of each host.",
+    "ECR is the `server` too, so nothing else is asked: what ECR refuses is not pulled, and the pod's event has ECR's answer (`not found`, 401, 403). With the upstream as `server`, containerd would give it the node's ECR token (see `ptc kit --fallback`). So try it on one node first, with one image of each host.",
     "ECR cannot import an image by its digest (aws/containers-roadmap#2837): a pod that names one starts only if the image was pulled by its tag before.",
 ];
 
