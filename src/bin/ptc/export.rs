@@ -87,6 +87,6 @@ fn write(path: &Path, force: bool, text: &str) -> Result<(), Failure> {
 }
 
 fn in_the_way(path: &Path) -> Failure {
-    let error = io::Error::new(io::ErrorKind::AlreadyExists, "the file exists already; --force overwrites it");
+    let error = io::Error::new(io::ErrorKind::AlreadyExists, "is there already; --force writes over it");
     Failure::File { path: path.display().to_string(), error }
 }
