@@ -66,6 +66,7 @@ mod secrets;
 mod sops;
 #[cfg(feature = "cli")]
 mod sops_files;
+mod texts;
 mod work;
 
 /// A file that nobody names is a file of tests that nobody runs.

@@ -348,6 +348,18 @@ impl LocalAws {
         state.ecr.seed_repositories(&cx, names, images_each);
     }
 
+    /// Makes a secret with this very ARN, random end and all, and a first value.
+    ///
+    /// # Errors
+    /// When it is not a full ARN of this account and region, or CreateSecret would refuse it.
+    pub fn seed_secret(&self, arn: &str, value: &str) -> Answer {
+        let mut state = self.state();
+        let cx = state.cx();
+        let input = json!({"SecretString": value, "ClientRequestToken": Uuid::new_v4().to_string()});
+        let State { secrets, events, .. } = &mut *state;
+        secrets.seed(&cx, arn, &input, events)
+    }
+
     /// Registers a function as deployed, with the variables of its environment, for those who look it up; gives its ARN.
     /// Nothing runs: what runs a function is [`LocalAws::lambda`].
     pub fn deploy_function(&self, name: &str, variables: &[(&str, &str)]) -> String {

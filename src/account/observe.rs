@@ -241,9 +241,9 @@ fn under_key(mut error: AwsError, secret: &Secret) -> AwsError {
     if let (ErrorKind::Denied, Some(key)) = (error.kind, &secret.customer_key) {
         error.message = format!(
             "{}. The secret {} is encrypted with the customer key {key}, and ECR reads only what the default key \
-             aws/secretsmanager encrypts: set it with `aws secretsmanager update-secret --kms-key-id \
+             aws/secretsmanager encrypts: set it with `aws secretsmanager update-secret --secret-id {} --kms-key-id \
              alias/aws/secretsmanager`",
-            error.message, secret.name
+            error.message, secret.name, secret.name
         );
     }
     error

@@ -116,7 +116,7 @@ pub fn is_to_be_remembered(secret: &Secret) -> bool {
 
 /// The version with the file's value, where it may be tried in place of a refused one that was put by somebody else, never
 /// proven and no later than the upload.
-pub fn word_of_the_file<'a>(secret: &'a Secret, uploaded: Timestamp) -> Option<&'a str> {
+pub fn word_of_the_file(secret: &Secret, uploaded: Timestamp) -> Option<&str> {
     let (current, configured) = (secret.holder(CURRENT)?, secret.holder(CONFIGURED)?);
     let is_older = secret.created.get(current).is_some_and(|put| put.as_second() < uploaded.as_second());
     let is_usable = [UNBOUND, REJECTED, FILE_REFUSED].iter().all(|label| !secret.carries(configured, label));

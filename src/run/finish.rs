@@ -351,7 +351,7 @@ pub(super) fn customer_keys(account: &Account) -> Vec<Problem> {
             message: format!(
                 "the secret {name} is encrypted with the customer key {key}, and ECR documents only the default key \
                  aws/secretsmanager: if ECR cannot read it, set that key with `aws secretsmanager update-secret \
-                 --kms-key-id alias/aws/secretsmanager`"
+                 --secret-id {name} --kms-key-id alias/aws/secretsmanager`"
             ),
         })
         .collect()
