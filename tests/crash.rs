@@ -308,6 +308,28 @@ async fn roll_back_in_vain() {
     every_crash(kind, Form::Dropped).await;
 }
 
+/// The file says what it said before, and is uploaded again over a bad rotation.
+#[tokio::test]
+async fn try_the_file_in_place_of_a_bad_value() {
+    let file = with_quay(&hub("canary-docker-1"));
+    let kind = Kind {
+        then: rotated_to_a_bad_token,
+        current: Some((HUB, "canary-docker-1")),
+        writes: &[
+            "UpdateSecretVersionStage",
+            "PutSecretValue",
+            "UpdateSecretVersionStage",
+            "UpdateSecretVersionStage",
+            "UpdateSecretVersionStage",
+            "UpdateSecretVersionStage",
+            "UpdateSecretVersionStage",
+        ],
+        ..Kind::new(&[&file], &file)
+    };
+    every_lost_answer(kind.clone()).await;
+    every_crash(kind, Form::Dropped).await;
+}
+
 fn refused_kind() -> Kind {
     Kind {
         current: Some((HUB, "canary-docker-1")),

@@ -67,6 +67,8 @@ mod sops;
 #[cfg(feature = "cli")]
 mod sops_files;
 mod texts;
+mod update;
+mod words;
 mod work;
 
 /// A file that nobody names is a file of tests that nobody runs.

@@ -9,10 +9,12 @@ use crate::account::{
 };
 use crate::cause::{Cause, Reason};
 use crate::config;
-use crate::plan::rollback::{Next, is_file_refused, is_to_be_remembered, next, word_of_the_file};
+use crate::credential::Credential;
+use crate::plan::rollback::{Next, file_has_the_word, is_file_refused, is_to_be_remembered, next};
 use crate::plan::{Action, Resource};
 use crate::report::{Change, ChangeResult};
 use crate::verify::{Patience, prove_rule};
+use crate::version_id::new_version;
 
 /// More moves than any rollback has: what bounds a fight with somebody else over the labels.
 const MOVES: usize = 12;
@@ -61,12 +63,12 @@ impl Applier<'_> {
                 Err(error) => return recovery.failed(registry, &seen.name, &error),
             };
             let rotations = self.scope.settings.rollback_invalid_rotation;
-            let step = next(&secret, proof.valid, rotations, file.as_deref());
+            let step = next(&secret, proof.valid, rotations, file.is_some());
             if step == Next::Nothing || self.deadline.is_near() {
                 break;
             }
             info!(registry, id = %secret.name, step = ?step, "rollback");
-            if let Err(error) = self.make(&step, &secret).await {
+            if let Err(error) = self.make(&step, &secret, file.as_ref()).await {
                 // A refused move means that somebody else has moved: look again.
                 if error.is_transient() || error.kind == crate::account::ErrorKind::Denied {
                     return recovery.failed(registry, &secret.name, &error);
@@ -74,7 +76,7 @@ impl Applier<'_> {
                 continue;
             }
             match step {
-                Next::Begin { .. } | Next::GoBack { .. } => {
+                Next::Begin { .. } | Next::GoBack { .. } | Next::TryFile { .. } => {
                     said.clone_from(&proof.failure);
                     // ECR may still see the version that was current until now.
                     patience = Patience::Fresh;
@@ -90,7 +92,8 @@ impl Applier<'_> {
                     recovery.changes.push(change.with(ChangeResult::Applied).noting(note));
                     break;
                 }
-                Next::PutBack { failed, .. } => {
+                Next::PutBack { failed, from } => {
+                    recovery.file_refused |= secret.holder(CONFIGURED) == Some(from.as_str());
                     let change = Change::of(registry, Resource::Secret, Action::Rollback, &secret.name);
                     let why = format!(
                         "version {failed} is refused, and so is the one before: {failed} is current as it was, labelled \
@@ -118,32 +121,32 @@ impl Applier<'_> {
         recovery
     }
 
-    /// The version with the file's value, where the file has the word over the refused current one. When that was put is read
-    /// here: only a refusal asks for it.
+    /// What the file says, where it has the word over the refused current version. When that was put is read here: only a
+    /// refusal asks for it.
     async fn file_instead(
         &self,
         registry: &str,
         secret: &Secret,
         seen: &Secret,
         proof: &Proof,
-    ) -> Result<Option<String>, AwsError> {
+    ) -> Result<Option<Credential>, AwsError> {
         let (current, configured) = (secret.holder(CURRENT), secret.holder(CONFIGURED));
         let (Some(current), Some(configured)) = (current, configured) else { return Ok(None) };
         let said = self.file.registries.iter().find(|r| r.name == registry).map(|registry| &registry.credential);
-        let is_of_this_file = match (said, seen.values.get(configured)) {
-            (Some(config::Credential::Given(said)), Some(VersionValue::Credential(value))) => said == value,
-            _ => false,
+        let said = match (said, seen.values.get(configured)) {
+            (Some(config::Credential::Given(said)), Some(VersionValue::Credential(value))) if said == value => said,
+            _ => return Ok(None),
         };
-        if proof.valid || current == configured || !is_of_this_file {
+        if proof.valid || current == configured {
             return Ok(None);
         }
         let read = self.call(Slot::Read, self.reader.secret_value(&secret.arn, current)).await?;
         let mut secret = secret.clone();
         secret.created.extend(read.and_then(|(_, put)| Some((current.to_owned(), put?))));
-        Ok(word_of_the_file(&secret, self.scope.uploaded).map(str::to_owned))
+        Ok(file_has_the_word(&secret, self.scope.uploaded).then(|| said.clone()))
     }
 
-    async fn make(&self, step: &Next, secret: &Secret) -> Result<(), AwsError> {
+    async fn make(&self, step: &Next, secret: &Secret, file: Option<&Credential>) -> Result<(), AwsError> {
         let arn = secret.arn.as_str();
         let to = |label: Label, version: String| async move {
             match secret.holder(label) {
@@ -168,6 +171,19 @@ impl Applier<'_> {
             Next::Begin { failed, to: before } => {
                 to(ROLLING_BACK, failed.clone()).await?;
                 self.move_label(arn, CURRENT, Some(&failed), Some(&before)).await
+            }
+            Next::TryFile { failed } => {
+                let Some(said) = file else { return Ok(()) };
+                match self.newest.is_it().await {
+                    Ok(true) => {}
+                    Ok(false) => return Err(AwsError::not_now("HeadObject", "a newer file was uploaded".into())),
+                    Err(cause) => return Err(AwsError::not_now("HeadObject", cause.message)),
+                }
+                to(ROLLING_BACK, failed.clone()).await?;
+                let version = new_version(Some(&failed));
+                let put = self.writer.put_secret_value(arn, said, &version, &[CONFIGURED]);
+                let version = self.call(Slot::Secrets, put).await?;
+                self.move_label(arn, CURRENT, Some(&failed), Some(&version)).await
             }
             Next::GoBack { failed, to: before } => self.move_label(arn, CURRENT, Some(&failed), Some(&before)).await,
             Next::Confirm { failed } => {

@@ -26,6 +26,11 @@ pub enum Next {
         /// The one before.
         to: String,
     },
+    /// The same with the file's value, which is put anew for it.
+    TryFile {
+        /// The version that is refused.
+        failed: String,
+    },
     /// The one before is proven: the refused one is `REJECTED`.
     Confirm {
         /// The version that is refused.
@@ -53,9 +58,9 @@ pub enum Next {
 }
 
 /// Decides. `valid` is the last proof of the current version; `rotations` is ROLLBACK_INVALID_ROTATION. A value that
-/// came from the file is put back whatever that says. `file` is the version with the file's value where the file has the word:
-/// the current one is somebody else's and older than the upload.
-pub fn next(secret: &Secret, valid: bool, rotations: bool, file: Option<&str>) -> Next {
+/// came from the file is put back whatever that says. `file`: the file has the word over the current version, see
+/// [`file_has_the_word`].
+pub fn next(secret: &Secret, valid: bool, rotations: bool, file: bool) -> Next {
     let holder = |label| secret.holder(label).map(str::to_owned);
     let Some(current) = holder(CURRENT) else { return Next::Nothing };
     let (previous, rejected) = (holder(PREVIOUS), holder(REJECTED));
@@ -63,7 +68,8 @@ pub fn next(secret: &Secret, valid: bool, rotations: bool, file: Option<&str>) -
         Some(failed) if failed == current && (valid || rejected.as_ref() == Some(&failed)) => {
             Next::Forget { version: failed }
         }
-        Some(failed) if failed == current => match file.map(str::to_owned).or(previous) {
+        Some(failed) if failed == current && file => Next::TryFile { failed },
+        Some(failed) if failed == current => match previous {
             Some(to) => Next::GoBack { failed, to },
             None => Next::Forget { version: failed },
         },
@@ -76,7 +82,7 @@ pub fn next(secret: &Secret, valid: bool, rotations: bool, file: Option<&str>) -
         }
         None if valid && is_to_be_remembered(secret) => Next::Remember,
         None if valid || holder(PROVEN).as_ref() == Some(&current) => Next::Nothing,
-        None if let Some(to) = file => Next::Begin { failed: current, to: to.to_owned() },
+        None if file => Next::TryFile { failed: current },
         None if may_begin(secret, &current, previous.as_deref(), rejected.as_deref(), rotations) => match previous {
             Some(to) => Next::Begin { failed: current, to },
             None => Next::Nothing,
@@ -114,13 +120,13 @@ pub fn is_to_be_remembered(secret: &Secret) -> bool {
     secret.holder(PREVIOUS).is_some() && secret.holder(PROVEN) != secret.holder(CURRENT)
 }
 
-/// The version with the file's value, where it may be tried in place of a refused one that was put by somebody else, never
-/// proven and no later than the upload.
-pub fn word_of_the_file(secret: &Secret, uploaded: Timestamp) -> Option<&str> {
-    let (current, configured) = (secret.holder(CURRENT)?, secret.holder(CONFIGURED)?);
+/// Whether the file's value may be tried in place of a refused one: that was put by somebody else, before the upload, and
+/// the file's was not refused itself.
+pub fn file_has_the_word(secret: &Secret, uploaded: Timestamp) -> bool {
+    let (Some(current), Some(configured)) = (secret.holder(CURRENT), secret.holder(CONFIGURED)) else { return false };
     let is_older = secret.created.get(current).is_some_and(|put| put.as_second() < uploaded.as_second());
-    let is_usable = [UNBOUND, REJECTED, FILE_REFUSED].iter().all(|label| !secret.carries(configured, label));
-    (current != configured && is_older && is_usable).then_some(configured)
+    let is_usable = [REJECTED, FILE_REFUSED].iter().all(|label| !secret.carries(configured, label));
+    current != configured && is_older && is_usable
 }
 
 /// Whether the file's value was refused and put back: it is not tried again until the file changes. `REJECTED` alone
@@ -203,10 +209,11 @@ mod tests {
             ("new:pr old:c", no, yes, "Nothing"),
             ("", no, yes, "Nothing"),
         ] {
-            let words = match next(&secret(labels), valid, rotations, None) {
+            let words = match next(&secret(labels), valid, rotations, false) {
                 Next::Nothing => "Nothing".to_owned(),
                 Next::Begin { failed, to } => format!("Begin {failed} {to}"),
                 Next::GoBack { failed, to } => format!("GoBack {failed} {to}"),
+                Next::TryFile { failed } => format!("TryFile {failed}"),
                 Next::Confirm { failed } => format!("Confirm {failed}"),
                 Next::PutBack { from, failed } => format!("PutBack {from} {failed}"),
                 Next::Forget { version } => format!("Forget {version}"),
@@ -220,28 +227,24 @@ mod tests {
     /// The file was uploaded at second 100, and what it says was put before.
     #[test]
     fn a_file_that_is_uploaded_again_is_heard_over_a_bad_value_that_came_before() {
-        for (labels, put, word) in [
-            ("file:k bad:c", 99, Some("file")),
-            ("file:k bad:c", 100, None),
-            ("file:kf bad:c", 99, None),
-            ("file:kr bad:c", 99, None),
-            ("file:ku bad:c", 99, None),
-            ("file:kc", 99, None),
-            ("bad:c", 99, None),
+        for (labels, put, is_heard) in [
+            ("file:k bad:c", 99, true),
+            ("file:k bad:c", 100, false),
+            ("file:kf bad:c", 99, false),
+            ("file:kr bad:c", 99, false),
+            ("file:kc", 99, false),
+            ("bad:c", 99, false),
         ] {
             let mut secret = secret(labels);
             for version in secret.labels.keys() {
                 secret.created.insert(version.clone(), Timestamp::from_second(put).unwrap());
             }
             let uploaded = Timestamp::from_second(100).unwrap();
-            assert_eq!(word_of_the_file(&secret, uploaded), word, "{labels} {put}");
-            let begun = next(&secret, false, false, word);
-            assert_eq!(matches!(begun, Next::Begin { .. }), word.is_some(), "{labels}: {begun:?}");
+            assert_eq!(file_has_the_word(&secret, uploaded), is_heard, "{labels} {put}");
         }
-        let proven = secret("file:k bad:cv");
-        assert_eq!(next(&proven, false, false, Some("file")), Next::Nothing);
-        assert!(
-            matches!(next(&secret("file:k bad:co old:p"), false, false, Some("file")), Next::GoBack { to, .. } if to == "file")
-        );
+        let tries = |labels: &str| matches!(next(&secret(labels), false, false, true), Next::TryFile { failed } if failed == "bad");
+        assert!(tries("file:k bad:c old:p") && tries("file:k bad:co old:p"));
+        assert_eq!(next(&secret("file:k bad:cv"), false, false, true), Next::Nothing, "what was proven stays");
+        assert_eq!(next(&secret("file:k bad:cr"), true, false, true), Next::Redeem { version: "bad".into() });
     }
 }

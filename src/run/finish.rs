@@ -1,6 +1,6 @@
 //! From what was found and done to the report's registries, changes, outcome and sentence.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::repositories::Reached;
 use super::work::Proofs;
@@ -32,8 +32,8 @@ pub(super) struct Findings<'a> {
     pub proofs: Proofs,
     /// What is to go, where it was not, or not yet, taken away.
     pub removals: Option<Removals>,
-    /// Registries whose value from the file was refused and put back by this run.
-    pub file_refused: BTreeSet<String>,
+    /// Of the registries whose labels were looked at after the proofs: whether the file's value is refused and not current.
+    pub file_refused: BTreeMap<String, bool>,
     /// Repositories that exist already.
     pub reached: Reached,
 }
@@ -48,7 +48,7 @@ impl<'a> Findings<'a> {
             applied,
             proofs,
             removals: None,
-            file_refused: BTreeSet::new(),
+            file_refused: BTreeMap::new(),
             reached: Reached::default(),
         }
     }
@@ -160,7 +160,7 @@ impl<'a> Findings<'a> {
         })
     }
 
-    /// By this run, or by one before that worked from the same value.
+    /// As the labels are after this run, or were before it where it had no need to look again.
     fn is_file_refused(&self, registry: &config::Registry) -> bool {
         let config::Credential::Given(credential) = &registry.credential else { return false };
         let before = match self.account.sights.get(&registry.name) {
@@ -169,7 +169,7 @@ impl<'a> Findings<'a> {
             }
             _ => false,
         };
-        before || self.file_refused.contains(&registry.name)
+        self.file_refused.get(&registry.name).copied().unwrap_or(before)
     }
 
     /// A registry that the file does not name any more and that is still there.

@@ -294,9 +294,7 @@ async fn recover(applier: &Applier<'_>, findings: &mut Findings<'_>) {
     recoveries.sort_by(|(a, _), (b, _)| a.cmp(b));
     for (name, recovery) in recoveries {
         findings.applied.changes.extend(recovery.changes);
-        if recovery.file_refused {
-            findings.file_refused.insert(name.clone());
-        }
+        findings.file_refused.insert(name.clone(), recovery.file_refused);
         if let Some(proof) = recovery.proof {
             findings.proofs.insert(name, proof);
         }

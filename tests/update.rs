@@ -1,0 +1,104 @@
+//! A stack of the version before is updated: its secrets have no tag that says which host they are for, and no version is
+//! remembered as proven. What the first run does is shown line by line, and the second does nothing.
+
+use crate::support::{Bench, LEGACY, hub, lines, scheduled};
+use serde_json::json;
+
+const HUB: &str = "ecr-pullthroughcache/dockerhub";
+
+/// Takes away what the version before did not write.
+fn as_before(bench: &Bench, secrets: &[&str]) {
+    for secret in secrets {
+        let tag = json!({"SecretId": secret, "TagKeys": ["ecr-pull-through-sync:upstream"]});
+        bench.aws.call("secretsmanager", "UntagResource", tag).unwrap();
+        if let Some(version) = bench.version(secret, "PROVEN") {
+            let off = json!({"SecretId": secret, "VersionStage": "PROVEN", "RemoveFromVersionId": version});
+            bench.aws.call("secretsmanager", "UpdateSecretVersionStage", off).unwrap();
+        }
+    }
+}
+
+/// Moves `AWSCURRENT` by hand to the version that carries a label.
+fn choose(bench: &Bench, label: &str) {
+    let (from, to) = (bench.version(HUB, "AWSCURRENT"), bench.version(HUB, label));
+    let input =
+        json!({"SecretId": HUB, "VersionStage": "AWSCURRENT", "RemoveFromVersionId": from, "MoveToVersionId": to});
+    bench.aws.call("secretsmanager", "UpdateSecretVersionStage", input).unwrap();
+}
+
+async fn then_it_is_quiet(bench: &Bench) {
+    bench.aws.clear_calls();
+    bench.send(scheduled()).await.unwrap();
+    assert_eq!(bench.writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn secrets_are_tagged_and_nothing_else_changes() {
+    let bench = Bench::new().await;
+    bench.follow(LEGACY).await;
+    as_before(&bench, &[HUB, "ecr-pullthroughcache/gitlab"]);
+    bench.aws.clear_calls();
+    let report = bench.send(scheduled()).await.unwrap();
+    assert_eq!(
+        lines(&report),
+        [
+            "dockerhub update secret ecr-pullthroughcache/dockerhub [tags] applied",
+            "gitlab update secret ecr-pullthroughcache/gitlab [tags] applied",
+        ],
+        "{report:#}"
+    );
+    assert_eq!(bench.writes(), ["TagResource", "TagResource"]);
+    assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
+    then_it_is_quiet(&bench).await;
+}
+
+#[tokio::test]
+async fn somebodys_own_choice_of_a_version_stands() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    bench.follow(&hub("canary-docker-2")).await;
+    choose(&bench, "AWSPREVIOUS");
+    as_before(&bench, &[HUB]);
+    let report = bench.send(scheduled()).await.unwrap();
+    assert_eq!(
+        lines(&report),
+        [
+            "dockerhub label secret ecr-pullthroughcache/dockerhub [UNBOUND] applied",
+            "dockerhub update secret ecr-pullthroughcache/dockerhub [tags] applied",
+            "dockerhub label secret ecr-pullthroughcache/dockerhub [PROVEN] applied",
+        ],
+        "{report:#}"
+    );
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
+    then_it_is_quiet(&bench).await;
+}
+
+#[tokio::test]
+async fn a_rotation_stands_and_is_remembered_as_proven() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    bench.rotate(HUB, "canary-docker-2");
+    as_before(&bench, &[HUB]);
+    bench.send(scheduled()).await.unwrap();
+    assert_eq!(bench.token(HUB, "PROVEN").as_deref(), Some("canary-docker-2"));
+    assert_eq!(bench.token(HUB, "UNBOUND").as_deref(), Some("canary-docker-1"), "it is not gone back to");
+    then_it_is_quiet(&bench).await;
+}
+
+#[tokio::test]
+async fn a_value_that_was_refused_before_is_not_tried_until_it_is_uploaded_again() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    bench.follow(&hub("canary-docker-late")).await;
+    as_before(&bench, &[HUB]);
+    let report = bench.send(scheduled()).await.unwrap();
+    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid", "{report:#}");
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
+    then_it_is_quiet(&bench).await;
+    bench.aws.accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-late");
+    bench.aws.advance(std::time::Duration::from_secs(60));
+    let report = bench.follow(&hub("canary-docker-late")).await;
+    assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-late"));
+    then_it_is_quiet(&bench).await;
+}

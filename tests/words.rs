@@ -1,0 +1,198 @@
+//! The file's word and everybody else's: which value is current in the end, whatever died, came late or was refused.
+
+use std::time::Duration;
+
+use crate::support::{Bench, another_run, hub, lines, put_current, scheduled, uploaded};
+use local_aws::{Fault, LocalAws};
+use serde_json::{Value, json};
+
+const HUB: &str = "ecr-pullthroughcache/dockerhub";
+const ROLLBACK: &[(&str, &str)] = &[("ROLLBACK_INVALID_ROTATION", "true")];
+
+async fn bench(env: &[(&str, &str)]) -> Bench {
+    let bench = Bench::with(local_aws::Options::default(), env).await;
+    bench.follow(&hub("canary-docker-1")).await;
+    bench
+}
+
+fn current(bench: &Bench) -> String {
+    bench.token(HUB, "AWSCURRENT").unwrap()
+}
+
+/// Whatever the run ends as.
+async fn try_to_follow(bench: &Bench, file: &str) {
+    bench.upload(file);
+    let _ = bench.send(uploaded()).await;
+    bench.aws.clear_faults();
+}
+
+fn credential(report: &Value) -> &str {
+    report["registries"]["dockerhub"]["credential"].as_str().unwrap()
+}
+
+/// What keeps the move of CONFIGURED, the second of a changed value's three, from being made.
+fn before_configured_moves() -> [(&'static str, Fault); 2] {
+    let moved = || Fault::on("secretsmanager", "UpdateSecretVersionStage").skip(1);
+    [("denied", moved().access_denied()), ("five 500s", moved().times(5).server_error())]
+}
+
+#[tokio::test]
+async fn a_value_that_was_taken_back_while_its_run_died_gives_way() {
+    for (what, fault) in before_configured_moves() {
+        let bench = bench(&[]).await;
+        bench.aws.fault(fault);
+        try_to_follow(&bench, &hub("canary-docker-2")).await;
+        assert_eq!(current(&bench), "canary-docker-2", "{what}");
+        let report = bench.follow(&hub("canary-docker-1")).await;
+        assert_eq!(current(&bench), "canary-docker-1", "{what}: {report:#}");
+        assert_eq!(report["outcome"], "changed", "{what}");
+        assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged", "{what}");
+    }
+}
+
+/// The older file's run has put its value; the newer file's puts its own, and is about to make it current; the older one makes
+/// its value current and dies.
+#[tokio::test]
+async fn a_value_that_an_overtaken_run_made_current_gives_way() {
+    for (what, fault) in before_configured_moves() {
+        let bench = bench(&[]).await;
+        bench.aws.after("secretsmanager", "PutSecretValue", 1, move |aws| {
+            let older = holder(aws, "FILE_PENDING");
+            let first = holder(aws, "AWSCURRENT");
+            aws.put_object(crate::support::BUCKET, crate::support::KEY, hub("canary-docker-3"));
+            aws.after("secretsmanager", "PutSecretValue", 1, move |aws| {
+                let input = json!({
+                    "SecretId": HUB, "VersionStage": "AWSCURRENT", "MoveToVersionId": older, "RemoveFromVersionId": first,
+                });
+                aws.call("secretsmanager", "UpdateSecretVersionStage", input).unwrap();
+            });
+            another_run(aws);
+            aws.fault(fault);
+        });
+        try_to_follow(&bench, &hub("canary-docker-2")).await;
+        let report = bench.send(scheduled()).await.unwrap();
+        assert_eq!(current(&bench), "canary-docker-3", "{what}: {report:#}");
+        assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-3"), "{what}");
+    }
+}
+
+/// The version that carries a label.
+fn holder(aws: &LocalAws, label: &str) -> String {
+    let secret = aws.call("secretsmanager", "DescribeSecret", json!({"SecretId": HUB})).unwrap();
+    let versions = secret["VersionIdsToStages"].as_object().unwrap().clone();
+    let found = versions.into_iter().find(|(_, labels)| labels.as_array().unwrap().contains(&json!(label)));
+    found.unwrap().0
+}
+
+#[tokio::test]
+async fn a_rotation_after_the_upload_stands_however_late_the_run_is() {
+    for late in [0, 6 * 3600] {
+        let bench = bench(&[]).await;
+        bench.upload(&hub("canary-docker-2"));
+        bench.aws.advance(Duration::from_secs(late));
+        bench.rotate(HUB, "canary-docker-3");
+        let report = bench.send(uploaded()).await.unwrap();
+        assert_eq!(current(&bench), "canary-docker-3", "{report:#}");
+        assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-2"));
+        assert!(report["changes"][0]["note"].as_str().unwrap().contains("the rotation stands"), "{report:#}");
+        assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
+        assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
+        // A later file speaks over it.
+        bench.follow(&hub("canary-docker-1")).await;
+        assert_eq!(current(&bench), "canary-docker-1");
+    }
+}
+
+/// A value that was proven is refused for a while, and the one before it still works.
+#[tokio::test]
+async fn an_outage_takes_back_nothing_that_was_proven() {
+    for env in [&[][..], ROLLBACK] {
+        for by_file in [true, false] {
+            let bench = bench(env).await;
+            if by_file {
+                bench.follow(&hub("canary-docker-2")).await;
+            } else {
+                bench.rotate(HUB, "canary-docker-2");
+                bench.send(bench.newest_rotation()).await.unwrap();
+            }
+            assert_eq!(bench.token(HUB, "PROVEN").as_deref(), Some("canary-docker-2"));
+            bench.aws.refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-2");
+            for _ in 0..2 {
+                let report = bench.send(scheduled()).await.unwrap();
+                assert_eq!(
+                    (credential(&report), current(&bench).as_str()),
+                    ("invalid", "canary-docker-2"),
+                    "{report:#}"
+                );
+            }
+            assert_eq!(bench.token(HUB, "REJECTED"), None);
+            bench.aws.accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-2");
+            let report = bench.send(scheduled()).await.unwrap();
+            assert_eq!((&report["outcome"], credential(&report)), (&json!("converged"), "valid"), "{report:#}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_uploaded_again_is_heard_over_a_bad_value_from_before() {
+    let bench = bench(&[]).await;
+    bench.rotate(HUB, "canary-docker-typo");
+    let report = bench.send(bench.newest_rotation()).await.unwrap();
+    assert_eq!((credential(&report), current(&bench).as_str()), ("invalid", "canary-docker-typo"));
+    let report = bench.follow(&hub("canary-docker-1")).await;
+    assert_eq!((credential(&report), current(&bench).as_str()), ("valid", "canary-docker-1"), "{report:#}");
+    assert_eq!(bench.token(HUB, "REJECTED").as_deref(), Some("canary-docker-typo"));
+    assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
+}
+
+/// The file's value is refused too: everything is as it was, and it is not tried again before the next upload.
+#[tokio::test]
+async fn a_file_that_is_no_better_is_put_back_and_says_so() {
+    let bench = bench(&[]).await;
+    bench.aws.refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
+    bench.rotate(HUB, "canary-docker-typo");
+    bench.send(bench.newest_rotation()).await.unwrap();
+    let report = bench.follow(&hub("canary-docker-1")).await;
+    assert_eq!((credential(&report), current(&bench).as_str()), ("invalid", "canary-docker-typo"), "{report:#}");
+    assert_eq!(bench.token(HUB, "FILE_REFUSED").as_deref(), Some("canary-docker-1"));
+    bench.aws.clear_calls();
+    let again = bench.send(scheduled()).await.unwrap();
+    assert_eq!((credential(&again), bench.writes()), ("invalid", Vec::new()), "{again:#}");
+    // The token works again, and its file is uploaded once more.
+    bench.aws.accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
+    let report = bench.follow(&hub("canary-docker-1")).await;
+    assert_eq!((credential(&report), current(&bench).as_str()), ("valid", "canary-docker-1"), "{report:#}");
+}
+
+#[tokio::test]
+async fn a_refused_value_of_the_file_is_tried_once_more_for_each_upload() {
+    let bench = bench(&[]).await;
+    let report = bench.follow(&hub("canary-docker-late")).await;
+    assert_eq!((credential(&report), current(&bench).as_str()), ("invalid", "canary-docker-1"), "{report:#}");
+    bench.aws.clear_calls();
+    bench.send(scheduled()).await.unwrap();
+    assert_eq!(bench.writes(), Vec::<String>::new(), "not before it is uploaded again");
+    bench.aws.advance(Duration::from_secs(60));
+    let again = bench.follow(&hub("canary-docker-late")).await;
+    assert_eq!((credential(&again), current(&bench).as_str()), ("invalid", "canary-docker-1"), "{again:#}");
+    assert_eq!(lines(&again)[0], format!("dockerhub update secret {HUB} [value] applied"), "it was tried");
+    bench.aws.clear_calls();
+    bench.send(scheduled()).await.unwrap();
+    assert_eq!(bench.writes(), Vec::<String>::new(), "once");
+    bench.aws.advance(Duration::from_secs(60));
+    bench.aws.accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-late");
+    let report = bench.follow(&hub("canary-docker-late")).await;
+    assert_eq!((credential(&report), current(&bench).as_str()), ("valid", "canary-docker-late"), "{report:#}");
+}
+
+/// Between the upload and the run a human put another value: what was put back is not current any more.
+#[tokio::test]
+async fn a_refused_value_is_not_tried_again_over_a_rotation() {
+    let bench = bench(&[]).await;
+    bench.follow(&hub("canary-docker-late")).await;
+    bench.aws.advance(Duration::from_secs(60));
+    put_current(&bench.aws, HUB, "canary-docker-3");
+    bench.send(scheduled()).await.unwrap();
+    bench.follow(&hub("canary-docker-late")).await;
+    assert_eq!(current(&bench), "canary-docker-3");
+}
