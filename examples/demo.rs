@@ -66,7 +66,9 @@ async fn whole_story() -> Outcome<()> {
     let event = stage.last_event("Secret Label Updated")?;
     let report = stage.send(event).await?;
     check(report["registries"]["dockerhub"]["credential"] == "valid", "the rotated token is not proven")?;
-    check(stage.writes().is_empty(), "the rotation was written to")?;
+    // One label remembers that it was proven.
+    let is_label = |call: &String| call.starts_with("UpdateSecretVersionStage");
+    check(stage.writes().iter().all(is_label), &format!("calls that write: {:?}", stage.writes()))?;
 
     stage.title("4. Somebody changes the account by hand, and the clock repairs it");
     stage.by_hand("UpdateRepositoryCreationTemplate", json!({"prefix": "gitlab", "lifecyclePolicy": ""}))?;

@@ -215,21 +215,23 @@ async fn an_unmarked_secret_that_no_rule_uses_is_written_anew() {
 
 #[tokio::test]
 async fn a_secret_that_somebody_elses_rule_uses_is_not_written_to() {
-    let bench = Bench::new().await;
-    let name = "ecr-pullthroughcache/shared";
-    let arn = bench.make_secret(name, &credential("canary-docker-2"), json!([]));
-    make_rule(&bench.aws, "theirs", "registry-1.docker.io", Some(&arn));
-    let file = hub("canary-docker-1").replace("dockerhub", "shared");
-    bench.aws.clear_calls();
-    let report = bench.follow(&file).await;
-    assert_eq!(report["registries"]["shared"]["state"], "held", "{report:#}");
-    assert_eq!(reason(&report, "shared"), "other-rule");
-    assert!(message(&report, "shared").contains("theirs"));
-    assert_eq!(bench.writes(), Vec::<String>::new());
-    // The other rule is gone, and the secret is the registry's.
-    bench.aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "theirs"})).unwrap();
-    let report = bench.send(scheduled()).await.unwrap();
-    assert_eq!(report["registries"]["shared"]["state"], "ready", "{report:#}");
+    for (host, token) in [("registry-1.docker.io", "canary-docker-2"), ("ghcr.io", "canary-ghcr-1")] {
+        let bench = Bench::new().await;
+        let name = "ecr-pullthroughcache/shared";
+        let arn = bench.make_secret(name, &credential(token), json!([]));
+        make_rule(&bench.aws, "theirs", host, Some(&arn));
+        let file = hub("canary-docker-1").replace("dockerhub", "shared");
+        bench.aws.clear_calls();
+        let report = bench.follow(&file).await;
+        assert_eq!(report["registries"]["shared"]["state"], "held", "{report:#}");
+        assert_eq!(reason(&report, "shared"), "other-rule");
+        assert!(message(&report, "shared").contains("theirs"));
+        assert_eq!(bench.writes(), Vec::<String>::new());
+        // The other rule is gone, and the secret is the registry's.
+        bench.aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "theirs"})).unwrap();
+        let report = bench.send(scheduled()).await.unwrap();
+        assert_eq!(report["registries"]["shared"]["state"], "ready", "{report:#}");
+    }
 }
 
 /// A rename keeps the rotation.

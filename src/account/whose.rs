@@ -173,6 +173,14 @@ async fn own(
     }
     let (plain, at_host) = (secret_name(name), secret_name_at(name, host));
     let there = tokio::try_join!(reader.secret(&plain), reader.secret(&at_host))?;
+    // Of the registry's name, and in somebody else's use: whatever host it is for there, it is not ours to adopt.
+    if let Some(secret) = &there.0
+        && Owner::of_secret(&secret.tags, claims.settings) == Owner::Nobody
+        && !claims.references(secret)
+        && claims.foreign_rule(secret, name).is_some()
+    {
+        return found(reader, secret.clone(), Binding::Nothing, registry, credential, claims).await;
+    }
     let named = [(plain, there.0), (at_host, there.1)];
     let mut usable: Vec<(Binding, &Secret)> = named
         .iter()
