@@ -45,6 +45,8 @@ mod plan_checksum;
 mod process;
 mod properties;
 #[cfg(feature = "cli")]
+mod ptc_account;
+#[cfg(feature = "cli")]
 mod ptc_check;
 #[cfg(feature = "cli")]
 mod ptc_export;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::Args as ClapArgs;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use ecr_pull_through_sync::account::Reader;
 use ecr_pull_through_sync::config::{Context, File};
 use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::kit::{Artefact, Part, kit};
@@ -52,8 +53,8 @@ fn part(name: String) -> Result<Part, String> {
 /// # Errors
 /// When the file is refused, the account is not known, or a file cannot be written.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
-    let (home, context) = place(&args.session).await?;
-    let file = match load(&args.file, &context).await? {
+    let (home, context, reader) = place(&args.session).await?;
+    let file = match load(&args.file, &context, reader.as_ref()).await? {
         Ok(file) => file,
         Err(refused) => {
             let error = format!("nothing was made: {} has errors", refused.file);
@@ -79,25 +80,25 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
 }
 
 /// The account and Region, as they were named or as AWS says, and what is known of the stack. Its tags matter: who pulls
-/// first must be allowed to set them.
-async fn place(session: &SessionArgs) -> Result<(Home, Context), Failure> {
-    let (home, tags) = match session.place.home() {
-        Some(home) if session.function.is_none() => (home, None),
+/// first must be allowed to set them. Who names a function or a profile wants it to be asked.
+async fn place(session: &SessionArgs) -> Result<(Home, Context, Option<Reader>), Failure> {
+    let (home, tags, reader) = match session.place.home() {
+        Some(home) if session.function.is_none() && session.profile.is_none() => (home, None, None),
         _ => {
             let session = session.open().await?;
-            (session.home, Some(session.settings.resource_tags))
+            (session.home, Some(session.settings.resource_tags), Some(session.reader))
         }
     };
     let named = PlaceArgs { account: Some(home.account.clone()), region: Some(home.region.clone()) };
     let context = named.context()?;
     let resource_tags = tags.unwrap_or(context.resource_tags);
-    Ok((home, Context { resource_tags, ..context }))
+    Ok((home, Context { resource_tags, ..context }, reader))
 }
 
 /// Reads and checks the file.
-async fn load(path: &str, context: &Context) -> Result<Result<File, Checked>, Failure> {
+async fn load(path: &str, context: &Context, reader: Option<&Reader>) -> Result<Result<File, Checked>, Failure> {
     let input = Input::read(path)?;
-    let opened = Box::pin(sealed::open(&input.bytes, context)).await;
+    let opened = Box::pin(sealed::open(&input.bytes, context, reader)).await;
     Ok(opened.map_err(|rejected| Checked::rejected(&input, rejected)))
 }
 
