@@ -165,8 +165,8 @@ async fn exactly_the_plan_is_applied_or_nothing() {
 async fn what_is_wrong_is_said_with_its_line_and_without_a_token() {
     let desk = Desk::new("wrong").await;
     desk.write("dockerhub: {registry: docker.io, usrname: acme-bot, accessToken: canary-1}\n");
-    for command in ["plan", "apply"] {
-        let output = desk.run(&[command]).await.ends(1);
+    for command in [&["plan"][..], &["apply", "--yes"]] {
+        let output = desk.run(command).await.ends(1);
         assert!(output.stdout.contains(" --> registries.yaml:1:34\n"), "{}", output.stdout);
         assert_eq!(desk.writes(), Vec::<String>::new());
     }
@@ -212,7 +212,7 @@ async fn ctrl_c_ends_after_the_call_under_way_with_a_report_that_is_true() {
     let slow = Fault::on("ecr", "CreateRepositoryCreationTemplate").latency(Duration::from_millis(1500));
     desk.bench.aws.fault(slow);
     let child = Command::new(env!("CARGO_BIN_EXE_ptc"))
-        .args(["apply", "registries.yaml", "--function", FUNCTION, "--json"])
+        .args(["apply", "registries.yaml", "--function", FUNCTION, "--yes", "--json"])
         .current_dir(&desk.folder)
         .env_clear()
         .envs([("AWS_ENDPOINT_URL", desk.bench.aws.endpoint().as_str()), ("AWS_REGION", "eu-west-1")])
@@ -252,9 +252,25 @@ async fn ctrl_c_ends_after_the_call_under_way_with_a_report_that_is_true() {
 }
 
 #[tokio::test]
-async fn a_file_on_standard_input_is_never_asked_about() {
-    let desk = Desk::new("stdin").await;
-    let output = desk.ptc().input(hub("canary-docker-1")).run(["apply", "-", "--function", FUNCTION]).await.ends(0);
+async fn nothing_is_written_without_a_word_for_it() {
+    let desk = Desk::new("unasked").await;
+    desk.write(&hub("canary-docker-1"));
+    let ptc = desk.ptc().input(hub("canary-docker-1"));
+    for arguments in [&["registries.yaml"][..], &["-"], &["registries.yaml", "--json"], &["-", "--json"]] {
+        desk.bench.aws.clear_calls();
+        let apply = [&["apply", "--function", FUNCTION], arguments].concat();
+        let refused = ptc.run(&apply).await.ends(1);
+        let json = arguments.contains(&"--json");
+        let said = if json { refused.json()["error"].as_str().unwrap().to_owned() } else { refused.stderr };
+        assert!(said.contains("nothing was changed") && said.contains("--yes"), "{said}");
+        assert!(said.contains("--plan-checksum"), "{said}");
+        assert_eq!(desk.bench.aws.calls().len(), 0);
+        let sum = "0".repeat(64);
+        let other = ptc.run([&apply[..], &["--plan-checksum", &sum]].concat()).await.ends(1);
+        assert!(other.stdout.contains("the plan is not 0000"), "{}", other.stdout);
+        assert_eq!(desk.writes(), Vec::<String>::new());
+    }
+    let output = ptc.run(["apply", "-", "--yes", "--function", FUNCTION]).await.ends(0);
     assert!(output.stdout.contains("dockerhub ready"), "{}", output.stdout);
     assert!(output.stdout.contains("upload this one with"), "{}", output.stdout);
 }

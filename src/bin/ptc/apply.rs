@@ -20,9 +20,9 @@ use crate::{problems, progress, show};
 
 /// Make the account follow the file: exactly the plan that was shown, or nothing.
 ///
-/// On a terminal the plan is shown first, and applied when you say so. Elsewhere it is applied at once; with
-/// --plan-checksum only if it is that plan. Ctrl-C ends it after the calls under way, with a report of what was done and
-/// what was not.
+/// On a terminal the plan is shown first, and applied when you say so. Where nobody can be asked (no terminal, --json, the file
+/// on standard input) it takes --yes, or --plan-checksum to apply that plan alone. Ctrl-C ends it after the calls under way, with
+/// a report of what was done and what was not.
 #[derive(ClapArgs)]
 pub struct Args {
     /// The file; `-` is standard input.
@@ -53,11 +53,17 @@ fn checksum(text: &str) -> Result<String, String> {
 /// # Errors
 /// When the file cannot be read, or AWS not be asked.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
+    let mut only = args.plan_checksum;
+    let asks = only.is_none() && !args.yes;
+    if asks && let Some(why) = nobody_to_ask(&args.file, ui) {
+        return Err(Failure::Usage(format!(
+            "nothing was changed: `ptc apply` asks before it writes, and {why}. Say that it may with --yes, or name the plan \
+             that may be applied with --plan-checksum and the checksum that `ptc plan` ends with"
+        )));
+    }
     let input = Input::read(&args.file)?;
     let (session, writer) = args.session.open_to_write().await?;
-    let mut only = args.plan_checksum;
-    let can_ask = io::stdin().is_terminal() && args.file != "-";
-    if only.is_none() && !args.yes && !ui.json && can_ask {
+    if asks {
         let deadline = Deadline::in_time(TIME, &plan::pace());
         let shown = plan::report(&input, &session, Hand::Plan, &order(args.max_deletions, None), deadline).await?;
         ui.raw(page(&shown, &input, &session, ui.color).as_bytes())?;
@@ -80,6 +86,19 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let refused = only.is_some() && report.plan_checksum != only;
     let good = matches!(report.outcome, Outcome::Converged | Outcome::Changed) && !refused;
     Ok(if good { ExitCode::SUCCESS } else { FAILED })
+}
+
+/// Why the question cannot be put. It is written on standard error and answered on standard input.
+fn nobody_to_ask(file: &str, ui: &Ui) -> Option<&'static str> {
+    if ui.json {
+        Some("with --json it does not")
+    } else if file == "-" {
+        Some("here the file is on standard input, where the answer would be")
+    } else if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        Some("here is no terminal to ask on")
+    } else {
+        None
+    }
 }
 
 async fn carry_out(
