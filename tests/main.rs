@@ -19,6 +19,7 @@ mod support;
 
 mod bad_files;
 mod budgets;
+mod causes;
 mod converge;
 mod crash;
 mod deadline;

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use local_aws::Fault;
 
 use crate::ptc::Ptc;
 use crate::support::{Bench, hub};
@@ -94,4 +97,17 @@ async fn a_profile_that_is_not_there_is_an_error_with_the_files_that_were_read()
     let refused = nowhere.run(["plan", "registries.yaml", "--profile", "prod"]).await.ends(1);
     assert!(refused.stderr.contains("~/.aws/config, ~/.aws/credentials"), "{}", refused.stderr);
     assert_eq!(desk.signed(), BTreeSet::new());
+}
+
+#[tokio::test]
+async fn what_keeps_ptc_waiting_is_said_meanwhile_and_why_it_failed_at_the_end() {
+    let desk = Configured::new("waiting").await;
+    desk.bench.aws.fault(Fault::on("sts", "*").latency(Duration::from_millis(2500)).times(1));
+    let slow = desk.ptc().run(["plan", "registries.yaml", "--json"]).await.ends(2);
+    assert_eq!(slow.stderr, "GetCallerIdentity: still waiting after 2 s\n");
+    let host = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = desk.ptc().env("AWS_ENDPOINT_URL_STS", &format!("http://{host}"));
+    let refused = nobody.run(["status"]).await.ends(1);
+    let said = format!("error: GetCallerIdentity: Unreachable: the connection to {host} failed");
+    assert!(refused.stderr.contains(&said) && refused.stderr.contains("Connection refused"), "{}", refused.stderr);
 }

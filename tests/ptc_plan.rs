@@ -150,7 +150,8 @@ async fn exactly_the_plan_is_applied_or_nothing() {
 
     let applied = desk.run(&["apply", "--plan-checksum", checksum]).await.ends(0);
     assert!(applied.stdout.contains("changed: 3 registries ready; 10 changes applied"), "{}", applied.stdout);
-    assert_eq!(applied.stderr.lines().count(), 10, "each step as it is taken: {}", applied.stderr);
+    let steps = applied.stderr.lines().filter(|line| line.starts_with("  "));
+    assert_eq!(steps.count(), 10, "each step as it is taken: {}", applied.stderr);
     assert!(applied.stderr.contains("  dockerhub: create secret policy ecr-pullthroughcache/dockerhub\n"));
     assert!(!desk.writes().contains(&"PutObject".to_owned()), "the status is the function's");
 

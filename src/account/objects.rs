@@ -72,7 +72,7 @@ impl Reader {
             let chunk = chunk.map_err(|e| AwsError {
                 operation: "GetObject",
                 code: "BrokenBody".into(),
-                message: super::one_line(&e.to_string(), 200),
+                message: super::causes(&e),
                 kind: ErrorKind::Transient,
             })?;
             let room = (max + 1).saturating_sub(bytes.len()).min(chunk.len());

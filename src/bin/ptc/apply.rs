@@ -62,10 +62,12 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
         )));
     }
     let input = Input::read(&args.file)?;
-    let (session, writer) = args.session.open_to_write().await?;
+    let (session, writer) = args.session.open_to_write(ui).await?;
     if asks {
         let deadline = Deadline::in_time(TIME, &plan::pace());
-        let shown = plan::report(&input, &session, Hand::Plan, &order(args.max_deletions, None), deadline).await?;
+        let order = order(args.max_deletions, None);
+        let shown = plan::report(&input, &session, Hand::Plan, &order, deadline);
+        let shown = ui.waiting("reading the account", shown).await?;
         ui.raw(page(&shown, &input, &session, ui.color).as_bytes())?;
         if !matches!(shown.outcome, Outcome::Pending | Outcome::Converged) {
             return Ok(FAILED);
@@ -113,7 +115,7 @@ async fn carry_out(
     }
     let stop = Stop::default();
     let deadline = Deadline::in_time(TIME, &plan::pace()).or(stop.clone());
-    let report = plan::report(input, session, Hand::Apply(writer), order, deadline);
+    let report = ui.waiting("applying", plan::report(input, session, Hand::Apply(writer), order, deadline));
     let mut report = std::pin::pin!(report);
     tokio::select! {
         report = &mut report => return report,

@@ -38,8 +38,9 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     if let Some(path) = args.output.as_deref().filter(|path| !args.force && path.exists()) {
         return Err(in_the_way(path));
     }
-    let session = args.session.open().await?;
-    let exported = export(&session.reader, &session.home, &session.settings).await.map_err(|error| match error {
+    let session = args.session.open(ui).await?;
+    let exported = export(&session.reader, &session.home, &session.settings);
+    let exported = ui.waiting("reading the account", exported).await.map_err(|error| match error {
         ExportError::Aws(error) => Failure::Aws(error.to_string()),
         ExportError::Settings(_) => Failure::Usage(error.to_string()),
     })?;

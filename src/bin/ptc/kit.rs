@@ -53,7 +53,7 @@ fn part(name: String) -> Result<Part, String> {
 /// # Errors
 /// When the file is refused, the account is not known, or a file cannot be written.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
-    let (home, context, reader) = place(&args.session).await?;
+    let (home, context, reader) = place(&args.session, ui).await?;
     let file = match load(&args.file, &context, reader.as_ref()).await? {
         Ok(file) => file,
         Err(refused) => {
@@ -81,11 +81,11 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
 
 /// The account and Region, as they were named or as AWS says, and what is known of the stack. Its tags matter: who pulls
 /// first must be allowed to set them. Who names a function or a profile wants it to be asked.
-async fn place(session: &SessionArgs) -> Result<(Home, Context, Option<Reader>), Failure> {
+async fn place(session: &SessionArgs, ui: &Ui) -> Result<(Home, Context, Option<Reader>), Failure> {
     let (home, tags, reader) = match session.place.home() {
         Some(home) if session.function.is_none() && session.profile.is_none() => (home, None, None),
         _ => {
-            let session = session.open().await?;
+            let session = session.open(ui).await?;
             (session.home, Some(session.settings.resource_tags), Some(session.reader))
         }
     };

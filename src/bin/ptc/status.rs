@@ -31,8 +31,8 @@ pub struct Args {
 /// # Errors
 /// When there is no status, or none that can be read.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
-    let session = args.session.open().await?;
-    let status = Status::read(&session).await?;
+    let session = args.session.open(ui).await?;
+    let status = ui.waiting("reading the status", Status::read(&session)).await?;
     let now = Timestamp::now();
     if ui.json {
         ui.value(&status.object(now))?;
