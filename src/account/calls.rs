@@ -89,7 +89,7 @@ impl Intercept for Calls {
         } else if let Some(connector) = error.as_connector_error() {
             let make = if connector.is_timeout() { ConnectorError::timeout } else { ConnectorError::io };
             // Its own words are the kind alone.
-            let why = connector.source().map(|source| causes(source)).unwrap_or_default();
+            let why = connector.source().map(causes).unwrap_or_default();
             *error = OrchestratorError::connector(make(Lost::Connection(host, why).into()));
         }
         Ok(())

@@ -1,7 +1,5 @@
 //! `ptc kit`: what the pulling side needs, made from the file.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -17,6 +15,7 @@ use crate::input::Input;
 use crate::place::PlaceArgs;
 use crate::session::SessionArgs;
 use crate::ui::{FAILED, Failure, Ui};
+use crate::write::Place;
 use crate::{problems, sealed};
 
 /// Make what the pulling side needs: mirrors, policies and maps for those who pull, each with its caveats.
@@ -126,29 +125,25 @@ fn write(artefacts: &[Artefact], folder: &Path, force: bool, ui: &Ui) -> Result<
     let mut differing = Vec::new();
     let mut unchanged = Vec::new();
     for artefact in artefacts {
-        let path = folder.join(&artefact.path);
-        match fs::read(&path) {
-            Ok(bytes) if bytes == artefact.content.as_bytes() => unchanged.push(shown(&path)),
-            Ok(_) => differing.push((path, artefact)),
-            Err(error) if error.kind() == ErrorKind::NotFound => missing.push((path, artefact)),
-            Err(error) => return Err(Failure::File { path: shown(&path), error }),
+        let place = Place::below(folder, &artefact.path);
+        match place.read()? {
+            Some(bytes) if bytes == artefact.content.as_bytes() => unchanged.push(place.shown()),
+            Some(_) => differing.push((place, artefact)),
+            None => missing.push((place, artefact)),
         }
     }
     if !force && !differing.is_empty() {
-        let paths: Vec<String> = differing.iter().map(|(path, _)| shown(path)).collect();
+        let paths: Vec<String> = differing.iter().map(|(place, _)| place.shown()).collect();
         return Err(Failure::Usage(format!(
             "nothing was written, since other text stands in {}; --force overwrites it",
             paths.join(", ")
         )));
     }
     let mut written = Vec::new();
-    for (path, artefact) in missing.iter().chain(&differing) {
-        let write = || {
-            path.parent().map_or(Ok(()), fs::create_dir_all)?;
-            fs::write(path, &artefact.content)
-        };
-        write().map_err(|error| Failure::File { path: shown(path), error })?;
-        written.push(shown(path));
+    for (place, artefact) in missing.iter().chain(&differing) {
+        place.make_folder()?;
+        place.write(&artefact.content, force)?;
+        written.push(place.shown());
     }
     if ui.json {
         return ui.value(&serde_json::json!({ "written": written, "unchanged": unchanged }));
@@ -156,8 +151,4 @@ fn write(artefacts: &[Artefact], folder: &Path, force: bool, ui: &Ui) -> Result<
     let lines = written.iter().map(|path| format!("written    {path}\n"));
     let lines: String = lines.chain(unchanged.iter().map(|path| format!("unchanged  {path}\n"))).collect();
     ui.raw(lines.as_bytes())
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
