@@ -6,13 +6,15 @@ use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::Value;
 use tracing::{Instrument, error, info_span};
 
-use crate::account::{CONFIGURED, CURRENT, ObjectError, Reader, Writer};
+use crate::account::{CONFIGURED, CURRENT, FILE_REFUSED, ObjectError, PREVIOUS, REJECTED, Reader, Writer};
 use crate::home::{BadFunctionArn, Home};
+use crate::ownership::Owner;
 use crate::pace::{Deadline, Pace};
 use crate::report::Report;
 use crate::run::{Core, Hand, Order, Run};
 use crate::settings::Settings;
 use crate::trigger::{Job, Mode, Place, SecretChange, Trigger, Unplaceable, classify};
+use crate::version_id::was_put_over;
 
 /// What lives as long as the process.
 #[derive(Debug)]
@@ -147,8 +149,8 @@ impl App {
         }
     }
 
-    /// One cheap look, before the file is read: 25 new secrets raise 25 events about our own writes. The version
-    /// that became current carries `CONFIGURED` exactly when its value came from the file.
+    /// One cheap look, before the file is read: 25 new secrets raise 25 events about our own writes. A value of the file
+    /// that is current where we put it is one. The same value made current again by hand is not: it is to be proven.
     async fn is_own_write(&self, change: &SecretChange, deadline: &Deadline) -> Option<String> {
         // A failed rotation is to be told, and a restored secret to be looked after, whoever wrote its value.
         if change.failed.is_some() || change.event == "RestoreSecret" {
@@ -157,11 +159,15 @@ impl App {
         let id = change.arn.as_deref().unwrap_or(&change.name);
         // Any trouble with this look is left to the run, which says what is wrong.
         let secret = deadline.bound(self.reader.secret(id)).await?.ok().flatten()?;
-        let version = change.version_id.as_deref().or_else(|| secret.holder(CURRENT))?;
-        let labels = secret.labels.get(version)?;
-        labels.contains(CONFIGURED).then(|| {
+        let current = secret.holder(CURRENT)?;
+        let carries = |label| secret.labels.get(current).is_some_and(|labels| labels.contains(label));
+        // These calls put a value, and with CONFIGURED on it that was the file's. Any other may have moved a label alone.
+        let was_put = matches!(change.event.as_str(), "PutSecretValue" | "UpdateSecret")
+            || (was_put_over(current, secret.holder(PREVIOUS)) && !carries(REJECTED) && !carries(FILE_REFUSED));
+        let is_ours = Owner::of_secret(&secret.tags, &self.settings).is_ours();
+        (is_ours && carries(CONFIGURED) && was_put).then(|| {
             format!(
-                "the current version of {} came from the file itself: this run's own write, not a rotation",
+                "the current version of {} came from the file itself: this is the function's own write, not a rotation",
                 secret.name
             )
         })

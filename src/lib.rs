@@ -17,6 +17,7 @@
 
 pub mod account;
 pub mod apply;
+pub mod cause;
 pub mod config;
 pub mod credential;
 pub mod existing;

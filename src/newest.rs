@@ -1,38 +1,83 @@
-//! Whether the file is still the one a run works from.
+//! Whether the file that a run works from is still the newest.
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::account::Reader;
+use crate::cause::{Cause, Reason};
 use crate::report::ConfigReport;
 
-/// Looks at the file's identity. What takes away, or speaks over somebody else, is the newest file's word alone.
+/// Looks at the file's identity (S3 HeadObject). Only the newest file may delete something, put a credential or move
+/// a label of one.
 #[derive(Debug)]
-pub enum Newest<'a> {
-    /// The file is in its bucket, where another may come any time.
-    Uploaded {
-        /// Looks.
-        reader: &'a Reader,
-        /// The file the run works from.
-        config: &'a ConfigReport,
-    },
-    /// The file is at hand, and whoever runs with it speaks for it.
-    AtHand,
+pub struct Newest<'a> {
+    /// None for a local file, which nobody can replace.
+    uploaded: Option<Uploaded<'a>>,
+    /// When the last look began, and what it showed.
+    last: Mutex<Option<(Instant, Result<bool, Cause>)>>,
 }
 
-impl Newest<'_> {
-    /// Whether it is.
+#[derive(Debug)]
+struct Uploaded<'a> {
+    reader: &'a Reader,
+    config: &'a ConfigReport,
+}
+
+impl<'a> Newest<'a> {
+    /// Of a file in its bucket.
+    pub fn of_upload(reader: &'a Reader, config: &'a ConfigReport) -> Self {
+        Self { uploaded: Some(Uploaded { reader, config }), last: Mutex::default() }
+    }
+
+    /// Of a local file.
+    pub fn of_local_file() -> Self {
+        Self { uploaded: None, last: Mutex::default() }
+    }
+
+    /// Whether the file is the newest now.
     ///
     /// # Errors
-    /// What kept this from being seen, or that the file is gone: one that is gone says nothing.
-    pub async fn is_it(&self) -> Result<bool, String> {
-        let Self::Uploaded { reader, config } = self else { return Ok(true) };
+    /// What kept this from being seen, or that the file was deleted.
+    pub async fn is_it(&self) -> Result<bool, Cause> {
+        self.is_it_since(Instant::now()).await
+    }
+
+    /// Whether the file was still the newest at some moment after `seen`. Registries that read their secrets at about
+    /// the same time share one look.
+    ///
+    /// # Errors
+    /// As [`Newest::is_it`].
+    pub async fn is_it_since(&self, seen: Instant) -> Result<bool, Cause> {
+        let Some(uploaded) = &self.uploaded else { return Ok(true) };
+        let mut last = self.last.lock().await;
+        match &*last {
+            Some((begun, said)) if *begun >= seen => said.clone(),
+            _ => {
+                let begun = Instant::now();
+                let said = uploaded.is_newest().await;
+                *last = Some((begun, said.clone()));
+                said
+            }
+        }
+    }
+}
+
+impl Uploaded<'_> {
+    async fn is_newest(&self) -> Result<bool, Cause> {
+        let Self { reader, config } = self;
         match reader.object_identity(&config.bucket, &config.key).await {
             Ok(Some((version_id, last_modified))) => {
                 let last_modified = last_modified.map(|time| time.to_string());
                 Ok(version_id == config.version_id && last_modified == config.last_modified)
             }
-            Ok(None) => {
-                Err("the file was deleted while this run was at work, and a file that is gone deletes nothing".into())
+            Ok(None) => Err(Cause::new(
+                Reason::FILE_DELETED,
+                "the file was deleted while this run was at work, and a file that is gone changes nothing",
+            )),
+            Err(error) => {
+                let message = format!("whether the file is still the newest could not be seen: {error}");
+                Err(Cause { message, ..Cause::from(error) })
             }
-            Err(error) => Err(format!("whether the file is still the newest could not be seen: {error}")),
         }
     }
 }

@@ -8,13 +8,14 @@ use std::fmt::Write;
 
 const OURS: &str = "file-";
 const ON: &str = "-on-";
+const NOTHING_BEFORE: &str = "nothing-before";
 
 /// A new id of 32 to 64 characters (PutSecretValue, ClientRequestToken), never the same twice: one made from the
 /// content would make the way from A to B and back to A a no-op.
 pub fn new_version(current: Option<&str>) -> String {
     let mut id = OURS.to_owned();
     // Writing into a String cannot fail.
-    _ = write!(id, "{:016x}{ON}{}", fastrand::u64(..), current.map_or("nothing-before", core));
+    _ = write!(id, "{:016x}{ON}{}", fastrand::u64(..), current.map_or(NOTHING_BEFORE, core));
     id
 }
 
@@ -26,6 +27,14 @@ pub fn is_ours(version: &str) -> bool {
 /// Whether a version of ours was put while `current` was the current one.
 pub fn was_put_on(version: &str, current: &str) -> bool {
     is_ours(version) && version.split_once(ON).is_some_and(|(_, on)| on == core(current))
+}
+
+/// Whether a version of ours was put over that one, the AWSPREVIOUS of when it is current, or as the first of its secret.
+pub fn was_put_over(version: &str, previous: Option<&str>) -> bool {
+    match previous {
+        Some(previous) => was_put_on(version, previous),
+        None => is_ours(version) && version.ends_with(NOTHING_BEFORE),
+    }
 }
 
 /// As much of an id as fits into another: all of a UUID, and of one of ours what is random in it. Its end would not do:
@@ -56,6 +65,8 @@ mod tests {
         assert!(!was_put_on(&third, &first) && !was_put_on(rotated, rotated));
         let fourth = new_version(Some(&second));
         assert!(was_put_on(&fourth, &second) && !was_put_on(&fourth, &first), "{first} {second} {fourth}");
+        assert!(was_put_over(&first, None) && was_put_over(&second, Some(&first)));
+        assert!(!was_put_over(&second, None) && !was_put_over(&first, Some(rotated)) && !was_put_over(rotated, None));
         assert_ne!(new_version(None), new_version(None));
     }
 }

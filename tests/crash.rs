@@ -12,7 +12,7 @@ use local_aws::LocalAws;
 use serde_json::{Value, json};
 
 use crate::support::hub;
-use point::{Form, Side, every_crash, one_crash, point};
+use point::{Form, Side, every_crash, every_lost_answer, one_crash, point};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 const OPS: &str = "ecr-pullthroughcache/ops";
@@ -69,13 +69,14 @@ async fn create() {
         current: Some((HUB, "canary-docker-1")),
         writes: &[
             "CreateSecret",
-            "PutSecretValue",
+            "UpdateSecretVersionStage",
             "PutResourcePolicy",
             "CreateRepositoryCreationTemplate",
             "CreatePullThroughCacheRule",
         ],
         ..Kind::new(&[QUAY], &file)
     };
+    every_lost_answer(kind.clone()).await;
     every_crash(kind, Form::Process).await;
 }
 
@@ -88,6 +89,7 @@ async fn update() {
         writes: &["TagResource", "UpdateRepositoryCreationTemplate"],
         ..Kind::new(&[&with_quay(&hub("canary-docker-1"))], &with_quay(&changed))
     };
+    every_lost_answer(kind.clone()).await;
     every_crash(kind, Form::Process).await;
 }
 
@@ -99,6 +101,7 @@ async fn a_changed_token_in_the_file() {
         writes: &["PutSecretValue", "UpdateSecretVersionStage", "UpdateSecretVersionStage", "UpdateSecretVersionStage"],
         ..Kind::new(&[&with_quay(&hub("canary-docker-1"))], &with_quay(&hub("canary-docker-2")))
     };
+    every_lost_answer(kind.clone()).await;
     every_crash(kind, Form::Process).await;
 }
 
@@ -110,6 +113,7 @@ async fn replace_an_open_rule() {
         writes: &["DeletePullThroughCacheRule", "CreatePullThroughCacheRule"],
         ..Kind::new(&[QUAY], "quay: {registry: public.ecr.aws}\n")
     };
+    every_lost_answer(kind.clone()).await;
     every_crash(kind, Form::Process).await;
 }
 
@@ -131,6 +135,7 @@ async fn settings_for_a_repository_that_exists_already() {
             "quay: {registry: quay.io, tags: {a: b}, image_tag_mutability: IMMUTABLE, existing_repositories: true}\n",
         )
     };
+    every_lost_answer(kind.clone()).await;
     every_crash(kind, Form::Dropped).await;
 }
 
@@ -149,6 +154,7 @@ async fn replace_a_rule_and_its_credential() {
         ],
         ..Kind::new(&[&with_quay(&hub("canary-docker-1"))], &with_quay(moved))
     };
+    every_lost_answer(kind.clone()).await;
     every_crash(kind, Form::Process).await;
 }
 
@@ -164,7 +170,7 @@ async fn take_over() {
         current: Some((HUB, "canary-docker-1")),
         writes: &[
             "CreateSecret",
-            "PutSecretValue",
+            "UpdateSecretVersionStage",
             "PutResourcePolicy",
             "CreateRepositoryCreationTemplate",
             "DeletePullThroughCacheRule",
@@ -172,6 +178,7 @@ async fn take_over() {
         ],
         ..Kind::new(&[QUAY], &with_quay(&file))
     };
+    every_lost_answer(kind.clone()).await;
     every_crash(kind, Form::Process).await;
 }
 
@@ -182,6 +189,7 @@ async fn delete() {
         writes: &["DeletePullThroughCacheRule", "DeleteSecret", "DeleteRepositoryCreationTemplate"],
         ..Kind::new(&[&with_quay(&hub("canary-docker-1"))], QUAY)
     };
+    every_lost_answer(kind.clone()).await;
     every_crash(kind, Form::Process).await;
 }
 
@@ -201,6 +209,7 @@ async fn create_again_what_was_deleted() {
         ],
         ..Kind::new(&[&both, QUAY], &with_quay(&hub("canary-docker-2")))
     };
+    every_lost_answer(kind.clone()).await;
     every_crash(kind, Form::Process).await;
 }
 
@@ -212,7 +221,7 @@ async fn rename() {
         current: Some(("ecr-pullthroughcache/hub", "canary-docker-1")),
         writes: &[
             "CreateSecret",
-            "PutSecretValue",
+            "UpdateSecretVersionStage",
             "PutResourcePolicy",
             "CreateRepositoryCreationTemplate",
             "CreatePullThroughCacheRule",
@@ -222,6 +231,7 @@ async fn rename() {
         ],
         ..Kind::new(&[&with_quay(&hub("canary-docker-1"))], &with_quay(&renamed))
     };
+    every_lost_answer(kind.clone()).await;
     every_crash(kind, Form::Process).await;
 }
 
@@ -234,6 +244,7 @@ async fn move_to_a_referenced_secret() {
         writes: &["UpdatePullThroughCacheRule", "DeleteSecret"],
         ..Kind::new(&[&with_quay(&hub("canary-docker-1"))], &with_quay(&referring))
     };
+    every_lost_answer(kind.clone()).await;
     every_crash(kind, Form::Process).await;
 }
 
@@ -247,6 +258,7 @@ async fn adopt_what_the_terraform_module_made() {
         writes: &["TagResource", "UpdateSecretVersionStage", "UpdateRepositoryCreationTemplate"],
         ..Kind::new(&[QUAY], &with_quay(&hub("canary-docker-1")))
     };
+    every_lost_answer(kind.clone()).await;
     every_crash(kind, Form::Process).await;
 }
 
@@ -269,6 +281,7 @@ fn rollback_kind() -> Kind {
 
 #[tokio::test]
 async fn roll_a_bad_rotation_back() {
+    every_lost_answer(rollback_kind()).await;
     every_crash(rollback_kind(), Form::Dropped).await;
 }
 
@@ -285,6 +298,7 @@ async fn roll_back_in_vain() {
         outcome: "partial",
         ..rollback_kind()
     };
+    every_lost_answer(kind.clone()).await;
     every_crash(kind, Form::Dropped).await;
 }
 
@@ -309,6 +323,7 @@ fn refused_kind() -> Kind {
 
 #[tokio::test]
 async fn put_a_refused_value_of_the_file_back() {
+    every_lost_answer(refused_kind()).await;
     every_crash(refused_kind(), Form::Dropped).await;
 }
 

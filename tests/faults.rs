@@ -47,9 +47,9 @@ async fn a_server_error_that_stays_fails_one_registry_and_the_invocation_after_t
 
 /// The policy of a new secret is put beside its value: each of the two is told as it came out.
 #[tokio::test]
-async fn of_a_new_secret_whose_value_or_policy_fails_the_other_is_told_as_done() {
+async fn of_a_new_secret_whose_label_or_policy_fails_the_other_is_told_as_done() {
     for (operation, secret, policy) in
-        [("PutSecretValue", "failed", "applied"), ("PutResourcePolicy", "applied", "failed")]
+        [("UpdateSecretVersionStage", "failed", "applied"), ("PutResourcePolicy", "applied", "failed")]
     {
         let bench = Bench::new().await;
         bench.aws.fault(Fault::on("secretsmanager", operation).access_denied());
@@ -84,9 +84,9 @@ async fn one_registry_denied_is_reported_and_no_retry_is_asked_for() {
 
 #[tokio::test]
 async fn a_fresh_secret_that_ecr_does_not_see_is_waited_for() {
-    // Twelve seconds, at the hundredth part of production's pace.
-    let bench =
-        Bench::with(Options { secret_visible_after: Duration::from_millis(120), ..Options::default() }, &[]).await;
+    let hour = Duration::from_secs(3600);
+    let bench = Bench::with(Options { secret_visible_after: hour, ..Options::default() }, &[]).await;
+    bench.aws.before("ecr", "CreatePullThroughCacheRule", 7, move |aws| aws.advance(hour));
     let report = bench.follow(LEGACY).await;
     assert_eq!(report["outcome"], "changed", "{report:#}");
     let missed = bench.aws.calls().into_iter().filter(|c| c.error.as_deref() == Some("SecretNotFoundException"));

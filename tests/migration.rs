@@ -217,6 +217,7 @@ async fn tags_that_nobody_told_the_stack_about_show_in_the_plan() {
 async fn a_secret_that_no_longer_holds_the_files_value_shows_in_the_plan() {
     let bench = left_by_terraform(&json!([]), &[]).await;
     bench.rotate(&secret_of("gitlab"), "canary-gitlab-2");
+    bench.upload(&legacy_file());
     let plan = bench.act("plan").await;
     let line = format!("gitlab update secret {} [value] planned", secret_of("gitlab"));
     assert!(lines(&plan).contains(&line), "{plan:#}");

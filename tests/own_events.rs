@@ -132,16 +132,17 @@ async fn a_rotation_wakes_the_function_once_and_our_rollback_of_it_once_more() {
 }
 
 #[tokio::test]
-async fn a_rollback_to_the_files_own_version_is_known_by_one_look() {
+async fn a_rollback_to_the_files_own_version_is_looked_at_once_more() {
     for trail in [false, true] {
         let mut around = Loop::new(trail, &[("ROLLBACK_INVALID_ROTATION", "true")]).await;
         around.bench.upload(&hub("canary-docker-1"));
         around.until_quiet().await;
         around.bench.rotate(HUB, "canary-wrong");
         let invocations = around.until_quiet().await;
+        // It looks as if somebody had moved the label back by hand, which is to be proven.
         assert_eq!(count(&invocations, "SecretLabel", "changed"), 1, "{invocations:?}");
-        assert_eq!(count(&invocations, "SecretLabel", "ignored"), 1, "{invocations:?}");
-        let told = count(&invocations, "SecretCall", "ignored");
+        assert_eq!(count(&invocations, "SecretLabel", "converged"), 1, "{invocations:?}");
+        let told = count(&invocations, "SecretCall", "converged");
         assert_eq!((told, invocations.len()), if trail { (4, 6) } else { (0, 2) }, "{invocations:?}");
     }
 }

@@ -130,6 +130,28 @@ async fn the_quota_counts_foreign_rules_and_holds_what_does_not_fit() {
 }
 
 #[tokio::test]
+async fn at_the_quota_new_registries_that_hold_each_other_say_so_and_how_to_go_on() {
+    let bench = Bench::new().await;
+    for n in 0..49 {
+        rule(&bench, &format!("foreign-{n}"), "registry.k8s.io");
+    }
+    bench.follow(OPEN).await;
+    let report = bench.follow("quay-a: {registry: quay.io}\nquay-b: {registry: quay.io}\n").await;
+    for name in ["quay", "quay-a", "quay-b"] {
+        let registry = &report["registries"][name];
+        assert_eq!(registry["state"], "held", "{report:#}");
+        assert_eq!(registry["reason"], if name == "quay" { "replacement-not-ready" } else { "quota" });
+        let message = registry["message"].as_str().unwrap();
+        assert!(message.starts_with("quay left the file, and quay-a (line 1), quay-b (line 2) came"), "{message}");
+        assert!(message.contains("Take 1 of these lines out of the file"), "{message}");
+    }
+    // As it says.
+    let report = bench.follow("quay-a: {registry: quay.io}\n").await;
+    assert_eq!(report["registries"]["quay-a"]["state"], "ready", "{report:#}");
+    assert_eq!(bench.rule("quay"), None);
+}
+
+#[tokio::test]
 async fn a_rule_that_somebody_was_faster_to_make_stays_held_in_the_runs_after() {
     let bench = Bench::new().await;
     bench.aws.before("ecr", "CreatePullThroughCacheRule", 1, |aws| {

@@ -1,6 +1,6 @@
 //! A plan that was looked at and is then applied: exactly that one, or nothing.
 
-use crate::support::{BUCKET, Bench, KEY, LEGACY, hub, images, lines, repository};
+use crate::support::{BUCKET, Bench, KEY, LEGACY, hub, images, lines, make_rule, repository};
 use serde_json::{Value, json};
 
 const EXISTING: &str = "quay: {registry: quay.io, existing_repositories: true}\n";
@@ -93,6 +93,24 @@ async fn what_changes_while_the_plan_is_carried_out_is_held() {
     });
     let report = apply(&bench, &planned).await;
     assert_eq!(lines(&report), ["quay replace rule quay [registry] held"], "{report:#}");
+    assert_eq!(bench.rule("quay").unwrap()["upstreamRegistryUrl"], "public.ecr.aws");
+}
+
+/// The plan has shown a change of the same field, from another value.
+#[tokio::test]
+async fn a_rule_that_is_swapped_while_the_plan_is_carried_out_is_held() {
+    let bench = Bench::new().await;
+    bench.follow("quay: {registry: quay.io}\n").await;
+    bench.upload("quay: {registry: registry.k8s.io}\n");
+    let planned = plan(&bench).await;
+    assert_eq!(lines(&planned), ["quay replace rule quay [registry] planned"]);
+    bench.aws.before("ecr", "DescribePullThroughCacheRules", 3, |aws| {
+        aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "quay"})).unwrap();
+        make_rule(aws, "quay", "public.ecr.aws", None);
+    });
+    let report = apply(&bench, &planned).await;
+    assert_eq!(lines(&report), ["quay replace rule quay [registry] held"], "{report:#}");
+    assert_eq!(report["changes"][0]["reason"], "changed-meanwhile");
     assert_eq!(bench.rule("quay").unwrap()["upstreamRegistryUrl"], "public.ecr.aws");
 }
 

@@ -155,11 +155,11 @@ async fn a_secret_that_ecr_does_not_see_for_twelve_seconds_is_waited_for() {
 
 #[tokio::test]
 async fn a_function_that_is_killed_half_way_leaves_work_that_the_next_one_finishes() {
-    for operation in ["PutSecretValue", "CreateRepositoryCreationTemplate", "CreatePullThroughCacheRule"] {
+    for operation in ["UpdateSecretVersionStage", "CreateRepositoryCreationTemplate", "CreatePullThroughCacheRule"] {
         let aws = account(Options::default()).await;
         let lambda = aws.lambda();
         let function = start(&aws, &lambda, &[]);
-        let service = if operation == "PutSecretValue" { "secretsmanager" } else { "ecr" };
+        let service = if operation == "UpdateSecretVersionStage" { "secretsmanager" } else { "ecr" };
         let dying = std::sync::Arc::new(std::sync::Mutex::new(Some(function)));
         let victim = std::sync::Arc::clone(&dying);
         aws.after(service, operation, 1, move |_| victim.lock().unwrap().as_ref().unwrap().kill());

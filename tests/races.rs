@@ -1,6 +1,9 @@
 //! Somebody else writes at the same moment: another run, another owner, a person with a console. DESIGN, sections 3,
 //! 4 and 6.
 
+use std::collections::BTreeMap;
+
+use crate::quiet;
 use crate::support::{self, BUCKET, Bench, KEY, another_run, app, hub, lines, make_rule, scheduled, uploaded};
 use local_aws::{Fault, LocalAws};
 use serde_json::json;
@@ -161,4 +164,59 @@ async fn an_older_file_does_not_speak_over_a_rotation_after_the_newer_one() {
     bench.send(scheduled()).await.unwrap();
     assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-3"));
     assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-1"));
+}
+
+/// A run over an older file stands before or after any of its calls; then the run over a newer file comes and ends, and the
+/// secret is rotated. Whatever the older file's run has read before, the rotation stays.
+#[tokio::test]
+async fn an_older_files_run_never_undoes_a_rotation_that_came_after_the_newer_one() {
+    const ROTATED: &str = "canary-docker-4";
+    // The newer file has a token of its own, or goes back to the first one.
+    for newest in ["canary-docker-3", "canary-docker-1"] {
+        for (service, operation, nth, is_before) in calls_of_a_run_that_changes_a_token().await {
+            let bench = older_run().await;
+            let overtake = move |aws: &LocalAws| {
+                aws.put_object(BUCKET, KEY, hub(newest));
+                another_run(aws);
+                support::put_current(aws, HUB, ROTATED);
+            };
+            if is_before {
+                bench.aws.before(&service, &operation, nth, overtake);
+            } else {
+                bench.aws.after(&service, &operation, nth, overtake);
+            }
+            let report = quiet::send(&bench.app, uploaded()).await;
+            let place = format!("{newest}, {} {service} {operation} {nth}", if is_before { "before" } else { "after" });
+            assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some(ROTATED), "{place}: {report:#?}");
+            let next = quiet::send(&bench.app, scheduled()).await.unwrap();
+            assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some(ROTATED), "{place}: {next:#}");
+            assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some(newest), "{place}: {next:#}");
+            assert_eq!(bench.token(HUB, "FILE_PENDING"), None, "{place}: {next:#}");
+        }
+    }
+}
+
+/// One file was followed, and the next is uploaded.
+async fn older_run() -> Bench {
+    let bench = quiet::bench(&[]).await;
+    bench.upload(&hub("canary-docker-1"));
+    quiet::send(&bench.app, uploaded()).await.unwrap();
+    bench.upload(&hub("canary-docker-2"));
+    bench
+}
+
+/// Every call of a run, by its name and how many of that name came before, with both sides of it.
+async fn calls_of_a_run_that_changes_a_token() -> Vec<(String, String, usize, bool)> {
+    let bench = older_run().await;
+    bench.aws.clear_calls();
+    assert_eq!(quiet::send(&bench.app, uploaded()).await.unwrap()["outcome"], "changed");
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut sides = Vec::new();
+    for call in bench.aws.calls() {
+        let nth = seen.entry(format!("{}:{}", call.service, call.operation)).or_default();
+        *nth += 1;
+        sides.extend([true, false].map(|before| (call.service.clone(), call.operation.clone(), *nth, before)));
+    }
+    assert!(seen.contains_key("secretsmanager:PutSecretValue"), "{seen:?}");
+    sides
 }

@@ -1,7 +1,7 @@
 //! The report is true: what was done is in it, what is new is news, and no text of AWS's is taken at its word. DESIGN,
 //! section 5.
 
-use crate::support::{BUCKET, Bench, KEY, LEGACY, STATUS, another_run, hub, lines, logged};
+use crate::support::{BUCKET, Bench, KEY, LEGACY, STATUS, another_run, hub, images, lines, logged, scheduled};
 use local_aws::Fault;
 use serde_json::json;
 
@@ -23,6 +23,42 @@ async fn the_same_trouble_under_another_request_id_is_old_news() {
     bench.follow(QUAY).await;
     assert_eq!(bench.status()["registries"]["quay"]["since"], first["started_at"], "{:#}", bench.status());
     assert_eq!(bench.status()["changes"][0]["since"], first["started_at"]);
+}
+
+/// A cache that lives has other images at every run; what decides is the kind of trouble.
+#[tokio::test]
+async fn the_same_trouble_with_other_numbers_is_old_news() {
+    let bench = Bench::new().await;
+    bench.follow(QUAY).await;
+    let file = "quay: {registry: quay.io, existing_repositories: {apply: [lifecycle_policy]}}\n";
+    images(&bench.aws, "quay/a", 9);
+    let first = bench.follow(file).await;
+    let told = |report: &serde_json::Value| report["changes"][0]["error"].as_str().unwrap().to_owned();
+    assert!(told(&first).contains("expire 6 images"), "{first:#}");
+    assert_eq!((&first["changes"][0]["reason"], first["changes"][0].get("since")), (&json!("would-expire"), None));
+    images(&bench.aws, "quay/a", 11);
+    let second = bench.send(scheduled()).await.unwrap();
+    assert_ne!(told(&second), told(&first));
+    assert_eq!(second["changes"][0]["since"], first["started_at"], "{second:#}");
+    assert_eq!(second["registries"]["quay"]["since"], first["started_at"], "{second:#}");
+}
+
+#[tokio::test]
+async fn another_kind_of_trouble_is_news() {
+    let bench = Bench::new().await;
+    let refuse = |code: &str| {
+        bench.aws.clear_faults();
+        bench.aws.fault(Fault::on("ecr", "CreateRepositoryCreationTemplate").error(code, "no", 400));
+    };
+    refuse("ValidationException");
+    let first = bench.follow(QUAY).await;
+    let reason = &first["registries"]["quay"]["reason"];
+    assert_eq!(reason, "CreateRepositoryCreationTemplate:ValidationException");
+    assert_eq!(&first["changes"][0]["reason"], reason);
+    refuse("InvalidParameterException");
+    let second = bench.follow(QUAY).await;
+    assert_eq!(second["registries"]["quay"].get("since"), None, "{second:#}");
+    assert_eq!(second["changes"][0].get("since"), None);
 }
 
 #[tokio::test]

@@ -123,3 +123,48 @@ async fn a_rotation_that_failed_is_told_while_the_file_is_rejected_too() {
     assert_eq!(report["outcome"], "rejected");
     assert!(report["warnings"].to_string().contains("no such user"), "{report:#}");
 }
+
+/// The way out of docs/secrets.md after a bad rotation, which moves `AWSCURRENT` back to what came from the file.
+#[tokio::test]
+async fn who_repairs_by_hand_is_heard() {
+    let bench = bench().await;
+    bench.rotate(HUB, "canary-wrong");
+    let report = bench.send(bench.newest_rotation()).await.unwrap();
+    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid", "{report:#}");
+    let (good, bad) = (bench.version(HUB, "CONFIGURED").unwrap(), bench.version(HUB, "AWSCURRENT").unwrap());
+    let back = json!({
+        "SecretId": HUB, "VersionStage": "AWSCURRENT", "MoveToVersionId": good, "RemoveFromVersionId": bad,
+    });
+    bench.aws.call("secretsmanager", "UpdateSecretVersionStage", back.clone()).unwrap();
+    let native = bench.newest_rotation();
+    let detail = json!({
+        "eventSource": "secretsmanager.amazonaws.com", "eventName": "UpdateSecretVersionStage",
+        "requestParameters": {
+            "secretId": HUB, "versionStage": "AWSCURRENT", "moveToVersionId": good, "removeFromVersionId": bad,
+        },
+    });
+    for event in [native, cloudtrail("API Call", &detail)] {
+        let report = bench.send(event).await.unwrap();
+        assert_eq!(report["registries"]["dockerhub"]["credential"], "valid", "{report:#}");
+        assert_eq!(bench.status()["outcome"], "converged");
+    }
+}
+
+/// `CONFIGURED` on a secret of another stack, or of nobody, is not ours.
+#[tokio::test]
+async fn a_label_of_ours_on_a_foreign_secret_is_no_own_write() {
+    let bench = Bench::new().await;
+    let name = "ecr-pullthroughcache/ops";
+    bench.make_secret(name, &credential("canary-docker-1"), json!([]));
+    bench.follow(&format!("dockerhub: {{registry: docker.io, secret: {name}}}\n")).await;
+    let value = credential("canary-wrong").to_string();
+    let input = json!({
+        "SecretId": name, "SecretString": value, "VersionStages": ["AWSCURRENT", "CONFIGURED"],
+        "ClientRequestToken": crate::support::token_id(),
+    });
+    bench.aws.call("secretsmanager", "PutSecretValue", input).unwrap();
+    let events = bench.aws.events();
+    let of_current = |event: &&Value| event["detail"]["labelUpdated"] == "AWSCURRENT";
+    let report = bench.send(events.iter().rfind(of_current).unwrap().clone()).await.unwrap();
+    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid", "{report:#}");
+}

@@ -1,5 +1,5 @@
-//! What is done around every request: it is counted, and whom it was for is kept for the message of a failure. The SDK's errors
-//! know what went wrong, but not with whom.
+//! What is done around every request: it is counted, and where it went, and whether for the first time, is kept for what is to be
+//! said of its end. The SDK's errors know what went wrong, but neither of these.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::interceptors::context::{
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::retries::RequestAttempts;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
@@ -28,7 +29,16 @@ impl Calls {
     }
 }
 
-/// Host and port of a request. Stands beside the answer, too.
+/// Stands beside an answer.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    /// Whose answer it is.
+    pub(super) host: Host,
+    /// The SDK had sent the request before: what it is refused for may be the first one's success, whose answer was lost.
+    pub(super) repeated: bool,
+}
+
+/// Host and port of a request.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Host(String);
@@ -81,7 +91,8 @@ impl Intercept for Calls {
     ) -> Result<(), BoxError> {
         let Some(host) = state.load::<Host>().cloned() else { return Ok(()) };
         if let Some(answer) = context.response_mut() {
-            answer.add_extension(host.clone());
+            let repeated = state.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1);
+            answer.add_extension(Origin { host: host.clone(), repeated });
         }
         let Some(Err(error)) = context.output_or_error_mut() else { return Ok(()) };
         if error.is_timeout_error() {

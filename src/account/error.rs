@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::error::operation::BuildError;
 
-use super::calls::Host;
+use super::calls::Origin;
 
 /// A call that AWS did not carry out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +21,8 @@ pub struct AwsError {
     pub message: String,
     /// What may help.
     pub kind: ErrorKind,
+    /// The SDK had sent the request before: what it is refused for may be its own success, whose answer was lost.
+    pub repeated: bool,
 }
 
 /// What may help against an [`AwsError`].
@@ -50,7 +52,7 @@ impl AwsError {
             SdkError::ServiceError(context) => {
                 let code = context.err().code().unwrap_or("Unknown").to_owned();
                 let message = context.err().message().map_or_else(
-                    || format!("{}, without the text that AWS gives with an error", origin(context.raw())),
+                    || format!("{}, without the text that AWS gives with an error", answered(context.raw())),
                     ToOwned::to_owned,
                 );
                 let kind = kind_of(&code, context.raw().status().as_u16());
@@ -64,22 +66,25 @@ impl AwsError {
                 (code.into(), why, ErrorKind::Transient)
             }
             SdkError::ResponseError(context) => {
-                let message = format!("{}, which could not be read: {}", origin(context.raw()), why());
+                let message = format!("{}, which could not be read: {}", answered(context.raw()), why());
                 ("BadResponse".into(), message, ErrorKind::Transient)
             }
             _ => ("NotSent".into(), format!("the SDK could not build the request: {}", why()), ErrorKind::Refused),
         };
-        Self { operation, code, message: foreign_text(&message), kind }
+        let repeated =
+            error.raw_response().and_then(HttpResponse::extension::<Origin>).is_some_and(|origin| origin.repeated);
+        Self { operation, code, message: foreign_text(&message), kind, repeated }
+    }
+
+    /// One that is not read off an answer as a whole.
+    pub fn of(operation: &'static str, code: &str, message: impl Into<String>, kind: ErrorKind) -> Self {
+        Self { operation, code: code.to_owned(), message: message.into(), kind, repeated: false }
     }
 
     /// A call that was given up, or not begun, since Lambda's deadline was near.
     pub fn out_of_time(operation: &'static str) -> Self {
-        Self {
-            operation,
-            code: "OutOfTime".into(),
-            message: "given up shortly before the deadline; whether AWS took it is not known".into(),
-            kind: ErrorKind::Transient,
-        }
+        let message = "given up shortly before the deadline; whether AWS took it is not known";
+        Self::of(operation, "OutOfTime", message, ErrorKind::Transient)
     }
 
     /// A call that was not carried out: its turn among others (see [`Lanes`](crate::lanes::Lanes)) would have come too
@@ -94,7 +99,12 @@ impl AwsError {
 
     /// Something that could not be done now and may be done by another run.
     pub fn not_now(operation: &'static str, reason: String) -> Self {
-        Self { operation, code: "NotNow".into(), message: reason, kind: ErrorKind::Transient }
+        Self::of(operation, "NotNow", reason, ErrorKind::Transient)
+    }
+
+    /// Whether it was given up, or not begun, since the deadline was near.
+    pub fn is_out_of_time(&self) -> bool {
+        self.code == "OutOfTime"
     }
 
     /// Whether AWS answered with this code.
@@ -160,14 +170,14 @@ pub(super) fn kind_of(code: &str, status: u16) -> ErrorKind {
 
 /// The SDK's builders of required members can fail; ours never leave one out, so this is an error nobody sees.
 pub(super) fn unbuilt(operation: &'static str) -> impl Fn(BuildError) -> AwsError {
-    move |e| AwsError { operation, code: "NotSent".into(), message: e.to_string(), kind: ErrorKind::Refused }
+    move |e| AwsError::of(operation, "NotSent", e.to_string(), ErrorKind::Refused)
 }
 
 /// Whose answer it was, as far as that is known.
-fn origin(answer: &HttpResponse) -> String {
+fn answered(answer: &HttpResponse) -> String {
     let status = answer.status().as_u16();
-    match answer.extension::<Host>() {
-        Some(host) => format!("{host} answered with HTTP status {status}"),
+    match answer.extension::<Origin>() {
+        Some(Origin { host, .. }) => format!("{host} answered with HTTP status {status}"),
         None => format!("the answer had HTTP status {status}"),
     }
 }

@@ -21,6 +21,8 @@ use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_smithy_types::DateTime;
+use jiff::Timestamp;
 
 pub use calls::Calls;
 pub use error::{AwsError, ErrorKind, causes, one_line};
@@ -31,10 +33,15 @@ pub use queue::{Parcel, Redrive};
 pub use repositories::{Preview, PreviewStatus, Repository};
 pub use rules::{Proof, Rule};
 pub use secrets::{
-    CONFIGURED, CURRENT, FILE_PENDING, FILE_REFUSED, Label, ListedSecret, PENDING, PREVIOUS, REJECTED, ROLLING_BACK,
-    Secret, VersionValue,
+    CONFIGURED, CURRENT, FILE_PENDING, FILE_REFUSED, Label, ListedSecret, NewSecret, PENDING, PREVIOUS, REJECTED,
+    ROLLING_BACK, Secret, VersionValue,
 };
 pub use templates::{Template, TemplateSpec};
+
+/// A time as AWS tells it; one that no calendar has is none.
+fn time(date: DateTime) -> Option<Timestamp> {
+    Timestamp::new(date.secs(), i32::try_from(date.subsec_nanos()).ok()?).ok()
+}
 
 /// Reads, and nothing else.
 #[derive(Debug, Clone)]

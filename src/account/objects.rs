@@ -4,7 +4,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::{AwsError, ErrorKind, Reader, Writer};
+use super::{AwsError, ErrorKind, Reader, Writer, time};
 
 /// An object and its identity.
 #[derive(Debug, Default)]
@@ -69,12 +69,8 @@ impl Reader {
         while bytes.len() <= max
             && let Some(chunk) = answer.body.next().await
         {
-            let chunk = chunk.map_err(|e| AwsError {
-                operation: "GetObject",
-                code: "BrokenBody".into(),
-                message: super::causes(&e),
-                kind: ErrorKind::Transient,
-            })?;
+            let chunk =
+                chunk.map_err(|e| AwsError::of("GetObject", "BrokenBody", super::causes(&e), ErrorKind::Transient))?;
             let room = (max + 1).saturating_sub(bytes.len()).min(chunk.len());
             bytes.extend_from_slice(chunk.get(..room).unwrap_or_default());
         }
@@ -99,10 +95,6 @@ impl Reader {
             Err(e) => Err(e),
         }
     }
-}
-
-fn time(date: aws_sdk_s3::primitives::DateTime) -> Option<Timestamp> {
-    Timestamp::from_second(date.secs()).ok()
 }
 
 impl Writer {

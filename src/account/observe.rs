@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
 
 use super::secrets::{CONFIGURED, CURRENT, FILE_PENDING};
 use super::{AwsError, ErrorKind, ListedSecret, Reader, Rule, Secret, Template, VersionValue};
@@ -12,6 +13,7 @@ use crate::config::{self, File, Registry};
 use crate::credential::Credential;
 use crate::ownership::{Owner, registry_of_secret, secret_name};
 use crate::settings::Settings;
+use crate::version_id::is_ours;
 
 /// How many secrets are read at a time, each by two calls at most. Describe and Get calls of Secrets Manager allow
 /// thousands a second, those of policies 50.
@@ -278,38 +280,38 @@ fn is_anothers(secret: &Secret, registry: &str, claims: &Claims<'_>) -> bool {
         })
 }
 
-/// Reads the policy and the values that the plan needs: the `CONFIGURED` one, and only if the file says something
-/// else the current and the pending one too. A secret that is scheduled for deletion lets none of it be read.
+/// Reads the policy and the values that the plan needs: the `CONFIGURED` one; where the file says something else, the
+/// current and the pending one too, and else the current one only where it may be a value of another file. A secret
+/// that is scheduled for deletion lets none of it be read.
 async fn with_details(reader: &Reader, mut secret: Secret, credential: &Credential) -> Result<Sight, AwsError> {
     if secret.scheduled_for_deletion {
         return Ok(Sight::Found(Box::new(secret)));
     }
-    let configured = secret.holder(CONFIGURED).map(str::to_owned);
-    let value = async {
-        match &configured {
-            Some(version) => reader.secret_value(&secret.arn, version).await,
-            None => Ok(None),
-        }
-    };
-    let read = tokio::try_join!(reader.secret_policy(&secret.arn), value);
-    let (policy, value) = read.map_err(|error| under_key(error, &secret))?;
-    let unchanged = value == Some(VersionValue::Credential(credential.clone()));
+    let holder = |secret: &Secret, label| secret.holder(label).map(str::to_owned);
+    let configured = holder(&secret, CONFIGURED);
+    let read = tokio::try_join!(reader.secret_policy(&secret.arn), value(reader, &secret, configured.as_deref()));
+    let (policy, value_of_file) = read.map_err(|error| under_key(error, &secret))?;
+    let unchanged = matches!(&value_of_file, Some((_, (VersionValue::Credential(value), _))) if value == credential);
     secret.policy = policy;
-    if let (Some(version), Some(value)) = (configured, value) {
-        secret.values.insert(version, value);
+    secret.keep(value_of_file);
+    let mut more = vec![holder(&secret, CURRENT), holder(&secret, FILE_PENDING)];
+    if unchanged {
+        more = vec![more.swap_remove(0).filter(|current| is_ours(current))];
     }
-    if !unchanged {
-        for label in [CURRENT, FILE_PENDING] {
-            if let Some(version) = secret.holder(label).map(str::to_owned)
-                && !secret.values.contains_key(&version)
-                && let Some(value) =
-                    reader.secret_value(&secret.arn, &version).await.map_err(|error| under_key(error, &secret))?
-            {
-                secret.values.insert(version, value);
-            }
-        }
+    for version in more.into_iter().flatten().filter(|version| Some(version) != configured.as_ref()) {
+        let read = value(reader, &secret, Some(&version)).await.map_err(|error| under_key(error, &secret))?;
+        secret.keep(read);
     }
     Ok(Sight::Found(Box::new(secret)))
+}
+
+/// A version's id, value and time.
+type Read = (String, (VersionValue, Option<Timestamp>));
+
+async fn value(reader: &Reader, secret: &Secret, version: Option<&str>) -> Result<Option<Read>, AwsError> {
+    let Some(version) = version else { return Ok(None) };
+    let read = reader.secret_value(&secret.arn, version).await?;
+    Ok(read.map(|read| (version.to_owned(), read)))
 }
 
 /// A denial whose reason may be the secret's key says what ECR, which needs to read it too, asks for.

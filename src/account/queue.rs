@@ -92,11 +92,13 @@ impl Writer {
     /// # Errors
     /// As GetQueueAttributes, GetQueueUrl and SendMessage; `NoDeadLetterQueue` when the queue has none.
     pub async fn send_to_dead_letters(&self, queue_url: &str, body: &str, reason: &str) -> Result<(), AwsError> {
-        let redrive = self.redrive(queue_url).await?.ok_or_else(|| AwsError {
-            operation: "GetQueueAttributes",
-            code: "NoDeadLetterQueue".into(),
-            message: "the queue has no dead-letter queue".into(),
-            kind: ErrorKind::Refused,
+        let redrive = self.redrive(queue_url).await?.ok_or_else(|| {
+            AwsError::of(
+                "GetQueueAttributes",
+                "NoDeadLetterQueue",
+                "the queue has no dead-letter queue",
+                ErrorKind::Refused,
+            )
         })?;
         let dead_letters = self.queue_url(&redrive.dead_letter_arn).await?;
         let reason = MessageAttributeValue::builder().data_type("String").string_value(attribute(reason)).build();
@@ -158,7 +160,7 @@ fn not_taken(left: &[&Parcel], refusals: &[BatchResultErrorEntry]) -> AwsError {
     let code = fault.or(refusals.first()).map_or("Unknown", |refusal| refusal.code.as_str());
     let kind = if fault.is_some() { kind_of(code, 400) } else { ErrorKind::Transient };
     let message = super::error::foreign_text(&format!("not taken: {all}"));
-    AwsError { operation: "SendMessageBatch", code: code.to_owned(), message, kind }
+    AwsError::of("SendMessageBatch", code, message, kind)
 }
 
 /// A text that SQS takes as an attribute: not empty, bounded, and without the characters that it refuses. Those are
@@ -199,12 +201,7 @@ fn account_and_name(arn: &str) -> Option<(&str, &str)> {
 }
 
 fn unreadable(what: &str) -> AwsError {
-    AwsError {
-        operation: "GetQueueAttributes",
-        code: "BadResponse".into(),
-        message: super::error::foreign_text(what),
-        kind: ErrorKind::Refused,
-    }
+    AwsError::of("GetQueueAttributes", "BadResponse", super::error::foreign_text(what), ErrorKind::Refused)
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, Tag};
+use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::{AwsError, Reader, Writer};
+use super::{AwsError, Reader, Writer, time};
 use crate::credential::Credential;
 use crate::ownership::{OWNER_TAG, SECRET_PREFIX};
 
@@ -50,6 +51,10 @@ pub struct Secret {
     pub policy: Option<String>,
     /// What the versions of interest hold: version id -> value.
     pub values: BTreeMap<String, VersionValue>,
+    /// When these versions were put: version id -> time.
+    pub created: BTreeMap<String, Timestamp>,
+    /// When the secret was last rotated.
+    pub rotated: Option<Timestamp>,
 }
 
 /// What a version holds.
@@ -83,10 +88,32 @@ pub struct ListedSecret {
     pub tags: BTreeMap<String, String>,
 }
 
+/// A secret that is to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewSecret {
+    /// `ecr-pullthroughcache/<registry>`.
+    pub name: String,
+    /// As the legacy module writes it.
+    pub description: String,
+    /// The registry's and the owner's.
+    pub tags: BTreeMap<String, String>,
+    /// What goes into it.
+    pub credential: Credential,
+}
+
 impl Secret {
     /// The version that carries a label.
     pub fn holder(&self, label: Label) -> Option<&str> {
         self.labels.iter().find(|(_, labels)| labels.contains(label)).map(|(version, _)| version.as_str())
+    }
+
+    /// Adds what was read of a version.
+    pub(super) fn keep(&mut self, read: Option<(String, (VersionValue, Option<Timestamp>))>) {
+        let Some((version, (value, created))) = read else { return };
+        if let Some(created) = created {
+            self.created.insert(version.clone(), created);
+        }
+        self.values.insert(version, value);
     }
 
     /// The value of the version that carries a label, where it was read.
@@ -120,6 +147,8 @@ impl Reader {
             labels: labels.map(|(version, labels)| (version, labels.into_iter().collect())).collect(),
             policy: None,
             values: BTreeMap::new(),
+            created: BTreeMap::new(),
+            rotated: answer.last_rotated_date.and_then(time),
         }))
     }
 
@@ -132,16 +161,21 @@ impl Reader {
         call.map(|answer| answer.resource_policy).map_err(|e| AwsError::new("GetResourcePolicy", &e))
     }
 
-    /// What a version holds; `None` when it is gone.
+    /// What a version holds, and when it was put; `None` when it is gone.
     ///
     /// # Errors
     /// As GetSecretValue.
-    pub async fn secret_value(&self, arn: &str, version: &str) -> Result<Option<VersionValue>, AwsError> {
+    pub async fn secret_value(
+        &self,
+        arn: &str,
+        version: &str,
+    ) -> Result<Option<(VersionValue, Option<Timestamp>)>, AwsError> {
         let call = self.secrets.get_secret_value().secret_id(arn).version_id(version).send().await;
         match call.map_err(|e| AwsError::new("GetSecretValue", &e)) {
             Ok(answer) => {
                 let text = answer.secret_string.map(Zeroizing::new);
-                Ok(Some(text.as_deref().map_or(VersionValue::Unusable, |text| VersionValue::of(text))))
+                let value = text.as_deref().map_or(VersionValue::Unusable, |text| VersionValue::of(text));
+                Ok(Some((value, answer.created_date.and_then(time))))
             }
             Err(e) if e.is("ResourceNotFoundException") => Ok(None),
             Err(e) => Err(e),
@@ -176,18 +210,16 @@ impl Reader {
 }
 
 impl Writer {
-    /// Creates a secret without a value: its first version is to carry both labels, which CreateSecret cannot set.
-    /// Gives the ARN.
+    /// Creates a secret whose first version, the current one, has this id. The id goes out as ClientRequestToken, so that a
+    /// retry whose first answer was lost succeeds. Gives the ARN.
     ///
     /// # Errors
     /// As CreateSecret.
-    pub async fn create_secret(
-        &self,
-        name: &str,
-        description: &str,
-        tags: &BTreeMap<String, String>,
-    ) -> Result<String, AwsError> {
+    pub async fn create_secret(&self, secret: &NewSecret, version: &str) -> Result<String, AwsError> {
+        let NewSecret { name, description, tags, credential } = secret;
+        let text = credential.to_secret_text();
         let call = self.secrets.create_secret().name(name).description(description).set_tags(Some(tag_list(tags)));
+        let call = call.secret_string(text.as_str()).client_request_token(version);
         let answer = call.send().await.map_err(|e| AwsError::new("CreateSecret", &e))?;
         Ok(answer.arn.unwrap_or_default())
     }

@@ -14,15 +14,16 @@ mod template;
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
 use tracing::info;
 
 use crate::account::{AwsError, Reader, Writer, observe_again};
+use crate::cause::{Cause, Reason};
 use crate::config::{File, Registry};
-use crate::home::Home;
+use crate::newest::Newest;
 use crate::pace::{Deadline, Pace};
-use crate::plan::{Action, RULE_QUOTA, RegistryPlan, Resource, Step, Verdict, plan_again};
+use crate::plan::{Action, Operation, RULE_QUOTA, RegistryPlan, Resource, Scope, Step, Verdict, plan_again};
 use crate::report::{Change, ChangeResult};
-use crate::settings::Settings;
 
 pub use rollback::Recovery;
 pub use slots::{Slot, Slots};
@@ -40,16 +41,18 @@ pub struct Applier<'a> {
     pub writer: &'a Writer,
     /// The file.
     pub file: &'a File,
-    /// Where we are.
-    pub home: &'a Home,
-    /// What the operator chose.
-    pub settings: &'a Settings,
+    /// What the plans are made for.
+    pub scope: Scope<'a>,
     /// How patient to be.
     pub pace: &'a Pace,
     /// When to stop.
     pub deadline: &'a Deadline,
     /// Whether only what the plan has shown may be done, however the account changes meanwhile.
     pub exact: bool,
+    /// Whether the file is still the newest.
+    pub newest: &'a Newest<'a>,
+    /// When the account was read that the plans are made from.
+    pub observed: Instant,
     /// How many calls are under way at a time. Waiting for something to settle takes no slot: registries do not wait
     /// for each other.
     pub slots: Slots,
@@ -73,16 +76,13 @@ pub enum End {
         fresh: bool,
     },
     /// Waits for somebody's word.
-    Held(String),
+    Held(Cause),
     /// A step failed.
-    Failed {
-        /// Why.
-        reason: String,
-        /// A retry may help.
-        transient: bool,
-    },
+    Failed(Cause),
     /// The deadline came first.
     Unfinished,
+    /// A newer file was uploaded: the run must start over with that one.
+    Stale,
 }
 
 impl Applier<'_> {
@@ -116,21 +116,29 @@ impl Applier<'_> {
         let mut changes = Vec::new();
         let mut waits = self.pace.waits();
         let mut why = None;
+        let mut observed = self.observed;
         for _ in 0..LOOKS {
             match &plan.verdict {
+                // Asked after each reading of the labels: a newer file's run that comes later moves them, and then the
+                // guarded moves of this run fail.
+                Verdict::Go if speaks(&plan) => match self.newest.is_it_since(observed).await {
+                    Ok(true) => {}
+                    Ok(false) => return (changes, End::Stale),
+                    Err(cause) => return (changes, End::Failed(Cause { transient: true, ..cause })),
+                },
                 Verdict::Go => {}
-                Verdict::Held(reason) => {
-                    let held = plan
-                        .steps
-                        .iter()
-                        .map(|step| Change::new(&plan.registry, step, ChangeResult::Held).because(reason.clone()));
-                    changes.extend(held);
+                Verdict::Held(cause) => {
+                    changes.extend(
+                        plan.steps
+                            .iter()
+                            .map(|step| Change::new(&plan.registry, step, ChangeResult::Held).because(cause)),
+                    );
                     self.take_mark_off(&plan.registry, &mut changes).await;
-                    return (changes, End::Held(reason.clone()));
+                    return (changes, End::Held(cause.clone()));
                 }
-                Verdict::Refused { resource, action, id, reason, transient } => {
-                    changes.push(Change::refused(&plan.registry, *resource, *action, id, reason));
-                    return (changes, End::Failed { reason: reason.clone(), transient: *transient });
+                Verdict::Refused { resource, action, id, cause } => {
+                    changes.push(Change::refused(&plan.registry, *resource, *action, id, cause));
+                    return (changes, End::Failed(cause.clone()));
                 }
             }
             match self.steps(registry, &plan.steps, &mut changes).await {
@@ -141,26 +149,31 @@ impl Applier<'_> {
                         self.deadline.wait(wait).await;
                     }
                     why = reason;
-                    match self.call(Slot::Read, observe_again(self.reader, registry, self.file, self.settings)).await {
+                    observed = Instant::now();
+                    match self
+                        .call(Slot::Read, observe_again(self.reader, registry, self.file, self.scope.settings))
+                        .await
+                    {
                         Ok(view) => {
-                            let again = plan_again(registry, &view, &plan, self.home, self.settings);
+                            let again = plan_again(registry, &view, &plan, self.scope);
                             if let Some(stray) = again.steps.iter().find(|step| self.exact && !shows(&plan.steps, step))
                             {
-                                changes
-                                    .push(Change::new(&registry.name, stray, ChangeResult::Held).because(STRAY.into()));
-                                return (changes, End::Held(STRAY.into()));
+                                changes.push(
+                                    Change::new(&registry.name, stray, ChangeResult::Held).because(&stray_step()),
+                                );
+                                return (changes, End::Held(stray_step()));
                             }
                             plan = again;
                         }
-                        Err(error) => return (changes, failed(&error)),
+                        Err(error) => return (changes, End::Failed(error.into())),
                     }
                 }
                 Err(Stop::End(end)) => return (changes, end),
             }
         }
         let why = why.unwrap_or_else(|| "somebody else is writing to it".into());
-        let reason = format!("the account was not as planned {LOOKS} times in a row: {why}");
-        (changes, End::Failed { reason, transient: true })
+        let message = format!("the account was not as planned {LOOKS} times in a row: {why}");
+        (changes, End::Failed(Cause::for_now(Reason::CHANGED_MEANWHILE, message)))
     }
 
     /// A template that this run has made for a rule that turned out to be somebody else's must not stay: its mark
@@ -175,7 +188,7 @@ impl Applier<'_> {
         let change = Change::of(registry, Resource::Template, Action::Delete, registry);
         changes.push(match self.call(Slot::Template, self.writer.delete_template(registry)).await {
             Ok(()) => change.with(ChangeResult::Applied),
-            Err(error) => change.with(ChangeResult::Failed).because(error.to_string()).transient(error.is_transient()),
+            Err(error) => change.with(ChangeResult::Failed).because(&error.into()),
         });
     }
 
@@ -211,17 +224,21 @@ impl Applier<'_> {
                     self.taken_early(registry, rest, made.as_ref(), changes);
                     return Err(Stop::LookAgain(Some(reason)));
                 }
-                Err(Trouble::Held(reason)) => {
-                    for step in steps.get(n..).unwrap_or_default() {
-                        changes.push(Change::new(&registry.name, step, ChangeResult::Held).because(reason.clone()));
-                    }
-                    return Err(Stop::End(End::Held(reason)));
+                Err(Trouble::Stale) => {
+                    self.taken_early(registry, rest, made.as_ref(), changes);
+                    return Err(Stop::End(End::Stale));
                 }
-                Err(Trouble::Failed { reason, transient }) => {
-                    changes.push(Change::new(&registry.name, step, ChangeResult::Failed).because(reason.clone()));
+                Err(Trouble::Held(cause)) => {
+                    for step in steps.get(n..).unwrap_or_default() {
+                        changes.push(Change::new(&registry.name, step, ChangeResult::Held).because(&cause));
+                    }
+                    return Err(Stop::End(End::Held(cause)));
+                }
+                Err(Trouble::Failed(cause)) => {
+                    changes.push(Change::new(&registry.name, step, ChangeResult::Failed).because(&cause));
                     let early = self.taken_early(registry, rest, made.as_ref(), changes);
                     skip(changes, rest.get(early..).unwrap_or_default());
-                    return Err(Stop::End(End::Failed { reason, transient }));
+                    return Err(Stop::End(End::Failed(cause)));
                 }
             }
         }
@@ -243,26 +260,31 @@ fn tell(registry: &Registry, step: &Step) {
 }
 
 /// Why a step is not taken that the plan with the given checksum has not shown.
-const STRAY: &str =
-    "the account changed while the plan was carried out, and this is no part of the plan: make a new one";
+fn stray_step() -> Cause {
+    let message = "the account changed while the plan was carried out, and this is no part of the plan: make a new one";
+    Cause::new(Reason::CHANGED_MEANWHILE, message)
+}
 
-/// Whether a plan has shown a step, or one after which it was to be expected: what a restored secret needs can only be
-/// seen when it is back.
+/// Whether a plan has shown a step, from the same values to the same values, or one after which it was to be expected:
+/// what a restored secret needs can only be seen when it is back.
 fn shows(steps: &[Step], step: &Step) -> bool {
     let is_secret = |step: &Step| matches!(step.resource, Resource::Secret | Resource::SecretPolicy);
     steps.iter().any(|shown| {
         let restored = shown.action == Action::Restore && is_secret(step);
         let same = (shown.resource, shown.action) == (step.resource, step.action);
-        shown.id == step.id && (restored || (same && step.fields.iter().all(|field| shown.fields.contains(field))))
+        shown.id == step.id && (restored || (same && step.diff.iter().all(|differs| shown.diff.contains(differs))))
     })
+}
+
+/// Whether a plan changes the labels of a secret that is there, or puts a value of the file into it. A secret that is
+/// made has its value from the beginning, so nothing of a newer file's run can be overwritten.
+pub fn speaks(plan: &RegistryPlan) -> bool {
+    let puts = |step: &Step| matches!(step.operation, Operation::PutSecretValue(_) | Operation::LabelConfigured(_));
+    plan.verdict == Verdict::Go && plan.steps.iter().any(puts)
 }
 
 /// Why a registry's steps ended early.
 enum Stop {
     LookAgain(Option<String>),
     End(End),
-}
-
-fn failed(error: &AwsError) -> End {
-    End::Failed { reason: error.to_string(), transient: error.is_transient() }
 }

@@ -5,6 +5,7 @@ use tracing::info;
 
 use super::{Applier, Slot, Trouble};
 use crate::account::AwsError;
+use crate::cause::{Cause, Reason};
 use crate::ownership::Owner;
 use crate::plan::{Action, Left, Operation, RULE_QUOTA, Removals, Resource, Step};
 use crate::report::{Change, ChangeResult};
@@ -35,8 +36,8 @@ impl Applier<'_> {
                 }
                 Ok(Went::Nowhere) => {}
                 Ok(Went::Foreign) => break,
-                Err((reason, transient)) => {
-                    changes.push(change.with(ChangeResult::Failed).because(reason).transient(transient));
+                Err(cause) => {
+                    changes.push(change.with(ChangeResult::Failed).because(&cause));
                     break;
                 }
             }
@@ -48,20 +49,18 @@ impl Applier<'_> {
         changes
     }
 
-    async fn take_away(&self, left: &Left, step: &Step, changes: &mut Vec<Change>) -> Result<Went, (String, bool)> {
-        let failed = |error: AwsError| (error.to_string(), error.is_transient());
-        if left.marked && !self.is_still_marked(&left.registry).await.map_err(failed)? {
+    async fn take_away(&self, left: &Left, step: &Step, changes: &mut Vec<Change>) -> Result<Went, Cause> {
+        if left.marked && !self.is_still_marked(&left.registry).await? {
             return Ok(Went::Foreign);
         }
         if step.resource == Resource::Template {
-            changes.extend(self.late_rule(&left.registry).await.map_err(failed)?);
+            changes.extend(self.late_rule(&left.registry).await?);
         }
         match self.step(step, &[], &mut None).await {
-            Ok(_) if self.lost_its_mark(step).await.map_err(failed)? => Err((REAPPEARED.into(), true)),
+            Ok(_) if self.lost_its_mark(step).await? => Err(Cause::for_now(Reason::CHANGED_MEANWHILE, REAPPEARED)),
             Ok(_) => Ok(Went::Away),
-            Err(Trouble::LookAgain(_) | Trouble::Taken) => Ok(Went::Nowhere),
-            Err(Trouble::Held(reason)) => Err((reason, false)),
-            Err(Trouble::Failed { reason, transient }) => Err((reason, transient)),
+            Err(Trouble::LookAgain(_) | Trouble::Taken | Trouble::Stale) => Ok(Went::Nowhere),
+            Err(Trouble::Held(cause) | Trouble::Failed(cause)) => Err(cause),
         }
     }
 
@@ -91,7 +90,7 @@ impl Applier<'_> {
 
     async fn is_still_marked(&self, registry: &str) -> Result<bool, AwsError> {
         let template = self.call(Slot::Read, self.reader.template(registry)).await?;
-        Ok(template.is_some_and(|t| Owner::of_template(&t.spec.description, self.settings).is_ours()))
+        Ok(template.is_some_and(|t| Owner::of_template(&t.spec.description, self.scope.settings).is_ours()))
     }
 
     /// A secret that anybody's rule points to stays; whether that is so is read afresh, as is the tag.
@@ -100,12 +99,24 @@ impl Applier<'_> {
         let (rules, secret) = self.call(Slot::Read, look).await?;
         let in_use = rules.iter().any(|rule| rule.credential_arn.as_deref() == Some(arn));
         let ours = secret.is_some_and(|secret| {
-            !secret.scheduled_for_deletion && Owner::of_secret(&secret.tags, self.settings).is_ours()
+            !secret.scheduled_for_deletion && Owner::of_secret(&secret.tags, self.scope.settings).is_ours()
         });
         if !ours || in_use {
             return Err(Trouble::LookAgain("the secret is in use, or not ours any more".into()));
         }
-        Ok(self.call(Slot::Secrets, self.writer.delete_secret(arn)).await?)
+        match self.call(Slot::Secrets, self.writer.delete_secret(arn)).await {
+            // What is wanted is there already, by a deletion whose answer was lost or by somebody else's.
+            Err(error) if error.is("InvalidRequestException") => {
+                let secret = self.call(Slot::Read, self.reader.secret(arn)).await?;
+                let is_going = secret.is_none_or(|secret| secret.scheduled_for_deletion);
+                match is_going {
+                    true if error.repeated => Ok(()),
+                    true => Err(Trouble::LookAgain("the secret was deleted by somebody else".into())),
+                    false => Err(error.into()),
+                }
+            }
+            deleted => Ok(deleted?),
+        }
     }
 }
 
@@ -129,7 +140,7 @@ impl Removals {
             |left: &Left, step: &Step, result| Change::new(&left.registry, step, result).differing(step.diff.clone());
         let left = self.left.iter().flat_map(|left| {
             left.steps.iter().map(|step| match &self.held {
-                Some(reason) => shown(left, step, ChangeResult::Held).because(reason.clone()),
+                Some(cause) => shown(left, step, ChangeResult::Held).because(cause),
                 None => shown(left, step, ChangeResult::Planned),
             })
         });

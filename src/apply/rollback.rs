@@ -6,6 +6,7 @@ use super::{Applier, Slot};
 use crate::account::{
     AwsError, CONFIGURED, CURRENT, FILE_REFUSED, Label, PENDING, Proof, REJECTED, ROLLING_BACK, Secret,
 };
+use crate::cause::{Cause, Reason};
 use crate::plan::rollback::{Next, is_file_refused, next};
 use crate::plan::{Action, Resource};
 use crate::report::{Change, ChangeResult};
@@ -52,7 +53,7 @@ impl Applier<'_> {
                 proof = asked;
                 continue;
             }
-            let step = next(&secret, proof.valid, self.settings.rollback_invalid_rotation);
+            let step = next(&secret, proof.valid, self.scope.settings.rollback_invalid_rotation);
             if step == Next::Nothing || self.deadline.is_near() {
                 break;
             }
@@ -87,7 +88,7 @@ impl Applier<'_> {
                         "version {failed} is refused, and so is the one before: {failed} is current as it was, labelled \
                          REJECTED; put a working token into the secret"
                     );
-                    recovery.changes.push(change.with(ChangeResult::Failed).because(why));
+                    recovery.changes.push(change.with(ChangeResult::Failed).because(&Cause::new(Reason::REFUSED, why)));
                     // What is current now is the version that was refused at first.
                     recovery.proof = Some(Ok(Proof { valid: false, failure: said.clone() }));
                     break;
@@ -105,31 +106,26 @@ impl Applier<'_> {
     }
 
     async fn make(&self, step: &Next, secret: &Secret) -> Result<(), AwsError> {
+        let arn = secret.arn.as_str();
         let to = |label: Label, version: String| async move {
             match secret.holder(label) {
                 Some(holder) if holder == version => Ok(()),
-                holder => {
-                    self.call(Slot::Secrets, self.writer.move_label(&secret.arn, label, holder, Some(&version))).await
-                }
+                holder => self.move_label(arn, label, holder, Some(&version)).await,
             }
         };
         let off = |label: Label, version: String| async move {
             if secret.holder(label) != Some(version.as_str()) {
                 return Ok(());
             }
-            self.call(Slot::Secrets, self.writer.move_label(&secret.arn, label, Some(&version), None)).await
+            self.move_label(arn, label, Some(&version), None).await
         };
         match step.clone() {
             Next::Nothing => Ok(()),
             Next::Begin { failed, to: before } => {
                 to(ROLLING_BACK, failed.clone()).await?;
-                self.call(Slot::Secrets, self.writer.move_label(&secret.arn, CURRENT, Some(&failed), Some(&before)))
-                    .await
+                self.move_label(arn, CURRENT, Some(&failed), Some(&before)).await
             }
-            Next::GoBack { failed, to: before } => {
-                self.call(Slot::Secrets, self.writer.move_label(&secret.arn, CURRENT, Some(&failed), Some(&before)))
-                    .await
-            }
+            Next::GoBack { failed, to: before } => self.move_label(arn, CURRENT, Some(&failed), Some(&before)).await,
             Next::Confirm { failed } => {
                 to(REJECTED, failed.clone()).await?;
                 if secret.holder(CONFIGURED) == Some(failed.as_str()) {
@@ -140,8 +136,7 @@ impl Applier<'_> {
             }
             Next::PutBack { from, failed } => {
                 to(REJECTED, failed.clone()).await?;
-                self.call(Slot::Secrets, self.writer.move_label(&secret.arn, CURRENT, Some(&from), Some(&failed)))
-                    .await?;
+                self.move_label(arn, CURRENT, Some(&from), Some(&failed)).await?;
                 off(ROLLING_BACK, failed).await
             }
             Next::Forget { version } => off(ROLLING_BACK, version).await,
@@ -156,7 +151,7 @@ impl Applier<'_> {
 impl Recovery {
     fn failed(mut self, registry: &str, id: &str, error: &AwsError) -> Self {
         let change = Change::of(registry, Resource::Secret, Action::Rollback, id);
-        let change = change.with(ChangeResult::Failed).because(error.to_string()).transient(error.is_transient());
+        let change = change.with(ChangeResult::Failed).because(&error.into());
         self.changes.push(change);
         self
     }

@@ -2,7 +2,11 @@
 
 use super::{Applier, Slot, Trouble};
 use crate::account::{AwsError, Rule};
-use crate::plan::{RuleTarget, quota_reason};
+use crate::cause::Cause;
+use crate::plan::{RuleTarget, over_quota};
+
+/// The code of a creation that finds a rule of that name.
+const EXISTS: &str = "PullThroughCacheRuleAlreadyExistsException";
 
 impl RuleTarget {
     /// The rule with its secret's ARN; `None` when the secret was to be made by a step that was not taken.
@@ -17,8 +21,19 @@ impl RuleTarget {
 
 impl Applier<'_> {
     pub(super) async fn create_rule(&self, rule: &Rule) -> Result<(), Trouble> {
-        self.patiently(Slot::Rule, || self.writer.create_rule(rule)).await.map_err(creating)?;
+        self.try_to_create(rule).await.map_err(creating)?;
         self.has_its_mark(rule).await
+    }
+
+    /// A repeated creation that finds the very rule has met its own success.
+    async fn try_to_create(&self, rule: &Rule) -> Result<(), AwsError> {
+        match self.patiently(Slot::Rule, || self.writer.create_rule(rule)).await {
+            Err(error) if error.repeated && error.is(EXISTS) => {
+                let there = self.call(Slot::Read, self.reader.rule(&rule.prefix)).await?;
+                if there.as_ref() == Some(rule) { Ok(()) } else { Err(error) }
+            }
+            created => created,
+        }
     }
 
     /// A run over another version of the file may have taken the template away while the rule was made, and without
@@ -48,39 +63,38 @@ impl Applier<'_> {
         let taken = self.call(Slot::Rule, self.writer.delete_rule(&old.prefix)).await?;
         let took = taken.is_some();
         let old = taken.as_ref().unwrap_or(old);
-        let Err(error) = self.patiently(Slot::Rule, || self.writer.create_rule(new)).await else {
+        let Err(error) = self.try_to_create(new).await else {
             return self.has_its_mark(new).await;
         };
-        if error.is("PullThroughCacheRuleAlreadyExistsException") {
+        if error.is(EXISTS) {
             // Another run was faster to make it. What was taken away here is to be told all the same.
             return Err(if took { Trouble::Taken } else { creating(error) });
         }
         // A few seconds are kept back for this, however late it is.
         let back = self.deadline.at_last(self.writer.create_rule(old)).await;
         let back = back.unwrap_or_else(|| Err(AwsError::out_of_time("CreatePullThroughCacheRule")));
-        Err(match (creating(error), back) {
-            (Trouble::Failed { reason, transient }, Ok(())) => {
-                Trouble::Failed { reason: format!("{reason}; {PUT_BACK}"), transient }
+        let is_back = back.is_ok();
+        let note = match back {
+            Ok(()) => "the rule as it was has been put back".to_owned(),
+            Err(back) => {
+                format!("putting the rule back as it was failed too: {back}. The next run makes the rule anew")
             }
-            (Trouble::Held(reason), Ok(())) => Trouble::Held(format!("{reason}; {PUT_BACK}")),
-            (Trouble::Failed { reason, .. } | Trouble::Held(reason), Err(back)) => {
-                let reason = format!(
-                    "{reason}; putting the rule back as it was failed too: {back}. The next run makes the rule anew"
-                );
-                Trouble::Failed { reason, transient: true }
-            }
-            (other, _) => other,
+        };
+        let told = |cause: Cause| Cause { message: format!("{}; {note}", cause.message), ..cause };
+        Err(match creating(error) {
+            Trouble::Held(cause) if is_back => Trouble::Held(told(cause)),
+            Trouble::Failed(cause) if is_back => Trouble::Failed(told(cause)),
+            Trouble::Held(cause) | Trouble::Failed(cause) => Trouble::Failed(Cause { transient: true, ..told(cause) }),
+            other => other,
         })
     }
 }
 
-const PUT_BACK: &str = "the rule as it was has been put back";
-
 fn creating(error: AwsError) -> Trouble {
-    if error.is("PullThroughCacheRuleAlreadyExistsException") {
+    if error.is(EXISTS) {
         Trouble::LookAgain(error.to_string())
     } else if error.is("LimitExceededException") {
-        Trouble::Held(quota_reason())
+        Trouble::Held(over_quota())
     } else {
         error.into()
     }

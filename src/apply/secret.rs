@@ -1,41 +1,51 @@
 //! Writing secrets, so that a rotation in between is never buried.
 
 use super::step::Made;
-use super::{Applier, STRAY, Slot, Trouble};
-use crate::account::{AwsError, CONFIGURED, CURRENT, FILE_PENDING, Secret};
-use crate::plan::{Dress, Labels, NewSecret};
+use super::{Applier, Slot, Trouble, stray_step};
+use crate::account::{AwsError, CONFIGURED, CURRENT, FILE_PENDING, Label, NewSecret, Secret};
+use crate::cause::Cause;
+use crate::plan::{Dress, Labels};
 use crate::version_id::{is_ours, new_version};
 
 /// The note on a value that was put over one of ours that ECR could not use.
 const UNUSABLE_BEFORE: &str = "what was current before is no JSON with exactly username and accessToken, which ECR cannot \
                                use; it is kept as AWSPREVIOUS";
 
+/// The note on a value that was kept beside a younger one.
+const ROTATED: &str = "the secret was rotated after the file was uploaded: the rotation stands, and the file's value is \
+                       kept beside it under CONFIGURED";
+
 impl Applier<'_> {
-    /// Creates a secret empty and then gives it its value: CreateSecret cannot set `CONFIGURED`, and a value
-    /// without it would look like a rotation. Its policy needs nothing but the secret, and is put beside the value; what
-    /// came of it stands in `made`, also where the value failed.
+    /// Creates a secret with its value, then labels that `CONFIGURED`. The version's id says that the value came from a
+    /// file, so one whose label is missing is not taken for a rotation. The policy needs nothing but the secret, and is
+    /// put beside the label; what came of it stands in `made`, also where the label failed.
     pub(super) async fn create_secret(
         &self,
         secret: &NewSecret,
         policy: Option<&str>,
         made: &mut Option<Made>,
     ) -> Result<(), Trouble> {
-        let create = || self.writer.create_secret(&secret.name, &secret.description, &secret.tags);
+        let version = new_version(None);
+        let create = || self.writer.create_secret(secret, &version);
         let arn = self.patiently(Slot::Secrets, create).await.map_err(|error| {
             // Somebody was faster, or it is scheduled for deletion and can be restored.
             if error.is("ResourceExistsException") { Trouble::LookAgain(error.to_string()) } else { gone(error) }
         })?;
-        let version = new_version(None);
-        let put = self.writer.put_secret_value(&arn, &secret.credential, &version, &[CURRENT, CONFIGURED]);
+        let label = self.move_label(&arn, CONFIGURED, None, Some(&version));
         let policy = async {
             match policy {
                 Some(policy) => Some(self.put_secret_policy(&arn, policy).await),
                 None => None,
             }
         };
-        let (value, policy) = tokio::join!(self.call(Slot::Secrets, put), policy);
+        let (labelled, policy) = tokio::join!(label, policy);
+        let labelled = self.moved_or_there(&arn, CONFIGURED, Some(&version), labelled).await;
         *made = Some(Made { arn, policy });
-        value.map_err(gone).map(drop)
+        match labelled {
+            // The secret is made, which is told; what became of its labels is looked at again.
+            Err(Trouble::LookAgain(_)) => Err(Trouble::Taken),
+            labelled => labelled.map(drop),
+        }
     }
 
     pub(super) async fn put_secret_policy(&self, arn: &str, policy: &str) -> Result<(), Trouble> {
@@ -61,30 +71,14 @@ impl Applier<'_> {
 
     /// Puts the file's value beside the current one, then moves `AWSCURRENT` from the version that was observed.
     pub(super) async fn put_value(&self, labels: &Labels) -> Result<Option<String>, Trouble> {
-        let Some(current) = labels.current.as_deref() else {
-            // Nothing is current, so nothing can be buried.
-            let version = new_version(None);
-            let put = self.writer.put_secret_value(&labels.arn, &labels.credential, &version, &[CURRENT, CONFIGURED]);
-            self.call(Slot::Secrets, put).await.map_err(gone)?;
-            return Ok(None);
-        };
-        let version = match &labels.holds_value {
-            // Put by a run that did not live to move the labels, or that is moving them just now.
-            Some(version) => version.clone(),
-            None => {
-                let version = new_version(Some(current));
-                let put = self.writer.put_secret_value(&labels.arn, &labels.credential, &version, &[FILE_PENDING]);
-                self.call(Slot::Secrets, put).await.map_err(gone)?
-            }
-        };
-        let moved =
-            self.call(Slot::Secrets, self.writer.move_label(&labels.arn, CURRENT, Some(current), Some(&version))).await;
+        let (version, pending) = self.pending(labels).await?;
+        let moved = self.move_label(&labels.arn, CURRENT, labels.current.as_deref(), Some(&version)).await;
         let is_current_by_us = moved.is_ok();
         let note = match moved {
             Ok(()) => None,
             Err(error) => self.current_has_moved(labels, &version, error).await?,
         };
-        match self.finish(labels, &version, Some(&version)).await {
+        match self.finish(labels, &version, pending.as_deref()).await {
             // The value serves, whoever moved the other labels: it is told, and the rest looked at again.
             Err(Trouble::LookAgain(_)) if is_current_by_us => return Err(Trouble::Taken),
             finished => {
@@ -94,6 +88,25 @@ impl Applier<'_> {
             }
         }
         Ok(note.or_else(|| labels.current_is_unusable.then(|| UNUSABLE_BEFORE.to_owned())))
+    }
+
+    /// Keeps the file's value beside the current one, which stays.
+    pub(super) async fn put_beside(&self, labels: &Labels) -> Result<Option<String>, Trouble> {
+        let (version, pending) = self.pending(labels).await?;
+        let ours = self.finish(labels, &version, pending.as_deref()).await?;
+        if ours { Ok(Some(ROTATED.to_owned())) } else { Err(done_by_another()) }
+    }
+
+    /// The version that holds the file's value, put now if there is none, and the one that carries `FILE_PENDING`.
+    async fn pending(&self, labels: &Labels) -> Result<(String, Option<String>), Trouble> {
+        // Put by a run that did not live to move the labels, or that is moving them just now.
+        if let Some(version) = &labels.holds_value {
+            return Ok((version.clone(), labels.pending.clone()));
+        }
+        let version = new_version(labels.current.as_deref());
+        let put = self.writer.put_secret_value(&labels.arn, &labels.credential, &version, &[FILE_PENDING]);
+        let version = self.call(Slot::Secrets, put).await.map_err(gone)?;
+        Ok((version.clone(), Some(version)))
     }
 
     /// `AWSCURRENT` is not where it was observed. Who moved it decides.
@@ -120,11 +133,16 @@ impl Applier<'_> {
             // Another run, perhaps with a newer file.
             return Err(moved_on());
         }
+        match self.newest.is_it().await {
+            Ok(true) => {}
+            Ok(false) => return Err(Trouble::Stale),
+            Err(cause) => return Err(Trouble::Failed(Cause { transient: true, ..cause })),
+        }
         if self.exact {
             // That it is to stand is no part of the plan. The next plan finds the file's value put, and not current.
-            return Err(Trouble::Held(STRAY.into()));
+            return Err(Trouble::Held(stray_step()));
         }
-        Ok(Some("the secret was rotated while the file's new value was on its way: the rotation stands".into()))
+        Ok(Some(ROTATED.to_owned()))
     }
 
     /// `CONFIGURED` says that the file has spoken; `FILE_PENDING` is not needed any more. Says whether any of the moves
@@ -132,26 +150,42 @@ impl Applier<'_> {
     async fn finish(&self, labels: &Labels, version: &str, pending: Option<&str>) -> Result<bool, Trouble> {
         let mut ours = false;
         if labels.configured.as_deref() != Some(version) {
-            let moved = self
-                .call(
-                    Slot::Secrets,
-                    self.writer.move_label(&labels.arn, CONFIGURED, labels.configured.as_deref(), Some(version)),
-                )
-                .await;
-            ours |= self.moved_or_there(labels, CONFIGURED, Some(version), moved).await?;
+            let moved = self.move_label(&labels.arn, CONFIGURED, labels.configured.as_deref(), Some(version)).await;
+            ours |= self.moved_or_there(&labels.arn, CONFIGURED, Some(version), moved).await?;
         }
         if let Some(pending) = pending {
-            let moved =
-                self.call(Slot::Secrets, self.writer.move_label(&labels.arn, FILE_PENDING, Some(pending), None)).await;
-            ours |= self.moved_or_there(labels, FILE_PENDING, None, moved).await?;
+            let moved = self.move_label(&labels.arn, FILE_PENDING, Some(pending), None).await;
+            ours |= match self.moved_or_there(&labels.arn, FILE_PENDING, None, moved).await {
+                // What was made here is told, and the rest looked at again.
+                Err(Trouble::LookAgain(_)) if ours => return Err(Trouble::Taken),
+                there => there?,
+            };
         }
         Ok(ours)
+    }
+
+    /// Moves a label from the version that was observed. A repeated move that finds the label where it was to go has met its
+    /// own success.
+    pub(super) async fn move_label(
+        &self,
+        arn: &str,
+        label: Label,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> Result<(), AwsError> {
+        let moved = self.call(Slot::Secrets, self.writer.move_label(arn, label, from, to)).await;
+        let Err(error) = moved else { return Ok(()) };
+        if !error.repeated || error.is_transient() {
+            return Err(error);
+        }
+        let secret = self.call(Slot::Read, self.reader.secret(arn)).await?;
+        if secret.is_some_and(|secret| secret.holder(label) == to) { Ok(()) } else { Err(error) }
     }
 
     /// A refused move is no failure when somebody else has made it. Says who made it: true is us.
     async fn moved_or_there(
         &self,
-        labels: &Labels,
+        arn: &str,
         label: &'static str,
         to: Option<&str>,
         moved: Result<(), AwsError>,
@@ -160,7 +194,7 @@ impl Applier<'_> {
         if error.is_transient() || error.kind == crate::account::ErrorKind::Denied {
             return Err(error.into());
         }
-        let secret = self.call(Slot::Read, self.reader.secret(&labels.arn)).await?;
+        let secret = self.call(Slot::Read, self.reader.secret(arn)).await?;
         match secret.as_ref().map(|secret| secret.holder(label)) {
             Some(holder) if holder == to => Ok(false),
             _ => Err(Trouble::LookAgain(error.to_string())),

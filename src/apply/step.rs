@@ -2,6 +2,7 @@
 
 use super::{Applier, Slot};
 use crate::account::AwsError;
+use crate::cause::Cause;
 use crate::plan::{Operation, Step};
 
 /// Why a step was not taken to its end.
@@ -13,19 +14,16 @@ pub(crate) enum Trouble {
     /// while its rule was made.
     Taken,
     /// Somebody has to decide something first.
-    Held(String),
+    Held(Cause),
+    /// A newer file was uploaded meanwhile, and this one must change nothing any more.
+    Stale,
     /// It failed.
-    Failed {
-        /// Why.
-        reason: String,
-        /// A retry may help.
-        transient: bool,
-    },
+    Failed(Cause),
 }
 
 impl From<AwsError> for Trouble {
     fn from(error: AwsError) -> Self {
-        Self::Failed { reason: error.to_string(), transient: error.is_transient() }
+        Self::Failed(error.into())
     }
 }
 
@@ -107,6 +105,7 @@ impl Applier<'_> {
                 self.put_secret_policy(arn, policy).await.map(|()| None)
             }
             Operation::LabelConfigured(labels) => self.label_configured(labels).await.map(|()| None),
+            Operation::PutBeside(labels) => self.put_beside(labels).await,
             Operation::PutSecretValue(labels) => self.put_value(labels).await,
             Operation::CreateTemplate(template) => self.create_template(template).await.map(|()| None),
             Operation::UpdateTemplate(template) => self.update_template(template).await.map(|()| None),

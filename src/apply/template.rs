@@ -2,13 +2,19 @@
 
 use super::{Applier, Slot, Trouble};
 use crate::account::{AwsError, Template};
+use crate::cause::{Cause, Reason};
 use crate::plan::template_differences;
+
+/// The code of a creation that finds a template of that name.
+const EXISTS: &str = "TemplateAlreadyExistsException";
 
 impl Applier<'_> {
     pub(super) async fn create_template(&self, template: &Template) -> Result<(), Trouble> {
-        self.patiently(Slot::Template, || self.writer.create_template(template))
-            .await
-            .map_err(raced("TemplateAlreadyExistsException"))
+        match self.patiently(Slot::Template, || self.writer.create_template(template)).await {
+            // A repeated creation that finds the very template has met its own success.
+            Err(error) if error.repeated && error.is(EXISTS) && self.stayed(template).await?.0.is_empty() => Ok(()),
+            created => created.map_err(raced(EXISTS)),
+        }
     }
 
     /// Whether an empty text clears a field is nowhere promised. So what was written is read back, and if something
@@ -22,14 +28,14 @@ impl Applier<'_> {
         }
         if self.deadline.is_near() {
             let reason = format!("ECR shows another {} than was written, and time is short", stayed.join(", "));
-            return Err(Trouble::Failed { reason, transient: true });
+            return Err(Trouble::Failed(Cause::for_now(Reason::DEADLINE, reason)));
         }
         self.call(Slot::Template, self.writer.delete_template(&template.prefix)).await?;
         if let Err(trouble) = self.create_template(template).await {
             // The mark must not be lost: the template as it was shown goes back, with the seconds kept for this.
             let back = self.deadline.at_last(self.writer.create_template(&shown)).await;
             return Err(match (trouble, back) {
-                (Trouble::Failed { reason, .. }, None | Some(Err(_))) => Trouble::Failed { reason, transient: true },
+                (Trouble::Failed(cause), None | Some(Err(_))) => Trouble::Failed(Cause { transient: true, ..cause }),
                 (trouble, _) => trouble,
             });
         }
@@ -41,7 +47,7 @@ impl Applier<'_> {
             "ECR took the template, but shows another {} than was written; pulls get what it shows",
             stayed.join(", ")
         );
-        Err(Trouble::Failed { reason, transient: false })
+        Err(Trouble::Failed(Cause::new(Reason::NOT_TAKEN, reason)))
     }
 
     /// What ECR shows otherwise than it was written, once it has had a moment, and all that it shows.
@@ -50,7 +56,7 @@ impl Applier<'_> {
         loop {
             let gone = || Trouble::LookAgain("the template was deleted by somebody else".into());
             let have = self.call(Slot::Read, self.reader.template(&template.prefix)).await?.ok_or_else(gone)?;
-            let stayed = template_differences(&template.spec, &have.spec, &self.home.partition);
+            let stayed = template_differences(&template.spec, &have.spec, &self.scope.home.partition);
             let waited = match waits.next() {
                 Some(wait) if !stayed.is_empty() => self.deadline.wait(wait).await,
                 _ => false,

@@ -5,6 +5,7 @@
 
 use super::Existing;
 use crate::account::{AwsError, ErrorKind, Preview, PreviewStatus, one_line};
+use crate::cause::{Cause, Reason};
 use crate::policy::same_lifecycle;
 
 /// How often ECR may fail to make a preview before it is believed that it cannot.
@@ -22,7 +23,7 @@ pub(super) enum Gate {
     /// The policy may be put.
     Open,
     /// It would take more images than the file allows.
-    Held(String),
+    Held(Cause),
 }
 
 /// Whose preview is under way in a repository.
@@ -124,12 +125,12 @@ impl Existing<'_> {
 }
 
 fn unable(failures: usize) -> AwsError {
-    AwsError {
-        operation: "GetLifecyclePolicyPreview",
-        code: "FAILED".into(),
-        message: format!("ECR failed {failures} times to preview the lifecycle policy, which is therefore not put"),
-        kind: ErrorKind::Refused,
-    }
+    AwsError::of(
+        "GetLifecyclePolicyPreview",
+        "FAILED",
+        format!("ECR failed {failures} times to preview the lifecycle policy, which is therefore not put"),
+        ErrorKind::Refused,
+    )
 }
 
 impl Toll {
@@ -146,10 +147,11 @@ impl Toll {
         };
         let which = if tags.is_empty() { "no tags".to_owned() } else { format!("tags: {}", tags.join(", ")) };
         let more = if tags.len() < MOST_TAGS || tags.len() as u64 >= expiring + archiving { "" } else { ", …" };
-        Gate::Held(format!(
+        let message = format!(
             "the lifecycle policy would {what} ({which}{more}), and the file allows {most}: raise max_expiring_images if \
              that is wanted"
-        ))
+        );
+        Gate::Held(Cause::new(Reason::WOULD_EXPIRE, message))
     }
 }
 
@@ -171,8 +173,8 @@ mod tests {
             (toll(0, 2, &[]), 1, "archive 2 images (no tags), and the file allows 1"),
             (toll(7, 2, &["a", "b", "c", "d", "e"]), 8, "expire 7 images and archive 2 (tags: a, b, c, d, e, …)"),
         ] {
-            let Gate::Held(reason) = toll.gate(most) else { unreachable!("{toll:?} passed") };
-            assert!(reason.contains(words), "{reason}");
+            let Gate::Held(cause) = toll.gate(most) else { unreachable!("{toll:?} passed") };
+            assert!(cause.message.contains(words), "{cause}");
         }
     }
 

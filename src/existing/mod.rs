@@ -16,6 +16,7 @@ use futures_util::{StreamExt, stream};
 use serde_json::Value;
 
 use crate::account::{AwsError, Reader, Repository, Writer};
+use crate::cause::Cause;
 use crate::config::Setting;
 use crate::home::Home;
 use crate::lanes::Lanes;
@@ -71,7 +72,7 @@ pub struct Planned {
 struct Differing {
     sum: Sum,
     /// What was held, and why.
-    held: BTreeMap<Setting, String>,
+    held: BTreeMap<Setting, Cause>,
 }
 
 impl Planned {
@@ -263,7 +264,7 @@ impl<'a> Existing<'a> {
             match newest.is_it().await {
                 Ok(true) => return Ok(()),
                 Ok(false) => self.stale.store(true, Ordering::Relaxed),
-                Err(reason) => return Err(AwsError::not_now("HeadObject", reason)),
+                Err(cause) => return Err(AwsError::not_now("HeadObject", cause.message)),
             }
         }
         Err(AwsError::not_now("HeadObject", "a newer file has come".into()))

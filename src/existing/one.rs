@@ -10,6 +10,7 @@ use tracing::info;
 use super::gate::Gate;
 use super::{Differing, Existing, Outcome, Pen, Target, Ward};
 use crate::account::AwsError;
+use crate::cause::{Cause, Reason};
 use crate::config::Setting;
 use crate::plan::{Action, Difference, Resource, Sum, shown_tags};
 use crate::policy::{lifecycle_in_form, policy_in_form};
@@ -61,8 +62,8 @@ impl Differs {
 /// Why a setting was not put.
 enum Trouble {
     Gone,
-    Held(String),
-    Failed(String),
+    Held(Cause),
+    Failed(Cause),
     Open(AwsError),
 }
 
@@ -73,7 +74,7 @@ impl From<AwsError> for Trouble {
         } else if error.is_transient() {
             Self::Open(error)
         } else {
-            Self::Failed(error.to_string())
+            Self::Failed(error.into())
         }
     }
 }
@@ -89,9 +90,9 @@ impl Existing<'_> {
         let differences = self.differences(ward, target).await;
         let held = match self.unplanned(target, &differences) {
             Ok(held) => held,
-            Err(reason) => {
+            Err(cause) => {
                 for (setting, _) in differences.iter().filter(|(_, differs)| !matches!(differs, Ok(None))) {
-                    found.tell(target, *setting, ChangeResult::Held, Some(reason.into()), None);
+                    found.tell(target, *setting, ChangeResult::Held, Some(&cause), None);
                 }
                 found.outcome = Outcome::Held;
                 return found;
@@ -101,17 +102,17 @@ impl Existing<'_> {
             let (taken, diff) = match differs {
                 Ok(None) => continue,
                 Ok(Some(Differs { put, diff })) => match held.get(&setting) {
-                    Some(reason) => (Err(Trouble::Held(reason.clone())), Some(diff)),
+                    Some(cause) => (Err(Trouble::Held(cause.clone())), Some(diff)),
                     None => (self.put(ward, target, put).await, Some(diff)),
                 },
                 Err(trouble) => (Err(trouble), None),
             };
-            let (outcome, error) = match taken {
+            let (outcome, cause) = match taken {
                 Ok(ChangeResult::Planned) => (Outcome::Planned, None),
                 Ok(_) => (Outcome::Done, None),
                 Err(Trouble::Gone) => return Found::new(Outcome::Gone),
-                Err(Trouble::Held(reason)) => (Outcome::Held, Some(reason)),
-                Err(Trouble::Failed(reason)) => (Outcome::Failed, Some(reason)),
+                Err(Trouble::Held(cause)) => (Outcome::Held, Some(cause)),
+                Err(Trouble::Failed(cause)) => (Outcome::Failed, Some(cause)),
                 Err(Trouble::Open(error)) => {
                     // Out of time, or out of date: that says nothing about the repository.
                     let open = if error.may_go_better() { Outcome::Stuck } else { Outcome::Untried };
@@ -128,10 +129,10 @@ impl Existing<'_> {
                 _ => ChangeResult::Applied,
             };
             found.differing.sum = found.differing.sum.and(sum(target, setting, diff.as_ref()));
-            if let (Outcome::Held, Some(reason)) = (outcome, &error) {
-                found.differing.held.insert(setting, reason.clone());
+            if let (Outcome::Held, Some(cause)) = (outcome, &cause) {
+                found.differing.held.insert(setting, cause.clone());
             }
-            found.tell(target, setting, result, error, diff.filter(|_| self.pen.is_none()));
+            found.tell(target, setting, result, cause.as_ref(), diff.filter(|_| self.pen.is_none()));
         }
         found
     }
@@ -141,7 +142,7 @@ impl Existing<'_> {
         &self,
         target: &Target<'_>,
         differences: &[(Setting, Result<Option<Differs>, Trouble>)],
-    ) -> Result<BTreeMap<Setting, String>, &'static str> {
+    ) -> Result<BTreeMap<Setting, Cause>, Cause> {
         let Some(planned) = &self.planned else { return Ok(BTreeMap::new()) };
         let differs = differences.iter().filter_map(|(setting, differs)| match differs {
             Ok(None) => None,
@@ -153,7 +154,7 @@ impl Existing<'_> {
         if differs == Sum::default() || differs == planned.sum {
             Ok(planned.held)
         } else {
-            Err("it is not as it was when the plan was made: make a new plan")
+            Err(Cause::new(Reason::CHANGED_MEANWHILE, "it is not as it was when the plan was made: make a new plan"))
         }
     }
 
@@ -206,9 +207,9 @@ impl Existing<'_> {
     /// Puts a setting, or without a writer only says that it would.
     async fn put(&self, ward: &Ward, target: &Target<'_>, put: Put) -> Result<ChangeResult, Trouble> {
         if let Put::Lifecycle(text) = &put
-            && let Gate::Held(reason) = self.gate(&target.name, text, ward.wanted.max_expiring_images).await?
+            && let Gate::Held(cause) = self.gate(&target.name, text, ward.wanted.max_expiring_images).await?
         {
-            return Err(Trouble::Held(reason));
+            return Err(Trouble::Held(cause));
         }
         let Some(pen) = &self.pen else { return Ok(ChangeResult::Planned) };
         self.write(pen, ward, &target.name, &put).await?;
@@ -291,11 +292,12 @@ impl Found {
         target: &Target<'_>,
         setting: Setting,
         result: ChangeResult,
-        error: Option<String>,
+        cause: Option<&Cause>,
         diff: Option<Difference>,
     ) {
         let field = Cow::Borrowed(setting.as_str());
-        match self.changes.iter_mut().find(|change| change.result == result && change.error == error) {
+        let error = cause.map(|cause| cause.message.as_str());
+        match self.changes.iter_mut().find(|change| change.result == result && change.error.as_deref() == error) {
             Some(change) => {
                 change.fields.push(field);
                 change.diff.extend(diff);
@@ -303,7 +305,10 @@ impl Found {
             None => {
                 let change = Change::of(target.registry, Resource::Repository, Action::Update, &target.name);
                 let change = change.with(result).in_fields(vec![field]).differing(diff.into_iter().collect());
-                self.changes.push(Change { error, ..change });
+                self.changes.push(match cause {
+                    Some(cause) => change.because(cause),
+                    None => change,
+                });
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use serde_yaml::{Mapping, Value};
 
 use super::entry::{self, Group};
@@ -10,7 +12,7 @@ use super::{ExportError, Exported};
 use crate::account::{Account, Snapshot, Template};
 use crate::config::{self, Context, File};
 use crate::home::Home;
-use crate::plan::{self, PULL_THROUGH_CACHE, Plan, RegistryPlan, Resource, Verdict};
+use crate::plan::{self, PULL_THROUGH_CACHE, Plan, RegistryPlan, Resource, Scope, Verdict};
 use crate::settings::Settings;
 
 /// No run deletes more: all that a plan would take away is to be told.
@@ -78,7 +80,8 @@ impl Draft {
 
     /// Adds what a plan of the file over `account`, which it was written from, would change.
     pub fn finish(mut self, account: &Account, home: &Home, settings: &Settings) -> Exported {
-        let plan = plan::plan(&self.file, account, home, settings, NO_LIMIT);
+        let scope = Scope { home, settings, uploaded: Timestamp::now() };
+        let plan = plan::plan(&self.file, account, scope, NO_LIMIT);
         let anothers: BTreeMap<String, String> = plan.registries.iter().filter_map(another_owner).collect();
         for (name, reason) in anothers {
             if let Some(entry) = self.entries.remove(&name) {
@@ -86,7 +89,7 @@ impl Draft {
                 self.refused.insert(name, (entry.fields, reason));
             }
         }
-        let plan = plan::plan(&self.file, account, home, settings, NO_LIMIT);
+        let plan = plan::plan(&self.file, account, scope, NO_LIMIT);
         for registry in &plan.registries {
             if let (Some(entry), Some(remark)) = (self.entries.get_mut(&registry.registry), page::remark(registry)) {
                 entry.remarks.push(remark);
@@ -194,7 +197,9 @@ fn remark_on_template(template: Option<&Template>, prefix: &str) -> Option<Strin
 /// A registry that another stack keeps, and why it cannot be in this file.
 fn another_owner(plan: &RegistryPlan) -> Option<(String, String)> {
     match &plan.verdict {
-        Verdict::Refused { resource: Resource::Template, reason, .. } => Some((plan.registry.clone(), reason.clone())),
+        Verdict::Refused { resource: Resource::Template, cause, .. } => {
+            Some((plan.registry.clone(), cause.message.clone()))
+        }
         _ => None,
     }
 }

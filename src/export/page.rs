@@ -72,7 +72,7 @@ pub(super) fn block(name: &str, fields: &Mapping) -> String {
 /// What a plan of the file would do about a registry, in a line; nothing where it is as the file says.
 pub(super) fn remark(plan: &RegistryPlan) -> Option<String> {
     match &plan.verdict {
-        Verdict::Refused { reason, .. } => Some(format!("a plan of this file would refuse it: {reason}")),
+        Verdict::Refused { cause, .. } => Some(format!("a plan of this file would refuse it: {cause}")),
         Verdict::Held(reason) => Some(format!("a plan of this file would hold it: {reason}")),
         Verdict::Go if plan.steps.is_empty() => None,
         Verdict::Go => Some(format!("a plan of this file would: {}", steps(&plan.steps))),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::account::{Account, Rule, Secret, Sight, Template, TemplateSpec};
 use crate::config::{self, Context, Credential, File};
-use crate::plan::{Operation, plan};
+use crate::plan::{Operation, Plan, Scope, plan};
 
 fn home() -> Home {
     Home { account: "123456789012".into(), region: "eu-west-1".into(), partition: "aws".into() }
@@ -54,16 +54,23 @@ fn sights(file: &File) -> BTreeMap<String, Sight> {
             labels: BTreeMap::new(),
             policy: None,
             values: BTreeMap::new(),
+            created: BTreeMap::new(),
+            rotated: None,
         })),
         _ => Sight::NotNeeded,
     };
     file.registries.iter().map(|registry| (registry.name.clone(), sight(&registry.credential))).collect()
 }
 
+/// What a run over a file that is uploaded now is to do.
+fn planned(file: &File, account: &Account) -> Plan {
+    plan(file, account, Scope { home: &home(), settings: &settings(), uploaded: jiff::Timestamp::now() }, 0)
+}
+
 /// The account that a file makes of an empty one.
 fn applied(file: &File) -> Account {
     let mut account = Account { sights: sights(file), ..Account::default() };
-    let plan = plan(file, &account, &home(), &settings(), 0);
+    let plan = planned(file, &account);
     for step in plan.registries.into_iter().flat_map(|plan| plan.steps) {
         match step.operation {
             Operation::CreateTemplate(template) => _ = account.snapshot.templates.insert(step.id, template),
@@ -238,7 +245,7 @@ proptest! {
         prop_assert_eq!(again.registries.len(), registries.len());
         let told = |file: &File| file.warnings.iter().map(|warning| warning.message.clone()).collect::<BTreeSet<_>>();
         prop_assert!(told(&again).is_subset(&told(&file)), "{}", exported.yaml);
-        let plan = plan(&again, &Account { sights: sights(&again), ..account }, &home(), &settings(), 0);
+        let plan = planned(&again, &Account { sights: sights(&again), ..account });
         for registry in plan.registries {
             prop_assert!(registry.steps.is_empty(), "{:?}\n{}", registry, exported.yaml);
         }

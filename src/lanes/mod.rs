@@ -156,7 +156,7 @@ mod tests {
     }
 
     fn error(code: &str) -> AwsError {
-        AwsError { operation: OPERATION, code: code.into(), message: String::new(), kind: ErrorKind::Transient }
+        AwsError::of(OPERATION, code, String::new(), ErrorKind::Transient)
     }
 
     /// Answers the first `failures` calls with an error; gives the result and how often it was called.

@@ -7,6 +7,7 @@ use super::difference::{Difference, changed};
 use super::template::{self, PULL_THROUGH_CACHE};
 use super::{Action, Operation, RegistryPlan, Resource, Step, Verdict, rule};
 use crate::account::{Account, ListedSecret, Rule, Sight, Template};
+use crate::cause::{Cause, Reason};
 use crate::config::{self, File};
 use crate::ownership::{Owner, SECRET_PREFIX, registry_of_secret, unmarked_description};
 use crate::settings::Settings;
@@ -17,7 +18,7 @@ pub struct Removals {
     /// Registries that the file does not name any more.
     pub left: Vec<Left>,
     /// Why none of them is deleted, if so.
-    pub held: Option<String>,
+    pub held: Option<Cause>,
     /// Whether they must go first, to make room for the rules of this very run.
     pub first: bool,
     /// Our own secrets that a registry of the file stopped using. They are no registries, and count as none.
@@ -56,27 +57,29 @@ pub fn removals(
 
 /// Why nothing is deleted while a registry of the file that is not ready has the upstream of one that left: it may be
 /// the new name of that one, and has to work before the old one goes.
-pub fn hold_for_new_names(file: &File, left: &[Left], is_ready: impl Fn(&str) -> bool) -> Option<String> {
+pub fn hold_for_new_names(file: &File, left: &[Left], is_ready: impl Fn(&str) -> bool) -> Option<Cause> {
     let upstreams: BTreeSet<&str> = left.iter().filter_map(|left| left.upstream.as_deref()).collect();
     let unready = file.registries.iter().filter(|r| upstreams.contains(r.upstream.host.as_str()) && !is_ready(&r.name));
     let names: Vec<&str> = unready.map(|registry| registry.name.as_str()).collect();
     (!names.is_empty()).then(|| {
-        format!(
+        let message = format!(
             "{} of the file has the same upstream as what left it, and is not ready: in case it is its new name, \
              nothing is deleted before it works",
             names.join(", ")
-        )
+        );
+        Cause::new(Reason::REPLACEMENT_NOT_READY, message)
     })
 }
 
-fn too_many(names: &[&str], limit: usize) -> String {
+fn too_many(names: &[&str], limit: usize) -> Cause {
     let n = names.len();
-    format!(
+    let message = format!(
         "{n} registries left the file ({}), and one run deletes at most {limit}, so none is deleted: put them back into \
          the file, or allow it once with {{\"action\": \"apply\", \"max_deletions\": {n}}}, in the file with \
          `max_deletions: {n}`, or for good with the setting MAX_DELETIONS",
         names.join(", ")
-    )
+    );
+    Cause::new(Reason::LIMIT, message)
 }
 
 fn left(file: &File, account: &Account, settings: &Settings) -> Vec<Left> {

@@ -13,10 +13,15 @@ mod secret;
 mod template;
 #[cfg(test)]
 mod tests;
+mod value;
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::account::{Account, ErrorKind, Rule, Sight, Template, View};
+use crate::account::{Account, NewSecret, Rule, Sight, Template, View};
+use crate::cause::{Cause, Reason};
 use crate::config::{self, File, Registry};
 use crate::home::Home;
 use crate::ownership::{Owner, secret_name};
@@ -31,6 +36,17 @@ pub use template::differences as template_differences;
 
 /// Rules per account and Region, foreign ones included. Not adjustable (ECR quotas).
 pub const RULE_QUOTA: usize = 50;
+
+/// What a plan is made for, beside file and account.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// Account and Region.
+    pub home: &'a Home,
+    /// What the operator chose.
+    pub settings: &'a Settings,
+    /// When the file was uploaded; of a local file, now.
+    pub uploaded: Timestamp,
+}
 
 /// What a run is to do.
 #[derive(Debug)]
@@ -59,8 +75,8 @@ pub struct RegistryPlan {
 pub enum Verdict {
     /// Yes.
     Go,
-    /// Not until somebody decides; the sentence says what.
-    Held(String),
+    /// Not until somebody decides.
+    Held(Cause),
     /// No: it cannot be right. Nothing of the registry is written.
     Refused {
         /// What stands in the way.
@@ -70,9 +86,7 @@ pub enum Verdict {
         /// Its id.
         id: String,
         /// Why, and what to do.
-        reason: String,
-        /// Another try may go better.
-        transient: bool,
+        cause: Cause,
     },
 }
 
@@ -134,8 +148,8 @@ pub enum Action {
 /// What is to be called for a step.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Operation {
-    /// CreateSecret, then PutSecretValue with `AWSCURRENT` and `CONFIGURED`.
-    CreateSecret(secret::NewSecret),
+    /// CreateSecret with the value, then UpdateSecretVersionStage: `CONFIGURED`.
+    CreateSecret(NewSecret),
     /// RestoreSecret. What else the secret needs can only be seen afterwards.
     RestoreSecret {
         /// Its ARN.
@@ -152,6 +166,8 @@ pub enum Operation {
     },
     /// UpdateSecretVersionStage: `CONFIGURED` to the version that has the file's value.
     LabelConfigured(secret::Labels),
+    /// The same for a value that is put beside a current one that stays: PutSecretValue first, unless it is there.
+    PutBeside(secret::Labels),
     /// PutSecretValue and the guarded moves of the labels.
     PutSecretValue(secret::Labels),
     /// CreateRepositoryCreationTemplate.
@@ -187,16 +203,13 @@ pub enum Operation {
 }
 
 pub use rule::Target as RuleTarget;
-pub use secret::{Dress, Labels, NewSecret};
+pub use secret::{Dress, Labels};
 
 /// Plans a whole run, which may delete `limit` registries.
-pub fn plan(file: &File, account: &Account, home: &Home, settings: &Settings, limit: u32) -> Plan {
-    let mut registries: Vec<RegistryPlan> = file
-        .registries
-        .iter()
-        .map(|registry| plan_registry(registry, &account.view(&registry.name), home, settings))
-        .collect();
-    let mut removals = left::removals(file, account, &registries, limit, settings);
+pub fn plan(file: &File, account: &Account, scope: Scope<'_>, limit: u32) -> Plan {
+    let mut registries: Vec<RegistryPlan> =
+        file.registries.iter().map(|registry| plan_registry(registry, &account.view(&registry.name), scope)).collect();
+    let mut removals = left::removals(file, account, &registries, limit, scope.settings);
     let rules = account.snapshot.rules.len();
     let freed = removals.left.iter().filter(|left| left.upstream.is_some()).count();
     // The new one of a renamed registry works before the old one goes, unless there is no room for both.
@@ -209,34 +222,30 @@ pub fn plan(file: &File, account: &Account, home: &Home, settings: &Settings, li
         removals.held = hold_for_stuck(file, &removals.left, &registries);
         removals.first = removals.held.is_none();
         hold_what_exceeds_the_quota(&mut registries, rules.saturating_sub(if removals.first { freed } else { 0 }));
+        explain_a_full_quota(file, &mut registries, &mut removals);
     }
     Plan { registries, removals }
 }
 
 /// Plans one registry from its part of the account.
-fn plan_registry(registry: &Registry, view: &View, home: &Home, settings: &Settings) -> RegistryPlan {
-    let marked = view.template.as_ref().is_some_and(|t| Owner::of_template(&t.spec.description, settings).is_ours());
-    plan_with(registry, view, marked, home, settings)
+fn plan_registry(registry: &Registry, view: &View, scope: Scope<'_>) -> RegistryPlan {
+    let is_ours = |template: &Template| Owner::of_template(&template.spec.description, scope.settings).is_ours();
+    plan_with(registry, view, view.template.as_ref().is_some_and(is_ours), scope)
 }
 
 /// Plans one registry anew, in the middle of a run. A mark that this very run has made says nothing about a rule that
 /// somebody else was faster to make.
-pub fn plan_again(
-    registry: &Registry,
-    view: &View,
-    before: &RegistryPlan,
-    home: &Home,
-    settings: &Settings,
-) -> RegistryPlan {
-    plan_with(registry, view, before.marked, home, settings)
+pub fn plan_again(registry: &Registry, view: &View, before: &RegistryPlan, scope: Scope<'_>) -> RegistryPlan {
+    plan_with(registry, view, before.marked, scope)
 }
 
-fn plan_with(registry: &Registry, view: &View, marked: bool, home: &Home, settings: &Settings) -> RegistryPlan {
+fn plan_with(registry: &Registry, view: &View, marked: bool, scope: Scope<'_>) -> RegistryPlan {
+    let Scope { home, settings, .. } = scope;
     let name = registry.name.clone();
     let (verdict, steps) = match refusal(registry, view, settings) {
         Some(refused) => (refused, Vec::new()),
         None => {
-            let mut steps = secret::steps(registry, &view.sight, home, settings);
+            let mut steps = secret::steps(registry, &view.sight, scope);
             steps.extend(template::step(registry, view.template.as_ref(), home, settings));
             steps.extend(rule::step(registry, view.rule.as_ref(), &view.sight));
             (rule::verdict(registry, view.rule.as_ref(), marked), steps)
@@ -247,8 +256,8 @@ fn plan_with(registry: &Registry, view: &View, marked: bool, home: &Home, settin
 
 /// What stands in the way of writing anything for this registry.
 fn refusal(registry: &Registry, view: &View, settings: &Settings) -> Option<Verdict> {
-    let refused = |resource, id: &str, reason: String| {
-        Some(Verdict::Refused { resource, action: Action::Adopt, id: id.to_owned(), reason, transient: false })
+    let refused = |resource, id: &str, cause: Cause| {
+        Some(Verdict::Refused { resource, action: Action::Adopt, id: id.to_owned(), cause })
     };
     if let Some(template) = &view.template
         && let Owner::Other(owner) = Owner::of_template(&template.spec.description, settings)
@@ -257,44 +266,43 @@ fn refusal(registry: &Registry, view: &View, settings: &Settings) -> Option<Verd
             "its template carries the mark of another owner, {owner:?}: take the registry out of one of the two files, \
              or name {owner:?} in TAKE_OVER_FROM if that stack is gone"
         );
-        return refused(Resource::Template, &registry.name, reason);
+        return refused(Resource::Template, &registry.name, Cause::new(Reason::OTHER_OWNER, reason));
     }
     match &view.sight {
         Sight::Unread(error) => Some(Verdict::Refused {
             resource: Resource::Secret,
             action: Action::Update,
             id: secret_name(&registry.name),
-            reason: error.to_string(),
-            transient: error.kind == ErrorKind::Transient,
+            cause: error.into(),
         }),
         Sight::OthersTag { name, owner } => {
             let reason = format!(
                 "the secret {name} carries the tag of another owner, {owner:?}: take the registry out of one of the \
                  two files, or name {owner:?} in TAKE_OVER_FROM if that stack is gone"
             );
-            refused(Resource::Secret, name, reason)
+            refused(Resource::Secret, name, Cause::new(Reason::OTHER_OWNER, reason))
         }
         Sight::AlsoReferenced(name) => {
             let reason = format!(
                 "the file gives this registry a credential, which goes into the secret {name}, but refers to the same \
                  secret with `secret:`, and what is referred to is never written: do one of the two"
             );
-            refused(Resource::Secret, name, reason)
+            refused(Resource::Secret, name, Cause::new(Reason::REFERENCED, reason))
         }
         sight => match secret::refusal(registry, sight, settings) {
             // What `secret:` names is never written: it is the rule that cannot be made, or stay.
-            Some((_, reason)) if matches!(registry.credential, config::Credential::Secret(_)) => {
+            Some((_, cause)) if matches!(registry.credential, config::Credential::Secret(_)) => {
                 let action = if view.rule.is_some() { Action::Update } else { Action::Create };
                 let id = registry.name.clone();
-                Some(Verdict::Refused { resource: Resource::Rule, action, id, reason, transient: false })
+                Some(Verdict::Refused { resource: Resource::Rule, action, id, cause })
             }
-            refusal => refusal.and_then(|(id, reason)| refused(Resource::Secret, &id, reason)),
+            refusal => refusal.and_then(|(id, cause)| refused(Resource::Secret, &id, cause)),
         },
     }
 }
 
 /// The hold that shows before anything is done: a registry that is held or refused will not become ready.
-fn hold_for_stuck(file: &File, left: &[Left], registries: &[RegistryPlan]) -> Option<String> {
+fn hold_for_stuck(file: &File, left: &[Left], registries: &[RegistryPlan]) -> Option<Cause> {
     let goes = |name: &str| registries.iter().any(|plan| plan.registry == name && plan.verdict == Verdict::Go);
     hold_for_new_names(file, left, goes)
 }
@@ -314,15 +322,49 @@ fn hold_what_exceeds_the_quota(registries: &mut [RegistryPlan], rules: usize) {
     for plan in registries.iter_mut().filter(|plan| creates(plan)) {
         match room.checked_sub(1) {
             Some(rest) => room = rest,
-            None => plan.verdict = Verdict::Held(quota_reason()),
+            None => plan.verdict = Verdict::Held(over_quota()),
         }
     }
 }
 
+/// Where new registries and what left the file wait for each other: what left makes room for some of them and is not deleted
+/// before all of them work, since any may be its new name.
+fn explain_a_full_quota(file: &File, registries: &mut [RegistryPlan], removals: &mut Removals) {
+    let upstreams: BTreeSet<&str> = removals.left.iter().filter_map(|left| left.upstream.as_deref()).collect();
+    let waits = |plan: &RegistryPlan, registry: &Registry| {
+        let is_over_quota = matches!(&plan.verdict, Verdict::Held(cause) if cause.reason == Reason::QUOTA);
+        plan.registry == registry.name && is_over_quota && upstreams.contains(registry.upstream.host.as_str())
+    };
+    let new: Vec<&Registry> =
+        file.registries.iter().filter(|registry| registries.iter().any(|plan| waits(plan, registry))).collect();
+    let Some(held) =
+        removals.held.as_mut().filter(|held| held.reason == Reason::REPLACEMENT_NOT_READY && !new.is_empty())
+    else {
+        return;
+    };
+    let left: Vec<&str> = removals.left.iter().map(|left| left.registry.as_str()).collect();
+    let lines: Vec<String> = new.iter().map(|registry| format!("{} (line {})", registry.name, registry.line)).collect();
+    held.message = format!(
+        "{} left the file, and {} came with the same upstream. ECR's {RULE_QUOTA} rules are used up: deleting what left \
+         makes room for {}, but any of the new ones may be its new name, and nothing is deleted before each of them \
+         works. Take {} of these lines out of the file and upload it, and put it back when another rule is free",
+        left.join(", "),
+        lines.join(", "),
+        left.len(),
+        new.len().saturating_sub(left.len()).max(1),
+    );
+    for plan in registries.iter_mut().filter(|plan| new.iter().any(|registry| waits(plan, registry))) {
+        plan.verdict = Verdict::Held(Cause::new(Reason::QUOTA, held.message.clone()));
+    }
+}
+
 /// Why a rule does not fit. Also said when ECR itself finds the quota used up.
-pub fn quota_reason() -> String {
-    format!(
-        "ECR allows {RULE_QUOTA} pull-through cache rules in an account and Region, foreign ones included, and they \
-         are used up: delete a rule that nobody needs"
+pub fn over_quota() -> Cause {
+    Cause::new(
+        Reason::QUOTA,
+        format!(
+            "ECR allows {RULE_QUOTA} pull-through cache rules in an account and Region, foreign ones included, and they \
+             are used up: delete a rule that nobody needs"
+        ),
     )
 }

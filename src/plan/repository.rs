@@ -10,6 +10,7 @@ use wildmatch::WildMatch;
 
 use super::template::PULL_THROUGH_CACHE;
 use crate::account::{Repository, Snapshot};
+use crate::cause::{Cause, Reason};
 use crate::config::{ExistingRepositories, File, ROOT, Registry, Setting};
 use crate::home::Home;
 use crate::policy::{repository_policy, same_lifecycle, same_policy};
@@ -140,16 +141,17 @@ impl Wanted {
     ///
     /// # Errors
     /// When they do not fit beside those it has.
-    pub fn missing_tags(&self, have: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, String> {
+    pub fn missing_tags(&self, have: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Cause> {
         let missing = self.tags.iter().filter(|(key, value)| have.get(*key) != Some(*value));
         let missing: BTreeMap<String, String> = missing.map(|(key, value)| (key.clone(), value.clone())).collect();
         let new = missing.keys().filter(|key| !have.contains_key(*key)).count();
         if have.len() + new > MOST_TAGS {
-            return Err(format!(
+            let message = format!(
                 "the repository has {} tags, and {new} more would make it more than the {MOST_TAGS} that ECR allows: \
                  remove some",
                 have.len()
-            ));
+            );
+            return Err(Cause::new(Reason::TOO_MANY_TAGS, message));
         }
         Ok(missing)
     }
@@ -251,6 +253,6 @@ k8s: {registry: registry.k8s.io, tags: {a: '1', b: '2'}, existing_repositories: 
         let have = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         assert_eq!(k8s.missing_tags(&have(&[("a", "1"), ("b", "3"), ("c", "4")])), Ok(have(&[("b", "2")])));
         let many: BTreeMap<String, String> = (0..49).map(|n| (format!("t{n}"), String::new())).collect();
-        assert!(k8s.missing_tags(&many).is_err_and(|reason| reason.contains("49 tags")));
+        assert!(k8s.missing_tags(&many).is_err_and(|cause| cause.message.contains("49 tags")));
     }
 }

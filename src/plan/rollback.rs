@@ -140,6 +140,8 @@ mod tests {
             labels: labels.split_whitespace().map(version).collect(),
             policy: None,
             values: BTreeMap::new(),
+            created: BTreeMap::new(),
+            rotated: None,
         }
     }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::difference::{self, Difference, Fields, changed, made};
 use super::{Action, Operation, Resource, Step, Verdict};
 use crate::account::{Rule, Sight};
+use crate::cause::{Cause, Reason};
 use crate::config::Registry;
 
 /// The rule that is to be.
@@ -120,8 +121,9 @@ pub(super) fn verdict(registry: &Registry, rule: Option<&Rule>, ours: bool) -> V
         Some(prefix) => format!("{}/{prefix}", rule.upstream_url),
         None => rule.upstream_url.clone(),
     };
-    Verdict::Held(format!(
+    let message = format!(
         "a rule that is not ours serves {from} under this name: write `take_over: true` to replace it, or give the \
          registry another name"
-    ))
+    );
+    Verdict::Held(Cause::new(Reason::TAKE_OVER, message))
 }

@@ -1,40 +1,26 @@
-//! Secrets: the three-way rule that lets a file set a credential and never undo a rotation.
-//!
-//! The version that carries `CONFIGURED` tells what the file said last. The file saying the same again has nothing
-//! to say, whoever has moved `AWSCURRENT` since. DESIGN, section 4.
+//! Secrets: what a registry's own secret needs, from its description to its value.
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::difference::{self, Difference, made};
-use super::{Action, Operation, Resource, Step};
-use crate::account::{CONFIGURED, CURRENT, FILE_PENDING, Secret, Sight, VersionValue};
+use super::value::Move;
+use super::{Action, Operation, Resource, Scope, Step};
+use crate::account::{CONFIGURED, CURRENT, FILE_PENDING, NewSecret, Secret, Sight, VersionValue};
+use crate::cause::{Cause, Reason};
 use crate::config::{self, Registry};
 use crate::credential::Credential;
 use crate::home::Home;
 use crate::ownership::{OWNER_TAG, Owner};
 use crate::policy::{policy_in_form, same_policy, secret_policy};
 use crate::settings::Settings;
-use crate::version_id::{is_ours, was_put_on};
 
 const VALUE: &str = "value";
 
 /// What is shown for a value, and all that is.
 const OF_FILE: &str = "the credential of the file";
-
-/// A secret that is to be made.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewSecret {
-    /// `ecr-pullthroughcache/<registry>`.
-    pub name: String,
-    /// As the legacy module writes it.
-    pub description: String,
-    /// The registry's and the owner's.
-    pub tags: BTreeMap<String, String>,
-    /// What goes into it.
-    pub credential: Credential,
-}
 
 /// Tags and description that a secret lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,21 +64,21 @@ fn tags(registry: &Registry, settings: &Settings) -> BTreeMap<String, String> {
 }
 
 /// What keeps the secret from being used at all: its id and why.
-pub(super) fn refusal(registry: &Registry, sight: &Sight, settings: &Settings) -> Option<(String, String)> {
+pub(super) fn refusal(registry: &Registry, sight: &Sight, settings: &Settings) -> Option<(String, Cause)> {
     match (&registry.credential, sight) {
         (config::Credential::Secret(id), Sight::Absent(_)) => {
             let reason = format!(
                 "there is no secret {id} in this account and Region: create it with JSON of exactly username and \
                  accessToken, or correct the name"
             );
-            Some((id.clone(), reason))
+            Some((id.clone(), Cause::new(Reason::SECRET_MISSING, reason)))
         }
         (config::Credential::Secret(id), Sight::Found(secret)) if secret.scheduled_for_deletion => {
             let reason = format!(
                 "the secret {id} is scheduled for deletion: restore it (what `secret:` names is never written here), \
                  or name another"
             );
-            Some((id.clone(), reason))
+            Some((id.clone(), Cause::new(Reason::SECRET_IN_DELETION, reason)))
         }
         (config::Credential::Given(_), Sight::Found(secret)) if cannot_be_adopted(secret, settings) => {
             let reason = format!(
@@ -100,7 +86,7 @@ pub(super) fn refusal(registry: &Registry, sight: &Sight, settings: &Settings) -
                  this file has ever been in it, so it is not overwritten: put such JSON into it, or delete it",
                 secret.name
             );
-            Some((secret.name.clone(), reason))
+            Some((secret.name.clone(), Cause::new(Reason::UNUSABLE_SECRET, reason)))
         }
         _ => None,
     }
@@ -119,7 +105,8 @@ fn is_unusable(secret: &Secret) -> bool {
 }
 
 /// What the secret needs, in order.
-pub(super) fn steps(registry: &Registry, sight: &Sight, home: &Home, settings: &Settings) -> Vec<Step> {
+pub(super) fn steps(registry: &Registry, sight: &Sight, scope: Scope<'_>) -> Vec<Step> {
+    let Scope { home, settings, .. } = scope;
     let config::Credential::Given(credential) = &registry.credential else { return Vec::new() };
     match sight {
         Sight::Absent(name) => vec![
@@ -157,7 +144,7 @@ pub(super) fn steps(registry: &Registry, sight: &Sight, home: &Home, settings: &
             diff: vec![restored(secret)],
             operation: Operation::RestoreSecret { arn: secret.arn.clone() },
         }],
-        Sight::Found(secret) => existing(registry, secret, credential, home, settings),
+        Sight::Found(secret) => existing(registry, secret, credential, scope),
         _ => Vec::new(),
     }
 }
@@ -171,16 +158,10 @@ fn restored(secret: &Secret) -> Difference {
     Difference::new("scheduled for deletion", old, "restored, and then as the file says")
 }
 
-fn existing(
-    registry: &Registry,
-    secret: &Secret,
-    credential: &Credential,
-    home: &Home,
-    settings: &Settings,
-) -> Vec<Step> {
-    let dress = dress(registry, secret, settings);
-    let policy = policy(secret, home);
-    dress.into_iter().chain(policy).chain(value(secret, credential)).collect()
+fn existing(registry: &Registry, secret: &Secret, credential: &Credential, scope: Scope<'_>) -> Vec<Step> {
+    let dress = dress(registry, secret, scope.settings);
+    let policy = policy(secret, scope.home);
+    dress.into_iter().chain(policy).chain(value(secret, credential, scope.uploaded)).collect()
 }
 
 fn dress(registry: &Registry, secret: &Secret, settings: &Settings) -> Option<Step> {
@@ -228,44 +209,38 @@ fn policy(secret: &Secret, home: &Home) -> Option<Step> {
     })
 }
 
-fn value(secret: &Secret, credential: &Credential) -> Option<Step> {
-    let holds = |label| {
-        let version = secret.labelled(label)?;
-        (*version == VersionValue::Credential(credential.clone())).then(|| secret.holder(label))?
-    };
-    let labels = |holds_value: Option<&str>| Labels {
+/// The step that the credential needs; what it is to be is decided in [`value`](super::value).
+fn value(secret: &Secret, credential: &Credential, uploaded: Timestamp) -> Option<Step> {
+    let labels = |holds_value: Option<String>| Labels {
         arn: secret.arn.clone(),
         credential: credential.clone(),
         current: secret.holder(CURRENT).map(str::to_owned),
         current_is_unusable: is_unusable(secret),
         configured: secret.holder(CONFIGURED).map(str::to_owned),
         pending: secret.holder(FILE_PENDING).map(str::to_owned),
-        holds_value: holds_value.map(str::to_owned),
+        holds_value,
     };
     // Versions, which say nothing of what is in them.
     let to = |version: &str| Value::from(format!("version {version}"));
-    let version = |label| secret.holder(label).map_or(Value::Null, to);
-    let step = |action, field, new: Value, operation| {
+    let step = |action, field: &'static str, new: Value, operation| {
         let label = if field == VALUE { CURRENT } else { field };
-        let diff = vec![Difference::new(field, version(label), new)];
+        let diff = vec![Difference::new(field, secret.holder(label).map_or(Value::Null, to), new)];
         let (id, fields) = (secret.name.clone(), vec![field]);
         Some(Step { resource: Resource::Secret, action, id, fields, diff, operation })
     };
-    if let Some(configured) = holds(CONFIGURED) {
-        // Another value of the file was on its way when the file went back to this one.
-        return secret.holder(FILE_PENDING).and_then(|_| {
-            step(Action::Label, FILE_PENDING, Value::Null, Operation::LabelConfigured(labels(Some(configured))))
-        });
+    match Move::of(secret, credential, uploaded) {
+        Move::Nothing => None,
+        Move::DropPending { configured } => {
+            let operation = Operation::LabelConfigured(labels(Some(configured)));
+            step(Action::Label, FILE_PENDING, Value::Null, operation)
+        }
+        Move::Label { version } => {
+            let new = to(&version);
+            step(Action::Label, CONFIGURED, new, Operation::LabelConfigured(labels(Some(version))))
+        }
+        Move::Beside { holds } => step(Action::Label, CONFIGURED, OF_FILE.into(), Operation::PutBeside(labels(holds))),
+        Move::MakeCurrent { holds } => {
+            step(Action::Update, VALUE, OF_FILE.into(), Operation::PutSecretValue(labels(holds)))
+        }
     }
-    if let Some(current) = holds(CURRENT) {
-        return step(Action::Label, CONFIGURED, to(current), Operation::LabelConfigured(labels(Some(current))));
-    }
-    let pending = holds(FILE_PENDING).filter(|version| is_ours(version));
-    if let (Some(pending), Some(current)) = (pending, secret.holder(CURRENT))
-        && !was_put_on(pending, current)
-    {
-        // The file had spoken before the rotation, and the run that was to make its value current came too late.
-        return step(Action::Label, CONFIGURED, to(pending), Operation::LabelConfigured(labels(Some(pending))));
-    }
-    step(Action::Update, VALUE, OF_FILE.into(), Operation::PutSecretValue(labels(pending)))
 }

@@ -27,6 +27,11 @@ fn settings() -> Settings {
     Settings::from_lookup(lookup).unwrap()
 }
 
+/// Of a file that was uploaded at second 100.
+fn scope<'a>(home: &'a Home, settings: &'a Settings) -> Scope<'a> {
+    Scope { home, settings, uploaded: Timestamp::from_second(100).unwrap() }
+}
+
 fn file(text: &str) -> File {
     let home = home();
     let context = Context {
@@ -49,7 +54,8 @@ fn in_sync() -> Account {
     let mut account = Account { snapshot: Snapshot::default(), sights: BTreeMap::new() };
     account.sights.insert("hub".into(), Sight::Absent("ecr-pullthroughcache/hub".into()));
     let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ecr-pullthroughcache/hub-AbCdEf";
-    for step in plan(&file, &account, &home(), &settings(), 1).registries.into_iter().flat_map(|plan| plan.steps) {
+    for step in plan(&file, &account, scope(&home(), &settings()), 1).registries.into_iter().flat_map(|plan| plan.steps)
+    {
         match step.operation {
             Operation::CreateTemplate(template) => _ = account.snapshot.templates.insert(step.id, template),
             Operation::CreateRule(target) => {
@@ -69,6 +75,8 @@ fn in_sync() -> Account {
                     labels: BTreeMap::from([("v1".to_owned(), labels)]),
                     policy: Some(crate::policy::secret_policy(&home())),
                     values: BTreeMap::from([("v1".to_owned(), credential("token-a"))]),
+                    created: BTreeMap::new(),
+                    rotated: None,
                 };
                 account.sights.insert("hub".into(), Sight::Found(Box::new(secret)));
             }
@@ -82,10 +90,10 @@ fn in_sync() -> Account {
 /// The steps, a line each; a plan that is not to be carried out begins with why.
 fn steps(text: &str, account: &Account) -> Vec<String> {
     let mut lines = Vec::new();
-    for plan in plan(&file(text), account, &home(), &settings(), 1).registries {
+    for plan in plan(&file(text), account, scope(&home(), &settings()), 1).registries {
         match &plan.verdict {
             Verdict::Go => {}
-            Verdict::Held(reason) => lines.push(format!("{} held: {}", plan.registry, &reason[..24])),
+            Verdict::Held(cause) => lines.push(format!("{} held: {}", plan.registry, &cause.message[..24])),
             Verdict::Refused { id, .. } => lines.push(format!("{} refused: {id}", plan.registry)),
         }
         lines.extend(
@@ -157,7 +165,7 @@ fn each_difference_is_one_step() {
 }
 
 fn planned(text: &str, account: &Account) -> Plan {
-    plan(&file(text), account, &home(), &settings(), 1)
+    plan(&file(text), account, scope(&home(), &settings()), 1)
 }
 
 fn sum(plan: &Plan) -> String {
@@ -205,50 +213,116 @@ fn a_checksum_is_that_of_one_plan_alone_and_knows_no_token() {
     assert!(sums.insert(checksum(&changed, Sum::default(), &elsewhere)));
 }
 
-/// What the versions hold and carry -> what the file's credential (`token-a`) needs.
+/// What the versions hold and carry, and when they were put -> what the file's credential needs, which is `token-a` and was
+/// uploaded at second 100.
 #[test]
 fn the_three_way_rule() {
     let (c, k, p) = (CURRENT, CONFIGURED, FILE_PENDING);
-    type Versions<'a> = &'a [(&'a str, &'a str, &'a [&'a str])];
-    let cases: [(&str, Versions<'_>, &[&str]); 11] = [
-        ("nothing changed", &[("v0", "token-a", &[c, k])], &[]),
-        ("rotated since", &[("v0", "token-a", &[k]), ("v1", "token-r", &[c])], &[]),
-        ("the file changed", &[("v0", "token-z", &[c, k])], &["hub Update Secret value"]),
-        ("rotated, then changed", &[("v0", "token-z", &[k]), ("v1", "token-r", &[c])], &["hub Update Secret value"]),
-        ("already current", &[("v0", "token-z", &[k]), ("v1", "token-a", &[c])], &["hub Label Secret CONFIGURED"]),
-        ("a secret without our label", &[("v0", "token-a", &[c])], &["hub Label Secret CONFIGURED"]),
-        ("no version yet", &[], &["hub Update Secret value"]),
+    let (put, label, drop) =
+        (["hub Update Secret value"], ["hub Label Secret CONFIGURED"], ["hub Label Secret FILE_PENDING"]);
+    type Versions<'a> = &'a [(&'a str, &'a str, i64, &'a [&'a str])];
+    let cases: [(&str, Versions<'_>, &[&str]); 25] = [
+        ("nothing changed", &[("v0", "token-a", 1, &[c, k])], &[]),
+        ("rotated since", &[("v0", "token-a", 1, &[k]), ("v1", "token-r", 2, &[c])], &[]),
+        ("rotated after the upload", &[("v0", "token-a", 1, &[k]), ("v1", "token-r", 101, &[c])], &[]),
+        ("the file changed", &[("v0", "token-z", 1, &[c, k])], &put),
+        ("rotated, then changed", &[("v0", "token-z", 1, &[k]), ("v1", "token-r", 99, &[c])], &put),
+        ("changed, then rotated", &[("v0", "token-z", 1, &[k]), ("v1", "token-r", 101, &[c])], &label),
+        ("rotated in the second of the upload", &[("v0", "token-z", 1, &[k]), ("v1", "token-r", 100, &[c])], &label),
+        ("already current", &[("v0", "token-z", 1, &[k]), ("v1", "token-a", 2, &[c])], &label),
         (
-            "died before the move",
-            &[("v0", "token-z", &[c, k]), ("file-1-on-v0", "token-a", &[p])],
-            &["hub Update Secret value"],
+            "already current, and put after the upload",
+            &[("v0", "token-z", 1, &[k]), ("v1", "token-a", 101, &[c])],
+            &label,
         ),
+        ("a secret without our label", &[("v0", "token-a", 1, &[c])], &label),
+        ("no version yet", &[], &put),
+        ("died before the move", &[("v0", "token-z", 1, &[c, k]), ("file-1-on-v0", "token-a", 100, &[p])], &put),
         (
             "died before the move, then rotated",
-            &[("v0", "token-z", &[k]), ("file-1-on-v0", "token-a", &[p]), ("v2", "token-r", &[c])],
-            &["hub Label Secret CONFIGURED"],
+            &[("v0", "token-z", 1, &[k]), ("file-1-on-v0", "token-a", 100, &[p]), ("v2", "token-r", 101, &[c])],
+            &label,
+        ),
+        (
+            "the same by the ids alone",
+            &[("v0", "token-z", 1, &[k]), ("file-1-on-v0", "token-a", 1, &[p]), ("v2", "token-r", 1, &[c])],
+            &label,
         ),
         (
             "died before the move, then the file went back",
-            &[("v0", "token-a", &[c, k]), ("file-1-on-v0", "token-z", &[p])],
-            &["hub Label Secret FILE_PENDING"],
+            &[("v0", "token-a", 1, &[c, k]), ("file-1-on-v0", "token-z", 99, &[p])],
+            &drop,
+        ),
+        ("somebody else's use of the label", &[("v0", "token-z", 1, &[c, k]), ("v1", "token-a", 2, &[p])], &put),
+        (
+            "died before CONFIGURED moved, then the file went back",
+            &[("v0", "token-a", 1, &[k]), ("file-1-on-v0", "token-z", 99, &[c])],
+            &put,
+        ),
+        ("the same by the ids alone", &[("v0", "token-a", 1, &[k]), ("file-1-on-v0", "token-z", 1, &[c])], &put),
+        (
+            "overtaken: the run over an older file made its value current and died",
+            &[
+                ("file-0-on-v0", "token-z", 1, &[k]),
+                ("file-1-on-0", "token-y", 99, &[c]),
+                ("file-2-on-0", "token-a", 101, &[p]),
+            ],
+            &put,
         ),
         (
-            "somebody else's use of the label",
-            &[("v0", "token-z", &[c, k]), ("v1", "token-a", &[p])],
-            &["hub Update Secret value"],
+            "an older value of the file was made current by hand",
+            &[("file-1-on-v0", "token-a", 2, &[k]), ("file-0-on-nothing-before", "token-z", 1, &[c])],
+            &[],
         ),
+        (
+            "the same by the ids alone",
+            &[("file-1-on-0", "token-a", 1, &[k]), ("file-0-on-nothing-before", "token-z", 1, &[c])],
+            &[],
+        ),
+        (
+            "an older value of the file was made current by hand before the file's new one could be",
+            &[
+                ("file-0-on-nothing-before", "token-y", 1, &[c]),
+                ("file-1-on-0", "token-z", 2, &[k]),
+                ("file-2-on-1", "token-a", 100, &[p]),
+            ],
+            &label,
+        ),
+        (
+            "a value of the file, put after the upload of this one by a run that died",
+            &[("v0", "token-z", 1, &[k]), ("file-1-on-v0", "token-y", 101, &[c])],
+            &put,
+        ),
+        (
+            "moved on, and its pending label is still there",
+            &[("v0", "token-a", 1, &[k]), ("file-1-on-v0", "token-z", 2, &[c, p])],
+            &put,
+        ),
+        ("rotated, and something was on its way", &[("v0", "token-a", 1, &[k]), ("v1", "token-r", 2, &[c, p])], &drop),
     ];
     for (what, versions, expected) in cases {
         let mut account = in_sync();
         let secret = secret(&mut account);
         secret.labels.clear();
         secret.values.clear();
-        for (id, token, labels) in versions {
+        for (id, token, second, labels) in versions {
             secret.labels.insert((*id).to_owned(), labels.iter().map(|label| (*label).to_owned()).collect());
             secret.values.insert((*id).to_owned(), credential(token));
+            secret.created.insert((*id).to_owned(), Timestamp::from_second(*second).unwrap());
         }
         assert_eq!(steps(FILE, &account), expected, "{what}");
+    }
+}
+
+/// AWS tells when a secret was rotated last, also where its current version is older.
+#[test]
+fn a_rotation_after_the_upload_stands_by_the_secrets_date_too() {
+    for (rotated, expected) in [(99, "hub Update Secret value"), (100, "hub Label Secret CONFIGURED")] {
+        let mut account = in_sync();
+        let secret = secret(&mut account);
+        secret.values.insert("v1".into(), credential("token-z"));
+        secret.rotated = Some(Timestamp::from_second(rotated).unwrap());
+        assert_eq!(steps(FILE, &account), [expected]);
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use super::{Change, ChangeResult, ConfigReport, Existing, Next, Outcome, Report, State};
+use crate::cause::Reason;
 use crate::plan::{Action, Resource};
 
 /// What is needed of the last status. Anything it lacks, or another version of it, is simply no history.
@@ -29,7 +30,7 @@ pub struct Past {
 #[derive(Debug, Clone, Deserialize)]
 struct PastRegistry {
     state: State,
-    message: Option<String>,
+    reason: Option<Reason>,
     since: Option<String>,
 }
 
@@ -57,7 +58,7 @@ impl Past {
         for (name, registry) in &mut report.registries {
             let trouble = matches!(registry.state, State::Failed | State::Held);
             let past = self.registries.get(name).filter(|_| trouble);
-            let same = past.filter(|past| past.state == registry.state && past.message == registry.message);
+            let same = past.filter(|past| past.state == registry.state && past.reason == registry.reason);
             registry.since = same.map(|past| self.first_time(past.since.as_ref()));
         }
     }
@@ -82,9 +83,9 @@ impl Past {
 }
 
 /// What makes two changes the same trouble.
-type Identity<'a> = (&'a str, Resource, Action, &'a str, ChangeResult, Option<&'a str>);
+type Identity<'a> = (&'a str, Resource, Action, &'a str, ChangeResult, Option<&'a Reason>);
 
 fn identity(change: &Change) -> Identity<'_> {
-    let Change { registry, resource, action, id, result, error, .. } = change;
-    (registry, *resource, *action, id, *result, error.as_deref())
+    let Change { registry, resource, action, id, result, reason, .. } = change;
+    (registry, *resource, *action, id, *result, reason.as_ref())
 }

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cause::{Cause, Reason};
 use crate::config::Problem;
 use crate::plan::{Action, Difference, Resource, Step};
 use crate::trigger::{Kind, Mode};
@@ -143,6 +144,9 @@ pub struct Change {
     /// Why it failed or is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The kind of that, in a word that stays the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
     /// Something worth knowing about a change that was applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -185,6 +189,7 @@ impl Change {
             diff: Vec::new(),
             result: ChangeResult::Planned,
             error: None,
+            reason: None,
             note: None,
             more: None,
             since: None,
@@ -205,8 +210,8 @@ impl Change {
     }
 
     /// A registry of which nothing is written, and what stands in the way.
-    pub fn refused(registry: &str, resource: Resource, action: Action, id: &str, reason: &str) -> Self {
-        Self::of(registry, resource, action, id).with(ChangeResult::Failed).because(reason.to_owned())
+    pub fn refused(registry: &str, resource: Resource, action: Action, id: &str, cause: &Cause) -> Self {
+        Self::of(registry, resource, action, id).with(ChangeResult::Failed).because(cause)
     }
 
     /// With another result.
@@ -214,9 +219,10 @@ impl Change {
         Self { result, ..self }
     }
 
-    /// With the reason of a failure or a hold.
-    pub fn because(self, error: String) -> Self {
-        Self { error: Some(error), ..self }
+    /// With the cause of a failure or a hold.
+    pub fn because(self, cause: &Cause) -> Self {
+        let Cause { reason, message, transient } = cause.clone();
+        Self { error: Some(message), reason: Some(reason), transient, ..self }
     }
 
     /// With what differed.
@@ -252,6 +258,9 @@ pub struct RegistryReport {
     /// Why it is in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Where it failed or is held, the kind of that, in a word that stays the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
     /// Since when, when the last status said the same already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,

@@ -70,8 +70,8 @@ impl Run<'_> {
 
     pub(super) fn newest<'r>(&'r self, config: &'r ConfigReport) -> Newest<'r> {
         match self.source {
-            Source::Uploaded => Newest::Uploaded { reader: self.core.reader, config },
-            Source::AtHand { .. } => Newest::AtHand,
+            Source::Uploaded => Newest::of_upload(self.core.reader, config),
+            Source::AtHand { .. } => Newest::of_local_file(),
         }
     }
 

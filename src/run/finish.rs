@@ -7,11 +7,12 @@ use super::work::Proofs;
 use super::{Order, points_to};
 use crate::account::{Account, CONFIGURED, Proof, Rule, Sight, VersionValue};
 use crate::apply::{Applied, End};
+use crate::cause::{Cause, Reason};
 use crate::config::{self, File, Problem, Rejected};
 use crate::home::Home;
 use crate::pace::Deadline;
 use crate::plan::rollback::is_file_refused;
-use crate::plan::{Action, Left, Plan, Removals, Step, Verdict};
+use crate::plan::{Action, Left, Plan, Removals, Scope, Step, Verdict};
 use crate::policy::{REPOSITORY_POLICY_MAX, repository_policy};
 use crate::report::{Change, ChangeResult, CredentialState, RegistryReport, Report, State, judge};
 use crate::trigger::{Mode, Portion, SecretChange};
@@ -22,6 +23,8 @@ pub(super) struct Findings<'a> {
     pub file: &'a File,
     /// The account as it was before.
     pub account: &'a Account,
+    /// What the plan was made for.
+    pub scope: Scope<'a>,
     /// What came of the plan; of one that was only shown, what it says.
     pub applied: Applied,
     /// What ECR said of the credentials.
@@ -35,11 +38,12 @@ pub(super) struct Findings<'a> {
 }
 
 impl<'a> Findings<'a> {
-    pub fn new(file: &'a File, account: &'a Account) -> Self {
+    pub fn new(file: &'a File, account: &'a Account, scope: Scope<'a>) -> Self {
         let (applied, proofs) = (Applied::default(), Proofs::new());
         Self {
             file,
             account,
+            scope,
             applied,
             proofs,
             removals: None,
@@ -56,33 +60,45 @@ impl<'a> Findings<'a> {
         home: &Home,
         deadline: &Deadline,
     ) -> (bool, Vec<Portion>) {
-        let unfinished = format!("not finished before {}", deadline.what());
+        let unfinished = Cause::for_now(Reason::DEADLINE, format!("not finished before {}", deadline.what()));
         let mut transient = self.reached.transient || self.applied.changes.iter().any(|change| change.transient);
         for registry in &self.file.registries {
             let name = &registry.name;
             let end = self.applied.ends.get(name).cloned().unwrap_or(End::Unfinished);
-            transient |= matches!(end, End::Failed { transient: true, .. } | End::Unfinished);
+            transient |= matches!(end, End::Failed(Cause { transient: true, .. }) | End::Unfinished);
             transient |= matches!(self.proofs.get(name), Some(Err(error)) if error.is_transient());
             let (credential, doubt) = self.credential(registry);
             let doubt = doubt.or_else(|| self.undone(name, &unfinished));
             let planned = self.applied.changes.iter().filter(|c| c.registry == *name);
             let planned = planned.filter(|c| c.result == ChangeResult::Planned).count();
-            let (state, message) = match (end, doubt) {
-                (End::Held(reason), _) => (State::Held, Some(reason)),
-                (End::Failed { reason, .. }, _) => (State::Failed, Some(reason)),
-                (End::Unfinished, _) => (State::Failed, Some(unfinished.clone())),
-                (End::Done { .. }, Some(doubt)) => (State::Failed, Some(doubt)),
-                (End::Done { .. }, None) if planned > 0 => (State::Planned, Some(changes_to_apply(planned))),
-                (End::Done { .. }, None) if credential == CredentialState::Unchecked => {
-                    (State::Planned, Some("nothing to change; a plan does not ask ECR to prove the credential".into()))
+            let (state, reason, message) = match (end, doubt) {
+                (End::Held(cause), _) => (State::Held, Some(cause.reason), Some(cause.message)),
+                (End::Failed(cause), _) | (End::Done { .. }, Some(cause)) => {
+                    (State::Failed, Some(cause.reason), Some(cause.message))
                 }
-                (End::Done { .. }, None) => (State::Ready, None),
+                (End::Unfinished | End::Stale, _) => {
+                    (State::Failed, Some(unfinished.reason.clone()), Some(unfinished.message.clone()))
+                }
+                (End::Done { .. }, None) if planned > 0 => (State::Planned, None, Some(changes_to_apply(planned))),
+                (End::Done { .. }, None) if credential == CredentialState::Unchecked => {
+                    let message = "nothing to change; a plan does not ask ECR to prove the credential";
+                    (State::Planned, None, Some(message.into()))
+                }
+                (End::Done { .. }, None) => (State::Ready, None, None),
             };
             let url = home.pull_url(name);
             report.pull_through_cache_urls.insert(name.clone(), format!("{url}/your_image:tag"));
             let upstream = registry.upstream.host.clone();
-            let line =
-                RegistryReport { state, upstream, url, credential, existing_repositories: None, message, since: None };
+            let line = RegistryReport {
+                state,
+                upstream,
+                url,
+                credential,
+                existing_repositories: None,
+                message,
+                reason,
+                since: None,
+            };
             report.registries.insert(name.clone(), line);
         }
         if let Some(removals) = &self.removals {
@@ -103,38 +119,44 @@ impl<'a> Findings<'a> {
     }
 
     /// What is known of a registry's credential, and what keeps it from being ready.
-    fn credential(&self, registry: &config::Registry) -> (CredentialState, Option<String>) {
+    fn credential(&self, registry: &config::Registry) -> (CredentialState, Option<Cause>) {
         if matches!(registry.credential, config::Credential::None) {
             return (CredentialState::None, None);
         }
         if self.is_file_refused(registry) {
             let host = &registry.upstream.host;
-            let instead = match self.proofs.get(&registry.name) {
-                Some(Ok(proof)) if !proof.valid => format!("is refused as well: {}", proof.failure),
-                Some(Err(error)) => format!("could not be checked: {error}"),
-                _ => "is proven".into(),
+            let (reason, instead) = match self.proofs.get(&registry.name) {
+                Some(Ok(proof)) if !proof.valid => {
+                    (Reason::NOTHING_VALID, format!("is refused as well: {}", proof.failure))
+                }
+                Some(Err(error)) => (Reason::REFUSED, format!("could not be checked: {error}")),
+                _ => (Reason::REFUSED, "is proven".into()),
             };
             let message = format!(
                 "{host} refused the credential of the file, which is not current; what serves instead {instead}. Write a \
                  credential that works into the file"
             );
-            return (CredentialState::Invalid, Some(message));
+            return (CredentialState::Invalid, Some(Cause::new(reason, message)));
         }
         match self.proofs.get(&registry.name) {
             None => (CredentialState::Unchecked, None),
             Some(Ok(proof)) if proof.valid => (CredentialState::Valid, None),
             Some(Ok(proof)) => (CredentialState::Invalid, Some(refused(registry, proof))),
             Some(Err(error)) => {
-                (CredentialState::Unchecked, Some(format!("the credential could not be checked: {error}")))
+                let message = format!("the credential could not be checked: {error}");
+                (CredentialState::Unchecked, Some(Cause::new(Reason::UNCHECKED, message)))
             }
         }
     }
 
     /// What of a registry was not done beside its own steps: its secret that nothing uses any more is still there.
-    fn undone(&self, registry: &str, unfinished: &str) -> Option<String> {
+    fn undone(&self, registry: &str, unfinished: &Cause) -> Option<Cause> {
         let of_it = self.applied.changes.iter().filter(|change| change.registry == registry);
         let mut undone = of_it.filter(|c| matches!(c.result, ChangeResult::Failed | ChangeResult::Skipped));
-        undone.next().map(|change| change.error.clone().unwrap_or_else(|| unfinished.to_owned()))
+        undone.next().map(|change| match (&change.reason, &change.error) {
+            (Some(reason), Some(message)) => Cause::new(reason.clone(), message.clone()),
+            _ => unfinished.clone(),
+        })
     }
 
     /// By this run, or by one before that worked from the same value.
@@ -151,9 +173,9 @@ impl<'a> Findings<'a> {
 
     /// A registry that the file does not name any more and that is still there.
     fn leaving(&self, left: &Left, removals: &Removals, home: &Home) -> RegistryReport {
-        let (state, message) = match &removals.held {
-            Some(reason) => (State::Held, reason.clone()),
-            None => (State::Planned, "to be deleted: the file does not name it any more".into()),
+        let (state, reason, message) = match &removals.held {
+            Some(cause) => (State::Held, Some(cause.reason.clone()), cause.message.clone()),
+            None => (State::Planned, None, "to be deleted: the file does not name it any more".into()),
         };
         let credential = match self.proofs.get(&left.registry) {
             Some(Ok(proof)) if proof.valid => CredentialState::Valid,
@@ -169,6 +191,7 @@ impl<'a> Findings<'a> {
             credential,
             existing_repositories: None,
             message: Some(message),
+            reason,
             since: None,
         }
     }
@@ -219,8 +242,8 @@ fn verdict(change: &SecretChange, account: &Account, proofs: &Proofs, changes: &
     format!("secret {}{version} ({}): {said}", change.name, change.event)
 }
 
-fn refused(registry: &config::Registry, proof: &Proof) -> String {
-    format!("{} refuses the credential: {}", registry.upstream.host, proof.failure)
+fn refused(registry: &config::Registry, proof: &Proof) -> Cause {
+    Cause::new(Reason::REFUSED, format!("{} refuses the credential: {}", registry.upstream.host, proof.failure))
 }
 
 /// A plan that is not applied: its steps as they would be.
@@ -233,14 +256,14 @@ pub(super) fn show(plan: Plan, applied: &mut Applied) -> Removals {
                 applied.changes.extend(registry.steps.iter().map(|step| planned(name, step)));
                 End::Done { fresh: false }
             }
-            Verdict::Held(reason) => {
-                let held = |step| planned(name, step).with(ChangeResult::Held).because(reason.clone());
+            Verdict::Held(cause) => {
+                let held = |step| planned(name, step).with(ChangeResult::Held).because(&cause);
                 applied.changes.extend(registry.steps.iter().map(held));
-                End::Held(reason)
+                End::Held(cause)
             }
-            Verdict::Refused { resource, action, id, reason, transient } => {
-                applied.changes.push(Change::refused(name, resource, action, &id, &reason));
-                End::Failed { reason, transient }
+            Verdict::Refused { resource, action, id, cause } => {
+                applied.changes.push(Change::refused(name, resource, action, &id, &cause));
+                End::Failed(cause)
             }
         };
         applied.ends.insert(registry.registry, end);
@@ -321,23 +344,32 @@ pub(super) fn prove_marked<'a>(
 ) -> bool {
     let mut transient = false;
     for rule in rules {
-        let (state, credential, message) = match proofs.get(&rule.prefix) {
-            None => (State::Ready, CredentialState::None, None),
-            Some(Ok(proof)) if proof.valid => (State::Ready, CredentialState::Valid, None),
+        let (state, credential, reason, message) = match proofs.get(&rule.prefix) {
+            None => (State::Ready, CredentialState::None, None, None),
+            Some(Ok(proof)) if proof.valid => (State::Ready, CredentialState::Valid, None, None),
             Some(Ok(proof)) => {
                 let message = format!("{} refuses the credential: {}", rule.upstream_url, proof.failure);
-                (State::Failed, CredentialState::Invalid, Some(message))
+                (State::Failed, CredentialState::Invalid, Some(Reason::REFUSED), Some(message))
             }
             Some(Err(error)) => {
                 transient |= error.is_transient();
                 let message = format!("the credential could not be checked: {error}");
-                (State::Failed, CredentialState::Unchecked, Some(message))
+                (State::Failed, CredentialState::Unchecked, Some(Reason::UNCHECKED), Some(message))
             }
         };
         let (upstream, url) = (rule.upstream_url.clone(), home.pull_url(&rule.prefix));
         report.registries.insert(
             rule.prefix.clone(),
-            RegistryReport { state, upstream, url, credential, existing_repositories: None, message, since: None },
+            RegistryReport {
+                state,
+                upstream,
+                url,
+                credential,
+                existing_repositories: None,
+                message,
+                reason,
+                since: None,
+            },
         );
     }
     debug_assert!(matches!(report.mode, Mode::Apply | Mode::Validate));

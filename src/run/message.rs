@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use super::fence::{Base, TRIES};
 use super::file::Unread;
 use super::repositories::give_up;
@@ -14,7 +16,7 @@ use crate::account::{ObjectError, Redrive, Writer, observe, rules_and_templates}
 use crate::existing::{Existing, Lines, Pen, Target, progress};
 use crate::handler::Failure;
 use crate::plan::repository::Territories;
-use crate::plan::{Resource, Verdict, plan};
+use crate::plan::{Resource, Scope, Verdict, plan};
 use crate::report::{self, Change, ChangeResult, ConfigReport, Past, Progress, Report, judge};
 use crate::trigger::{Mode, Portion, WorkMessage};
 
@@ -71,6 +73,7 @@ impl Run<'_> {
                 Err(error) => return Err(Failure::ConfigUnreadable(error)),
             };
             let (base, config) = (base?, self.identity(&object));
+            let uploaded = object.last_modified.unwrap_or_else(Timestamp::now);
             let file = match self.read(object).await {
                 Ok(file) => file,
                 Err(Unread::Locked(reason)) => return Err(self.again(reason)),
@@ -87,10 +90,13 @@ impl Run<'_> {
             let account = self.deadline.bound(observed).await.ok_or_else(|| self.late())?;
             self.remember(&file, &account);
             // The same word as that of a whole run: what it does not touch, no message does.
-            let plan = plan(&file, &account, self.home, settings, 0);
+            let scope = Scope { home: self.home, settings, uploaded };
+            let plan = plan(&file, &account, scope, 0);
             let verdict = plan.registries.iter().find(|p| p.registry == portion.registry).map(|p| &p.verdict);
-            if let Some(Verdict::Refused { reason, transient: true, .. }) = verdict {
-                return Err(self.again(format!("{} could not be looked at: {reason}", portion.registry)));
+            if let Some(Verdict::Refused { cause, .. }) = verdict
+                && cause.transient
+            {
+                return Err(self.again(format!("{} could not be looked at: {cause}", portion.registry)));
             }
             let goes = verdict == Some(&Verdict::Go);
             let open = |name: &str| goes && name == portion.registry;

@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use jiff::Timestamp;
+
 use crate::account::{
     Account, AwsError, Object, ObjectError, Reader, Rule, Sight, Snapshot, VersionValue, Writer, observe, snapshot,
 };
@@ -189,6 +191,7 @@ impl<'a> Run<'a> {
     async fn look(&self, order: &Order, object: Object, snapshot: Result<Snapshot, AwsError>, past: &Past) -> Look {
         let mut report = self.blank(order);
         report.config = self.identity(&object);
+        let uploaded = object.last_modified.unwrap_or_else(Timestamp::now);
         let read = self.read(object).await;
         let mut left = Vec::new();
         let transient = match (read, snapshot) {
@@ -208,7 +211,7 @@ impl<'a> Run<'a> {
                     let reason = format!("no registry uses the secret {}", change.name);
                     return Look::Ignored(Box::new(self.ignored(order, reason)));
                 }
-                match Box::pin(self.accepted(order, &mut report, file, account, past)).await {
+                match Box::pin(self.accepted(order, &mut report, file, account, uploaded, past)).await {
                     After::Done { transient, portions } => {
                         left = portions;
                         transient

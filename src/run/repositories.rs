@@ -6,6 +6,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Core, Order, Run, Source};
 use crate::account::{AwsError, Snapshot, Writer};
+use crate::cause::{Cause, Reason};
 use crate::config::{File, Problem};
 use crate::existing::{Existing, Lines, Outcome, Pen, Planned, Settled, Target, parcels, portions, progress};
 use crate::pace::Deadline;
@@ -160,11 +161,13 @@ impl Run<'_> {
 
 /// Tells of repositories that are open and will not be tried again by anybody that they failed.
 pub(super) fn give_up(targets: &mut [Target<'_>], lines: &mut Lines, what: &str, deadline: &Deadline) {
-    let why = lines.open.as_ref().map_or_else(|| format!("{} came first", deadline.what()), ToString::to_string);
+    let why = lines.open.as_ref().map(Cause::from);
+    let why = why.unwrap_or_else(|| Cause::for_now(Reason::DEADLINE, format!("{} came first", deadline.what())));
+    let cause = Cause { message: format!("{what}: {why}"), transient: false, ..why };
     for target in targets.iter_mut().filter(|target| target.outcome.is_open()) {
         target.outcome = Outcome::Failed;
         let change = Change::of(target.registry, Resource::Repository, Action::Update, &target.name);
-        lines.push(change.with(ChangeResult::Failed).because(format!("{what}: {why}")));
+        lines.push(change.with(ChangeResult::Failed).because(&cause));
     }
 }
 

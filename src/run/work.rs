@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::repositories::Ground;
 use super::{Hand, Order, Run, points_to};
 use crate::account::{Account, AwsError, Proof, Sight, Snapshot, Writer};
-use crate::apply::{Applied, Applier, End, Slots};
+use crate::apply::{Applied, Applier, End, Slots, speaks};
+use crate::cause::{Cause, Reason};
 use crate::config::{self, File, Problem};
 use crate::plan::rollback::{is_eligible, is_unfinished};
-use crate::plan::{Action, Operation, Plan, RegistryPlan, Resource, Step, Verdict, checksum, hold_for_new_names, plan};
+use crate::plan::{Action, Plan, RegistryPlan, Resource, Scope, Verdict, checksum, hold_for_new_names, plan};
 use crate::report::{Change, ChangeResult, Past, Report};
 use crate::run::finish::{self, Findings};
 use crate::trigger::{Mode, Portion};
@@ -37,6 +40,7 @@ impl Run<'_> {
         report: &mut Report,
         mut file: File,
         account: Account,
+        uploaded: Timestamp,
         past: &Past,
     ) -> After {
         let settings = self.core.settings;
@@ -45,18 +49,19 @@ impl Run<'_> {
         report.warnings.extend(finish::customer_keys(&account));
         report.warnings.extend(finish::unlisted(&account));
         let limit = order.max_deletions.or(file.max_deletions).unwrap_or(settings.max_deletions);
-        let mut plan = plan(&file, &account, self.home, settings, limit);
+        let scope = Scope { home: self.home, settings, uploaded };
+        let mut plan = plan(&file, &account, scope, limit);
         if let Some(differs) = self.differs_from_upload().await {
             if !plan.removals.left.is_empty() && plan.removals.held.is_none() {
-                plan.removals.held =
-                    Some(format!("nothing is deleted by a file that the function does not know: {differs}"));
+                let message = format!("nothing is deleted by a file that the function does not know: {differs}");
+                plan.removals.held = Some(Cause::new(Reason::OTHER_FILE, message));
             }
             report.warnings.push(Problem { registry: None, line: None, column: None, message: differs });
         }
         let before = self.candidates(&plan.registries, &account, order);
         let go = plan.registries.iter().filter(|plan| plan.verdict == Verdict::Go);
         let mut open: BTreeSet<String> = go.map(|plan| plan.registry.clone()).collect();
-        let mut findings = Findings::new(&file, &account);
+        let mut findings = Findings::new(&file, &account, scope);
         let (writer, proves) = match self.hand {
             Hand::Apply(writer) => (Some(writer), false),
             Hand::Validate => (None, true),
@@ -144,34 +149,40 @@ impl Run<'_> {
         findings: &mut Findings<'_>,
     ) -> bool {
         let Plan { registries, mut removals } = plan;
-        let (file, account) = (findings.file, findings.account);
+        let Findings { file, account, scope, .. } = *findings;
         let settings = self.core.settings;
+        let observed = Instant::now();
+        let newest = self.newest(&report.config);
+        // Before anything is written: all of an older file's run would have to be undone by the next.
+        if registries.iter().any(speaks) && newest.is_it_since(observed).await == Ok(false) {
+            return false;
+        }
         let applier = Applier {
             reader: self.core.reader,
             writer,
             file,
-            home: self.home,
-            settings,
+            scope,
             pace: self.core.pace,
             deadline: self.deadline,
             exact,
+            newest: &newest,
+            observed,
             slots: Slots::default(),
         };
-        let newest = self.newest(&report.config);
-        // An older file must not speak over what a newer one, or a rotation after it, has made current.
-        if registries.iter().any(speaks) && newest.is_it().await == Ok(false) {
-            return false;
-        }
         let deletes = removals.held.is_none() && !removals.left.is_empty();
         let mut gone = Vec::new();
         if deletes && removals.first {
             match newest.is_it().await {
                 Ok(true) => gone = applier.remove(&removals.left).await,
                 Ok(false) => return false,
-                Err(reason) => removals.held = Some(reason),
+                Err(cause) => removals.held = Some(cause),
             }
         }
         findings.applied = applier.apply(registries).await;
+        if findings.applied.ends.values().any(|end| *end == End::Stale) {
+            findings.applied.changes.extend(gone);
+            return false;
+        }
         let asked = candidates_after(file, account, &findings.applied, before, settings.rollback_invalid_rotation);
         findings.proofs = self.prove(asked).await;
         recover(&applier, findings).await;
@@ -181,7 +192,7 @@ impl Run<'_> {
                 match newest.is_it().await {
                     Ok(true) => gone = applier.remove(&removals.left).await,
                     Ok(false) => return false,
-                    Err(reason) => removals.held = Some(reason),
+                    Err(cause) => removals.held = Some(cause),
                 }
             }
         }
@@ -243,7 +254,7 @@ fn candidates_after(
             }
             Some(End::Done { fresh: false }) => _ = after.insert(name.clone(), Patience::Once),
             Some(End::Held(_)) | None => _ = after.remove(name),
-            Some(End::Failed { .. } | End::Unfinished) => {}
+            Some(End::Failed(_) | End::Unfinished | End::Stale) => {}
         }
     }
     after.into_iter().map(|(prefix, patience)| Candidate { prefix, patience }).collect()
@@ -292,12 +303,6 @@ fn without_removed(snapshot: &Snapshot, changes: &[Change]) -> Snapshot {
         }
     }
     snapshot
-}
-
-/// Whether a plan changes the credential in a secret that has one.
-fn speaks(plan: &RegistryPlan) -> bool {
-    let puts = |step: &Step| matches!(step.operation, Operation::PutSecretValue(_));
-    plan.verdict == Verdict::Go && plan.steps.iter().any(puts)
 }
 
 /// Whether all steps of a registry were taken, and its credential is proven or not needed.

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{Kind, MARK, foreign};
 use crate::quiet;
-use crate::support::{self, BUCKET, Bench, ROLE, role, scheduled, uploaded};
+use crate::support::{self, BUCKET, Bench, ROLE, lines, role, scheduled, uploaded};
 
 /// Where a run dies.
 #[derive(Clone, Debug)]
@@ -46,14 +46,42 @@ pub(super) async fn every_crash(kind: Kind, form: Form) {
     }
 }
 
+/// Loses the answer of each write call once: the SDK repeats it, and the repetition meets its own success. Nobody is to
+/// see any of that.
+pub(super) async fn every_lost_answer(kind: Kind) {
+    let clean = {
+        let (bench, event) = arranged(&kind).await;
+        lines(&quiet::send(&bench.app, event).await.unwrap())
+    };
+    for point in Box::pin(points(&kind)).await {
+        if point.side == Side::Before {
+            continue;
+        }
+        let (bench, event) = arranged(&kind).await;
+        let before = Picture::of(&bench);
+        let lost = Fault::on(point.service.as_str(), point.operation.as_str()).skip(point.nth - 1).times(1);
+        bench.aws.fault(lost.reset_after());
+        let report = Box::pin(quiet::send(&bench.app, event)).await.unwrap();
+        assert_eq!(
+            report["outcome"],
+            if kind.outcome == "converged" { "changed" } else { kind.outcome },
+            "{point:?}: {report:#}"
+        );
+        assert_eq!(lines(&report), clean, "{point:?}: {report:#}");
+        is_finished_by_the_next_run(&kind, &bench, &before, &point).await;
+    }
+}
+
 async fn points(kind: &Kind) -> Vec<Point> {
     let (bench, event) = arranged(kind).await;
     bench.aws.clear_calls();
     let report = quiet::send(&bench.app, event).await.unwrap();
     let mut writes: Vec<Call> = bench.aws.calls().into_iter().filter(|call| call.write).collect();
-    // A new secret's value and policy are put side by side, and either may be first.
+    // A new secret's label and policy are put side by side, and either may be first.
     for n in 1..writes.len() {
-        if (writes[n - 1].operation.as_str(), writes[n].operation.as_str()) == ("PutResourcePolicy", "PutSecretValue") {
+        if (writes[n - 1].operation.as_str(), writes[n].operation.as_str())
+            == ("PutResourcePolicy", "UpdateSecretVersionStage")
+        {
             writes.swap(n - 1, n);
         }
     }

@@ -1,11 +1,12 @@
 //! The compiled function as a process: its environment, what it prints, and its end.
 
-use std::io::Read;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use super::FUNCTION_NAME;
@@ -29,8 +30,9 @@ pub struct Function {
 struct Shared {
     child: Arc<Mutex<Child>>,
     desk: Arc<Desk>,
-    output: Arc<Mutex<Vec<u8>>>,
-    readers: Mutex<Vec<JoinHandle<()>>>,
+    /// What it prints goes straight into a file without a name: a line that was written before an answer was given can be
+    /// read as soon as the answer is there.
+    output: File,
     exited: AtomicBool,
 }
 
@@ -48,27 +50,19 @@ impl Function {
         }
         let principal = format!("ASIALOCALAWS{:08}", STARTED.fetch_add(1, Ordering::Relaxed) + 1);
         desk.starts();
-        let mut child = Command::new(bootstrap)
+        let output = tempfile::tempfile()?;
+        let child = Command::new(bootstrap)
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .envs(environment(aws, runtime_api, &principal))
             .envs(env.iter().copied())
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(output.try_clone()?)
+            .stderr(output.try_clone()?)
             .spawn()?;
-        let output = Arc::new(Mutex::default());
-        let stdout = child.stdout.take().map(|pipe| collect(pipe, &output));
-        let stderr = child.stderr.take().map(|pipe| collect(pipe, &output));
         let child = Arc::new(Mutex::new(child));
         desk.born(&child);
-        let shared = Arc::new(Shared {
-            child,
-            desk: Arc::clone(desk),
-            output,
-            readers: Mutex::new(stdout.into_iter().chain(stderr).collect()),
-            exited: AtomicBool::new(false),
-        });
+        let shared = Arc::new(Shared { child, desk: Arc::clone(desk), output, exited: AtomicBool::new(false) });
         let watched = Arc::clone(&shared);
         thread::spawn(move || {
             while !watched.look() {
@@ -81,7 +75,13 @@ impl Function {
     /// All it has printed so far, on stdout and stderr.
     #[must_use]
     pub fn output(&self) -> String {
-        String::from_utf8_lossy(&lock(&self.shared.output)).into_owned()
+        // The place in the file is the process's, which goes on writing there: this reads from the beginning without it.
+        let mut output = Vec::new();
+        let mut buffer = [0; 8192];
+        while let Ok(n @ 1..) = self.shared.output.read_at(&mut buffer, output.len() as u64) {
+            output.extend(buffer.iter().take(n));
+        }
+        String::from_utf8_lossy(&output).into_owned()
     }
 
     /// The process id.
@@ -109,7 +109,7 @@ impl Function {
         &self.principal
     }
 
-    /// Kills it, with no time to clean up, and waits until it is gone and its output read.
+    /// Kills it, with no time to clean up, and waits until it is gone.
     pub fn kill(&self) {
         let ended = {
             let mut child = lock(&self.shared.child);
@@ -119,9 +119,6 @@ impl Function {
         };
         if let Ok(status) = ended {
             self.shared.ended(status);
-        }
-        for reader in std::mem::take(&mut *lock(&self.shared.readers)) {
-            let _ = reader.join();
         }
     }
 }
@@ -158,16 +155,6 @@ fn describe(status: ExitStatus) -> String {
         (None, Some(6)) => "signal: aborted".to_owned(),
         (None, signal) => format!("signal: {}", signal.unwrap_or_default()),
     }
-}
-
-fn collect(mut pipe: impl Read + Send + 'static, output: &Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
-    let output = Arc::clone(output);
-    thread::spawn(move || {
-        let mut buffer = [0; 8192];
-        while let Ok(n @ 1..) = pipe.read(&mut buffer) {
-            lock(&output).extend(buffer.iter().take(n));
-        }
-    })
 }
 
 /// The variables that Lambda sets for a custom runtime, and the endpoint of the stand-in.

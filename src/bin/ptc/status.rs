@@ -163,7 +163,8 @@ fn write_page(page: &mut String, status: &Status, now: Timestamp, color: bool) -
 /// The registries, a row each.
 fn registries(report: &Report, now: Timestamp, color: bool) -> String {
     let row = |(name, registry): (&String, &RegistryReport)| {
-        let RegistryReport { state, upstream, url, credential, existing_repositories, message, since } = registry;
+        let RegistryReport { state, upstream, url, credential, existing_repositories, message, reason: _, since } =
+            registry;
         vec![
             state.as_str().to_owned(),
             name.clone(),

@@ -1,0 +1,92 @@
+//! Which version of a secret is to be current: the table that lets a file set a credential and never undo a rotation.
+//!
+//! The version that carries `CONFIGURED` holds what the file said last. A file that says the same again changes nothing,
+//! whoever has moved `AWSCURRENT` since. Which of two versions came later, a version's date says
+//! (GetSecretValue, `CreatedDate`), and its id, where it is one of ours (see [`crate::version_id`]).
+
+use jiff::Timestamp;
+
+use crate::account::{CONFIGURED, CURRENT, FILE_PENDING, Label, Secret, VersionValue};
+use crate::credential::Credential;
+use crate::version_id::{is_ours, was_put_on};
+
+/// What is to become of a secret's value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Move {
+    /// Everything stands as it is.
+    Nothing,
+    /// Another value of the file was on its way when the file went back to the one that is `CONFIGURED`.
+    DropPending {
+        /// The version with the file's value.
+        configured: String,
+    },
+    /// The file's value is there already: only `CONFIGURED` moves.
+    Label {
+        /// The version that holds it.
+        version: String,
+    },
+    /// Somebody put another value after the file was uploaded. That one stays current; the file's is kept beside it as
+    /// `CONFIGURED`, so that the next file is compared with it.
+    Beside {
+        /// The version that holds the file's value, if there is one.
+        holds: Option<String>,
+    },
+    /// The file's value becomes current, and `CONFIGURED`.
+    MakeCurrent {
+        /// The version that holds it, if there is one.
+        holds: Option<String>,
+    },
+}
+
+impl Move {
+    /// What a secret needs whose file says `credential`, and was uploaded at that time.
+    pub(super) fn of(secret: &Secret, credential: &Credential, uploaded: Timestamp) -> Self {
+        let holds = |label: Label| {
+            let is_it = *secret.labelled(label)? == VersionValue::Credential(credential.clone());
+            secret.holder(label).filter(|_| is_it).map(str::to_owned)
+        };
+        let current = secret.holder(CURRENT);
+        if let Some(configured) = holds(CONFIGURED) {
+            return match current {
+                // A value of another file was made current, and the run that did it came no further.
+                Some(current) if is_unfinished(secret, current, Some(&configured)) => {
+                    Self::MakeCurrent { holds: Some(configured) }
+                }
+                _ if secret.holder(FILE_PENDING).is_some() => Self::DropPending { configured },
+                _ => Self::Nothing,
+            };
+        }
+        if let Some(version) = holds(CURRENT) {
+            return Self::Label { version };
+        }
+        let pending = holds(FILE_PENDING).filter(|version| is_ours(version));
+        let is_younger = current.is_some_and(|current| !is_ours(current) && is_younger(secret, current, uploaded));
+        // Somebody made another version current after the file's value was put and before it was made current.
+        let is_chosen = current.zip(pending.as_deref()).is_some_and(|(current, pending)| {
+            !was_put_on(pending, current) && !is_unfinished(secret, current, secret.holder(CONFIGURED))
+        });
+        if is_younger || is_chosen {
+            return Self::Beside { holds: pending };
+        }
+        Self::MakeCurrent { holds: pending }
+    }
+}
+
+/// Whether the current version is one of ours that was put later than the `CONFIGURED` one. An older one is somebody's
+/// choice, or was rolled back to.
+fn is_unfinished(secret: &Secret, current: &str, configured: Option<&str>) -> bool {
+    if !is_ours(current) || Some(current) == configured {
+        return false;
+    }
+    let Some(configured) = configured else { return true };
+    match (secret.created.get(current), secret.created.get(configured)) {
+        (Some(current), Some(configured)) if current != configured => current > configured,
+        _ => !was_put_on(configured, current),
+    }
+}
+
+/// Whether a version was put, or its secret rotated, in the second of the upload or later. S3 tells whole seconds.
+fn is_younger(secret: &Secret, version: &str, uploaded: Timestamp) -> bool {
+    let times = [secret.created.get(version).copied(), secret.rotated];
+    times.into_iter().flatten().any(|time| time.as_second() >= uploaded.as_second())
+}
