@@ -48,6 +48,8 @@ mod properties;
 #[cfg(feature = "cli")]
 mod ptc_account;
 #[cfg(feature = "cli")]
+mod ptc_apply;
+#[cfg(feature = "cli")]
 mod ptc_check;
 #[cfg(feature = "cli")]
 mod ptc_export;

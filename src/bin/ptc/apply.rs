@@ -8,12 +8,13 @@ use clap::Args as ClapArgs;
 use ecr_pull_through_sync::account::Writer;
 use ecr_pull_through_sync::pace::{Deadline, Stop};
 use ecr_pull_through_sync::plan::is_checksum;
-use ecr_pull_through_sync::report::{Outcome, Report};
+use ecr_pull_through_sync::report::{ChangeResult, Outcome, Report};
 use ecr_pull_through_sync::run::Hand;
 
 use crate::input::Input;
 use crate::plan::{self, TIME, order, page};
 use crate::session::{Session, SessionArgs};
+use crate::show::Mark;
 use crate::ui::{FAILED, Failure, Ui};
 use crate::visible::visible;
 use crate::{problems, progress, show};
@@ -161,19 +162,18 @@ fn told(report: &Report, input: &Input, session: &Session, color: bool) -> Strin
 }
 
 fn write_told(page: &mut String, report: &Report, color: bool) -> std::fmt::Result {
-    for change in &report.changes {
-        let Some(error) = change.error.as_ref().or(change.note.as_ref()) else { continue };
-        let line = format!(
-            "{} {}: {} {}: {error}",
-            show::mark(change).as_str(),
-            change.registry,
-            show::words(change),
-            show::word(&change.result)
-        );
+    for change in report.changes.iter().filter(|change| change.result == ChangeResult::Applied) {
+        let Some(note) = &change.note else { continue };
+        let line = format!("{} {}: {}: {note}", show::mark(change).as_str(), change.registry, show::words(change));
         writeln!(page, "{}", show::mark(change).paint(&visible(&line), color))?;
     }
+    let troubles = show::troubles(report);
+    for line in troubles.iter().flat_map(|trouble| show::marked(trouble.lines())) {
+        writeln!(page, "{}", Mark::Stop.paint(&visible(&line), color))?;
+    }
     for (name, registry) in &report.registries {
-        let message = registry.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+        let told = |message: &&String| !troubles.iter().any(|trouble| trouble.is_for(message));
+        let message = registry.message.as_ref().filter(told).map(|message| format!(": {message}")).unwrap_or_default();
         let credential = registry.credential.as_str();
         let line = format!("{name} {} ({}, credential {credential}){message}", registry.state.as_str(), registry.url);
         writeln!(page, "{}", visible(&line))?;

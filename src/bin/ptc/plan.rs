@@ -139,15 +139,12 @@ fn write_page(page: &mut String, report: &Report, input: &Input, session: &Sessi
         if change.diff.is_empty() && !change.fields.is_empty() {
             writeln!(page, "      {}", change.fields.join(", "))?;
         }
-        if let Some(error) = &change.error {
-            writeln!(page, "      {}: {}", show::word(&change.result), visible(error))?;
-        }
     }
     if !report.changes.is_empty() {
         writeln!(page)?;
     }
-    for line in show::untold(report) {
-        writeln!(page, "{}\n", Mark::Stop.paint(&visible(&format!("! {line}")), color))?;
+    for trouble in show::troubles(report) {
+        writeln!(page, "{}\n", Mark::Stop.paint(&visible(&format!("! {}", trouble.line())), color))?;
     }
     for warning in &report.warnings {
         writeln!(page, "warning: {}\n", visible(&problems::said(warning)))?;
