@@ -149,6 +149,12 @@ async fn repositories_that_an_interruption_left_are_named() {
     let file = "quay: {registry: quay.io, existing_repositories: {apply: [lifecycle_policy]}}\n";
     desk.bench.upload(file);
     desk.write(file);
+    let plan = desk.run(&["plan", "--json"]).await.ends(2).json();
+    let early = ["--plan-checksum", plan["plan_checksum"].as_str().unwrap()];
+    let told = interrupted(&desk, "GetLifecyclePolicy", &early).await;
+    assert!(told.ends_with("\npartial: interrupted, and nothing was changed\n"), "{told}");
+    assert_eq!(desk.writes(), Vec::<String>::new());
+    desk.bench.aws.clear_faults();
     let told = interrupted(&desk, "PutLifecyclePolicy", &[]).await;
     let has_policy =
         |name: &str| desk.bench.aws.call("ecr", "GetLifecyclePolicy", json!({"repositoryName": name})).is_ok();

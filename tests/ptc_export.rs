@@ -204,7 +204,7 @@ async fn a_file_that_is_there_is_written_over_only_by_force() {
     std::fs::write(&file, "mine").unwrap();
     aws.clear_calls();
     let refused = ptc.run(["export", "-o", "r.yaml"]).await.ends(1);
-    assert_eq!(refused.stderr, "error: r.yaml: is there already; --force writes over it\n");
+    assert_eq!(refused.stderr, "error: r.yaml: a file is there already; --force writes over it\n");
     assert!(aws.calls().is_empty(), "nobody was asked");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
     ptc.run(["export", "-o", "r.yaml", "--force"]).await.ends(0);

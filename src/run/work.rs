@@ -130,6 +130,11 @@ impl Run<'_> {
             return After::Done { transient, portions };
         }
         let (is, was) = (report.plan_checksum.as_deref().unwrap_or_default(), order.plan_checksum.as_deref());
+        if self.deadline.is_asked_for() {
+            // What was not looked at any more is why it looks like another plan.
+            report.message = "interrupted, and nothing was changed".into();
+            return After::Refused;
+        }
         report.message = format!(
             "refused, and nothing was changed: the plan is not {} any more; look at this one, {is} ({})",
             was.unwrap_or_default(),

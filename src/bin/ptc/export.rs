@@ -81,6 +81,6 @@ fn tally(exported: &Exported) -> String {
 }
 
 fn in_the_way(place: &Place) -> Failure {
-    let error = io::Error::new(io::ErrorKind::AlreadyExists, "is there already; --force writes over it");
+    let error = io::Error::new(io::ErrorKind::AlreadyExists, "a file is there already; --force writes over it");
     Failure::File { path: place.shown(), error }
 }
