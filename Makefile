@@ -27,7 +27,7 @@ TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 
 .PHONY: help
 help: ## List the commands
-	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F '|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F '|' '{ printf "%-26s %s\n", $$1, $$2 }'
 
 # Of the function in the dev profile, the demo is always built along: its dependencies have the features that the tests' have,
 # and without it the SDK would be compiled a second time.

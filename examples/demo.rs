@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use ecr_pull_through_sync::config::{self, Context};
+use ecr_pull_through_sync::home::Home;
 use local_aws::iam::Stack;
 use local_aws::{Function, Invocation, LambdaApi, LocalAws, Options};
 use serde_json::{Value, json};
@@ -19,7 +20,6 @@ use serde_json::{Value, json};
 const BUCKET: &str = "my-registries";
 const KEY: &str = "registries.yaml";
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/registries.yaml");
-const ROLE: &str = "arn:aws:iam::123456789012:role/template";
 const TEMPLATE: &str = include_str!("../template.yaml");
 
 /// What went wrong, for the last line.
@@ -101,7 +101,10 @@ async fn whole_story() -> Outcome<()> {
 async fn own_file(file: &Path) -> Outcome<()> {
     let stage = Stage::open(file).await?;
     stage.title(&format!("{} is uploaded, and S3 tells the function", file.display()));
-    println!("(the stand-in takes every credential of the file for a good one)\n");
+    let Options { account, region, .. } = stage.aws.options();
+    println!(
+        "(the stand-in is account {account} in {region}, and takes every credential of the file for a good one)\n"
+    );
     let report = stage.upload_and_follow(file).await?;
     check(report["outcome"] == "changed", report["message"].as_str().unwrap_or_default())?;
     stage.close()
@@ -141,12 +144,16 @@ struct Stage {
 impl Stage {
     async fn open(file: &Path) -> Outcome<Self> {
         let bytes = std::fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?;
-        let aws = LocalAws::start(Options::default()).await.map_err(|e| format!("local-aws does not start: {e}"))?;
+        let Home { account, region, partition } = home(&bytes);
+        let options = Options { account, region, partition, ..Options::default() };
+        let aws = LocalAws::start(options).await.map_err(|e| format!("local-aws does not start: {e}"))?;
         aws.create_bucket(BUCKET, true);
         let (mut tokens, mut names) = (vec!["dckr_pat_rotated".to_owned(), "demo-token".to_owned()], Vec::new());
         let mut roles = Vec::new();
         // A file with mistakes in it has no credentials: the function will say what is wrong.
-        for registry in config::read(&bytes, &context()).map(|file| file.registries).unwrap_or_default() {
+        for registry in
+            config::read(&bytes, &context(Some(aws.options()))).map(|file| file.registries).unwrap_or_default()
+        {
             if let config::Credential::Given(credential) = &registry.credential {
                 let (username, token) = credential.expose();
                 aws.accept_upstream(&registry.upstream.host, username, token);
@@ -154,9 +161,12 @@ impl Stage {
             }
             // What `secret:` names must exist already: here it does, with a credential that the stand-in takes.
             if let config::Credential::Secret(id) = &registry.credential {
-                let name = id.split_once(":secret:").map_or(id.as_str(), |(_, name)| name);
                 let value = json!({"username": "demo", "accessToken": "demo-token"}).to_string();
-                let made = aws.call("secretsmanager", "CreateSecret", json!({"Name": name, "SecretString": value}));
+                let made = if id.starts_with("arn:") {
+                    aws.seed_secret(id, &value)
+                } else {
+                    aws.call("secretsmanager", "CreateSecret", json!({"Name": id, "SecretString": value}))
+                };
                 // A second registry may name the same one.
                 drop(made);
                 aws.accept_upstream(&registry.upstream.host, "demo", "demo-token");
@@ -165,8 +175,9 @@ impl Stage {
             names.push(registry.name);
         }
         let lambda = aws.lambda();
+        let role = format!("arn:{}:iam::{}:role/template", aws.options().partition, aws.options().account);
         let environment =
-            [("CONFIG_BUCKET", BUCKET), ("OWNER", "demo"), ("TEMPLATE_ROLE_ARN", ROLE), ("LOG_LEVEL", "trace")];
+            [("CONFIG_BUCKET", BUCKET), ("OWNER", "demo"), ("TEMPLATE_ROLE_ARN", &role), ("LOG_LEVEL", "trace")];
         let binary = function_binary()?;
         let function = lambda.spawn(&binary, &environment).map_err(|e| format!("{}: {e}", binary.display()))?;
         // The function may do what its role may, deployed for this file.
@@ -290,14 +301,42 @@ impl Stage {
     }
 }
 
-fn context() -> Context {
+/// Of an account, or of none: then nothing is said of what depends on it.
+fn context(options: Option<&Options>) -> Context {
     Context {
-        account: Some("123456789012".into()),
-        region: Some("eu-west-1".into()),
-        partition: "aws".into(),
+        account: options.map(|options| options.account.clone()),
+        region: options.map(|options| options.region.clone()),
+        partition: options.map_or_else(|| "aws".into(), |options| options.partition.clone()),
         template_role: true,
         resource_tags: BTreeMap::new(),
     }
+}
+
+/// The account and Region that a file is for, as its ARNs say: ECR reads secrets of the account and Region it is in, takes
+/// roles of its account, and keys of its Region. What no ARN says is that of the stand-in.
+fn home(bytes: &[u8]) -> Home {
+    let Options { account, region, partition, .. } = Options::default();
+    let (mut accounts, mut regions, mut partitions) = (Vec::new(), Vec::new(), Vec::new());
+    for partition in ["aws", "aws-cn", "aws-us-gov"] {
+        let file = config::read(bytes, &Context { partition: partition.into(), ..context(None) });
+        for registry in file.map(|file| file.registries).unwrap_or_default() {
+            let secret = match registry.credential {
+                config::Credential::Secret(id) if id.starts_with("arn:") => Some(id),
+                _ => None,
+            };
+            let key = registry.encryption.and_then(|encryption| encryption.kms_key);
+            for (arn, own_account) in [(secret, true), (registry.custom_role_arn, true), (key, false)] {
+                let Some(arn) = arn else { continue };
+                let parts: Vec<&str> = arn.splitn(6, ':').collect();
+                let [_, partition, _, region, account, _] = parts[..] else { continue };
+                partitions.push(partition.to_owned());
+                regions.extend((!region.is_empty()).then(|| region.to_owned()));
+                accounts.extend(own_account.then(|| account.to_owned()));
+            }
+        }
+    }
+    let first = |found: Vec<String>, else_: String| found.into_iter().next().unwrap_or(else_);
+    Home { account: first(accounts, account), region: first(regions, region), partition: first(partitions, partition) }
 }
 
 fn schedule() -> Value {

@@ -27,6 +27,8 @@ impl Reason {
     pub const NOTHING_VALID: Self = Self::word("nothing-valid");
     /// ECR shows another template than was written.
     pub const NOT_TAKEN: Self = Self::word("not-taken");
+    /// Somebody else's rule points to the secret.
+    pub const OTHER_RULE: Self = Self::word("other-rule");
     /// A local file would delete what the function's own file may still name.
     pub const OTHER_FILE: Self = Self::word("other-file");
     /// It carries the mark or the tag of another owner.
@@ -53,6 +55,9 @@ impl Reason {
     pub const UNUSABLE_SECRET: Self = Self::word("unusable-secret");
     /// A lifecycle policy would expire or archive images.
     pub const WOULD_EXPIRE: Self = Self::word("would-expire");
+
+    /// A secret's values are for another host.
+    pub const WRONG_HOST: Self = Self::word("wrong-host");
 
     const fn word(word: &'static str) -> Self {
         Self(Cow::Borrowed(word))

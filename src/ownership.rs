@@ -3,12 +3,16 @@
 //! Rules and templates cannot be tagged, so the template's description carries the mark of its owner; a secret
 //! carries a tag. DESIGN, section 6.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::config::canonical_host;
 use crate::settings::Settings;
 
 /// The tag that names a secret's owner.
 pub const OWNER_TAG: &str = "ecr-pull-through-sync:owner";
+
+/// The tag that names the hosts that a secret's values are for, with spaces between them.
+pub const UPSTREAM_TAG: &str = "ecr-pull-through-sync:upstream";
 
 /// The only prefix of secret names that ECR's service-linked role may read.
 pub const SECRET_PREFIX: &str = "ecr-pullthroughcache/";
@@ -71,10 +75,21 @@ pub fn secret_name(registry: &str) -> String {
     format!("{SECRET_PREFIX}{registry}")
 }
 
-/// The registry a secret of this name was made for: our own form, or the legacy Terraform module's, which appends
+/// The name of the secret we make for a registry whose other one is for another host. No prefix of ECR's has an `@` in it.
+pub fn secret_name_at(registry: &str, host: &str) -> String {
+    format!("{SECRET_PREFIX}{registry}@{host}")
+}
+
+/// The hosts that a secret's values are for, as its tag says; `None` without one.
+pub fn hosts_of_secret(tags: &BTreeMap<String, String>) -> Option<BTreeSet<String>> {
+    tags.get(UPSTREAM_TAG).map(|hosts| hosts.split_whitespace().map(canonical_host).collect())
+}
+
+/// The registry a secret of this name was made for: our own forms, or the legacy Terraform module's, which appends
 /// the 26 hexadecimal characters of a `name_prefix`.
 pub fn registry_of_secret(name: &str) -> Option<Made<'_>> {
     let registry = name.strip_prefix(SECRET_PREFIX)?;
+    let registry = registry.split_once('@').map_or(registry, |(registry, _)| registry);
     let split = registry.len().checked_sub(26).filter(|at| *at > 0 && registry.is_char_boundary(*at));
     let legacy = split.map(|at| registry.split_at(at));
     let legacy = legacy.filter(|(_, suffix)| suffix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
@@ -136,6 +151,7 @@ mod tests {
         assert!(registry_of_secret(&legacy).is_some_and(|m| m.is_for("hub")));
         assert!(registry_of_secret("ecr-pullthroughcache/hub").is_some_and(|m| m.is_for("hub")));
         assert!(registry_of_secret("ecr-pullthroughcache/hub-x").is_some_and(|m| !m.is_for("hub")));
+        assert!(registry_of_secret(&secret_name_at("hub", "ghcr.io")).is_some_and(|m| m.is_for("hub")));
         assert_eq!(registry_of_secret("other/hub"), None);
     }
 }

@@ -84,17 +84,17 @@ fn budget(calls: usize, rounds: usize) -> Cost {
 
 #[tokio::test]
 async fn one_registry_keeps_within_its_budget() {
-    keeps_within(1, [budget(15, 10), budget(11, 6), budget(17, 9)]).await;
+    keeps_within(1, [budget(16, 10), budget(11, 6), budget(17, 9)]).await;
 }
 
 #[tokio::test]
 async fn ten_registries_keep_within_their_budget() {
-    keeps_within(10, [budget(62, 12), budget(27, 6), budget(33, 9)]).await;
+    keeps_within(10, [budget(67, 12), budget(27, 6), budget(33, 9)]).await;
 }
 
 #[tokio::test]
 async fn fifty_registries_keep_within_their_budget() {
-    keeps_within(50, [budget(282, 21), budget(107, 6), budget(113, 9)]).await;
+    keeps_within(50, [budget(307, 21), budget(107, 6), budget(113, 9)]).await;
 }
 
 /// A connection is opened where none is idle, side by side with others, and kept for the next run.

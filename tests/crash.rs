@@ -98,7 +98,13 @@ async fn a_changed_token_in_the_file() {
     let kind = Kind {
         served: &["quay", "dockerhub"],
         current: Some((HUB, "canary-docker-2")),
-        writes: &["PutSecretValue", "UpdateSecretVersionStage", "UpdateSecretVersionStage", "UpdateSecretVersionStage"],
+        writes: &[
+            "PutSecretValue",
+            "UpdateSecretVersionStage",
+            "UpdateSecretVersionStage",
+            "UpdateSecretVersionStage",
+            "UpdateSecretVersionStage",
+        ],
         ..Kind::new(&[&with_quay(&hub("canary-docker-1"))], &with_quay(&hub("canary-docker-2")))
     };
     every_lost_answer(kind.clone()).await;
@@ -143,14 +149,14 @@ async fn settings_for_a_repository_that_exists_already() {
 async fn replace_a_rule_and_its_credential() {
     let moved = "dockerhub: {registry: ghcr.io, username: acme-bot, accessToken: canary-ghcr-1}\n";
     let kind = Kind {
-        current: Some((HUB, "canary-ghcr-1")),
+        current: Some(("ecr-pullthroughcache/dockerhub@ghcr.io", "canary-ghcr-1")),
         writes: &[
-            "PutSecretValue",
+            "CreateSecret",
             "UpdateSecretVersionStage",
-            "UpdateSecretVersionStage",
-            "UpdateSecretVersionStage",
+            "PutResourcePolicy",
             "DeletePullThroughCacheRule",
             "CreatePullThroughCacheRule",
+            "DeleteSecret",
         ],
         ..Kind::new(&[&with_quay(&hub("canary-docker-1"))], &with_quay(moved))
     };
@@ -206,6 +212,7 @@ async fn create_again_what_was_deleted() {
             "UpdateSecretVersionStage",
             "CreateRepositoryCreationTemplate",
             "CreatePullThroughCacheRule",
+            "UpdateSecretVersionStage",
         ],
         ..Kind::new(&[&both, QUAY], &with_quay(&hub("canary-docker-2")))
     };
@@ -218,15 +225,13 @@ async fn rename() {
     let renamed = hub("canary-docker-1").replace("dockerhub", "hub");
     let kind = Kind {
         pulls: &["quay", "hub"],
-        current: Some(("ecr-pullthroughcache/hub", "canary-docker-1")),
+        // The secret comes along.
+        current: Some((HUB, "canary-docker-1")),
         writes: &[
-            "CreateSecret",
-            "UpdateSecretVersionStage",
-            "PutResourcePolicy",
+            "UpdateSecret",
             "CreateRepositoryCreationTemplate",
             "CreatePullThroughCacheRule",
             "DeletePullThroughCacheRule",
-            "DeleteSecret",
             "DeleteRepositoryCreationTemplate",
         ],
         ..Kind::new(&[&with_quay(&hub("canary-docker-1"))], &with_quay(&renamed))
@@ -274,6 +279,7 @@ fn rollback_kind() -> Kind {
             "UpdateSecretVersionStage",
             "UpdateSecretVersionStage",
             "UpdateSecretVersionStage",
+            "UpdateSecretVersionStage",
         ],
         ..Kind::new(&[&with_quay(&hub("canary-docker-1"))], "")
     }
@@ -308,6 +314,7 @@ fn refused_kind() -> Kind {
         outcome: "partial",
         writes: &[
             "PutSecretValue",
+            "UpdateSecretVersionStage",
             "UpdateSecretVersionStage",
             "UpdateSecretVersionStage",
             "UpdateSecretVersionStage",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::support::{self, Bench, LEGACY};
+use crate::support::{self, Bench, LEGACY, scheduled};
 use ecr_pull_through_sync::handler::Failure;
 use ecr_pull_through_sync::trigger::{Job, Place, Portion, Refusal, SecretChange, classify};
 use serde_json::{Value, json};
@@ -223,6 +223,11 @@ async fn every_sample_sent_to_the_handler_ends_as_it_should_and_writes_nothing_w
     let bench = Bench::new().await;
     bench.follow(LEGACY).await;
     bench.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-2");
+    assert_eq!(
+        bench.send(scheduled()).await.unwrap()["outcome"],
+        "changed",
+        "the rotated value is remembered as proven"
+    );
     let mut wrong = Vec::new();
     for (file, expected) in SAMPLES.iter().chain(SAMPLES.iter().rev()) {
         let status = bench.aws.object(support::BUCKET, support::STATUS);

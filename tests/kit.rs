@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use cases::{Case, china, every, legacy};
-use ecr_pull_through_sync::kit::Part;
+use cases::{Case, china, every, fallback, legacy};
+use ecr_pull_through_sync::kit::{Fallback, Part};
 use local_aws::iam::{Decision, Need, Policy};
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ const OWN: &str = "111122223333.dkr.ecr.eu-central-1.amazonaws.com";
 #[test]
 fn the_kit_is_as_its_golden_files_say() {
     let bless = std::env::var_os("BLESS").is_some();
-    for case in [legacy(), every(), china()] {
+    for case in [legacy(), every(), china(), fallback()] {
         let folder = Path::new("tests/kit").join(case.name);
         if bless {
             _ = fs::remove_dir_all(&folder);
@@ -75,8 +75,12 @@ fn every_artefact_says_what_its_users_must_know() {
             assert!(readme.contains(sentence), "{sentence}");
         }
     }
-    let parts: BTreeSet<&str> = case.kit.iter().map(|artefact| artefact.part.as_str()).collect();
+    let made = case.kit.iter().map(|artefact| artefact.part.as_str());
+    let parts: BTreeSet<&str> = made.chain(case.not_made.iter().map(|left_out| left_out.part.as_str())).collect();
     assert_eq!(parts, Part::ALL.map(Part::as_str).into(), "a part is missing");
+    for left_out in &case.not_made {
+        assert!(readme.contains(&format!("## {}\n\nNot made. {}", left_out.part.as_str(), left_out.reason)));
+    }
 }
 
 /// The URL containerd asks for a manifest (`core/remotes/docker`): without `override_path` the path has to end with
@@ -86,9 +90,75 @@ fn asks(endpoint: &str, override_path: bool, image: &str, tag: &str) -> String {
     format!("{endpoint}{api}/{image}/manifests/{tag}")
 }
 
+/// What containerd may ask for the images of a host, in its order, from a `hosts.toml`: each `[host]`, then the server.
+/// What they are not given, they have as the registry has: a `/v2` is added, and all capabilities.
+struct Asked {
+    url: String,
+    override_path: bool,
+    capabilities: Vec<String>,
+}
+
+fn asked(hosts_toml: &str) -> Vec<Asked> {
+    let file: toml::Table = hosts_toml.parse().unwrap();
+    let asked = |url: &str, settings: &toml::Table| {
+        let all = || ["pull", "resolve", "push"].map(str::to_owned).to_vec();
+        let some = |list: &toml::Value| list.clone().try_into::<Vec<String>>().unwrap();
+        Asked {
+            url: url.to_owned(),
+            override_path: settings.get("override_path").and_then(toml::Value::as_bool).unwrap_or_default(),
+            capabilities: settings.get("capabilities").map_or_else(all, some),
+        }
+    };
+    let hosts = file["host"].as_table().unwrap();
+    let mut all: Vec<Asked> = hosts.iter().map(|(url, settings)| asked(url, settings.as_table().unwrap())).collect();
+    // containerd 1.6 refuses a file with a server and no host, and asks the upstream itself.
+    assert!(!all.is_empty(), "{hosts_toml}");
+    // The settings of the server stand at the top. Without a server it is the upstream.
+    all.push(asked(file["server"].as_str().unwrap(), &file));
+    all
+}
+
+#[test]
+fn without_the_option_no_mirror_asks_anybody_but_ecr() {
+    let mut mirrors = 0;
+    for case in [legacy(), every(), china()] {
+        let own = format!("https://{}/v2", case.own());
+        for mirror in case.kit.iter().filter(|artefact| artefact.part == Part::Containerd) {
+            let all = asked(&mirror.content);
+            assert_eq!(all.len(), 2, "{}", mirror.path);
+            for asked in &all {
+                // containerd answers whomever it asks with the node's ECR token.
+                assert!(asked.url.starts_with(&own), "{}: {}", mirror.path, asked.url);
+                assert_eq!(asked.url, all[0].url, "{}", mirror.path);
+                assert!(asked.override_path, "{}: a second /v2", mirror.path);
+                assert_eq!(asked.capabilities, ["pull", "resolve"], "{}", mirror.path);
+            }
+            mirrors += 1;
+        }
+        // These have the upstream behind the mirror, whatever they are told.
+        for part in [Part::Bottlerocket, Part::Kops] {
+            assert!(case.not_made(part).reason.contains("is given the node's ECR token"), "{part:?}");
+            assert!(case.not_made(part).reason.contains("`ptc kit --fallback`"), "{part:?}");
+        }
+        assert!(!case.content(Part::Readme).contains("Made with `--fallback`"));
+    }
+    assert_eq!(mirrors, 17);
+}
+
+#[test]
+fn whatever_has_a_way_back_to_the_upstream_says_what_it_risks() {
+    let kit = fallback();
+    assert!(kit.not_made.iter().all(|left_out| left_out.part == Part::Webhook), "{:?}", kit.not_made);
+    for artefact in &kit.kit {
+        assert!(artefact.content.contains("the node's ECR token"), "{}", artefact.path);
+        assert!(artefact.content.contains("valid for 12 hours"), "{}", artefact.path);
+    }
+    assert!(kit.content(Part::Readme).contains(&format!("**Made with `--fallback`**: {}.", Fallback::RISK)));
+}
+
 #[test]
 fn containerd_asks_ecr_for_the_repository_of_the_image() {
-    let kit = every();
+    let (kit, fallback) = (every(), fallback());
     // containerd has put `library/` in front of `nginx` already.
     for (host, image, repository) in [
         ("docker.io", "library/nginx", "dockerhub/library/nginx"),
@@ -99,17 +169,18 @@ fn containerd_asks_ecr_for_the_repository_of_the_image() {
     ] {
         let expected = format!("https://{OWN}/v2/{repository}/manifests/1.27");
 
-        let text = kit.file(&format!("containerd/{host}/hosts.toml"));
-        let hosts: toml::Table = text.parse().unwrap();
-        let server = if host == "docker.io" { "registry-1.docker.io" } else { host };
-        assert_eq!(hosts["server"].as_str(), Some(format!("https://{server}").as_str()));
-        let (endpoint, settings) = hosts["host"].as_table().unwrap().iter().next().unwrap();
-        let capabilities = settings["capabilities"].as_array().unwrap();
-        assert_eq!(capabilities, &["pull".into(), "resolve".into()] as &[toml::Value]);
-        let override_path = settings.get("override_path").and_then(toml::Value::as_bool).unwrap_or_default();
-        assert_eq!(asks(endpoint, override_path, image, "1.27"), expected);
+        let path = format!("containerd/{host}/hosts.toml");
+        for Asked { url, override_path, .. } in asked(kit.file(&path)) {
+            assert_eq!(asks(&url, override_path, image, "1.27"), expected);
+        }
+        let with_fallback = asked(fallback.file(&path));
+        let [mirror, server] = &with_fallback[..] else { panic!("{path}") };
+        assert_eq!(asks(&mirror.url, mirror.override_path, image, "1.27"), expected);
+        assert_eq!(mirror.capabilities, ["pull", "resolve"]);
+        let upstream = if host == "docker.io" { "registry-1.docker.io" } else { host };
+        assert_eq!(server.url, format!("https://{upstream}"));
 
-        let settings: toml::Table = kit.content(Part::Bottlerocket).parse().unwrap();
+        let settings: toml::Table = fallback.content(Part::Bottlerocket).parse().unwrap();
         let mirrors = settings["settings"]["container-registry"]["mirrors"].as_array().unwrap();
         let mirror = mirrors.iter().find(|mirror| mirror["registry"].as_str() == Some(host)).unwrap();
         let endpoint = mirror["endpoint"][0].as_str().unwrap();
@@ -119,7 +190,7 @@ fn containerd_asks_ecr_for_the_repository_of_the_image() {
         assert_eq!(provider["enabled"].as_bool(), Some(true));
         assert!(provider["image-patterns"].as_array().unwrap().contains(&host.into()), "{host}");
 
-        let cluster: Value = serde_yaml::from_str(kit.content(Part::Kops)).unwrap();
+        let cluster: Value = serde_yaml::from_str(fallback.content(Part::Kops)).unwrap();
         let containerd = &cluster["spec"]["containerd"];
         assert_eq!(containerd["useECRCredentialsForMirrors"], Value::Bool(true));
         let endpoint = containerd["registryMirrors"][host][0].as_str().unwrap();
@@ -130,7 +201,7 @@ fn containerd_asks_ecr_for_the_repository_of_the_image() {
 
 #[test]
 fn a_part_of_an_upstream_has_no_mirror_and_the_first_of_two_registries_has_it() {
-    let kit = every();
+    let kit = fallback();
     for part in [Part::Bottlerocket, Part::Kops] {
         assert!(!kit.content(part).contains("base-images"), "{part:?}");
         assert!(!kit.content(part).contains("dockerhub-again"), "{part:?}");
@@ -184,10 +255,19 @@ fn the_webhook_is_given_only_registries_that_are_called_like_their_host() {
     assert_eq!(config.registries, ["ghcr.io", "quay.io"]);
     let notes = every().notes(Part::Webhook);
     assert!(notes.contains("`dockerhub` is left out: the webhook would look for it under the name `docker.io`"));
-    assert_eq!(webhook(&legacy()).registries, [""; 0]);
+    // A ConfigMap that names no registry does nothing, so there is none.
+    let legacy = legacy();
+    let left_out = legacy.not_made(Part::Webhook);
+    assert!(left_out.reason.contains("a ConfigMap without one does nothing"), "{left_out:?}");
+    assert_eq!(left_out.notes.len(), 3, "{left_out:?}");
     // It has the right name, but the webhook knows no other suffix.
-    assert_eq!(webhook(&china()).registries, [""; 0]);
-    assert!(china().notes(Part::Webhook).contains("always writes `.amazonaws.com`"));
+    let china = china();
+    let notes = &china.not_made(Part::Webhook).notes;
+    assert!(notes[0].contains("always writes `.amazonaws.com`"), "{notes:?}");
+    for case in [legacy, china] {
+        let readme = case.content(Part::Readme);
+        assert!(case.not_made(Part::Webhook).notes.iter().all(|note| readme.contains(note)), "{readme}");
+    }
 }
 
 /// The shape of the HealthOmics API.
@@ -290,7 +370,7 @@ fn another_partition_has_its_own_arns() {
 #[test]
 fn a_policy_that_no_managed_policy_holds_says_so() {
     let yaml: String = (0..50).map(|n| format!("quay-with-a-rather-long-nam-{n:02}:\n  registry: quay.io\n")).collect();
-    let case = Case::of("many", yaml, "eu-central-1", "aws");
+    let case = Case::of("many", yaml, "eu-central-1", "aws", Fallback::Never);
     assert!(case.notes(Part::Iam).contains("a managed policy holds 6144"), "{}", case.notes(Part::Iam));
     assert!(!legacy().notes(Part::Iam).contains("managed policy holds"));
 }

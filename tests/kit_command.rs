@@ -53,20 +53,54 @@ fn one_artefact_is_printed_alone_so_that_it_can_be_piped() {
     let output = ptc(&[FILE, "--only", "iam"]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(stdout(&output), fs::read_to_string("tests/kit/legacy/puller-policy.json").unwrap());
-    let output = ptc(&[FILE, "--only", "webhook"]);
-    assert_eq!(stdout(&output), fs::read_to_string("tests/kit/legacy/webhook-configmap.yaml").unwrap());
     // What does not fit is said beside it.
-    assert!(stderr(&output).contains("webhook-configmap.yaml: `dockerhub` is left out"), "{}", stderr(&output));
+    let output = ptc(&[FILE, "--only", "containerd"]);
+    assert!(stdout(&output).contains("/etc/containerd/certs.d/docker.io/hosts.toml"), "{output:?}");
+    assert!(stderr(&output).contains("hosts.toml: For public.ecr.aws"), "{}", stderr(&output));
     let unknown = ptc(&[FILE, "--only", "nothing"]);
     assert_eq!(unknown.status.code(), Some(1));
     assert!(stderr(&unknown).contains("possible values: readme, mapping, containerd"), "{}", stderr(&unknown));
 }
 
 #[test]
+fn what_is_not_made_says_why() {
+    for (part, reason) in [
+        ("webhook", "webhook was not made. No registry of the file can be used with the webhook"),
+        ("bottlerocket", "bottlerocket was not made. Bottlerocket asks the upstream where a mirror refuses"),
+        ("kops", "kops was not made. kOps writes the mirrors of its nodes itself"),
+    ] {
+        let output = ptc(&[FILE, "--only", part]);
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""), "{output:?}");
+        assert!(stderr(&output).contains(reason), "{}", stderr(&output));
+        // Beside others it is said, and they are made.
+        let output = ptc(&[FILE, "--only", part, "--only", "iam"]);
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(stdout(&output), fs::read_to_string("tests/kit/legacy/puller-policy.json").unwrap());
+        assert!(stderr(&output).contains(reason), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_fallback_is_asked_for_and_says_what_it_risks() {
+    let risk = "containerd posts the node's ECR token to the upstream's token endpoint";
+    let output = ptc(&[FILE, "--fallback", "--only", "kops"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(stdout(&output).contains("registryMirrors:"), "{output:?}");
+    assert!(stderr(&output).contains("warning: --fallback") && stderr(&output).contains(risk), "{}", stderr(&output));
+    let without = ptc(&[FILE, "--only", "containerd"]);
+    assert!(!stderr(&without).contains(risk), "{}", stderr(&without));
+    assert!(!stdout(&without).contains("https://registry-1.docker.io"), "{}", stdout(&without));
+    let help = stdout(&ptc(&["--help"]));
+    assert!(help.contains("--fallback") && help.contains("posts the node's ECR token"), "{help}");
+}
+
+#[test]
 fn programs_get_all_of_it_as_json() {
     let answer: Value = serde_json::from_slice(&ptc(&[FILE, "--json"]).stdout).unwrap();
     let artefacts = answer["artefacts"].as_array().unwrap();
-    assert_eq!(artefacts.len(), 12);
+    assert_eq!(artefacts.len(), 9);
+    let not_made = answer["not_made"].as_array().unwrap().iter().map(|left_out| left_out["part"].as_str().unwrap());
+    assert_eq!(not_made.collect::<Vec<_>>(), ["bottlerocket", "kops", "webhook"]);
     assert_eq!((&artefacts[1]["part"], &artefacts[1]["path"]), (&"mapping".into(), &"mapping.json".into()));
     for artefact in artefacts {
         assert!(!artefact["content"].as_str().unwrap().is_empty());
@@ -80,29 +114,29 @@ fn a_folder_gets_the_files_and_a_second_run_changes_nothing() {
     let output = ptc(&[FILE, "--output", folder.to_str().unwrap()]);
     assert!(output.status.success(), "{output:?}");
     let said = stdout(&output);
-    assert_eq!((said.lines().count(), said.matches("written    ").count()), (12, 12), "{said}");
+    assert_eq!((said.lines().count(), said.matches("written    ").count()), (9, 9), "{said}");
     let hosts = fs::read_to_string(folder.join("containerd/docker.io/hosts.toml")).unwrap();
     assert_eq!(hosts, fs::read_to_string("tests/kit/legacy/containerd/docker.io/hosts.toml").unwrap());
     let again = stdout(&ptc(&[FILE, "-o", folder.to_str().unwrap()]));
-    assert_eq!(again.matches("unchanged  ").count(), 12, "{again}");
+    assert_eq!(again.matches("unchanged  ").count(), 9, "{again}");
     let json: Value = serde_json::from_slice(&ptc(&[FILE, "-o", folder.to_str().unwrap(), "--json"]).stdout).unwrap();
-    assert_eq!((json["written"].as_array().unwrap().len(), json["unchanged"].as_array().unwrap().len()), (0, 12));
+    assert_eq!((json["written"].as_array().unwrap().len(), json["unchanged"].as_array().unwrap().len()), (0, 9));
 }
 
 #[test]
 fn what_somebody_changed_is_overwritten_only_by_force_and_nothing_else_is_written_either() {
     let folder = folder("changed");
     fs::create_dir_all(&folder).unwrap();
-    let kops = folder.join("kops.yaml");
-    fs::write(&kops, "mine").unwrap();
+    let map = folder.join("mapping.json");
+    fs::write(&map, "mine").unwrap();
     let output = ptc(&[FILE, "--output", folder.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("other text stands in"), "{}", stderr(&output));
-    assert!(stderr(&output).contains("kops.yaml; --force overwrites it"), "{}", stderr(&output));
-    assert_eq!(names(&folder), ["kops.yaml"]);
-    assert_eq!(fs::read_to_string(&kops).unwrap(), "mine");
+    assert!(stderr(&output).contains("mapping.json; --force overwrites it"), "{}", stderr(&output));
+    assert_eq!(names(&folder), ["mapping.json"]);
+    assert_eq!(fs::read_to_string(&map).unwrap(), "mine");
     assert!(ptc(&[FILE, "--output", folder.to_str().unwrap(), "--force"]).status.success());
-    assert_eq!(fs::read_to_string(&kops).unwrap(), fs::read_to_string("tests/kit/legacy/kops.yaml").unwrap());
+    assert_eq!(fs::read_to_string(&map).unwrap(), fs::read_to_string("tests/kit/legacy/mapping.json").unwrap());
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -154,7 +188,7 @@ fn no_link_leads_out_of_the_folder() {
         ("containerd/docker.io", "../../outside"),
         ("containerd/docker.io/hosts.toml", "../../../outside/precious"),
         // To another file of the kit: it is followed no more than the others.
-        ("image.sh", "kops.yaml"),
+        ("image.sh", "mapping.json"),
     ]
     .into_iter()
     .enumerate()
@@ -207,6 +241,6 @@ fn a_file_is_written_beside_and_renamed() {
     assert_eq!(mode("image.sh"), 0o754, "whoever may run it, may still");
     // As any other new file: the temporary one is not its owner's alone.
     fs::write(kit.join("any"), "").unwrap();
-    assert_eq!(mode("kops.yaml"), mode("any"));
+    assert_eq!(mode("mapping.json"), mode("any"));
     assert!(names(&kit).iter().all(|name| !name.starts_with('.')), "{:?}", names(&kit));
 }

@@ -33,6 +33,7 @@ mod fence;
 mod good_files;
 mod hostile;
 mod hostile_files;
+mod hosts;
 mod kit;
 #[cfg(feature = "cli")]
 mod kit_command;
@@ -70,6 +71,7 @@ mod secrets;
 mod sops;
 #[cfg(feature = "cli")]
 mod sops_files;
+mod texts;
 mod work;
 
 /// A file that nobody names is a file of tests that nobody runs.

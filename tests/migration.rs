@@ -201,7 +201,11 @@ async fn with_the_modules_tags_the_role_per_registry_becomes_the_stacks_own() {
     let template = bench.template("dockerhub").unwrap();
     assert_eq!((&template["customRoleArn"], &template["resourceTags"]), (&json!(ROLE), &tags));
     let secret = bench.secret(&secret_of("gitlab")).unwrap();
-    let owned = json!([{"Key": "ecr-pull-through-sync:owner", "Value": "stack"}, {"Key": "team", "Value": "platform"}]);
+    let owned = json!([
+        {"Key": "ecr-pull-through-sync:owner", "Value": "stack"},
+        {"Key": "ecr-pull-through-sync:upstream", "Value": "registry.gitlab.com"},
+        {"Key": "team", "Value": "platform"},
+    ]);
     assert_eq!(secret["Tags"], owned);
 }
 
@@ -224,7 +228,11 @@ async fn a_secret_that_no_longer_holds_the_files_value_shows_in_the_plan() {
     assert!(GUIDE.contains(&line), "the guide says how this looks");
     // The way out: the file says what the secret holds.
     bench.upload(&legacy_file().replace("canary-gitlab-1", "canary-gitlab-2"));
-    assert_eq!(lines(&bench.act("plan").await), expected("description", "planned"));
+    let mut wanted = expected("description", "planned");
+    // The value from before is not gone back to: which upstream it was for, nothing shows.
+    let adopts = wanted.iter().position(|line| line.starts_with("gitlab adopt secret")).unwrap();
+    wanted.insert(adopts, format!("gitlab label secret {} [UNBOUND] planned", secret_of("gitlab")));
+    assert_eq!(lines(&bench.act("plan").await), wanted);
 }
 
 #[tokio::test]

@@ -234,6 +234,7 @@ async fn is_the_newest_files(bench: &Bench, newest: &Version, last: &Value) {
     assert_eq!(bench.template("quay").is_some(), newest.quay.is_some());
     let current = bench.token(HUB, "AWSCURRENT").unwrap();
     assert!(is_good(&current), "{current} serves: {told}");
+    support::assert_tokens_stay_home(&bench.aws);
     bench.aws.pull("dockerhub/library/in-the-end:1").unwrap();
     let state = if newest.is_good() { "ready" } else { "failed" };
     assert_eq!(last["registries"]["dockerhub"]["state"], state, "{told}");

@@ -42,11 +42,17 @@ async fn a_new_secret_holds_exactly_what_ecr_asks_for_with_labels_tags_and_polic
     assert_eq!(bench.rule("dockerhub").unwrap()["credentialArn"], secret["ARN"]);
 }
 
+/// The line of a value that is proven for the first time.
+fn proven() -> String {
+    format!("dockerhub label secret {HUB} [PROVEN] applied")
+}
+
 #[tokio::test]
 async fn the_same_file_never_undoes_a_rotation() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
     bench.rotate(HUB, "canary-docker-2");
+    assert_eq!(lines(&bench.send(scheduled()).await.unwrap()), [proven()]);
     for _ in 0..2 {
         bench.aws.clear_calls();
         let report = bench.follow(&hub("canary-docker-1")).await;
@@ -64,7 +70,7 @@ async fn a_changed_file_speaks_and_a_b_a_works() {
         bench.follow(&hub("canary-docker-1")).await;
         for token in ["canary-docker-2", "canary-docker-1", "canary-docker-3"] {
             let report = bench.follow(&hub(token)).await;
-            assert_eq!(lines(&report), [format!("dockerhub update secret {HUB} [value] applied")]);
+            assert_eq!(lines(&report), [format!("dockerhub update secret {HUB} [value] applied"), proven()]);
             for label in ["AWSCURRENT", "CONFIGURED"] {
                 assert_eq!(bench.token(HUB, label).as_deref(), Some(token), "{label}");
             }
@@ -80,7 +86,7 @@ async fn a_file_that_says_what_is_current_already_only_moves_the_label() {
     bench.follow(&hub("canary-docker-1")).await;
     bench.rotate(HUB, "canary-docker-2");
     let report = bench.follow(&hub("canary-docker-2")).await;
-    assert_eq!(lines(&report), [format!("dockerhub label secret {HUB} [CONFIGURED] applied")]);
+    assert_eq!(lines(&report), [format!("dockerhub label secret {HUB} [CONFIGURED] applied"), proven()]);
     assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-2"));
 }
 
@@ -192,7 +198,8 @@ async fn a_secret_scheduled_for_deletion_is_restored_and_treated_like_any_other_
         lines(&report),
         [
             format!("dockerhub restore secret {HUB} [] applied"),
-            format!("dockerhub update secret {HUB} [value] applied")
+            format!("dockerhub update secret {HUB} [value] applied"),
+            proven(),
         ]
     );
     assert_eq!(bench.secret(HUB).unwrap()["ARN"], arn);

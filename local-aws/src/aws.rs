@@ -280,6 +280,12 @@ impl LocalAws {
         self.state().ecr.upstreams().refuse(host, username, token);
     }
 
+    /// Every credential that an upstream was shown, by a proof or a pull: host, user, token.
+    #[must_use]
+    pub fn shown_credentials(&self) -> std::collections::BTreeSet<[String; 3]> {
+        self.state().ecr.upstreams().shown()
+    }
+
     /// Pulls an image, named without the registry host (`dockerhub/library/nginx:1.27`), through the account's rules.
     ///
     /// # Errors
@@ -340,6 +346,18 @@ impl LocalAws {
         let mut state = self.state();
         let cx = state.cx();
         state.ecr.seed_repositories(&cx, names, images_each);
+    }
+
+    /// Makes a secret with this very ARN, random end and all, and a first value.
+    ///
+    /// # Errors
+    /// When it is not a full ARN of this account and region, or CreateSecret would refuse it.
+    pub fn seed_secret(&self, arn: &str, value: &str) -> Answer {
+        let mut state = self.state();
+        let cx = state.cx();
+        let input = json!({"SecretString": value, "ClientRequestToken": Uuid::new_v4().to_string()});
+        let State { secrets, events, .. } = &mut *state;
+        secrets.seed(&cx, arn, &input, events)
     }
 
     /// Registers a function as deployed, with the variables of its environment, for those who look it up; gives its ARN.

@@ -46,14 +46,19 @@ fn run(options: Options) -> std::io::Result<()> {
     let (port, region) = (options.port, options.region.clone());
     let aws = LocalAws::start_blocking(options)
         .map_err(|why| std::io::Error::new(why.kind(), format!("cannot listen on 127.0.0.1:{port}: {why}")))?;
-    println!(
-        "local-aws serves {endpoint}; use it with: AWS_ENDPOINT_URL={endpoint} AWS_REGION={region} \
-         AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local aws ecr describe-pull-through-cache-rules",
-        endpoint = aws.endpoint()
-    );
+    println!("{}", greeting(&aws.endpoint(), &region));
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(tokio::signal::ctrl_c())?;
     aws.shutdown();
     Ok(())
+}
+
+/// Where it is, and a command to use it with. Version 1 of the AWS CLI reads AWS_DEFAULT_REGION alone.
+fn greeting(endpoint: &str, region: &str) -> String {
+    format!(
+        "local-aws serves {endpoint}; use it with: AWS_ENDPOINT_URL={endpoint} AWS_REGION={region} \
+         AWS_DEFAULT_REGION={region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local \
+         aws ecr describe-pull-through-cache-rules"
+    )
 }
 
 const FLAGS: [&str; 9] = [
@@ -131,6 +136,14 @@ mod tests {
         assert!(why("--port").contains("needs a value"));
         assert!(why("--port x").contains("\"x\""));
         assert!(why("--account 12").contains("twelve digits"));
+    }
+
+    #[test]
+    fn both_versions_of_the_aws_cli_are_told_the_region() {
+        let greeting = greeting("http://127.0.0.1:4566", "eu-west-1");
+        for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+            assert!(greeting.contains(&format!(" {name}=eu-west-1 ")), "{greeting}");
+        }
     }
 
     #[test]

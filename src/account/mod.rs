@@ -14,6 +14,7 @@ mod repositories;
 mod rules;
 mod secrets;
 mod templates;
+mod whose;
 
 use std::time::Duration;
 
@@ -33,8 +34,8 @@ pub use queue::{Parcel, Redrive};
 pub use repositories::{Preview, PreviewStatus, Repository};
 pub use rules::{Proof, Rule};
 pub use secrets::{
-    CONFIGURED, CURRENT, FILE_PENDING, FILE_REFUSED, Label, ListedSecret, NewSecret, PENDING, PREVIOUS, REJECTED,
-    ROLLING_BACK, Secret, VersionValue,
+    Binding, CONFIGURED, CURRENT, FILE_PENDING, FILE_REFUSED, Label, ListedSecret, NewSecret, PENDING, PREVIOUS,
+    PROVEN, REJECTED, ROLLING_BACK, Secret, UNBOUND, VersionValue,
 };
 pub use templates::{Template, TemplateSpec};
 

@@ -8,10 +8,10 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 use super::secrets::{CONFIGURED, CURRENT, FILE_PENDING};
+use super::whose::{Claims, is_named_for, sight, taken_along};
 use super::{AwsError, ErrorKind, ListedSecret, Reader, Rule, Secret, Template, VersionValue};
 use crate::config::{self, File, Registry};
 use crate::credential::Credential;
-use crate::ownership::{Owner, registry_of_secret, secret_name};
 use crate::settings::Settings;
 use crate::version_id::is_ours;
 
@@ -59,6 +59,13 @@ pub enum Sight {
     },
     /// The file tells this registry to write a secret that a `secret:` of the file only refers to.
     AlsoReferenced(String),
+    /// Its values are for other hosts than the registry's.
+    WrongHost {
+        /// The secret's name.
+        name: String,
+        /// What they are for.
+        hosts: Vec<String>,
+    },
     /// It could not be read.
     Unread(AwsError),
 }
@@ -110,28 +117,30 @@ pub async fn snapshot(reader: &Reader) -> Result<Snapshot, AwsError> {
 
 /// Looks up the secrets of the file's registries. A secret that cannot be read is that registry's trouble alone.
 pub async fn observe(reader: &Reader, snapshot: Snapshot, file: &File, settings: &Settings) -> Account {
-    let claims = Claims::of(file);
+    let claims = Claims::of(file, &snapshot, settings);
     let looks = file.registries.iter().map(|registry| {
-        let (claims, rule) = (&claims, snapshot.rules.get(&registry.name));
-        async move { (registry.name.clone(), sight(reader, registry, rule, claims, settings).await) }
+        let claims = &claims;
+        async move { (registry.name.clone(), sight(reader, registry, claims.pointed_to(registry), claims).await) }
     });
-    let sights = stream::iter(looks).buffer_unordered(READS).collect().await;
-    let mut account = Account { snapshot, sights };
-    for registry in sharing(file, &account) {
-        let sight = sight(reader, registry, None, &claims, settings).await;
-        account.sights.insert(registry.name.clone(), sight);
+    let mut sights: BTreeMap<String, Sight> = stream::iter(looks).buffer_unordered(READS).collect().await;
+    for registry in sharing(file, &sights) {
+        sights.insert(registry.name.clone(), sight(reader, registry, None, &claims).await);
     }
-    account.snapshot.tagged = still_there(reader, &account).await;
-    account
+    sights.extend(taken_along(reader, file, &sights, &claims).await);
+    let tagged = still_there(reader, &snapshot, &sights).await;
+    Account { snapshot: Snapshot { tagged, ..snapshot }, sights }
 }
 
 /// Registries whose rule points to the secret that another registry of the file keeps: the one whose name it bears,
-/// else the first, keeps it, and the others get their own. Two must not write one secret in turn.
-fn sharing<'a>(file: &'a File, account: &Account) -> Vec<&'a Registry> {
+/// else the first by name, keeps it, and the others get their own. Two must not write one secret in turn.
+fn sharing<'a>(file: &'a File, sights: &BTreeMap<String, Sight>) -> Vec<&'a Registry> {
     let mut keepers: BTreeMap<&str, &Registry> = BTreeMap::new();
     let mut others = Vec::new();
-    for registry in file.registries.iter().filter(|r| matches!(r.credential, config::Credential::Given(_))) {
-        let Some(Sight::Found(secret)) = account.sights.get(&registry.name) else { continue };
+    let mut giving: Vec<&Registry> =
+        file.registries.iter().filter(|r| matches!(r.credential, config::Credential::Given(_))).collect();
+    giving.sort_by(|a, b| a.name.cmp(&b.name));
+    for registry in giving {
+        let Some(Sight::Found(secret)) = sights.get(&registry.name) else { continue };
         match keepers.get(secret.arn.as_str()) {
             Some(first) if is_named_for(secret, &registry.name) => {
                 others.push(*first);
@@ -146,14 +155,14 @@ fn sharing<'a>(file: &'a File, account: &Account) -> Vec<&'a Registry> {
 
 /// ListSecrets is minutes old: the few listed secrets that nothing uses, and that may be cleaned up, are looked at
 /// afresh, so that a plan does not go on announcing what has been done.
-async fn still_there(reader: &Reader, account: &Account) -> Vec<ListedSecret> {
-    let sights = account.sights.values().filter_map(|sight| match sight {
+async fn still_there(reader: &Reader, snapshot: &Snapshot, sights: &BTreeMap<String, Sight>) -> Vec<ListedSecret> {
+    let sights = sights.values().filter_map(|sight| match sight {
         Sight::Found(secret) => Some(secret.arn.as_str()),
         _ => None,
     });
-    let rules = account.snapshot.rules.values().filter_map(|rule| rule.credential_arn.as_deref());
+    let rules = snapshot.rules.values().filter_map(|rule| rule.credential_arn.as_deref());
     let used: BTreeSet<&str> = sights.chain(rules).collect();
-    let looks = account.snapshot.tagged.iter().map(|listed| {
+    let looks = snapshot.tagged.iter().map(|listed| {
         let used = used.contains(listed.arn.as_str());
         async move {
             // One that cannot be looked at is left as it was listed; before it is deleted it is looked at again.
@@ -170,120 +179,33 @@ async fn still_there(reader: &Reader, account: &Account) -> Vec<ListedSecret> {
     there
 }
 
-/// Reads one registry's part of the account afresh, after a race or a restore.
+/// Reads one registry's part of the account afresh, after a race or a restore. `held` is the secret that it was planned
+/// with: a rename takes along one that no rule of its own points to yet.
 ///
 /// # Errors
 /// The first read that failed.
 pub async fn observe_again(
     reader: &Reader,
     registry: &Registry,
+    held: Option<&str>,
     file: &File,
     settings: &Settings,
 ) -> Result<View, AwsError> {
-    let (rule, template) = tokio::try_join!(reader.rule(&registry.name), reader.template(&registry.name))?;
-    let sight = sight(reader, registry, rule.as_ref(), &Claims::of(file), settings).await;
-    Ok(View { rule, template, sight })
-}
-
-/// Which secrets the file speaks for.
-struct Claims<'a> {
-    /// Names and ARNs under `secret:`.
-    referenced: BTreeSet<&'a str>,
-    /// Registries that give their own credential.
-    giving: BTreeSet<&'a str>,
-}
-
-impl<'a> Claims<'a> {
-    fn of(file: &'a File) -> Self {
-        let mut claims = Self { referenced: BTreeSet::new(), giving: BTreeSet::new() };
-        for registry in &file.registries {
-            match &registry.credential {
-                config::Credential::Secret(id) => _ = claims.referenced.insert(id),
-                config::Credential::Given(_) => _ = claims.giving.insert(&registry.name),
-                config::Credential::None => {}
-            }
-        }
-        claims
-    }
-
-    fn references(&self, secret: &Secret) -> bool {
-        self.referenced.contains(secret.name.as_str()) || self.referenced.contains(secret.arn.as_str())
-    }
-}
-
-async fn sight(
-    reader: &Reader,
-    registry: &Registry,
-    rule: Option<&Rule>,
-    claims: &Claims<'_>,
-    settings: &Settings,
-) -> Sight {
-    let look = match &registry.credential {
-        config::Credential::None => return Sight::NotNeeded,
-        config::Credential::Secret(id) => reader.secret(id).await.map(|secret| found(secret, id)),
-        config::Credential::Given(credential) => own(reader, &registry.name, credential, rule, claims, settings).await,
-    };
-    look.unwrap_or_else(Sight::Unread)
-}
-
-fn found(secret: Option<Secret>, id: &str) -> Sight {
-    secret.map_or_else(|| Sight::Absent(id.to_owned()), |secret| Sight::Found(Box::new(secret)))
-}
-
-/// The secret that the file's credential of `registry` goes into: the one its rule points to where that is ours to
-/// write, else the one named after the registry. DESIGN, section 4.
-async fn own(
-    reader: &Reader,
-    registry: &str,
-    credential: &Credential,
-    rule: Option<&Rule>,
-    claims: &Claims<'_>,
-    settings: &Settings,
-) -> Result<Sight, AwsError> {
-    if let Some(arn) = rule.and_then(|rule| rule.credential_arn.as_deref())
-        && let Some(secret) = reader.secret(arn).await?
-        && !claims.references(&secret)
-    {
-        match Owner::of_secret(&secret.tags, settings) {
-            Owner::Other(owner) => return Ok(Sight::OthersTag { name: secret.name, owner }),
-            Owner::Us | Owner::Former if !is_anothers(&secret, registry, claims) => {
-                return with_details(reader, secret, credential).await;
-            }
-            Owner::Nobody if is_named_for(&secret, registry) => {
-                return with_details(reader, secret, credential).await;
-            }
-            // Somebody else's, or another registry's of this file: the rule moves to our own.
-            Owner::Us | Owner::Former | Owner::Nobody => {}
-        }
-    }
-    let name = secret_name(registry);
-    match reader.secret(&name).await? {
-        None if claims.referenced.contains(name.as_str()) => Ok(Sight::AlsoReferenced(name)),
-        None => Ok(Sight::Absent(name)),
-        Some(secret) if claims.references(&secret) => Ok(Sight::AlsoReferenced(name)),
-        Some(secret) => match Owner::of_secret(&secret.tags, settings) {
-            Owner::Other(owner) => Ok(Sight::OthersTag { name, owner }),
-            _ => with_details(reader, secret, credential).await,
-        },
-    }
-}
-
-fn is_named_for(secret: &Secret, registry: &str) -> bool {
-    registry_of_secret(&secret.name).is_some_and(|made| made.is_for(registry))
-}
-
-/// Two registries of the file must not write one secret in turn: it is the one's whose name it bears.
-fn is_anothers(secret: &Secret, registry: &str, claims: &Claims<'_>) -> bool {
-    !is_named_for(secret, registry)
-        && registry_of_secret(&secret.name).is_some_and(|made| {
-            claims.giving.contains(made.registry) || made.legacy_registry.is_some_and(|r| claims.giving.contains(r))
-        })
+    let snapshot = rules_and_templates(reader).await?;
+    let claims = Claims::of(file, &snapshot, settings);
+    let sight = sight(reader, registry, claims.pointed_to(registry).or(held), &claims).await;
+    let part = Account { sights: BTreeMap::from([(registry.name.clone(), sight)]), snapshot };
+    Ok(part.view(&registry.name))
 }
 
 /// Reads the policy and the values that the plan needs: the `CONFIGURED` one; where the file says something else, the
 /// current and the pending one too, and else the current one only where it may be a value of another file. A secret
 /// that is scheduled for deletion lets none of it be read.
-async fn with_details(reader: &Reader, mut secret: Secret, credential: &Credential) -> Result<Sight, AwsError> {
+pub(super) async fn with_details(
+    reader: &Reader,
+    mut secret: Secret,
+    credential: &Credential,
+) -> Result<Sight, AwsError> {
     if secret.scheduled_for_deletion {
         return Ok(Sight::Found(Box::new(secret)));
     }
@@ -319,9 +241,9 @@ fn under_key(mut error: AwsError, secret: &Secret) -> AwsError {
     if let (ErrorKind::Denied, Some(key)) = (error.kind, &secret.customer_key) {
         error.message = format!(
             "{}. The secret {} is encrypted with the customer key {key}, and ECR reads only what the default key \
-             aws/secretsmanager encrypts: set it with `aws secretsmanager update-secret --kms-key-id \
+             aws/secretsmanager encrypts: set it with `aws secretsmanager update-secret --secret-id {} --kms-key-id \
              alias/aws/secretsmanager`",
-            error.message, secret.name
+            error.message, secret.name, secret.name
         );
     }
     error

@@ -23,6 +23,10 @@ pub const PREVIOUS: Label = "AWSPREVIOUS";
 pub const PENDING: Label = "AWSPENDING";
 /// A value from the file on its way to become current.
 pub const FILE_PENDING: Label = "FILE_PENDING";
+/// The version that was last proven at its host. What was proven once is not taken back, however long it is refused.
+pub const PROVEN: Label = "PROVEN";
+/// A version from before it was known which host the secret is for: never made current by us.
+pub const UNBOUND: Label = "UNBOUND";
 /// A version that ECR refused: never rolled back from again, nor to.
 pub const REJECTED: Label = "REJECTED";
 /// A value of the file that ECR refused. `REJECTED` stands on it too, but moves on with the next rollback.
@@ -55,6 +59,21 @@ pub struct Secret {
     pub created: BTreeMap<String, Timestamp>,
     /// When the secret was last rotated.
     pub rotated: Option<Timestamp>,
+    /// What shows that its values are for the host of the registry it was looked up for.
+    pub binding: Binding,
+    /// The prefix of somebody else's rule that points to it.
+    pub foreign_rule: Option<String>,
+}
+
+/// What shows that a secret's values are for a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binding {
+    /// Its tag.
+    Tag,
+    /// A rule of that host that points to it. It has no tag yet.
+    Rule,
+    /// Nothing: it has no tag, and no rule points to it.
+    Nothing,
 }
 
 /// What a version holds.
@@ -107,6 +126,11 @@ impl Secret {
         self.labels.iter().find(|(_, labels)| labels.contains(label)).map(|(version, _)| version.as_str())
     }
 
+    /// Whether a version carries a label.
+    pub fn carries(&self, version: &str, label: Label) -> bool {
+        self.labels.get(version).is_some_and(|labels| labels.contains(label))
+    }
+
     /// Adds what was read of a version.
     pub(super) fn keep(&mut self, read: Option<(String, (VersionValue, Option<Timestamp>))>) {
         let Some((version, (value, created))) = read else { return };
@@ -149,6 +173,8 @@ impl Reader {
             values: BTreeMap::new(),
             created: BTreeMap::new(),
             rotated: answer.last_rotated_date.and_then(time),
+            binding: Binding::Nothing,
+            foreign_rule: None,
         }))
     }
 

@@ -12,12 +12,13 @@ mod step;
 mod template;
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 use tracing::info;
 
-use crate::account::{AwsError, Reader, Writer, observe_again};
+use crate::account::{AwsError, CURRENT, Reader, Secret, Writer, observe_again};
 use crate::cause::{Cause, Reason};
 use crate::config::{File, Registry};
 use crate::newest::Newest;
@@ -56,6 +57,8 @@ pub struct Applier<'a> {
     /// How many calls are under way at a time. Waiting for something to settle takes no slot: registries do not wait
     /// for each other.
     pub slots: Slots,
+    /// The versions that this run has made current, by their secret's ARN.
+    pub current: Mutex<BTreeMap<String, String>>,
 }
 
 /// What came of a plan.
@@ -94,6 +97,18 @@ impl Applier<'_> {
     ) -> Result<T, AwsError> {
         let _taken = self.slots.take(slot).await;
         self.deadline.bound(call).await.unwrap_or_else(|| Err(AwsError::out_of_time("the last call")))
+    }
+
+    /// Notes that a version was made current.
+    pub(crate) fn makes_current(&self, arn: &str, version: &str) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.insert(arn.to_owned(), version.to_owned());
+    }
+
+    /// Whether the current version of a secret is the one that this run made so.
+    pub fn has_made_current(&self, secret: &Secret) -> bool {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.get(&secret.arn).map(String::as_str).is_some_and(|version| secret.holder(CURRENT) == Some(version))
     }
 
     /// Carries out the registries' steps.
@@ -151,7 +166,16 @@ impl Applier<'_> {
                     why = reason;
                     observed = Instant::now();
                     match self
-                        .call(Slot::Read, observe_again(self.reader, registry, self.file, self.scope.settings))
+                        .call(
+                            Slot::Read,
+                            observe_again(
+                                self.reader,
+                                registry,
+                                plan.secret.as_deref(),
+                                self.file,
+                                self.scope.settings,
+                            ),
+                        )
                         .await
                     {
                         Ok(view) => {

@@ -4,10 +4,12 @@ use tracing::{info, warn};
 
 use super::{Applier, Slot};
 use crate::account::{
-    AwsError, CONFIGURED, CURRENT, FILE_REFUSED, Label, PENDING, Proof, REJECTED, ROLLING_BACK, Secret,
+    AwsError, CONFIGURED, CURRENT, FILE_REFUSED, Label, PENDING, PROVEN, Proof, REJECTED, ROLLING_BACK, Secret,
+    VersionValue,
 };
 use crate::cause::{Cause, Reason};
-use crate::plan::rollback::{Next, is_file_refused, next};
+use crate::config;
+use crate::plan::rollback::{Next, is_file_refused, is_to_be_remembered, next, word_of_the_file};
 use crate::plan::{Action, Resource};
 use crate::report::{Change, ChangeResult};
 use crate::verify::{Patience, prove_rule};
@@ -44,7 +46,8 @@ impl Applier<'_> {
                 Err(error) => return recovery.failed(registry, &seen.name, &error),
             };
             recovery.file_refused = is_file_refused(&secret);
-            if secret.labels != labels {
+            // The version that this run made current is the one that was asked about.
+            if secret.labels != labels && !self.has_made_current(&secret) {
                 labels.clone_from(&secret.labels);
                 let asked = prove_rule(self.reader, registry, patience, self.pace, self.deadline).await;
                 recovery.proof = Some(asked.clone());
@@ -53,7 +56,12 @@ impl Applier<'_> {
                 proof = asked;
                 continue;
             }
-            let step = next(&secret, proof.valid, self.scope.settings.rollback_invalid_rotation);
+            let file = match self.file_instead(registry, &secret, seen, &proof).await {
+                Ok(file) => file,
+                Err(error) => return recovery.failed(registry, &seen.name, &error),
+            };
+            let rotations = self.scope.settings.rollback_invalid_rotation;
+            let step = next(&secret, proof.valid, rotations, file.as_deref());
             if step == Next::Nothing || self.deadline.is_near() {
                 break;
             }
@@ -99,10 +107,40 @@ impl Applier<'_> {
                     recovery.changes.push(change.with(ChangeResult::Applied).noting(note));
                     break;
                 }
+                Next::Remember => {
+                    let change = Change::of(registry, Resource::Secret, Action::Label, &secret.name);
+                    recovery.changes.push(change.with(ChangeResult::Applied).in_fields(vec![PROVEN.into()]));
+                    break;
+                }
                 Next::Nothing | Next::Forget { .. } => {}
             }
         }
         recovery
+    }
+
+    /// The version with the file's value, where the file has the word over the refused current one. When that was put is read
+    /// here: only a refusal asks for it.
+    async fn file_instead(
+        &self,
+        registry: &str,
+        secret: &Secret,
+        seen: &Secret,
+        proof: &Proof,
+    ) -> Result<Option<String>, AwsError> {
+        let (current, configured) = (secret.holder(CURRENT), secret.holder(CONFIGURED));
+        let (Some(current), Some(configured)) = (current, configured) else { return Ok(None) };
+        let said = self.file.registries.iter().find(|r| r.name == registry).map(|registry| &registry.credential);
+        let is_of_this_file = match (said, seen.values.get(configured)) {
+            (Some(config::Credential::Given(said)), Some(VersionValue::Credential(value))) => said == value,
+            _ => false,
+        };
+        if proof.valid || current == configured || !is_of_this_file {
+            return Ok(None);
+        }
+        let read = self.call(Slot::Read, self.reader.secret_value(&secret.arn, current)).await?;
+        let mut secret = secret.clone();
+        secret.created.extend(read.and_then(|(_, put)| Some((current.to_owned(), put?))));
+        Ok(word_of_the_file(&secret, self.scope.uploaded).map(str::to_owned))
     }
 
     async fn make(&self, step: &Next, secret: &Secret) -> Result<(), AwsError> {
@@ -110,14 +148,20 @@ impl Applier<'_> {
         let to = |label: Label, version: String| async move {
             match secret.holder(label) {
                 Some(holder) if holder == version => Ok(()),
-                holder => self.move_label(arn, label, holder, Some(&version)).await,
+                holder => self.put_label(arn, label, holder, Some(&version)).await,
             }
         };
         let off = |label: Label, version: String| async move {
             if secret.holder(label) != Some(version.as_str()) {
                 return Ok(());
             }
-            self.move_label(arn, label, Some(&version), None).await
+            self.put_label(arn, label, Some(&version), None).await
+        };
+        let remember = || async {
+            match secret.holder(CURRENT).filter(|_| is_to_be_remembered(secret)) {
+                Some(current) => to(PROVEN, current.to_owned()).await,
+                None => Ok(()),
+            }
         };
         match step.clone() {
             Next::Nothing => Ok(()),
@@ -132,17 +176,23 @@ impl Applier<'_> {
                     to(FILE_REFUSED, failed.clone()).await?;
                 }
                 off(PENDING, failed.clone()).await?;
-                off(ROLLING_BACK, failed).await
+                off(ROLLING_BACK, failed).await?;
+                remember().await
             }
             Next::PutBack { from, failed } => {
                 to(REJECTED, failed.clone()).await?;
+                if secret.holder(CONFIGURED) == Some(from.as_str()) {
+                    to(FILE_REFUSED, from.clone()).await?;
+                }
                 self.move_label(arn, CURRENT, Some(&from), Some(&failed)).await?;
                 off(ROLLING_BACK, failed).await
             }
+            Next::Remember => remember().await,
             Next::Forget { version } => off(ROLLING_BACK, version).await,
             Next::Redeem { version } => {
                 off(REJECTED, version.clone()).await?;
-                off(FILE_REFUSED, version).await
+                off(FILE_REFUSED, version).await?;
+                remember().await
             }
         }
     }

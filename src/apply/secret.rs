@@ -31,6 +31,7 @@ impl Applier<'_> {
             // Somebody was faster, or it is scheduled for deletion and can be restored.
             if error.is("ResourceExistsException") { Trouble::LookAgain(error.to_string()) } else { gone(error) }
         })?;
+        self.makes_current(&arn, &version);
         let label = self.move_label(&arn, CONFIGURED, None, Some(&version));
         let policy = async {
             match policy {
@@ -74,6 +75,9 @@ impl Applier<'_> {
         let (version, pending) = self.pending(labels).await?;
         let moved = self.move_label(&labels.arn, CURRENT, labels.current.as_deref(), Some(&version)).await;
         let is_current_by_us = moved.is_ok();
+        if is_current_by_us {
+            self.makes_current(&labels.arn, &version);
+        }
         let note = match moved {
             Ok(()) => None,
             Err(error) => self.current_has_moved(labels, &version, error).await?,
@@ -173,17 +177,37 @@ impl Applier<'_> {
         from: Option<&str>,
         to: Option<&str>,
     ) -> Result<(), AwsError> {
-        let moved = self.call(Slot::Secrets, self.writer.move_label(arn, label, from, to)).await;
-        let Err(error) = moved else { return Ok(()) };
-        if !error.repeated || error.is_transient() {
-            return Err(error);
+        match self.call(Slot::Secrets, self.writer.move_label(arn, label, from, to)).await {
+            Err(error) if error.repeated => self.is_labelled(arn, label, to, error).await,
+            moved => moved,
+        }
+    }
+
+    /// The same for a label that may be put by anybody: that it is where it was to go is enough.
+    pub(super) async fn put_label(
+        &self,
+        arn: &str,
+        label: Label,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> Result<(), AwsError> {
+        match self.call(Slot::Secrets, self.writer.move_label(arn, label, from, to)).await {
+            Err(error) => self.is_labelled(arn, label, to, error).await,
+            moved => moved,
+        }
+    }
+
+    /// Whether a label whose move was refused is where it was to go.
+    async fn is_labelled(&self, arn: &str, label: Label, to: Option<&str>, refused: AwsError) -> Result<(), AwsError> {
+        if refused.is_transient() || refused.kind == crate::account::ErrorKind::Denied {
+            return Err(refused);
         }
         let secret = self.call(Slot::Read, self.reader.secret(arn)).await?;
-        if secret.is_some_and(|secret| secret.holder(label) == to) { Ok(()) } else { Err(error) }
+        if secret.is_some_and(|secret| secret.holder(label) == to) { Ok(()) } else { Err(refused) }
     }
 
     /// A refused move is no failure when somebody else has made it. Says who made it: true is us.
-    async fn moved_or_there(
+    pub(super) async fn moved_or_there(
         &self,
         arn: &str,
         label: &'static str,

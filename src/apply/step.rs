@@ -1,7 +1,7 @@
 //! One step: which calls it is made of, and what its failures mean.
 
 use super::{Applier, Slot};
-use crate::account::AwsError;
+use crate::account::{AwsError, UNBOUND};
 use crate::cause::Cause;
 use crate::plan::{Operation, Step};
 
@@ -103,6 +103,10 @@ impl Applier<'_> {
             }
             Operation::PutSecretPolicy { arn: Some(arn), policy } => {
                 self.put_secret_policy(arn, policy).await.map(|()| None)
+            }
+            Operation::LabelUnbound { arn, from, to } => {
+                let moved = self.move_label(arn, UNBOUND, from.as_deref(), Some(to)).await;
+                self.moved_or_there(arn, UNBOUND, Some(to), moved).await.map(|_| None)
             }
             Operation::LabelConfigured(labels) => self.label_configured(labels).await.map(|()| None),
             Operation::PutBeside(labels) => self.put_beside(labels).await,

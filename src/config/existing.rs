@@ -80,16 +80,13 @@ pub(crate) fn read(
 ) -> Option<Field<Option<ExistingRepositories>>> {
     let node = &entry.value;
     let field = |value| Field { value, at: node.at, key: entry.key.at };
+    let what = || format!("`true`, `false` or a map with {}", one_of(ExistingKey::NAMES.iter().copied()));
     if node.scalar().is_some() {
-        let on = fields::flag(NAME, node, notes)?;
+        let on = fields::flag_or(NAME, &what(), node, notes)?;
         return Some(field(on.then(ExistingRepositories::default)));
     }
     if node.map().is_none() {
-        let keys = one_of(ExistingKey::NAMES.iter().copied());
-        notes.error(
-            node.at,
-            format!("`{NAME}` is `true`, `false` or a map with {keys}, but {} stands here", node.kind()),
-        );
+        notes.error(node.at, format!("`{NAME}` is {}, but {} stands here", what(), node.kind()));
         return None;
     }
     let shape = Shape { what: "`existing_repositories`", missing_at: None };

@@ -122,9 +122,22 @@ pub(crate) fn text(name: &str, node: &Node, notes: &mut Notes) -> Option<String>
 
 /// `true` or `false`, as YAML's core schema has them.
 pub(crate) fn flag(name: &str, node: &Node, notes: &mut Notes) -> Option<bool> {
+    flag_or(name, "`true` or `false`", node, notes)
+}
+
+/// The same for a key that may be something else too: `what` names all that it can be.
+pub(crate) fn flag_or(name: &str, what: &str, node: &Node, notes: &mut Notes) -> Option<bool> {
     let value = typed::<bool>(node);
     if value.is_none() {
-        notes.error(node.at, format!("`{name}` is `true` or `false`, without quotes"));
+        // The words of older YAML are texts in the one that is read here.
+        const HINTS: [(&[&str], &str); 3] = [
+            (&["true", "false"], "; remove the quotes"),
+            (&["yes", "on"], "; did you mean `true`?"),
+            (&["no", "off"], "; did you mean `false`?"),
+        ];
+        let is = |word: &&str| node.scalar().is_some_and(|scalar| scalar.text.eq_ignore_ascii_case(word));
+        let hint = HINTS.iter().find(|(words, _)| words.iter().any(is)).map_or("", |(_, hint)| *hint);
+        notes.error(node.at, format!("`{name}` is {what}{hint}"));
     }
     value
 }

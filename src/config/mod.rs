@@ -74,7 +74,7 @@ pub use problem::{Problem, Rejected, is_invisible};
 pub use reference::{reference, summary};
 pub use registry::Registry;
 pub use schema::schema;
-pub use upstream::{CredentialNeed, Upstream, UpstreamKind};
+pub use upstream::{CredentialNeed, Upstream, UpstreamKind, canonical_host};
 
 /// The largest file that is read: 1 MiB.
 pub const MAX_BYTES: usize = 1024 * 1024;

@@ -58,7 +58,8 @@ fn under(key: RegistryKey) -> String {
                 rows::<ActionKey>("rules[].action."),
             ];
             let notes = "Warnings: an `untagged` rule that expires (an image deployed by its digest has no tag), and less \
-                 than 90 days in the archive. A count is per repository, and the parts of a multi-architecture image count.";
+                 than 90 days in the archive. A count is per repository, and the parts of a multi-architecture image count. \
+                 So do signatures and SBOMs that came through the cache: referrers, and the tags that cosign makes.";
             format!("{}\n{}", rules.concat(), paragraph(notes))
         }
         RegistryKey::EncryptionConfiguration => table::<EncryptionKey>(""),

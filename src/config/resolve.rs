@@ -178,16 +178,18 @@ fn credential(
     notes: &mut Notes,
 ) -> Option<Credential> {
     let need = upstream.map_or(CredentialNeed::Optional, Upstream::needs);
-    let own = CREDENTIAL.iter().find_map(|name| Some((*name, raw.key(name)?)));
     if let (CredentialNeed::Forbidden | CredentialNeed::RoleOptional, Some(upstream)) = (need, upstream) {
-        if let Some((field, at)) = own {
+        let own = CREDENTIAL.iter().filter_map(|name| Some((format!("`{name}`"), raw.key(name)?)));
+        let (fields, places): (Vec<String>, Vec<Position>) = own.unzip();
+        if let Some(at) = places.first().copied() {
+            let fields = fields.join(" and ");
             let host = shown(&upstream.host);
             notes.error(
                 at,
                 if need == CredentialNeed::Forbidden {
-                    format!("{host} takes no credential, and ECR refuses a rule that has one; remove `{field}`")
+                    format!("{host} takes no credential, and ECR refuses a rule that has one; remove {fields}")
                 } else {
-                    format!("{host} is a private ECR registry, which takes no secret; remove `{field}`, and for another account write `custom_role_arn`")
+                    format!("{host} is a private ECR registry, which takes no secret; remove {fields}, and for another account write `custom_role_arn`")
                 },
             );
         }
@@ -207,7 +209,7 @@ fn credential(
                 let at = raw.registry.as_ref().map_or(name_at, |field| field.at);
                 notes.error(
                     at,
-                    format!("{} wants a credential, and ECR refuses a rule without one; write `username` and `accessToken`, or `secret`", shown(&upstream.host)),
+                    format!("{} needs a credential, and ECR refuses a rule without one; write `username` and `accessToken`, or `secret`", shown(&upstream.host)),
                 );
                 return None;
             }

@@ -47,13 +47,22 @@ const OTHER_HOSTS: &[(&str, &str)] = &[
     ("gitlab.com", "registry.gitlab.com"),
     ("k8s.gcr.io", "registry.k8s.io"),
     ("gallery.ecr.aws", "public.ecr.aws"),
-    ("dhi.io", DOCKER_HUB),
 ];
+
+/// Hosts that are easily taken for one of the table, and what they are.
+const UNSUPPORTED: &[(&str, &str)] = &[("dhi.io", "Docker Hardened Images: a registry of its own, not Docker Hub")];
 
 const DOCKER_HUB: &str = "registry-1.docker.io";
 
 /// The two names under which Docker itself knows Docker Hub.
 const ALSO_DOCKER_HUB: [&str; 2] = ["docker.io", "index.docker.io"];
+
+/// A host as ECR wants it: the names under which Docker knows Docker Hub are read as in the file.
+#[must_use]
+pub fn canonical_host(host: &str) -> String {
+    let host = host.to_ascii_lowercase();
+    if ALSO_DOCKER_HUB.contains(&host.as_str()) { DOCKER_HUB.to_owned() } else { host }
+}
 
 /// What an upstream wants to know of who is pulling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -250,8 +259,10 @@ fn unsupported(host: &str, meant: &str) -> String {
         Some(near) => format!("did you mean `{near}`? "),
         None => String::new(),
     };
+    let what = UNSUPPORTED.iter().find(|(other, _)| *other == host);
+    let what = what.map_or_else(String::new, |(_, what)| format!(" ({what})"));
     format!(
-        "ECR cannot cache {}; {hint}it can cache {}, and of others `<name>.azurecr.io` and `<account>.dkr.ecr.<region>.amazonaws.com` \
+        "ECR cannot cache {}{what}; {hint}it can cache {}, and of others `<name>.azurecr.io` and `<account>.dkr.ecr.<region>.amazonaws.com` \
          (if ECR has learned a new host since, write `allow_unlisted_upstream: true`)",
         shown(host),
         exact.iter().map(|host| format!("`{host}`")).collect::<Vec<_>>().join(", "),

@@ -31,7 +31,6 @@ impl Page<'_> {
     /// No time stands in it: the same account makes the same file.
     fn write_to(&self, page: &mut String) -> std::fmt::Result {
         let Home { account, region, .. } = self.home;
-        writeln!(page, "# yaml-language-server: $schema=registries.schema.json")?;
         writeln!(page, "# The pull-through cache rules and their templates of account {account} in {region}, as")?;
         writeln!(page, "# `ptc export` found them. Credentials stay in Secrets Manager: no token is in this file.")?;
         if self.entries.is_empty() {

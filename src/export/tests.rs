@@ -56,6 +56,8 @@ fn sights(file: &File) -> BTreeMap<String, Sight> {
             values: BTreeMap::new(),
             created: BTreeMap::new(),
             rotated: None,
+            binding: crate::account::Binding::Tag,
+            foreign_rule: None,
         })),
         _ => Sight::NotNeeded,
     };

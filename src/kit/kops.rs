@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::mirror::Mirrors;
-use super::{Artefact, Part, sentences};
+use super::{Artefact, Fallback, LeftOut, Part, sentences};
 
 const CAVEATS: &[&str] = &[
     "`useECRCredentialsForMirrors` (kubernetes/kops#16593) has the kubelet ask ECR's credential provider about these hosts too; without it the mirror refuses every pull. Merge the piece into the cluster with `kops edit cluster`.",
@@ -11,8 +11,18 @@ const CAVEATS: &[&str] = &[
     "The nodes' role needs the rights of `puller-policy.json` (`additionalPolicies`); the one that kOps makes has no first pulls (kubernetes/kops#13456).",
 ];
 
-pub(super) fn artefact(mirrors: &Mirrors<'_>) -> Artefact {
-    let mut content = "# A part of the cluster: kops edit cluster.\nspec:\n  containerd:\n    useECRCredentialsForMirrors: true\n    registryMirrors:".to_owned();
+const WITHOUT: &str = "kOps writes the mirrors of its nodes itself, with the upstream behind them, and no field of the cluster turns that off. The upstream is given the node's ECR token where ECR refuses. Rewrite the images instead, with `kyverno.yaml` for instance. `ptc kit --fallback` makes it all the same.";
+
+/// # Errors
+/// Where nothing but ECR may be asked.
+pub(super) fn artefact(mirrors: &Mirrors<'_>) -> Result<Artefact, LeftOut> {
+    if mirrors.fallback == Fallback::Never {
+        return Err(LeftOut { part: Part::Kops, reason: WITHOUT.into(), notes: Vec::new() });
+    }
+    let mut content = format!(
+        "# A part of the cluster: kops edit cluster.\n# Risk: {}.\nspec:\n  containerd:\n    useECRCredentialsForMirrors: true\n    registryMirrors:",
+        Fallback::RISK
+    );
     if mirrors.mirrors.is_empty() {
         content.push_str(" {}");
     }
@@ -21,12 +31,12 @@ pub(super) fn artefact(mirrors: &Mirrors<'_>) -> Artefact {
         // Writing to a string cannot fail.
         _ = write!(content, "      {}:\n        - {}\n", mirror.host, mirror.endpoint);
     }
-    Artefact {
+    Ok(Artefact {
         part: Part::Kops,
         path: "kops.yaml".into(),
         title: "Registry mirrors with ECR credentials, for the cluster".into(),
         caveats: sentences(CAVEATS),
         notes: mirrors.notes.clone(),
         content,
-    }
+    })
 }

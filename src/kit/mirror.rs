@@ -3,14 +3,17 @@
 use crate::config::{ROOT, UpstreamKind};
 use crate::home::Home;
 
+use super::Fallback;
 use super::route::Routes;
 
 /// A host, and where a runtime asks instead.
 pub(super) struct Mirror<'a> {
     /// The host as it stands in image names.
     pub host: &'a str,
-    /// The host that serves it.
-    pub server: &'a str,
+    /// The URL that is asked where the mirror refuses.
+    pub server: String,
+    /// What the upstream is.
+    pub kind: UpstreamKind,
     /// The registry it goes through.
     pub registry: &'a str,
     /// `https://<ecr>/v2/<prefix>`: the runtime appends `/<image>/manifests/<tag>`, so the `/v2` has to stand in front
@@ -26,11 +29,13 @@ pub(super) struct Mirrors<'a> {
     pub own: String,
     /// What does not fit.
     pub notes: Vec<String>,
+    /// Whom a node asks where ECR refuses.
+    pub fallback: Fallback,
 }
 
 impl<'a> Mirrors<'a> {
     /// The mirrors of some routes.
-    pub fn of(routes: &Routes<'a>, home: &Home) -> Self {
+    pub fn of(routes: &Routes<'a>, home: &Home, fallback: Fallback) -> Self {
         let mut mirrors = Vec::new();
         let mut notes = routes.notes.clone();
         let own = home.registry_host();
@@ -44,15 +49,26 @@ impl<'a> Mirrors<'a> {
                 ));
                 continue;
             }
-            if route.registry.upstream.kind == UpstreamKind::EcrPublic {
+            let kind = route.registry.upstream.kind;
+            if kind == UpstreamKind::EcrPublic {
+                let then = match fallback {
+                    Fallback::Never => {
+                        "no node whose kubelet signs in with that provider can pull them through a mirror"
+                    }
+                    Fallback::Upstream => "the mirror is of no use",
+                };
                 notes.push(format!(
-                    "For {} the ECR credential provider answers with a credential of ECR Public, which the mirror refuses: rewrite these images instead.",
+                    "For {} the kubelet's ECR credential provider answers with a credential of ECR Public, which private ECR refuses, so {then}: leave this mirror out, and rewrite these images.",
                     route.host
                 ));
             }
             let endpoint = if name == ROOT { format!("https://{own}/v2") } else { format!("https://{own}/v2/{name}") };
-            mirrors.push(Mirror { host: route.host, server: &route.registry.upstream.host, registry: name, endpoint });
+            let server = match fallback {
+                Fallback::Never => endpoint.clone(),
+                Fallback::Upstream => format!("https://{}", route.registry.upstream.host),
+            };
+            mirrors.push(Mirror { host: route.host, server, kind, registry: name, endpoint });
         }
-        Self { mirrors, own, notes }
+        Self { mirrors, own, notes, fallback }
     }
 }

@@ -109,24 +109,67 @@ pub struct Artefact {
     pub content: String,
 }
 
+/// A part that was not made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Which one.
+    pub part: Part,
+    /// Why, and what to do instead.
+    pub reason: String,
+    /// What of this very file led to it.
+    pub notes: Vec<String>,
+}
+
+/// Whom a node asks for an image that ECR refuses.
+///
+/// A runtime that got its ECR token as the credential of the upstream's host (that is how a kubelet signs in to a
+/// mirror) gives it to whomever it asks next: containerd posts it to the upstream's token endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fallback {
+    /// Nobody: ECR's refusal is the answer. What cannot be made so is left out.
+    Never,
+    /// The upstream, with the node's ECR token.
+    Upstream,
+}
+
+impl Fallback {
+    /// What a fallback risks, for all who are about to have one.
+    pub const RISK: &str = "where ECR refuses a pull, containerd posts the node's ECR token to the upstream's token endpoint; it is valid for 12 hours, for all that the node may pull";
+}
+
+/// All that a file makes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Kit {
+    /// The files.
+    pub artefacts: Vec<Artefact>,
+    /// What there is no file for.
+    pub not_made: Vec<LeftOut>,
+}
+
 /// Makes the kit of a checked file.
 #[must_use]
-pub fn kit(registries: &[Registry], home: &Home) -> Vec<Artefact> {
+pub fn kit(registries: &[Registry], home: &Home, fallback: Fallback) -> Kit {
     let routes = Routes::of(registries, home);
-    let mirrors = Mirrors::of(&routes, home);
+    let mirrors = Mirrors::of(&routes, home, fallback);
     let mut artefacts = vec![mapping::artefact(&routes, home)];
     artefacts.extend(containerd::artefacts(&mirrors));
-    artefacts.extend([
+    let mut not_made = Vec::new();
+    for made in [
         bottlerocket::artefact(&mirrors),
         kops::artefact(&mirrors),
-        kyverno::artefact(&routes),
+        Ok(kyverno::artefact(&routes)),
         webhook::artefact(registries, home),
-        iam::artefact(registries, home),
-        omics::artefact(&routes),
-        shell::artefact(&routes),
-    ]);
-    artefacts.insert(0, readme::artefact(&artefacts, home));
-    artefacts
+        Ok(iam::artefact(registries, home)),
+        Ok(omics::artefact(&routes)),
+        Ok(shell::artefact(&routes)),
+    ] {
+        match made {
+            Ok(artefact) => artefacts.push(artefact),
+            Err(left_out) => not_made.push(left_out),
+        }
+    }
+    artefacts.insert(0, readme::artefact(&artefacts, &not_made, home, fallback));
+    Kit { artefacts, not_made }
 }
 
 /// Sentences as they are kept.

@@ -2,14 +2,18 @@
 
 use std::fmt::Write as _;
 
-use super::{Artefact, Part};
+use super::{Artefact, Fallback, LeftOut, Part};
 use crate::home::Home;
 
-pub(super) fn artefact(others: &[Artefact], home: &Home) -> Artefact {
+pub(super) fn artefact(others: &[Artefact], not_made: &[LeftOut], home: &Home, fallback: Fallback) -> Artefact {
     let mut content = format!(
         "# Pulling through {}\n\nMade by `ptc kit`. Make it again when the file changes. Nothing in it is secret.\n",
         home.registry_host()
     );
+    if fallback == Fallback::Upstream {
+        // Writing to a string cannot fail.
+        _ = writeln!(content, "\n**Made with `--fallback`**: {}.", Fallback::RISK);
+    }
     let mut shared: Vec<&String> = Vec::new();
     for note in others.iter().flat_map(|artefact| &artefact.notes) {
         let uses = others.iter().filter(|artefact| artefact.notes.contains(note)).count();
@@ -23,20 +27,19 @@ pub(super) fn artefact(others: &[Artefact], home: &Home) -> Artefact {
     }
     for part in Part::ALL {
         let of_part: Vec<&Artefact> = others.iter().filter(|artefact| artefact.part == part).collect();
+        if let Some(left_out) = not_made.iter().find(|left_out| left_out.part == part) {
+            _ = writeln!(content, "\n## {}\n\nNot made. {}", part.as_str(), left_out.reason);
+            of_this_file(&mut content, &list(&left_out.notes));
+        }
         let Some(first) = of_part.first() else { continue };
         _ = writeln!(content, "\n## {}\n", part.as_str());
         for artefact in &of_part {
-            // Writing to a string cannot fail.
             _ = writeln!(content, "`{}`: {}.", artefact.path, artefact.title);
         }
         content.push('\n');
         content.push_str(&list(&first.caveats));
         let own = first.notes.iter().filter(|note| !shared.contains(note));
-        let own = list(own);
-        if !own.is_empty() {
-            content.push_str("\nOf this file:\n\n");
-            content.push_str(&own);
-        }
+        of_this_file(&mut content, &list(own));
     }
     Artefact {
         part: Part::Readme,
@@ -45,6 +48,14 @@ pub(super) fn artefact(others: &[Artefact], home: &Home) -> Artefact {
         caveats: Vec::new(),
         notes: Vec::new(),
         content,
+    }
+}
+
+/// Adds what is true of this very file alone, if anything is.
+fn of_this_file(content: &mut String, notes: &str) {
+    if !notes.is_empty() {
+        content.push_str("\nOf this file:\n\n");
+        content.push_str(notes);
     }
 }
 

@@ -1,5 +1,5 @@
 //! `image.sh`: where one image is pulled, for builds and scripts. The Docker daemon's mirrors take no path, so what
-//! builds with it has to write other names.
+//! is built with it has to write other names.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use super::route::{Route, Routes};
 use super::{Artefact, Part, sentences};
 
 const CAVEATS: &[&str] = &[
-    "`docker build --build-arg BASE=\"$(sh image.sh nginx:1.27)\"`: for what the Docker daemon or BuildKit pulls, whose mirrors take no path. Sign in first (`aws ecr get-login-password`).",
+    "`docker build --build-arg BASE=\"$(sh image.sh nginx:1.27)\"`: for what the Docker daemon pulls, whose mirrors take no path. Sign in first (`aws ecr get-login-password`).",
     "Images with a digest, and those of registries that the file does not have, come out as they went in.",
 ];
 

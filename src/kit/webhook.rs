@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Artefact, Part, sentences};
+use super::{Artefact, LeftOut, Part, sentences};
 use crate::config::{Registry, UpstreamKind};
 use crate::home::Home;
 
@@ -18,7 +18,9 @@ const CAVEATS: &[&str] = &[
     "`kyverno.yaml` needs no such names.",
 ];
 
-pub(super) fn artefact(registries: &[Registry], home: &Home) -> Artefact {
+/// # Errors
+/// Where it would name no registry: that file does nothing.
+pub(super) fn artefact(registries: &[Registry], home: &Home) -> Result<Artefact, LeftOut> {
     let mut notes = Vec::new();
     // They know one suffix only.
     let reachable = home.registry_host().ends_with(".amazonaws.com");
@@ -45,24 +47,24 @@ pub(super) fn artefact(registries: &[Registry], home: &Home) -> Artefact {
             fitting.push(host);
         }
     }
+    if fitting.is_empty() {
+        let reason = "No registry of the file can be used with the webhook, and a ConfigMap without one does nothing. Use `kyverno.yaml`, or call the registries like their upstreams.";
+        return Err(LeftOut { part: Part::Webhook, reason: reason.into(), notes });
+    }
     let mut content = format!(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ecr-pull-through\n  namespace: kube-system\ndata:\n  registries.yaml: |\n    awsRegion: {}\n    awsAccountId: \"{}\"\n    registries:",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ecr-pull-through\n  namespace: kube-system\ndata:\n  registries.yaml: |\n    awsRegion: {}\n    awsAccountId: \"{}\"\n    registries:\n",
         home.region, home.account
     );
-    if fitting.is_empty() {
-        content.push_str(" []");
-    }
-    content.push('\n');
     for host in fitting {
         // Writing to a string cannot fail.
         _ = writeln!(content, "      - {host}");
     }
-    Artefact {
+    Ok(Artefact {
         part: Part::Webhook,
         path: "webhook-configmap.yaml".into(),
         title: "ConfigMap of the webhooks called ecr-pull-through".into(),
         caveats: sentences(CAVEATS),
         notes,
         content,
-    }
+    })
 }

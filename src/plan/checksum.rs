@@ -34,7 +34,7 @@ pub fn is_checksum(text: &str) -> bool {
 }
 
 fn registry_in_form(plan: &RegistryPlan) -> Value {
-    let RegistryPlan { registry, marked: _, verdict, steps } = plan;
+    let RegistryPlan { registry, marked: _, verdict, steps, secret: _ } = plan;
     // Reasons are for people, and AWS words some of them anew each time.
     let verdict = match verdict {
         Verdict::Go => json!("go"),

@@ -24,7 +24,7 @@ use crate::account::{Account, NewSecret, Rule, Sight, Template, View};
 use crate::cause::{Cause, Reason};
 use crate::config::{self, File, Registry};
 use crate::home::Home;
-use crate::ownership::{Owner, secret_name};
+use crate::ownership::{Owner, UPSTREAM_TAG, secret_name};
 use crate::settings::Settings;
 
 pub use checksum::{Sum, checksum, is_checksum};
@@ -68,6 +68,8 @@ pub struct RegistryPlan {
     pub verdict: Verdict,
     /// In order. Where held, what would be done.
     pub steps: Vec<Step>,
+    /// The ARN of the secret it is planned with, where that is there already.
+    pub secret: Option<String>,
 }
 
 /// Whether a registry's steps are to be taken.
@@ -164,6 +166,15 @@ pub enum Operation {
         /// JSON.
         policy: String,
     },
+    /// UpdateSecretVersionStage: `UNBOUND` to a version from before the secret's tag.
+    LabelUnbound {
+        /// The secret's ARN.
+        arn: String,
+        /// The version that carries the label.
+        from: Option<String>,
+        /// The one that is to.
+        to: String,
+    },
     /// UpdateSecretVersionStage: `CONFIGURED` to the version that has the file's value.
     LabelConfigured(secret::Labels),
     /// The same for a value that is put beside a current one that stays: PutSecretValue first, unless it is there.
@@ -248,10 +259,16 @@ fn plan_with(registry: &Registry, view: &View, marked: bool, scope: Scope<'_>) -
             let mut steps = secret::steps(registry, &view.sight, scope);
             steps.extend(template::step(registry, view.template.as_ref(), home, settings));
             steps.extend(rule::step(registry, view.rule.as_ref(), &view.sight));
-            (rule::verdict(registry, view.rule.as_ref(), marked), steps)
+            let verdict =
+                secret::verdict(&view.sight).unwrap_or_else(|| rule::verdict(registry, view.rule.as_ref(), marked));
+            (verdict, steps)
         }
     };
-    RegistryPlan { registry: name, marked, verdict, steps }
+    let secret = match &view.sight {
+        Sight::Found(secret) => Some(secret.arn.clone()),
+        _ => None,
+    };
+    RegistryPlan { registry: name, marked, verdict, steps, secret }
 }
 
 /// What stands in the way of writing anything for this registry.
@@ -275,6 +292,20 @@ fn refusal(registry: &Registry, view: &View, settings: &Settings) -> Option<Verd
             id: secret_name(&registry.name),
             cause: error.into(),
         }),
+        Sight::WrongHost { name, hosts } => {
+            let host = &registry.upstream.host;
+            let mut all = hosts.clone();
+            all.push(host.clone());
+            let message = format!(
+                "the secret {name} is for {}, and its value is not sent to {host}. If it is for both: `aws secretsmanager \
+                 tag-resource --secret-id {name} --tags 'Key={UPSTREAM_TAG},Value={}'`",
+                if hosts.is_empty() { "another host".to_owned() } else { hosts.join(", ") },
+                all.join(" ")
+            );
+            let cause = Cause::new(Reason::WRONG_HOST, message);
+            let action = if view.rule.is_some() { Action::Update } else { Action::Create };
+            Some(Verdict::Refused { resource: Resource::Rule, action, id: registry.name.clone(), cause })
+        }
         Sight::OthersTag { name, owner } => {
             let reason = format!(
                 "the secret {name} carries the tag of another owner, {owner:?}: take the registry out of one of the \

@@ -3,7 +3,9 @@
 //! Every state between two moves can be read off the labels, so a run that dies is taken up by the next one: a
 //! version on its way out carries `ROLLING_BACK` until it is known whether the one before is any better.
 
-use crate::account::{CONFIGURED, CURRENT, FILE_REFUSED, PREVIOUS, REJECTED, ROLLING_BACK, Secret};
+use jiff::Timestamp;
+
+use crate::account::{CONFIGURED, CURRENT, FILE_REFUSED, PREVIOUS, PROVEN, REJECTED, ROLLING_BACK, Secret, UNBOUND};
 
 /// The next move.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,11 +48,14 @@ pub enum Next {
         /// The version.
         version: String,
     },
+    /// The current version is proven for the first time: it gets `PROVEN`.
+    Remember,
 }
 
 /// Decides. `valid` is the last proof of the current version; `rotations` is ROLLBACK_INVALID_ROTATION. A value that
-/// came from the file is put back whatever that says.
-pub fn next(secret: &Secret, valid: bool, rotations: bool) -> Next {
+/// came from the file is put back whatever that says. `file` is the version with the file's value where the file has the word:
+/// the current one is somebody else's and older than the upload.
+pub fn next(secret: &Secret, valid: bool, rotations: bool, file: Option<&str>) -> Next {
     let holder = |label| secret.holder(label).map(str::to_owned);
     let Some(current) = holder(CURRENT) else { return Next::Nothing };
     let (previous, rejected) = (holder(PREVIOUS), holder(REJECTED));
@@ -58,7 +63,7 @@ pub fn next(secret: &Secret, valid: bool, rotations: bool) -> Next {
         Some(failed) if failed == current && (valid || rejected.as_ref() == Some(&failed)) => {
             Next::Forget { version: failed }
         }
-        Some(failed) if failed == current => match previous {
+        Some(failed) if failed == current => match file.map(str::to_owned).or(previous) {
             Some(to) => Next::GoBack { failed, to },
             None => Next::Forget { version: failed },
         },
@@ -69,7 +74,9 @@ pub fn next(secret: &Secret, valid: bool, rotations: bool) -> Next {
         None if valid && (rejected.as_ref() == Some(&current) || holder(FILE_REFUSED).as_ref() == Some(&current)) => {
             Next::Redeem { version: current }
         }
-        None if valid => Next::Nothing,
+        None if valid && is_to_be_remembered(secret) => Next::Remember,
+        None if valid || holder(PROVEN).as_ref() == Some(&current) => Next::Nothing,
+        None if let Some(to) = file => Next::Begin { failed: current, to: to.to_owned() },
         None if may_begin(secret, &current, previous.as_deref(), rejected.as_deref(), rotations) => match previous {
             Some(to) => Next::Begin { failed: current, to },
             None => Next::Nothing,
@@ -89,8 +96,8 @@ pub fn is_eligible(secret: &Secret, rotations: bool) -> bool {
 
 fn may_begin(secret: &Secret, current: &str, previous: Option<&str>, rejected: Option<&str>, rotations: bool) -> bool {
     let from_the_file = secret.holder(CONFIGURED) == Some(current);
-    let from = rejected != Some(current);
-    let to = previous.is_some() && previous != rejected;
+    let from = rejected != Some(current) && secret.holder(PROVEN) != Some(current);
+    let to = previous.is_some_and(|previous| rejected != Some(previous) && !secret.carries(previous, UNBOUND));
     (from_the_file || rotations) && from && to
 }
 
@@ -100,6 +107,20 @@ pub fn is_unfinished(secret: &Secret) -> bool {
     let current = secret.holder(CURRENT);
     let again = |label| secret.holder(label).is_some() && secret.holder(label) == current;
     secret.holder(ROLLING_BACK).is_some() || again(REJECTED) || again(FILE_REFUSED)
+}
+
+/// Whether the current version, once it is proven, is to be remembered as that: only where there is another to go back to.
+pub fn is_to_be_remembered(secret: &Secret) -> bool {
+    secret.holder(PREVIOUS).is_some() && secret.holder(PROVEN) != secret.holder(CURRENT)
+}
+
+/// The version with the file's value, where it may be tried in place of a refused one that was put by somebody else, never
+/// proven and no later than the upload.
+pub fn word_of_the_file(secret: &Secret, uploaded: Timestamp) -> Option<&str> {
+    let (current, configured) = (secret.holder(CURRENT)?, secret.holder(CONFIGURED)?);
+    let is_older = secret.created.get(current).is_some_and(|put| put.as_second() < uploaded.as_second());
+    let is_usable = [UNBOUND, REJECTED, FILE_REFUSED].iter().all(|label| !secret.carries(configured, label));
+    (current != configured && is_older && is_usable).then_some(configured)
 }
 
 /// Whether the file's value was refused and put back: it is not tried again until the file changes. `REJECTED` alone
@@ -124,6 +145,8 @@ mod tests {
             'k' => CONFIGURED,
             'r' => REJECTED,
             'f' => FILE_REFUSED,
+            'v' => PROVEN,
+            'u' => UNBOUND,
             _ => ROLLING_BACK,
         };
         let version = |word: &str| {
@@ -142,10 +165,12 @@ mod tests {
             values: BTreeMap::new(),
             created: BTreeMap::new(),
             rotated: None,
+            binding: crate::account::Binding::Tag,
+            foreign_rule: None,
         }
     }
 
-    /// c current, p previous, k configured, r rejected, f refused value of the file, o rolling back.
+    /// c current, p previous, k configured, r rejected, f refused value of the file, o rolling back, v proven, u unbound.
     #[test]
     fn every_state_has_one_next_move() {
         let (yes, no) = (true, false);
@@ -155,7 +180,15 @@ mod tests {
             ("new:ck old:p", no, no, "Begin new old"),
             ("new:ckf old:p", yes, no, "Redeem new"),
             ("new:ck", no, yes, "Nothing"),
-            ("new:ck old:p", yes, yes, "Nothing"),
+            ("new:ck old:p", yes, yes, "Remember"),
+            ("new:ckv old:p", yes, yes, "Nothing"),
+            ("new:c old:pv", yes, no, "Remember"),
+            ("new:ck", yes, yes, "Nothing"),
+            // What was proven once is not taken back.
+            ("new:ckv old:p", no, yes, "Nothing"),
+            ("new:c old:pv", no, yes, "Begin new old"),
+            // Nor does anything become current from before the secret was bound to a host.
+            ("new:ck old:pu", no, yes, "Nothing"),
             ("new:co old:p", no, yes, "GoBack new old"),
             ("new:co old:p", yes, yes, "Forget new"),
             ("new:cor old:p", no, yes, "Forget new"),
@@ -170,7 +203,7 @@ mod tests {
             ("new:pr old:c", no, yes, "Nothing"),
             ("", no, yes, "Nothing"),
         ] {
-            let words = match next(&secret(labels), valid, rotations) {
+            let words = match next(&secret(labels), valid, rotations, None) {
                 Next::Nothing => "Nothing".to_owned(),
                 Next::Begin { failed, to } => format!("Begin {failed} {to}"),
                 Next::GoBack { failed, to } => format!("GoBack {failed} {to}"),
@@ -178,8 +211,37 @@ mod tests {
                 Next::PutBack { from, failed } => format!("PutBack {from} {failed}"),
                 Next::Forget { version } => format!("Forget {version}"),
                 Next::Redeem { version } => format!("Redeem {version}"),
+                Next::Remember => "Remember".to_owned(),
             };
             assert_eq!(words, next_move, "{labels} valid={valid} rotations={rotations}");
         }
+    }
+
+    /// The file was uploaded at second 100, and what it says was put before.
+    #[test]
+    fn a_file_that_is_uploaded_again_is_heard_over_a_bad_value_that_came_before() {
+        for (labels, put, word) in [
+            ("file:k bad:c", 99, Some("file")),
+            ("file:k bad:c", 100, None),
+            ("file:kf bad:c", 99, None),
+            ("file:kr bad:c", 99, None),
+            ("file:ku bad:c", 99, None),
+            ("file:kc", 99, None),
+            ("bad:c", 99, None),
+        ] {
+            let mut secret = secret(labels);
+            for version in secret.labels.keys() {
+                secret.created.insert(version.clone(), Timestamp::from_second(put).unwrap());
+            }
+            let uploaded = Timestamp::from_second(100).unwrap();
+            assert_eq!(word_of_the_file(&secret, uploaded), word, "{labels} {put}");
+            let begun = next(&secret, false, false, word);
+            assert_eq!(matches!(begun, Next::Begin { .. }), word.is_some(), "{labels}: {begun:?}");
+        }
+        let proven = secret("file:k bad:cv");
+        assert_eq!(next(&proven, false, false, Some("file")), Next::Nothing);
+        assert!(
+            matches!(next(&secret("file:k bad:co old:p"), false, false, Some("file")), Next::GoBack { to, .. } if to == "file")
+        );
     }
 }

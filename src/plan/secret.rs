@@ -7,13 +7,15 @@ use serde_json::Value;
 
 use super::difference::{self, Difference, made};
 use super::value::Move;
-use super::{Action, Operation, Resource, Scope, Step};
-use crate::account::{CONFIGURED, CURRENT, FILE_PENDING, NewSecret, Secret, Sight, VersionValue};
+use super::{Action, Operation, Resource, Scope, Step, Verdict};
+use crate::account::{
+    Binding, CONFIGURED, CURRENT, FILE_PENDING, NewSecret, PREVIOUS, Secret, Sight, UNBOUND, VersionValue,
+};
 use crate::cause::{Cause, Reason};
 use crate::config::{self, Registry};
 use crate::credential::Credential;
 use crate::home::Home;
-use crate::ownership::{OWNER_TAG, Owner};
+use crate::ownership::{OWNER_TAG, Owner, UPSTREAM_TAG};
 use crate::policy::{policy_in_form, same_policy, secret_policy};
 use crate::settings::Settings;
 
@@ -60,6 +62,7 @@ fn description(registry: &str) -> String {
 fn tags(registry: &Registry, settings: &Settings) -> BTreeMap<String, String> {
     let mut tags = registry.tags.clone();
     tags.insert(OWNER_TAG.to_owned(), settings.owner.clone());
+    tags.insert(UPSTREAM_TAG.to_owned(), registry.upstream.host.clone());
     tags
 }
 
@@ -90,6 +93,18 @@ pub(super) fn refusal(registry: &Registry, sight: &Sight, settings: &Settings) -
         }
         _ => None,
     }
+}
+
+/// What keeps a secret from being written until somebody decides: somebody else's rule would pull with what is put into it.
+pub(super) fn verdict(sight: &Sight) -> Option<Verdict> {
+    let Sight::Found(secret) = sight else { return None };
+    let rule = secret.foreign_rule.as_ref()?;
+    let message = format!(
+        "the rule {rule} is not ours and uses the secret {}, so nothing is written to it: point that rule at another secret, \
+         or give the registry another name",
+        secret.name
+    );
+    Some(Verdict::Held(Cause::new(Reason::OTHER_RULE, message)))
 }
 
 /// A value of unknown use that no file has set, in a secret that nobody has marked. In one of ours the file speaks over
@@ -159,14 +174,45 @@ fn restored(secret: &Secret) -> Difference {
 }
 
 fn existing(registry: &Registry, secret: &Secret, credential: &Credential, scope: Scope<'_>) -> Vec<Step> {
+    let unbound = unbound(secret, credential);
     let dress = dress(registry, secret, scope.settings);
     let policy = policy(secret, scope.home);
-    dress.into_iter().chain(policy).chain(value(secret, credential, scope.uploaded)).collect()
+    unbound.into_iter().chain(dress).chain(policy).chain(value(secret, credential, scope.uploaded)).collect()
+}
+
+/// Before the tag says which host the secret is for, what it held until then is marked, but for the version that is current
+/// under a rule of that host, and for the file's own value.
+fn unbound(secret: &Secret, credential: &Credential) -> Option<Step> {
+    let version = match secret.binding {
+        Binding::Tag => return None,
+        Binding::Rule => secret.holder(PREVIOUS)?,
+        Binding::Nothing if secret.labelled(CURRENT) == Some(&VersionValue::Credential(credential.clone())) => {
+            return None;
+        }
+        Binding::Nothing => secret.holder(CURRENT)?,
+    };
+    if secret.carries(version, UNBOUND) {
+        return None;
+    }
+    let from = secret.holder(UNBOUND).map(str::to_owned);
+    let shown = |version: &str| Value::from(format!("version {version}"));
+    Some(Step {
+        resource: Resource::Secret,
+        action: Action::Label,
+        id: secret.name.clone(),
+        fields: vec![UNBOUND],
+        diff: vec![Difference::new(UNBOUND, from.as_deref().map_or(Value::Null, shown), shown(version))],
+        operation: Operation::LabelUnbound { arn: secret.arn.clone(), from, to: version.to_owned() },
+    })
 }
 
 fn dress(registry: &Registry, secret: &Secret, settings: &Settings) -> Option<Step> {
     let mut missing = tags(registry, settings);
     missing.retain(|key, value| secret.tags.get(key) != Some(value));
+    if secret.binding == Binding::Tag {
+        // It names the host already, perhaps beside others.
+        missing.remove(UPSTREAM_TAG);
+    }
     let wanted = description(&registry.name);
     let description = (secret.description != wanted).then_some(wanted);
     let (mut fields, mut diff) = (Vec::new(), Vec::new());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::account::{CONFIGURED, CURRENT, FILE_PENDING, Secret, Snapshot, VersionValue};
+use crate::account::{Binding, CONFIGURED, CURRENT, FILE_PENDING, Secret, Snapshot, VersionValue};
 use crate::config::{Context, read};
 use crate::credential::Credential;
 
@@ -77,6 +77,8 @@ fn in_sync() -> Account {
                     values: BTreeMap::from([("v1".to_owned(), credential("token-a"))]),
                     created: BTreeMap::new(),
                     rotated: None,
+                    binding: Binding::Tag,
+                    foreign_rule: None,
                 };
                 account.sights.insert("hub".into(), Sight::Found(Box::new(secret)));
             }

@@ -6,7 +6,8 @@
 
 use jiff::Timestamp;
 
-use crate::account::{CONFIGURED, CURRENT, FILE_PENDING, Label, Secret, VersionValue};
+use super::rollback::is_file_refused;
+use crate::account::{Binding, CONFIGURED, CURRENT, FILE_PENDING, Label, REJECTED, Secret, UNBOUND, VersionValue};
 use crate::credential::Credential;
 use crate::version_id::{is_ours, was_put_on};
 
@@ -46,11 +47,22 @@ impl Move {
             secret.holder(label).filter(|_| is_it).map(str::to_owned)
         };
         let current = secret.holder(CURRENT);
+        // Whom the current value is for is not known: it is not used, however new it is.
+        if secret.binding == Binding::Nothing || current.is_some_and(|current| secret.carries(current, UNBOUND)) {
+            return match holds(CURRENT) {
+                Some(version) if secret.carries(&version, CONFIGURED) => Self::Nothing,
+                Some(version) => Self::Label { version },
+                None => Self::MakeCurrent { holds: None },
+            };
+        }
         if let Some(configured) = holds(CONFIGURED) {
             return match current {
-                // A value of another file was made current, and the run that did it came no further.
-                Some(current) if is_unfinished(secret, current, Some(&configured)) => {
-                    Self::MakeCurrent { holds: Some(configured) }
+                // A value of another file was made current, and the run that did it came no further. This one is put anew:
+                // then the moves of a run that is still at work on the other fail.
+                Some(current) if is_unfinished(secret, current, Some(&configured)) => Self::MakeCurrent { holds: None },
+                // It was refused, and is uploaded once more: it is tried once more.
+                Some(current) if is_to_be_tried_again(secret, current, &configured, uploaded) => {
+                    Self::MakeCurrent { holds: None }
                 }
                 _ if secret.holder(FILE_PENDING).is_some() => Self::DropPending { configured },
                 _ => Self::Nothing,
@@ -83,6 +95,14 @@ fn is_unfinished(secret: &Secret, current: &str, configured: Option<&str>) -> bo
         (Some(current), Some(configured)) if current != configured => current > configured,
         _ => !was_put_on(configured, current),
     }
+}
+
+/// Whether the file's value, which was refused, was uploaded again after that, while what was put back is still current: what
+/// it had been put over, or what is refused as well.
+fn is_to_be_tried_again(secret: &Secret, current: &str, configured: &str, uploaded: Timestamp) -> bool {
+    let is_later = |put: &Timestamp| put.as_second() < uploaded.as_second();
+    let was_put_back = was_put_on(configured, current) || secret.carries(current, REJECTED);
+    is_file_refused(secret) && was_put_back && secret.created.get(configured).is_some_and(is_later)
 }
 
 /// Whether a version was put, or its secret rotated, in the second of the upload or later. S3 tells whole seconds.

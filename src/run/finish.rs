@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use super::repositories::Reached;
 use super::work::Proofs;
 use super::{Order, points_to};
-use crate::account::{Account, CONFIGURED, Proof, Rule, Sight, VersionValue};
+use crate::account::{Account, Binding, CONFIGURED, Proof, Rule, Sight, VersionValue};
 use crate::apply::{Applied, End};
 use crate::cause::{Cause, Reason};
 use crate::config::{self, File, Problem, Rejected};
 use crate::home::Home;
+use crate::ownership::UPSTREAM_TAG;
 use crate::pace::Deadline;
 use crate::plan::rollback::is_file_refused;
 use crate::plan::{Action, Left, Plan, Removals, Scope, Step, Verdict};
@@ -318,6 +319,27 @@ pub(super) fn unlisted(account: &Account) -> Option<Problem> {
     Some(Problem { registry: None, line: None, column: None, message })
 }
 
+/// Secrets of others that nothing binds to a host: any registry of the file may send them to its own.
+pub(super) fn unbound(file: &File, account: &Account) -> Vec<Problem> {
+    let referring = file.registries.iter().filter(|r| matches!(r.credential, config::Credential::Secret(_)));
+    let unbound = referring.filter_map(|registry| match account.sights.get(&registry.name) {
+        Some(Sight::Found(secret)) if secret.binding == Binding::Nothing => Some((registry, secret)),
+        _ => None,
+    });
+    unbound
+        .map(|(registry, secret)| Problem {
+            registry: Some(registry.name.clone()),
+            line: Some(registry.line),
+            column: Some(registry.column),
+            message: format!(
+                "nothing says which host the secret {} is for, so any registry of the file may have it sent to its own. Say \
+                 it: `aws secretsmanager tag-resource --secret-id {} --tags 'Key={UPSTREAM_TAG},Value={}'`",
+                secret.name, secret.name, registry.upstream.host
+            ),
+        })
+        .collect()
+}
+
 /// Secrets under a customer key: ECR's service-linked role has no permission for one.
 pub(super) fn customer_keys(account: &Account) -> Vec<Problem> {
     let under_key = account.sights.iter().filter_map(|(registry, sight)| match sight {
@@ -332,7 +354,7 @@ pub(super) fn customer_keys(account: &Account) -> Vec<Problem> {
             message: format!(
                 "the secret {name} is encrypted with the customer key {key}, and ECR documents only the default key \
                  aws/secretsmanager: if ECR cannot read it, set that key with `aws secretsmanager update-secret \
-                 --kms-key-id alias/aws/secretsmanager`"
+                 --secret-id {name} --kms-key-id alias/aws/secretsmanager`"
             ),
         })
         .collect()

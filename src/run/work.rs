@@ -1,6 +1,7 @@
 //! An accepted file: plan, then show, or apply, prove, roll back what is refused, and take away what left the file.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use crate::account::{Account, AwsError, Proof, Sight, Snapshot, Writer};
 use crate::apply::{Applied, Applier, End, Slots, speaks};
 use crate::cause::{Cause, Reason};
 use crate::config::{self, File, Problem};
-use crate::plan::rollback::{is_eligible, is_unfinished};
+use crate::plan::rollback::{is_eligible, is_to_be_remembered, is_unfinished};
 use crate::plan::{Action, Limit, Plan, RegistryPlan, Resource, Scope, Verdict, checksum, hold_for_new_names, plan};
 use crate::report::{Change, ChangeResult, Past, Report};
 use crate::run::finish::{self, Findings};
@@ -47,6 +48,7 @@ impl Run<'_> {
         report.warnings = std::mem::take(&mut file.warnings);
         report.warnings.extend(finish::rotation_failed(order, &account));
         report.warnings.extend(finish::customer_keys(&account));
+        report.warnings.extend(finish::unbound(&file, &account));
         report.warnings.extend(finish::unlisted(&account));
         let limit = order.max_deletions.or(file.max_deletions).unwrap_or(settings.max_deletions);
         let limit = match self.source {
@@ -178,6 +180,7 @@ impl Run<'_> {
             newest: &newest,
             observed,
             slots: Slots::default(),
+            current: Mutex::default(),
         };
         let deletes = removals.held.is_none() && !removals.left.is_empty();
         let mut gone = Vec::new();
@@ -273,8 +276,9 @@ fn candidates_after(
     after.into_iter().map(|(prefix, patience)| Candidate { prefix, patience }).collect()
 }
 
-/// Looks after the own secrets whose credential was refused, or whose labels tell of a rollback that was not
-/// finished. A rule that could not be moved to our secret yet was proven with somebody else's: that says nothing.
+/// Looks after the own secrets whose credential was refused or is proven for the first time, or whose labels tell of a
+/// rollback that was not finished. A verdict is one on the secret and the host of the rule that was asked: of a rule that
+/// could not be made as the file says yet, it says nothing.
 async fn recover(applier: &Applier<'_>, findings: &mut Findings<'_>) {
     let Findings { file, account, applied, proofs, .. } = findings;
     let rules = &account.snapshot.rules;
@@ -285,9 +289,17 @@ async fn recover(applier: &Applier<'_>, findings: &mut Findings<'_>) {
         else {
             return None;
         };
-        let pointed_to = rules.get(name).and_then(|rule| rule.credential_arn.as_deref()) == Some(secret.arn.as_str());
-        let ours = pointed_to || matches!(applied.ends.get(name), Some(End::Done { .. }));
-        (ours && (!proof.valid || is_unfinished(secret))).then_some((name, secret, proof))
+        let was_asked = match applied.ends.get(name) {
+            Some(End::Done { .. }) => true,
+            _ => rules.get(name).is_some_and(|rule| {
+                rule.credential_arn.as_deref() == Some(secret.arn.as_str())
+                    && rule.upstream_url == registry.upstream.host
+            }),
+        };
+        let wrote =
+            |c: &Change| c.registry == name && c.resource == Resource::Secret && c.result == ChangeResult::Applied;
+        let is_new = is_to_be_remembered(secret) || applied.changes.iter().any(wrote);
+        (was_asked && (!proof.valid || is_new || is_unfinished(secret))).then_some((name, secret, proof))
     });
     let recoveries = in_need
         .map(|(name, secret, proof)| async move { (name.to_owned(), applier.recover(name, secret, proof).await) });

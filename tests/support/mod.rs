@@ -157,6 +157,7 @@ impl Bench {
         let result = self.app.handle(LambdaEvent::new(event, context)).await;
         let result = result.map(|report| serde_json::to_value(report).unwrap());
         self.search_for_tokens(&result);
+        assert_tokens_stay_home(&self.aws);
         assert_eq!(self.aws.denied(), Vec::<String>::new(), "what the role in template.yaml lacks");
         result
     }
@@ -251,6 +252,19 @@ pub fn put_current(aws: &LocalAws, id: &str, token: &str) {
     let value = json!({"username": "acme-bot", "accessToken": token}).to_string();
     let input = json!({"SecretId": id, "SecretString": value, "ClientRequestToken": token_id()});
     aws.call("secretsmanager", "PutSecretValue", input).unwrap();
+}
+
+/// No token was shown to a host that is not its own: each is named after its host.
+pub fn assert_tokens_stay_home(aws: &LocalAws) {
+    for [host, _, token] in aws.shown_credentials() {
+        let own = match token.split('-').nth(1) {
+            Some("docker") => "registry-1.docker.io",
+            Some("gitlab") => "registry.gitlab.com",
+            Some("ghcr") => "ghcr.io",
+            _ => continue,
+        };
+        assert_eq!(host, own, "{token} was shown to a host that is not its own");
+    }
 }
 
 /// What ECR wants in a secret.

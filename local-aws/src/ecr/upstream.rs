@@ -1,9 +1,11 @@
 //! The upstream registries ECR supports, what each takes as a credential, and which credentials are good.
 
-use std::collections::HashSet;
-use std::sync::LazyLock;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{LazyLock, Mutex};
 
 use regex::Regex;
+
+use crate::aws::lock;
 
 /// What a host takes as proof of identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +61,8 @@ pub(super) fn private_ecr_account(host: &str) -> Option<&str> {
 #[derive(Default)]
 pub struct Upstreams {
     good: HashSet<[String; 3]>,
+    /// Every credential that a host was shown, by a proof or a pull: host, user, token.
+    shown: Mutex<BTreeSet<[String; 3]>>,
 }
 
 impl Upstreams {
@@ -72,7 +76,14 @@ impl Upstreams {
         self.good.remove(&[host, user, token].map(str::to_owned));
     }
 
+    /// Every credential that a host was shown: host, user, token.
+    pub fn shown(&self) -> BTreeSet<[String; 3]> {
+        lock(&self.shown).clone()
+    }
+
+    /// Signs in at a host, which sees the credential whether it accepts it or not.
     pub(super) fn accepts(&self, host: &str, user: &str, token: &str) -> bool {
+        lock(&self.shown).insert([host, user, token].map(str::to_owned));
         self.good.contains(&[host, user, token].map(str::to_owned))
     }
 }

@@ -12,6 +12,9 @@ use crate::core::{Answer, ApiError, Cx};
 
 const DEFAULT_WINDOW_DAYS: i64 = 30;
 
+/// The characters of an ARN's random end.
+const SUFFIX: usize = 6;
+
 impl Secrets {
     /// Without a value it makes a secret without any version.
     pub(super) fn create(&mut self, cx: &Cx, input: &Value, events: &mut Vec<Value>) -> Answer {
@@ -44,6 +47,20 @@ impl Secrets {
         }
         self.secrets.insert(name.to_owned(), secret);
         Ok(answer)
+    }
+
+    /// Makes a secret whose full ARN is given, for files that name one. On AWS the end of an ARN is random.
+    pub(crate) fn seed(&mut self, cx: &Cx, arn: &str, input: &Value, events: &mut Vec<Value>) -> Answer {
+        let start = format!("arn:{}:secretsmanager:{}:{}:secret:", cx.partition, cx.region, cx.account);
+        let named = arn.strip_prefix(&start).and_then(|resource| resource.rsplit_once('-'));
+        let (name, _) = named.filter(|(_, end)| end.len() == SUFFIX).ok_or_else(|| {
+            invalid_parameter(format!("{arn:?} is not the full ARN of a secret of this account and region"))
+        })?;
+        let answer = self.create(cx, &with(input.clone(), "Name", Some(json!(name))), events)?;
+        if let Some(secret) = self.secrets.get_mut(name) {
+            arn.clone_into(&mut secret.arn);
+        }
+        Ok(with(answer, "ARN", Some(json!(arn))))
     }
 
     pub(super) fn describe(&mut self, cx: &Cx, input: &Value) -> Answer {
@@ -147,5 +164,5 @@ fn suffix() -> String {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let random = Uuid::new_v4();
     let letter = |byte: &u8| LETTERS.get(usize::from(*byte) % LETTERS.len()).map(|letter| char::from(*letter));
-    random.as_bytes().iter().take(6).filter_map(letter).collect()
+    random.as_bytes().iter().take(SUFFIX).filter_map(letter).collect()
 }

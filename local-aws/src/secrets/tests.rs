@@ -262,6 +262,22 @@ fn a_secret_is_found_by_name_and_arn_but_a_name_like_a_suffix_not_by_a_partial_a
 }
 
 #[test]
+fn a_secret_can_be_seeded_with_the_arn_that_a_file_names() {
+    let mut world = World::new(Options::default());
+    let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ecr-pullthroughcache/hub-AbCdEf";
+    let input = json!({"SecretString": "one", "ClientRequestToken": Uuid::new_v4().to_string()});
+    let mut events = Vec::new();
+    world.secrets.seed(&world.cx, arn, &input, &mut events).unwrap();
+    for id in [arn, "ecr-pullthroughcache/hub"] {
+        let value = world.ok("GetSecretValue", json!({"SecretId": id}));
+        assert_eq!((&value["ARN"], &value["SecretString"]), (&json!(arn), &json!("one")));
+    }
+    for other in [arn.replace("-AbCdEf", ""), arn.replace("123456789012", "999999999999"), "hub".to_owned()] {
+        assert!(world.secrets.seed(&world.cx, &other, &input, &mut events).is_err(), "{other}");
+    }
+}
+
+#[test]
 fn ecr_sees_a_new_secret_late_a_list_later_and_a_customer_key_at_once() {
     let lag = Duration::from_secs(3600);
     let mut world = World::new(Options { secret_visible_after: lag, list_lag: 3 * lag, ..Options::default() });

@@ -14,8 +14,8 @@ use crate::sealed;
 use crate::ui::{FAILED, Failure, Ui};
 use crate::visible::visible;
 
-/// Check files: all errors and warnings, with their places. Asks nobody, so it works offline; only for a file that is
-/// encrypted with SOPS, and not for an age identity that is here, KMS is asked for its key.
+/// Check files: all errors and warnings, with their places. Works offline. One exception: for a file
+/// that SOPS encrypted, KMS is asked for the key, unless an age identity on this machine opens it.
 #[derive(ClapArgs)]
 pub struct Args {
     /// The files; `-` is standard input.

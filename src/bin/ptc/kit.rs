@@ -8,7 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use ecr_pull_through_sync::account::Reader;
 use ecr_pull_through_sync::config::{Context, File};
 use ecr_pull_through_sync::home::Home;
-use ecr_pull_through_sync::kit::{Artefact, Part, kit};
+use ecr_pull_through_sync::kit::{Artefact, Fallback, Kit, LeftOut, Part, kit};
 
 use crate::check::Checked;
 use crate::input::Input;
@@ -39,6 +39,11 @@ pub struct Args {
     /// Overwrite files that differ.
     #[arg(long, requires = "output")]
     force: bool,
+    /// Let nodes ask the upstream for what ECR refuses, and make the mirrors that cannot do without: Bottlerocket's and
+    /// kOps'. RISK: containerd then posts the node's ECR token, valid for 12 hours for all that the node may pull, to
+    /// the upstream's token endpoint.
+    #[arg(long)]
+    fallback: bool,
     #[command(flatten)]
     session: SessionArgs,
 }
@@ -65,15 +70,27 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
             return Ok(FAILED);
         }
     };
-    let mut artefacts = kit(&file.registries, &home);
-    artefacts.retain(|artefact| args.only.is_empty() || args.only.contains(&artefact.part));
+    let fallback = if args.fallback { Fallback::Upstream } else { Fallback::Never };
+    let Kit { mut artefacts, mut not_made } = kit(&file.registries, &home, fallback);
+    let wanted = |part| args.only.is_empty() || args.only.contains(&part);
+    artefacts.retain(|artefact| wanted(artefact.part));
+    not_made.retain(|left_out| wanted(left_out.part));
     if artefacts.is_empty() {
-        return Err(Failure::Usage("no registry of the file fits; `--only readme` says why".into()));
+        let reasons: Vec<String> = not_made.iter().map(not_made_line).collect();
+        let reasons = if reasons.is_empty() {
+            "no registry of the file fits; `--only readme` says why".into()
+        } else {
+            reasons.join("\n")
+        };
+        return Err(Failure::Usage(reasons));
+    }
+    if args.fallback {
+        ui.note(&format!("warning: --fallback: {}", Fallback::RISK));
     }
     match args.output {
-        Some(folder) => write(&artefacts, &folder, args.force, ui)?,
-        None if ui.json => ui.value(&serde_json::json!({ "artefacts": artefacts }))?,
-        None => print(&artefacts, !args.only.is_empty(), ui)?,
+        Some(folder) => write(&artefacts, &not_made, &folder, args.force, ui)?,
+        None if ui.json => ui.value(&Kit { artefacts, not_made })?,
+        None => print(&artefacts, &not_made, !args.only.is_empty(), ui)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -101,8 +118,12 @@ async fn load(path: &str, context: &Context, reader: Option<&Reader>) -> Result<
     Ok(opened.map_err(|rejected| Checked::rejected(&input, rejected)))
 }
 
+fn not_made_line(left_out: &LeftOut) -> String {
+    format!("{} was not made. {}", left_out.part.as_str(), left_out.reason)
+}
+
 /// What was asked for; or what there is, and how to get it.
-fn print(artefacts: &[Artefact], chosen: bool, ui: &Ui) -> Result<(), Failure> {
+fn print(artefacts: &[Artefact], not_made: &[LeftOut], chosen: bool, ui: &Ui) -> Result<(), Failure> {
     let readme = |artefact: &&Artefact| chosen || artefact.part == Part::Readme;
     let contents: Vec<&str> = artefacts.iter().filter(readme).map(|artefact| artefact.content.as_str()).collect();
     ui.raw(contents.join("\n").as_bytes())?;
@@ -112,6 +133,10 @@ fn print(artefacts: &[Artefact], chosen: bool, ui: &Ui) -> Result<(), Failure> {
                 ui.note(&format!("{}: {note}", artefact.path));
             }
         }
+        // Without a choice the README has been printed, which says it.
+        for left_out in not_made {
+            ui.note(&not_made_line(left_out));
+        }
     } else {
         let names = Part::ALL.map(Part::as_str).join(", ");
         ui.note(&format!("\n--output DIR writes all of it; --only prints one of {names}."));
@@ -120,7 +145,7 @@ fn print(artefacts: &[Artefact], chosen: bool, ui: &Ui) -> Result<(), Failure> {
 }
 
 /// Writes all of them, or none where one would overwrite something else.
-fn write(artefacts: &[Artefact], folder: &Path, force: bool, ui: &Ui) -> Result<(), Failure> {
+fn write(artefacts: &[Artefact], not_made: &[LeftOut], folder: &Path, force: bool, ui: &Ui) -> Result<(), Failure> {
     let mut missing = Vec::new();
     let mut differing = Vec::new();
     let mut unchanged = Vec::new();
@@ -146,7 +171,10 @@ fn write(artefacts: &[Artefact], folder: &Path, force: bool, ui: &Ui) -> Result<
         written.push(place.shown());
     }
     if ui.json {
-        return ui.value(&serde_json::json!({ "written": written, "unchanged": unchanged }));
+        return ui.value(&serde_json::json!({ "written": written, "unchanged": unchanged, "not_made": not_made }));
+    }
+    for left_out in not_made {
+        ui.note(&not_made_line(left_out));
     }
     let lines = written.iter().map(|path| format!("written    {path}\n"));
     let lines: String = lines.chain(unchanged.iter().map(|path| format!("unchanged  {path}\n"))).collect();

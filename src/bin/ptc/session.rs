@@ -18,8 +18,8 @@ use crate::ui::{Failure, Ui};
 /// Whose settings and which account.
 #[derive(Debug, Clone, Args)]
 pub struct SessionArgs {
-    /// The deployed function (name or ARN) whose settings hold. Without it, the environment is read, by the names the
-    /// function's own variables have: OWNER, TEMPLATE_ROLE_ARN, RESOURCE_TAGS, CONFIG_BUCKET and so on.
+    /// Use the settings of this deployed function: its name, which is the stack's output FunctionName, or its ARN. Without
+    /// it they come from environment variables: OWNER, TEMPLATE_ROLE_ARN, RESOURCE_TAGS, CONFIG_BUCKET and so on.
     #[arg(long, value_name = "NAME")]
     pub function: Option<String>,
     /// The profile of the AWS configuration: its credentials and Region, whatever AWS_ACCESS_KEY_ID and AWS_REGION say.

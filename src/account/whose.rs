@@ -1,0 +1,264 @@
+//! Which secret is a registry's: by the rule that points to it, its name, its owner, and the hosts its values are for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::observe::with_details;
+use super::secrets::{Binding, CONFIGURED};
+use super::{AwsError, Reader, Rule, Secret, Sight, Snapshot, VersionValue};
+use crate::config::{self, File, Registry};
+use crate::credential::Credential;
+use crate::ownership::{Owner, hosts_of_secret, registry_of_secret, secret_name, secret_name_at};
+use crate::settings::Settings;
+
+/// Which secrets the file and the rules of the account speak for.
+pub(super) struct Claims<'a> {
+    rules: &'a BTreeMap<String, Rule>,
+    /// Prefixes with our mark.
+    marked: BTreeSet<&'a str>,
+    /// Registries of the file.
+    named: BTreeSet<&'a str>,
+    /// Names and ARNs under `secret:`.
+    referenced: BTreeSet<&'a str>,
+    /// Registries that give their own credential.
+    giving: BTreeSet<&'a str>,
+    settings: &'a Settings,
+}
+
+impl<'a> Claims<'a> {
+    pub(super) fn of(file: &'a File, snapshot: &'a Snapshot, settings: &'a Settings) -> Self {
+        let (mut referenced, mut giving) = (BTreeSet::new(), BTreeSet::new());
+        for registry in &file.registries {
+            match &registry.credential {
+                config::Credential::Secret(id) => _ = referenced.insert(id.as_str()),
+                config::Credential::Given(_) => _ = giving.insert(registry.name.as_str()),
+                config::Credential::None => {}
+            }
+        }
+        let templates = snapshot.templates.values();
+        let marked = templates.filter(|template| Owner::of_template(&template.spec.description, settings).is_ours());
+        Self {
+            rules: &snapshot.rules,
+            marked: marked.map(|template| template.prefix.as_str()).collect(),
+            named: file.registries.iter().map(|registry| registry.name.as_str()).collect(),
+            referenced,
+            giving,
+            settings,
+        }
+    }
+
+    /// The secret that the registry's rule points to.
+    pub(super) fn pointed_to(&self, registry: &Registry) -> Option<&'a str> {
+        self.rules.get(&registry.name)?.credential_arn.as_deref()
+    }
+
+    fn users(&self, secret: &Secret) -> impl Iterator<Item = &'a Rule> {
+        let arn = secret.arn.clone();
+        self.rules.values().filter(move |rule| rule.credential_arn.as_deref() == Some(arn.as_str()))
+    }
+
+    fn references(&self, secret: &Secret) -> bool {
+        self.referenced.contains(secret.name.as_str()) || self.referenced.contains(secret.arn.as_str())
+    }
+
+    /// What shows that an own secret's values are for this host. `None`: they are for another.
+    fn binding(&self, secret: &Secret, host: &str) -> Option<Binding> {
+        if let Some(hosts) = hosts_of_secret(&secret.tags) {
+            return hosts.contains(host).then_some(Binding::Tag);
+        }
+        let hosts: BTreeSet<&str> = self.users(secret).map(|rule| rule.upstream_url.as_str()).collect();
+        match (hosts.is_empty(), hosts.contains(host)) {
+            (true, _) => Some(Binding::Nothing),
+            (_, true) => Some(Binding::Rule),
+            (_, false) => None,
+        }
+    }
+
+    /// Somebody else's rule that points to an own secret of `registry`: what is written to it would be pulled with there.
+    fn foreign_rule(&self, secret: &Secret, registry: &str) -> Option<String> {
+        let prefixes = self.users(secret).map(|rule| rule.prefix.as_str());
+        let mut foreign = prefixes
+            .filter(|prefix| *prefix != registry && !self.named.contains(prefix) && !self.marked.contains(prefix));
+        foreign.next().map(str::to_owned)
+    }
+
+    /// Two registries of the file must not write one secret in turn: it is the one's whose name it bears.
+    fn is_anothers(&self, secret: &Secret, registry: &str) -> bool {
+        !is_named_for(secret, registry)
+            && registry_of_secret(&secret.name).is_some_and(|made| {
+                self.giving.contains(made.registry) || made.legacy_registry.is_some_and(|r| self.giving.contains(r))
+            })
+    }
+
+    /// Marked registries that the file does not name any more, by name, with the secret their rule points to.
+    fn leaving(&self, host: &str) -> impl Iterator<Item = &'a str> {
+        let gone = self.marked.iter().filter(|prefix| !self.named.contains(*prefix));
+        let rules: Vec<&Rule> = gone.filter_map(|prefix| self.rules.get(*prefix)).collect();
+        let host = host.to_owned();
+        rules
+            .into_iter()
+            .filter(move |rule| rule.upstream_url == host)
+            .filter_map(|rule| rule.credential_arn.as_deref())
+    }
+}
+
+/// Whether a secret has the name that is made for a registry.
+pub(super) fn is_named_for(secret: &Secret, registry: &str) -> bool {
+    registry_of_secret(&secret.name).is_some_and(|made| made.is_for(registry))
+}
+
+/// The secret of one registry. `candidate` is the ARN of the one to look at first.
+pub(super) async fn sight(reader: &Reader, registry: &Registry, candidate: Option<&str>, claims: &Claims<'_>) -> Sight {
+    let look = match &registry.credential {
+        config::Credential::None => return Sight::NotNeeded,
+        config::Credential::Secret(id) => {
+            reader.secret(id).await.map(|secret| referenced(secret, id, registry, claims))
+        }
+        config::Credential::Given(credential) => own(reader, registry, credential, candidate, claims).await,
+    };
+    look.unwrap_or_else(Sight::Unread)
+}
+
+/// What a `secret:` of the file names. Whoever may write the file must not send it to a host of his own: it is for the hosts
+/// in its tag, else for those of the rules that point to it; rules of other registries of this file exclude none.
+fn referenced(secret: Option<Secret>, id: &str, registry: &Registry, claims: &Claims<'_>) -> Sight {
+    let Some(mut secret) = secret else { return Sight::Absent(id.to_owned()) };
+    if let Owner::Other(owner) = Owner::of_secret(&secret.tags, claims.settings) {
+        return Sight::OthersTag { name: secret.name, owner };
+    }
+    let host = registry.upstream.host.as_str();
+    if let Some(hosts) = hosts_of_secret(&secret.tags) {
+        if !hosts.contains(host) {
+            return Sight::WrongHost { name: secret.name, hosts: hosts.into_iter().collect() };
+        }
+        secret.binding = Binding::Tag;
+        return Sight::Found(Box::new(secret));
+    }
+    if claims.users(&secret).any(|rule| rule.upstream_url == host) {
+        secret.binding = Binding::Rule;
+        return Sight::Found(Box::new(secret));
+    }
+    let excluding = claims
+        .users(&secret)
+        .filter(|rule| rule.prefix == registry.name || !claims.named.contains(rule.prefix.as_str()));
+    let hosts: BTreeSet<String> = excluding.map(|rule| rule.upstream_url.clone()).collect();
+    if hosts.is_empty() {
+        return Sight::Found(Box::new(secret));
+    }
+    Sight::WrongHost { name: secret.name, hosts: hosts.into_iter().collect() }
+}
+
+/// The secret that the file's credential of a registry goes into: the one its rule points to where that is ours to write
+/// and for the registry's host, else one of the names that are made for the registry.
+async fn own(
+    reader: &Reader,
+    registry: &Registry,
+    credential: &Credential,
+    candidate: Option<&str>,
+    claims: &Claims<'_>,
+) -> Result<Sight, AwsError> {
+    let (name, host) = (registry.name.as_str(), registry.upstream.host.as_str());
+    if let Some(arn) = candidate
+        && let Some(secret) = reader.secret(arn).await?
+        && !claims.references(&secret)
+    {
+        let is_ours_to_write = match Owner::of_secret(&secret.tags, claims.settings) {
+            Owner::Other(owner) => return Ok(Sight::OthersTag { name: secret.name, owner }),
+            Owner::Us | Owner::Former => !claims.is_anothers(&secret, name),
+            Owner::Nobody => is_named_for(&secret, name),
+        };
+        // Any other is somebody else's, another registry's of this file, or another host's: the rule moves to our own.
+        if let Some(binding) = claims.binding(&secret, host).filter(|_| is_ours_to_write) {
+            return found(reader, secret, binding, registry, credential, claims).await;
+        }
+    }
+    let (plain, at_host) = (secret_name(name), secret_name_at(name, host));
+    let there = tokio::try_join!(reader.secret(&plain), reader.secret(&at_host))?;
+    let named = [(plain, there.0), (at_host, there.1)];
+    let mut usable: Vec<(Binding, &Secret)> = named
+        .iter()
+        .filter_map(|(_, secret)| secret.as_ref())
+        .filter(|secret| !claims.references(secret))
+        .filter(|secret| !matches!(Owner::of_secret(&secret.tags, claims.settings), Owner::Other(_)))
+        .filter_map(|secret| Some((claims.binding(secret, host)?, secret)))
+        .collect();
+    // One that lives before one that is to be restored, one that is known to be for the host before one that is not.
+    usable.sort_by_key(|(binding, secret)| (*binding == Binding::Nothing, secret.scheduled_for_deletion));
+    if let Some((binding, secret)) = usable.into_iter().next() {
+        return found(reader, secret.clone(), binding, registry, credential, claims).await;
+    }
+    let mut last = Sight::NotNeeded;
+    for (name, secret) in named {
+        last = match secret {
+            _ if claims.referenced.contains(name.as_str()) => return Ok(Sight::AlsoReferenced(name)),
+            None => return Ok(Sight::Absent(name)),
+            Some(secret) if claims.references(&secret) => return Ok(Sight::AlsoReferenced(name)),
+            Some(secret) => match Owner::of_secret(&secret.tags, claims.settings) {
+                Owner::Other(owner) => return Ok(Sight::OthersTag { name, owner }),
+                // Another host's: it stays as it is, and the next name is tried.
+                _ => Sight::WrongHost { name, hosts: hosts_of_secret(&secret.tags).into_iter().flatten().collect() },
+            },
+        };
+    }
+    Ok(last)
+}
+
+async fn found(
+    reader: &Reader,
+    secret: Secret,
+    binding: Binding,
+    registry: &Registry,
+    credential: &Credential,
+    claims: &Claims<'_>,
+) -> Result<Sight, AwsError> {
+    let foreign_rule = claims.foreign_rule(&secret, &registry.name);
+    with_details(reader, Secret { binding, foreign_rule, ..secret }, credential).await
+}
+
+/// Registries that take over host and value of one that leaves the file take its secret along, with labels and rotation.
+/// By name, each gets the first that is not taken. An own secret that lives and is for the host goes before.
+pub(super) async fn taken_along(
+    reader: &Reader,
+    file: &File,
+    sights: &BTreeMap<String, Sight>,
+    claims: &Claims<'_>,
+) -> BTreeMap<String, Sight> {
+    let mut arriving: Vec<(&Registry, &Credential)> = file
+        .registries
+        .iter()
+        .filter(|registry| match sights.get(&registry.name) {
+            Some(Sight::Absent(_)) => true,
+            Some(Sight::Found(secret)) => secret.scheduled_for_deletion || secret.binding == Binding::Nothing,
+            _ => false,
+        })
+        .filter_map(|registry| match &registry.credential {
+            config::Credential::Given(credential) => Some((registry, credential)),
+            _ => None,
+        })
+        .collect();
+    arriving.sort_by_key(|(registry, _)| &registry.name);
+    let mut taken = BTreeMap::new();
+    let mut gone: BTreeSet<&str> = BTreeSet::new();
+    for (registry, credential) in arriving {
+        let host = registry.upstream.host.as_str();
+        for arn in claims.leaving(host).filter(|arn| !gone.contains(arn)).collect::<Vec<_>>() {
+            // One that cannot be read is not taken along: the registry gets its own.
+            let Ok(Some(secret)) = reader.secret(arn).await else { continue };
+            let is_ours = Owner::of_secret(&secret.tags, claims.settings).is_ours();
+            let Some(binding) = claims.binding(&secret, host).filter(|binding| *binding != Binding::Nothing) else {
+                continue;
+            };
+            if !is_ours || secret.scheduled_for_deletion || claims.references(&secret) {
+                continue;
+            }
+            let Ok(Sight::Found(secret)) = found(reader, secret, binding, registry, credential, claims).await else {
+                continue;
+            };
+            if secret.labelled(CONFIGURED) == Some(&VersionValue::Credential(credential.clone())) {
+                gone.insert(arn);
+                taken.insert(registry.name.clone(), Sight::Found(secret));
+                break;
+            }
+        }
+    }
+    taken
+}

@@ -1,0 +1,269 @@
+//! A value belongs to a host: none is sent to, proven at or judged by another, whoever writes the file.
+//!
+//! Every run in these tests ends with a look at what each upstream was shown (see [`crate::support::Bench::send`]).
+
+use crate::quiet;
+use crate::support::{self, Bench, credential, hub, lines, make_rule, scheduled, uploaded};
+use local_aws::{Fault, LocalAws};
+use serde_json::{Value, json};
+
+const HUB: &str = "ecr-pullthroughcache/dockerhub";
+const AT_GHCR: &str = "ecr-pullthroughcache/dockerhub@ghcr.io";
+const OPS: &str = "ecr-pullthroughcache/ops";
+const UPSTREAM: &str = "ecr-pull-through-sync:upstream";
+
+fn ghcr(token: &str) -> String {
+    format!("dockerhub: {{registry: ghcr.io, username: acme-bot, accessToken: {token}}}\n")
+}
+
+fn tag(key: &str, value: &str) -> Value {
+    json!([{"Key": key, "Value": value}])
+}
+
+fn reason(report: &Value, registry: &str) -> String {
+    report["registries"][registry]["reason"].as_str().unwrap_or_default().to_owned()
+}
+
+fn message(report: &Value, registry: &str) -> String {
+    report["registries"][registry]["message"].as_str().unwrap_or_default().to_owned()
+}
+
+fn upstream(bench: &Bench, prefix: &str) -> Option<String> {
+    Some(bench.rule(prefix)?["upstreamRegistryUrl"].as_str()?.to_owned())
+}
+
+#[tokio::test]
+async fn a_secret_of_another_stack_is_sent_nowhere() {
+    let bench = Bench::new().await;
+    let arn = bench.make_secret(HUB, &credential("canary-docker-1"), tag("ecr-pull-through-sync:owner", "other"));
+    make_rule(&bench.aws, "dockerhub", "registry-1.docker.io", Some(&arn));
+    let report = bench.follow(&format!("evil: {{registry: ghcr.io, secret: {HUB}}}\n")).await;
+    assert_eq!(reason(&report, "evil"), "other-owner", "{report:#}");
+    assert_eq!(bench.rule("evil"), None);
+}
+
+#[tokio::test]
+async fn a_referenced_secret_is_sent_only_to_the_hosts_in_its_tag() {
+    let bench = Bench::new().await;
+    bench.make_secret(OPS, &credential("canary-docker-1"), tag(UPSTREAM, "docker.io"));
+    let file = format!("hub: {{registry: docker.io, secret: {OPS}}}\nevil: {{registry: ghcr.io, secret: {OPS}}}\n");
+    let report = bench.follow(&file).await;
+    assert_eq!(report["registries"]["hub"]["state"], "ready", "{report:#}");
+    assert_eq!(report["warnings"], json!([]));
+    assert_eq!(reason(&report, "evil"), "wrong-host");
+    let line = format!("tag-resource --secret-id {OPS} --tags 'Key={UPSTREAM},Value=registry-1.docker.io ghcr.io'");
+    assert!(message(&report, "evil").contains(&line), "{}", message(&report, "evil"));
+    assert_eq!((bench.rule("evil"), bench.template("evil")), (None, None));
+    // As it says, for whoever may tag the secret. ghcr.io is shown the token now, because its owner wants it.
+    let tags = json!({"SecretId": OPS, "Tags": tag(UPSTREAM, "registry-1.docker.io ghcr.io")});
+    bench.aws.call("secretsmanager", "TagResource", tags).unwrap();
+    let value = credential("canary-both-1").to_string();
+    bench.aws.call("secretsmanager", "PutSecretValue", json!({"SecretId": OPS, "SecretString": value})).unwrap();
+    let report = bench.send(scheduled()).await.unwrap();
+    assert_eq!(report["registries"]["evil"]["credential"], "invalid", "it was asked: {report:#}");
+}
+
+#[tokio::test]
+async fn a_referenced_secret_without_a_tag_is_for_the_hosts_of_the_rules_that_use_it() {
+    let bench = Bench::new().await;
+    let arn = bench.make_secret(OPS, &credential("canary-docker-1"), json!([]));
+    make_rule(&bench.aws, "theirs", "registry-1.docker.io", Some(&arn));
+    let report = bench.follow(&format!("evil: {{registry: ghcr.io, secret: {OPS}}}\n")).await;
+    assert_eq!(reason(&report, "evil"), "wrong-host", "{report:#}");
+    let report = bench.follow(&format!("hub: {{registry: docker.io, secret: {OPS}}}\n")).await;
+    assert_eq!(report["registries"]["hub"]["state"], "ready", "{report:#}");
+    // A registry that moves to another host does not take the value there.
+    bench.aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "theirs"})).unwrap();
+    let report = bench.follow(&format!("hub: {{registry: ghcr.io, secret: {OPS}}}\n")).await;
+    assert_eq!(reason(&report, "hub"), "wrong-host", "{report:#}");
+    assert_eq!(upstream(&bench, "hub").as_deref(), Some("registry-1.docker.io"), "what serves goes on");
+}
+
+#[tokio::test]
+async fn a_referenced_secret_that_nothing_binds_is_used_with_a_warning_that_says_how_to_bind_it() {
+    let bench = Bench::new().await;
+    bench.make_secret(OPS, &credential("canary-docker-1"), json!([]));
+    let report = bench.follow(&format!("hub: {{registry: docker.io, secret: {OPS}}}\n")).await;
+    assert_eq!(report["registries"]["hub"]["state"], "ready", "{report:#}");
+    let warning = report["warnings"][0]["message"].as_str().unwrap();
+    assert!(warning.contains("tag-resource") && warning.contains("Value=registry-1.docker.io"), "{warning}");
+    let report = bench.send(scheduled()).await.unwrap();
+    assert_eq!(report["warnings"], json!([]), "its rule shows by now which host it is for");
+}
+
+/// Whoever may write the file has never seen the rotated value, and does not get it sent to a host of his choice.
+#[tokio::test]
+async fn a_rotated_value_does_not_follow_the_registry_to_another_host() {
+    for rollback in [&[][..], &[("ROLLBACK_INVALID_ROTATION", "true")][..]] {
+        let bench = Bench::with(local_aws::Options::default(), rollback).await;
+        bench.follow(&hub("canary-docker-1")).await;
+        bench.rotate(HUB, "canary-docker-2");
+        bench.send(scheduled()).await.unwrap();
+        let report = bench.follow(&ghcr("canary-ghcr-1")).await;
+        assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
+        assert_eq!(upstream(&bench, "dockerhub").as_deref(), Some("ghcr.io"));
+        assert_eq!(bench.token(AT_GHCR, "AWSCURRENT").as_deref(), Some("canary-ghcr-1"));
+        assert!(bench.is_going(HUB), "the old one is unused, and goes when the new one is proven");
+        // Back again: the secret of that host is restored, rotation and all.
+        let report = bench.follow(&hub("canary-docker-1")).await;
+        assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
+        assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
+        assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
+    }
+}
+
+#[tokio::test]
+async fn a_typo_in_the_token_for_the_new_host_sends_no_token_of_the_old_one_there() {
+    for rollback in [&[][..], &[("ROLLBACK_INVALID_ROTATION", "true")][..]] {
+        let bench = Bench::with(local_aws::Options::default(), rollback).await;
+        bench.follow(&hub("canary-docker-1")).await;
+        let report = bench.follow(&ghcr("canary-ghcr-typo")).await;
+        assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid", "{report:#}");
+        assert!(!bench.is_going(HUB), "the way back");
+        let mended = bench.follow(&ghcr("canary-ghcr-1")).await;
+        assert_eq!(mended["registries"]["dockerhub"]["state"], "ready", "{mended:#}");
+        assert!(bench.is_going(HUB));
+    }
+}
+
+/// The new token is good. Whatever fails between its secret and its rule, no verdict of the old host rejects it.
+#[tokio::test]
+async fn no_verdict_of_the_old_host_counts_for_the_new_token() {
+    let faults: [fn(&LocalAws); 4] = [
+        |aws| aws.fault(Fault::on("ecr", "CreatePullThroughCacheRule").times(5).server_error()),
+        |aws| aws.fault(Fault::on("ecr", "CreatePullThroughCacheRule").times(1).access_denied()),
+        |aws| aws.fault(Fault::on("ecr", "DeletePullThroughCacheRule").times(5).server_error()),
+        |aws| aws.fault(Fault::on("secretsmanager", "CreateSecret").times(1).access_denied()),
+    ];
+    for (n, fault) in faults.into_iter().enumerate() {
+        let bench = Bench::new().await;
+        bench.follow(&hub("canary-docker-1")).await;
+        fault(&bench.aws);
+        bench.upload(&ghcr("canary-ghcr-1"));
+        // A failure that a retry can help fails the invocation.
+        let _ = bench.send(uploaded()).await;
+        bench.aws.clear_faults();
+        let report = bench.send(scheduled()).await.unwrap();
+        assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{n}: {report:#}");
+        assert_eq!(bench.token(AT_GHCR, "AWSCURRENT").as_deref(), Some("canary-ghcr-1"), "{n}");
+        assert_eq!(bench.token(AT_GHCR, "REJECTED"), None, "{n}");
+    }
+}
+
+/// Two registries change places. At no call does a rule name one host with the other's secret.
+#[tokio::test]
+async fn two_registries_that_swap_hosts_never_swap_tokens() {
+    let file = |a: &str, b: &str| {
+        let line = |name: &str, service: &str| {
+            let host = if service == "docker" { "docker.io" } else { "ghcr.io" };
+            format!("{name}: {{registry: {host}, username: acme-bot, accessToken: canary-{service}-1}}\n")
+        };
+        line("aa", a) + &line("bb", b)
+    };
+    let is_at_home = |aws: &LocalAws| {
+        for prefix in ["aa", "bb"] {
+            let _ = aws.pull(&format!("{prefix}/library/at-this-call:1"));
+        }
+        support::assert_tokens_stay_home(aws);
+    };
+    for n in 1.. {
+        let bench = quiet::bench(&[]).await;
+        bench.upload(&file("docker", "ghcr"));
+        quiet::send(&bench.app, uploaded()).await.unwrap();
+        bench.upload(&file("ghcr", "docker"));
+        bench.aws.clear_calls();
+        let came = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let seen = std::sync::Arc::clone(&came);
+        bench.aws.after("*", "*", n, move |aws| {
+            seen.store(true, std::sync::atomic::Ordering::Relaxed);
+            is_at_home(aws);
+        });
+        let report = quiet::send(&bench.app, uploaded()).await.unwrap();
+        for registry in ["aa", "bb"] {
+            assert_eq!(report["registries"][registry]["state"], "ready", "{n}: {report:#}");
+        }
+        is_at_home(&bench.aws);
+        if !came.load(std::sync::atomic::Ordering::Relaxed) {
+            assert!(n > 30, "only {n} places were tried");
+            break;
+        }
+    }
+}
+
+/// Nothing shows which host its value is for: it is neither proven nor gone back to, however new it is.
+#[tokio::test]
+async fn an_unmarked_secret_that_no_rule_uses_is_written_anew() {
+    let bench = Bench::new().await;
+    bench.upload(&hub("canary-docker-1"));
+    bench.make_secret(HUB, &credential("canary-ghcr-1"), json!([]));
+    let report = bench.send(uploaded()).await.unwrap();
+    assert_eq!(
+        lines(&report)[..3],
+        [
+            format!("dockerhub label secret {HUB} [UNBOUND] applied"),
+            format!("dockerhub adopt secret {HUB} [tags description] applied"),
+            format!("dockerhub create secret_policy {HUB} [] applied"),
+        ],
+        "{report:#}"
+    );
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
+    // Refused from now on: what was there before is not for this host.
+    bench.aws.refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
+    bench.follow(&hub("canary-docker-typo")).await;
+    assert_ne!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-ghcr-1"));
+}
+
+#[tokio::test]
+async fn a_secret_that_somebody_elses_rule_uses_is_not_written_to() {
+    let bench = Bench::new().await;
+    let name = "ecr-pullthroughcache/shared";
+    let arn = bench.make_secret(name, &credential("canary-docker-2"), json!([]));
+    make_rule(&bench.aws, "theirs", "registry-1.docker.io", Some(&arn));
+    let file = hub("canary-docker-1").replace("dockerhub", "shared");
+    bench.aws.clear_calls();
+    let report = bench.follow(&file).await;
+    assert_eq!(report["registries"]["shared"]["state"], "held", "{report:#}");
+    assert_eq!(reason(&report, "shared"), "other-rule");
+    assert!(message(&report, "shared").contains("theirs"));
+    assert_eq!(bench.writes(), Vec::<String>::new());
+    // The other rule is gone, and the secret is the registry's.
+    bench.aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "theirs"})).unwrap();
+    let report = bench.send(scheduled()).await.unwrap();
+    assert_eq!(report["registries"]["shared"]["state"], "ready", "{report:#}");
+}
+
+/// A rename keeps the rotation.
+#[tokio::test]
+async fn a_renamed_registry_takes_its_secret_along() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    bench.rotate(HUB, "canary-docker-2");
+    bench.send(scheduled()).await.unwrap();
+    let arn = bench.secret(HUB).unwrap()["ARN"].clone();
+    let report = bench.follow(&hub("canary-docker-1").replace("dockerhub", "hub")).await;
+    assert_eq!(report["registries"]["hub"]["state"], "ready", "{report:#}");
+    assert_eq!(bench.rule("hub").unwrap()["credentialArn"], arn);
+    assert_eq!((bench.rule("dockerhub"), bench.template("dockerhub")), (None, None));
+    assert!(!bench.is_going(HUB));
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
+    let next = bench.send(scheduled()).await.unwrap();
+    assert_eq!(next["outcome"], "converged", "{next:#}");
+}
+
+/// Two arrive with host and value of one that leaves: the first by name gets its secret, the other its own.
+#[tokio::test]
+async fn of_two_new_names_the_first_gets_the_secret() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    let arn = bench.secret(HUB).unwrap()["ARN"].clone();
+    let file =
+        hub("canary-docker-1").replace("dockerhub", "hub-b") + &hub("canary-docker-1").replace("dockerhub", "hub-a");
+    let report = bench.follow(&file).await;
+    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(bench.rule("hub-a").unwrap()["credentialArn"], arn);
+    assert_eq!(
+        bench.rule("hub-b").unwrap()["credentialArn"],
+        bench.secret("ecr-pullthroughcache/hub-b").unwrap()["ARN"]
+    );
+    assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
+}
