@@ -126,9 +126,14 @@ impl Deadline {
         self.stop.is_asked() || Instant::now() >= self.stop_writing
     }
 
+    /// Whether somebody has asked for the end.
+    pub fn is_asked_for(&self) -> bool {
+        self.stop.is_asked()
+    }
+
     /// What came first, for a message.
     pub fn what(&self) -> &'static str {
-        if self.stop.is_asked() { "the end that was asked for" } else { "Lambda's deadline" }
+        if self.is_asked_for() { "the end that was asked for" } else { "Lambda's deadline" }
     }
 
     /// The same with less time to write, so that some is left for telling what is not done.

@@ -163,3 +163,84 @@ fn a_file_with_errors_makes_nothing() {
     let json: Value = serde_json::from_slice(&ptc(&[file.to_str().unwrap(), "--json"]).stdout).unwrap();
     assert!(json["error"].as_str().unwrap().contains("nothing was made"), "{json}");
 }
+
+/// A folder with an outside beside it that nothing may touch.
+#[cfg(unix)]
+fn beside(name: &str) -> (PathBuf, PathBuf) {
+    let base = folder(name);
+    let (kit, outside) = (base.join("kit"), base.join("outside"));
+    fs::create_dir_all(&kit).unwrap();
+    fs::create_dir_all(&outside).unwrap();
+    fs::write(outside.join("precious"), "mine").unwrap();
+    (kit, outside)
+}
+
+#[cfg(unix)]
+#[test]
+fn no_link_leads_out_of_the_folder() {
+    use std::os::unix::fs::symlink;
+    for (n, (link, target)) in [
+        ("image.sh", "../outside/precious"),
+        ("image.sh", "../outside/new"),
+        ("README.md", "/nonexistent/folder/file"),
+        ("containerd", "../outside"),
+        ("containerd", "../outside/new"),
+        ("containerd/docker.io", "../../outside"),
+        ("containerd/docker.io/hosts.toml", "../../../outside/precious"),
+        // To another file of the kit: it is followed no more than the others.
+        ("image.sh", "mapping.json"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (kit, outside) = beside(&format!("links-{n}"));
+        fs::create_dir_all(kit.join(link).parent().unwrap()).unwrap();
+        symlink(target, kit.join(link)).unwrap();
+        for force in [&[][..], &["--force"]] {
+            let output = ptc(&[&[FILE, "--output", kit.to_str().unwrap()], force].concat());
+            assert_eq!(output.status.code(), Some(1), "{link} to {target} {force:?}: {output:?}");
+            let said = stderr(&output);
+            assert!(said.contains(&format!("{}: is a symbolic link", kit.join(link).display())), "{said}");
+            assert_eq!(names(&outside), ["precious"], "{link} to {target} {force:?}");
+            assert_eq!(fs::read_to_string(outside.join("precious")).unwrap(), "mine");
+            let first = link.split('/').next().unwrap();
+            assert_eq!(names(&kit), [first], "nothing else is written either");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_folder_that_was_named_may_be_a_link_but_not_to_nowhere() {
+    use std::os::unix::fs::symlink;
+    let (kit, outside) = beside("linked-folder");
+    let link = kit.join("here");
+    symlink(&outside, &link).unwrap();
+    assert!(ptc(&[FILE, "--output", link.to_str().unwrap()]).status.success());
+    assert!(outside.join("containerd/docker.io/hosts.toml").is_file());
+    let nowhere = kit.join("nowhere");
+    symlink(kit.join("new"), &nowhere).unwrap();
+    let output = ptc(&[FILE, "--output", nowhere.to_str().unwrap(), "--force"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(!kit.join("new").exists());
+}
+
+/// A reader of the old file keeps it whole, and a hard link to it is another name of that old one alone.
+#[cfg(unix)]
+#[test]
+fn a_file_is_written_beside_and_renamed() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (kit, outside) = beside("renamed");
+    fs::hard_link(outside.join("precious"), kit.join("image.sh")).unwrap();
+    fs::set_permissions(kit.join("image.sh"), fs::Permissions::from_mode(0o754)).unwrap();
+    assert!(ptc(&[FILE, "--output", kit.to_str().unwrap(), "--force"]).status.success());
+    assert_eq!(fs::read_to_string(outside.join("precious")).unwrap(), "mine");
+    let script = fs::read_to_string(kit.join("image.sh")).unwrap();
+    assert_eq!(script, fs::read_to_string("tests/kit/legacy/image.sh").unwrap());
+    let mode = |name: &str| fs::metadata(kit.join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("image.sh"), 0o754, "whoever may run it, may still");
+    // As any other new file: the temporary one is not its owner's alone.
+    fs::write(kit.join("any"), "").unwrap();
+    assert_eq!(mode("mapping.json"), mode("any"));
+    assert!(names(&kit).iter().all(|name| !name.starts_with('.')), "{:?}", names(&kit));
+}

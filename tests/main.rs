@@ -19,6 +19,7 @@ mod support;
 
 mod bad_files;
 mod budgets;
+mod causes;
 mod converge;
 mod crash;
 mod deadline;
@@ -45,6 +46,10 @@ mod permissions;
 mod plan_checksum;
 mod process;
 mod properties;
+#[cfg(feature = "cli")]
+mod ptc_account;
+#[cfg(feature = "cli")]
+mod ptc_apply;
 #[cfg(feature = "cli")]
 mod ptc_check;
 #[cfg(feature = "cli")]

@@ -204,11 +204,23 @@ async fn a_file_that_is_there_is_written_over_only_by_force() {
     std::fs::write(&file, "mine").unwrap();
     aws.clear_calls();
     let refused = ptc.run(["export", "-o", "r.yaml"]).await.ends(1);
-    assert_eq!(refused.stderr, "error: r.yaml: is there already; --force writes over it\n");
+    assert_eq!(refused.stderr, "error: r.yaml: a file is there already; --force writes over it\n");
     assert!(aws.calls().is_empty(), "nobody was asked");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
     ptc.run(["export", "-o", "r.yaml", "--force"]).await.ends(0);
     assert!(std::fs::read_to_string(&file).unwrap().contains("registry: quay.io"));
+    #[cfg(unix)]
+    for target in ["r.yaml", "nowhere.yaml"] {
+        std::os::unix::fs::symlink(target, directory.join("link.yaml")).unwrap();
+        let before = std::fs::read(&file).unwrap();
+        for force in [&[][..], &["--force"]] {
+            let refused = ptc.run([&["export", "-o", "link.yaml"], force].concat()).await.ends(1);
+            assert!(refused.stderr.starts_with("error: link.yaml: is a symbolic link"), "{}", refused.stderr);
+        }
+        assert_eq!(std::fs::read(&file).unwrap(), before);
+        assert!(!directory.join("nowhere.yaml").exists());
+        std::fs::remove_file(directory.join("link.yaml")).unwrap();
+    }
     std::fs::remove_dir_all(&directory).unwrap();
 }
 

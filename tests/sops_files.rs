@@ -461,12 +461,12 @@ async fn ptc_plans_and_applies_an_encrypted_file() {
         [("AWS_ENDPOINT_URL", endpoint.as_str()), ("SOPS_AGE_KEY_FILE", "tests/sops/age.txt"), ("OWNER", "stack")];
     let account = ["--account", "123456789012"];
     for (file, command, status) in [
-        ("tests/sops/go-minimal-age.yaml", "plan", 2),
-        ("tests/sops/go-minimal-age.yaml", "apply", 0),
-        ("tests/sops/go-minimal.yaml", "plan", 0),
+        ("tests/sops/go-minimal-age.yaml", &["plan"] as &[&str], 2),
+        ("tests/sops/go-minimal-age.yaml", &["apply", "--yes"], 0),
+        ("tests/sops/go-minimal.yaml", &["plan"], 0),
     ] {
-        let output = ptc(&[&[command, file] as &[&str], &account].concat(), &env);
-        assert_eq!(output.status.code(), Some(status), "{command} {file}: {}", said(&output));
+        let output = ptc(&[command, &[file], &account].concat(), &env);
+        assert_eq!(output.status.code(), Some(status), "{command:?} {file}: {}", said(&output));
     }
     let output = ptc(&[&["plan", "tests/sops/go-minimal-age.yaml"] as &[&str], &account].concat(), &env[..1]);
     assert_eq!(output.status.code(), Some(1));

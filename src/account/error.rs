@@ -1,9 +1,13 @@
 //! One error for every AWS call: which call, AWS's code and sentence, and whether a retry can help.
 
+use std::error::Error;
+
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::error::operation::BuildError;
+
+use super::calls::Origin;
 
 /// A call that AWS did not carry out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,29 +43,36 @@ impl AwsError {
     /// Reads what the SDK reports, after its own retries.
     ///
     /// Throttling and denials are modelled on no ECR operation, so the code is looked at, not the type.
-    pub fn new<E: ProvideErrorMetadata>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self {
+    pub fn new<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let why = || error.source().map(causes).unwrap_or_default();
         let (code, message, kind) = match error {
             SdkError::ServiceError(context) => {
                 let code = context.err().code().unwrap_or("Unknown").to_owned();
-                let message = context.err().message().unwrap_or("AWS gave no further text").to_owned();
+                let message = context.err().message().map_or_else(
+                    || format!("{}, without the text that AWS gives with an error", answered(context.raw())),
+                    ToOwned::to_owned,
+                );
                 let kind = kind_of(&code, context.raw().status().as_u16());
                 (code, message, kind)
             }
-            SdkError::TimeoutError(_) => {
-                ("Timeout".into(), "no answer in time, nor to the retries".into(), ErrorKind::Transient)
+            SdkError::TimeoutError(_) => ("Timeout".into(), why(), ErrorKind::Transient),
+            SdkError::DispatchFailure(failure) => {
+                let code = if failure.is_timeout() { "Timeout" } else { "Unreachable" };
+                // Its own words are the kind alone.
+                let why = failure.as_connector_error().and_then(Error::source).map_or_else(why, causes);
+                (code.into(), why, ErrorKind::Transient)
             }
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-                ("Timeout".into(), "no answer in time, nor to the retries".into(), ErrorKind::Transient)
+            SdkError::ResponseError(context) => {
+                let message = format!("{}, which could not be read: {}", answered(context.raw()), why());
+                ("BadResponse".into(), message, ErrorKind::Transient)
             }
-            SdkError::DispatchFailure(_) => {
-                ("Unreachable".into(), "the connection failed, as did the retries".into(), ErrorKind::Transient)
-            }
-            SdkError::ResponseError(_) => {
-                ("BadResponse".into(), "the answer could not be read".into(), ErrorKind::Transient)
-            }
-            _ => ("NotSent".into(), "the SDK could not build the request".into(), ErrorKind::Refused),
+            _ => ("NotSent".into(), format!("the SDK could not build the request: {}", why()), ErrorKind::Refused),
         };
-        let repeated = error.raw_response().is_some_and(|answer| answer.headers().contains_key(super::REPEATED));
+        let repeated =
+            error.raw_response().and_then(HttpResponse::extension::<Origin>).is_some_and(|origin| origin.repeated);
         Self { operation, code, message: foreign_text(&message), kind, repeated }
     }
 
@@ -160,6 +171,36 @@ pub(super) fn kind_of(code: &str, status: u16) -> ErrorKind {
 /// The SDK's builders of required members can fail; ours never leave one out, so this is an error nobody sees.
 pub(super) fn unbuilt(operation: &'static str) -> impl Fn(BuildError) -> AwsError {
     move |e| AwsError::of(operation, "NotSent", e.to_string(), ErrorKind::Refused)
+}
+
+/// Whose answer it was, as far as that is known.
+fn answered(answer: &HttpResponse) -> String {
+    let status = answer.status().as_u16();
+    match answer.extension::<Origin>() {
+        Some(Origin { host, .. }) => format!("{host} answered with HTTP status {status}"),
+        None => format!("the answer had HTTP status {status}"),
+    }
+}
+
+/// The longest chain of causes that is told.
+const CAUSES_MAX: usize = 400;
+
+/// An error and what caused it, in a line, as each says of itself. Not the SDK's `DisplayErrorContext`: that shows the `Debug`
+/// form as well, in which an answer stands whole, secrets and all.
+pub fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut said = String::new();
+    for cause in std::iter::successors(Some(error), |&error| error.source()) {
+        let cause = cause.to_string();
+        // Some repeat what caused them.
+        if !said.contains(&cause) {
+            said.push_str(if said.is_empty() { "" } else { ": " });
+            said.push_str(&cause);
+        }
+        if said.len() > CAUSES_MAX {
+            break;
+        }
+    }
+    one_line(&said, CAUSES_MAX)
 }
 
 /// Texts from outside on one line, without control characters, and no longer than `max` characters.

@@ -3,18 +3,18 @@
 use aws_config::{Region, SdkConfig};
 use aws_sdk_kms::primitives::Blob;
 
-use super::{AwsError, CallCounter, Reader};
+use super::{AwsError, Calls, Reader};
 use crate::sops::KmsRecipient;
 
 /// What clients are made of when they are needed: most files are not encrypted, and a key may be in any Region.
 #[derive(Clone)]
 pub(super) struct Keys {
     config: SdkConfig,
-    calls: CallCounter,
+    calls: Calls,
 }
 
 impl Keys {
-    pub(super) fn new(config: &SdkConfig, calls: &CallCounter) -> Self {
+    pub(super) fn new(config: &SdkConfig, calls: &Calls) -> Self {
         Self { config: config.clone(), calls: calls.clone() }
     }
 

@@ -3,6 +3,7 @@
 //! The two are different types over the same clients: `plan` and `validate` are handed a reader only, so a dry run
 //! that writes cannot be expressed. One file per service; each AWS quirk is dealt with where the call is made.
 
+mod calls;
 mod error;
 mod http;
 mod keys;
@@ -15,26 +16,17 @@ mod secrets;
 mod templates;
 mod whose;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef,
-};
-use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
-use aws_smithy_runtime_api::client::retries::RequestAttempts;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::DateTime;
-use aws_smithy_types::config_bag::ConfigBag;
 use jiff::Timestamp;
 
-pub use error::{AwsError, ErrorKind, one_line};
+pub use calls::Calls;
+pub use error::{AwsError, ErrorKind, causes, one_line};
 pub use http::http_client;
 pub use objects::{Condition, Object, ObjectError};
 pub use observe::{Account, Sight, Snapshot, View, observe, observe_again, rules_and_templates, snapshot};
@@ -60,7 +52,7 @@ pub struct Reader {
     secrets: aws_sdk_secretsmanager::Client,
     s3: aws_sdk_s3::Client,
     keys: keys::Keys,
-    calls: CallCounter,
+    calls: Calls,
 }
 
 /// Writes. Made with the reader, of the same clients; a run gets it only when it is to apply.
@@ -99,7 +91,7 @@ pub fn loader_in_lambda() -> ConfigLoader {
 
 /// Builds the clients. This makes no call.
 pub fn connect(config: &SdkConfig) -> (Reader, Writer) {
-    let calls = CallCounter::default();
+    let calls = Calls::default();
     let ecr = aws_sdk_ecr::config::Builder::from(config).interceptor(calls.clone()).build();
     // Calls for each of thousands of repositories go through lanes (`crate::lanes`), which must see every throttling
     // answer, and whose retries the SDK's would multiply. The SDK's adaptive mode is no substitute: it keeps one rate
@@ -138,43 +130,6 @@ fn has_own_endpoint(config: &SdkConfig) -> bool {
 impl Reader {
     /// How many requests have been sent since the process started, retries included.
     pub fn calls(&self) -> u64 {
-        self.calls.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Counts requests as they go out, and marks the answers to repeated ones.
-#[derive(Debug, Clone, Default)]
-struct CallCounter(Arc<AtomicU64>);
-
-/// Put on the answer to a request that the SDK has sent before: what AWS refuses it for may be the first one's success,
-/// whose answer was lost.
-const REPEATED: &str = "x-repeated-request";
-
-#[dyn_dispatch_hint]
-impl Intercept for CallCounter {
-    fn name(&self) -> &'static str {
-        "CallCounter"
-    }
-
-    fn read_before_transmit(
-        &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn modify_before_deserialization(
-        &self,
-        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if config.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1) {
-            context.response_mut().headers_mut().insert(REPEATED, "true");
-        }
-        Ok(())
+        self.calls.made()
     }
 }

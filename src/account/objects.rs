@@ -69,9 +69,8 @@ impl Reader {
         while bytes.len() <= max
             && let Some(chunk) = answer.body.next().await
         {
-            let chunk = chunk.map_err(|e| {
-                AwsError::of("GetObject", "BrokenBody", super::one_line(&e.to_string(), 200), ErrorKind::Transient)
-            })?;
+            let chunk =
+                chunk.map_err(|e| AwsError::of("GetObject", "BrokenBody", super::causes(&e), ErrorKind::Transient))?;
             let room = (max + 1).saturating_sub(bytes.len()).min(chunk.len());
             bytes.extend_from_slice(chunk.get(..room).unwrap_or_default());
         }

@@ -38,19 +38,44 @@ pub struct Left {
     pub steps: Vec<Step>,
 }
 
+/// How many registries a run may delete, and how whoever began it raises that for once.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    most: u32,
+    raised_to: fn(usize) -> String,
+}
+
+impl Limit {
+    /// In a terminal.
+    pub fn of_person(most: u32) -> Self {
+        Self { most, raised_to: |n| format!("`--max-deletions {n}`") }
+    }
+
+    /// In the function.
+    pub fn of_function(most: u32) -> Self {
+        Self { most, raised_to: |n| format!("{{\"action\": \"apply\", \"max_deletions\": {n}}}") }
+    }
+}
+
+impl From<u32> for Limit {
+    fn from(most: u32) -> Self {
+        Self::of_function(most)
+    }
+}
+
 /// Finds what is to go, and decides whether it may.
 pub fn removals(
     file: &File,
     account: &Account,
     registries: &[RegistryPlan],
-    limit: u32,
+    limit: Limit,
     settings: &Settings,
 ) -> Removals {
     let left = left(file, account, settings);
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     // A secret that a deletion before could not take along is no registry.
     let registries_left: Vec<&str> = left.iter().filter(|l| l.marked).map(|l| l.registry.as_str()).collect();
-    let held = (registries_left.len() > limit).then(|| too_many(&registries_left, limit));
+    let most = usize::try_from(limit.most).unwrap_or(usize::MAX);
+    let held = (registries_left.len() > most).then(|| too_many(&registries_left, limit));
     let orphans = orphans(file, account, registries, settings);
     Removals { left, held, first: false, orphans }
 }
@@ -71,13 +96,14 @@ pub fn hold_for_new_names(file: &File, left: &[Left], is_ready: impl Fn(&str) ->
     })
 }
 
-fn too_many(names: &[&str], limit: usize) -> Cause {
+fn too_many(names: &[&str], Limit { most, raised_to }: Limit) -> Cause {
     let n = names.len();
     let message = format!(
-        "{n} registries left the file ({}), and one run deletes at most {limit}, so none is deleted: put them back into \
-         the file, or allow it once with {{\"action\": \"apply\", \"max_deletions\": {n}}}, in the file with \
-         `max_deletions: {n}`, or for good with the setting MAX_DELETIONS",
-        names.join(", ")
+        "{n} registries left the file ({}), and one run deletes at most {most}, so none is deleted: put them back into \
+         the file, or allow it once with {}, in the file with `max_deletions: {n}`, or for good with the setting \
+         MAX_DELETIONS",
+        names.join(", "),
+        raised_to(n)
     );
     Cause::new(Reason::LIMIT, message)
 }

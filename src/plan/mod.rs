@@ -30,7 +30,7 @@ use crate::settings::Settings;
 pub use checksum::{Sum, checksum, is_checksum};
 pub use difference::Difference;
 pub(crate) use difference::tags as shown_tags;
-pub use left::{Left, Removals, hold_for_new_names};
+pub use left::{Left, Limit, Removals, hold_for_new_names};
 pub(crate) use template::PULL_THROUGH_CACHE;
 pub use template::differences as template_differences;
 
@@ -217,10 +217,10 @@ pub use rule::Target as RuleTarget;
 pub use secret::{Dress, Labels};
 
 /// Plans a whole run, which may delete `limit` registries.
-pub fn plan(file: &File, account: &Account, scope: Scope<'_>, limit: u32) -> Plan {
+pub fn plan(file: &File, account: &Account, scope: Scope<'_>, limit: impl Into<Limit>) -> Plan {
     let mut registries: Vec<RegistryPlan> =
         file.registries.iter().map(|registry| plan_registry(registry, &account.view(&registry.name), scope)).collect();
-    let mut removals = left::removals(file, account, &registries, limit, scope.settings);
+    let mut removals = left::removals(file, account, &registries, limit.into(), scope.settings);
     let rules = account.snapshot.rules.len();
     let freed = removals.left.iter().filter(|left| left.upstream.is_some()).count();
     // The new one of a renamed registry works before the old one goes, unless there is no room for both.

@@ -1,6 +1,7 @@
 //! From what happened to one word and one sentence.
 
-use super::{ChangeResult, Outcome, Progress, Report, State};
+use super::{ChangeResult, Outcome, Progress, RegistryReport, Report, State};
+use crate::cause::Reason;
 use crate::trigger::Mode;
 
 /// Judges a run over an accepted file.
@@ -61,17 +62,25 @@ fn changes_words(n: usize, what: &str) -> String {
 
 /// The names of what is not as it should be; the reasons stand beside each registry.
 fn troubles(report: &Report, existing: Progress) -> String {
-    let named = |state: State| {
-        let names = report.registries.iter().filter(|(_, r)| r.state == state).map(|(name, _)| name.as_str());
+    let late = |registry: &RegistryReport| registry.reason == Some(Reason::DEADLINE);
+    let named = |word: &str, of: &dyn Fn(&RegistryReport) -> bool| {
+        let names = report.registries.iter().filter(|(_, registry)| of(registry)).map(|(name, _)| name.as_str());
         let names: Vec<&str> = names.collect();
-        (!names.is_empty()).then(|| format!("{}: {}", state.as_str(), names.join(", ")))
+        (!names.is_empty()).then(|| format!("{word}: {}", names.join(", ")))
     };
     let counts = [(existing.failed, "failed"), (existing.held, "held"), (existing.to_do, "to do")];
     let counts = counts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
     let counts: Vec<String> = counts.collect();
     let repositories =
         (!counts.is_empty()).then(|| format!("of {} existing repositories {}", existing.found, counts.join(", ")));
-    let words = [named(State::Failed), named(State::Held), repositories];
+    let skipped = report.changes.iter().filter(|change| change.result == ChangeResult::Skipped).count();
+    let words = [
+        named("failed", &|registry| registry.state == State::Failed && !late(registry)),
+        named("held", &|registry| registry.state == State::Held),
+        named("not finished", &|registry| registry.state == State::Failed && late(registry)),
+        repositories,
+        (skipped > 0).then(|| changes_words(skipped, "not made")),
+    ];
     let words: Vec<String> = words.into_iter().flatten().collect();
     if words.is_empty() { "some changes failed or are held".into() } else { words.join("; ") }
 }

@@ -15,7 +15,7 @@ use crate::pace::Deadline;
 use crate::plan::rollback::is_file_refused;
 use crate::plan::{Action, Left, Plan, Removals, Scope, Step, Verdict};
 use crate::policy::{REPOSITORY_POLICY_MAX, repository_policy};
-use crate::report::{Change, ChangeResult, CredentialState, RegistryReport, Report, State, judge};
+use crate::report::{Change, ChangeResult, CredentialState, Outcome, RegistryReport, Report, State, judge};
 use crate::trigger::{Mode, Portion, SecretChange};
 
 /// What a run over an accepted file has found and done.
@@ -112,6 +112,9 @@ impl<'a> Findings<'a> {
         report.changes = self.applied.changes;
         let portions = self.reached.into_report(report);
         (report.outcome, report.message) = judge(report);
+        if deadline.is_asked_for() && report.outcome == Outcome::Partial {
+            report.message = format!("interrupted; {}", report.message);
+        }
         if let Some(change) = &order.secret {
             report.message =
                 format!("{}; {}", verdict(change, self.account, &self.proofs, &report.changes), report.message);

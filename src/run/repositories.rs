@@ -129,6 +129,13 @@ impl Run<'_> {
         let old = past.troubles().filter(known).filter(|change| untried.contains(change.id.as_str()));
         old.for_each(|change| lines.push(change.clone()));
         if targets.iter().any(|target| target.outcome.is_open()) {
+            if at_hand {
+                // Nobody goes on with them by himself: each is named.
+                for target in targets.iter().filter(|target| target.outcome.is_open()) {
+                    let change = Change::of(target.registry, Resource::Repository, Action::Update, &target.name);
+                    lines.push(change.with(ChangeResult::Skipped));
+                }
+            }
             if queues {
                 // The request id alone would be that of Lambda's next try as well.
                 let id = format!("{}-{:016x}", self.run_id, fastrand::u64(..));

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::repositories::Ground;
-use super::{Hand, Order, Run, points_to};
+use super::{Hand, Order, Run, Source, points_to};
 use crate::account::{Account, AwsError, Proof, Sight, Snapshot, Writer};
 use crate::apply::{Applied, Applier, End, Slots, speaks};
 use crate::cause::{Cause, Reason};
 use crate::config::{self, File, Problem};
 use crate::plan::rollback::{is_eligible, is_to_be_remembered, is_unfinished};
-use crate::plan::{Action, Plan, RegistryPlan, Resource, Scope, Verdict, checksum, hold_for_new_names, plan};
+use crate::plan::{Action, Limit, Plan, RegistryPlan, Resource, Scope, Verdict, checksum, hold_for_new_names, plan};
 use crate::report::{Change, ChangeResult, Past, Report};
 use crate::run::finish::{self, Findings};
 use crate::trigger::{Mode, Portion};
@@ -51,11 +51,16 @@ impl Run<'_> {
         report.warnings.extend(finish::unbound(&file, &account));
         report.warnings.extend(finish::unlisted(&account));
         let limit = order.max_deletions.or(file.max_deletions).unwrap_or(settings.max_deletions);
+        let limit = match self.source {
+            Source::AtHand { .. } => Limit::of_person(limit),
+            Source::Uploaded => Limit::of_function(limit),
+        };
         let scope = Scope { home: self.home, settings, uploaded };
         let mut plan = plan(&file, &account, scope, limit);
         if let Some(differs) = self.differs_from_upload().await {
             if !plan.removals.left.is_empty() && plan.removals.held.is_none() {
-                let message = format!("nothing is deleted by a file that the function does not know: {differs}");
+                let message =
+                    "nothing is deleted by a file that the function does not follow: a warning says which it follows";
                 plan.removals.held = Some(Cause::new(Reason::OTHER_FILE, message));
             }
             report.warnings.push(Problem { registry: None, line: None, column: None, message: differs });
@@ -127,6 +132,11 @@ impl Run<'_> {
             return After::Done { transient, portions };
         }
         let (is, was) = (report.plan_checksum.as_deref().unwrap_or_default(), order.plan_checksum.as_deref());
+        if self.deadline.is_asked_for() {
+            // What was not looked at any more is why it looks like another plan.
+            report.message = "interrupted, and nothing was changed".into();
+            return After::Refused;
+        }
         report.message = format!(
             "refused, and nothing was changed: the plan is not {} any more; look at this one, {is} ({})",
             was.unwrap_or_default(),
@@ -189,8 +199,11 @@ impl Run<'_> {
         let asked = candidates_after(file, account, &findings.applied, before, settings.rollback_invalid_rotation);
         findings.proofs = self.prove(asked).await;
         recover(&applier, findings).await;
+        // What comes too late is not held by anything: it is skipped, and said to be.
+        let late = self.deadline.is_near();
         if deletes && !removals.first {
-            removals.held = hold_for_new_names(file, &removals.left, |name| is_ready(findings, name));
+            let held = || hold_for_new_names(file, &removals.left, |name| is_ready(findings, name));
+            removals.held = if late { None } else { held() };
             if removals.held.is_none() {
                 match newest.is_it().await {
                     Ok(true) => gone = applier.remove(&removals.left).await,
@@ -200,7 +213,7 @@ impl Run<'_> {
             }
         }
         // A secret that served until now goes only when what serves instead is proven.
-        removals.orphans.retain(|orphan| is_ready(findings, &orphan.registry));
+        removals.orphans.retain(|orphan| late || is_ready(findings, &orphan.registry));
         let orphans = applier.remove(&removals.orphans).await;
         removals.orphans.clear();
         findings.applied.changes.extend(gone);

@@ -50,6 +50,12 @@ impl Ptc {
         self
     }
 
+    /// Without a variable.
+    pub fn without(mut self, name: &str) -> Self {
+        self.env.retain(|(known, _)| known != name);
+        self
+    }
+
     /// In a directory.
     pub fn within(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());

@@ -8,21 +8,22 @@ use clap::Args as ClapArgs;
 use ecr_pull_through_sync::account::Writer;
 use ecr_pull_through_sync::pace::{Deadline, Stop};
 use ecr_pull_through_sync::plan::is_checksum;
-use ecr_pull_through_sync::report::{Outcome, Report};
+use ecr_pull_through_sync::report::{ChangeResult, Outcome, Report};
 use ecr_pull_through_sync::run::Hand;
 
 use crate::input::Input;
 use crate::plan::{self, TIME, order, page};
 use crate::session::{Session, SessionArgs};
+use crate::show::Mark;
 use crate::ui::{FAILED, Failure, Ui};
 use crate::visible::visible;
 use crate::{problems, progress, show};
 
 /// Make the account follow the file: exactly the plan that was shown, or nothing.
 ///
-/// On a terminal the plan is shown first, and applied when you say so. Elsewhere it is applied at once; with
-/// --plan-checksum only if it is that plan. Ctrl-C ends it after the calls under way, with a report of what was done and
-/// what was not.
+/// On a terminal the plan is shown first, and applied when you say so. Where nobody can be asked (no terminal, --json, the file
+/// on standard input) it takes --yes, or --plan-checksum to apply that plan alone. Ctrl-C ends it after the calls under way, with
+/// a report of what was done and what was not.
 #[derive(ClapArgs)]
 pub struct Args {
     /// The file; `-` is standard input.
@@ -53,13 +54,21 @@ fn checksum(text: &str) -> Result<String, String> {
 /// # Errors
 /// When the file cannot be read, or AWS not be asked.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
-    let input = Input::read(&args.file)?;
-    let (session, writer) = args.session.open_to_write().await?;
     let mut only = args.plan_checksum;
-    let can_ask = io::stdin().is_terminal() && args.file != "-";
-    if only.is_none() && !args.yes && !ui.json && can_ask {
+    let asks = only.is_none() && !args.yes;
+    if asks && let Some(why) = nobody_to_ask(&args.file, ui) {
+        return Err(Failure::Usage(format!(
+            "nothing was changed: `ptc apply` asks before it writes, and {why}. Say that it may with --yes, or name the plan \
+             that may be applied with --plan-checksum and the checksum that `ptc plan` ends with"
+        )));
+    }
+    let input = Input::read(&args.file)?;
+    let (session, writer) = args.session.open_to_write(ui).await?;
+    if asks {
         let deadline = Deadline::in_time(TIME, &plan::pace());
-        let shown = plan::report(&input, &session, Hand::Plan, &order(args.max_deletions, None), deadline).await?;
+        let order = order(args.max_deletions, None);
+        let shown = plan::report(&input, &session, Hand::Plan, &order, deadline);
+        let shown = ui.waiting("reading the account", shown).await?;
         ui.raw(page(&shown, &input, &session, ui.color).as_bytes())?;
         if !matches!(shown.outcome, Outcome::Pending | Outcome::Converged) {
             return Ok(FAILED);
@@ -82,6 +91,19 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     Ok(if good { ExitCode::SUCCESS } else { FAILED })
 }
 
+/// Why the question cannot be put. It is written on standard error and answered on standard input.
+fn nobody_to_ask(file: &str, ui: &Ui) -> Option<&'static str> {
+    if ui.json {
+        Some("with --json it does not")
+    } else if file == "-" {
+        Some("here the file is on standard input, where the answer would be")
+    } else if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        Some("here is no terminal to ask on")
+    } else {
+        None
+    }
+}
+
 async fn carry_out(
     input: &Input,
     session: &Session,
@@ -94,7 +116,7 @@ async fn carry_out(
     }
     let stop = Stop::default();
     let deadline = Deadline::in_time(TIME, &plan::pace()).or(stop.clone());
-    let report = plan::report(input, session, Hand::Apply(writer), order, deadline);
+    let report = ui.waiting("applying", plan::report(input, session, Hand::Apply(writer), order, deadline));
     let mut report = std::pin::pin!(report);
     tokio::select! {
         report = &mut report => return report,
@@ -140,19 +162,18 @@ fn told(report: &Report, input: &Input, session: &Session, color: bool) -> Strin
 }
 
 fn write_told(page: &mut String, report: &Report, color: bool) -> std::fmt::Result {
-    for change in &report.changes {
-        let Some(error) = change.error.as_ref().or(change.note.as_ref()) else { continue };
-        let line = format!(
-            "{} {}: {} {}: {error}",
-            show::mark(change).as_str(),
-            change.registry,
-            show::words(change),
-            show::word(&change.result)
-        );
+    for change in report.changes.iter().filter(|change| change.result == ChangeResult::Applied) {
+        let Some(note) = &change.note else { continue };
+        let line = format!("{} {}: {}: {note}", show::mark(change).as_str(), change.registry, show::words(change));
         writeln!(page, "{}", show::mark(change).paint(&visible(&line), color))?;
     }
+    let troubles = show::troubles(report);
+    for line in troubles.iter().flat_map(|trouble| show::marked(trouble.lines())) {
+        writeln!(page, "{}", Mark::Stop.paint(&visible(&line), color))?;
+    }
     for (name, registry) in &report.registries {
-        let message = registry.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+        let told = |message: &&String| !troubles.iter().any(|trouble| trouble.is_for(message));
+        let message = registry.message.as_ref().filter(told).map(|message| format!(": {message}")).unwrap_or_default();
         let credential = registry.credential.as_str();
         let line = format!("{name} {} ({}, credential {credential}){message}", registry.state.as_str(), registry.url);
         writeln!(page, "{}", visible(&line))?;

@@ -113,7 +113,7 @@ async fn check(path: &str, context: &config::Context) -> Checked {
             return checked(&visible(path), None, vec![problem], Vec::new(), Excerpts::default());
         }
     };
-    match Box::pin(sealed::open(&input.bytes, context)).await {
+    match Box::pin(sealed::open(&input.bytes, context, None)).await {
         Ok(file) => {
             let excerpts = Excerpts::of(&input.bytes);
             checked(&input.name, Some(file.registries.len()), Vec::new(), file.warnings, excerpts)

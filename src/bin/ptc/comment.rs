@@ -42,9 +42,9 @@ pub fn comment(report: &Report, file: &str, home: &Home) -> String {
         page.add(&format!("\n{}\n", text(&report.message)));
     }
     list(&mut page, "Errors", report.errors.iter().map(problem));
-    list(&mut page, "Not as it should be", show::untold(report));
+    list(&mut page, "Not as it should be", show::troubles(report).iter().map(show::Trouble::line));
     if !report.changes.is_empty() {
-        page.add("\n| | registry | change | fields | why |\n| --- | --- | --- | --- | --- |\n");
+        page.add("\n| | registry | change | fields |\n| --- | --- | --- | --- |\n");
     }
     for change in &report.changes {
         page.add(&row(change));
@@ -89,12 +89,11 @@ fn list(page: &mut Page, title: &str, lines: impl Iterator<Item = String>) {
 
 fn row(change: &Change) -> String {
     format!(
-        "| `{}` | {} | {} | {} | {} |\n",
+        "| `{}` | {} | {} | {} |\n",
         show::mark(change).as_str(),
         text(&change.registry),
         text(&show::words(change)),
         text(&change.fields.join(", ")),
-        text(change.error.as_deref().unwrap_or_default()),
     )
 }
 

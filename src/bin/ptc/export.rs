@@ -1,8 +1,7 @@
 //! `ptc export`: the account's rules and templates as a registries.yaml.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args as ClapArgs;
@@ -12,6 +11,7 @@ use serde_json::json;
 use crate::session::SessionArgs;
 use crate::ui::{Failure, Ui};
 use crate::visible::visible;
+use crate::write::Place;
 
 /// Write the account's pull-through cache rules and templates as a registries.yaml, foreign ones too. Reads only.
 ///
@@ -35,16 +35,21 @@ pub struct Args {
 /// When the account cannot be read, or the file not be written.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     // Before anybody is asked for anything.
-    if let Some(path) = args.output.as_deref().filter(|path| !args.force && path.exists()) {
-        return Err(in_the_way(path));
+    let place = args.output.as_deref().map(Place::named).transpose()?;
+    if let Some(place) = &place
+        && place.is_there()?
+        && !args.force
+    {
+        return Err(in_the_way(place));
     }
-    let session = args.session.open().await?;
-    let exported = export(&session.reader, &session.home, &session.settings).await.map_err(|error| match error {
+    let session = args.session.open(ui).await?;
+    let exported = export(&session.reader, &session.home, &session.settings);
+    let exported = ui.waiting("reading the account", exported).await.map_err(|error| match error {
         ExportError::Aws(error) => Failure::Aws(error.to_string()),
         ExportError::Settings(_) => Failure::Usage(error.to_string()),
     })?;
-    if let Some(path) = &args.output {
-        write(path, args.force, &exported.yaml)?;
+    if let Some(place) = &place {
+        place.write(&exported.yaml, args.force)?;
     }
     if ui.json {
         let Exported { yaml, registries, remarks, notes } = &exported;
@@ -75,18 +80,7 @@ fn tally(exported: &Exported) -> String {
     }
 }
 
-fn write(path: &Path, force: bool, text: &str) -> Result<(), Failure> {
-    let mut how = OpenOptions::new();
-    // Looked at again by the system, for a file that came in the meantime.
-    how.write(true).create(force).truncate(force).create_new(!force);
-    let written = how.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => in_the_way(path),
-        _ => Failure::File { path: path.display().to_string(), error },
-    })
-}
-
-fn in_the_way(path: &Path) -> Failure {
-    let error = io::Error::new(io::ErrorKind::AlreadyExists, "is there already; --force writes over it");
-    Failure::File { path: path.display().to_string(), error }
+fn in_the_way(place: &Place) -> Failure {
+    let error = io::Error::new(io::ErrorKind::AlreadyExists, "a file is there already; --force writes over it");
+    Failure::File { path: place.shown(), error }
 }

@@ -1,12 +1,11 @@
 //! `ptc kit`: what the pulling side needs, made from the file.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args as ClapArgs;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use ecr_pull_through_sync::account::Reader;
 use ecr_pull_through_sync::config::{Context, File};
 use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::kit::{Artefact, Fallback, Kit, LeftOut, Part, kit};
@@ -16,6 +15,7 @@ use crate::input::Input;
 use crate::place::PlaceArgs;
 use crate::session::SessionArgs;
 use crate::ui::{FAILED, Failure, Ui};
+use crate::write::Place;
 use crate::{problems, sealed};
 
 /// Make what the pulling side needs: mirrors, policies and maps for those who pull, each with its caveats.
@@ -57,8 +57,8 @@ fn part(name: String) -> Result<Part, String> {
 /// # Errors
 /// When the file is refused, the account is not known, or a file cannot be written.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
-    let (home, context) = place(&args.session).await?;
-    let file = match load(&args.file, &context).await? {
+    let (home, context, reader) = place(&args.session, ui).await?;
+    let file = match load(&args.file, &context, reader.as_ref()).await? {
         Ok(file) => file,
         Err(refused) => {
             let error = format!("nothing was made: {} has errors", refused.file);
@@ -96,25 +96,25 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
 }
 
 /// The account and Region, as they were named or as AWS says, and what is known of the stack. Its tags matter: who pulls
-/// first must be allowed to set them.
-async fn place(session: &SessionArgs) -> Result<(Home, Context), Failure> {
-    let (home, tags) = match session.place.home() {
-        Some(home) if session.function.is_none() => (home, None),
+/// first must be allowed to set them. Who names a function or a profile wants it to be asked.
+async fn place(session: &SessionArgs, ui: &Ui) -> Result<(Home, Context, Option<Reader>), Failure> {
+    let (home, tags, reader) = match session.place.home() {
+        Some(home) if session.function.is_none() && session.profile.is_none() => (home, None, None),
         _ => {
-            let session = session.open().await?;
-            (session.home, Some(session.settings.resource_tags))
+            let session = session.open(ui).await?;
+            (session.home, Some(session.settings.resource_tags), Some(session.reader))
         }
     };
     let named = PlaceArgs { account: Some(home.account.clone()), region: Some(home.region.clone()) };
     let context = named.context()?;
     let resource_tags = tags.unwrap_or(context.resource_tags);
-    Ok((home, Context { resource_tags, ..context }))
+    Ok((home, Context { resource_tags, ..context }, reader))
 }
 
 /// Reads and checks the file.
-async fn load(path: &str, context: &Context) -> Result<Result<File, Checked>, Failure> {
+async fn load(path: &str, context: &Context, reader: Option<&Reader>) -> Result<Result<File, Checked>, Failure> {
     let input = Input::read(path)?;
-    let opened = Box::pin(sealed::open(&input.bytes, context)).await;
+    let opened = Box::pin(sealed::open(&input.bytes, context, reader)).await;
     Ok(opened.map_err(|rejected| Checked::rejected(&input, rejected)))
 }
 
@@ -150,29 +150,25 @@ fn write(artefacts: &[Artefact], not_made: &[LeftOut], folder: &Path, force: boo
     let mut differing = Vec::new();
     let mut unchanged = Vec::new();
     for artefact in artefacts {
-        let path = folder.join(&artefact.path);
-        match fs::read(&path) {
-            Ok(bytes) if bytes == artefact.content.as_bytes() => unchanged.push(shown(&path)),
-            Ok(_) => differing.push((path, artefact)),
-            Err(error) if error.kind() == ErrorKind::NotFound => missing.push((path, artefact)),
-            Err(error) => return Err(Failure::File { path: shown(&path), error }),
+        let place = Place::below(folder, &artefact.path);
+        match place.read()? {
+            Some(bytes) if bytes == artefact.content.as_bytes() => unchanged.push(place.shown()),
+            Some(_) => differing.push((place, artefact)),
+            None => missing.push((place, artefact)),
         }
     }
     if !force && !differing.is_empty() {
-        let paths: Vec<String> = differing.iter().map(|(path, _)| shown(path)).collect();
+        let paths: Vec<String> = differing.iter().map(|(place, _)| place.shown()).collect();
         return Err(Failure::Usage(format!(
             "nothing was written, since other text stands in {}; --force overwrites it",
             paths.join(", ")
         )));
     }
     let mut written = Vec::new();
-    for (path, artefact) in missing.iter().chain(&differing) {
-        let write = || {
-            path.parent().map_or(Ok(()), fs::create_dir_all)?;
-            fs::write(path, &artefact.content)
-        };
-        write().map_err(|error| Failure::File { path: shown(path), error })?;
-        written.push(shown(path));
+    for (place, artefact) in missing.iter().chain(&differing) {
+        place.make_folder()?;
+        place.write(&artefact.content, force)?;
+        written.push(place.shown());
     }
     if ui.json {
         return ui.value(&serde_json::json!({ "written": written, "unchanged": unchanged, "not_made": not_made }));
@@ -183,8 +179,4 @@ fn write(artefacts: &[Artefact], not_made: &[LeftOut], folder: &Path, force: boo
     let lines = written.iter().map(|path| format!("written    {path}\n"));
     let lines: String = lines.chain(unchanged.iter().map(|path| format!("unchanged  {path}\n"))).collect();
     ui.raw(lines.as_bytes())
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }

@@ -22,6 +22,7 @@ mod status;
 mod table;
 mod ui;
 mod visible;
+mod write;
 
 use std::process::ExitCode;
 

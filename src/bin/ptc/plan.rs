@@ -60,10 +60,11 @@ pub const TIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// When the file cannot be read, or AWS not be asked.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let input = Input::read(&args.file)?;
-    let session = args.session.open().await?;
+    let session = args.session.open(ui).await?;
     let hand = if args.validate { Hand::Validate } else { Hand::Plan };
-    let report =
-        report(&input, &session, hand, &order(args.max_deletions, None), Deadline::in_time(TIME, &pace())).await?;
+    let order = order(args.max_deletions, None);
+    let report = report(&input, &session, hand, &order, Deadline::in_time(TIME, &pace()));
+    let report = ui.waiting("reading the account", report).await?;
     match args.format.unwrap_or(if ui.json { Format::Json } else { Format::Human }) {
         Format::Human => ui.raw(page(&report, &input, &session, ui.color).as_bytes())?,
         Format::Json => ui.value(&report)?,
@@ -138,15 +139,12 @@ fn write_page(page: &mut String, report: &Report, input: &Input, session: &Sessi
         if change.diff.is_empty() && !change.fields.is_empty() {
             writeln!(page, "      {}", change.fields.join(", "))?;
         }
-        if let Some(error) = &change.error {
-            writeln!(page, "      {}: {}", show::word(&change.result), visible(error))?;
-        }
     }
     if !report.changes.is_empty() {
         writeln!(page)?;
     }
-    for line in show::untold(report) {
-        writeln!(page, "{}\n", Mark::Stop.paint(&visible(&format!("! {line}")), color))?;
+    for trouble in show::troubles(report) {
+        writeln!(page, "{}\n", Mark::Stop.paint(&visible(&format!("! {}", trouble.line())), color))?;
     }
     for warning in &report.warnings {
         writeln!(page, "warning: {}\n", visible(&problems::said(warning)))?;

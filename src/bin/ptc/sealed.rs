@@ -7,14 +7,15 @@ use ecr_pull_through_sync::sops::{DataKey, Identities, Keyring, Metadata};
 use crate::session::credentials_are_there;
 use crate::ui::Failure;
 
-/// Checks a file, decrypted in memory if it is encrypted: with an age identity, else with KMS.
+/// Checks a file, decrypted in memory if it is encrypted: with an age identity, else with KMS, through the reader of whoever
+/// has signed in already.
 ///
 /// # Errors
 /// As `config::read`, and when nobody here can decrypt it.
-pub async fn open(bytes: &[u8], context: &Context) -> Result<File, Rejected> {
+pub async fn open(bytes: &[u8], context: &Context, reader: Option<&Reader>) -> Result<File, Rejected> {
     match config::sealed(bytes) {
         None => config::read(bytes, context),
-        Some(metadata) => config::read_sealed(bytes, &unlock_with(&metadata?, None).await?, context),
+        Some(metadata) => config::read_sealed(bytes, &unlock_with(&metadata?, reader).await?, context),
     }
 }
 
@@ -58,7 +59,7 @@ async fn unlock_with(metadata: &Metadata, reader: Option<&Reader>) -> Result<Dat
 /// Of the credentials of the environment. The Region of a call is that of its key.
 async fn environment() -> Result<Reader, Failure> {
     let config = account::loader().load().await;
-    credentials_are_there(&config).await?;
+    credentials_are_there(&config, None).await?;
     Ok(account::connect(&config).0)
 }
 

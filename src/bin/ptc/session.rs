@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 
+use aws_config::meta::region::ProvideRegion as _;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_sts::config::ProvideCredentials as _;
 use clap::Args;
-use ecr_pull_through_sync::account::{self, AwsError, Reader, Writer};
+use ecr_pull_through_sync::account::{self, AwsError, Calls, Reader, Writer, causes};
 use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::settings::Settings;
 
 use crate::place::PlaceArgs;
-use crate::ui::Failure;
+use crate::ui::{Failure, Ui};
 
 /// Whose settings and which account.
 #[derive(Debug, Clone, Args)]
@@ -19,7 +22,7 @@ pub struct SessionArgs {
     /// it they come from environment variables: OWNER, TEMPLATE_ROLE_ARN, RESOURCE_TAGS, CONFIG_BUCKET and so on.
     #[arg(long, value_name = "NAME")]
     pub function: Option<String>,
-    /// The profile of the AWS configuration.
+    /// The profile of the AWS configuration: its credentials and Region, whatever AWS_ACCESS_KEY_ID and AWS_REGION say.
     #[arg(long)]
     pub profile: Option<String>,
     #[command(flatten)]
@@ -38,27 +41,27 @@ impl SessionArgs {
     ///
     /// # Errors
     /// When there is no Region, AWS does not know the user or the function, or a setting cannot be used.
-    pub async fn open(&self) -> Result<Session, Failure> {
+    pub async fn open(&self, ui: &Ui) -> Result<Session, Failure> {
         // What could write is not even kept.
-        self.open_to_write().await.map(|(session, _)| session)
+        self.open_to_write(ui).await.map(|(session, _)| session)
     }
 
     /// Signs in to write, for a command that applies.
     ///
     /// # Errors
     /// As [`SessionArgs::open`].
-    pub async fn open_to_write(&self) -> Result<(Session, Writer), Failure> {
+    pub async fn open_to_write(&self, ui: &Ui) -> Result<(Session, Writer), Failure> {
         let config = self.config().await;
+        ui.waiting("looking for credentials", credentials_are_there(&config, self.profile.as_deref())).await?;
         let region = config.region().map(ToString::to_string).filter(|region| !region.is_empty());
         let region = region.ok_or_else(|| {
             Failure::Usage("no Region is known: give --region, or set AWS_REGION or a profile that has one".into())
         })?;
-        credentials_are_there(&config).await?;
         let deployed = match &self.function {
-            Some(name) => Some(Deployed::read(&config, name).await?),
+            Some(name) => Some(ui.waiting("GetFunctionConfiguration", Deployed::read(&config, name)).await?),
             None => None,
         };
-        let home = caller(&config, region).await?;
+        let home = ui.waiting("GetCallerIdentity", caller(&config, region)).await?;
         self.is_meant(&home, deployed.as_ref())?;
         let lookup = |name: &str| match &deployed {
             Some(deployed) => deployed.variables.get(name).cloned(),
@@ -89,14 +92,23 @@ impl SessionArgs {
         Ok(())
     }
 
-    /// As the function's own, but that people sign in with profiles and SSO.
+    /// As the function's own, but that people sign in with profiles and SSO. A profile that is named stands alone: the
+    /// SDK's own chain would ask the environment first, and sign with whatever keys were exported there.
     async fn config(&self) -> SdkConfig {
         let mut loader = account::loader();
+        let mut region = self.place.region.clone().map(Region::new);
         if let Some(profile) = &self.profile {
-            loader = loader.profile_name(profile);
+            let config = ProviderConfig::without_region().with_http_client(account::http_client());
+            if region.is_none() {
+                let of_profile = ProfileFileRegionProvider::builder().configure(&config).profile_name(profile).build();
+                region = of_profile.region().await;
+            }
+            let config = config.with_region(region.clone());
+            let credentials = ProfileFileCredentialsProvider::builder().configure(&config).profile_name(profile);
+            loader = loader.profile_name(profile).credentials_provider(credentials.build());
         }
-        if let Some(region) = &self.place.region {
-            loader = loader.region(Region::new(region.clone()));
+        if let Some(region) = region {
+            loader = loader.region(region);
         }
         loader.load().await
     }
@@ -105,16 +117,31 @@ impl SessionArgs {
 /// A call without credentials fails with words that lead nobody to them.
 ///
 /// # Errors
-/// When there are none.
-pub async fn credentials_are_there(config: &SdkConfig) -> Result<(), Failure> {
+/// When there are none, or the profile that was named has none.
+pub async fn credentials_are_there(config: &SdkConfig, profile: Option<&str>) -> Result<(), Failure> {
     let Some(credentials) = config.credentials_provider() else { return Ok(()) };
     credentials.provide_credentials().await.map(|_| ()).map_err(|error| {
-        let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-        Failure::Usage(format!(
-            "there are no AWS credentials that can be used (the last way that was tried: {why}): sign in, for \
-             example with `aws sso login`, and name the profile with --profile or AWS_PROFILE"
-        ))
+        let why = std::error::Error::source(&error).map(causes);
+        Failure::Usage(match profile {
+            Some(profile) => {
+                let why = why.unwrap_or_else(|| "there is no such profile, or it has no credentials".into());
+                format!("--profile {profile} cannot be used: {why}. What was read: {}", profile_files().join(", "))
+            }
+            None => {
+                let why = why.unwrap_or_else(|| error.to_string());
+                format!(
+                    "there are no AWS credentials that can be used (the last way that was tried: {why}): sign in, for \
+                     example with `aws sso login`, and name the profile with --profile or AWS_PROFILE"
+                )
+            }
+        })
     })
+}
+
+/// Where the SDK looks for profiles.
+fn profile_files() -> [String; 2] {
+    [("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")]
+        .map(|(variable, default)| std::env::var(variable).unwrap_or_else(|_| default.to_owned()))
 }
 
 /// A function as it is deployed.
@@ -125,7 +152,9 @@ struct Deployed {
 
 impl Deployed {
     async fn read(config: &SdkConfig, name: &str) -> Result<Self, Failure> {
-        let call = aws_sdk_lambda::Client::new(config).get_function_configuration().function_name(name).send().await;
+        let client = aws_sdk_lambda::config::Builder::from(config).interceptor(Calls::default()).build();
+        let client = aws_sdk_lambda::Client::from_conf(client);
+        let call = client.get_function_configuration().function_name(name).send().await;
         let answer = call.map_err(|e| Failure::Aws(AwsError::new("GetFunctionConfiguration", &e).to_string()))?;
         let variables = answer.environment.and_then(|environment| environment.variables).unwrap_or_default();
         let arn = answer.function_arn.unwrap_or_default();
@@ -138,7 +167,8 @@ impl Deployed {
 
 /// Whose credentials these are.
 async fn caller(config: &SdkConfig, region: String) -> Result<Home, Failure> {
-    let call = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
+    let client = aws_sdk_sts::config::Builder::from(config).interceptor(Calls::default()).build();
+    let call = aws_sdk_sts::Client::from_conf(client).get_caller_identity().send().await;
     let answer = call.map_err(|e| Failure::Aws(AwsError::new("GetCallerIdentity", &e).to_string()))?;
     let account = answer.account.unwrap_or_default();
     let partition = answer.arn.as_deref().and_then(|arn| arn.split(':').nth(1)).unwrap_or("aws").to_owned();

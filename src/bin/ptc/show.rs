@@ -1,5 +1,7 @@
 //! A plan for people: each change with its fields as they are and as they are to be.
 
+use std::collections::BTreeSet;
+
 use ecr_pull_through_sync::plan::{Action, Difference};
 use ecr_pull_through_sync::report::{Change, ChangeResult, Outcome, Report, State};
 use serde_json::Value;
@@ -153,17 +155,94 @@ pub fn tally(report: &Report) -> String {
     }
 }
 
-/// A registry that waits or failed, and why, where no change tells of it.
-pub fn untold(report: &Report) -> impl Iterator<Item = String> {
-    let told = |name: &str| {
-        let of_it = report.changes.iter().filter(move |change| change.registry == name);
-        of_it.filter(|change| matches!(change.result, ChangeResult::Held | ChangeResult::Failed)).count() > 0
-    };
-    let registries = report.registries.iter().filter(move |(name, _)| !told(name));
-    registries.filter_map(|(name, registry)| match (registry.state, &registry.message) {
-        (State::Held | State::Failed, Some(message)) => Some(format!("{name}: {}: {message}", registry.state.as_str())),
-        _ => None,
-    })
+/// A reason why something failed or is held, and all that it is the reason of; or what was not done, which has none.
+pub struct Trouble<'a> {
+    result: &'static str,
+    why: Option<&'a str>,
+    /// Since when.
+    pub since: Option<&'a str>,
+    changes: Vec<&'a Change>,
+    /// In the order of the changes.
+    registries: Vec<&'a str>,
+}
+
+/// Each reason of a report once.
+pub fn troubles(report: &Report) -> Vec<Trouble<'_>> {
+    let mut troubles: Vec<Trouble<'_>> = Vec::new();
+    for change in &report.changes {
+        let result = match change.result {
+            ChangeResult::Failed => "failed",
+            ChangeResult::Held => "held",
+            ChangeResult::Skipped => "not done",
+            ChangeResult::Applied | ChangeResult::Planned => continue,
+        };
+        let (why, since) = (change.error.as_deref(), change.since.as_deref());
+        let trouble = Trouble { result, why, since, changes: vec![change], registries: vec![&change.registry] };
+        put(&mut troubles, trouble);
+    }
+    // A registry of which a change tells waits, or failed, for that.
+    let told: BTreeSet<&str> = troubles.iter().flat_map(|trouble| trouble.registries.clone()).collect();
+    for (name, registry) in report.registries.iter().filter(|(name, _)| !told.contains(name.as_str())) {
+        if let (State::Held | State::Failed, Some(why)) = (registry.state, registry.message.as_deref()) {
+            let (result, since) = (registry.state.as_str(), registry.since.as_deref());
+            let trouble = Trouble { result, why: Some(why), since, changes: Vec::new(), registries: vec![name] };
+            put(&mut troubles, trouble);
+        }
+    }
+    troubles
+}
+
+/// Lines that need somebody's attention.
+pub fn marked(lines: Vec<String>) -> impl Iterator<Item = String> {
+    let mark = |(n, line)| if n == 0 { format!("! {line}") } else { line };
+    lines.into_iter().enumerate().map(mark)
+}
+
+fn put<'a>(troubles: &mut Vec<Trouble<'a>>, trouble: Trouble<'a>) {
+    let key = |trouble: &Trouble<'a>| (trouble.result, trouble.why, trouble.since);
+    match troubles.iter_mut().find(|known| key(known) == key(&trouble)) {
+        Some(known) => {
+            known.changes.extend(trouble.changes);
+            let new = |name: &&&str| !known.registries.contains(*name);
+            let new: Vec<&str> = trouble.registries.iter().filter(new).copied().collect();
+            known.registries.extend(new);
+        }
+        None => troubles.push(trouble),
+    }
+}
+
+impl Trouble<'_> {
+    /// Whether this is its reason.
+    pub fn is_for(&self, why: &str) -> bool {
+        self.why == Some(why)
+    }
+
+    /// Whose it is, what came of it and why, where its changes are shown elsewhere.
+    pub fn line(&self) -> String {
+        format!("{}: {}{}", self.registries.join(", "), self.result, self.because())
+    }
+
+    /// The same with its changes, each on a line where there are several.
+    pub fn lines(&self) -> Vec<String> {
+        let told = |change: &Change| format!("{}: {}", change.registry, words(change));
+        match self.changes.as_slice() {
+            [] => vec![self.line()],
+            [change] => vec![format!("{}: {}{}", told(change), self.result, self.because())],
+            changes => {
+                let first = format!("{}{}", self.result, self.because());
+                std::iter::once(first).chain(changes.iter().map(|change| format!("    {}", told(change)))).collect()
+            }
+        }
+    }
+
+    /// Whether a change of the report is told of, and not a registry alone.
+    pub fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    fn because(&self) -> String {
+        self.why.map(|why| format!(": {why}")).unwrap_or_default()
+    }
 }
 
 /// Whether something is wrong, whatever else there is to do.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args as ClapArgs;
 use ecr_pull_through_sync::account::ObjectError;
-use ecr_pull_through_sync::report::{Change, ChangeResult, Outcome, Progress, RegistryReport, Report, State};
+use ecr_pull_through_sync::report::{Outcome, Progress, RegistryReport, Report, State};
 use ecr_pull_through_sync::run::STATUS_MAX;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -31,8 +31,8 @@ pub struct Args {
 /// # Errors
 /// When there is no status, or none that can be read.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
-    let session = args.session.open().await?;
-    let status = Status::read(&session).await?;
+    let session = args.session.open(ui).await?;
+    let status = ui.waiting("reading the status", Status::read(&session)).await?;
     let now = Timestamp::now();
     if ui.json {
         ui.value(&status.object(now))?;
@@ -128,21 +128,23 @@ fn write_page(page: &mut String, status: &Status, now: Timestamp, color: bool) -
     if let Some(existing) = &report.existing_repositories {
         writeln!(page, "  repositories  {}", progress(&existing.progress))?;
     }
+    let mut troubles = show::troubles(report);
+    // The table tells of a registry that no change tells of.
+    troubles.retain(show::Trouble::has_changes);
     if !report.registries.is_empty() {
         writeln!(page)?;
-        page.push_str(&registries(report, now, color));
+        page.push_str(&registries(report, &troubles, now, color));
     }
-    let troubled: Vec<&Change> = report.changes.iter().filter(|change| is_trouble(change)).collect();
-    if !troubled.is_empty() {
+    if !troubles.is_empty() {
         writeln!(page)?;
     }
-    for change in troubled {
-        let error = change.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-        let since =
-            change.since.as_deref().map(|since| format!(" (since {})", for_how_long(since, now))).unwrap_or_default();
-        let line =
-            format!("! {}: {}: {}{error}{since}", change.registry, show::words(change), show::word(&change.result));
-        writeln!(page, "{}", Mark::Stop.paint(&one_line(&line), color))?;
+    for trouble in troubles {
+        let since = trouble.since.map(|since| format!(" (since {})", for_how_long(since, now))).unwrap_or_default();
+        let mut lines = trouble.lines();
+        lines.iter_mut().take(1).for_each(|line| line.push_str(&since));
+        for line in show::marked(lines) {
+            writeln!(page, "{}", Mark::Stop.paint(&one_line(&line), color))?;
+        }
     }
     for (word, mark, problems) in [("error", Mark::Stop, &report.errors), ("warning", Mark::Other, &report.warnings)] {
         if !problems.is_empty() {
@@ -160,8 +162,8 @@ fn write_page(page: &mut String, status: &Status, now: Timestamp, color: bool) -
     Ok(())
 }
 
-/// The registries, a row each.
-fn registries(report: &Report, now: Timestamp, color: bool) -> String {
+/// The registries, a row each, without the reasons that stand below.
+fn registries(report: &Report, troubles: &[show::Trouble<'_>], now: Timestamp, color: bool) -> String {
     let row = |(name, registry): (&String, &RegistryReport)| {
         let RegistryReport { state, upstream, url, credential, existing_repositories, message, reason: _, since } =
             registry;
@@ -173,7 +175,7 @@ fn registries(report: &Report, now: Timestamp, color: bool) -> String {
             credential.as_str().to_owned(),
             existing_repositories.as_ref().map(|of| format!("{} of {}", of.done, of.found)).unwrap_or_default(),
             since.as_deref().map(|since| for_how_long(since, now)).unwrap_or_default(),
-            message.clone().unwrap_or_default(),
+            message.clone().filter(|message| !troubles.iter().any(|of| of.is_for(message))).unwrap_or_default(),
         ]
     };
     let head = ["state", "registry", "upstream", "pull URL", "credential", "repositories", "since", "message"];
@@ -184,10 +186,6 @@ fn registries(report: &Report, now: Timestamp, color: bool) -> String {
         (State::Planned.as_str(), Mark::Other),
     ];
     paint_first(&table(&head, report.registries.iter().map(row)), &marks, color)
-}
-
-fn is_trouble(change: &Change) -> bool {
-    matches!(change.result, ChangeResult::Failed | ChangeResult::Held | ChangeResult::Skipped)
 }
 
 /// `3 h ago`, or the text itself where it is no time.

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -15,6 +16,12 @@ pub const FAILED: ExitCode = ExitCode::FAILURE;
 pub fn changes() -> ExitCode {
     ExitCode::from(2)
 }
+
+/// How long nothing is said of something that is waited for.
+const FIRST_WORD: Duration = Duration::from_secs(2);
+
+/// The longest time between two words about it.
+const LAST_WORD: Duration = Duration::from_secs(30);
 
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -115,6 +122,20 @@ impl Ui {
         let mut answer = String::new();
         io::stdin().read_line(&mut answer)?;
         Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+
+    /// Waits for something, and says so where it takes long: retries alone can be silent for many seconds.
+    pub async fn waiting<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        let began = Instant::now();
+        let mut wait = FIRST_WORD;
+        loop {
+            if let Ok(done) = tokio::time::timeout(wait, &mut work).await {
+                return done;
+            }
+            self.note(&format!("{what}: still waiting after {} s", began.elapsed().as_secs()));
+            wait = (wait * 2).min(LAST_WORD);
+        }
     }
 
     /// Says something beside the result.
