@@ -274,7 +274,9 @@ async fn recover(applier: &Applier<'_>, findings: &mut Findings<'_>) {
         };
         let pointed_to = rules.get(name).and_then(|rule| rule.credential_arn.as_deref()) == Some(secret.arn.as_str());
         let ours = pointed_to || matches!(applied.ends.get(name), Some(End::Done { .. }));
-        (ours && (!proof.valid || is_unfinished(secret))).then_some((name, secret, proof))
+        // Nothing is written of a registry that the stack does not allow.
+        let barred = matches!(applied.ends.get(name), Some(End::Failed(cause)) if cause.reason == Reason::NOT_ALLOWED);
+        (ours && !barred && (!proof.valid || is_unfinished(secret))).then_some((name, secret, proof))
     });
     let recoveries = in_need
         .map(|(name, secret, proof)| async move { (name.to_owned(), applier.recover(name, secret, proof).await) });
