@@ -50,6 +50,7 @@ impl Stage {
             ("OWNER", "bench"),
             ("TEMPLATE_ROLE_ARN", "arn:aws:iam::123456789012:role/templates"),
             ("WORK_QUEUE_URL", queue.as_str()),
+            ("EXISTING_REPOSITORIES", "*"),
             ("LOG_LEVEL", "warn"),
         ];
         let function = lambda.spawn(Path::new(env!("CARGO_BIN_EXE_ecr-pull-through-sync")), &env).unwrap();

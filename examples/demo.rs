@@ -151,7 +151,7 @@ impl Stage {
         let aws = LocalAws::start(options).await.map_err(|e| format!("local-aws does not start: {e}"))?;
         aws.create_bucket(BUCKET, true);
         let (mut tokens, mut names) = (vec!["dckr_pat_rotated".to_owned(), "demo-token".to_owned()], Vec::new());
-        let mut roles = Vec::new();
+        let (mut roles, mut hosts) = (Vec::new(), Vec::new());
         // A file with mistakes in it has no credentials: the function will say what is wrong.
         for registry in
             config::read(&bytes, &context(Some(aws.options()))).map(|file| file.registries).unwrap_or_default()
@@ -173,18 +173,29 @@ impl Stage {
                 drop(made);
                 aws.accept_upstream(&registry.upstream.host, "demo", "demo-token");
             }
+            if matches!(registry.upstream.kind, config::UpstreamKind::Azure | config::UpstreamKind::Unlisted) {
+                hosts.push(registry.upstream.host);
+            }
             roles.extend(registry.custom_role_arn);
             names.push(registry.name);
         }
         let lambda = aws.lambda();
         let role = format!("arn:{}:iam::{}:role/template", aws.options().partition, aws.options().account);
-        let environment =
-            [("CONFIG_BUCKET", BUCKET), ("OWNER", "demo"), ("TEMPLATE_ROLE_ARN", &role), ("LOG_LEVEL", "trace")];
+        let hosts = hosts.join(",");
+        let environment = [
+            ("CONFIG_BUCKET", BUCKET),
+            ("OWNER", "demo"),
+            ("TEMPLATE_ROLE_ARN", &role),
+            ("ALLOWED_UPSTREAMS", hosts.as_str()),
+            ("EXISTING_REPOSITORIES", "*"),
+            ("LOG_LEVEL", "trace"),
+        ];
         let binary = function_binary()?;
         let function = lambda.spawn(&binary, &environment).map_err(|e| format!("{}: {e}", binary.display()))?;
         // The function may do what its role may, deployed for this file.
-        let stack = Stack::read(TEMPLATE, aws.options())?.physical("ConfigBucket", BUCKET);
+        let stack = Stack::read(TEMPLATE, aws.options())?.named("demo").physical("ConfigBucket", BUCKET);
         let stack = stack.physical("TemplateRole", "template").parameter("PassableRoles", &roles.join(","));
+        let stack = stack.parameter("ExistingRepositories", "*");
         aws.enforce(function.principal(), stack.policy("FunctionRole")?);
         Ok(Self { aws, lambda, function, tokens, names, style: Style::new() })
     }

@@ -25,6 +25,8 @@ impl Reason {
     pub const LIMIT: Self = Self::word("limit");
     /// The upstream refuses the credential of the file, and what serves instead as well.
     pub const NOTHING_VALID: Self = Self::word("nothing-valid");
+    /// The stack does not let a file do that.
+    pub const NOT_ALLOWED: Self = Self::word("not-allowed");
     /// ECR shows another template than was written.
     pub const NOT_TAKEN: Self = Self::word("not-taken");
     /// Somebody else's rule points to the secret.

@@ -1,10 +1,11 @@
 //! The environment of the function -> checked settings. `template.yaml` sets every one of these variables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::level_filters::LevelFilter;
 
 use crate::config::arn::{Arn, is_account, is_iam_name};
+use crate::config::{is_host, is_repository_pattern};
 
 /// What the stack's operator chose. See the README's table of settings.
 #[derive(Debug, Clone)]
@@ -27,11 +28,34 @@ pub struct Settings {
     pub max_deletions: u32,
     /// `ROLLBACK_INVALID_ROTATION`.
     pub rollback_invalid_rotation: bool,
+    /// What a file may do at most, whoever has written it.
+    pub bounds: Bounds,
     /// `WORK_QUEUE_URL`: the queue that takes what one invocation cannot finish.
     pub work_queue_url: Option<String>,
     /// `LOG_LEVEL` of our own lines; libraries never log below their warnings.
     pub log_level: LevelFilter,
 }
+
+/// What a file may do at most, whoever has written it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounds {
+    /// `ALLOWED_UPSTREAMS`: hosts that are one's own name at a provider, or unlisted, and may be upstreams. `None` is any.
+    pub upstreams: Option<BTreeSet<String>>,
+    /// `ALLOWED_READERS`: account and organization ids that may be let in to pull. `None` is any.
+    pub readers: Option<BTreeSet<String>>,
+    /// `EXISTING_REPOSITORIES`: wildcards over the names of repositories that may be changed.
+    pub repositories: Vec<String>,
+    /// `MAX_EXPIRING_IMAGES`: the greatest `max_expiring_images` that counts.
+    pub max_expiring_images: u32,
+    /// `REQUIRE_SOPS`: whether a file that is not encrypted is refused.
+    pub require_sops: bool,
+    /// The variables among these that nobody has set, where the stack is not known: nothing is held to them.
+    pub unknown: BTreeSet<&'static str>,
+}
+
+/// The variables of [`Bounds`].
+pub const BOUNDS: [&str; 5] =
+    ["ALLOWED_UPSTREAMS", "ALLOWED_READERS", "EXISTING_REPOSITORIES", "MAX_EXPIRING_IMAGES", "REQUIRE_SOPS"];
 
 /// A variable with a value that cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -61,14 +85,16 @@ impl Settings {
     /// # Errors
     /// The first variable whose value cannot be used.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSetting> {
-        let settings = Self::at_a_desk(lookup)?;
+        // What the stack does not say is as the template has it by default.
+        let settings = Self::at_a_desk(|name| lookup(name).or_else(|| BOUNDS.contains(&name).then(String::new)))?;
         if settings.config_bucket.is_empty() {
             return Err(bad("CONFIG_BUCKET", "is not set; it names the S3 bucket that holds registries.yaml"));
         }
         Ok(settings)
     }
 
-    /// The same where the file is at hand, and no bucket is needed: `config_bucket` may be empty.
+    /// The same where the file is at hand, and no bucket is needed: `config_bucket` may be empty. Nor is the stack known, so
+    /// that of its bounds those hold that are set.
     ///
     /// # Errors
     /// The first variable whose value cannot be used.
@@ -98,11 +124,7 @@ impl Settings {
         {
             return Err(bad("TEMPLATE_ROLE_ARN", "is not the ARN of an IAM role (arn:aws:iam::<account>:role/<name>)"));
         }
-        let rollback_invalid_rotation = match get("ROLLBACK_INVALID_ROTATION").as_deref() {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => return Err(bad("ROLLBACK_INVALID_ROTATION", "must be true or false")),
-        };
+        let rollback_invalid_rotation = flag("ROLLBACK_INVALID_ROTATION", get("ROLLBACK_INVALID_ROTATION"))?;
         let max_deletions = get("MAX_DELETIONS").map_or(Ok(1), |v| v.parse());
         let max_deletions = max_deletions.map_err(|_| bad("MAX_DELETIONS", "must be a whole number from 0"))?;
         let log_level = get("LOG_LEVEL").map_or(Ok(LevelFilter::INFO), |v| v.parse());
@@ -122,6 +144,7 @@ impl Settings {
             resource_tags: tags(get("RESOURCE_TAGS"))?,
             max_deletions,
             rollback_invalid_rotation,
+            bounds: Bounds::read(&lookup)?,
             work_queue_url,
             log_level,
         })
@@ -131,6 +154,52 @@ impl Settings {
     pub fn status_key(&self) -> String {
         format!("{}{}.json", self.status_prefix, self.config_key)
     }
+}
+
+impl Bounds {
+    fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSetting> {
+        let unknown: BTreeSet<&'static str> = BOUNDS.into_iter().filter(|name| lookup(name).is_none()).collect();
+        let get = |name: &str| lookup(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
+        let items = |name: &'static str, fits: fn(&str) -> bool, what: &str| {
+            let items = list(get(name));
+            match items.iter().find(|item| !fits(item)) {
+                Some(odd) => Err(bad(name, format!("has {odd:?} in it, which is no {what}"))),
+                None => Ok(items),
+            }
+        };
+        let upstreams = items("ALLOWED_UPSTREAMS", is_host, "host such as acme.azurecr.io, in lower case")?;
+        let reader = "account id of 12 digits and no organization id such as o-abcdefghij";
+        let readers = items("ALLOWED_READERS", |text| is_account(text) || is_organization(text), reader)?;
+        let mut repositories =
+            items("EXISTING_REPOSITORIES", is_repository_pattern, "pattern over names of repositories, such as hub/*")?;
+        if unknown.contains("EXISTING_REPOSITORIES") {
+            repositories = vec!["*".to_owned()];
+        }
+        let most = if unknown.contains("MAX_EXPIRING_IMAGES") { u32::MAX } else { 0 };
+        let max_expiring_images = get("MAX_EXPIRING_IMAGES").map_or(Ok(most), |v| v.parse());
+        Ok(Self {
+            upstreams: (!unknown.contains("ALLOWED_UPSTREAMS")).then(|| upstreams.into_iter().collect()),
+            readers: Some(readers.into_iter().collect()).filter(|readers: &BTreeSet<String>| !readers.is_empty()),
+            repositories,
+            max_expiring_images: max_expiring_images
+                .map_err(|_| bad("MAX_EXPIRING_IMAGES", "must be a whole number from 0"))?,
+            require_sops: flag("REQUIRE_SOPS", get("REQUIRE_SOPS"))?,
+            unknown,
+        })
+    }
+}
+
+fn flag(variable: &'static str, value: Option<String>) -> Result<bool, BadSetting> {
+    match value.as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(bad(variable, "must be true or false")),
+    }
+}
+
+fn is_organization(text: &str) -> bool {
+    let id = text.strip_prefix("o-").unwrap_or_default();
+    (10..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
 fn list(value: Option<String>) -> Vec<String> {
@@ -214,10 +283,47 @@ mod tests {
             ("OWNER", "a)b"),
             ("TAKE_OVER_FROM", "fine,not\nfine"),
             ("CONFIG_KEY", "a\u{0}b"),
+            ("ALLOWED_UPSTREAMS", "acme.azurecr.io,*"),
+            ("ALLOWED_UPSTREAMS", "https://acme.azurecr.io"),
+            ("ALLOWED_UPSTREAMS", "*.azurecr.io"),
+            ("ALLOWED_READERS", "*"),
+            ("ALLOWED_READERS", "arn:aws:iam::444455556666:root"),
+            ("ALLOWED_READERS", "o-short"),
+            ("EXISTING_REPOSITORIES", "dockerhub/*,Quay/*"),
+            ("MAX_EXPIRING_IMAGES", "-1"),
+            ("MAX_EXPIRING_IMAGES", "4294967296"),
+            ("REQUIRE_SOPS", "yes"),
         ] {
             let error = read(&[("CONFIG_BUCKET", "bucket"), (variable, value)]).map(|_| ());
             assert_eq!(error.map_err(|e| e.variable), Err(variable), "{value:?}");
         }
+    }
+
+    #[test]
+    fn a_function_is_bound_where_nothing_is_said_and_a_desk_only_where_something_is() {
+        let pairs = [("CONFIG_BUCKET", "bucket"), ("ALLOWED_READERS", "444455556666, o-abcdefghij")];
+        let bounds = read(&pairs).unwrap_or_else(|e| unreachable!("{e}")).bounds;
+        let readers = ["444455556666", "o-abcdefghij"].map(str::to_owned);
+        let strict = Bounds {
+            upstreams: Some(BTreeSet::new()),
+            readers: Some(readers.into()),
+            repositories: Vec::new(),
+            max_expiring_images: 0,
+            require_sops: false,
+            unknown: BTreeSet::new(),
+        };
+        assert_eq!(bounds, strict);
+        let at_a_desk = |pairs: &[(&str, &str)]| {
+            let pairs: BTreeMap<&str, &str> = pairs.iter().copied().collect();
+            let settings = Settings::at_a_desk(|name| pairs.get(name).map(|v| (*v).to_owned()));
+            settings.unwrap_or_else(|e| unreachable!("{e}")).bounds
+        };
+        let free = at_a_desk(&[]);
+        assert_eq!((free.upstreams, free.readers, free.max_expiring_images), (None, None, u32::MAX));
+        assert_eq!((free.repositories, free.unknown), (vec!["*".to_owned()], BOUNDS.into()));
+        let given = at_a_desk(&[("ALLOWED_UPSTREAMS", ""), ("MAX_EXPIRING_IMAGES", "5")]);
+        assert_eq!((given.upstreams, given.max_expiring_images), (Some(BTreeSet::new()), 5));
+        assert_eq!(given.unknown.len(), 3);
     }
 
     #[test]

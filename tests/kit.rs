@@ -313,7 +313,7 @@ fn policy(case: &Case) -> Policy {
 }
 
 fn allows(policy: &Policy, action: &str, resource: &str, region: &str) -> bool {
-    let context = [("aws:RequestedRegion", region.to_owned())].into();
+    let context = [("aws:RequestedRegion".to_owned(), region.to_owned())].into();
     let need = Need { action: action.to_owned(), resource: resource.to_owned(), context };
     matches!(policy.decide(&need), Decision::Allowed(_))
 }

@@ -2,11 +2,12 @@
 
 use crate::quiet;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::pin::Pin;
 use std::time::Duration;
 
 use crate::support::{BUCKET, Bench, KEY, LEGACY, ROLE, app_as, credential, hub, make_rule, role, scheduled, uploaded};
-use local_aws::iam::{Policy, Stack, WITHOUT_RESOURCES};
+use local_aws::iam::{Decision, Need, Policy, Stack, WITHOUT_RESOURCES};
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
 use serde_yaml::Value as Yaml;
@@ -274,8 +275,21 @@ async fn parameters_change_what_is_allowed_and_nothing_else() {
         grants.iter().filter(|(sid, ..)| sid == "PassRolesOfTheFile").count()
     };
     assert_eq!(of_the_file(&grants(plain())), 0);
-    let passable = grants(plain().parameter("PassableRoles", "arn:aws:iam::1:role/a,arn:aws:iam::1:role/b"));
+    let passable =
+        grants(plain().parameter("PassableRoles", "arn:aws:iam::111122223333:role/a,arn:aws:iam::111122223333:role/b"));
     assert_eq!((of_the_file(&passable), passable.len()), (2, grants(plain()).len() + 2));
+}
+
+/// A role's own policies hold 10,240 characters, white space not counted (IAM quotas), and lists of the parameters want room.
+#[tokio::test]
+async fn there_is_room_for_lists_in_the_roles_policy() {
+    let patterns: Vec<String> = (0..20).map(|n| format!("dockerhub-{n:02}/library/*")).collect();
+    let stack = role::stack(&any_account().await, &[]).named("ecr-pull-through-sync");
+    let stack = PARAMETERS.iter().fold(stack, |stack, (name, value)| stack.parameter(name, value));
+    let stack = stack.parameter("ExistingRepositories", &patterns.join(",")).parameter("Tracing", "true");
+    let policies = stack.value(&["Resources", "FunctionRole", "Properties", "Policies"]).unwrap();
+    let size = policies[0]["PolicyDocument"].to_string().chars().filter(|c| !c.is_whitespace()).count();
+    assert!(size < 10_240, "{size} characters");
 }
 
 #[tokio::test]
@@ -283,6 +297,154 @@ async fn a_role_that_no_parameter_names_cannot_be_passed() {
     let denied = play(|stage| Box::pin(tags_key_and_role(stage)), |policy| policy.without("PassRolesOfTheFile"), false);
     let expected = "ecr:CreatePullThroughCacheRule needs iam:PassRole on arn:aws:iam::123456789012:role/cross-account";
     assert_eq!(denied.await.denied, [expected]);
+}
+
+/// Whether IAM lets a call pass, whatever else comes of it; the answer in words.
+async fn passes<T: Debug, E: Debug>(
+    aws: &LocalAws,
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<String, String> {
+    let before = aws.denied().len();
+    let said = format!("{:?}", call.await);
+    if aws.denied().len() == before { Ok(said) } else { Err(said) }
+}
+
+/// What it cannot be asked for past the code: nothing of another owner's secrets, no deletion for good, no public policy.
+#[tokio::test]
+async fn the_role_leaves_other_owners_secrets_alone_and_deletes_and_opens_none() {
+    let bench = quiet::bench(&[]).await;
+    let stack = role::stack(&bench.aws, &[("TAKE_OVER_FROM", "old, older")]);
+    bench.aws.enforce(ACCESS_KEY, stack.policy("FunctionRole").unwrap());
+    let config = aws_sdk_secretsmanager::Config::builder()
+        .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
+        .http_client(ecr_pull_through_sync::account::http_client())
+        .region(aws_sdk_secretsmanager::config::Region::new("eu-west-1"))
+        .endpoint_url(bench.aws.endpoint())
+        .credentials_provider(aws_sdk_secretsmanager::config::Credentials::new(ACCESS_KEY, "test", None, None, "test"))
+        .build();
+    let client = aws_sdk_secretsmanager::Client::from_conf(config);
+    for (owner, whole, deletes) in [
+        (Some("stack"), true, true),
+        (Some("old"), true, true),
+        (Some("older"), true, true),
+        (None, true, false),
+        (Some("other"), false, false),
+        (Some("Stack"), false, false),
+        (Some(""), false, false),
+    ] {
+        let name = format!(
+            "ecr-pullthroughcache/{}",
+            owner.map_or("none", |owner| if owner.is_empty() { "empty" } else { owner })
+        );
+        let tags: Vec<Value> =
+            owner.map(|o| json!({"Key": "ecr-pull-through-sync:owner", "Value": o})).into_iter().collect();
+        let arn = bench.make_secret(&name, &credential("canary-docker-1"), json!(tags));
+        let policy = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::123456789012:root"}},"Action":"secretsmanager:GetSecretValue","Resource":"{arn}"}}]}}"#
+        );
+        let tag = || aws_sdk_secretsmanager::types::Tag::builder().key("a").value("b").build();
+        let put_policy = || client.put_resource_policy().secret_id(&arn).resource_policy(&policy);
+        let delete = || client.delete_secret().secret_id(&arn);
+        let label = client.update_secret_version_stage().secret_id(&arn).version_stage("AWSCURRENT");
+        let put = client.put_secret_value().secret_id(&arn).secret_string("{}");
+        for (call, allowed) in [
+            (passes(&bench.aws, client.describe_secret().secret_id(&arn).send()).await, true),
+            (passes(&bench.aws, client.get_secret_value().secret_id(&arn).send()).await, whole),
+            (passes(&bench.aws, put.send()).await, whole),
+            (passes(&bench.aws, client.update_secret().secret_id(&arn).description("x").send()).await, whole),
+            (passes(&bench.aws, label.send()).await, whole),
+            (passes(&bench.aws, client.tag_resource().secret_id(&arn).tags(tag()).send()).await, whole),
+            (passes(&bench.aws, client.get_resource_policy().secret_id(&arn).send()).await, whole),
+            (passes(&bench.aws, put_policy().block_public_policy(true).send()).await, whole),
+            (passes(&bench.aws, put_policy().block_public_policy(false).send()).await, false),
+            (passes(&bench.aws, put_policy().send()).await, false),
+            (passes(&bench.aws, delete().force_delete_without_recovery(true).send()).await, false),
+            (passes(&bench.aws, delete().send()).await, false),
+            (passes(&bench.aws, delete().recovery_window_in_days(7).send()).await, deletes),
+            (passes(&bench.aws, client.restore_secret().secret_id(&arn).send()).await, whole),
+        ] {
+            assert_eq!(call.is_ok(), allowed, "{owner:?}: {call:?}");
+        }
+    }
+    for action in ["secretsmanager:UntagResource", "secretsmanager:DeleteResourcePolicy"] {
+        assert!(!stack.policy("FunctionRole").unwrap().grants().iter().any(|(_, granted, _)| granted == action));
+    }
+}
+
+/// A secret that `secret:` names is somebody else's: it is described and proven, and needs no tag of ours.
+#[tokio::test]
+async fn a_secret_that_the_file_refers_to_is_never_read() {
+    let stage = Stage::open(|policy| policy, true).await;
+    let tags = json!([{"Key": "team", "Value": "web"}]);
+    stage.bench.make_secret(OPS, &credential("canary-docker-2"), tags);
+    stage.aws().clear_calls();
+    stage.follow(MOVED).await;
+    stage.send(scheduled()).await;
+    let calls = stage.aws().calls();
+    let of_it = calls.iter().filter(|call| call.service == "secretsmanager" && call.operation != "ListSecrets");
+    let operations: BTreeSet<&str> = of_it.map(|call| call.operation.as_str()).collect();
+    assert_eq!(operations, BTreeSet::from(["DescribeSecret"]));
+}
+
+#[tokio::test]
+async fn the_template_role_grants_its_keys_to_what_ecr_encrypts_alone() {
+    let aws = any_account().await;
+    let (name, key) = PARAMETERS[1];
+    let policy = role::stack(&aws, &[]).parameter(name, key).policy("TemplateRole").unwrap();
+    let decide = |action: &str, given: &[(&str, &str)]| {
+        let context = given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let need = Need { action: action.to_owned(), resource: key.to_owned(), context };
+        matches!(policy.decide(&need), Decision::Allowed(_))
+    };
+    assert!(decide("kms:CreateGrant", &[("kms:GrantIsForAWSResource", "true")]));
+    assert!(!decide("kms:CreateGrant", &[("kms:GrantIsForAWSResource", "false")]));
+    assert!(!decide("kms:CreateGrant", &[]));
+    assert!(decide("kms:DescribeKey", &[]) && decide("kms:RetireGrant", &[]));
+    assert_eq!(role::stack(&aws, &[]).policy("TemplateRole").unwrap().sids(), ["Repositories"]);
+}
+
+/// Nobody reads the file past its policy, a replication role neither.
+#[tokio::test]
+async fn the_bucket_denies_every_way_to_read_the_file() {
+    let aws = any_account().await;
+    let stack = role::stack(&aws, &[])
+        .parameter("UploaderArns", "arn:aws:iam::123456789012:role/a, arn:aws:iam::123456789012:user/b");
+    let statements =
+        stack.value(&["Resources", "ConfigBucketPolicy", "Properties", "PolicyDocument", "Statement"]).unwrap();
+    let deny = |sid: &str| statements.as_array().unwrap().iter().find(|one| one["Sid"] == sid).unwrap().clone();
+    let reads = json!(["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectVersionForReplication"]);
+    assert_eq!(deny("OnlyUploadersAndTheFunctionRead")["Action"], reads);
+    assert_eq!(deny("OnlyUploadersWrite")["Effect"], "Deny");
+}
+
+/// In each partition the resources of the list are ARNs of that partition.
+#[tokio::test]
+async fn existing_repositories_are_named_in_the_stacks_own_partition() {
+    for (partition, region) in [
+        ("aws", "eu-west-1"),
+        ("aws-cn", "cn-north-1"),
+        ("aws-us-gov", "us-gov-west-1"),
+        ("aws-eusc", "eusc-de-east-1"),
+    ] {
+        let options = Options { partition: partition.into(), region: region.into(), ..Options::default() };
+        let aws = LocalAws::start(options).await.unwrap();
+        let env = [("EXISTING_REPOSITORIES", "quay/*, team-a/web"), ("TEMPLATE_ROLE_ARN", "")];
+        let policy = role::stack(&aws, &env).policy("FunctionRole").unwrap();
+        let grants = policy.grants();
+        let resources: BTreeSet<&str> =
+            grants.iter().filter(|(sid, ..)| sid == "Repositories").map(|(_, _, resource)| resource.as_str()).collect();
+        let expected = ["quay/*", "team-a/web"].map(|name| format!("arn:{partition}:ecr:*:*:repository/{name}"));
+        assert_eq!(resources, expected.iter().map(String::as_str).collect());
+        let decide = |account: &str, region: &str| {
+            let context = [("aws:RequestedRegion", region), ("aws:ResourceAccount", account)];
+            let context = context.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+            let resource = format!("arn:{partition}:ecr:{region}:{account}:repository/quay/a");
+            let need = Need { action: "ecr:TagResource".into(), resource, context };
+            matches!(policy.decide(&need), Decision::Allowed(_))
+        };
+        assert!(decide("123456789012", region));
+        assert!(!decide("444455556666", region) && !decide("123456789012", "us-east-1"));
+    }
 }
 
 /// One scene that needs it fails for each statement, and for each action of a statement, that is taken away.

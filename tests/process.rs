@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::{BUCKET, KEY, LEGACY, ROLE, STATUS, role, uploaded};
+use crate::support::{BUCKET, KEY, LEGACY, ROLE, STATUS, USUAL, role, uploaded};
 use local_aws::{Fault, Function, LambdaApi, LocalAws, Options};
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ async fn account(options: Options) -> LocalAws {
 
 fn start(aws: &LocalAws, lambda: &LambdaApi, env: &[(&str, &str)]) -> Function {
     let settings = [("CONFIG_BUCKET", BUCKET), ("OWNER", "stack"), ("TEMPLATE_ROLE_ARN", ROLE), ("LOG_LEVEL", "TRACE")];
-    let env: Vec<(&str, &str)> = settings.into_iter().chain(env.iter().copied()).collect();
+    let env: Vec<(&str, &str)> = settings.into_iter().chain(USUAL).chain(env.iter().copied()).collect();
     let function = lambda.spawn(Path::new(env!("CARGO_BIN_EXE_ecr-pull-through-sync")), &env).unwrap();
     role::enforce(aws, function.principal(), &env);
     function

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::ptc::{self, Ptc};
-use crate::support::{BUCKET, Bench, LEGACY, ROLE, hub, images, lines, repository};
+use crate::support::{BUCKET, Bench, LEGACY, ROLE, USUAL, hub, images, lines, repository};
 use local_aws::Fault;
 use local_aws::iam::Policy;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub const FUNCTION: &str = "ecr-pull-through-sync";
 
@@ -20,7 +20,7 @@ impl Desk {
     pub async fn new(name: &str) -> Self {
         let bench = Bench::new().await;
         let variables = [("CONFIG_BUCKET", BUCKET), ("OWNER", "stack"), ("TEMPLATE_ROLE_ARN", ROLE)];
-        bench.aws.deploy_function(FUNCTION, &variables);
+        bench.aws.deploy_function(FUNCTION, &[&variables[..], &USUAL].concat());
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("plan-{name}"));
         std::fs::create_dir_all(&folder).unwrap();
         Self { bench, folder }
@@ -134,6 +134,50 @@ async fn settings_come_from_the_environment_where_no_function_is_named() {
     assert!(nobody.stderr.starts_with("error: there are no AWS credentials"), "{}", nobody.stderr);
     let no_region = desk.ptc().env("AWS_REGION", "").run(plan).await.ends(1);
     assert!(no_region.stderr.contains("no Region is known"), "{}", no_region.stderr);
+}
+
+/// What the stack allows is the function's to know. Who plans without it learns what was not looked at.
+#[tokio::test]
+async fn the_bounds_of_the_stack_hold_here_too_and_what_is_not_known_is_said() {
+    let desk = Desk::new("bounds").await;
+    desk.bench.aws.accept_upstream("acme.azurecr.io", "acme-bot", "canary-acme-1");
+    let file = "acme: {registry: acme.azurecr.io, username: acme-bot, accessToken: canary-acme-1}\n\
+                quay: {registry: quay.io, existing_repositories: {max_expiring_images: 3}, repository_read_access_arns: ['444455556666']}\n";
+    desk.write(file);
+    for command in ["plan", "apply"] {
+        let report = desk.run(&[command, "--json"]).await.ends(1).json();
+        assert_eq!(report["registries"]["acme"]["reason"], "not-allowed", "{report:#}");
+        assert!(!report["warnings"].to_string().contains("the stack is not known"), "{report:#}");
+        assert!(desk.bench.rule("acme").is_none());
+    }
+    let plan = ["plan", "registries.yaml", "--json"];
+    let unchecked = |report: &Value| {
+        let warnings = report["warnings"].as_array().unwrap().iter().filter_map(|warning| warning["message"].as_str());
+        let said: Vec<&str> = warnings.filter(|message| message.contains("the stack is not known")).collect();
+        assert!(said.len() < 2, "{said:?}");
+        let names = said.first().and_then(|message| message.split(": ").nth(1)).unwrap_or_default();
+        names.split(" (").next().unwrap().to_owned()
+    };
+    let ours = desk.ptc().env("OWNER", "stack").env("TEMPLATE_ROLE_ARN", ROLE);
+    let report = ours.run(plan).await.ends(2).json();
+    assert_eq!(report["registries"]["acme"]["state"], "planned", "{report:#}");
+    let all = "ALLOWED_READERS, ALLOWED_UPSTREAMS, EXISTING_REPOSITORIES, MAX_EXPIRING_IMAGES, REQUIRE_SOPS";
+    assert_eq!(unchecked(&report), all);
+    let validated = desk.ptc().env("OWNER", "stack").env("TEMPLATE_ROLE_ARN", ROLE);
+    let validated = validated.run([plan.as_slice(), &["--validate"]].concat()).await.json();
+    assert_eq!(unchecked(&validated), all);
+    // What is set holds, also to nothing.
+    let some = ours.env("ALLOWED_UPSTREAMS", "").env("REQUIRE_SOPS", "false").env("ALLOWED_READERS", "777788889999");
+    let report = some.run(plan).await.ends(1).json();
+    assert_eq!(unchecked(&report), "EXISTING_REPOSITORIES, MAX_EXPIRING_IMAGES");
+    for name in ["acme", "quay"] {
+        assert_eq!(report["registries"][name]["reason"], "not-allowed", "{report:#}");
+    }
+    let sealed = desk.ptc().env("REQUIRE_SOPS", "true").run(plan).await.ends(1).json();
+    assert_eq!(sealed["outcome"], "rejected", "{sealed:#}");
+    desk.write("quay: {registry: quay.io}\n");
+    let report = desk.ptc().env("REQUIRE_SOPS", "false").run(plan).await.json();
+    assert_eq!(unchecked(&report), "");
 }
 
 #[tokio::test]

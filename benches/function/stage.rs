@@ -181,7 +181,8 @@ pub async fn many_repositories(contender: &Contender) -> f64 {
     let mut stage = Stage::with(contender, Duration::ZERO, |aws| {
         aws.count_calls_only(true);
         aws.seed_repositories((0..10_000).map(|n| format!("quay/team-{}/image-{n:06}", n % 97)), 1);
-        vec![("TEMPLATE_ROLE_ARN".into(), "arn:aws:iam::123456789012:role/templates".into())]
+        let role = ("TEMPLATE_ROLE_ARN".into(), "arn:aws:iam::123456789012:role/templates".into());
+        vec![role, ("EXISTING_REPOSITORIES".into(), "*".into())]
     })
     .await;
     let file = "quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n";

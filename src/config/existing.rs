@@ -139,10 +139,7 @@ fn read_apply(entry: &Entry, notes: &mut Notes) -> Option<BTreeSet<Setting>> {
 fn read_patterns(name: &str, entry: &Entry, prefix: Option<&str>, notes: &mut Notes) -> Vec<String> {
     let items = fields::texts(name, &entry.value, notes).unwrap_or_default();
     for (text, at) in &items {
-        let good = !text.is_empty()
-            && text.len() <= MOST_CHARACTERS
-            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-/*".contains(&byte));
-        if !good {
+        if !is_repository_pattern(text) {
             notes.error(
                 *at,
                 format!(
@@ -163,6 +160,12 @@ fn read_patterns(name: &str, entry: &Entry, prefix: Option<&str>, notes: &mut No
         }
     }
     items.into_iter().map(|(text, _)| text).collect()
+}
+
+/// Whether a text is a wildcard over names of repositories.
+pub(crate) fn is_repository_pattern(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-/*".contains(&byte);
+    !text.is_empty() && text.len() <= MOST_CHARACTERS && text.bytes().all(allowed)
 }
 
 /// Whether a pattern can match a repository under a prefix.

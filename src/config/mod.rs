@@ -64,6 +64,7 @@ use crate::sops::{self, DataKey, Metadata};
 pub use credential::Credential;
 pub use encryption::{Encryption, EncryptionKind};
 pub use excerpt::Excerpts;
+pub(crate) use existing::is_repository_pattern;
 pub use existing::{ExistingRepositories, Setting};
 pub use lifecycle::{
     Action, ActionType, CountType, CountUnit, LifecyclePolicy, Rule, Selection, StorageClass, TagStatus,
@@ -74,6 +75,7 @@ pub use problem::{Problem, Rejected, is_invisible};
 pub use reference::{reference, summary};
 pub use registry::Registry;
 pub use schema::schema;
+pub(crate) use upstream::is_host;
 pub use upstream::{CredentialNeed, Upstream, UpstreamKind, canonical_host};
 
 /// The largest file that is read: 1 MiB.

@@ -6,6 +6,7 @@
 use super::Existing;
 use crate::account::{AwsError, ErrorKind, Preview, PreviewStatus, one_line};
 use crate::cause::{Cause, Reason};
+use crate::plan::bounds;
 use crate::policy::same_lifecycle;
 
 /// How often ECR may fail to make a preview before it is believed that it cannot.
@@ -80,7 +81,7 @@ impl Existing<'_> {
                 PreviewStatus::InProgress => continue,
                 PreviewStatus::Complete if ours => {
                     if let Some(toll) = self.toll(repository, preview, text).await? {
-                        return Ok(toll.gate(most));
+                        return Ok(toll.gate(most, self.bounds.max_expiring_images));
                     }
                 }
                 PreviewStatus::Failed if ours => {
@@ -134,9 +135,11 @@ fn unable(failures: usize) -> AwsError {
 }
 
 impl Toll {
-    fn gate(&self, most: u32) -> Gate {
+    /// What comes of it where the file allows `most`, and the stack no more than `bound`.
+    fn gate(&self, most: u32, bound: u32) -> Gate {
         let Self { expiring, archiving, tags } = self;
-        if expiring + archiving <= u64::from(most) {
+        let all = expiring + archiving;
+        if all <= u64::from(most.min(bound)) {
             return Gate::Open;
         }
         let images = |n: u64| if n == 1 { "1 image".to_owned() } else { format!("{n} images") };
@@ -147,11 +150,15 @@ impl Toll {
         };
         let which = if tags.is_empty() { "no tags".to_owned() } else { format!("tags: {}", tags.join(", ")) };
         let more = if tags.len() < MOST_TAGS || tags.len() as u64 >= expiring + archiving { "" } else { ", …" };
-        let message = format!(
-            "the lifecycle policy would {what} ({which}{more}), and the file allows {most}: raise max_expiring_images if \
-             that is wanted"
-        );
-        Gate::Held(Cause::new(Reason::WOULD_EXPIRE, message))
+        let would = format!("the lifecycle policy would {what} ({which}{more})");
+        Gate::Held(if all <= u64::from(most) {
+            bounds::too_many_expire(&would, most, bound)
+        } else {
+            let beyond = if most > bound { " (the stack's MaxExpiringImages, MAX_EXPIRING_IMAGES, too)" } else { "" };
+            let message =
+                format!("{would}, and the file allows {most}: raise max_expiring_images{beyond} if that is wanted");
+            Cause::new(Reason::WOULD_EXPIRE, message)
+        })
     }
 }
 
@@ -166,14 +173,20 @@ mod tests {
             archiving,
             tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
         };
-        assert_eq!(toll(0, 0, &[]).gate(0), Gate::Open);
-        assert_eq!(toll(2, 1, &[]).gate(3), Gate::Open);
+        assert_eq!(toll(0, 0, &[]).gate(0, 0), Gate::Open);
+        assert_eq!(toll(2, 1, &[]).gate(3, 9), Gate::Open);
+        let Gate::Held(cause) = toll(2, 1, &[]).gate(3, 2) else { unreachable!("more than the stack allows") };
+        assert_eq!(cause.reason, Reason::NOT_ALLOWED);
+        assert!(cause.message.contains("the file allows 3, but the stack only 2: MaxExpiringImages"), "{cause}");
+        let Gate::Held(cause) = toll(4, 0, &[]).gate(3, 2) else { unreachable!("more than both allow") };
+        assert_eq!(cause.reason, Reason::WOULD_EXPIRE);
+        assert!(cause.message.contains("MAX_EXPIRING_IMAGES"), "{cause}");
         for (toll, most, words) in [
             (toll(1, 0, &["v1"]), 0, "expire 1 image (tags: v1), and the file allows 0"),
             (toll(0, 2, &[]), 1, "archive 2 images (no tags), and the file allows 1"),
             (toll(7, 2, &["a", "b", "c", "d", "e"]), 8, "expire 7 images and archive 2 (tags: a, b, c, d, e, …)"),
         ] {
-            let Gate::Held(cause) = toll.gate(most) else { unreachable!("{toll:?} passed") };
+            let Gate::Held(cause) = toll.gate(most, u32::MAX) else { unreachable!("{toll:?} passed") };
             assert!(cause.message.contains(words), "{cause}");
         }
     }
@@ -199,7 +212,8 @@ mod tests {
         let file = crate::config::read(b"quay: {registry: quay.io}", &context).unwrap_or_else(|e| unreachable!("{e}"));
         let snapshot = crate::account::Snapshot::default();
         let territories = crate::plan::repository::Territories::new(&file, &snapshot, |_| true);
-        let existing = Existing::new(&reader, None, &home, &pace, deadline, &territories);
+        let settings = crate::settings::Settings::at_a_desk(|_| None).unwrap_or_else(|e| unreachable!("{e}"));
+        let existing = Existing::new(&reader, None, &home, &settings.bounds, &pace, deadline, &territories);
         let preview = Preview {
             status: PreviewStatus::Complete,
             text: String::new(),
@@ -212,6 +226,6 @@ mod tests {
         };
         let toll = existing.toll("quay/a", preview, r#"{"action":{"type":"transition"}}"#).await;
         let toll = toll.ok().flatten().unwrap_or_default();
-        assert_ne!(toll.gate(0), Gate::Open, "ECR said that 7 images would expire");
+        assert_ne!(toll.gate(0, 0), Gate::Open, "ECR said that 7 images would expire");
     }
 }

@@ -23,8 +23,10 @@ use crate::lanes::Lanes;
 use crate::newest::Newest;
 use crate::pace::{Deadline, Pace};
 use crate::plan::Sum;
+use crate::plan::bounds::Touchable;
 use crate::plan::repository::{Territories, Wanted};
 use crate::report::Progress;
+use crate::settings::Bounds;
 
 pub use lines::Lines;
 pub use portion::{parcels, portions};
@@ -41,6 +43,8 @@ pub struct Existing<'a> {
     /// None where only a plan is asked for.
     pen: Option<Pen<'a>>,
     home: &'a Home,
+    bounds: &'a Bounds,
+    touchable: Touchable,
     pace: &'a Pace,
     deadline: Deadline,
     lanes: Lanes,
@@ -148,6 +152,7 @@ impl<'a> Existing<'a> {
         reader: &'a Reader,
         pen: Option<Pen<'a>>,
         home: &'a Home,
+        bounds: &'a Bounds,
         pace: &'a Pace,
         deadline: Deadline,
         territories: &'a Territories<'a>,
@@ -160,6 +165,8 @@ impl<'a> Existing<'a> {
             reader,
             pen,
             home,
+            bounds,
+            touchable: Touchable::of(bounds),
             pace,
             deadline,
             lanes: Lanes::new(pace),

@@ -98,10 +98,12 @@ impl Existing<'_> {
                 return found;
             }
         };
+        // It is read all the same: who bounds the file learns what is left undone.
+        let beyond = self.touchable.check(target.registry, &target.name).err();
         for (setting, differs) in differences {
             let (taken, diff) = match differs {
                 Ok(None) => continue,
-                Ok(Some(Differs { put, diff })) => match held.get(&setting) {
+                Ok(Some(Differs { put, diff })) => match held.get(&setting).or(beyond.as_ref()) {
                     Some(cause) => (Err(Trouble::Held(cause.clone())), Some(diff)),
                     None => (self.put(ward, target, put).await, Some(diff)),
                 },

@@ -3,6 +3,7 @@
 //! A [`Plan`] is a value: every registry's steps in the order they are to be taken (secret, template, rule), or the
 //! reason why none of them is. What differs is found field by field; a registry without steps is as it should be.
 
+pub mod bounds;
 mod checksum;
 mod difference;
 mod left;
@@ -253,7 +254,8 @@ pub fn plan_again(registry: &Registry, view: &View, before: &RegistryPlan, scope
 fn plan_with(registry: &Registry, view: &View, marked: bool, scope: Scope<'_>) -> RegistryPlan {
     let Scope { home, settings, .. } = scope;
     let name = registry.name.clone();
-    let (verdict, steps) = match refusal(registry, view, settings) {
+    let beyond = bounds::refusal(registry, view.rule.as_ref(), view.template.is_some(), scope);
+    let (verdict, steps) = match beyond.or_else(|| refusal(registry, view, settings)) {
         Some(refused) => (refused, Vec::new()),
         None => {
             let mut steps = secret::steps(registry, &view.sight, scope);

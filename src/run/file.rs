@@ -4,6 +4,7 @@ use super::{Run, finish};
 use crate::account::{Object, ObjectError};
 use crate::config::{self, Context, File, Rejected};
 use crate::newest::Newest;
+use crate::plan::bounds;
 use crate::report::ConfigReport;
 use crate::settings::Settings;
 use crate::sops::{DataKey, Keyring, Metadata};
@@ -84,11 +85,15 @@ impl Run<'_> {
             template_role: self.core.settings.template_role_arn.is_some(),
             resource_tags: self.core.settings.resource_tags.clone(),
         };
-        let file = match config::sealed(&object.bytes) {
-            None => config::read(&object.bytes, &context)?,
+        let metadata = config::sealed(&object.bytes);
+        let is_sealed = metadata.is_some();
+        let file = match metadata {
+            None => bounds::plain(config::read(&object.bytes, &context), self.core.settings)?,
             Some(metadata) => config::read_sealed(&object.bytes, &self.unlock(&metadata?).await?, &context)?,
         };
-        Ok(finish::fits(file, self.home)?)
+        let mut file = finish::fits(file, self.home)?;
+        file.warnings.extend(bounds::unchecked(&file, is_sealed, self.home, self.core.settings));
+        Ok(file)
     }
 
     async fn unlock(&self, metadata: &Metadata) -> Result<DataKey, Unread> {

@@ -103,7 +103,8 @@ impl Run<'_> {
             let territories = Territories::new(&file, &account.snapshot, open);
             let pen = Pen { writer, newest: self.newest(&config) };
             let (reader, pace) = (self.core.reader, self.core.pace);
-            let existing = Existing::new(reader, Some(pen), self.home, pace, self.deadline.clone(), &territories);
+            let (bounds, deadline) = (&settings.bounds, self.deadline.clone());
+            let existing = Existing::new(reader, Some(pen), self.home, bounds, pace, deadline, &territories);
             let mut targets = existing
                 .named(&portion.repositories)
                 .await

@@ -83,7 +83,7 @@ impl Run<'_> {
         let deadline = self.deadline.clone();
         let deadline = if queues { deadline.earlier(pace.wind_down / 2) } else { deadline };
         let pen = writer.map(|writer| Pen { writer, newest: self.newest(config) });
-        let mut existing = Existing::new(reader, pen, self.home, pace, deadline, &territories);
+        let mut existing = Existing::new(reader, pen, self.home, &settings.bounds, pace, deadline, &territories);
         if let Some(planned) = planned {
             existing = existing.only(planned);
         }

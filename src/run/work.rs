@@ -291,6 +291,8 @@ async fn recover(applier: &Applier<'_>, findings: &mut Findings<'_>) {
         };
         let was_asked = match applied.ends.get(name) {
             Some(End::Done { .. }) => true,
+            // Nothing is written of a registry that the stack does not allow.
+            Some(End::Failed(cause)) if cause.reason == Reason::NOT_ALLOWED => false,
             _ => rules.get(name).is_some_and(|rule| {
                 rule.credential_arn.as_deref() == Some(secret.arn.as_str())
                     && rule.upstream_url == registry.upstream.host

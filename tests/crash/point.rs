@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{Kind, MARK, foreign};
 use crate::quiet;
-use crate::support::{self, BUCKET, Bench, ROLE, lines, role, scheduled, uploaded};
+use crate::support::{self, BUCKET, Bench, ROLE, USUAL, lines, role, scheduled, uploaded};
 
 /// Where a run dies.
 #[derive(Clone, Debug)]
@@ -140,7 +140,7 @@ pub(super) async fn one_crash(kind: &Kind, point: Point, form: Form) {
 /// Kills the compiled function at the point.
 async fn crash_the_process(kind: &Kind, bench: &Bench, event: Value, point: &Point) {
     let settings = [("CONFIG_BUCKET", BUCKET), ("OWNER", "stack"), ("TEMPLATE_ROLE_ARN", ROLE), ("LOG_LEVEL", "TRACE")];
-    let env: Vec<(&str, &str)> = settings.into_iter().chain(kind.env.iter().copied()).collect();
+    let env: Vec<(&str, &str)> = settings.into_iter().chain(USUAL).chain(kind.env.iter().copied()).collect();
     let lambda = bench.aws.lambda();
     let bootstrap = Path::new(env!("CARGO_BIN_EXE_ecr-pull-through-sync"));
     let function = Arc::new(lambda.spawn(bootstrap, &env).unwrap());

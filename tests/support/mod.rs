@@ -33,6 +33,9 @@ pub const STATUS_PAGE: &str = "status/registries.yaml.md";
 pub const FUNCTION: &str = "arn:aws:lambda:eu-west-1:123456789012:function:sync";
 pub const ROLE: &str = "arn:aws:iam::123456789012:role/templates";
 
+/// What the stacks of these tests allow their files. What a stack does not allow is in `bounds.rs`.
+pub const USUAL: [(&str, &str); 2] = [("EXISTING_REPOSITORIES", "*"), ("MAX_EXPIRING_IMAGES", "1000")];
+
 /// The legacy module's form: two registries with credentials, one without.
 pub const LEGACY: &str = "
 dockerhub:
@@ -332,7 +335,7 @@ pub async fn app_as(aws: &LocalAws, access_key: &str, env: &[(&str, &str)]) -> A
             "CONFIG_BUCKET" => Some(BUCKET.to_owned()),
             "OWNER" => Some("stack".to_owned()),
             "TEMPLATE_ROLE_ARN" => Some(ROLE.to_owned()),
-            _ => None,
+            name => USUAL.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()),
         })
     };
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())

@@ -7,12 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use local_aws::LocalAws;
 use local_aws::iam::{Policy, Stack};
 
-use super::{BUCKET, ROLE};
+use super::{BUCKET, ROLE, USUAL};
 
 pub const TEMPLATE: &str = include_str!("../../template.yaml");
 
 /// The variables of the function that the template takes from a parameter, and the policy depends on.
-const PARAMETERS: [(&str, &str); 2] = [("CONFIG_KEY", "ConfigKey"), ("STATUS_PREFIX", "StatusPrefix")];
+const PARAMETERS: [(&str, &str); 4] = [
+    ("CONFIG_KEY", "ConfigKey"),
+    ("STATUS_PREFIX", "StatusPrefix"),
+    ("TAKE_OVER_FROM", "TakeOverFrom"),
+    ("EXISTING_REPOSITORIES", "ExistingRepositories"),
+];
 
 /// The stack that a function with this environment belongs to.
 pub fn stack(aws: &LocalAws, env: &[(&str, &str)]) -> Stack {
@@ -24,8 +29,11 @@ pub fn stack(aws: &LocalAws, env: &[(&str, &str)]) -> Stack {
     let stack = stack.physical("ConfigBucket", bucket).physical("TemplateRole", role);
     let queue = given("WORK_QUEUE_URL").and_then(|url| url.rsplit('/').next()).unwrap_or("work");
     let stack = stack.physical("WorkQueue", queue).physical("WorkDeadLetters", &format!("{queue}-dlq"));
+    let usual = |name: &str| USUAL.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+    let owner = given("OWNER").unwrap_or("stack");
+    let given = |name: &str| given(name).or_else(|| usual(name));
     let parameters = PARAMETERS.iter().filter_map(|(variable, parameter)| Some((parameter, given(variable)?)));
-    parameters.fold(stack, |stack, (parameter, value)| stack.parameter(parameter, value))
+    parameters.fold(stack.parameter("Owner", owner), |stack, (parameter, value)| stack.parameter(parameter, value))
 }
 
 /// Holds a function with this access key and environment to its role.

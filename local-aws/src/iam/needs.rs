@@ -13,15 +13,34 @@ use crate::functions;
 use crate::s3;
 use crate::state::State;
 
-/// The condition keys that requests carry here. A policy with another one is refused.
-pub(super) const CONTEXT_KEYS: [&str; 6] = [
+/// The condition keys that requests carry here, beside the tags of secrets. A policy with another one is refused.
+const CONTEXT_KEYS: [&str; 10] = [
     "aws:PrincipalAccount",
     "aws:RequestedRegion",
     "aws:ResourceAccount",
     "aws:SecureTransport",
     "iam:AWSServiceName",
     "iam:PassedToService",
+    // Of CreateGrant, which nothing here calls; ECR does, in the template role.
+    "kms:GrantIsForAWSResource",
+    "secretsmanager:BlockPublicPolicy",
+    "secretsmanager:ForceDeleteWithoutRecovery",
+    "secretsmanager:RecoveryWindowInDays",
 ];
+
+/// What the keys of tags begin with.
+const RESOURCE_TAG: &str = "aws:ResourceTag/";
+
+/// Whether requests may carry this condition key, in whatever case it is written.
+pub(super) fn is_context_key(key: &str) -> bool {
+    let known = CONTEXT_KEYS.iter().any(|known| known.eq_ignore_ascii_case(key));
+    known || (is_tag_key(key) && key.len() > RESOURCE_TAG.len())
+}
+
+/// Whether a condition key is about a tag.
+pub(super) fn is_tag_key(key: &str) -> bool {
+    key.get(..RESOURCE_TAG.len()).is_some_and(|start| start.eq_ignore_ascii_case(RESOURCE_TAG))
+}
 
 /// Actions that have no resource types, so that `*` is the only resource a statement can give them.
 pub const WITHOUT_RESOURCES: [&str; 19] = [
@@ -89,7 +108,16 @@ impl Asking<'_> {
             // The stand-in speaks plain HTTP; AWS's endpoints, for which it stands, do not.
             ("aws:SecureTransport", "true".to_owned()),
         ]);
+        let context = context.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         Need { action: action.into(), resource: resource.into(), context }
+    }
+
+    /// A need on a secret, which carries the secret's tags. One that does not exist yet has none.
+    fn on_secret(&self, action: impl Into<String>, arn: String) -> Need {
+        let mut need = self.need(action, arn);
+        let tags = self.state.secrets.tags_of(&need.resource).into_iter().flatten();
+        need.context.extend(tags.map(|(key, value)| (format!("{RESOURCE_TAG}{key}"), value.clone())));
+        need
     }
 
     fn arn(&self, service: &str, resource: &str) -> String {
@@ -172,7 +200,7 @@ impl Asking<'_> {
                 let mut keys: Vec<&str> = stored.into_iter().chain(given(input, "KmsKeyId")).collect();
                 keys.dedup();
                 let under_keys: Vec<Need> = keys.into_iter().flat_map(|key| self.writing_under(key)).collect();
-                [self.need(action, arn)].into_iter().chain(under_keys).collect()
+                [self.on_secret(action, arn)].into_iter().chain(under_keys).collect()
             }
             "DescribeSecret"
             | "UpdateSecretVersionStage"
@@ -180,13 +208,17 @@ impl Asking<'_> {
             | "TagResource"
             | "UntagResource"
             | "GetResourcePolicy"
-            | "PutResourcePolicy"
             | "DeleteResourcePolicy"
-            | "RestoreSecret"
-            | "DeleteSecret" => vec![self.need(action, secret())],
+            | "RestoreSecret" => vec![self.on_secret(action, secret())],
+            // A key whose member the request leaves out is not there: whether AWS fills in a default is not published.
+            "PutResourcePolicy" => vec![self.on_secret(action, secret()).with(input, "BlockPublicPolicy")],
+            "DeleteSecret" => {
+                let need = self.on_secret(action, secret());
+                vec![need.with(input, "RecoveryWindowInDays").with(input, "ForceDeleteWithoutRecovery")]
+            }
             // It may go without a secret: the policy alone is looked at.
             "ValidateResourcePolicy" => match given(input, "SecretId") {
-                Some(_) => vec![self.need(action, secret())],
+                Some(_) => vec![self.on_secret(action, secret())],
                 None => vec![self.need(action, "*")],
             },
             "ListSecrets" => vec![self.need(action, "*")],
@@ -262,7 +294,7 @@ impl Asking<'_> {
     fn reading_of(&self, id: &str) -> Vec<Need> {
         let arn = self.secret(id);
         let key = self.state.secrets.customer_key(&arn).map(|key| self.need("kms:Decrypt", self.key(key)));
-        [self.need("secretsmanager:GetSecretValue", arn)].into_iter().chain(key).collect()
+        [self.on_secret("secretsmanager:GetSecretValue", arn)].into_iter().chain(key).collect()
     }
 
     fn writing_under(&self, key: &str) -> Vec<Need> {
@@ -289,7 +321,7 @@ impl Asking<'_> {
 
     fn pass_role(&self, role: &str, service: &str) -> Need {
         let mut need = self.need("iam:PassRole", role);
-        need.context.insert("iam:PassedToService", service.to_owned());
+        need.context.insert("iam:PassedToService".into(), service.to_owned());
         need
     }
 
@@ -300,10 +332,19 @@ impl Asking<'_> {
         }
         let arn = format!("arn:{}:iam::{}:role/aws-service-role/{service}/{name}", self.cx.partition, self.cx.account);
         let mut need = self.need("iam:CreateServiceLinkedRole", arn);
-        need.context.insert("iam:AWSServiceName", service.to_owned());
+        need.context.insert("iam:AWSServiceName".into(), service.to_owned());
         // IAM is not in the caller's region; a condition on the region must not be what allows this.
         need.context.remove("aws:RequestedRegion");
         Some(need)
+    }
+}
+
+impl Need {
+    /// The same with the condition key of a member of Secrets Manager's, where the request has it.
+    fn with(mut self, input: &Value, member: &str) -> Self {
+        let value = input.get(member).filter(|value| !value.is_null());
+        self.context.extend(value.map(|value| (format!("secretsmanager:{member}"), value.to_string())));
+        self
     }
 }
 
@@ -461,6 +502,35 @@ mod tests {
             found,
             [format!("secretsmanager:CreateSecret {missing}"), format!("secretsmanager:TagResource {missing}")]
         );
+    }
+
+    #[test]
+    fn a_secret_is_asked_about_with_its_tags_and_what_becomes_of_it() {
+        let mut state = state();
+        let arn = secret(&mut state, json!({"Tags": [{"Key": "team:owner", "Value": "me"}]}));
+        let context = |operation: &str, members: Value| {
+            let mut input = json!({"SecretId": arn});
+            input.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+            let needs = of(&state, "secretsmanager", operation, Input::Json(&input)).unwrap();
+            let mut context = needs.into_iter().next().unwrap().context;
+            context.retain(|key, _| key.starts_with("aws:ResourceTag") || key.starts_with("secretsmanager:"));
+            context.into_iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>()
+        };
+        let tag = "aws:ResourceTag/team:owner=me";
+        for operation in ["DescribeSecret", "GetSecretValue", "PutSecretValue", "RestoreSecret", "TagResource"] {
+            assert_eq!(context(operation, json!({})).join(" "), tag, "{operation}");
+        }
+        let policy = context("PutResourcePolicy", json!({"BlockPublicPolicy": true}));
+        assert_eq!(policy, [tag, "secretsmanager:BlockPublicPolicy=true"]);
+        assert_eq!(context("PutResourcePolicy", json!({})), [tag]);
+        let delete = |members: Value| context("DeleteSecret", members).split_off(1);
+        assert_eq!(delete(json!({"RecoveryWindowInDays": 7})), ["secretsmanager:RecoveryWindowInDays=7"]);
+        let force = delete(json!({"ForceDeleteWithoutRecovery": true}));
+        assert_eq!(force, ["secretsmanager:ForceDeleteWithoutRecovery=true"]);
+        assert_eq!(delete(json!({})), Vec::<String>::new());
+        let input = json!({"Name": "new", "Tags": [{"Key": "team:owner", "Value": "me"}]});
+        let create = of(&state, "secretsmanager", "CreateSecret", Input::Json(&input)).unwrap();
+        assert!(create.iter().all(|need| !need.context.keys().any(|key| key.starts_with("aws:ResourceTag"))));
     }
 
     #[test]

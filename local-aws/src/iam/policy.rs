@@ -6,7 +6,7 @@
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::needs::CONTEXT_KEYS;
+use super::needs::{is_context_key, is_tag_key};
 use super::pattern::{matches, matches_arn};
 
 /// What one call asks of IAM: often one of these, sometimes several.
@@ -16,8 +16,8 @@ pub struct Need {
     pub action: String,
     /// An ARN, or `*` for an action that has no resource types.
     pub resource: String,
-    /// The condition keys of the request.
-    pub context: BTreeMap<&'static str, String>,
+    /// The condition keys of the request, as AWS spells them; of `aws:ResourceTag/…`, one for each tag.
+    pub context: BTreeMap<String, String>,
 }
 
 /// All statements of one role.
@@ -58,7 +58,9 @@ struct Entries {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Condition {
     operator: Operator,
-    key: &'static str,
+    /// `…IfExists`: a request without the key passes.
+    if_exists: bool,
+    key: String,
     values: Vec<String>,
 }
 
@@ -69,6 +71,7 @@ enum Operator {
     /// Also `ArnEquals`: IAM treats the two alike.
     ArnLike,
     Bool,
+    NumericGreaterThanEquals,
 }
 
 impl Policy {
@@ -175,6 +178,11 @@ impl Statement {
         if let Some(blocks) = members.get("Condition") {
             for (operator, keys) in object(blocks)? {
                 for (key, values) in object(keys)? {
+                    let elsewhere =
+                        actions.negated || actions.patterns.iter().any(|a| !a.starts_with("secretsmanager:"));
+                    if is_tag_key(key) && elsewhere {
+                        return Err(format!("local-aws knows {key} of secrets alone"));
+                    }
                     conditions.push(Condition::read(operator, key, values)?);
                 }
             }
@@ -217,29 +225,46 @@ impl Entries {
 
 impl Condition {
     fn read(operator: &str, key: &str, values: &Value) -> Result<Self, String> {
-        let operator = match operator {
+        let (plain, if_exists) = operator.strip_suffix("IfExists").map_or((operator, false), |plain| (plain, true));
+        let operator = match plain {
             "StringEquals" => Operator::StringEquals,
             "StringLike" => Operator::StringLike,
             "ArnEquals" | "ArnLike" => Operator::ArnLike,
             "Bool" => Operator::Bool,
-            other => return Err(format!("local-aws does not know the condition operator {other}")),
+            "NumericGreaterThanEquals" => Operator::NumericGreaterThanEquals,
+            _ => return Err(format!("local-aws does not know the condition operator {operator}")),
         };
-        // Keys are matched whatever their case, values are not.
-        let known = CONTEXT_KEYS.into_iter().find(|known| known.eq_ignore_ascii_case(key));
-        let key = known.ok_or_else(|| format!("local-aws does not know the condition key {key}"))?;
-        Ok(Self { operator, key, values: strings(values)? })
+        if !is_context_key(key) {
+            return Err(format!("local-aws does not know the condition key {key}"));
+        }
+        let values = strings(values)?;
+        if operator == Operator::NumericGreaterThanEquals
+            && let Some(odd) = values.iter().find(|value| number(value).is_none())
+        {
+            return Err(format!("{odd:?} is no number"));
+        }
+        Ok(Self { operator, if_exists, key: key.to_owned(), values })
     }
 
-    /// A key that the request does not carry matches nothing.
-    fn holds(&self, context: &BTreeMap<&'static str, String>) -> bool {
-        let Some(actual) = context.get(self.key) else { return false };
+    /// A key that the request does not carry matches nothing, unless the operator says `…IfExists`. Keys are matched
+    /// whatever their case (that of a tag in them too), values are not.
+    fn holds(&self, context: &BTreeMap<String, String>) -> bool {
+        let actual = context.iter().find(|(key, _)| key.eq_ignore_ascii_case(&self.key)).map(|(_, value)| value);
+        let Some(actual) = actual else { return self.if_exists };
         self.values.iter().any(|value| match self.operator {
             Operator::StringEquals => value == actual,
             Operator::StringLike => matches(value, actual),
             Operator::ArnLike => matches_arn(value, actual),
             Operator::Bool => value.eq_ignore_ascii_case(actual),
+            Operator::NumericGreaterThanEquals => {
+                matches!((number(actual), number(value)), (Some(actual), Some(least)) if actual >= least)
+            }
         })
     }
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 fn object(value: &Value) -> Result<&serde_json::Map<String, Value>, String> {
@@ -270,6 +295,7 @@ fn strings(value: &Value) -> Result<Vec<String>, String> {
             }
             Value::String(text) => Ok(text.clone()),
             Value::Bool(flag) => Ok(flag.to_string()),
+            Value::Number(number) => Ok(number.to_string()),
             odd => Err(format!("{odd} is no text")),
         })
         .collect()
@@ -287,8 +313,13 @@ mod tests {
     }
 
     fn need(action: &str, resource: &str) -> Need {
-        let context = [("aws:RequestedRegion", "eu-west-1"), ("aws:SecureTransport", "true")];
-        let context = context.into_iter().map(|(key, value)| (key, value.to_owned())).collect();
+        let context = [
+            ("aws:RequestedRegion", "eu-west-1"),
+            ("aws:SecureTransport", "true"),
+            ("aws:ResourceTag/team:owner", "me"),
+            ("secretsmanager:RecoveryWindowInDays", "7"),
+        ];
+        let context = context.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         Need { action: action.into(), resource: resource.into(), context }
     }
 
@@ -306,6 +337,10 @@ mod tests {
     fn decisions() {
         let region =
             |operator: &str, value: Value| allow(json!({"Condition": {operator: {"aws:requestedregion": value}}}));
+        let secret_when = |operator: &str, key: &str, value: &str| {
+            allow(json!({"Action": "secretsmanager:GetSecretValue", "Condition": {operator: {key: value}}}))
+        };
+        let when = |operator: &str, key: &str, value: &str| allow(json!({"Condition": {operator: {key: value}}}));
         let table = [
             ("the plain case", vec![allow(json!({}))], true),
             ("no statement", vec![], false),
@@ -344,6 +379,33 @@ mod tests {
                 false,
             ),
             (
+                "a key that the request has not, if it exists",
+                vec![when("StringLikeIfExists", "iam:PassedToService", "x")],
+                true,
+            ),
+            (
+                "a key that the request has, if it exists",
+                vec![when("StringEqualsIfExists", "aws:RequestedRegion", "x")],
+                false,
+            ),
+            (
+                "a tag, its key in another case",
+                vec![secret_when("StringEquals", "aws:resourcetag/Team:Owner", "me")],
+                true,
+            ),
+            (
+                "a tag's value in another case",
+                vec![secret_when("StringEquals", "aws:ResourceTag/team:owner", "Me")],
+                false,
+            ),
+            ("a tag that is not there", vec![secret_when("StringEquals", "aws:ResourceTag/team", "me")], false),
+            ("a number", vec![when("NumericGreaterThanEquals", "secretsmanager:RecoveryWindowInDays", "7")], true),
+            (
+                "a greater one",
+                vec![when("NumericGreaterThanEquals", "secretsmanager:RecoveryWindowInDays", "7.5")],
+                false,
+            ),
+            (
                 "two conditions, of which one fails",
                 vec![allow(json!({"Condition": {
                     "StringEquals": {"aws:RequestedRegion": "eu-west-1"}, "Bool": {"aws:SecureTransport": "false"},
@@ -367,7 +429,9 @@ mod tests {
             ),
         ];
         for (name, statements, allowed) in table {
-            let decision = policy(json!(statements)).unwrap().decide(&need("ecr:TagResource", RULE));
+            let tagged = name.starts_with("a tag");
+            let action = if tagged { "secretsmanager:GetSecretValue" } else { "ecr:TagResource" };
+            let decision = policy(json!(statements)).unwrap().decide(&need(action, RULE));
             assert_eq!(matches!(decision, Decision::Allowed(_)), allowed, "{name}: {decision:?}");
         }
     }
@@ -398,9 +462,22 @@ mod tests {
             (allow(json!({"Resource": {"Ref": "X"}})), "no text"),
             (allow(json!({"Resource": "arn:aws:s3:::home/${aws:username}"})), "variable"),
             (
-                allow(json!({"Condition": {"StringEqualsIfExists": {"aws:RequestedRegion": "x"}}})),
-                "StringEqualsIfExists",
+                allow(json!({"Condition": {"StringNotEqualsIfExists": {"aws:RequestedRegion": "x"}}})),
+                "StringNotEqualsIfExists",
             ),
+            (
+                allow(
+                    json!({"Condition": {"NumericGreaterThanEquals": {"secretsmanager:RecoveryWindowInDays": "week"}}}),
+                ),
+                "no number",
+            ),
+            (
+                allow(
+                    json!({"Action": "secretsmanager:Get*", "Condition": {"StringEquals": {"aws:ResourceTag/": "x"}}}),
+                ),
+                "does not know the condition key aws:ResourceTag/",
+            ),
+            (allow(json!({"Condition": {"StringEquals": {"aws:resourcetag/a": "x"}}})), "of secrets alone"),
             (allow(json!({"Condition": {"StringEquals": {"aws:username": "x"}}})), "aws:username"),
             (json!("x"), "no JSON object"),
         ];

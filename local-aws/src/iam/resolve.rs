@@ -79,6 +79,13 @@ impl Stack {
                 }
                 _ => Err(format!("Join of {parts:?}")),
             },
+            ("Split", Yaml::Sequence(parts)) => match parts.as_slice() {
+                [Yaml::String(between), text] if !between.is_empty() => {
+                    let text = self.text(text)?;
+                    Ok(Some(text.split(between.as_str()).map(|part| Json::String(part.to_owned())).collect()))
+                }
+                _ => Err(format!("Split of {parts:?}")),
+            },
             ("Equals" | "Not" | "And" | "Or" | "Condition", _) => Err(format!("{function} outside of a condition")),
             _ => Err(format!("local-aws does not know the function {function} of {argument:?}")),
         }
@@ -160,7 +167,7 @@ fn function(value: &Yaml) -> Result<Option<(&str, &Yaml)>, String> {
     match value {
         Yaml::Tagged(tagged) => {
             // A tag's text is to be had by its Display alone.
-            let known = ["Ref", "GetAtt", "Sub", "If", "Join", "Equals", "Not", "And", "Or", "Condition"];
+            let known = ["Ref", "GetAtt", "Sub", "If", "Join", "Split", "Equals", "Not", "And", "Or", "Condition"];
             let tag = known.into_iter().find(|name| tagged.tag == *name);
             let tag = tag.ok_or_else(|| format!("local-aws does not know the function {}", tagged.tag))?;
             Ok(Some((tag, &tagged.value)))

@@ -178,8 +178,11 @@ impl Stack {
             }
             if let Some(pattern) = text(declared, "AllowedPattern") {
                 let whole = regex::Regex::new(&format!("^(?:{pattern})$")).map_err(|why| format!("{name}: {why}"))?;
-                if !whole.is_match(value) {
-                    return Err(format!("the parameter {name} must match {pattern}, which {value:?} does not"));
+                // Of a list each item must match.
+                let listed = text(declared, "Type").is_some_and(|kind| kind == "CommaDelimitedList");
+                let items = if listed { value.split(',').map(str::trim).collect() } else { vec![value.as_str()] };
+                if let Some(odd) = items.into_iter().find(|item| !whole.is_match(item)) {
+                    return Err(format!("the parameter {name} must match {pattern}, which {odd:?} does not"));
                 }
             }
         }
@@ -247,7 +250,7 @@ Parameters:
   Bucket: {Type: String, Default: '', AllowedPattern: '^[a-z]*$'}
   Key: {Type: String, Default: a.yaml}
   Days: {Type: Number, Default: 90, AllowedValues: [1, 90]}
-  Roles: {Type: CommaDelimitedList, Default: ''}
+  Roles: {Type: CommaDelimitedList, Default: '', AllowedPattern: '^$|^[a-z0-9:/]+$'}
   Wanted: {Type: String}
 Conditions:
   Makes: !Equals [!Ref Bucket, '']
@@ -283,9 +286,10 @@ Resources:
     B: !Sub '${Queue.QueueName} ${Days} ${!Literal} ${AWS::AccountId} ${AWS::URLSuffix}'
     C: [!If [Both, 1, 2], {'Fn::If': [Either, 1, 2]}, !Ref AWS::NoValue, {a: !Ref AWS::NoValue, b: true}]
     D: {Ref: Days}
+    E: !Split [',', !Join [',', [!Ref Key, !Join [',', !Ref Roles]]]]
     Refused:
       Select: !Select [0, [a]]
-      Split: {'Fn::Split': [',', a]}
+      Split: {'Fn::Split': ['', a]}
       Import: !ImportValue x
       Unknown: !Ref Nobody
       Attribute: !GetAtt Queue.Color
@@ -324,6 +328,7 @@ Resources:
         assert_eq!(value(&stack(), "C"), json!([2, 1, {"b": true}]));
         assert_eq!(value(&stack().parameter("Roles", "a, b"), "C"), json!([1, 1, {"b": true}]));
         assert_eq!(value(&stack().parameter("Days", "1"), "D"), "1");
+        assert_eq!(value(&stack().parameter("Roles", "a, b"), "E"), json!(["a.yaml", "a", "b"]));
     }
 
     #[test]
@@ -335,7 +340,7 @@ Resources:
         }
         let taken = stack().parameter("Bucket", "files");
         assert!(taken.value(&["Resources", "Values", "A"]).unwrap_err().contains("Own is not made"));
-        for (name, value) in [("Bucket", "FILES"), ("Days", "2"), ("Dais", "1")] {
+        for (name, value) in [("Bucket", "FILES"), ("Days", "2"), ("Dais", "1"), ("Roles", "a, *")] {
             let why = stack().parameter(name, value).policy("Role").unwrap_err();
             assert!(why.contains(name), "{why}");
         }

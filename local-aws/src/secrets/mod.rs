@@ -124,6 +124,11 @@ impl Secrets {
         self.secrets.values().find(|secret| secret.arn == arn)?.kms_key.as_deref()
     }
 
+    /// The tags of a secret, scheduled for deletion or not.
+    pub(crate) fn tags_of(&self, arn: &str) -> Option<&BTreeMap<String, String>> {
+        self.secrets.values().find(|secret| secret.arn == arn).map(|secret| &secret.tags)
+    }
+
     /// Finds a secret by name, full ARN, or ARN without its random suffix.
     fn find(&mut self, cx: &Cx, input: &Value) -> Result<&mut Secret, ApiError> {
         let id = text(input, "SecretId").unwrap_or_default();

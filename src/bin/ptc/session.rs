@@ -63,11 +63,11 @@ impl SessionArgs {
         };
         let home = ui.waiting("GetCallerIdentity", caller(&config, region)).await?;
         self.is_meant(&home, deployed.as_ref())?;
-        let lookup = |name: &str| match &deployed {
-            Some(deployed) => deployed.variables.get(name).cloned(),
-            None => std::env::var(name).ok(),
+        let settings = match &deployed {
+            Some(deployed) => Settings::from_lookup(|name| deployed.variables.get(name).cloned()),
+            None => Settings::at_a_desk(|name| std::env::var(name).ok()),
         };
-        let settings = Settings::at_a_desk(lookup).map_err(|error| Failure::Usage(error.to_string()))?;
+        let settings = settings.map_err(|error| Failure::Usage(error.to_string()))?;
         let (reader, writer) = account::connect(&config);
         Ok((Session { reader, home, settings }, writer))
     }
