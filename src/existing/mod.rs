@@ -184,7 +184,13 @@ impl<'a> Existing<'a> {
         loop {
             let page = || self.reader.repositories_page(token.as_deref());
             let (repositories, next) = self.lanes.call("DescribeRepositories", &self.deadline, page).await?;
-            found.extend(repositories.into_iter().filter_map(|repository| self.target(repository)));
+            for repository in repositories {
+                // Many patterns over long names take their time, and nothing else runs meanwhile.
+                if self.deadline.is_near() {
+                    return Err(AwsError::no_turn("DescribeRepositories"));
+                }
+                found.extend(self.target(repository));
+            }
             token = next;
             if token.is_none() {
                 break;
