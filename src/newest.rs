@@ -1,6 +1,7 @@
 //! Whether the file is still the one a run works from.
 
-use crate::account::Reader;
+use crate::account::{AwsError, Reader};
+use crate::pace::Deadline;
 use crate::report::ConfigReport;
 
 /// Looks at the file's identity. What takes away, or speaks over somebody else, is the newest file's word alone.
@@ -12,6 +13,8 @@ pub enum Newest<'a> {
         reader: &'a Reader,
         /// The file the run works from.
         config: &'a ConfigReport,
+        /// When to give up looking.
+        deadline: &'a Deadline,
     },
     /// The file is at hand, and whoever runs with it speaks for it.
     AtHand,
@@ -23,8 +26,9 @@ impl Newest<'_> {
     /// # Errors
     /// What kept this from being seen, or that the file is gone: one that is gone says nothing.
     pub async fn is_it(&self) -> Result<bool, String> {
-        let Self::Uploaded { reader, config } = self else { return Ok(true) };
-        match reader.object_identity(&config.bucket, &config.key).await {
+        let Self::Uploaded { reader, config, deadline } = self else { return Ok(true) };
+        let look = deadline.bound(reader.object_identity(&config.bucket, &config.key)).await;
+        match look.unwrap_or_else(|| Err(AwsError::out_of_time("HeadObject"))) {
             Ok(Some((version_id, last_modified))) => {
                 let last_modified = last_modified.map(|time| time.to_string());
                 Ok(version_id == config.version_id && last_modified == config.last_modified)

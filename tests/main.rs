@@ -18,6 +18,7 @@ mod quiet;
 mod support;
 
 mod bad_files;
+mod bounds;
 mod budgets;
 mod converge;
 mod crash;

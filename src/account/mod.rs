@@ -3,6 +3,7 @@
 //! The two are different types over the same clients: `plan` and `validate` are handed a reader only, so a dry run
 //! that writes cannot be expressed. One file per service; each AWS quirk is dealt with where the call is made.
 
+mod answers;
 mod error;
 mod http;
 mod keys;
@@ -28,6 +29,7 @@ use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint}
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
+pub use answers::Pages;
 pub use error::{AwsError, ErrorKind, one_line};
 pub use http::http_client;
 pub use objects::{Condition, Object, ObjectError};

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, stream};
 
 use super::secrets::{CONFIGURED, CURRENT, FILE_PENDING};
-use super::{AwsError, ErrorKind, ListedSecret, Reader, Rule, Secret, Template, VersionValue};
+use super::{AwsError, ListedSecret, Reader, Rule, Secret, Template, VersionValue};
 use crate::config::{self, File, Registry};
 use crate::credential::Credential;
 use crate::ownership::{Owner, registry_of_secret, secret_name};
@@ -314,7 +314,7 @@ async fn with_details(reader: &Reader, mut secret: Secret, credential: &Credenti
 
 /// A denial whose reason may be the secret's key says what ECR, which needs to read it too, asks for.
 fn under_key(mut error: AwsError, secret: &Secret) -> AwsError {
-    if let (ErrorKind::Denied, Some(key)) = (error.kind, &secret.customer_key) {
+    if let (true, Some(key)) = (error.is("AccessDeniedException"), &secret.customer_key) {
         error.message = format!(
             "{}. The secret {} is encrypted with the customer key {key}, and ECR reads only what the default key \
              aws/secretsmanager encrypts: set it with `aws secretsmanager update-secret --kms-key-id \

@@ -135,7 +135,7 @@ impl Applier<'_> {
             }
             match self.steps(registry, &plan.steps, &mut changes).await {
                 Ok(()) => return (changes.clone(), End::Done { fresh: !changes.is_empty() }),
-                Err(Stop::LookAgain(reason)) => {
+                Err(Stop::LookAgain(reason, untold)) => {
                     // A restore is seen at once; what AWS refused may need a moment.
                     if let (Some(_), Some(wait)) = (&reason, waits.next()) {
                         self.deadline.wait(wait).await;
@@ -149,6 +149,11 @@ impl Applier<'_> {
                                 changes
                                     .push(Change::new(&registry.name, stray, ChangeResult::Held).because(STRAY.into()));
                                 return (changes, End::Held(STRAY.into()));
+                            }
+                            // What is not to be done any more was done.
+                            let is_open = |c: &Change| again.steps.iter().any(|step| is_same(step, c));
+                            if again.verdict == Verdict::Go {
+                                changes.extend(untold.filter(|change| !is_open(change)));
                             }
                             plan = again;
                         }
@@ -205,11 +210,15 @@ impl Applier<'_> {
                 Err(Trouble::Taken) => {
                     tell(registry, step);
                     changes.push(change);
-                    return Err(Stop::LookAgain(None));
+                    return Err(Stop::LookAgain(None, None));
                 }
                 Err(Trouble::LookAgain(reason)) => {
                     self.taken_early(registry, rest, made.as_ref(), changes);
-                    return Err(Stop::LookAgain(Some(reason)));
+                    return Err(Stop::LookAgain(Some(reason), None));
+                }
+                Err(Trouble::Untold(reason)) => {
+                    self.taken_early(registry, rest, made.as_ref(), changes);
+                    return Err(Stop::LookAgain(Some(reason), Some(change)));
                 }
                 Err(Trouble::Held(reason)) => {
                     for step in steps.get(n..).unwrap_or_default() {
@@ -257,9 +266,14 @@ fn shows(steps: &[Step], step: &Step) -> bool {
     })
 }
 
+fn is_same(step: &Step, change: &Change) -> bool {
+    (step.resource, step.action, &step.id) == (change.resource, change.action, &change.id)
+}
+
 /// Why a registry's steps ended early.
 enum Stop {
-    LookAgain(Option<String>),
+    /// Why, and the change that may be made already.
+    LookAgain(Option<String>, Option<Change>),
     End(End),
 }
 

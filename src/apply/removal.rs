@@ -61,6 +61,7 @@ impl Applier<'_> {
             Ok(_) => Ok(Went::Away),
             Err(Trouble::LookAgain(_) | Trouble::Taken) => Ok(Went::Nowhere),
             Err(Trouble::Held(reason)) => Err((reason, false)),
+            Err(Trouble::Untold(reason)) => Err((reason, true)),
             Err(Trouble::Failed { reason, transient }) => Err((reason, transient)),
         }
     }

@@ -12,6 +12,8 @@ pub(crate) enum Trouble {
     /// It is taken, and only another look shows what comes next: into a restored secret, or for a template that went
     /// while its rule was made.
     Taken,
+    /// AWS's answer says nothing: whether it is taken shows now.
+    Untold(String),
     /// Somebody has to decide something first.
     Held(String),
     /// It failed.
@@ -25,6 +27,9 @@ pub(crate) enum Trouble {
 
 impl From<AwsError> for Trouble {
     fn from(error: AwsError) -> Self {
+        if error.is_hollow() {
+            return Self::Untold(error.to_string());
+        }
         Self::Failed { reason: error.to_string(), transient: error.is_transient() }
     }
 }

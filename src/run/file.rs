@@ -70,7 +70,7 @@ impl Run<'_> {
 
     pub(super) fn newest<'r>(&'r self, config: &'r ConfigReport) -> Newest<'r> {
         match self.source {
-            Source::Uploaded => Newest::Uploaded { reader: self.core.reader, config },
+            Source::Uploaded => Newest::Uploaded { reader: self.core.reader, config, deadline: self.deadline },
             Source::AtHand { .. } => Newest::AtHand,
         }
     }

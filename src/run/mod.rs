@@ -377,6 +377,18 @@ impl<'a> Run<'a> {
             .for_each(|line| (self.core.metrics)(line));
     }
 
+    /// The same for a run whose status could not be written, so that what it did is told somewhere. It is no success: nobody
+    /// reads of it in the status.
+    fn tell_unwritten(&self, report: &Report, own: &[Change], before: &Past, failure: &Failure) {
+        let mut report = report.clone();
+        if matches!(report.outcome, Outcome::Converged | Outcome::Changed) {
+            report.outcome = Outcome::Partial;
+        }
+        report.message = format!("{}; {failure}", report.message);
+        report.last_success_at.clone_from(&before.last_success_at);
+        self.tell(&report, own, before);
+    }
+
     /// The deadline came while file and account were being read.
     fn late(&self) -> Failure {
         Failure::Incomplete {
