@@ -355,7 +355,9 @@ impl<'a> Run<'a> {
     fn close(&self, report: &mut Report, past: &Past) {
         report.finished_at = now();
         let success = matches!(report.outcome, Outcome::Converged | Outcome::Changed) && report.mode == Mode::Apply;
-        report.last_success_at = if success { Some(report.finished_at.clone()) } else { past.last_success_at.clone() };
+        // No success is yet to come, whatever the last status says: both are times in UTC.
+        let last = past.last_success_at.as_ref().map(|time| time.min(&report.finished_at));
+        report.last_success_at = if success { Some(report.finished_at.clone()) } else { last.cloned() };
         report::redact(report, &self.seen.lock().unwrap_or_else(PoisonError::into_inner));
         // A run that came to nothing does not forget where the next one is to go on.
         if report.outcome == Outcome::Partial && report.existing_repositories.is_none() {
