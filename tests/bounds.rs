@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::support::{self, BUCKET, Bench, hub, lines, logged, metrics, repository, scheduled, uploaded};
 use ecr_pull_through_sync::handler::Failure;
 use local_aws::{Fault, Options};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const QUAY: &str = "quay: {registry: quay.io}\n";
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
@@ -310,4 +310,74 @@ async fn a_look_at_the_file_that_hangs_ends_with_the_deadline() {
     _ = bench.send_within(uploaded(), ms(2000)).await;
     assert!(begun.elapsed() < ms(2000), "{:?}", begun.elapsed());
     assert!(!bench.is_going(HUB));
+}
+
+/// Writes into the status what a run has not written.
+fn plant(bench: &Bench, with: impl FnOnce(&mut Value)) {
+    let mut status = bench.status();
+    with(&mut status);
+    bench.aws.put_object(BUCKET, support::STATUS, status.to_string().into_bytes());
+}
+
+const MARKUP: &str = "<script>x</script> \u{1b}[31m \u{202e}";
+
+#[tokio::test]
+async fn no_text_that_somebody_wrote_for_a_time_is_passed_on() {
+    let bench = Bench::new().await;
+    bench.follow(QUAY).await;
+    let held = Fault::on("ecr", "CreatePullThroughCacheRule").error("InvalidParameterException", "no", 400);
+    bench.aws.fault(held);
+    bench.upload(&format!("{QUAY}k8s: {{registry: registry.k8s.io}}\n"));
+    bench.send(uploaded()).await.unwrap();
+    for field in ["started_at", "finished_at", "last_success_at", "since", "run_id"] {
+        plant(&bench, |status| match field {
+            "since" => {
+                status["registries"]["k8s"]["since"] = MARKUP.into();
+                status["changes"].as_array_mut().unwrap().iter_mut().for_each(|change| change["since"] = MARKUP.into());
+            }
+            field => status[field] = MARKUP.into(),
+        });
+        let report = bench.send(scheduled()).await.unwrap();
+        assert_eq!(report["outcome"], "partial", "{report:#}");
+        let page = String::from_utf8(bench.aws.object(BUCKET, support::STATUS_PAGE).unwrap()).unwrap();
+        for said in [report.to_string(), page] {
+            let is_planted = said.contains("script") || said.contains('\u{1b}') || said.contains('\u{202e}');
+            assert!(!is_planted, "{field}: {said}");
+        }
+    }
+    // Nor is a success believed that is yet to come.
+    plant(&bench, |status| status["last_success_at"] = "2999-01-01T00:00:00+01:00".into());
+    let report = bench.send(scheduled()).await.unwrap();
+    assert_eq!(report["last_success_at"], report["finished_at"]);
+}
+
+#[tokio::test]
+async fn no_repository_is_passed_over_for_what_somebody_wrote_into_the_status() {
+    const TAGS: &str = "quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n";
+    let counts =
+        |found: u64, done: u64| json!({"found": found, "done": done, "changed": 0, "held": 0, "failed": 0, "to_do": 0});
+    let passed = |progress: Value| json!({ "quay": progress });
+    for (next, passed) in [
+        ("zzzz", json!({})),
+        ("zzzz", passed(counts(99, 99))),
+        ("quay/c", json!({})),
+        ("quay/c", passed(counts(99, 99))),
+        ("quay/c", passed(counts(2, u64::MAX))),
+        ("quay/c", passed(counts(u64::MAX, u64::MAX))),
+        (MARKUP, passed(counts(2, 2))),
+    ] {
+        let bench = Bench::new().await;
+        bench.follow(TAGS).await;
+        for name in ["quay/a", "quay/b", "quay/c"] {
+            repository(&bench.aws, name);
+        }
+        plant(&bench, |status| {
+            status["outcome"] = "partial".into();
+            status["existing_repositories"]["next"] = json!({"repository": next, "passed": passed.clone()});
+        });
+        let report = bench.send(scheduled()).await.unwrap();
+        let told = &report["registries"]["quay"]["existing_repositories"];
+        assert_eq!((&told["found"], &told["changed"]), (&3.into(), &3.into()), "{next} {passed}: {report:#}");
+        assert_eq!(report["outcome"], "changed");
+    }
 }

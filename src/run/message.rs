@@ -278,7 +278,7 @@ fn merge(report: &mut Report, portion: &Portion, progress: Progress, changes: &[
     let Some(existing) = &mut report.existing_repositories else { return };
     let Some(work) = &mut existing.work else { return };
     if let Some(part) = work.parts.get_mut(&portion.part) {
-        let changed = (part.progress.changed + progress.changed).min(progress.found);
+        let changed = part.progress.changed.saturating_add(progress.changed).min(progress.found);
         part.progress = Progress { changed, ..progress };
     }
     existing.progress = Progress::default();
