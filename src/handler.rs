@@ -44,10 +44,7 @@ pub enum Failure {
     #[error("the file cannot be read: {0}")]
     ConfigUnreadable(ObjectError),
     /// The status object cannot be read or written.
-    #[error(
-        "the status object s3://{bucket}/{key} cannot be {verb}: {error}; the function's role needs s3:GetObject and \
-         s3:PutObject on it"
-    )]
+    #[error("the status object s3://{bucket}/{key} cannot be {verb}: {error}")]
     Status {
         /// The bucket.
         bucket: String,

@@ -3,8 +3,9 @@
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::account::Reader;
+use crate::account::{AwsError, Reader};
 use crate::cause::{Cause, Reason};
+use crate::pace::Deadline;
 use crate::report::ConfigReport;
 
 /// Looks at the file's identity (S3 HeadObject). Only the newest file may delete something, put a credential or move
@@ -21,12 +22,14 @@ pub struct Newest<'a> {
 struct Uploaded<'a> {
     reader: &'a Reader,
     config: &'a ConfigReport,
+    /// When to give up looking.
+    deadline: &'a Deadline,
 }
 
 impl<'a> Newest<'a> {
     /// Of a file in its bucket.
-    pub fn of_upload(reader: &'a Reader, config: &'a ConfigReport) -> Self {
-        Self { uploaded: Some(Uploaded { reader, config }), last: Mutex::default() }
+    pub fn of_upload(reader: &'a Reader, config: &'a ConfigReport, deadline: &'a Deadline) -> Self {
+        Self { uploaded: Some(Uploaded { reader, config, deadline }), last: Mutex::default() }
     }
 
     /// Of a local file.
@@ -64,8 +67,9 @@ impl<'a> Newest<'a> {
 
 impl Uploaded<'_> {
     async fn is_newest(&self) -> Result<bool, Cause> {
-        let Self { reader, config } = self;
-        match reader.object_identity(&config.bucket, &config.key).await {
+        let Self { reader, config, deadline } = self;
+        let look = deadline.bound(reader.object_identity(&config.bucket, &config.key)).await;
+        match look.unwrap_or_else(|| Err(AwsError::out_of_time("HeadObject"))) {
             Ok(Some((version_id, last_modified))) => {
                 let last_modified = last_modified.map(|time| time.to_string());
                 Ok(version_id == config.version_id && last_modified == config.last_modified)

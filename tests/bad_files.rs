@@ -90,7 +90,7 @@ fn bytes_that_are_no_text_are_refused() {
 #[test]
 fn a_file_over_one_mebibyte_is_refused() {
     let errors = refused(&vec![b'#'; MAX_BYTES + 1]);
-    assert!(errors[0].message.contains("at most 1048576 (1 MiB)"), "{errors:#?}");
+    assert!(errors[0].message.contains("more than 1048576 bytes (1 MiB)"), "{errors:#?}");
     assert!(refused(&vec![b'#'; MAX_BYTES])[0].message.contains("empty"));
 }
 

@@ -411,3 +411,24 @@ async fn a_registry_that_is_ready_again_is_not_failing_since() {
     assert_eq!(quay["state"], "ready");
     assert!(quay["since"].is_null(), "{quay:#}");
 }
+
+/// Two hundred patterns, each as slow to match as one can be, over names of the greatest length: what is held against what
+/// blocks the one thread that there is.
+#[tokio::test]
+async fn the_slowest_patterns_do_not_keep_a_run_beyond_its_deadline() {
+    let bench = Bench::new().await;
+    for n in 0..1500 {
+        repository(&bench.aws, &format!("quay/{n:04}{}", "a".repeat(247)));
+    }
+    let slow: Vec<String> = (0..100).map(|n| format!("'quay/*{}b{n}'", "a".repeat(120))).collect();
+    let slow = slow.join(", ");
+    bench.upload(&format!(
+        "quay: {{registry: quay.io, existing_repositories: {{include: [{slow}], exclude: [{slow}]}}}}\n"
+    ));
+    let begun = Instant::now();
+    let failure = bench.send_within(uploaded(), Duration::from_secs(4)).await.unwrap_err().to_string();
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert!(failure.contains("failed: quay"), "{failure}");
+    let why = bench.status()["registries"]["quay"]["message"].as_str().unwrap_or_default().to_owned();
+    assert!(why.contains("could not be listed") && why.contains("deadline"), "{why}");
+}

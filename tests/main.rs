@@ -38,6 +38,7 @@ mod hosts;
 mod kit;
 #[cfg(feature = "cli")]
 mod kit_command;
+mod limits;
 mod metrics;
 mod migration;
 mod orphans;

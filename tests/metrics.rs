@@ -353,9 +353,17 @@ async fn what_writes_no_status_prints_no_metrics() {
     elsewhere["detail"]["object"]["key"] = json!("other.yaml");
     meter.bench.send(elsewhere).await.unwrap();
     silent();
+}
+
+/// What such a run did is counted; a success it is not.
+#[tokio::test]
+async fn a_run_whose_status_cannot_be_written_is_counted_all_the_same() {
+    let meter = Meter::of("unwritten").await;
+    meter.bench.upload(QUAY);
     meter.bench.aws.fault(Fault::on("s3", "PutObject").access_denied());
     meter.bench.send(uploaded()).await.unwrap_err();
-    silent();
+    assert_eq!(meter.told(), "ChangesApplied 2, ReadyRegistries 1; create Changes 2");
+    assert!(!metrics("unwritten").concat().contains("SecondsSinceSuccess"));
 }
 
 #[tokio::test]

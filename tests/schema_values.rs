@@ -198,6 +198,8 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
             "{max_expiring_images: 1.5}",
             "{max_expiring_images: '1'}",
             "{exclude: [A]}",
+            // A hundred and one.
+            "{exclude: [a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a]}",
             "{exclude: ['']}",
             "{exclude: [null]}",
             "{exclude: a}",

@@ -52,6 +52,14 @@ enum Kind {
     ResetAfter,
     /// The call takes this much longer.
     LatencyMs(u64),
+    /// 200 without a body or a header of the service; the call is not processed.
+    Hollow,
+    /// The call is processed, then answered so.
+    HollowAfter,
+    /// 200 and a body of spaces without an end: so many of them, each so many milliseconds.
+    EndlessBody { bytes: usize, every_ms: u64 },
+    /// There is always a next page, the first one over again: so many tokens go round.
+    EndlessPages(u64),
 }
 
 impl Fault {
@@ -145,6 +153,32 @@ impl Fault {
         self.kind(Kind::LatencyMs(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
     }
 
+    /// Answers 200 with nothing in it, and does not process the call.
+    #[must_use]
+    pub fn hollow(self) -> Self {
+        self.kind(Kind::Hollow)
+    }
+
+    /// Processes the call, then answers 200 with nothing in it.
+    #[must_use]
+    pub fn hollow_after(self) -> Self {
+        self.kind(Kind::HollowAfter)
+    }
+
+    /// Answers 200 with a body of spaces that never ends: `bytes` of them, then, after this time, as many more. The call
+    /// is not processed.
+    #[must_use]
+    pub fn endless_body(self, bytes: usize, every: Duration) -> Self {
+        self.kind(Kind::EndlessBody { bytes, every_ms: u64::try_from(every.as_millis()).unwrap_or(u64::MAX) })
+    }
+
+    /// Answers a call that lists (of ECR or Secrets Manager) with its first page, over and over, and the token of a next
+    /// one: so many tokens go round.
+    #[must_use]
+    pub fn endless_pages(self, tokens: u64) -> Self {
+        self.kind(Kind::EndlessPages(tokens))
+    }
+
     fn kind(mut self, kind: Kind) -> Self {
         self.kind = kind;
         self
@@ -197,6 +231,13 @@ pub(crate) enum Fate {
     Hangs,
     Reset,
     ResetAfter,
+    Hollow,
+    HollowAfter,
+    EndlessBody {
+        bytes: usize,
+        every: Duration,
+    },
+    EndlessPages(u64),
 }
 
 /// Asks all faults about one call that comes now: latencies add up, and the first fault of another kind decides the
@@ -252,6 +293,12 @@ fn fate(kind: &Kind, service: &str, operation: &str, subject: &str) -> Fate {
         Kind::Timeout => Fate::Hangs,
         Kind::Reset => Fate::Reset,
         Kind::ResetAfter => Fate::ResetAfter,
+        Kind::Hollow => Fate::Hollow,
+        Kind::HollowAfter => Fate::HollowAfter,
+        Kind::EndlessBody { bytes, every_ms } => {
+            Fate::EndlessBody { bytes: *bytes, every: Duration::from_millis(*every_ms) }
+        }
+        Kind::EndlessPages(tokens) => Fate::EndlessPages(*tokens),
         Kind::LatencyMs(_) => Fate::Served,
     }
 }
@@ -323,6 +370,18 @@ mod tests {
         let error = ApiError { code: "ConditionalRequestConflict".to_owned(), message: "m".to_owned(), status: 409 };
         assert_eq!(judge(&mut faults, Instant::now(), "s3", "PutObject", "").fate, Fate::Refused(error));
         assert!(faults.is_empty());
+        for (kind, fate) in [
+            (r#""hollow""#, Fate::Hollow),
+            (r#""hollow_after""#, Fate::HollowAfter),
+            (
+                r#"{"endless_body":{"bytes":1,"every_ms":9}}"#,
+                Fate::EndlessBody { bytes: 1, every: Duration::from_millis(9) },
+            ),
+            (r#"{"endless_pages":2}"#, Fate::EndlessPages(2)),
+        ] {
+            let json = format!(r#"{{"service":"ecr","operation":"*","kind":{kind}}}"#);
+            assert_eq!(judge(&mut vec![serde_json::from_str(&json)?], Instant::now(), "ecr", "X", "").fate, fate);
+        }
         Ok(())
     }
 }

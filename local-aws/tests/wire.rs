@@ -293,3 +293,33 @@ fn a_deployed_function_can_be_looked_up() {
     let subjects: Vec<_> = aws.calls().into_iter().filter(|call| call.status == 200).map(|call| call.subject).collect();
     assert_eq!(subjects, ["sync", arn.as_str()]);
 }
+
+#[test]
+fn a_hollow_answer_has_nothing_in_it_whether_the_call_was_processed_or_not() {
+    let aws = aws(Options::default());
+    let there =
+        || aws.call("ecr", "DescribePullThroughCacheRules", json!({})).unwrap()["pullThroughCacheRules"] != json!([]);
+    for (fault, is_made) in [(Fault::hollow as fn(Fault) -> Fault, false), (Fault::hollow_after, true)] {
+        aws.fault(fault(Fault::on("ecr", "CreatePullThroughCacheRule")).times(1));
+        let input = json!({"ecrRepositoryPrefix": "quay", "upstreamRegistryUrl": "quay.io"});
+        let answer = call(&aws, "ecr", "CreatePullThroughCacheRule", &input).unwrap();
+        assert_eq!((answer.status, answer.body.as_str(), there()), (200, "", is_made));
+    }
+}
+
+#[test]
+fn endless_pages_show_the_first_one_and_their_tokens_go_round() {
+    let aws = aws(Options::default());
+    aws.fault(Fault::on("*", "*").endless_pages(2));
+    for (service, operation, member) in
+        [("ecr", "DescribePullThroughCacheRules", "nextToken"), ("secretsmanager", "ListSecrets", "NextToken")]
+    {
+        let (mut input, mut tokens) = (json!({}), Vec::new());
+        for _ in 0..3 {
+            let page = call(&aws, service, operation, &input).unwrap().json();
+            input[member] = page[member].clone();
+            tokens.push(page[member].as_str().unwrap().to_owned());
+        }
+        assert!(tokens[0] != tokens[1] && tokens[0] == tokens[2], "{tokens:?}");
+    }
+}

@@ -7,8 +7,17 @@ use std::sync::OnceLock;
 
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use http_body_util::Limited;
+
+/// The longest answer that is read, in bytes: twice the largest object, and more than the greatest page. The SDK itself
+/// reads whatever comes, as long as it comes.
+const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
 
 /// The client that all services are asked through.
 pub fn http_client() -> SharedHttpClient {
@@ -24,6 +33,18 @@ impl HttpClient for Late {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let make =
             || aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-        self.0.get_or_init(make).http_connector(settings, components)
+        SharedHttpConnector::new(Bounded(self.0.get_or_init(make).http_connector(settings, components)))
+    }
+}
+
+/// Ends an answer that is too long with an error.
+#[derive(Debug)]
+struct Bounded(SharedHttpConnector);
+
+impl HttpConnector for Bounded {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let answer = self.0.call(request);
+        let bound = |body: SdkBody| SdkBody::from_body_1_x(Limited::new(body, LONGEST_ANSWER));
+        HttpConnectorFuture::new(async move { Ok(answer.await?.map(bound)) })
     }
 }

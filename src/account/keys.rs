@@ -3,6 +3,7 @@
 use aws_config::{Region, SdkConfig};
 use aws_sdk_kms::primitives::Blob;
 
+use super::answers::said;
 use super::{AwsError, Calls, Reader};
 use crate::sops::KmsRecipient;
 
@@ -40,6 +41,6 @@ impl Reader {
         let call = self.keys.client(region).decrypt().key_id(arn).ciphertext_blob(Blob::new(encrypted.clone()));
         let context = Some(context.clone().into_iter().collect()).filter(|_| !context.is_empty());
         let answer = call.set_encryption_context(context).send().await.map_err(|e| AwsError::new("Decrypt", &e))?;
-        Ok(answer.plaintext.map(Blob::into_inner).unwrap_or_default())
+        said("Decrypt", answer.plaintext).map(Blob::into_inner)
     }
 }

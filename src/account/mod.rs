@@ -3,6 +3,7 @@
 //! The two are different types over the same clients: `plan` and `validate` are handed a reader only, so a dry run
 //! that writes cannot be expressed. One file per service; each AWS quirk is dealt with where the call is made.
 
+mod answers;
 mod calls;
 mod error;
 mod http;
@@ -25,6 +26,7 @@ use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 
+pub use answers::Pages;
 pub use calls::Calls;
 pub use error::{AwsError, ErrorKind, causes, one_line};
 pub use http::http_client;

@@ -4,6 +4,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
+use super::answers::said;
 use super::{AwsError, ErrorKind, Reader, Writer, time};
 
 /// An object and its identity.
@@ -28,16 +29,15 @@ pub enum ObjectError {
     /// There is no such bucket.
     #[error("there is no bucket {0}; CONFIG_BUCKET names it")]
     NoBucket(String),
-    /// S3 denies it. Without s3:ListBucket a missing object reads as denied.
-    #[error(
-        "access to s3://{bucket}/{key} is denied: the function's role needs s3:GetObject on it, s3:ListBucket on the \
-         bucket (without it S3 calls a missing object denied too), and kms:Decrypt if a customer key encrypts it"
-    )]
+    /// S3 denies it: its own word, not that of whoever else may answer 403.
+    #[error("access to {place} is denied ({said}): the function's role needs {needs}")]
     Denied {
-        /// The bucket.
-        bucket: String,
-        /// The key.
-        key: String,
+        /// `s3://` and what follows.
+        place: String,
+        /// What S3 said.
+        said: String,
+        /// The permissions.
+        needs: &'static str,
     },
     /// Anything else.
     #[error(transparent)]
@@ -62,7 +62,8 @@ impl Reader {
     /// [`ObjectError`].
     pub async fn object(&self, bucket: &str, key: &str, max: usize) -> Result<Object, ObjectError> {
         let call = self.s3.get_object().bucket(bucket).key(key).send().await;
-        let mut answer = call.map_err(|e| object_error(AwsError::new("GetObject", &e), bucket, key))?;
+        let mut answer = call.map_err(|e| object_error(AwsError::new("GetObject", &e), bucket, key, TO_READ))?;
+        let etag = Some(said("GetObject", answer.e_tag.take())?);
         // Wiped if it grows: a Vec that reallocates leaves its old content behind.
         let expected = answer.content_length.and_then(|n| usize::try_from(n).ok()).unwrap_or(max);
         let mut bytes = Zeroizing::new(Vec::with_capacity(expected.min(max) + 1));
@@ -75,7 +76,7 @@ impl Reader {
             bytes.extend_from_slice(chunk.get(..room).unwrap_or_default());
         }
         let last_modified = answer.last_modified.and_then(time);
-        Ok(Object { bytes, version_id: answer.version_id, last_modified, etag: answer.e_tag })
+        Ok(Object { bytes, version_id: answer.version_id, last_modified, etag })
     }
 }
 
@@ -101,7 +102,7 @@ impl Writer {
     /// Writes an object if `condition` still holds, and says whether it did.
     ///
     /// # Errors
-    /// As PutObject.
+    /// [`ObjectError`].
     pub async fn put_object(
         &self,
         bucket: &str,
@@ -109,7 +110,7 @@ impl Writer {
         content_type: &str,
         body: String,
         condition: &Condition,
-    ) -> Result<bool, AwsError> {
+    ) -> Result<bool, ObjectError> {
         let mut call = self
             .s3
             .put_object()
@@ -123,7 +124,7 @@ impl Writer {
             Condition::Any => call,
         };
         match call.send().await.map_err(|e| AwsError::new("PutObject", &e)) {
-            Ok(_) => Ok(true),
+            Ok(answer) => Ok(said("PutObject", answer.e_tag).map(|_| true)?),
             // 412 when the object is another one by now, 409 when two conditional writes meet, 404 when it is gone.
             Err(e)
                 if e.is("PreconditionFailed")
@@ -132,16 +133,21 @@ impl Writer {
             {
                 Ok(false)
             }
-            Err(e) => Err(e),
+            Err(e) => Err(object_error(e, bucket, key, TO_WRITE)),
         }
     }
 }
 
-fn object_error(error: AwsError, bucket: &str, key: &str) -> ObjectError {
+const TO_READ: &str = "s3:GetObject on it, s3:ListBucket on the bucket (without it S3 calls a missing object denied too), \
+                       and kms:Decrypt if a customer key encrypts it";
+const TO_WRITE: &str = "s3:PutObject on it, and kms:GenerateDataKey if a customer key encrypts it";
+
+fn object_error(error: AwsError, bucket: &str, key: &str, needs: &'static str) -> ObjectError {
     match error.code.as_str() {
         "NoSuchKey" | "NotFound" => ObjectError::Missing(format!("s3://{bucket}/{key}")),
         "NoSuchBucket" => ObjectError::NoBucket(bucket.to_owned()),
-        _ if error.kind == ErrorKind::Denied => ObjectError::Denied { bucket: bucket.to_owned(), key: key.to_owned() },
+        // S3 also says 403 of a clock that is wrong or of a key that it does not know, and a proxy of whatever it likes.
+        "AccessDenied" => ObjectError::Denied { place: format!("s3://{bucket}/{key}"), said: error.to_string(), needs },
         _ => ObjectError::Aws(error),
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::secrets::{CONFIGURED, CURRENT, FILE_PENDING};
 use super::whose::{Claims, is_named_for, sight, taken_along};
-use super::{AwsError, ErrorKind, ListedSecret, Reader, Rule, Secret, Template, VersionValue};
+use super::{AwsError, ListedSecret, Reader, Rule, Secret, Template, VersionValue};
 use crate::config::{self, File, Registry};
 use crate::credential::Credential;
 use crate::settings::Settings;
@@ -238,7 +238,7 @@ async fn value(reader: &Reader, secret: &Secret, version: Option<&str>) -> Resul
 
 /// A denial whose reason may be the secret's key says what ECR, which needs to read it too, asks for.
 fn under_key(mut error: AwsError, secret: &Secret) -> AwsError {
-    if let (ErrorKind::Denied, Some(key)) = (error.kind, &secret.customer_key) {
+    if let (true, Some(key)) = (error.is("AccessDeniedException"), &secret.customer_key) {
         error.message = format!(
             "{}. The secret {} is encrypted with the customer key {key}, and ECR reads only what the default key \
              aws/secretsmanager encrypts: set it with `aws secretsmanager update-secret --secret-id {} --kms-key-id \

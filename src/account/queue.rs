@@ -10,6 +10,7 @@ use aws_sdk_sqs::types::{
 };
 use serde::Deserialize;
 
+use super::answers::said;
 use super::error::{kind_of, unbuilt};
 use super::{AwsError, ErrorKind, Writer, one_line};
 
@@ -105,7 +106,8 @@ impl Writer {
         let reason = reason.map_err(unbuilt("SendMessage"))?;
         let call = self.queue.send_message().queue_url(dead_letters).message_body(body);
         let call = call.message_attributes("reason", reason).send().await;
-        call.map_err(|e| AwsError::new("SendMessage", &e)).map(drop)
+        let answer = call.map_err(|e| AwsError::new("SendMessage", &e))?;
+        said("SendMessage", answer.message_id).map(drop)
     }
 
     /// When a queue gives up on a message, and where it puts it; `None` for a queue without a dead-letter queue.
@@ -125,7 +127,7 @@ impl Writer {
         let (account, name) = account_and_name(arn).ok_or_else(|| unreadable(&format!("no ARN of a queue: {arn}")))?;
         let call = self.queue.get_queue_url().queue_name(name).queue_owner_aws_account_id(account).send().await;
         let answer = call.map_err(|e| AwsError::new("GetQueueUrl", &e))?;
-        Ok(answer.queue_url.unwrap_or_default())
+        said("GetQueueUrl", answer.queue_url)
     }
 }
 

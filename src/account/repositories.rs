@@ -10,6 +10,7 @@ use aws_sdk_ecr::types::{
     ImageActionType, ImageTagMutability, LifecyclePolicyPreviewStatus, LifecyclePolicyPreviewSummary,
 };
 
+use super::answers::said;
 use super::templates::{filter_list, tag_list};
 use super::{AwsError, Reader, Writer};
 
@@ -175,7 +176,8 @@ impl Reader {
     pub async fn start_preview(&self, repository: &str, text: &str) -> Result<(), AwsError> {
         let call = self.repositories.start_lifecycle_policy_preview();
         let call = call.repository_name(repository).lifecycle_policy_text(text).send().await;
-        call.map_err(|e| AwsError::new("StartLifecyclePolicyPreview", &e)).map(drop)
+        let answer = call.map_err(|e| AwsError::new("StartLifecyclePolicyPreview", &e))?;
+        said("StartLifecyclePolicyPreview", answer.repository_name).map(drop)
     }
 
     /// A page of a repository's latest preview, at most a hundred images of it.
@@ -197,7 +199,8 @@ impl Writer {
     /// As PutLifecyclePolicy.
     pub async fn put_lifecycle_policy(&self, repository: &str, text: &str) -> Result<(), AwsError> {
         let call = self.repositories.put_lifecycle_policy().repository_name(repository).lifecycle_policy_text(text);
-        call.send().await.map_err(|e| AwsError::new("PutLifecyclePolicy", &e)).map(drop)
+        let answer = call.send().await.map_err(|e| AwsError::new("PutLifecyclePolicy", &e))?;
+        said("PutLifecyclePolicy", answer.repository_name).map(drop)
     }
 
     /// Sets a repository's own policy. Without `force`: one that would keep its setter from changing it is refused.
@@ -206,7 +209,8 @@ impl Writer {
     /// As SetRepositoryPolicy.
     pub async fn set_repository_policy(&self, repository: &str, text: &str) -> Result<(), AwsError> {
         let call = self.repositories.set_repository_policy().repository_name(repository).policy_text(text);
-        call.send().await.map_err(|e| AwsError::new("SetRepositoryPolicy", &e)).map(drop)
+        let answer = call.send().await.map_err(|e| AwsError::new("SetRepositoryPolicy", &e))?;
+        said("SetRepositoryPolicy", answer.repository_name).map(drop)
     }
 
     /// Sets tag mutability and its exclusion filters, which are one setting.
@@ -225,7 +229,8 @@ impl Writer {
             .repository_name(repository)
             .image_tag_mutability(ImageTagMutability::from(mutability))
             .set_image_tag_mutability_exclusion_filters(filter_list(filters, "PutImageTagMutability")?);
-        call.send().await.map_err(|e| AwsError::new("PutImageTagMutability", &e)).map(drop)
+        let answer = call.send().await.map_err(|e| AwsError::new("PutImageTagMutability", &e))?;
+        said("PutImageTagMutability", answer.repository_name).map(drop)
     }
 
     /// Adds tags to a repository, or replaces the values of those that are there.

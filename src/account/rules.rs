@@ -2,8 +2,12 @@
 
 use aws_sdk_ecr::types::PullThroughCacheRule;
 
+use super::answers::{Pages, said};
 use super::error::foreign_text;
 use super::{AwsError, Reader, Writer};
+
+/// More pages than rules, or templates, fill: an account has fifty of each.
+pub(super) const MOST_PAGES: usize = 100;
 
 /// A rule, as DescribePullThroughCacheRules shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,10 +51,15 @@ impl Reader {
     /// # Errors
     /// As DescribePullThroughCacheRules.
     pub async fn rules(&self) -> Result<Vec<Rule>, AwsError> {
-        let pages = self.ecr.describe_pull_through_cache_rules().into_paginator().page_size(1000).items().send();
-        let rules: Result<Vec<_>, _> = pages.collect().await;
-        let rules = rules.map_err(|e| AwsError::new("DescribePullThroughCacheRules", &e))?;
-        Ok(rules.into_iter().map(Rule::from).collect())
+        let mut answers = self.ecr.describe_pull_through_cache_rules().into_paginator().page_size(1000).send();
+        let mut pages = Pages::of("DescribePullThroughCacheRules", MOST_PAGES);
+        let mut rules = Vec::new();
+        while let Some(page) = answers.next().await {
+            let page = page.map_err(|e| AwsError::new("DescribePullThroughCacheRules", &e))?;
+            pages.go_on(page.next_token())?;
+            rules.extend(page.pull_through_cache_rules.into_iter().flatten().map(Rule::from));
+        }
+        Ok(rules)
     }
 
     /// One rule, read afresh; `None` when there is none.
@@ -73,6 +82,8 @@ impl Reader {
     pub async fn prove(&self, prefix: &str) -> Result<Proof, AwsError> {
         let call = self.ecr.validate_pull_through_cache_rule().ecr_repository_prefix(prefix).send().await;
         let answer = call.map_err(|e| AwsError::new("ValidatePullThroughCacheRule", &e))?;
+        // `isValid` is false where it is absent.
+        said("ValidatePullThroughCacheRule", answer.ecr_repository_prefix.as_ref())?;
         Ok(Proof { valid: answer.is_valid, failure: foreign_text(answer.failure.as_deref().unwrap_or_default()) })
     }
 }
@@ -91,7 +102,8 @@ impl Writer {
             .set_upstream_repository_prefix(rule.upstream_prefix.clone())
             .set_credential_arn(rule.credential_arn.clone())
             .set_custom_role_arn(rule.custom_role_arn.clone());
-        call.send().await.map_err(|e| AwsError::new("CreatePullThroughCacheRule", &e)).map(drop)
+        let answer = call.send().await.map_err(|e| AwsError::new("CreatePullThroughCacheRule", &e))?;
+        said("CreatePullThroughCacheRule", answer.ecr_repository_prefix).map(drop)
     }
 
     /// Points a rule at another secret or role; nothing else of a rule can be updated.
@@ -105,7 +117,8 @@ impl Writer {
             .ecr_repository_prefix(&rule.prefix)
             .set_credential_arn(rule.credential_arn.clone())
             .set_custom_role_arn(rule.custom_role_arn.clone());
-        call.send().await.map_err(|e| AwsError::new("UpdatePullThroughCacheRule", &e)).map(drop)
+        let answer = call.send().await.map_err(|e| AwsError::new("UpdatePullThroughCacheRule", &e))?;
+        said("UpdatePullThroughCacheRule", answer.ecr_repository_prefix).map(drop)
     }
 
     /// Deletes a rule, and gives what it was. Repositories and images stay, and go on being served.
@@ -117,7 +130,7 @@ impl Writer {
         match call.map_err(|e| AwsError::new("DeletePullThroughCacheRule", &e)) {
             Ok(answer) => Ok(Some(Rule {
                 prefix: prefix.to_owned(),
-                upstream_url: answer.upstream_registry_url.unwrap_or_default(),
+                upstream_url: said("DeletePullThroughCacheRule", answer.upstream_registry_url)?,
                 upstream_prefix: answer.upstream_repository_prefix.filter(|prefix| prefix != "ROOT"),
                 credential_arn: answer.credential_arn.filter(|arn| !arn.is_empty()),
                 custom_role_arn: answer.custom_role_arn.filter(|arn| !arn.is_empty()),

@@ -6,9 +6,13 @@ use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, Tag};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
+use super::answers::{Pages, said};
 use super::{AwsError, Reader, Writer, time};
 use crate::credential::Credential;
 use crate::ownership::{OWNER_TAG, SECRET_PREFIX};
+
+/// More pages than the secrets of registries fill, at a hundred a page.
+const MOST_PAGES: usize = 1000;
 
 /// A staging label. Each stands on at most one version of a secret.
 pub type Label = &'static str;
@@ -162,7 +166,7 @@ impl Reader {
         let customer_key = answer.kms_key_id.filter(|key| !key.ends_with("alias/aws/secretsmanager"));
         let labels = answer.version_ids_to_stages.into_iter().flatten();
         Ok(Some(Secret {
-            arn: answer.arn.unwrap_or_default(),
+            arn: said("DescribeSecret", answer.arn)?,
             name: answer.name.unwrap_or_default(),
             description: answer.description.unwrap_or_default(),
             tags: tag_map(answer.tags),
@@ -184,7 +188,9 @@ impl Reader {
     /// As GetResourcePolicy.
     pub async fn secret_policy(&self, arn: &str) -> Result<Option<String>, AwsError> {
         let call = self.secrets.get_resource_policy().secret_id(arn).send().await;
-        call.map(|answer| answer.resource_policy).map_err(|e| AwsError::new("GetResourcePolicy", &e))
+        let answer = call.map_err(|e| AwsError::new("GetResourcePolicy", &e))?;
+        said("GetResourcePolicy", answer.arn)?;
+        Ok(answer.resource_policy)
     }
 
     /// What a version holds, and when it was put; `None` when it is gone.
@@ -200,6 +206,7 @@ impl Reader {
         match call.map_err(|e| AwsError::new("GetSecretValue", &e)) {
             Ok(answer) => {
                 let text = answer.secret_string.map(Zeroizing::new);
+                said("GetSecretValue", answer.version_id)?;
                 let value = text.as_deref().map_or(VersionValue::Unusable, |text| VersionValue::of(text));
                 Ok(Some((value, answer.created_date.and_then(time))))
             }
@@ -214,7 +221,7 @@ impl Reader {
     /// As ListSecrets.
     pub async fn tagged_secrets(&self) -> Result<Vec<ListedSecret>, AwsError> {
         let filter = |key, value: &str| Filter::builder().key(key).values(value).build();
-        let pages = self
+        let mut answers = self
             .secrets
             .list_secrets()
             .filters(filter(FilterNameStringType::Name, SECRET_PREFIX))
@@ -222,16 +229,20 @@ impl Reader {
             .into_paginator()
             .page_size(100)
             .send();
-        let pages: Result<Vec<_>, _> = pages.collect().await;
-        let pages = pages.map_err(|e| AwsError::new("ListSecrets", &e))?;
-        let listed = pages.into_iter().flat_map(|page| page.secret_list.unwrap_or_default());
-        // The name filter is a prefix match without regard to case; ours is exact.
-        let ours = listed.map(|entry| ListedSecret {
-            arn: entry.arn.unwrap_or_default(),
-            name: entry.name.unwrap_or_default(),
-            tags: tag_map(entry.tags),
-        });
-        Ok(ours.filter(|secret| secret.name.starts_with(SECRET_PREFIX)).collect())
+        let mut pages = Pages::of("ListSecrets", MOST_PAGES);
+        let mut tagged = Vec::new();
+        while let Some(page) = answers.next().await {
+            let page = page.map_err(|e| AwsError::new("ListSecrets", &e))?;
+            pages.go_on(page.next_token())?;
+            let listed = page.secret_list.into_iter().flatten().map(|entry| ListedSecret {
+                arn: entry.arn.unwrap_or_default(),
+                name: entry.name.unwrap_or_default(),
+                tags: tag_map(entry.tags),
+            });
+            // The name filter is a prefix match without regard to case; ours is exact.
+            tagged.extend(listed.filter(|secret| secret.name.starts_with(SECRET_PREFIX)));
+        }
+        Ok(tagged)
     }
 }
 
@@ -247,7 +258,7 @@ impl Writer {
         let call = self.secrets.create_secret().name(name).description(description).set_tags(Some(tag_list(tags)));
         let call = call.secret_string(text.as_str()).client_request_token(version);
         let answer = call.send().await.map_err(|e| AwsError::new("CreateSecret", &e))?;
-        Ok(answer.arn.unwrap_or_default())
+        said("CreateSecret", answer.arn)
     }
 
     /// Puts a value as a new version of this id (sent as ClientRequestToken, so that a retry puts no second one) with
@@ -269,7 +280,7 @@ impl Writer {
             call = call.version_stages(*label);
         }
         let answer = call.send().await.map_err(|e| AwsError::new("PutSecretValue", &e))?;
-        Ok(answer.version_id.unwrap_or_default())
+        said("PutSecretValue", answer.version_id)
     }
 
     /// Moves a label. `from` must be the version that carries it now, else Secrets Manager refuses: a move by
@@ -291,7 +302,8 @@ impl Writer {
             .version_stage(label)
             .set_remove_from_version_id(from.map(str::to_owned))
             .set_move_to_version_id(to.map(str::to_owned));
-        call.send().await.map_err(|e| AwsError::new("UpdateSecretVersionStage", &e)).map(drop)
+        let answer = call.send().await.map_err(|e| AwsError::new("UpdateSecretVersionStage", &e))?;
+        said("UpdateSecretVersionStage", answer.arn).map(drop)
     }
 
     /// Adds tags, or replaces the values of those that are there.
@@ -309,7 +321,8 @@ impl Writer {
     /// As UpdateSecret.
     pub async fn describe_secret_as(&self, arn: &str, description: &str) -> Result<(), AwsError> {
         let call = self.secrets.update_secret().secret_id(arn).description(description);
-        call.send().await.map_err(|e| AwsError::new("UpdateSecret", &e)).map(drop)
+        let answer = call.send().await.map_err(|e| AwsError::new("UpdateSecret", &e))?;
+        said("UpdateSecret", answer.arn).map(drop)
     }
 
     /// Sets the resource policy; one that would be public is refused by AWS.
@@ -318,7 +331,8 @@ impl Writer {
     /// As PutResourcePolicy.
     pub async fn put_secret_policy(&self, arn: &str, policy: &str) -> Result<(), AwsError> {
         let call = self.secrets.put_resource_policy().secret_id(arn).resource_policy(policy).block_public_policy(true);
-        call.send().await.map_err(|e| AwsError::new("PutResourcePolicy", &e)).map(drop)
+        let answer = call.send().await.map_err(|e| AwsError::new("PutResourcePolicy", &e))?;
+        said("PutResourcePolicy", answer.arn).map(drop)
     }
 
     /// Cancels a scheduled deletion; the ARN stays.
@@ -327,7 +341,8 @@ impl Writer {
     /// As RestoreSecret.
     pub async fn restore_secret(&self, arn: &str) -> Result<(), AwsError> {
         let call = self.secrets.restore_secret().secret_id(arn);
-        call.send().await.map_err(|e| AwsError::new("RestoreSecret", &e)).map(drop)
+        let answer = call.send().await.map_err(|e| AwsError::new("RestoreSecret", &e))?;
+        said("RestoreSecret", answer.arn).map(drop)
     }
 
     /// Schedules a secret for deletion in seven days, the shortest window in which it can be restored.
@@ -337,8 +352,9 @@ impl Writer {
     pub async fn delete_secret(&self, arn: &str) -> Result<(), AwsError> {
         let call = self.secrets.delete_secret().secret_id(arn).recovery_window_in_days(7).send().await;
         match call.map_err(|e| AwsError::new("DeleteSecret", &e)) {
-            Err(e) if !e.is("ResourceNotFoundException") => Err(e),
-            _ => Ok(()),
+            Ok(answer) => said("DeleteSecret", answer.arn).map(drop),
+            Err(e) if e.is("ResourceNotFoundException") => Ok(()),
+            Err(e) => Err(e),
         }
     }
 }

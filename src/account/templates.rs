@@ -8,7 +8,9 @@ use aws_sdk_ecr::types::{
     RepositoryCreationTemplate, Tag,
 };
 
+use super::answers::{Pages, said};
 use super::error::unbuilt;
+use super::rules::MOST_PAGES;
 use super::{AwsError, Reader, Writer};
 
 /// A template and the prefix it is for.
@@ -76,10 +78,15 @@ impl Reader {
     /// # Errors
     /// As DescribeRepositoryCreationTemplates.
     pub async fn templates(&self) -> Result<Vec<Template>, AwsError> {
-        let pages = self.ecr.describe_repository_creation_templates().into_paginator().page_size(1000).items().send();
-        let templates: Result<Vec<_>, _> = pages.collect().await;
-        let templates = templates.map_err(|e| AwsError::new("DescribeRepositoryCreationTemplates", &e))?;
-        Ok(templates.into_iter().map(Template::from).collect())
+        let mut answers = self.ecr.describe_repository_creation_templates().into_paginator().page_size(1000).send();
+        let mut pages = Pages::of("DescribeRepositoryCreationTemplates", MOST_PAGES);
+        let mut templates = Vec::new();
+        while let Some(page) = answers.next().await {
+            let page = page.map_err(|e| AwsError::new("DescribeRepositoryCreationTemplates", &e))?;
+            pages.go_on(page.next_token())?;
+            templates.extend(page.repository_creation_templates.into_iter().flatten().map(Template::from));
+        }
+        Ok(templates)
     }
 
     /// One template, read afresh; `None` when there is none. No NotFound is modelled for a filter that matches
@@ -125,7 +132,8 @@ impl Writer {
             .set_repository_policy(Some(spec.repository_policy.clone()).filter(|text| !text.is_empty()))
             .set_lifecycle_policy(Some(spec.lifecycle_policy.clone()).filter(|text| !text.is_empty()))
             .set_custom_role_arn(spec.custom_role_arn.clone());
-        call.send().await.map_err(|e| AwsError::new("CreateRepositoryCreationTemplate", &e)).map(drop)
+        let answer = call.send().await.map_err(|e| AwsError::new("CreateRepositoryCreationTemplate", &e))?;
+        said("CreateRepositoryCreationTemplate", answer.repository_creation_template).map(drop)
     }
 
     /// Updates a template with everything it is to say: a field left out would stay as it is. An empty text and an
@@ -151,7 +159,8 @@ impl Writer {
             .repository_policy(&spec.repository_policy)
             .lifecycle_policy(&spec.lifecycle_policy)
             .custom_role_arn(spec.custom_role_arn.clone().unwrap_or_default());
-        call.send().await.map_err(|e| AwsError::new("UpdateRepositoryCreationTemplate", &e)).map(drop)
+        let answer = call.send().await.map_err(|e| AwsError::new("UpdateRepositoryCreationTemplate", &e))?;
+        said("UpdateRepositoryCreationTemplate", answer.repository_creation_template).map(drop)
     }
 
     /// Deletes a template. Repositories made from it keep their settings.
@@ -161,8 +170,9 @@ impl Writer {
     pub async fn delete_template(&self, prefix: &str) -> Result<(), AwsError> {
         let call = self.ecr.delete_repository_creation_template().prefix(prefix).send().await;
         match call.map_err(|e| AwsError::new("DeleteRepositoryCreationTemplate", &e)) {
-            Err(e) if !e.is("TemplateNotFoundException") => Err(e),
-            _ => Ok(()),
+            Ok(answer) => said("DeleteRepositoryCreationTemplate", answer.repository_creation_template).map(drop),
+            Err(e) if e.is("TemplateNotFoundException") => Ok(()),
+            Err(e) => Err(e),
         }
     }
 }

@@ -158,7 +158,7 @@ impl Applier<'_> {
             }
             match self.steps(registry, &plan.steps, &mut changes).await {
                 Ok(()) => return (changes.clone(), End::Done { fresh: !changes.is_empty() }),
-                Err(Stop::LookAgain(reason)) => {
+                Err(Stop::LookAgain(reason, untold)) => {
                     // A restore is seen at once; what AWS refused may need a moment.
                     if let (Some(_), Some(wait)) = (&reason, waits.next()) {
                         self.deadline.wait(wait).await;
@@ -186,6 +186,11 @@ impl Applier<'_> {
                                     Change::new(&registry.name, stray, ChangeResult::Held).because(&stray_step()),
                                 );
                                 return (changes, End::Held(stray_step()));
+                            }
+                            // What is not to be done any more was done.
+                            let is_open = |c: &Change| again.steps.iter().any(|step| is_same(step, c));
+                            if again.verdict == Verdict::Go {
+                                changes.extend(untold.filter(|change| !is_open(change)));
                             }
                             plan = again;
                         }
@@ -242,11 +247,15 @@ impl Applier<'_> {
                 Err(Trouble::Taken) => {
                     tell(registry, step);
                     changes.push(change);
-                    return Err(Stop::LookAgain(None));
+                    return Err(Stop::LookAgain(None, None));
                 }
                 Err(Trouble::LookAgain(reason)) => {
                     self.taken_early(registry, rest, made.as_ref(), changes);
-                    return Err(Stop::LookAgain(Some(reason)));
+                    return Err(Stop::LookAgain(Some(reason), None));
+                }
+                Err(Trouble::Untold(cause)) => {
+                    self.taken_early(registry, rest, made.as_ref(), changes);
+                    return Err(Stop::LookAgain(Some(cause.message), Some(change)));
                 }
                 Err(Trouble::Stale) => {
                     self.taken_early(registry, rest, made.as_ref(), changes);
@@ -300,6 +309,10 @@ fn shows(steps: &[Step], step: &Step) -> bool {
     })
 }
 
+fn is_same(step: &Step, change: &Change) -> bool {
+    (step.resource, step.action, &step.id) == (change.resource, change.action, &change.id)
+}
+
 /// Whether a plan changes the labels of a secret that is there, or puts a value of the file into it. A secret that is
 /// made has its value from the beginning, so nothing of a newer file's run can be overwritten.
 pub fn speaks(plan: &RegistryPlan) -> bool {
@@ -309,6 +322,7 @@ pub fn speaks(plan: &RegistryPlan) -> bool {
 
 /// Why a registry's steps ended early.
 enum Stop {
-    LookAgain(Option<String>),
+    /// Why, and the change that may be made already.
+    LookAgain(Option<String>, Option<Change>),
     End(End),
 }

@@ -60,7 +60,7 @@ impl Applier<'_> {
             Ok(_) if self.lost_its_mark(step).await? => Err(Cause::for_now(Reason::CHANGED_MEANWHILE, REAPPEARED)),
             Ok(_) => Ok(Went::Away),
             Err(Trouble::LookAgain(_) | Trouble::Taken | Trouble::Stale) => Ok(Went::Nowhere),
-            Err(Trouble::Held(cause) | Trouble::Failed(cause)) => Err(cause),
+            Err(Trouble::Held(cause) | Trouble::Failed(cause) | Trouble::Untold(cause)) => Err(cause),
         }
     }
 

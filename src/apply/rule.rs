@@ -70,6 +70,9 @@ impl Applier<'_> {
             // Another run was faster to make it. What was taken away here is to be told all the same.
             return Err(if took { Trouble::Taken } else { creating(error) });
         }
+        if error.is_hollow() {
+            return Err(error.into());
+        }
         // A few seconds are kept back for this, however late it is.
         let back = self.deadline.at_last(self.writer.create_rule(old)).await;
         let back = back.unwrap_or_else(|| Err(AwsError::out_of_time("CreatePullThroughCacheRule")));

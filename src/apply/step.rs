@@ -13,6 +13,8 @@ pub(crate) enum Trouble {
     /// It is taken, and only another look shows what comes next: into a restored secret, or for a template that went
     /// while its rule was made.
     Taken,
+    /// AWS's answer says nothing: whether it is taken shows now.
+    Untold(Cause),
     /// Somebody has to decide something first.
     Held(Cause),
     /// A newer file was uploaded meanwhile, and this one must change nothing any more.
@@ -23,7 +25,7 @@ pub(crate) enum Trouble {
 
 impl From<AwsError> for Trouble {
     fn from(error: AwsError) -> Self {
-        Self::Failed(error.into())
+        if error.is_hollow() { Self::Untold(error.into()) } else { Self::Failed(error.into()) }
     }
 }
 

@@ -14,6 +14,9 @@ const NAME: &str = "existing_repositories";
 /// The longest name of a repository (ECR API, CreateRepository).
 pub(crate) const MOST_CHARACTERS: usize = 256;
 
+/// How many patterns a list takes. Each may be held against every repository of the account.
+pub(crate) const MOST_PATTERNS: usize = 100;
+
 /// A setting that can be applied to repositories that exist already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Setting {
@@ -138,6 +141,14 @@ fn read_apply(entry: &Entry, notes: &mut Notes) -> Option<BTreeSet<Setting>> {
 /// Reads patterns. Those to include must be able to match something under the registry's prefix, if it has one.
 fn read_patterns(name: &str, entry: &Entry, prefix: Option<&str>, notes: &mut Notes) -> Vec<String> {
     let items = fields::texts(name, &entry.value, notes).unwrap_or_default();
+    if items.len() > MOST_PATTERNS {
+        let many = items.len();
+        notes.error(
+            entry.value.at,
+            format!("`{name}` has {many} patterns; at most {MOST_PATTERNS} are allowed: write fewer and wider ones"),
+        );
+        return Vec::new();
+    }
     for (text, at) in &items {
         if !is_repository_pattern(text) {
             notes.error(

@@ -4,7 +4,7 @@
 use super::MAX_REGISTRIES;
 use super::describe::Absent::{Json, Required, Words};
 use super::describe::keys;
-use super::existing::MOST_CHARACTERS as MOST_REPOSITORY;
+use super::existing::{MOST_CHARACTERS as MOST_REPOSITORY, MOST_PATTERNS};
 use super::mutability::{MOST_CHARACTERS as MOST_FILTER, MOST_FILTERS};
 use super::schema::value;
 use super::tags::{MOST as MOST_TAGS, MOST_KEY, MOST_VALUE, OUR_PREFIX};
@@ -160,7 +160,7 @@ keys! {
             value: value::whole(0),
         }
         Include = "include" {
-            brief: "wildcards over whole repository names, such as `dockerhub/library/*`, of at most {MOST_REPOSITORY} characters",
+            brief: "at most {MOST_PATTERNS} wildcards over whole repository names, such as `dockerhub/library/*`, of at most {MOST_REPOSITORY} characters",
             absent: Words("all under the prefix"),
             value: value::repositories(),
         }

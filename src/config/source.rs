@@ -10,7 +10,10 @@ const BOM: char = '\u{feff}';
 pub(crate) fn text<'a>(bytes: &'a [u8], notes: &mut Notes) -> Option<&'a str> {
     let start = Position { line: 1, column: 1 };
     if bytes.len() > MAX_BYTES {
-        notes.error(start, format!("the file has {} bytes; at most {MAX_BYTES} (1 MiB) are read", bytes.len()));
+        notes.error(
+            start,
+            format!("the file has more than {MAX_BYTES} bytes (1 MiB), which is more than is read; make it smaller"),
+        );
         return None;
     }
     match bytes {

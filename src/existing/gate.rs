@@ -4,13 +4,16 @@
 //! not in it; nothing can close that.
 
 use super::Existing;
-use crate::account::{AwsError, ErrorKind, Preview, PreviewStatus, one_line};
+use crate::account::{AwsError, ErrorKind, Pages, Preview, PreviewStatus, one_line};
 use crate::cause::{Cause, Reason};
 use crate::plan::bounds;
 use crate::policy::same_lifecycle;
 
 /// How often ECR may fail to make a preview before it is believed that it cannot.
 const MOST_FAILURES: usize = 3;
+
+/// More pages than the images of a repository fill, at a hundred a page.
+const MOST_PAGES: usize = 2000;
 
 /// How many tags a held repository's line names.
 const MOST_TAGS: usize = 5;
@@ -109,7 +112,9 @@ impl Existing<'_> {
         // A policy without a transition archives nothing, and ECR may leave that number out.
         let archiving = first.archiving.or_else(|| (!text.contains("\"transition\"")).then_some(0));
         let mut next = first.next.filter(|_| first.expiring.is_none() || archiving.is_none());
+        let mut pages = Pages::of("GetLifecyclePolicyPreview", MOST_PAGES);
         while let Some(token) = next {
+            pages.go_on(Some(&token))?;
             let page = self.preview_page(repository, Some(&token)).await?;
             if page.status != PreviewStatus::Complete || !same_lifecycle(&page.text, text) {
                 return Ok(None);

@@ -62,7 +62,7 @@ impl Lines {
             return;
         }
         let more = self.more.entry((change.registry, change.result)).or_default();
-        more.lines += change.more.unwrap_or(1);
+        more.lines = more.lines.saturating_add(change.more.unwrap_or(1));
         more.fields.extend(change.fields);
     }
 

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 
-use crate::account::{AwsError, Reader, Repository, Writer};
+use crate::account::{AwsError, Pages, Reader, Repository, Writer};
 use crate::cause::Cause;
 use crate::config::Setting;
 use crate::home::Home;
@@ -33,6 +33,9 @@ pub use portion::{parcels, portions};
 
 /// How many repositories are worked on at a time. Most of them wait for their turn or for a preview.
 const AT_A_TIME: usize = 64;
+
+/// More pages than 100,000 repositories fill, at a thousand a page.
+const MOST_PAGES: usize = 500;
 
 /// How many names DescribeRepositories takes.
 const NAMES_AT_A_TIME: usize = 100;
@@ -189,10 +192,18 @@ impl<'a> Existing<'a> {
     pub async fn find(&self) -> Result<Vec<Target<'a>>, AwsError> {
         let mut found = Vec::new();
         let mut token: Option<String> = None;
+        let mut pages = Pages::of("DescribeRepositories", MOST_PAGES);
         loop {
             let page = || self.reader.repositories_page(token.as_deref());
             let (repositories, next) = self.lanes.call("DescribeRepositories", &self.deadline, page).await?;
-            found.extend(repositories.into_iter().filter_map(|repository| self.target(repository)));
+            for repository in repositories {
+                // Many patterns over long names take their time, and nothing else runs meanwhile.
+                if self.deadline.is_near() {
+                    return Err(AwsError::no_turn("DescribeRepositories"));
+                }
+                found.extend(self.target(repository));
+            }
+            pages.go_on(next.as_deref())?;
             token = next;
             if token.is_none() {
                 break;

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{Change, ChangeResult, ConfigReport, Existing, Next, Outcome, Report, State};
 use crate::cause::Reason;
+use crate::config::is_repository_name;
 use crate::plan::{Action, Resource};
 
 /// What is needed of the last status. Anything it lacks, or another version of it, is simply no history.
@@ -37,7 +39,20 @@ struct PastRegistry {
 impl Past {
     /// Reads a status object; one that cannot be read is no history.
     pub fn from_status(bytes: &[u8]) -> Self {
-        serde_json::from_slice(bytes).unwrap_or_default()
+        serde_json::from_slice(bytes).map(Self::believed).unwrap_or_default()
+    }
+
+    /// What can be believed of it: whoever may write the object may have. Its texts go into our own reports.
+    fn believed(mut self) -> Self {
+        let time = |text: Option<String>| text.and_then(|text| Some(text.parse::<Timestamp>().ok()?.to_string()));
+        self.last_success_at = time(self.last_success_at);
+        self.changes.iter_mut().for_each(|change| change.since = time(change.since.take()));
+        self.registries.values_mut().for_each(|registry| registry.since = time(registry.since.take()));
+        if let Some(existing) = &mut self.existing_repositories {
+            let is_name = |next: &Next| is_repository_name(&next.repository);
+            existing.next = existing.next.take().filter(is_name);
+        }
+        self
     }
 
     /// Whether this is the status of that very report.
@@ -52,14 +67,14 @@ impl Past {
         for change in &mut report.changes {
             if matches!(change.result, ChangeResult::Failed | ChangeResult::Held) {
                 let same = known.get(&identity(change));
-                change.since = same.map(|past| self.first_time(past.since.as_ref()));
+                change.since = same.and_then(|past| self.first_time(past.since.as_ref()));
             }
         }
         for (name, registry) in &mut report.registries {
             let trouble = matches!(registry.state, State::Failed | State::Held);
             let past = self.registries.get(name).filter(|_| trouble);
             let same = past.filter(|past| past.state == registry.state && past.reason == registry.reason);
-            registry.since = same.map(|past| self.first_time(past.since.as_ref()));
+            registry.since = same.and_then(|past| self.first_time(past.since.as_ref()));
         }
     }
 
@@ -77,8 +92,8 @@ impl Past {
         same_file && self.registries.get(registry).is_some_and(|past| past.state == State::Ready)
     }
 
-    fn first_time(&self, since: Option<&String>) -> String {
-        since.unwrap_or(&self.started_at).clone()
+    fn first_time(&self, since: Option<&String>) -> Option<String> {
+        since.or(Some(&self.started_at).filter(|time| time.parse::<Timestamp>().is_ok())).cloned()
     }
 }
 

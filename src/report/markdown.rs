@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Existing, Progress, Report};
-use crate::config::Problem;
+use crate::config::{Problem, is_invisible};
 
 /// Writes the report as Markdown. All text from outside is escaped.
 pub fn markdown(report: &Report) -> String {
@@ -21,12 +21,12 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
         code(&report.run_id),
         report.mode.as_str(),
         report.trigger.kind.as_str(),
-        report.started_at,
-        report.finished_at
+        text(&report.started_at),
+        text(&report.finished_at)
     )?;
     let version = report.config.version_id.as_deref().map(|v| format!(", version `{}`", code(v))).unwrap_or_default();
     writeln!(page, "- file `{}`{version}", code(&format!("s3://{}/{}", report.config.bucket, report.config.key)))?;
-    writeln!(page, "- last success: {}", report.last_success_at.as_deref().unwrap_or("none yet"))?;
+    writeln!(page, "- last success: {}", text(report.last_success_at.as_deref().unwrap_or("none yet")))?;
     writeln!(page, "- {} AWS calls, {} ms", report.stats.aws_calls, report.stats.duration_ms)?;
     if let Some(Existing { progress, .. }) = &report.existing_repositories {
         let Progress { found, done, changed, held, failed, to_do } = progress;
@@ -41,7 +41,7 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(page, "\n## Registries\n\n| registry | state | upstream | pull URL | credential | message |")?;
         writeln!(page, "| --- | --- | --- | --- | --- | --- |")?;
         for (name, registry) in &report.registries {
-            let since = registry.since.as_ref().map(|s| format!(" (since {s})")).unwrap_or_default();
+            let since = registry.since.as_ref().map(|s| format!(" (since {})", text(s))).unwrap_or_default();
             writeln!(
                 page,
                 "| {} | {}{since} | {} | `{}` | {} | {} |",
@@ -58,7 +58,7 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(page, "\n## Changes\n\n| registry | change | id | fields | result | why |")?;
         writeln!(page, "| --- | --- | --- | --- | --- | --- |")?;
         for change in &report.changes {
-            let since = change.since.as_ref().map(|s| format!(" (since {s})")).unwrap_or_default();
+            let since = change.since.as_ref().map(|s| format!(" (since {})", text(s))).unwrap_or_default();
             let why = change.error.as_deref().or(change.note.as_deref()).unwrap_or_default();
             let more = change.more.map(|n| format!("{n} more: ")).unwrap_or_default();
             writeln!(
@@ -113,7 +113,7 @@ pub fn text(raw: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
-            c if c.is_control() => escaped.push(' '),
+            c if is_invisible(c) => escaped.push(' '),
             c => escaped.push(c),
         }
     }
@@ -122,7 +122,7 @@ pub fn text(raw: &str) -> String {
 
 /// Text between backticks in a table: a backtick would end it, a bar the cell.
 pub fn code(raw: &str) -> String {
-    raw.chars().map(|c| if c.is_control() || matches!(c, '`' | '|') { ' ' } else { c }).collect()
+    raw.chars().map(|c| if is_invisible(c) || matches!(c, '`' | '|') { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -133,5 +133,6 @@ mod tests {
     fn nothing_from_outside_becomes_markup() {
         assert_eq!(text("a|b <script> [x](y) `c`\n# h"), r"a\|b &lt;script&gt; \[x\](y) \`c\` \# h");
         assert_eq!(code("a`b|c\nd"), "a b c d");
+        assert_eq!((text("a\u{202e}b\u{1b}"), code("a\u{2066}b")), ("a b ".into(), "a b".into()));
     }
 }

@@ -102,7 +102,7 @@ fn new_troubles(report: &Report) -> u64 {
     let changes = report.changes.iter().filter(is_trouble).filter(|change| change.since.is_none());
     let registries = report.registries.values().filter(|r| matches!(r.state, State::Failed | State::Held));
     let registries = registries.filter(|registry| registry.since.is_none()).map(|_| 1);
-    changes.map(weight).chain(registries).sum()
+    changes.map(weight).chain(registries).fold(0, u64::saturating_add)
 }
 
 /// Whether a change undoes what somebody else did: it was needed although the registry was as this very version of the

@@ -7,7 +7,10 @@ use crate::trigger::Mode;
 /// Judges a run over an accepted file.
 pub fn judge(report: &Report) -> (Outcome, String) {
     let count = |state| report.registries.values().filter(|r| r.state == state).count();
-    let changes = |result| report.changes.iter().filter(|c| c.result == result).map(|c| c.more.unwrap_or(1)).sum();
+    let changes = |result| {
+        let counts = report.changes.iter().filter(|c| c.result == result).map(|c| c.more.unwrap_or(1));
+        counts.fold(0, usize::saturating_add)
+    };
     let existing = report.existing_repositories.as_ref().map(|existing| existing.progress).unwrap_or_default();
     let to_do = existing.to_do > 0 && report.mode == Mode::Apply;
     let (failed, held): (usize, usize) = (count(State::Failed), count(State::Held));

@@ -29,12 +29,22 @@ pub struct Progress {
 impl AddAssign for Progress {
     fn add_assign(&mut self, other: Self) {
         let Self { found, done, changed, held, failed, to_do } = other;
-        self.found += found;
-        self.done += done;
-        self.changed += changed;
-        self.held += held;
-        self.failed += failed;
-        self.to_do += to_do;
+        // The counts of a status are whatever somebody wrote there.
+        self.found = self.found.saturating_add(found);
+        self.done = self.done.saturating_add(done);
+        self.changed = self.changed.saturating_add(changed);
+        self.held = self.held.saturating_add(held);
+        self.failed = self.failed.saturating_add(failed);
+        self.to_do = self.to_do.saturating_add(to_do);
+    }
+}
+
+impl Progress {
+    /// Whether the counts fit together, as ours do: each repository that was found is counted once.
+    pub fn adds_up(&self) -> bool {
+        let Self { found, done, changed, held, failed, to_do } = *self;
+        let counts = [done, held, failed, to_do].into_iter().try_fold(0_u64, u64::checked_add);
+        counts == Some(found) && changed <= found
     }
 }
 

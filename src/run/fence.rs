@@ -55,7 +55,14 @@ impl Run<'_> {
             add_earlier(&mut report, &earlier);
             // Losing to a run over the same file costs nothing but another write of the status.
             for _ in 0..=TRIES {
-                if self.write(writer, &report, &base.condition).await? {
+                let found = match self.write_or_find(writer, &report, &base.condition).await {
+                    Ok(found) => found,
+                    Err(failure) => {
+                        self.tell_unwritten(&report, &report.changes, before, &failure);
+                        return Err(failure);
+                    }
+                };
+                let Some(found) = found else {
                     self.tell(&report, &report.changes, before);
                     if let Err(error) = self.hand_over(writer, &portions).await {
                         // The next try starts anew; nobody is to be told meanwhile that the queue has what it has not.
@@ -68,8 +75,7 @@ impl Run<'_> {
                         return Err(self.not_handed_over(&error));
                     }
                     return if transient { Err(self.incomplete(&report, &self.status_place())) } else { Ok(report) };
-                }
-                let found = self.base().await?;
+                };
                 if found.past.is_of(&report) {
                     // Our own write, whose answer was lost: its history is still the one of before.
                     base.condition = found.condition;
@@ -119,7 +125,8 @@ impl Run<'_> {
 
     pub(super) async fn base(&self) -> Result<Base, Failure> {
         let (bucket, key) = (&self.core.settings.config_bucket, self.core.settings.status_key());
-        match self.core.reader.object(bucket, &key, STATUS_MAX).await {
+        let read = self.deadline.at_last(self.core.reader.object(bucket, &key, STATUS_MAX)).await;
+        match read.unwrap_or_else(|| Err(AwsError::out_of_time("GetObject").into())) {
             Ok(object) => Ok(Base {
                 condition: object.etag.map_or(Condition::Any, Condition::Is),
                 past: Past::from_status(&object.bytes),
@@ -132,18 +139,33 @@ impl Run<'_> {
         }
     }
 
-    /// Writes both forms; says whether the fence held.
+    /// Writes both forms, or gives the status of whoever was faster.
+    pub(super) async fn write_or_find(
+        &self,
+        writer: &Writer,
+        report: &Report,
+        condition: &Condition,
+    ) -> Result<Option<Base>, Failure> {
+        if self.write(writer, report, condition).await? { Ok(None) } else { self.base().await.map(Some) }
+    }
+
+    /// Writes both forms; says whether the fence held. Lambda's deadline is kept to: without an answer nobody would hear
+    /// of this run at all.
     pub(super) async fn write(&self, writer: &Writer, report: &Report, condition: &Condition) -> Result<bool, Failure> {
         let (bucket, key) = (&self.core.settings.config_bucket, self.core.settings.status_key());
         let json = serde_json::to_string_pretty(report).map_err(|e| self.status_failure("written", e.to_string()))?;
-        let wrote = writer.put_object(bucket, &key, "application/json", json, condition).await;
-        if !wrote.map_err(|e| self.status_failure("written", e.to_string()))? {
+        let in_time = |wrote: Option<Result<bool, ObjectError>>| {
+            let wrote = wrote.unwrap_or_else(|| Err(AwsError::out_of_time("PutObject").into()));
+            wrote.map_err(|e| self.status_failure("written", e.to_string()))
+        };
+        let wrote = writer.put_object(bucket, &key, "application/json", json, condition);
+        if !in_time(self.deadline.at_last(wrote).await)? {
             return Ok(false);
         }
         let page = markdown(report);
         let key = format!("{}.md", key.strip_suffix(".json").unwrap_or(&key));
-        let wrote = writer.put_object(bucket, &key, "text/markdown; charset=utf-8", page, &Condition::Any).await;
-        wrote.map_err(|e| self.status_failure("written", e.to_string()))
+        let wrote = writer.put_object(bucket, &key, "text/markdown; charset=utf-8", page, &Condition::Any);
+        in_time(self.deadline.at_last(wrote).await)
     }
 
     fn not_handed_over(&self, error: &AwsError) -> Failure {

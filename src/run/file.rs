@@ -71,7 +71,7 @@ impl Run<'_> {
 
     pub(super) fn newest<'r>(&'r self, config: &'r ConfigReport) -> Newest<'r> {
         match self.source {
-            Source::Uploaded => Newest::of_upload(self.core.reader, config),
+            Source::Uploaded => Newest::of_upload(self.core.reader, config, self.deadline),
             Source::AtHand { .. } => Newest::of_local_file(),
         }
     }

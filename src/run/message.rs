@@ -183,14 +183,19 @@ impl Run<'_> {
             report.started_at.clone_from(&own.started_at);
             report.trigger.clone_from(&own.trigger);
             self.close(&mut report, &base.past);
-            let mut written = self.write(writer, &report, &base.condition).await?;
-            let found = if written { None } else { Some(self.base().await?) };
-            if let Some(found) = &found
-                && found.past.is_of(&report)
-            {
-                // Our own write, whose answer was lost.
-                written = self.write(writer, &report, &found.condition).await?;
-            }
+            let put = async {
+                let found = self.write_or_find(writer, &report, &base.condition).await?;
+                match &found {
+                    // Our own write, whose answer was lost.
+                    Some(ours) if ours.past.is_of(&report) => {
+                        Ok((self.write(writer, &report, &ours.condition).await?, found))
+                    }
+                    _ => Ok((found.is_none(), found)),
+                }
+            };
+            let put: Result<(bool, Option<Base>), Failure> = put.await;
+            let (written, found) =
+                put.inspect_err(|failure| self.tell_unwritten(&report, &own.changes, &base.past, failure))?;
             if written {
                 // The changes of the run that sent the message, and of other messages, have been counted.
                 self.tell(&report, &own.changes, &base.past);
@@ -280,7 +285,7 @@ fn merge(report: &mut Report, portion: &Portion, progress: Progress, changes: &[
     let Some(existing) = &mut report.existing_repositories else { return };
     let Some(work) = &mut existing.work else { return };
     if let Some(part) = work.parts.get_mut(&portion.part) {
-        let changed = (part.progress.changed + progress.changed).min(progress.found);
+        let changed = part.progress.changed.saturating_add(progress.changed).min(progress.found);
         part.progress = Progress { changed, ..progress };
     }
     existing.progress = Progress::default();

@@ -358,7 +358,9 @@ impl<'a> Run<'a> {
     fn close(&self, report: &mut Report, past: &Past) {
         report.finished_at = now();
         let success = matches!(report.outcome, Outcome::Converged | Outcome::Changed) && report.mode == Mode::Apply;
-        report.last_success_at = if success { Some(report.finished_at.clone()) } else { past.last_success_at.clone() };
+        // No success is yet to come, whatever the last status says: both are times in UTC.
+        let last = past.last_success_at.as_ref().map(|time| time.min(&report.finished_at));
+        report.last_success_at = if success { Some(report.finished_at.clone()) } else { last.cloned() };
         report::redact(report, &self.seen.lock().unwrap_or_else(PoisonError::into_inner));
         // A run that came to nothing does not forget where the next one is to go on.
         if report.outcome == Outcome::Partial && report.existing_repositories.is_none() {
@@ -378,6 +380,18 @@ impl<'a> Run<'a> {
         report::metrics::lines(report, own, before, &self.core.settings.owner)
             .iter()
             .for_each(|line| (self.core.metrics)(line));
+    }
+
+    /// The same for a run whose status could not be written, so that what it did is told somewhere. It is no success: nobody
+    /// reads of it in the status.
+    fn tell_unwritten(&self, report: &Report, own: &[Change], before: &Past, failure: &Failure) {
+        let mut report = report.clone();
+        if matches!(report.outcome, Outcome::Converged | Outcome::Changed) {
+            report.outcome = Outcome::Partial;
+        }
+        report.message = format!("{}; {failure}", report.message);
+        report.last_success_at.clone_from(&before.last_success_at);
+        self.tell(&report, own, before);
     }
 
     /// The deadline came while file and account were being read.

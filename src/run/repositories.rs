@@ -103,11 +103,15 @@ impl Run<'_> {
         let mut lines = Lines::default();
         let mut passed = BTreeMap::new();
         if let Some(next) = resumed {
-            targets.retain(|target| target.name >= next.repository);
-            let before = past.troubles().filter(known).filter(|change| change.id < next.repository);
-            before.for_each(|change| lines.push(change.clone()));
-            passed = next.passed.clone();
-            passed.retain(|registry, _| open.contains(registry));
+            let of_open = next.passed.iter().filter(|(registry, _)| open.contains(*registry));
+            passed = of_open.map(|(registry, progress)| (registry.clone(), *progress)).collect();
+            match pass(&mut targets, &next.repository, &passed) {
+                Some(names) => {
+                    let before = past.troubles().filter(known).filter(|change| names.contains(&change.id));
+                    before.for_each(|change| lines.push(change.clone()));
+                }
+                None => passed.clear(),
+            }
         }
         let Settled { newest, planned } = existing.settle(&mut targets, &mut lines).await;
         if !newest {
@@ -176,6 +180,33 @@ pub(super) fn give_up(targets: &mut [Target<'_>], lines: &mut Lines, what: &str,
         let change = Change::of(target.registry, Resource::Repository, Action::Update, &target.name);
         lines.push(change.with(ChangeResult::Failed).because(&cause));
     }
+}
+
+/// Takes away what an earlier run has passed, by its status, on its way to `next`, and gives the names. `None`, with nothing
+/// taken away, where the status does not fit what is there: then all is gone through anew. Whoever can write a status must
+/// not decide by it what is looked at; and where it fits, it says where one run begins, and not the one after.
+fn pass(targets: &mut Vec<Target<'_>>, next: &str, passed: &BTreeMap<String, Progress>) -> Option<BTreeSet<String>> {
+    let is_there = targets.iter().any(|target| target.name == next);
+    let before = |registry: &str| targets.iter().filter(|t| t.registry == registry && t.name.as_str() < next).count();
+    let fits = |(registry, progress): (&String, &Progress)| {
+        progress.adds_up() && usize::try_from(progress.found).is_ok_and(|found| found <= before(registry))
+    };
+    if !is_there || !passed.iter().all(fits) {
+        return None;
+    }
+    let mut left: BTreeMap<&str, u64> = passed.iter().map(|(name, progress)| (name.as_str(), progress.found)).collect();
+    let mut names = BTreeSet::new();
+    targets.retain(|target| {
+        // No more than were passed: the others have come since.
+        let left = left.get_mut(target.registry).filter(|left| target.name.as_str() < next && **left > 0);
+        if let Some(left) = left {
+            *left -= 1;
+            names.insert(target.name.clone());
+            return false;
+        }
+        true
+    });
+    Some(names)
 }
 
 /// The progress of some targets, added to what earlier runs have passed.

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::DataKey;
 use super::metadata::text;
-use crate::account::{AwsError, ErrorKind, Reader};
+use crate::account::{AwsError, Reader};
 use crate::config::arn::{Arn, is_region};
 use crate::config::node::Node;
 use crate::config::problem::shown;
@@ -86,7 +86,7 @@ pub(super) async fn ask(reader: &Reader, recipient: &KmsRecipient, who: &str) ->
 
 fn sentence(recipient: &KmsRecipient, error: &AwsError, who: &str) -> String {
     let arn = &recipient.arn;
-    if error.kind == ErrorKind::Denied {
+    if error.is("AccessDeniedException") {
         let role = if recipient.has_role { "; the `role` that the file names is not taken" } else { "" };
         return format!("access to {arn} is denied: {who}{role}");
     }

@@ -6,16 +6,20 @@ mod pipeline;
 mod query;
 mod rest;
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::{BodyExt, Either, Full, Limited};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::future::pending;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::{Instant, Sleep};
 
 use crate::aws::WeakAws;
 
@@ -88,7 +92,40 @@ pub(crate) enum Ending {
     Reset,
     /// Nothing is ever sent.
     Hangs,
+    /// Spaces are sent, so many each time, and no end.
+    Endless {
+        bytes: usize,
+        every: Duration,
+    },
 }
+
+/// A body of spaces that never ends.
+pub(crate) struct Endless {
+    spaces: Bytes,
+    every: Duration,
+    wait: Pin<Box<Sleep>>,
+}
+
+impl Endless {
+    fn response(bytes: usize, every: Duration) -> Response<Body> {
+        let spaces = Bytes::from(vec![b' '; bytes.max(1)]);
+        Response::new(Either::Right(Self { spaces, every, wait: Box::pin(tokio::time::sleep(Duration::ZERO)) }))
+    }
+}
+
+impl hyper::body::Body for Endless {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        ready!(self.wait.as_mut().poll(cx));
+        let next = Instant::now() + self.every;
+        self.wait.as_mut().reset(next);
+        Poll::Ready(Some(Ok(Frame::data(self.spaces.clone()))))
+    }
+}
+
+type Body = Either<Full<Bytes>, Endless>;
 
 /// Answers requests until the server is told to stop.
 pub(crate) async fn serve(listener: std::net::TcpListener, aws: WeakAws, mut stopped: watch::Receiver<bool>) {
@@ -131,7 +168,7 @@ async fn connection(stream: TcpStream, aws: WeakAws) {
     }
 }
 
-async fn answer(request: Request<Incoming>, aws: WeakAws) -> Result<Response<Full<Bytes>>, Hangup> {
+async fn answer(request: Request<Incoming>, aws: WeakAws) -> Result<Response<Body>, Hangup> {
     let asked = read(request).await.ok_or(Hangup)?;
     // A task of its own: hyper drops this future when the client goes away, and whether a call was processed must not
     // depend on how fast that is noticed. The account is let go of before a call hangs, so that none keeps it alive.
@@ -142,7 +179,8 @@ async fn answer(request: Request<Incoming>, aws: WeakAws) -> Result<Response<Ful
         }
     });
     match run.await {
-        Ok(Ending::Answered(reply)) => Ok(reply.into_response()),
+        Ok(Ending::Answered(reply)) => Ok(reply.into_response().map(Either::Left)),
+        Ok(Ending::Endless { bytes, every }) => Ok(Endless::response(bytes, every)),
         Ok(Ending::Hangs) => pending().await,
         Ok(Ending::Reset) | Err(_) => Err(Hangup),
     }

@@ -62,11 +62,20 @@ pub(super) async fn run(aws: &LocalAws, asked: &Asked) -> Ending {
             work(aws, asked, &named);
             Ending::Reset
         }
+        Fate::Hollow => Ending::Answered(Reply::new(200)),
+        Fate::HollowAfter => {
+            let reply = work(aws, asked, &named);
+            // A refusal stays one.
+            Ending::Answered(if reply.status < 300 { Reply::new(reply.status) } else { reply })
+        }
+        Fate::EndlessBody { bytes, every } => Ending::Endless { bytes, every },
+        Fate::EndlessPages(tokens) => Ending::Answered(endless_page(aws, asked, &named, tokens)),
     };
     let outcome = match &ending {
         Ending::Answered(reply) => (reply.status, reply.error.clone()),
         Ending::Reset => (0, Some("local-aws:reset".to_owned())),
         Ending::Hangs => (0, Some("local-aws:timeout".to_owned())),
+        Ending::Endless { .. } => (200, Some("local-aws:endless".to_owned())),
     };
     log(aws, &named, credential.as_ref(), began, outcome);
     aws.run_hooks(Moment::After, named.service, &named.operation).await;
@@ -170,6 +179,39 @@ fn work(aws: &LocalAws, asked: &Asked, named: &Named) -> Reply {
         Ok(reply) => reply,
         Err(error) => refusal(named.service, &named.subject, &error),
     }
+}
+
+/// The first page, whichever was asked for, and the token of another.
+fn endless_page(aws: &LocalAws, asked: &Asked, named: &Named, tokens: u64) -> Reply {
+    const TOKEN: &str = "local-aws-round-";
+    let member = match named.service {
+        "ecr" => "nextToken",
+        "secretsmanager" => "NextToken",
+        service => {
+            let message = format!("local-aws has no endless pages of {service}");
+            let error = ApiError { code: "NotImplemented".to_owned(), message, status: 501 };
+            return refusal(named.service, &named.subject, &error);
+        }
+    };
+    let Work::Json(input) = &named.work else { return work(aws, asked, named) };
+    let mut input = input.clone();
+    let token = input.as_object_mut().and_then(|input| input.remove(member));
+    let round = token.as_ref().and_then(Value::as_str).and_then(|token| token.strip_prefix(TOKEN)?.parse::<u64>().ok());
+    let next = round.map_or(0, |round| (round + 1) % tokens.max(1));
+    let first = Named {
+        service: named.service,
+        operation: named.operation.clone(),
+        subject: named.subject.clone(),
+        work: Work::Json(input),
+    };
+    let mut reply = work(aws, asked, &first);
+    if let Ok(mut page) = serde_json::from_slice::<Value>(&reply.body)
+        && reply.status == 200
+    {
+        page[member] = format!("{TOKEN}{next}").into();
+        reply.body = page.to_string().into_bytes();
+    }
+    reply
 }
 
 fn json_reply(service: &str, output: &Value) -> Reply {

@@ -235,7 +235,9 @@ pub(crate) fn settings() -> Value {
 
 /// `include` and `exclude`.
 pub(crate) fn repositories() -> Value {
-    list(&loose("^[a-z0-9._/*-]+$", repositories::MOST_CHARACTERS), 0)
+    let mut patterns = list(&loose("^[a-z0-9._/*-]+$", repositories::MOST_CHARACTERS), 0);
+    super::set(&mut patterns, "maxItems", json!(repositories::MOST_PATTERNS));
+    patterns
 }
 
 /// `lifecycle_policy`.
