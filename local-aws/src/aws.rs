@@ -142,7 +142,8 @@ impl LocalAws {
         self.state().call(service, operation, &input)
     }
 
-    /// Makes an S3 bucket; one that exists keeps its objects and takes the versioning.
+    /// Makes an S3 bucket; one that exists keeps its objects and takes the versioning, which `false` suspends where there was
+    /// any.
     pub fn create_bucket(&self, name: &str, versioned: bool) {
         self.state().s3.create_bucket(name, versioned);
     }
