@@ -281,6 +281,12 @@ impl LocalAws {
         self.state().ecr.upstreams().refuse(host, username, token);
     }
 
+    /// From now on every sign-in at `host` fails with this text, which ECR passes on, whatever the credential; with `None`
+    /// no more.
+    pub fn upstream_says(&self, host: &str, text: Option<&str>) {
+        self.state().ecr.upstreams().say(host, text);
+    }
+
     /// Every credential that an upstream was shown, by a proof or a pull: host, user, token.
     #[must_use]
     pub fn shown_credentials(&self) -> std::collections::BTreeSet<[String; 3]> {

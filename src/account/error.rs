@@ -11,7 +11,7 @@ use aws_smithy_types::error::operation::BuildError;
 pub struct AwsError {
     /// The operation, for example `CreatePullThroughCacheRule`.
     pub operation: &'static str,
-    /// AWS's code, or one of ours (`Timeout`, `Unreachable`) where no answer came.
+    /// AWS's code, or one of ours (`Timeout`, `Unreachable`, `UpstreamUnavailable`) where no answer came.
     pub code: String,
     /// AWS's sentence, bounded and on one line.
     pub message: String,
@@ -31,6 +31,9 @@ pub enum ErrorKind {
     /// Anything else that AWS refuses: a retry gets the same answer.
     Refused,
 }
+
+/// Our code where ECR says that the upstream did not answer.
+pub(super) const UPSTREAM_UNAVAILABLE: &str = "UpstreamUnavailable";
 
 /// The longest text of AWS's or an upstream's that is kept. A report shows less of it, once it is free of tokens.
 const TEXT_MAX: usize = 8000;
@@ -94,6 +97,11 @@ impl AwsError {
     /// Whether it was given up, or not begun, since the deadline was near.
     pub fn is_out_of_time(&self) -> bool {
         self.code == "OutOfTime"
+    }
+
+    /// Whether ECR answered, and its upstream did not.
+    pub fn is_outage_of_upstream(&self) -> bool {
+        self.code == UPSTREAM_UNAVAILABLE
     }
 
     /// Whether AWS answered with this code.
