@@ -24,7 +24,7 @@ pub struct AwsError {
 /// What may help against an [`AwsError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Throttling, a server error, a time-out, a broken connection: a retry.
+    /// Throttling, a server error, a time-out, a broken connection, a signature or token that does not hold now: a retry.
     Transient,
     /// A permission is missing.
     Denied,
@@ -141,6 +141,29 @@ const THROTTLING: [&str; 11] = [
     "KMS.ThrottlingException",
 ];
 
+/// The signature, the clock or the session's token is wrong. Lambda hands out others, to the next environment at the latest. S3
+/// answers them with 403, as a missing permission.
+const IDENTITY: [&str; 18] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "RequestExpired",
+    "RequestInTheFuture",
+    "RequestTimeTooSkewed",
+    "RequestTimeTooSkewedException",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+    "UnrecognizedClient",
+    "UnrecognizedClientException",
+];
+
 pub(super) fn kind_of(code: &str, status: u16) -> ErrorKind {
     let transient = [
         "PriorRequestNotComplete",
@@ -153,10 +176,13 @@ pub(super) fn kind_of(code: &str, status: u16) -> ErrorKind {
         "ServiceUnavailable",
         "RequestTimeout",
         "RequestTimeoutException",
-        "ExpiredTokenException",
-        "ExpiredToken",
     ];
-    if THROTTLING.contains(&code) || transient.contains(&code) || status >= 500 || status == 429 {
+    if THROTTLING.contains(&code)
+        || transient.contains(&code)
+        || IDENTITY.contains(&code)
+        || status >= 500
+        || status == 429
+    {
         ErrorKind::Transient
     } else if matches!(code, "AccessDeniedException" | "AccessDenied") || status == 403 {
         ErrorKind::Denied
@@ -236,7 +262,10 @@ mod tests {
             ("AccessDenied", 403, ErrorKind::Denied),
             ("LimitExceededException", 400, ErrorKind::Refused),
             ("InvalidParameterException", 400, ErrorKind::Refused),
-            ("UnrecognizedClientException", 400, ErrorKind::Refused),
+            ("UnrecognizedClientException", 400, ErrorKind::Transient),
+            ("RequestTimeTooSkewed", 403, ErrorKind::Transient),
+            ("AccessDenied", 400, ErrorKind::Denied),
+            ("SomeNewCode", 400, ErrorKind::Refused),
         ] {
             assert_eq!(kind_of(code, status), kind, "{code}");
         }
