@@ -5,6 +5,8 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::error::operation::BuildError;
 
+use crate::mask::mask;
+
 /// A call that AWS did not carry out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{operation}: {code}: {message}")]
@@ -35,7 +37,7 @@ pub enum ErrorKind {
 /// Our code where ECR says that the upstream did not answer.
 pub(super) const UPSTREAM_UNAVAILABLE: &str = "UpstreamUnavailable";
 
-/// The longest text of AWS's or an upstream's that is kept. A report shows less of it, once it is free of tokens.
+/// The longest text of AWS's or an upstream's that is kept. A report shows less of it.
 const TEXT_MAX: usize = 8000;
 
 impl AwsError {
@@ -65,7 +67,7 @@ impl AwsError {
             _ => ("NotSent".into(), "the SDK could not build the request".into(), ErrorKind::Refused),
         };
         let repeated = error.raw_response().is_some_and(|answer| answer.headers().contains_key(super::REPEATED));
-        Self { operation, code, message: foreign_text(&message), kind, repeated }
+        Self { operation, code: foreign_code(&code), message: foreign_text(&message), kind, repeated }
     }
 
     /// One that is not read off an answer as a whole.
@@ -206,9 +208,18 @@ pub fn one_line(text: &str, max: usize) -> String {
 }
 
 /// What AWS or an upstream says, kept for a report. What differs from call to call (request ids) is taken out: the same
-/// trouble reads the same tomorrow.
+/// trouble reads the same tomorrow. So is what could be a token.
 pub(super) fn foreign_text(text: &str) -> String {
-    one_line(&without_ids(text), TEXT_MAX)
+    mask(&one_line(&without_ids(text), TEXT_MAX))
+}
+
+/// AWS's code, bounded. It is compared with known ones, so one that has the form of a code stays as it is.
+fn foreign_code(code: &str) -> String {
+    let is_code = |word: &str| word.len() <= 100 && word.bytes().all(|b| b.is_ascii_alphabetic() || b == b'.');
+    if is_code(code) && ["Exception", "Error", "Fault", "Failure"].iter().any(|end| code.ends_with(end)) {
+        return code.to_owned();
+    }
+    mask(&one_line(code, 100))
 }
 
 /// Replaces UUIDs, the form of AWS's request ids.
@@ -240,7 +251,7 @@ mod tests {
     fn the_same_trouble_reads_the_same_tomorrow() {
         let said = |id: &str| foreign_text(&format!("denied (Service: AWSKMS; Request ID: {id})"));
         assert_eq!(said("0e3e5fdf-71ea-5de7-93d8-6f8e80a7be80"), said("1e3e5fdf-71ea-5de7-93d8-6f8e80a7be8f"));
-        assert_eq!(foreign_text("a-b 12 dead-beef"), "a-b 12 dead-beef");
+        assert_eq!(foreign_text("a-b 12 dead beef"), "a-b 12 dead beef");
     }
 
     #[test]
