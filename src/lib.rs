@@ -27,6 +27,7 @@ pub mod home;
 pub mod kit;
 pub mod lanes;
 pub mod logs;
+pub mod mask;
 pub mod newest;
 pub mod ownership;
 pub mod pace;

@@ -75,18 +75,28 @@ async fn ask(
         Patience::Fresh => (0, 5),
     };
     let mut waits = pace.waits().skip(skip).take(take);
+    let mut outage = None;
     loop {
         let proof = reader.prove(prefix).await;
         let again = match &proof {
             Ok(proof) => !proof.valid,
-            Err(error) => error.is("PullThroughCacheRuleNotFoundException") && patience == Patience::Fresh,
+            Err(error) => {
+                let is_missing = error.is("PullThroughCacheRuleNotFoundException") && patience == Patience::Fresh;
+                is_missing || error.is_outage_of_upstream()
+            }
         };
         if !again {
             return proof;
         }
+        if let Err(error) = &proof
+            && error.is_outage_of_upstream()
+        {
+            outage = Some(error.clone());
+        }
         match waits.next() {
             Some(wait) if deadline.wait(wait).await => {}
-            _ => return proof,
+            // Refusals around an outage are fewer than it takes to believe one.
+            _ => return outage.map_or(proof, Err),
         }
     }
 }

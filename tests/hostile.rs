@@ -1,7 +1,10 @@
 //! Forged events, and text from outside that would like to be more than text.
 
+use crate::rotations::cloudtrail;
 use crate::support::{BUCKET, Bench, KEY, LEGACY, STATUS, STATUS_PAGE, hub, logged, scheduled, uploaded};
+use aws_smithy_types::base64::encode;
 use local_aws::Fault;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 /// What a run may write to: the two status objects, rules and templates of the file, and secrets of our prefix.
@@ -113,4 +116,105 @@ async fn nothing_in_a_file_can_break_out_of_a_name_or_a_policy() {
         assert_eq!(report["outcome"], "rejected", "{file}");
     }
     assert_eq!(bench.writes(), Vec::<String>::new());
+}
+
+/// A token with everything in it that the encodings write otherwise.
+const TOKEN: &str = "canary/Tok+en=9%Xq-77_tail";
+
+/// A token as it may be quoted: as it is, for other eyes, and cut.
+fn quoted() -> Vec<String> {
+    let user_and_token = format!("acme-bot:{TOKEN}");
+    let url = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let json = TOKEN.chars().map(|c| format!("\\u{:04x}", c as u32)).collect::<String>();
+    vec![
+        TOKEN.to_owned(),
+        encode(TOKEN),
+        encode(&user_and_token),
+        encode(&user_and_token).replace('+', "-").replace('/', "_").replace('=', ""),
+        url(TOKEN),
+        url(&encode(&user_and_token)),
+        json,
+        TOKEN.to_uppercase(),
+        TOKEN.to_lowercase(),
+        TOKEN[..12].to_owned(),
+        TOKEN[8..].to_owned(),
+        encode(&user_and_token)[5..20].to_owned(),
+    ]
+}
+
+fn assert_nothing_is_quoted(bench: &Bench, place: &str, answer: &str) {
+    let of = |key: &str| String::from_utf8(bench.aws.object(BUCKET, key).unwrap_or_default()).unwrap();
+    for (what, text) in
+        [("answer", answer.to_owned()), ("status", of(STATUS)), ("page", of(STATUS_PAGE)), ("log", logged())]
+    {
+        for form in quoted() {
+            assert!(!text.contains(&form), "{place}: {form} in the {what}");
+        }
+    }
+    assert!(answer.contains("was not taken"), "{place}: the rest of the text is still there: {answer}");
+}
+
+/// Whatever is quoted, in whatever form, and whether this run has read it or not.
+#[tokio::test]
+async fn no_token_gets_out_through_what_others_quote() {
+    let said = format!(
+        "401 Unauthorized: it was not taken ({}), https://bot:{TOKEN}@ghcr.io/x?t={TOKEN}",
+        quoted().join(" , ")
+    );
+    let secret = "ecr-pullthroughcache/dockerhub";
+    for place in [
+        "rotated, by the clock",
+        "rotated, by its event",
+        "referenced",
+        "a refused file",
+        "of the file",
+        "an error",
+        "a code",
+        "a failed rotation",
+    ] {
+        let bench = Bench::new().await;
+        bench.follow(&hub("canary-docker-1")).await;
+        bench.aws.upstream_says("registry-1.docker.io", Some(&said));
+        let rotate = || bench.rotate(secret, TOKEN);
+        let result = match place {
+            "rotated, by the clock" => {
+                rotate();
+                bench.send(scheduled()).await
+            }
+            "rotated, by its event" => {
+                rotate();
+                bench.send(bench.newest_rotation()).await
+            }
+            "referenced" => {
+                let value = json!({"username": "acme-bot", "accessToken": TOKEN});
+                bench.make_secret("ecr-pullthroughcache/own", &value, json!([]));
+                bench.upload("dockerhub: {registry: docker.io, secret: ecr-pullthroughcache/own}\n");
+                bench.send(uploaded()).await
+            }
+            "a refused file" => {
+                rotate();
+                bench.upload("nonsense: [\n");
+                bench.send(scheduled()).await
+            }
+            "of the file" => {
+                bench.upload(&hub(&format!("{TOKEN:?}")));
+                bench.send(uploaded()).await
+            }
+            "an error" | "a code" => {
+                let code = if place == "a code" { TOKEN } else { "ValidationException" };
+                bench.aws.fault(Fault::on("ecr", "ValidatePullThroughCacheRule").error(code, said.clone(), 400));
+                bench.send(scheduled()).await
+            }
+            _ => {
+                let detail = json!({
+                    "eventSource": "secretsmanager.amazonaws.com", "eventName": "RotationFailed",
+                    "errorMessage": format!("it was not taken: {}", quoted().join(" ")),
+                    "additionalEventData": {"SecretId": bench.secret(secret).unwrap()["ARN"]},
+                });
+                bench.send(cloudtrail("Service Event", &detail)).await
+            }
+        };
+        let answer = result.unwrap_or_else(|failure| panic!("{place}: {failure}"));
+        assert_nothing_is_quoted(&bench, place, &answer.to_string());
+    }
 }

@@ -152,6 +152,7 @@ fn the_lines_of_a_run_to_the_letter() {
                 "Metrics": [
                     {"Name": "Runs", "Unit": "Count"},
                     {"Name": "RejectedFile", "Unit": "Count"},
+                    {"Name": "AccountUnread", "Unit": "Count"},
                     {"Name": "ChangesApplied", "Unit": "Count"},
                     {"Name": "ChangesFailed", "Unit": "Count"},
                     {"Name": "ChangesHeld", "Unit": "Count"},
@@ -169,6 +170,7 @@ fn the_lines_of_a_run_to_the_letter() {
             "Stack": "sync",
             "Runs": 1,
             "RejectedFile": 0,
+            "AccountUnread": 0,
             "ChangesApplied": 3,
             "ChangesFailed": 1,
             "ChangesHeld": 41,
@@ -430,4 +432,52 @@ async fn a_message_counts_its_own_changes_and_none_twice() {
     }
     // Template and rule, and the tags of every repository.
     assert_eq!((to_do > 0, left, applied), (true, 0, 2 + REPOSITORIES));
+}
+
+/// Silence is news: a run that could not see the account rings, and is tried again where that may help.
+#[tokio::test]
+async fn a_run_that_could_not_see_the_account_is_counted() {
+    let meter = Meter::of("blind").await;
+    meter.follow(QUAY).await;
+    for (code, status, may_help) in [
+        ("AccessDeniedException", 400, false),
+        ("SomeNewException", 400, false),
+        ("InvalidSignatureException", 400, true),
+        ("SignatureDoesNotMatch", 403, true),
+        ("RequestTimeTooSkewed", 403, true),
+        ("RequestExpired", 400, true),
+        ("ExpiredTokenException", 400, true),
+        ("UnrecognizedClientException", 400, true),
+        ("InvalidClientTokenId", 403, true),
+        ("ServerException", 500, true),
+    ] {
+        for operation in ["DescribePullThroughCacheRules", "DescribeRepositoryCreationTemplates"] {
+            // A refused file as well: the clock has the credentials proven all the same.
+            for (file, told) in [(QUAY, "AccountUnread 1"), ("nonsense: [\n", "AccountUnread 1, RejectedFile 1")] {
+                meter.bench.upload(file);
+                meter.bench.aws.fault(Fault::on("ecr", operation).error(code, "no", status));
+                let result = Box::pin(meter.bench.send(scheduled())).await;
+                assert_eq!(result.is_err(), may_help, "{code}: {result:?}");
+                assert_eq!(meter.told(), told, "{code}");
+                let message = meter.bench.status()["message"].as_str().unwrap().to_owned();
+                assert!(message.contains("the account could not be read") && message.contains(code), "{message}");
+                meter.bench.aws.clear_faults();
+            }
+        }
+    }
+    meter.bench.upload(QUAY);
+    assert_eq!(meter.repair().await, "ReadyRegistries 1");
+}
+
+/// The file is read with the same signature and clock as the account.
+#[tokio::test]
+async fn what_is_wrong_with_a_signature_is_not_called_a_missing_permission() {
+    let bench = Bench::new().await;
+    bench.upload(QUAY);
+    for code in ["RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken"] {
+        bench.aws.fault(Fault::on("s3", "GetObject").error(code, "no", 403));
+        let failure = bench.send(uploaded()).await.unwrap_err().to_string();
+        assert!(failure.contains(code) && !failure.contains("s3:ListBucket"), "{failure}");
+        bench.aws.clear_faults();
+    }
 }

@@ -85,6 +85,16 @@ async fn a_run_that_lost_looks_again_even_if_the_newer_file_has_no_use_for_its_e
 
 #[tokio::test]
 async fn without_versions_in_the_bucket_the_newest_file_wins_too() {
+    the_newest_file_wins_without_versions(false).await;
+}
+
+/// S3 calls every version `null` then.
+#[tokio::test]
+async fn while_versioning_is_suspended_the_newest_file_wins_too() {
+    the_newest_file_wins_without_versions(true).await;
+}
+
+async fn the_newest_file_wins_without_versions(suspended: bool) {
     const PLAIN: &str = "plain";
     async fn plain(aws: &LocalAws) -> Bench {
         Bench { aws: aws.clone(), app: app(aws, &[("CONFIG_BUCKET", PLAIN)]).await }
@@ -92,10 +102,14 @@ async fn without_versions_in_the_bucket_the_newest_file_wins_too() {
     let mut uploaded = uploaded();
     uploaded["detail"]["bucket"]["name"] = json!(PLAIN);
     let accounts = Bench::new().await;
+    if suspended {
+        accounts.aws.create_bucket(PLAIN, true);
+    }
     accounts.aws.create_bucket(PLAIN, false);
     let bench = plain(&accounts.aws).await;
     bench.aws.put_object(PLAIN, KEY, hub("canary-docker-1"));
-    bench.send(uploaded.clone()).await.unwrap();
+    let report = bench.send(uploaded.clone()).await.unwrap();
+    assert_eq!(report["config"]["version_id"], json!(null), "{report:#}");
     // Two uploads within one second: neither version nor time tells them apart.
     bench.aws.put_object(PLAIN, KEY, hub("canary-docker-2"));
     let event = uploaded.clone();

@@ -275,3 +275,82 @@ async fn when_what_serves_instead_of_a_refused_value_breaks_too_that_is_news() {
     assert!(registry["message"].as_str().unwrap().contains("is refused as well"), "{registry:#}");
     assert_eq!(registry["since"], Value::Null);
 }
+
+const HOST: &str = "registry-1.docker.io";
+
+/// An outage of seconds throws nothing away: neither a new value of the file, nor a rotation.
+#[tokio::test]
+async fn a_refusal_that_reads_like_an_outage_takes_nothing_back_and_is_news() {
+    for text in
+        ["503 Service Unavailable", "toomanyrequests: You have reached your pull rate limit", "Client.Timeout exceeded"]
+    {
+        for rotation in [false, true] {
+            let bench = bench(ROLLBACK).await;
+            bench.aws.upstream_says(HOST, Some(text));
+            let event = if rotation {
+                bench.rotate(HUB, "canary-docker-2");
+                rotated(&bench)
+            } else {
+                bench.upload(&hub("canary-docker-2"));
+                uploaded()
+            };
+            let failure = bench.send(event).await.unwrap_err();
+            assert_eq!(failure.name(), "RunIncomplete", "{text}: a retry may help");
+            let (status, place) = (bench.status(), &bench.status()["registries"]["dockerhub"]);
+            assert_eq!(status["outcome"], "partial", "{text}: {status:#}");
+            let of = |field: &str| place[field].clone();
+            assert_eq!(
+                [of("state"), of("credential"), of("reason")],
+                ["failed", "unchecked", "unchecked"],
+                "{text}: {status:#}"
+            );
+            assert!(
+                of("since").is_null() && of("message").as_str().unwrap().contains("could not answer"),
+                "{status:#}"
+            );
+            assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"), "{text}");
+            for label in ["REJECTED", "ROLLING_BACK", "FILE_REFUSED"] {
+                assert_eq!(bench.token(HUB, label), None, "{text}: {label}");
+            }
+            bench.aws.upstream_says(HOST, None);
+            let report = bench.send(scheduled()).await.unwrap();
+            assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{text}: {report:#}");
+            assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"), "{text}");
+        }
+    }
+}
+
+/// It takes three refusals to move labels: two around an outage are not enough.
+#[tokio::test]
+async fn refusals_around_an_outage_take_nothing_back() {
+    for nth in 1..=3 {
+        let bench = bench(ROLLBACK).await;
+        bench.rotate(HUB, "canary-wrong");
+        let event = rotated(&bench);
+        bench
+            .aws
+            .before("ecr", "ValidatePullThroughCacheRule", nth, |aws| aws.upstream_says(HOST, Some("502 Bad Gateway")));
+        bench.aws.after("ecr", "ValidatePullThroughCacheRule", nth, |aws| aws.upstream_says(HOST, None));
+        bench.send(event).await.unwrap_err();
+        assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-wrong"), "at proof {nth}");
+        assert_eq!(bench.token(HUB, "ROLLING_BACK"), None, "at proof {nth}");
+    }
+}
+
+/// In the middle of a rollback, an outage decides nothing: the labels let the next run go on.
+#[tokio::test]
+async fn an_outage_in_the_middle_of_a_rollback_decides_nothing() {
+    let bench = bench(ROLLBACK).await;
+    bench.rotate(HUB, "canary-wrong");
+    let event = rotated(&bench);
+    bench.aws.after("secretsmanager", "UpdateSecretVersionStage", 2, |aws| {
+        aws.upstream_says(HOST, Some("504 Gateway Timeout"))
+    });
+    bench.send(event).await.unwrap_err();
+    assert_eq!(bench.token(HUB, "ROLLING_BACK").as_deref(), Some("canary-wrong"));
+    bench.aws.upstream_says(HOST, None);
+    let report = bench.send(scheduled()).await.unwrap();
+    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
+    assert_eq!(bench.token(HUB, "REJECTED").as_deref(), Some("canary-wrong"));
+}

@@ -17,7 +17,7 @@ async fn bench() -> Bench {
 }
 
 /// What CloudTrail sends about the secret of dockerhub.
-fn cloudtrail(kind: &str, detail: &Value) -> Value {
+pub fn cloudtrail(kind: &str, detail: &Value) -> Value {
     json!({
         "version": "0", "id": "1", "detail-type": format!("AWS {kind} via CloudTrail"),
         "source": "aws.secretsmanager", "account": "123456789012", "time": "2026-11-20T10:11:12Z",

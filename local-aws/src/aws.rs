@@ -142,7 +142,8 @@ impl LocalAws {
         self.state().call(service, operation, &input)
     }
 
-    /// Makes an S3 bucket; one that exists keeps its objects and takes the versioning.
+    /// Makes an S3 bucket; one that exists keeps its objects and takes the versioning, which `false` suspends where there was
+    /// any.
     pub fn create_bucket(&self, name: &str, versioned: bool) {
         self.state().s3.create_bucket(name, versioned);
     }
@@ -278,6 +279,12 @@ impl LocalAws {
     /// From now on the upstream at `host` refuses this credential.
     pub fn refuse_upstream(&self, host: &str, username: &str, token: &str) {
         self.state().ecr.upstreams().refuse(host, username, token);
+    }
+
+    /// From now on every sign-in at `host` fails with this text, which ECR passes on, whatever the credential; with `None`
+    /// no more.
+    pub fn upstream_says(&self, host: &str, text: Option<&str>) {
+        self.state().ecr.upstreams().say(host, text);
     }
 
     /// Every credential that an upstream was shown, by a proof or a pull: host, user, token.

@@ -154,3 +154,27 @@ fn an_upload_raises_the_event_that_eventbridge_sends() {
     assert_eq!((&object["key"], &object["size"], &object["version-id"]), (&json!("dir/k v"), &json!(5), &json!(id)));
     assert_eq!(object["etag"], "5d41402abc4b2a76b9719d911017c592");
 }
+
+#[test]
+fn while_versioning_is_suspended_versions_are_called_null_and_replace_each_other() {
+    let aws = bucket(true);
+    let configuration =
+        |status: &str| format!("<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>");
+    let first = s3(&aws, "PUT", "/b/k", &[], "one").header("x-amz-version-id").map(str::to_owned).unwrap();
+    assert_eq!(s3(&aws, "PUT", "/b?versioning", &[], &configuration("Suspended")).status, 200);
+    assert!(s3(&aws, "GET", "/b?versioning", &[], "").body.contains("<Status>Suspended</Status>"));
+    for body in ["two", "three"] {
+        assert_eq!(s3(&aws, "PUT", "/b/k", &[], body).header("x-amz-version-id"), None);
+        let got = s3(&aws, "GET", "/b/k", &[], "");
+        assert_eq!((got.body.as_str(), got.header("x-amz-version-id")), (body, Some("null")));
+    }
+    assert!(aws.events().last().unwrap()["detail"]["object"]["version-id"].is_null());
+    let versions = s3(&aws, "GET", "/b?versions", &[], "").body;
+    assert_eq!(versions.matches("<Version>").count(), 2, "{versions}");
+    assert_eq!(s3(&aws, "GET", &format!("/b/k?versionId={first}"), &[], "").body, "one");
+    // A marker takes the place of the version that has no id.
+    assert_eq!(s3(&aws, "DELETE", "/b/k", &[], "").header("x-amz-version-id"), Some("null"));
+    assert_eq!(code(&s3(&aws, "GET", "/b/k", &[], "")), (404, "NoSuchKey"));
+    assert_eq!(s3(&aws, "PUT", "/b?versioning", &[], &configuration("Enabled")).status, 200);
+    assert_ne!(s3(&aws, "PUT", "/b/k", &[], "four").header("x-amz-version-id"), None);
+}

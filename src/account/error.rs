@@ -8,6 +8,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::error::operation::BuildError;
 
 use super::calls::Origin;
+use crate::mask::mask;
 
 /// A call that AWS did not carry out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +16,7 @@ use super::calls::Origin;
 pub struct AwsError {
     /// The operation, for example `CreatePullThroughCacheRule`.
     pub operation: &'static str,
-    /// AWS's code, or one of ours (`Timeout`, `Unreachable`) where no answer came.
+    /// AWS's code, or one of ours (`Timeout`, `Unreachable`, `UpstreamUnavailable`) where no answer came.
     pub code: String,
     /// AWS's sentence, bounded and on one line.
     pub message: String,
@@ -28,7 +29,7 @@ pub struct AwsError {
 /// What may help against an [`AwsError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Throttling, a server error, a time-out, a broken connection: a retry.
+    /// Throttling, a server error, a time-out, a broken connection, a signature or token that does not hold now: a retry.
     Transient,
     /// A permission is missing.
     Denied,
@@ -36,7 +37,10 @@ pub enum ErrorKind {
     Refused,
 }
 
-/// The longest text of AWS's or an upstream's that is kept. A report shows less of it, once it is free of tokens.
+/// Our code where ECR says that the upstream did not answer.
+pub(super) const UPSTREAM_UNAVAILABLE: &str = "UpstreamUnavailable";
+
+/// The longest text of AWS's or an upstream's that is kept. A report shows less of it.
 const TEXT_MAX: usize = 8000;
 
 impl AwsError {
@@ -73,7 +77,7 @@ impl AwsError {
         };
         let repeated =
             error.raw_response().and_then(HttpResponse::extension::<Origin>).is_some_and(|origin| origin.repeated);
-        Self { operation, code, message: foreign_text(&message), kind, repeated }
+        Self { operation, code: foreign_code(&code), message: foreign_text(&message), kind, repeated }
     }
 
     /// One that is not read off an answer as a whole.
@@ -105,6 +109,11 @@ impl AwsError {
     /// Whether it was given up, or not begun, since the deadline was near.
     pub fn is_out_of_time(&self) -> bool {
         self.code == "OutOfTime"
+    }
+
+    /// Whether ECR answered, and its upstream did not.
+    pub fn is_outage_of_upstream(&self) -> bool {
+        self.code == UPSTREAM_UNAVAILABLE
     }
 
     /// Whether AWS answered with this code.
@@ -144,6 +153,29 @@ const THROTTLING: [&str; 11] = [
     "KMS.ThrottlingException",
 ];
 
+/// The signature, the clock or the session's token is wrong. Lambda hands out others, to the next environment at the latest. S3
+/// answers them with 403, as a missing permission.
+const IDENTITY: [&str; 18] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "RequestExpired",
+    "RequestInTheFuture",
+    "RequestTimeTooSkewed",
+    "RequestTimeTooSkewedException",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+    "UnrecognizedClient",
+    "UnrecognizedClientException",
+];
+
 pub(super) fn kind_of(code: &str, status: u16) -> ErrorKind {
     let transient = [
         "PriorRequestNotComplete",
@@ -156,10 +188,13 @@ pub(super) fn kind_of(code: &str, status: u16) -> ErrorKind {
         "ServiceUnavailable",
         "RequestTimeout",
         "RequestTimeoutException",
-        "ExpiredTokenException",
-        "ExpiredToken",
     ];
-    if THROTTLING.contains(&code) || transient.contains(&code) || status >= 500 || status == 429 {
+    if THROTTLING.contains(&code)
+        || transient.contains(&code)
+        || IDENTITY.contains(&code)
+        || status >= 500
+        || status == 429
+    {
         ErrorKind::Transient
     } else if matches!(code, "AccessDeniedException" | "AccessDenied") || status == 403 {
         ErrorKind::Denied
@@ -213,9 +248,18 @@ pub fn one_line(text: &str, max: usize) -> String {
 }
 
 /// What AWS or an upstream says, kept for a report. What differs from call to call (request ids) is taken out: the same
-/// trouble reads the same tomorrow.
+/// trouble reads the same tomorrow. So is what could be a token.
 pub(super) fn foreign_text(text: &str) -> String {
-    one_line(&without_ids(text), TEXT_MAX)
+    mask(&one_line(&without_ids(text), TEXT_MAX))
+}
+
+/// AWS's code, bounded. It is compared with known ones, so one that has the form of a code stays as it is.
+fn foreign_code(code: &str) -> String {
+    let is_code = |word: &str| word.len() <= 100 && word.bytes().all(|b| b.is_ascii_alphabetic() || b == b'.');
+    if is_code(code) && ["Exception", "Error", "Fault", "Failure"].iter().any(|end| code.ends_with(end)) {
+        return code.to_owned();
+    }
+    mask(&one_line(code, 100))
 }
 
 /// Replaces UUIDs, the form of AWS's request ids.
@@ -247,7 +291,7 @@ mod tests {
     fn the_same_trouble_reads_the_same_tomorrow() {
         let said = |id: &str| foreign_text(&format!("denied (Service: AWSKMS; Request ID: {id})"));
         assert_eq!(said("0e3e5fdf-71ea-5de7-93d8-6f8e80a7be80"), said("1e3e5fdf-71ea-5de7-93d8-6f8e80a7be8f"));
-        assert_eq!(foreign_text("a-b 12 dead-beef"), "a-b 12 dead-beef");
+        assert_eq!(foreign_text("a-b 12 dead beef"), "a-b 12 dead beef");
     }
 
     #[test]
@@ -269,7 +313,10 @@ mod tests {
             ("AccessDenied", 403, ErrorKind::Denied),
             ("LimitExceededException", 400, ErrorKind::Refused),
             ("InvalidParameterException", 400, ErrorKind::Refused),
-            ("UnrecognizedClientException", 400, ErrorKind::Refused),
+            ("UnrecognizedClientException", 400, ErrorKind::Transient),
+            ("RequestTimeTooSkewed", 403, ErrorKind::Transient),
+            ("AccessDenied", 400, ErrorKind::Denied),
+            ("SomeNewCode", 400, ErrorKind::Refused),
         ] {
             assert_eq!(kind_of(code, status), kind, "{code}");
         }

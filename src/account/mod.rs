@@ -10,6 +10,7 @@ mod http;
 mod keys;
 mod objects;
 mod observe;
+mod outage;
 mod queue;
 mod repositories;
 mod rules;

@@ -12,7 +12,7 @@ use super::{AwsError, ErrorKind, Reader, Writer, time};
 pub struct Object {
     /// At most the asked-for number of bytes and one more, which tells that there is more. May hold tokens.
     pub bytes: Zeroizing<Vec<u8>>,
-    /// `None` in a bucket without versioning.
+    /// `None` in a bucket without versioning, and while it is suspended.
     pub version_id: Option<String>,
     /// When it was uploaded.
     pub last_modified: Option<Timestamp>,
@@ -76,7 +76,7 @@ impl Reader {
             bytes.extend_from_slice(chunk.get(..room).unwrap_or_default());
         }
         let last_modified = answer.last_modified.and_then(time);
-        Ok(Object { bytes, version_id: answer.version_id, last_modified, etag })
+        Ok(Object { bytes, version_id: version(answer.version_id), last_modified, etag })
     }
 }
 
@@ -91,7 +91,7 @@ impl Reader {
         key: &str,
     ) -> Result<Option<(Option<String>, Option<Timestamp>)>, AwsError> {
         match self.s3.head_object().bucket(bucket).key(key).send().await.map_err(|e| AwsError::new("HeadObject", &e)) {
-            Ok(answer) => Ok(Some((answer.version_id, answer.last_modified.and_then(time)))),
+            Ok(answer) => Ok(Some((version(answer.version_id), answer.last_modified.and_then(time)))),
             Err(e) if e.is("NotFound") || e.is("NoSuchKey") => Ok(None),
             Err(e) => Err(e),
         }
@@ -136,6 +136,11 @@ impl Writer {
             Err(e) => Err(object_error(e, bucket, key, TO_WRITE)),
         }
     }
+}
+
+/// While versioning is suspended S3 calls every version `null`, and puts one over the other: that tells of no version.
+fn version(id: Option<String>) -> Option<String> {
+    id.filter(|id| id != "null")
 }
 
 const TO_READ: &str = "s3:GetObject on it, s3:ListBucket on the bucket (without it S3 calls a missing object denied too), \

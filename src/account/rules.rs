@@ -3,8 +3,11 @@
 use aws_sdk_ecr::types::PullThroughCacheRule;
 
 use super::answers::{Pages, said};
-use super::error::foreign_text;
-use super::{AwsError, Reader, Writer};
+use super::error::{UPSTREAM_UNAVAILABLE, foreign_text};
+use super::outage::reads_like_an_outage;
+use super::{AwsError, ErrorKind, Reader, Writer};
+
+const PROVE: &str = "ValidatePullThroughCacheRule";
 
 /// More pages than rules, or templates, fill: an account has fifty of each.
 pub(super) const MOST_PAGES: usize = 100;
@@ -78,13 +81,20 @@ impl Reader {
     /// Asks ECR to authenticate to the upstream with the rule's credential. This writes nothing.
     ///
     /// # Errors
-    /// As ValidatePullThroughCacheRule. A refused credential is no error but a [`Proof`].
+    /// As ValidatePullThroughCacheRule, and where ECR's text reads like an outage of the upstream: nobody has judged the
+    /// credential then. A refused one is no error but a [`Proof`].
     pub async fn prove(&self, prefix: &str) -> Result<Proof, AwsError> {
         let call = self.ecr.validate_pull_through_cache_rule().ecr_repository_prefix(prefix).send().await;
-        let answer = call.map_err(|e| AwsError::new("ValidatePullThroughCacheRule", &e))?;
+        let answer = call.map_err(|e| AwsError::new(PROVE, &e))?;
         // `isValid` is false where it is absent.
-        said("ValidatePullThroughCacheRule", answer.ecr_repository_prefix.as_ref())?;
-        Ok(Proof { valid: answer.is_valid, failure: foreign_text(answer.failure.as_deref().unwrap_or_default()) })
+        said(PROVE, answer.ecr_repository_prefix.as_ref())?;
+        let text = answer.failure.unwrap_or_default();
+        let failure = foreign_text(&text);
+        if !answer.is_valid && reads_like_an_outage(&text) {
+            let message = format!("the upstream could not answer, which is no refusal: {failure}");
+            return Err(AwsError::of(PROVE, UPSTREAM_UNAVAILABLE, message, ErrorKind::Transient));
+        }
+        Ok(Proof { valid: answer.is_valid, failure })
     }
 }
 

@@ -66,6 +66,7 @@ fn of_run(report: &Report, own: &[Change], before: &Past, finished_at: Timestamp
     let mut metrics = vec![
         ("Runs", Unit::Count, 1),
         ("RejectedFile", Unit::Count, u64::from(report.outcome == Outcome::Rejected)),
+        ("AccountUnread", Unit::Count, u64::from(report.blind)),
         ("ChangesApplied", Unit::Count, changes(ChangeResult::Applied)),
         ("ChangesFailed", Unit::Count, changes(ChangeResult::Failed)),
         ("ChangesHeld", Unit::Count, changes(ChangeResult::Held)),

@@ -65,6 +65,9 @@ pub struct Report {
     pub existing_repositories: Option<Existing>,
     /// Counts.
     pub stats: Stats,
+    /// The account could not be read, so that nothing is known of it.
+    #[serde(skip)]
+    pub blind: bool,
 }
 
 /// How a run came out.

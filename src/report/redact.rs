@@ -1,5 +1,7 @@
-//! The last thing that happens to a report: every text from AWS and upstreams loses every credential that this run
-//! has seen, and is cut to a readable length. Nobody promises that an upstream never quotes what it was given.
+//! The last thing that happens to a report: every text that may quote AWS or an upstream loses every token that this run has
+//! seen, and is cut to a readable length. Nobody promises that an upstream never quotes what it was given. Where such a text
+//! came in it has lost all words that could be a token already ([`mask`](crate::mask::mask)): what is left for this is a token of
+//! plain letters.
 
 use super::Report;
 use crate::account::one_line;

@@ -198,7 +198,7 @@ impl<'a> Run<'a> {
             (Ok(file), Ok(snapshot)) => {
                 let observed = Box::pin(observe(self.core.reader, snapshot, &file, self.core.settings));
                 let Some(account) = self.deadline.bound(observed).await else {
-                    report.outcome = Outcome::Partial;
+                    (report.outcome, report.blind) = (Outcome::Partial, true);
                     let what = self.deadline.what();
                     report.message = format!("{what} came while the account was being read, which was left as it is");
                     self.close(&mut report, past);
@@ -227,7 +227,7 @@ impl<'a> Run<'a> {
             (Ok(file), Err(error)) => {
                 self.remember(&file, &Account::default());
                 report.warnings = file.warnings;
-                report.outcome = Outcome::Partial;
+                (report.outcome, report.blind) = (Outcome::Partial, true);
                 report.message = format!("the account could not be read, and was left as it is: {error}");
                 error.is_transient()
             }
@@ -274,6 +274,7 @@ impl<'a> Run<'a> {
         let snapshot = match snapshot {
             Ok(snapshot) => snapshot,
             Err(error) => {
+                report.blind = true;
                 report.message =
                     format!("{}; the account could not be read to prove its credentials: {error}", report.message);
                 return error.is_transient();
@@ -351,6 +352,7 @@ impl<'a> Run<'a> {
             plan_checksum: None,
             existing_repositories: None,
             stats: Stats::default(),
+            blind: false,
         }
     }
 

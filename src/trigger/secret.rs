@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::secret_id::{Arn, is_full, is_secret_name, is_version_id, without_suffix};
 use super::{Job, Kind, Place, Unplaceable, shown};
+use crate::mask::mask;
 use crate::ownership::SECRET_PREFIX;
 
 const LABEL_UPDATED: &str = "Secret Label Updated";
@@ -110,7 +111,7 @@ fn api_call(event: &Value, place: &Place<'_>) -> Result<Job, Unplaceable> {
         other => return Ok(other_event(other)),
     };
     if let Some(code) = text(detail, "errorCode") {
-        return Ok(Job::Ignore(format!("The call {name} failed ({}), so it changed no secret.", shown(code))));
+        return Ok(Job::Ignore(format!("The call {name} failed ({}), so it changed no secret.", shown(&mask(code)))));
     }
     if let Some(label) = label {
         return Ok(other_label(label));
@@ -133,7 +134,7 @@ fn service_event(event: &Value, place: &Place<'_>) -> Result<Job, Unplaceable> {
     let name = text(detail, "eventName").unwrap_or_default();
     let failed = match name {
         "RotationSucceeded" => None,
-        "RotationFailed" => Some(shown(text(detail, "errorMessage").unwrap_or("no reason was given"))),
+        "RotationFailed" => Some(shown(&mask(text(detail, "errorMessage").unwrap_or("no reason was given")))),
         other => return Ok(other_event(other)),
     };
     SecretIds::of_cloudtrail(event, detail, "a CloudTrail event of a rotation").change(

@@ -65,11 +65,7 @@ impl Ecr {
             return Err(NOT_DECRYPTED.into());
         }
         let (user, token) = secret.current.as_deref().and_then(user_and_token).ok_or(MALFORMED)?;
-        if self.upstreams.accepts(&rule.upstream_registry_url, &user, &token) {
-            return Ok(());
-        }
-        // Never the token, and not the user either: the text ends up in logs.
-        Err(format!("The upstream registry {} refused the credentials: 401 Unauthorized.", rule.upstream_registry_url))
+        self.upstreams.sign_in(&rule.upstream_registry_url, &user, &token)
     }
 }
 

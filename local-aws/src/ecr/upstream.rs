@@ -1,6 +1,6 @@
 //! The upstream registries ECR supports, what each takes as a credential, and which credentials are good.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{LazyLock, Mutex};
 
 use regex::Regex;
@@ -61,6 +61,8 @@ pub(super) fn private_ecr_account(host: &str) -> Option<&str> {
 #[derive(Default)]
 pub struct Upstreams {
     good: HashSet<[String; 3]>,
+    /// Hosts that judge no credential, and the text that ECR gives then.
+    silent: BTreeMap<String, String>,
     /// Every credential that a host was shown, by a proof or a pull: host, user, token.
     shown: Mutex<BTreeSet<[String; 3]>>,
 }
@@ -76,15 +78,30 @@ impl Upstreams {
         self.good.remove(&[host, user, token].map(str::to_owned));
     }
 
+    /// From now on every sign-in at `host` fails with this text, whatever the credential; with `None` no more.
+    pub fn say(&mut self, host: &str, text: Option<&str>) {
+        match text {
+            Some(text) => _ = self.silent.insert(host.to_owned(), text.to_owned()),
+            None => _ = self.silent.remove(host),
+        }
+    }
+
     /// Every credential that a host was shown: host, user, token.
     pub fn shown(&self) -> BTreeSet<[String; 3]> {
         lock(&self.shown).clone()
     }
 
     /// Signs in at a host, which sees the credential whether it accepts it or not.
-    pub(super) fn accepts(&self, host: &str, user: &str, token: &str) -> bool {
+    pub(super) fn sign_in(&self, host: &str, user: &str, token: &str) -> Result<(), String> {
         lock(&self.shown).insert([host, user, token].map(str::to_owned));
-        self.good.contains(&[host, user, token].map(str::to_owned))
+        if let Some(text) = self.silent.get(host) {
+            return Err(text.clone());
+        }
+        if self.good.contains(&[host, user, token].map(str::to_owned)) {
+            return Ok(());
+        }
+        // Never the token, and not the user either: the text ends up in logs.
+        Err(format!("The upstream registry {host} refused the credentials: 401 Unauthorized."))
     }
 }
 

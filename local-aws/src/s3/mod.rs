@@ -31,15 +31,25 @@ pub(crate) struct S3 {
 
 #[derive(Debug, Default)]
 struct Bucket {
-    versioned: bool,
+    versioning: Versioning,
     /// The versions of every key, the newest last.
     objects: BTreeMap<String, Vec<Version>>,
+}
+
+/// Whether a bucket keeps versions. One that ever did never goes back to `Never`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Versioning {
+    #[default]
+    Never,
+    Enabled,
+    /// What is put now has the version id `null`, and takes the place of the one before that has it. The others stay.
+    Suspended,
 }
 
 /// One version of an object.
 #[derive(Debug, Clone)]
 struct Version {
-    /// `null` if it was put into a bucket without versions.
+    /// `null` if it was put while no versions were kept.
     id: String,
     modified: Timestamp,
     /// `None` is a delete marker.
@@ -62,11 +72,12 @@ impl Bucket {
         Some((newest, newest.content.as_ref()?))
     }
 
-    /// Adds a version, replacing the one without an id where versions are off.
+    /// Adds a version, replacing the one without an id where no versions are kept.
     fn add(&mut self, key: &str, now: Timestamp, content: Option<Content>) -> String {
-        let id = if self.versioned { version_id() } else { "null".to_owned() };
+        let keeps = self.versioning == Versioning::Enabled;
+        let id = if keeps { version_id() } else { "null".to_owned() };
         let versions = self.objects.entry(key.to_owned()).or_default();
-        versions.retain(|version| self.versioned || version.id != "null");
+        versions.retain(|version| keeps || version.id != "null");
         versions.push(Version { id: id.clone(), modified: now, content });
         id
     }
@@ -84,7 +95,12 @@ impl S3 {
 
     /// Makes a bucket, or changes whether one keeps versions.
     pub(crate) fn create_bucket(&mut self, name: &str, versioned: bool) {
-        self.buckets.entry(name.to_owned()).or_default().versioned = versioned;
+        let versioning = &mut self.buckets.entry(name.to_owned()).or_default().versioning;
+        *versioning = match (versioned, *versioning) {
+            (true, _) => Versioning::Enabled,
+            (false, Versioning::Never) => Versioning::Never,
+            (false, _) => Versioning::Suspended,
+        };
     }
 
     /// Puts an object without a request.
@@ -137,7 +153,7 @@ impl S3 {
             Op::ListObjectsV2 => self.list(request),
             Op::ListObjectVersions => self.list_versions(request),
             Op::GetBucketLocation => xml::location(&cx.region),
-            Op::GetBucketVersioning => xml::versioning(self.bucket(&request.bucket)?.versioned),
+            Op::GetBucketVersioning => xml::versioning(self.bucket(&request.bucket)?.versioning),
             Op::PutBucketVersioning => self.put_versioning(&request.bucket, &payload::read(asked)?.bytes),
             Op::HeadBucket => Ok(Reply::new(200).header("x-amz-bucket-region", &cx.region)),
             Op::CreateBucket => Err(fail("InternalError", "unreachable", 500)),
@@ -185,10 +201,10 @@ impl S3 {
     }
 
     fn put_versioning(&mut self, bucket: &str, body: &[u8]) -> Result<Reply, ApiError> {
-        if !xml::enables_versioning(body)? {
-            return Err(request::unsupported("suspending the versions of a bucket"));
+        let versioning = xml::wanted_versioning(body)?;
+        if let Some(bucket) = self.buckets.get_mut(bucket) {
+            bucket.versioning = versioning;
         }
-        self.create_bucket(bucket, true);
         Ok(Reply::new(200))
     }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::payload::{self, Payload};
-use super::{Content, Request, S3, Version, checksum, fail, xml};
+use super::{Content, Request, S3, Version, Versioning, checksum, fail, xml};
 use crate::core::{ApiError, Cx};
 use crate::wire::{Asked, Reply};
 
@@ -37,7 +37,7 @@ impl S3 {
         let mut reply = Reply::new(if unchanged { 304 } else { 200 })
             .header("etag", format!("\"{}\"", content.etag))
             .header("last-modified", version.modified.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
-        if bucket.versioned {
+        if bucket.versioning != Versioning::Never {
             reply = reply.header("x-amz-version-id", &version.id);
         }
         if unchanged {
@@ -64,13 +64,13 @@ impl S3 {
         }
         let Payload { bytes, checksum } = payload::read(asked)?;
         let bucket = self.bucket(&request.bucket)?;
-        let (versioned, current) = (bucket.versioned, bucket.current(&request.key));
+        let (keeps, current) = (bucket.versioning == Versioning::Enabled, bucket.current(&request.key));
         check_conditions(asked, current)?;
         let etag = checksum::etag(&bytes);
         let content = Content { bytes, etag, checksum, headers: kept_headers(asked) };
         let mut reply = with_checksum(Reply::new(200), &content).header("etag", format!("\"{}\"", content.etag));
         let id = self.store(cx, &request.bucket, &request.key, content, events);
-        if versioned {
+        if keeps {
             reply = reply.header("x-amz-version-id", id);
         }
         Ok(reply)
@@ -90,7 +90,7 @@ impl S3 {
                 }
             }
             reply = reply.header("x-amz-version-id", id);
-        } else if bucket.versioned {
+        } else if bucket.versioning != Versioning::Never {
             let id = bucket.add(&request.key, cx.now, None);
             reply = reply.header("x-amz-delete-marker", "true").header("x-amz-version-id", id);
         } else {

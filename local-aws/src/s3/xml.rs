@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
-use super::fail;
+use super::{Versioning, fail};
 use crate::core::ApiError;
 use crate::wire::Reply;
 
@@ -99,7 +99,7 @@ struct Text {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Versioning {
+struct VersioningConfiguration {
     #[serde(rename = "@xmlns", default)]
     xmlns: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -138,9 +138,13 @@ pub(super) fn location(region: &str) -> Result<Reply, ApiError> {
 }
 
 /// GetBucketVersioning: a bucket that never had versions has no status.
-pub(super) fn versioning(enabled: bool) -> Result<Reply, ApiError> {
-    let status = enabled.then(|| "Enabled".to_owned());
-    reply("VersioningConfiguration", &Versioning { xmlns: NAMESPACE.to_owned(), status })
+pub(super) fn versioning(is: Versioning) -> Result<Reply, ApiError> {
+    let status = match is {
+        Versioning::Never => None,
+        Versioning::Enabled => Some("Enabled".to_owned()),
+        Versioning::Suspended => Some("Suspended".to_owned()),
+    };
+    reply("VersioningConfiguration", &VersioningConfiguration { xmlns: NAMESPACE.to_owned(), status })
 }
 
 /// The region that CreateBucket asks for.
@@ -152,12 +156,12 @@ pub(super) fn location_constraint(body: &[u8]) -> Result<Option<String>, ApiErro
     Ok(read.location_constraint)
 }
 
-/// Whether PutBucketVersioning switches versions on.
-pub(super) fn enables_versioning(body: &[u8]) -> Result<bool, ApiError> {
-    let read: Versioning = quick_xml::de::from_reader(body).map_err(malformed)?;
+/// What PutBucketVersioning asks for.
+pub(super) fn wanted_versioning(body: &[u8]) -> Result<Versioning, ApiError> {
+    let read: VersioningConfiguration = quick_xml::de::from_reader(body).map_err(malformed)?;
     match read.status.as_deref() {
-        Some("Enabled") => Ok(true),
-        Some("Suspended") => Ok(false),
+        Some("Enabled") => Ok(Versioning::Enabled),
+        Some("Suspended") => Ok(Versioning::Suspended),
         _ => Err(malformed("no status")),
     }
 }
