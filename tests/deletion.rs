@@ -167,19 +167,6 @@ async fn nothing_goes_while_its_new_name_is_not_ready() {
 }
 
 #[tokio::test]
-async fn where_there_is_no_room_deletions_go_first() {
-    let bench = Bench::new().await;
-    bench.follow(QUAY).await;
-    for n in 0..49 {
-        let input = json!({"ecrRepositoryPrefix": format!("foreign-{n}"), "upstreamRegistryUrl": "quay.io"});
-        bench.aws.call("ecr", "CreatePullThroughCacheRule", input).unwrap();
-    }
-    let report = bench.follow("quay2: {registry: quay.io}\n").await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
-    assert_eq!((bench.rule("quay"), bench.rule("quay2").is_some()), (None, true));
-}
-
-#[tokio::test]
 async fn a_newer_file_that_comes_before_the_deletion_decides() {
     let bench = Bench::new().await;
     bench.follow(&two("canary-docker-1")).await;
@@ -239,15 +226,15 @@ async fn nothing_goes_while_its_new_name_is_somebody_elses_rule() {
 }
 
 #[tokio::test]
-async fn nothing_goes_first_for_room_that_its_new_name_does_not_get() {
+async fn the_new_name_gets_the_place_of_the_old_one_before_others_do() {
     let bench = Bench::new().await;
     bench.follow(QUAY).await;
     for n in 0..49 {
         support::make_rule(&bench.aws, &format!("foreign-{n}"), "quay.io", None);
     }
     let report = bench.follow("extra: {registry: public.ecr.aws}\nquay2: {registry: quay.io}\n").await;
-    assert_eq!(report["registries"]["quay"]["state"], "held", "{report:#}");
-    assert!(bench.rule("quay").is_some());
+    assert_eq!(report["registries"]["extra"]["reason"], "quota", "{report:#}");
+    assert_eq!((bench.rule("quay"), bench.rule("quay2").is_some()), (None, true));
 }
 
 #[tokio::test]

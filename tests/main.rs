@@ -53,6 +53,7 @@ mod ptc_export;
 mod ptc_plan;
 #[cfg(feature = "cli")]
 mod ptc_status;
+mod quota;
 mod races;
 mod reference;
 mod report;

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::difference::{Difference, changed};
+use super::room::waits_for;
 use super::template::{self, PULL_THROUGH_CACHE};
-use super::{Action, Operation, RegistryPlan, Resource, Step, Verdict, rule};
+use super::{Action, Bounds, Operation, RegistryPlan, Resource, Step, Verdict, rule};
 use crate::account::{Account, ListedSecret, Rule, Sight, Template};
 use crate::cause::{Cause, Reason};
 use crate::config::{self, File};
@@ -17,10 +18,6 @@ use crate::settings::Settings;
 pub struct Removals {
     /// Registries that the file does not name any more.
     pub left: Vec<Left>,
-    /// Why none of them is deleted, if so.
-    pub held: Option<Cause>,
-    /// Whether they must go first, to make room for the rules of this very run.
-    pub first: bool,
     /// Our own secrets that a registry of the file stopped using. They are no registries, and count as none.
     pub orphans: Vec<Left>,
 }
@@ -30,12 +27,21 @@ pub struct Removals {
 pub struct Left {
     /// Its name.
     pub registry: String,
-    /// The upstream of its rule, where the rule still is.
-    pub upstream: Option<String>,
+    /// Its rule, where that still is.
+    pub rule: Option<Rule>,
+    /// Why it is not deleted, if so.
+    pub held: Option<Cause>,
     /// Whether the mark on a template says that the registry is ours, and is looked at again before anything goes.
     pub marked: bool,
     /// Rule, own secrets, template: the mark goes last.
     pub steps: Vec<Step>,
+}
+
+impl Left {
+    /// The host of its rule.
+    pub fn upstream(&self) -> Option<&str> {
+        self.rule.as_ref().map(|rule| rule.upstream_url.as_str())
+    }
 }
 
 /// Finds what is to go, and decides whether it may.
@@ -43,32 +49,32 @@ pub fn removals(
     file: &File,
     account: &Account,
     registries: &[RegistryPlan],
-    limit: u32,
+    bounds: &Bounds,
     settings: &Settings,
 ) -> Removals {
-    let left = left(file, account, settings);
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut left = left(file, account, settings);
+    let limit = usize::try_from(bounds.limit).unwrap_or(usize::MAX);
     // A secret that a deletion before could not take along is no registry.
     let registries_left: Vec<&str> = left.iter().filter(|l| l.marked).map(|l| l.registry.as_str()).collect();
-    let held = (registries_left.len() > limit).then(|| too_many(&registries_left, limit));
+    let too_many = (registries_left.len() > limit).then(|| too_many(&registries_left, limit));
+    let held = bounds.hold.clone().or(too_many);
+    left.iter_mut().for_each(|left| left.held.clone_from(&held));
     let orphans = orphans(file, account, registries, settings);
-    Removals { left, held, first: false, orphans }
+    Removals { left, orphans }
 }
 
-/// Why nothing is deleted while a registry of the file that is not ready has the upstream of one that left: it may be
-/// the new name of that one, and has to work before the old one goes.
-pub fn hold_for_new_names(file: &File, left: &[Left], is_ready: impl Fn(&str) -> bool) -> Option<Cause> {
-    let upstreams: BTreeSet<&str> = left.iter().filter_map(|left| left.upstream.as_deref()).collect();
-    let unready = file.registries.iter().filter(|r| upstreams.contains(r.upstream.host.as_str()) && !is_ready(&r.name));
-    let names: Vec<&str> = unready.map(|registry| registry.name.as_str()).collect();
-    (!names.is_empty()).then(|| {
-        let message = format!(
-            "{} of the file has the same upstream as what left it, and is not ready: in case it is its new name, \
-             nothing is deleted before it works",
-            names.join(", ")
-        );
-        Cause::new(Reason::REPLACEMENT_NOT_READY, message)
-    })
+/// Nothing of a registry that left is deleted while one of the file with the same upstream is not ready: that may be its
+/// new name, and has to work before the old one goes. Whether their values are the same says nothing: a rename with a
+/// typo in the token is one.
+pub fn hold_for_new_names(file: &File, left: &mut [Left], is_ready: impl Fn(&str) -> bool) {
+    let unready: Vec<_> = file.registries.iter().filter(|registry| !is_ready(&registry.name)).collect();
+    for left in left.iter_mut().filter(|left| left.held.is_none()) {
+        let new = unready.iter().filter(|registry| left.upstream() == Some(registry.upstream.host.as_str()));
+        let names: Vec<&str> = new.map(|registry| registry.name.as_str()).collect();
+        if !names.is_empty() {
+            left.held = Some(waits_for(&names));
+        }
+    }
 }
 
 fn too_many(names: &[&str], limit: usize) -> Cause {
@@ -100,19 +106,22 @@ fn left(file: &File, account: &Account, settings: &Settings) -> Vec<Left> {
         found.entry(registry).or_default().1.push(secret);
     }
     let rules = &account.snapshot.rules;
+    let taken: BTreeSet<&str> = in_sight(account).collect();
     found
         .into_iter()
         .map(|(registry, (template, secrets))| {
             // Without our mark the rule of that name is somebody else's.
             let rule = template.and_then(|_| rules.get(registry));
             let used = |s: &ListedSecret| {
-                rules.values().any(|r| Some(r) != rule && r.credential_arn.as_deref() == Some(s.arn.as_str()))
+                // By another rule, or by a registry of the file that takes it along.
+                taken.contains(s.arn.as_str())
+                    || rules.values().any(|r| Some(r) != rule && r.credential_arn.as_deref() == Some(s.arn.as_str()))
             };
             let secrets = secrets.into_iter().filter(|secret| !used(secret));
             let mut steps: Vec<Step> = rule.map(rule_step).into_iter().chain(secrets.map(secret_step)).collect();
             steps.extend(template.map(template_step));
-            let upstream = rule.map(|rule| rule.upstream_url.clone());
-            Left { registry: registry.to_owned(), upstream, marked: template.is_some(), steps }
+            let (registry, rule) = (registry.to_owned(), rule.cloned());
+            Left { registry, rule, held: None, marked: template.is_some(), steps }
         })
         .filter(|left| !left.steps.is_empty())
         .collect()
@@ -132,7 +141,7 @@ fn orphans(file: &File, account: &Account, registries: &[RegistryPlan], settings
             let made = registry_of_secret(&secret.name)?;
             let registry = [Some(made.registry), made.legacy_registry].into_iter().flatten();
             let registry = registry.into_iter().find(|registry| going.contains(registry))?.to_owned();
-            Some(Left { registry, upstream: None, marked: false, steps: vec![secret_step(secret)] })
+            Some(Left { registry, rule: None, held: None, marked: false, steps: vec![secret_step(secret)] })
         })
         .collect()
 }
@@ -198,10 +207,6 @@ fn is_referenced(secret: &ListedSecret, referenced: &BTreeSet<&str>) -> bool {
 
 /// The secrets that a rule will point to, and those that a registry of the file writes.
 fn used_after<'a>(account: &'a Account, registries: &'a [RegistryPlan]) -> BTreeSet<&'a str> {
-    let sights = account.sights.values().filter_map(|sight| match sight {
-        Sight::Found(secret) => Some(secret.arn.as_str()),
-        _ => None,
-    });
     let moves = |step: &Step| matches!(step.operation, Operation::UpdateRule(_) | Operation::ReplaceRule { .. });
     let moving: BTreeSet<&str> = registries
         .iter()
@@ -209,5 +214,13 @@ fn used_after<'a>(account: &'a Account, registries: &'a [RegistryPlan]) -> BTree
         .map(|plan| plan.registry.as_str())
         .collect();
     let rules = account.snapshot.rules.values().filter(|rule| !moving.contains(rule.prefix.as_str()));
-    sights.chain(rules.filter_map(|rule| rule.credential_arn.as_deref())).collect()
+    in_sight(account).chain(rules.filter_map(|rule| rule.credential_arn.as_deref())).collect()
+}
+
+/// The secrets of the file's registries.
+fn in_sight(account: &Account) -> impl Iterator<Item = &str> {
+    account.sights.values().filter_map(|sight| match sight {
+        Sight::Found(secret) => Some(secret.arn.as_str()),
+        _ => None,
+    })
 }

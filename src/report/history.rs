@@ -1,8 +1,8 @@
 //! The last status object: when the last success was, and what is old news.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Change, ChangeResult, ConfigReport, Existing, Next, Outcome, Report, State};
 use crate::cause::Reason;
@@ -24,7 +24,47 @@ pub struct Past {
     pub changes: Vec<Change>,
     /// How far it came with the repositories that exist already.
     pub existing_repositories: Option<Existing>,
-    registries: std::collections::BTreeMap<String, PastRegistry>,
+    registries: BTreeMap<String, PastRegistry>,
+    /// What it passes on.
+    pub memory: Memory,
+}
+
+/// What a status passes on to the runs after it. Nothing is deleted on its word alone: it can only make a run wait.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    /// Registries whose rule did not work in the place of one that left the file.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, Refused>,
+}
+
+/// With what a registry's rule did not work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The file.
+    pub config: ConfigReport,
+    /// The secret's version that was current.
+    pub secret_version: Option<String>,
+}
+
+impl Memory {
+    /// Whether there is nothing to pass on.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What still holds of the refusals: the file is the same, and the secret's current version.
+    pub fn still_refused(
+        &self,
+        config: &ConfigReport,
+        current: impl Fn(&str) -> Option<String>,
+    ) -> BTreeMap<String, Refused> {
+        let same = self
+            .refused
+            .iter()
+            .filter(|(name, refused)| refused.config.is_same_upload(config) && refused.secret_version == current(name));
+        same.map(|(name, refused)| (name.clone(), refused.clone())).collect()
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -72,8 +112,7 @@ impl Past {
     /// Whether the last run, over this very version of the file, left a registry as the file says. Without versions it
     /// goes by the time of the upload. What a run over a refused file calls ready was only proven.
     pub fn left_ready(&self, config: &ConfigReport, registry: &str) -> bool {
-        let is_known = config.version_id.is_some() || config.last_modified.is_some();
-        let same_file = is_known && self.config == *config && self.outcome != Some(Outcome::Rejected);
+        let same_file = self.config.is_same_upload(config) && self.outcome != Some(Outcome::Rejected);
         same_file && self.registries.get(registry).is_some_and(|past| past.state == State::Ready)
     }
 

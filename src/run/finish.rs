@@ -104,7 +104,7 @@ impl<'a> Findings<'a> {
         }
         if let Some(removals) = &self.removals {
             for left in &removals.left {
-                report.registries.insert(left.registry.clone(), self.leaving(left, removals, home));
+                report.registries.insert(left.registry.clone(), self.leaving(left, home));
             }
         }
         let strangers = self.strangers();
@@ -173,8 +173,8 @@ impl<'a> Findings<'a> {
     }
 
     /// A registry that the file does not name any more and that is still there.
-    fn leaving(&self, left: &Left, removals: &Removals, home: &Home) -> RegistryReport {
-        let (state, reason, message) = match &removals.held {
+    fn leaving(&self, left: &Left, home: &Home) -> RegistryReport {
+        let (state, reason, message) = match &left.held {
             Some(cause) => (State::Held, Some(cause.reason.clone()), cause.message.clone()),
             None => (State::Planned, None, "to be deleted: the file does not name it any more".into()),
         };
@@ -183,7 +183,7 @@ impl<'a> Findings<'a> {
             Some(Ok(_)) => CredentialState::Invalid,
             _ => CredentialState::Unchecked,
         };
-        let upstream = left.upstream.clone().unwrap_or_default();
+        let upstream = left.upstream().unwrap_or_default().to_owned();
         let url = home.pull_url(&left.registry);
         RegistryReport {
             state,
@@ -243,7 +243,7 @@ fn verdict(change: &SecretChange, account: &Account, proofs: &Proofs, changes: &
     format!("secret {}{version} ({}): {said}", change.name, change.event)
 }
 
-fn refused(registry: &config::Registry, proof: &Proof) -> Cause {
+pub(super) fn refused(registry: &config::Registry, proof: &Proof) -> Cause {
     Cause::new(Reason::REFUSED, format!("{} refuses the credential: {}", registry.upstream.host, proof.failure))
 }
 
