@@ -309,6 +309,20 @@ pub(super) fn rotation_failed(order: &Order, account: &Account) -> Option<Proble
     })
 }
 
+/// Secrets that only their tag calls ours.
+pub(super) fn strays(names: &[String]) -> impl Iterator<Item = Problem> {
+    names.iter().map(|name| Problem {
+        registry: None,
+        line: None,
+        column: None,
+        message: format!(
+            "the secret {name} carries the tag of this stack, but no rule uses it, and neither a registry of the file nor a \
+             template of this stack has its name. It may be somebody's copy, so it is not deleted. If nobody needs it: `aws \
+             secretsmanager delete-secret --secret-id {name} --recovery-window-in-days 7`"
+        ),
+    })
+}
+
 /// Secrets that could not be listed: nothing is cleaned up, and that is all.
 pub(super) fn unlisted(account: &Account) -> Option<Problem> {
     let error = account.snapshot.unlisted.as_ref()?;

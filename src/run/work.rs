@@ -67,6 +67,7 @@ impl Run<'_> {
         });
         bounds.refused = report.memory.refused.keys().cloned().collect();
         let plan = plan(&file, &account, scope, &bounds);
+        report.warnings.extend(finish::strays(&plan.removals.strays));
         let before = self.candidates(&plan.registries, &account, order);
         let go = plan.registries.iter().filter(|plan| plan.verdict == Verdict::Go);
         let mut open: BTreeSet<String> = go.map(|plan| plan.registry.clone()).collect();
