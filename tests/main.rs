@@ -30,6 +30,7 @@ mod existing_edges;
 mod faults;
 mod fence;
 mod good_files;
+mod holders;
 mod hostile;
 mod hostile_files;
 mod hosts;

@@ -57,10 +57,13 @@ pub fn removals(
     let whose = Whose::of(file, account, settings);
     let mut left = left(&whose);
     let limit = usize::try_from(bounds.limit).unwrap_or(usize::MAX);
-    let names: BTreeSet<&str> = left.iter().map(|left| left.registry.as_str()).collect();
+    let is_unknown = |left: &Left| bounds.known.as_ref().is_some_and(|known| !known.contains(&left.registry));
+    let names: BTreeSet<&str> = left.iter().filter(|l| !is_unknown(l)).map(|left| left.registry.as_str()).collect();
     let too_many = (names.len() > limit).then(|| too_many(&names, limit));
     let held = bounds.hold.clone().or(too_many);
-    left.iter_mut().for_each(|left| left.held.clone_from(&held));
+    for left in &mut left {
+        left.held = if is_unknown(left) { Some(of_another_holder(settings)) } else { held.clone() };
+    }
     let mut strays = strays(&whose);
     let stray_names = strays.iter().flat_map(|stray| stray.steps.iter().map(|step| step.id.clone())).collect();
     let names: BTreeSet<&str> = strays.iter().map(|stray| stray.registry.as_str()).collect();
@@ -97,6 +100,17 @@ fn too_many(names: &BTreeSet<&str>, limit: usize) -> Cause {
         names.join(", ")
     );
     Cause::new(Reason::LIMIT, message)
+}
+
+/// Two stacks that take each other's registries for their own would delete in turn what the other makes.
+fn of_another_holder(settings: &Settings) -> Cause {
+    let message = format!(
+        "it carries the mark of this stack, {:?}, or of one in TAKE_OVER_FROM, but no status of this stack has named it, or it \
+         was deleted and somebody made it again: does another stack go by that name? Give each its own OWNER. To delete it \
+         all the same: {{\"action\": \"apply\", \"max_deletions\": n}} with the number of registries that are to go",
+        settings.owner
+    );
+    Cause::new(Reason::OTHER_HOLDER, message)
 }
 
 fn too_many_strays(names: &BTreeSet<&str>, limit: usize) -> Cause {

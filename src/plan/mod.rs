@@ -235,6 +235,9 @@ pub struct Bounds {
     pub limit: u32,
     /// Why none of them may, if so.
     pub hold: Option<Cause>,
+    /// The only registries that may, where a status has named any: others with our mark may be another stack's that goes by
+    /// the same name.
+    pub known: Option<BTreeSet<String>>,
     /// Registries of the file that were refused in the place of one that left, and are not to be tried there again.
     pub refused: BTreeSet<String>,
 }

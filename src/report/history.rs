@@ -1,6 +1,6 @@
 //! The last status object: when the last success was, and what is old news.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,9 @@ pub struct Past {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Memory {
+    /// Registries that are this stack's own: of its files, and of those that left until they are gone.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub named: BTreeSet<String>,
     /// Registries whose rule did not work in the place of one that left the file.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<String, Refused>,
@@ -75,6 +78,27 @@ struct PastRegistry {
 }
 
 impl Past {
+    /// The registries that a status has named as this stack's own; `None` where none has named any.
+    pub fn known(&self) -> Option<BTreeSet<String>> {
+        let of_older_release = || self.registries.keys().cloned().collect();
+        let known: BTreeSet<String> =
+            if self.memory.named.is_empty() { of_older_release() } else { self.memory.named.clone() };
+        (!known.is_empty()).then_some(known)
+    }
+
+    /// What is passed on by a run that comes to nothing.
+    pub fn passed_on(&self) -> Memory {
+        Memory { named: self.known().unwrap_or_default(), ..self.memory.clone() }
+    }
+
+    /// Adds what the same run has named in a round before, whose status was not written.
+    pub fn knows(&mut self, named: &BTreeSet<String>) {
+        if let Some(mut known) = self.known() {
+            known.extend(named.iter().cloned());
+            self.memory.named = known;
+        }
+    }
+
     /// Reads a status object; one that cannot be read is no history.
     pub fn from_status(bytes: &[u8]) -> Self {
         serde_json::from_slice(bytes).unwrap_or_default()

@@ -191,7 +191,7 @@ impl<'a> Run<'a> {
     async fn look(&self, order: &Order, object: Object, snapshot: Result<Snapshot, AwsError>, past: &Past) -> Look {
         let mut report = self.blank(order);
         // A run that comes to nothing passes on what it was told.
-        report.memory = past.memory.clone();
+        report.memory = past.passed_on();
         report.config = self.identity(&object);
         let uploaded = object.last_modified.unwrap_or_else(Timestamp::now);
         let read = self.read(object).await;

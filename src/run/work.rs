@@ -65,6 +65,10 @@ impl Run<'_> {
             Some(Sight::Found(secret)) => secret.holder(CURRENT).map(str::to_owned),
             _ => None,
         });
+        // A person who says how many are to go has looked at them.
+        bounds.known = past.known().filter(|_| order.max_deletions.is_none());
+        // So that a run that starts over knows what it may have made.
+        report.memory.named.extend(file.registries.iter().map(|registry| registry.name.clone()));
         bounds.refused = report.memory.refused.keys().cloned().collect();
         let plan = plan(&file, &account, scope, &bounds);
         report.warnings.extend(finish::strays(&plan.removals.strays));
@@ -197,14 +201,22 @@ impl Run<'_> {
         hold_for_new_names(file, &mut removals.left, |name| is_ready(findings, name));
         let mut gone = Vec::new();
         let (mut held, going): (Vec<Left>, Vec<Left>) = removals.left.into_iter().partition(|left| left.held.is_some());
+        let mut named: BTreeSet<String> = file.registries.iter().map(|registry| registry.name.clone()).collect();
+        let is_own = |left: &&Left| left.marked && left.held.as_ref().is_none_or(|c| c.reason != Reason::OTHER_HOLDER);
+        named.extend(held.iter().chain(&going).filter(is_own).map(|left| left.registry.clone()));
         if !going.is_empty() {
             match newest.is_it().await {
-                Ok(true) => gone = applier.remove(&going).await,
+                Ok(true) => {
+                    gone = applier.remove(&going).await;
+                    let went = |c: &&Change| c.resource == Resource::Template && c.result == ChangeResult::Applied;
+                    gone.iter().filter(went).for_each(|change| _ = named.remove(&change.registry));
+                }
                 Ok(false) => return false,
                 Err(cause) => held.extend(going.into_iter().map(|left| Left { held: Some(cause.clone()), ..left })),
             }
         }
         removals.left = held;
+        report.memory.named = named;
         // A secret that served until now goes only when what serves instead is proven.
         removals.orphans.retain(|orphan| is_ready(findings, &orphan.registry));
         let orphans = applier.remove(&removals.orphans).await;
