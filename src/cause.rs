@@ -33,6 +33,8 @@ impl Reason {
     pub const OTHER_RULE: Self = Self::word("other-rule");
     /// A local file would delete what the function's own file may still name.
     pub const OTHER_FILE: Self = Self::word("other-file");
+    /// It carries our mark, but another stack seems to go by the same owner's name.
+    pub const OTHER_HOLDER: Self = Self::word("other-holder");
     /// It carries the mark or the tag of another owner.
     pub const OTHER_OWNER: Self = Self::word("other-owner");
     /// The quota of rules is used up.

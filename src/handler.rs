@@ -137,6 +137,9 @@ impl App {
             }
             Job::Work(messages) => Box::pin(run.work(&self.writer, &order, &messages)).await,
             Job::Secret(change) => {
+                if is_own_restore(&change, payload, &context.invoked_function_arn) {
+                    return Ok(run.ignored(&order, format!("this function itself restored {}", change.name)));
+                }
                 if let Some(reason) = self.is_own_write(&change, &deadline).await {
                     return Ok(run.ignored(&order, reason));
                 }
@@ -169,6 +172,14 @@ impl App {
             )
         })
     }
+}
+
+/// Whether CloudTrail tells of a secret that this function restored. A run that does so looks after it, and two stacks that
+/// restore and delete in turn must not wake each other for ever. Lambda names the sessions of a role after the function.
+fn is_own_restore(change: &SecretChange, event: &Value, function: &str) -> bool {
+    let by = event.pointer("/detail/userIdentity/arn").and_then(Value::as_str).unwrap_or_default();
+    let session = by.split_once(":assumed-role/").and_then(|(_, role)| role.rsplit_once('/'));
+    change.event == "RestoreSecret" && session.is_some_and(|(_, session)| function.split(':').nth(6) == Some(session))
 }
 
 /// From the runtime's deadline in milliseconds since the epoch.

@@ -240,6 +240,58 @@ async fn rename() {
     every_crash(kind, Form::Process).await;
 }
 
+/// At the quota the rule of the old name makes room: its secret, rotated by now, comes along all the same.
+#[tokio::test]
+async fn rename_at_the_quota() {
+    let renamed = hub("canary-docker-1").replace("dockerhub", "hub");
+    let kind = Kind {
+        then: |aws| {
+            crate::support::put_current(aws, HUB, "canary-docker-2");
+            crate::quota::fill(aws);
+        },
+        pulls: &["quay", "hub"],
+        current: Some((HUB, "canary-docker-2")),
+        writes: &[
+            "UpdateSecret",
+            "CreateRepositoryCreationTemplate",
+            "CreatePullThroughCacheRule",
+            "DeletePullThroughCacheRule",
+            "CreatePullThroughCacheRule",
+            "UpdateSecretVersionStage",
+            "DeleteRepositoryCreationTemplate",
+        ],
+        ..Kind::new(&[&with_quay(&hub("canary-docker-1"))], &with_quay(&renamed))
+    };
+    every_lost_answer(kind.clone()).await;
+    every_crash(kind, Form::Process).await;
+}
+
+/// And so is it put back where the new name's token has a typo.
+#[tokio::test]
+async fn a_refused_rename_at_the_quota() {
+    let kind = Kind {
+        then: crate::quota::fill,
+        pulls: &["quay"],
+        outcome: "partial",
+        writes: &[
+            "CreateSecret",
+            "UpdateSecretVersionStage",
+            "PutResourcePolicy",
+            "CreateRepositoryCreationTemplate",
+            "CreatePullThroughCacheRule",
+            "DeletePullThroughCacheRule",
+            "CreatePullThroughCacheRule",
+            "DeletePullThroughCacheRule",
+            "CreatePullThroughCacheRule",
+        ],
+        ..Kind::new(
+            &[&with_quay(&hub("canary-docker-1"))],
+            &with_quay(&hub("canary-wrong").replace("dockerhub", "hub")),
+        )
+    };
+    every_crash(kind, Form::Dropped).await;
+}
+
 #[tokio::test]
 async fn move_to_a_referenced_secret() {
     let referring = format!("dockerhub: {{registry: docker.io, secret: {OPS}}}\n");

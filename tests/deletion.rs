@@ -167,19 +167,6 @@ async fn nothing_goes_while_its_new_name_is_not_ready() {
 }
 
 #[tokio::test]
-async fn where_there_is_no_room_deletions_go_first() {
-    let bench = Bench::new().await;
-    bench.follow(QUAY).await;
-    for n in 0..49 {
-        let input = json!({"ecrRepositoryPrefix": format!("foreign-{n}"), "upstreamRegistryUrl": "quay.io"});
-        bench.aws.call("ecr", "CreatePullThroughCacheRule", input).unwrap();
-    }
-    let report = bench.follow("quay2: {registry: quay.io}\n").await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
-    assert_eq!((bench.rule("quay"), bench.rule("quay2").is_some()), (None, true));
-}
-
-#[tokio::test]
 async fn a_newer_file_that_comes_before_the_deletion_decides() {
     let bench = Bench::new().await;
     bench.follow(&two("canary-docker-1")).await;
@@ -239,28 +226,103 @@ async fn nothing_goes_while_its_new_name_is_somebody_elses_rule() {
 }
 
 #[tokio::test]
-async fn nothing_goes_first_for_room_that_its_new_name_does_not_get() {
+async fn the_new_name_gets_the_place_of_the_old_one_before_others_do() {
     let bench = Bench::new().await;
     bench.follow(QUAY).await;
     for n in 0..49 {
         support::make_rule(&bench.aws, &format!("foreign-{n}"), "quay.io", None);
     }
     let report = bench.follow("extra: {registry: public.ecr.aws}\nquay2: {registry: quay.io}\n").await;
-    assert_eq!(report["registries"]["quay"]["state"], "held", "{report:#}");
-    assert!(bench.rule("quay").is_some());
+    assert_eq!(report["registries"]["extra"]["reason"], "quota", "{report:#}");
+    assert_eq!((bench.rule("quay"), bench.rule("quay2").is_some()), (None, true));
 }
 
 #[tokio::test]
-async fn a_secret_left_over_from_a_deletion_is_no_registry() {
+async fn a_secret_that_the_list_does_not_know_goes_along_with_its_rule() {
     let bench = Bench::new().await;
     let open = "public-ecr: {registry: public.ecr.aws}\n";
     bench.follow(&format!("{}{QUAY}{open}", hub("canary-docker-1"))).await;
-    // The list does not come, so the secret stays behind.
     bench.aws.fault(Fault::on("secretsmanager", "ListSecrets").times(100).access_denied());
     bench.follow(&format!("{QUAY}{open}")).await;
+    assert!(bench.secret(HUB).unwrap()["DeletedDate"].is_number());
     bench.aws.clear_faults();
     let report = bench.follow(open).await;
-    assert_eq!(report["outcome"], "changed", "two would be more than the limit of one: {report:#}");
+    assert_eq!(report["outcome"], "changed", "{report:#}");
     assert!(bench.secret(HUB).unwrap()["DeletedDate"].is_number());
     assert_eq!(bench.rule("quay"), None);
+}
+
+fn registries(names: impl IntoIterator<Item = usize>) -> String {
+    let token = |n: usize| hub("canary-docker-1").replace("dockerhub", &format!("hub-{n}"));
+    names.into_iter().map(token).collect()
+}
+
+#[tokio::test]
+async fn secrets_are_under_the_limit_where_rules_and_templates_were_deleted_by_hand() {
+    let bench = Bench::new().await;
+    bench.follow(&registries(0..8)).await;
+    for n in 0..8 {
+        let (prefix, rule) = (format!("hub-{n}"), format!("hub-{n}"));
+        bench.aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": rule})).unwrap();
+        bench.aws.call("ecr", "DeleteRepositoryCreationTemplate", json!({"prefix": prefix})).unwrap();
+    }
+    let report = bench.follow(&registries(0..1)).await;
+    let is_held = |n: usize| {
+        let registry = &report["registries"][format!("hub-{n}")];
+        registry["state"] == "held" && registry["reason"] == "limit"
+    };
+    assert!((1..8).all(is_held), "{report:#}");
+    assert_eq!(report["outcome"], "partial");
+    // Nothing but a tag says that they are ours, whatever the limit.
+    let report = bench.send(json!({"action": "apply", "max_deletions": 7})).await.unwrap();
+    assert!((0..8).all(|n| !bench.is_going(&format!("ecr-pullthroughcache/hub-{n}"))), "{report:#}");
+}
+
+#[tokio::test]
+async fn secrets_of_marked_registries_count_once_with_them() {
+    let bench = Bench::new().await;
+    bench.follow(&registries(0..3)).await;
+    for n in 1..3 {
+        let rule = format!("hub-{n}");
+        bench.aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": rule})).unwrap();
+    }
+    let report = bench.follow(&registries(0..1)).await;
+    assert_eq!(report["registries"]["hub-1"]["reason"], "limit", "{report:#}");
+    let report = bench.send(json!({"action": "apply", "max_deletions": 2})).await.unwrap();
+    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert!((1..3).all(|n| bench.is_going(&format!("ecr-pullthroughcache/hub-{n}"))));
+}
+
+#[tokio::test]
+async fn a_clone_with_our_tag_is_never_deleted_and_a_warning_names_it() {
+    let bench = Bench::new().await;
+    bench.follow(&two("canary-docker-1")).await;
+    let tags = bench.secret(HUB).unwrap()["Tags"].clone();
+    let clone = format!("{HUB}-backup");
+    bench.make_secret(&clone, &support::credential("canary-docker-1"), tags);
+    for _ in 0..2 {
+        let report = bench.send(scheduled()).await.unwrap();
+        assert_eq!(report["outcome"], "converged", "{report:#}");
+        assert!(report["warnings"].to_string().contains(&clone), "{report:#}");
+    }
+    // Neither when the original goes, nor by a call by hand.
+    bench.follow(QUAY).await;
+    bench.send(json!({"action": "apply", "max_deletions": 9})).await.unwrap();
+    assert_eq!((bench.is_going(HUB), bench.is_going(&clone)), (true, false));
+}
+
+/// A secret that a rename took along has another registry's name: the rule tells whose it is.
+#[tokio::test]
+async fn a_secret_that_was_taken_along_goes_with_the_registry_that_uses_it() {
+    for last in [QUAY.to_owned(), format!("{QUAY}hub: {{registry: docker.io, secret: ecr-pullthroughcache/ops}}\n")] {
+        let bench = Bench::new().await;
+        bench.follow(&two("canary-docker-1")).await;
+        bench.follow(&two("canary-docker-1").replace("dockerhub", "hub")).await;
+        assert!(!bench.is_going(HUB));
+        bench.make_secret("ecr-pullthroughcache/ops", &support::credential("canary-docker-2"), json!([]));
+        let report = bench.follow(&last).await;
+        assert_eq!(report["outcome"], "changed", "{report:#}");
+        assert!(bench.is_going(HUB), "{report:#}");
+        assert!(!report["warnings"].to_string().contains("carries the tag"), "{report:#}");
+    }
 }

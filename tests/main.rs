@@ -32,6 +32,7 @@ mod existing_edges;
 mod faults;
 mod fence;
 mod good_files;
+mod holders;
 mod hostile;
 mod hostile_files;
 mod hosts;
@@ -60,6 +61,7 @@ mod ptc_export;
 mod ptc_plan;
 #[cfg(feature = "cli")]
 mod ptc_status;
+mod quota;
 mod races;
 mod reference;
 mod report;

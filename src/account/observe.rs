@@ -12,6 +12,7 @@ use super::whose::{Claims, is_named_for, sight, taken_along};
 use super::{AwsError, ListedSecret, Reader, Rule, Secret, Template, VersionValue};
 use crate::config::{self, File, Registry};
 use crate::credential::Credential;
+use crate::ownership::Owner;
 use crate::settings::Settings;
 use crate::version_id::is_ours;
 
@@ -127,7 +128,8 @@ pub async fn observe(reader: &Reader, snapshot: Snapshot, file: &File, settings:
         sights.insert(registry.name.clone(), sight(reader, registry, None, &claims).await);
     }
     sights.extend(taken_along(reader, file, &sights, &claims).await);
-    let tagged = still_there(reader, &snapshot, &sights).await;
+    let mut tagged = still_there(reader, &snapshot, &sights).await;
+    tagged.extend(unlisted(reader, &snapshot, &sights, settings).await);
     Account { snapshot: Snapshot { tagged, ..snapshot }, sights }
 }
 
@@ -177,6 +179,34 @@ async fn still_there(reader: &Reader, snapshot: &Snapshot, sights: &BTreeMap<Str
     let mut there: Vec<_> = stream::iter(looks).buffer_unordered(READS).filter_map(std::future::ready).collect().await;
     there.sort_by(|a, b| a.name.cmp(&b.name));
     there
+}
+
+/// Secrets of ours that our rules point to and that the list does not know yet, or could not be read: without their rule
+/// nothing would tell later that they are ours.
+async fn unlisted(
+    reader: &Reader,
+    snapshot: &Snapshot,
+    sights: &BTreeMap<String, Sight>,
+    settings: &Settings,
+) -> Vec<ListedSecret> {
+    let is_marked = |prefix: &str| {
+        let template = snapshot.templates.get(prefix);
+        template.is_some_and(|template| Owner::of_template(&template.spec.description, settings).is_ours())
+    };
+    let seen = sights.values().filter_map(|sight| match sight {
+        Sight::Found(secret) => Some(secret.arn.as_str()),
+        _ => None,
+    });
+    let seen: BTreeSet<&str> = seen.chain(snapshot.tagged.iter().map(|listed| listed.arn.as_str())).collect();
+    let rules = snapshot.rules.values().filter(|rule| is_marked(&rule.prefix));
+    let arns: BTreeSet<&str> = rules.filter_map(|rule| rule.credential_arn.as_deref()).collect();
+    let looks = arns.into_iter().filter(|arn| !seen.contains(arn)).map(|arn| reader.secret(arn));
+    let looked: Vec<_> = stream::iter(looks).buffered(READS).collect().await;
+    let there = looked.into_iter().filter_map(|secret| secret.ok().flatten());
+    there
+        .filter(|secret| !secret.scheduled_for_deletion && Owner::of_secret(&secret.tags, settings).is_ours())
+        .map(|secret| ListedSecret { arn: secret.arn, name: secret.name, tags: secret.tags })
+        .collect()
 }
 
 /// Reads one registry's part of the account afresh, after a race or a restore. `held` is the secret that it was planned

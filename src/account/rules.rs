@@ -104,16 +104,15 @@ impl Writer {
     /// # Errors
     /// As CreatePullThroughCacheRule.
     pub async fn create_rule(&self, rule: &Rule) -> Result<(), AwsError> {
-        let call = self
-            .ecr
-            .create_pull_through_cache_rule()
-            .ecr_repository_prefix(&rule.prefix)
-            .upstream_registry_url(&rule.upstream_url)
-            .set_upstream_repository_prefix(rule.upstream_prefix.clone())
-            .set_credential_arn(rule.credential_arn.clone())
-            .set_custom_role_arn(rule.custom_role_arn.clone());
-        let answer = call.send().await.map_err(|e| AwsError::new("CreatePullThroughCacheRule", &e))?;
-        said("CreatePullThroughCacheRule", answer.ecr_repository_prefix).map(drop)
+        create(&self.ecr, rule).await
+    }
+
+    /// The same, once: at the quota the SDK would repeat it, since it takes LimitExceededException for throttling.
+    ///
+    /// # Errors
+    /// As CreatePullThroughCacheRule.
+    pub async fn create_rule_once(&self, rule: &Rule) -> Result<(), AwsError> {
+        create(&self.repositories, rule).await
     }
 
     /// Points a rule at another secret or role; nothing else of a rule can be updated.
@@ -149,4 +148,15 @@ impl Writer {
             Err(e) => Err(e),
         }
     }
+}
+
+async fn create(client: &aws_sdk_ecr::Client, rule: &Rule) -> Result<(), AwsError> {
+    let call = client
+        .create_pull_through_cache_rule()
+        .ecr_repository_prefix(&rule.prefix)
+        .upstream_registry_url(&rule.upstream_url)
+        .set_upstream_repository_prefix(rule.upstream_prefix.clone())
+        .set_credential_arn(rule.credential_arn.clone())
+        .set_custom_role_arn(rule.custom_role_arn.clone());
+    call.send().await.map_err(|e| AwsError::new("CreatePullThroughCacheRule", &e)).map(drop)
 }

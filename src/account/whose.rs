@@ -89,15 +89,16 @@ impl<'a> Claims<'a> {
             })
     }
 
-    /// Marked registries that the file does not name any more, by name, with the secret their rule points to.
-    fn leaving(&self, host: &str) -> impl Iterator<Item = &'a str> {
+    /// The secrets of marked registries that the file does not name any more, by name: the one that a rule for this host
+    /// points to, or, where a run died that had deleted the rule, those of the registry's name.
+    fn leaving(&self, host: &str) -> Vec<String> {
         let gone = self.marked.iter().filter(|prefix| !self.named.contains(*prefix));
-        let rules: Vec<&Rule> = gone.filter_map(|prefix| self.rules.get(*prefix)).collect();
-        let host = host.to_owned();
-        rules
-            .into_iter()
-            .filter(move |rule| rule.upstream_url == host)
-            .filter_map(|rule| rule.credential_arn.as_deref())
+        gone.flat_map(|prefix| match self.rules.get(*prefix) {
+            Some(rule) if rule.upstream_url == host => rule.credential_arn.iter().cloned().collect(),
+            Some(_) => Vec::new(),
+            None => vec![secret_name(prefix), secret_name_at(prefix, host)],
+        })
+        .collect()
     }
 }
 
@@ -245,24 +246,24 @@ pub(super) async fn taken_along(
         .collect();
     arriving.sort_by_key(|(registry, _)| &registry.name);
     let mut taken = BTreeMap::new();
-    let mut gone: BTreeSet<&str> = BTreeSet::new();
+    let mut gone: BTreeSet<String> = BTreeSet::new();
     for (registry, credential) in arriving {
         let host = registry.upstream.host.as_str();
-        for arn in claims.leaving(host).filter(|arn| !gone.contains(arn)).collect::<Vec<_>>() {
+        for id in claims.leaving(host) {
             // One that cannot be read is not taken along: the registry gets its own.
-            let Ok(Some(secret)) = reader.secret(arn).await else { continue };
+            let Ok(Some(secret)) = reader.secret(&id).await else { continue };
             let is_ours = Owner::of_secret(&secret.tags, claims.settings).is_ours();
             let Some(binding) = claims.binding(&secret, host).filter(|binding| *binding != Binding::Nothing) else {
                 continue;
             };
-            if !is_ours || secret.scheduled_for_deletion || claims.references(&secret) {
+            if !is_ours || secret.scheduled_for_deletion || claims.references(&secret) || gone.contains(&secret.arn) {
                 continue;
             }
             let Ok(Sight::Found(secret)) = found(reader, secret, binding, registry, credential, claims).await else {
                 continue;
             };
             if secret.labelled(CONFIGURED) == Some(&VersionValue::Credential(credential.clone())) {
-                gone.insert(arn);
+                gone.insert(secret.arn.clone());
                 taken.insert(registry.name.clone(), Sight::Found(secret));
                 break;
             }

@@ -88,7 +88,7 @@ impl Applier<'_> {
         }
     }
 
-    async fn is_still_marked(&self, registry: &str) -> Result<bool, AwsError> {
+    pub(super) async fn is_still_marked(&self, registry: &str) -> Result<bool, AwsError> {
         let template = self.call(Slot::Read, self.reader.template(registry)).await?;
         Ok(template.is_some_and(|t| Owner::of_template(&t.spec.description, self.scope.settings).is_ours()))
     }
@@ -139,7 +139,7 @@ impl Removals {
         let shown =
             |left: &Left, step: &Step, result| Change::new(&left.registry, step, result).differing(step.diff.clone());
         let left = self.left.iter().flat_map(|left| {
-            left.steps.iter().map(|step| match &self.held {
+            left.steps.iter().map(|step| match &left.held {
                 Some(cause) => shown(left, step, ChangeResult::Held).because(cause),
                 None => shown(left, step, ChangeResult::Planned),
             })

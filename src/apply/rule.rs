@@ -8,6 +8,9 @@ use crate::plan::{RuleTarget, over_quota};
 /// The code of a creation that finds a rule of that name.
 const EXISTS: &str = "PullThroughCacheRuleAlreadyExistsException";
 
+/// The code of a creation beyond the quota.
+const USED_UP: &str = "LimitExceededException";
+
 impl RuleTarget {
     /// The rule with its secret's ARN; `None` when the secret was to be made by a step that was not taken.
     pub(super) fn resolved(&self, new_secret: Option<&str>) -> Option<Rule> {
@@ -93,10 +96,61 @@ impl Applier<'_> {
     }
 }
 
+impl Applier<'_> {
+    /// Makes a rule in the place of another's that left the file, where the quota leaves no room for both. The same care is
+    /// taken as where something is deleted for good.
+    pub(super) async fn swap_rule(&self, old: &Rule, new: &Rule) -> Result<(), Trouble> {
+        if self.call(Slot::Read, self.reader.rule(&old.prefix)).await?.is_none() {
+            return self.create_rule(new).await;
+        }
+        if !self.is_still_marked(&old.prefix).await? {
+            return Err(Trouble::Held(over_quota()));
+        }
+        // What is refused for another reason than the quota is refused before anything is taken away.
+        let mut tried = self.call(Slot::Rule, self.writer.create_rule_once(new)).await;
+        if tried.as_ref().is_err_and(|error| !error.is(USED_UP)) {
+            // What a retry or some patience can help.
+            tried = self.try_to_create(new).await;
+        }
+        match tried {
+            Ok(()) => return self.has_its_mark(new).await,
+            Err(error) if !error.is(USED_UP) => return Err(creating(error)),
+            Err(_) => {}
+        }
+        match self.newest.is_it().await {
+            Ok(true) => self.replace_rule(old, new).await,
+            Ok(false) => Err(Trouble::Stale),
+            Err(cause) => Err(Trouble::Failed(cause)),
+        }
+    }
+
+    /// Puts back what [`Self::swap_rule`] took away, since the new rule does not work. A few seconds are kept back for it,
+    /// however late it is. What happened is told in words.
+    pub async fn swap_back(&self, old: &Rule, new: &str) -> Result<String, String> {
+        let back = async {
+            if !self.is_still_marked(&old.prefix).await? {
+                return Ok(false);
+            }
+            self.writer.delete_rule(new).await?;
+            match self.try_to_create(old).await {
+                // Another run, which did the same.
+                Err(error) if error.is(EXISTS) => Ok(true),
+                created => created.map(|()| true),
+            }
+        };
+        let back = self.deadline.at_last(back).await;
+        match back.unwrap_or_else(|| Err(AwsError::out_of_time("CreatePullThroughCacheRule"))) {
+            Ok(true) => Ok(format!("the rule of {} has been put back in its place", old.prefix)),
+            Ok(false) => Err(format!("{} is not this stack's any more, and its rule is not put back", old.prefix)),
+            Err(error) => Err(format!("putting the rule of {} back failed: {error}", old.prefix)),
+        }
+    }
+}
+
 fn creating(error: AwsError) -> Trouble {
     if error.is(EXISTS) {
         Trouble::LookAgain(error.to_string())
-    } else if error.is("LimitExceededException") {
+    } else if error.is(USED_UP) {
         Trouble::Held(over_quota())
     } else {
         error.into()

@@ -127,6 +127,10 @@ impl Applier<'_> {
                 let rule = new.resolved(new_secret.as_deref()).ok_or_else(no_secret)?;
                 self.replace_rule(old, &rule).await.map(|()| None)
             }
+            Operation::SwapRule { old, new } => {
+                let rule = new.resolved(new_secret.as_deref()).ok_or_else(no_secret)?;
+                self.swap_rule(old, &rule).await.map(|()| None)
+            }
             Operation::DeleteRule { prefix } => {
                 Ok(self.call(Slot::Rule, self.writer.delete_rule(prefix)).await.map(|_| None)?)
             }

@@ -12,11 +12,13 @@ use super::{ExportError, Exported};
 use crate::account::{Account, Snapshot, Template};
 use crate::config::{self, Context, File};
 use crate::home::Home;
-use crate::plan::{self, PULL_THROUGH_CACHE, Plan, RegistryPlan, Resource, Scope, Verdict};
+use crate::plan::{self, Bounds, PULL_THROUGH_CACHE, Plan, RegistryPlan, Resource, Scope, Verdict};
 use crate::settings::Settings;
 
 /// No run deletes more: all that a plan would take away is to be told.
-const NO_LIMIT: u32 = u32::MAX;
+fn no_limit() -> Bounds {
+    Bounds { limit: u32::MAX.into(), ..Bounds::default() }
+}
 
 /// A registry of the file.
 #[derive(Debug, Clone, Default)]
@@ -81,7 +83,7 @@ impl Draft {
     /// Adds what a plan of the file over `account`, which it was written from, would change.
     pub fn finish(mut self, account: &Account, home: &Home, settings: &Settings) -> Exported {
         let scope = Scope { home, settings, uploaded: Timestamp::now() };
-        let plan = plan::plan(&self.file, account, scope, NO_LIMIT);
+        let plan = plan::plan(&self.file, account, scope, &no_limit());
         let anothers: BTreeMap<String, String> = plan.registries.iter().filter_map(another_owner).collect();
         for (name, reason) in anothers {
             if let Some(entry) = self.entries.remove(&name) {
@@ -89,7 +91,7 @@ impl Draft {
                 self.refused.insert(name, (entry.fields, reason));
             }
         }
-        let plan = plan::plan(&self.file, account, scope, NO_LIMIT);
+        let plan = plan::plan(&self.file, account, scope, &no_limit());
         for registry in &plan.registries {
             if let (Some(entry), Some(remark)) = (self.entries.get_mut(&registry.registry), page::remark(registry)) {
                 entry.remarks.push(remark);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::account::{Account, Rule, Secret, Sight, Template, TemplateSpec};
 use crate::config::{self, Context, Credential, File};
-use crate::plan::{Operation, Plan, Scope, plan};
+use crate::plan::{Bounds, Operation, Plan, Scope, plan};
 
 fn home() -> Home {
     Home { account: "123456789012".into(), region: "eu-west-1".into(), partition: "aws".into() }
@@ -66,7 +66,12 @@ fn sights(file: &File) -> BTreeMap<String, Sight> {
 
 /// What a run over a file that is uploaded now is to do.
 fn planned(file: &File, account: &Account) -> Plan {
-    plan(file, account, Scope { home: &home(), settings: &settings(), uploaded: jiff::Timestamp::now() }, 0)
+    plan(
+        file,
+        account,
+        Scope { home: &home(), settings: &settings(), uploaded: jiff::Timestamp::now() },
+        &Bounds::default(),
+    )
 }
 
 /// The account that a file makes of an empty one.

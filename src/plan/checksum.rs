@@ -21,7 +21,6 @@ pub fn checksum(plan: &Plan, repositories: Sum, home: &Home) -> String {
         "region": home.region,
         "registries": registries.iter().map(registry_in_form).collect::<Value>(),
         "left": left(&removals.left),
-        "left_is_held": removals.held.is_some(),
         "orphans": left(&removals.orphans),
         "repositories": repositories.to_string(),
     });
@@ -34,18 +33,19 @@ pub fn is_checksum(text: &str) -> bool {
 }
 
 fn registry_in_form(plan: &RegistryPlan) -> Value {
-    let RegistryPlan { registry, marked: _, verdict, steps, secret: _ } = plan;
+    let RegistryPlan { registry, marked: _, verdict, steps, secret: _, instead_of } = plan;
+    let instead_of = instead_of.as_ref().map(|rule| rule.prefix.as_str());
     // Reasons are for people, and AWS words some of them anew each time.
     let verdict = match verdict {
         Verdict::Go => json!("go"),
         Verdict::Held(_) => json!("held"),
         Verdict::Refused { resource, action, id, .. } => json!(["refused", resource, action, id]),
     };
-    json!([registry, verdict, steps.iter().map(step_in_form).collect::<Value>()])
+    json!([registry, verdict, instead_of, steps.iter().map(step_in_form).collect::<Value>()])
 }
 
 fn left_in_form(left: &Left) -> Value {
-    json!([left.registry, left.steps.iter().map(step_in_form).collect::<Value>()])
+    json!([left.registry, left.held.is_some(), left.steps.iter().map(step_in_form).collect::<Value>()])
 }
 
 /// What is to be called follows from what is observed and what differs.

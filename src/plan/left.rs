@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::difference::{Difference, changed};
+use super::room::waits_for;
 use super::template::{self, PULL_THROUGH_CACHE};
-use super::{Action, Operation, RegistryPlan, Resource, Step, Verdict, rule};
+use super::{Action, Bounds, Operation, RegistryPlan, Resource, Step, Verdict, rule};
 use crate::account::{Account, ListedSecret, Rule, Sight, Template};
 use crate::cause::{Cause, Reason};
 use crate::config::{self, File};
@@ -17,12 +18,10 @@ use crate::settings::Settings;
 pub struct Removals {
     /// Registries that the file does not name any more.
     pub left: Vec<Left>,
-    /// Why none of them is deleted, if so.
-    pub held: Option<Cause>,
-    /// Whether they must go first, to make room for the rules of this very run.
-    pub first: bool,
     /// Our own secrets that a registry of the file stopped using. They are no registries, and count as none.
     pub orphans: Vec<Left>,
+    /// Names of secrets that carry our tag, and that nothing else shows to be ours. They stay.
+    pub strays: Vec<String>,
 }
 
 /// A registry that the file does not name any more, or one of the file with a secret it does not use any more.
@@ -30,8 +29,10 @@ pub struct Removals {
 pub struct Left {
     /// Its name.
     pub registry: String,
-    /// The upstream of its rule, where the rule still is.
-    pub upstream: Option<String>,
+    /// Its rule, where that still is.
+    pub rule: Option<Rule>,
+    /// Why it is not deleted, if so.
+    pub held: Option<Cause>,
     /// Whether the mark on a template says that the registry is ours, and is looked at again before anything goes.
     pub marked: bool,
     /// Rule, own secrets, template: the mark goes last.
@@ -63,41 +64,66 @@ impl From<u32> for Limit {
     }
 }
 
+impl Default for Limit {
+    fn default() -> Self {
+        Self::of_function(0)
+    }
+}
+
+impl Left {
+    /// The host of its rule.
+    pub fn upstream(&self) -> Option<&str> {
+        self.rule.as_ref().map(|rule| rule.upstream_url.as_str())
+    }
+}
+
 /// Finds what is to go, and decides whether it may.
 pub fn removals(
     file: &File,
     account: &Account,
     registries: &[RegistryPlan],
-    limit: Limit,
+    bounds: &Bounds,
     settings: &Settings,
 ) -> Removals {
-    let left = left(file, account, settings);
-    // A secret that a deletion before could not take along is no registry.
-    let registries_left: Vec<&str> = left.iter().filter(|l| l.marked).map(|l| l.registry.as_str()).collect();
-    let most = usize::try_from(limit.most).unwrap_or(usize::MAX);
-    let held = (registries_left.len() > most).then(|| too_many(&registries_left, limit));
-    let orphans = orphans(file, account, registries, settings);
-    Removals { left, held, first: false, orphans }
+    let whose = Whose::of(file, account, settings);
+    let mut left = left(&whose);
+    let limit = usize::try_from(bounds.limit.most).unwrap_or(usize::MAX);
+    let is_unknown = |left: &Left| bounds.known.as_ref().is_some_and(|known| !known.contains(&left.registry));
+    let names: BTreeSet<&str> = left.iter().filter(|l| !is_unknown(l)).map(|left| left.registry.as_str()).collect();
+    let too_many = (names.len() > limit).then(|| too_many(&names, bounds.limit));
+    let held = bounds.hold.clone().or(too_many);
+    for left in &mut left {
+        left.held = if is_unknown(left) { Some(of_another_holder(settings)) } else { held.clone() };
+    }
+    let mut strays = strays(&whose);
+    let stray_names = strays.iter().flat_map(|stray| stray.steps.iter().map(|step| step.id.clone())).collect();
+    let names: BTreeSet<&str> = strays.iter().map(|stray| stray.registry.as_str()).collect();
+    if names.len() > limit {
+        // None is ever deleted. So many look like what was left when somebody cleaned up by hand, which is news.
+        let held = Some(too_many_strays(&names, limit));
+        strays.iter_mut().for_each(|stray| stray.held.clone_from(&held));
+        left.append(&mut strays);
+    }
+    Removals { left, orphans: orphans(&whose, registries), strays: stray_names }
 }
 
-/// Why nothing is deleted while a registry of the file that is not ready has the upstream of one that left: it may be
-/// the new name of that one, and has to work before the old one goes.
-pub fn hold_for_new_names(file: &File, left: &[Left], is_ready: impl Fn(&str) -> bool) -> Option<Cause> {
-    let upstreams: BTreeSet<&str> = left.iter().filter_map(|left| left.upstream.as_deref()).collect();
-    let unready = file.registries.iter().filter(|r| upstreams.contains(r.upstream.host.as_str()) && !is_ready(&r.name));
-    let names: Vec<&str> = unready.map(|registry| registry.name.as_str()).collect();
-    (!names.is_empty()).then(|| {
-        let message = format!(
-            "{} of the file has the same upstream as what left it, and is not ready: in case it is its new name, \
-             nothing is deleted before it works",
-            names.join(", ")
-        );
-        Cause::new(Reason::REPLACEMENT_NOT_READY, message)
-    })
+/// Nothing of a registry that left is deleted while one of the file with the same upstream is not ready: that may be its
+/// new name, and has to work before the old one goes. Whether their values are the same says nothing: a rename with a
+/// typo in the token is one.
+pub fn hold_for_new_names(file: &File, left: &mut [Left], is_ready: impl Fn(&str) -> bool) {
+    let unready: Vec<_> = file.registries.iter().filter(|registry| !is_ready(&registry.name)).collect();
+    for left in left.iter_mut().filter(|left| left.held.is_none()) {
+        let new = unready.iter().filter(|registry| left.upstream() == Some(registry.upstream.host.as_str()));
+        let names: Vec<&str> = new.map(|registry| registry.name.as_str()).collect();
+        if !names.is_empty() {
+            left.held = Some(waits_for(&names));
+        }
+    }
 }
 
-fn too_many(names: &[&str], Limit { most, raised_to }: Limit) -> Cause {
+fn too_many(names: &BTreeSet<&str>, Limit { most, raised_to }: Limit) -> Cause {
     let n = names.len();
+    let names: Vec<&str> = names.iter().copied().collect();
     let message = format!(
         "{n} registries left the file ({}), and one run deletes at most {most}, so none is deleted: put them back into \
          the file, or allow it once with {}, in the file with `max_deletions: {n}`, or for good with the setting \
@@ -108,59 +134,128 @@ fn too_many(names: &[&str], Limit { most, raised_to }: Limit) -> Cause {
     Cause::new(Reason::LIMIT, message)
 }
 
-fn left(file: &File, account: &Account, settings: &Settings) -> Vec<Left> {
-    let named: BTreeSet<&str> = file.registries.iter().map(|r| r.name.as_str()).collect();
-    let referenced = referenced(file);
-    let templates = account.snapshot.templates.values();
-    let marked = templates.filter(|t| Owner::of_template(&t.spec.description, settings).is_ours());
-    let mut found: BTreeMap<&str, (Option<&Template>, Vec<&ListedSecret>)> =
-        marked.filter(|t| !named.contains(t.prefix.as_str())).map(|t| (t.prefix.as_str(), (Some(t), vec![]))).collect();
-    for secret in ours(account, settings).filter(|s| !is_referenced(s, &referenced)) {
-        let Some(made) = registry_of_secret(&secret.name) else { continue };
-        let readings = [Some(made.registry), made.legacy_registry];
-        if readings.iter().flatten().any(|registry| named.contains(registry)) {
-            continue;
-        }
-        // A legacy name reads as its registry where that one is known to be ours; else as what it says.
-        let registry = made.legacy_registry.filter(|r| found.contains_key(r)).unwrap_or(made.registry);
-        found.entry(registry).or_default().1.push(secret);
-    }
-    let rules = &account.snapshot.rules;
-    found
-        .into_iter()
-        .map(|(registry, (template, secrets))| {
-            // Without our mark the rule of that name is somebody else's.
-            let rule = template.and_then(|_| rules.get(registry));
-            let used = |s: &ListedSecret| {
-                rules.values().any(|r| Some(r) != rule && r.credential_arn.as_deref() == Some(s.arn.as_str()))
-            };
-            let secrets = secrets.into_iter().filter(|secret| !used(secret));
-            let mut steps: Vec<Step> = rule.map(rule_step).into_iter().chain(secrets.map(secret_step)).collect();
-            steps.extend(template.map(template_step));
-            let upstream = rule.map(|rule| rule.upstream_url.clone());
-            Left { registry: registry.to_owned(), upstream, marked: template.is_some(), steps }
-        })
-        .filter(|left| !left.steps.is_empty())
-        .collect()
+/// Two stacks that take each other's registries for their own would delete in turn what the other makes.
+fn of_another_holder(settings: &Settings) -> Cause {
+    let message = format!(
+        "it carries the mark of this stack, {:?}, or of one in TAKE_OVER_FROM, but no status of this stack has named it, or it \
+         was deleted and somebody made it again: does another stack go by that name? Give each its own OWNER. To delete it \
+         all the same: {{\"action\": \"apply\", \"max_deletions\": n}} with the number of registries that are to go",
+        settings.owner
+    );
+    Cause::new(Reason::OTHER_HOLDER, message)
+}
+
+fn too_many_strays(names: &BTreeSet<&str>, limit: usize) -> Cause {
+    let message = format!(
+        "secrets for {} registries that are not in the file carry the tag of this stack, without a rule or a template of \
+         it; one run deletes at most {limit}, and what only a tag calls ours is not deleted at all: put the registries back \
+         into the file, or delete the secrets by hand",
+        names.len()
+    );
+    Cause::new(Reason::LIMIT, message)
+}
+
+/// What is ours and has left the file.
+fn left(whose: &Whose<'_>) -> Vec<Left> {
+    let rules = &whose.account.snapshot.rules;
+    let gone = whose.marked.values().filter(|template| !whose.named.contains(template.prefix.as_str()));
+    gone.map(|template| {
+        let registry = template.prefix.as_str();
+        let rule = rules.get(registry);
+        let used = |s: &ListedSecret| {
+            // By another rule, or by a registry of the file that takes it along.
+            whose.taken.contains(s.arn.as_str())
+                || rules.values().any(|r| Some(r) != rule && r.credential_arn.as_deref() == Some(s.arn.as_str()))
+        };
+        let its = whose.secrets().filter(|secret| whose.registry(secret) == Some(registry) && !used(secret));
+        let mut steps: Vec<Step> = rule.map(rule_step).into_iter().chain(its.map(secret_step)).collect();
+        steps.push(template_step(template));
+        Left { registry: registry.to_owned(), rule: rule.cloned(), held: None, marked: true, steps }
+    })
+    .collect()
 }
 
 /// Our own secrets that belong to a registry of the file and that nothing uses once the plan is carried out. Whether
 /// no rule of anybody points to one is read afresh before it is deleted.
-fn orphans(file: &File, account: &Account, registries: &[RegistryPlan], settings: &Settings) -> Vec<Left> {
+fn orphans(whose: &Whose<'_>, registries: &[RegistryPlan]) -> Vec<Left> {
     // A registry that is held, or whose secret could not be read, keeps what it has.
     let going: BTreeSet<&str> =
         registries.iter().filter(|plan| plan.verdict == Verdict::Go).map(|plan| plan.registry.as_str()).collect();
-    let used = used_after(account, registries);
-    let referenced = referenced(file);
-    let unused = ours(account, settings).filter(|s| !used.contains(s.arn.as_str()) && !is_referenced(s, &referenced));
+    let used = used_after(whose.account, registries);
+    let unused = whose.secrets().filter(|secret| !used.contains(secret.arn.as_str()));
     unused
         .filter_map(|secret| {
-            let made = registry_of_secret(&secret.name)?;
-            let registry = [Some(made.registry), made.legacy_registry].into_iter().flatten();
-            let registry = registry.into_iter().find(|registry| going.contains(registry))?.to_owned();
-            Some(Left { registry, upstream: None, marked: false, steps: vec![secret_step(secret)] })
+            let registry = whose.registry(secret).filter(|registry| going.contains(registry))?.to_owned();
+            Some(Left { registry, rule: None, held: None, marked: false, steps: vec![secret_step(secret)] })
         })
         .collect()
+}
+
+/// Secrets with our tag that nothing shows to be ours: a tag alone is no proof, since people clone secrets with their tags.
+fn strays(whose: &Whose<'_>) -> Vec<Left> {
+    let rules = &whose.account.snapshot.rules;
+    let used = |s: &ListedSecret| {
+        whose.taken.contains(s.arn.as_str())
+            || rules.values().any(|rule| rule.credential_arn.as_deref() == Some(s.arn.as_str()))
+    };
+    let strays = whose.secrets().filter(|secret| whose.registry(secret).is_none() && !used(secret));
+    strays
+        .filter_map(|secret| {
+            let made = registry_of_secret(&secret.name)?;
+            let registry = made.legacy_registry.unwrap_or(made.registry).to_owned();
+            Some(Left { registry, rule: None, held: None, marked: false, steps: vec![secret_step(secret)] })
+        })
+        .collect()
+}
+
+/// Which registry a secret of ours is for.
+struct Whose<'a> {
+    account: &'a Account,
+    settings: &'a Settings,
+    /// Registries of the file.
+    named: BTreeSet<&'a str>,
+    /// What `secret:` names.
+    referenced: BTreeSet<&'a str>,
+    /// Templates with our mark, by prefix.
+    marked: BTreeMap<&'a str, &'a Template>,
+    /// The secrets of the file's registries.
+    taken: BTreeSet<&'a str>,
+}
+
+impl<'a> Whose<'a> {
+    fn of(file: &'a File, account: &'a Account, settings: &'a Settings) -> Self {
+        let templates = account.snapshot.templates.values();
+        let marked = templates.filter(|t| Owner::of_template(&t.spec.description, settings).is_ours());
+        Self {
+            account,
+            settings,
+            named: file.registries.iter().map(|r| r.name.as_str()).collect(),
+            referenced: referenced(file),
+            marked: marked.map(|template| (template.prefix.as_str(), template)).collect(),
+            taken: in_sight(account).collect(),
+        }
+    }
+
+    /// Those with our tag, but for what the file only refers to.
+    fn secrets(&self) -> impl Iterator<Item = &'a ListedSecret> {
+        let tagged = self.account.snapshot.tagged.iter().filter(|secret| secret.name.starts_with(SECRET_PREFIX));
+        let ours = tagged.filter(|secret| Owner::of_secret(&secret.tags, self.settings).is_ours());
+        ours.filter(|secret| !is_referenced(secret, &self.referenced))
+    }
+
+    /// The registry of the file whose name the secret has; else the one of ours whose rule points to it, or whose name it
+    /// has. A tag alone says nothing.
+    fn registry(&self, secret: &'a ListedSecret) -> Option<&'a str> {
+        let made = registry_of_secret(&secret.name);
+        let names = || made.iter().flat_map(|made| [made.legacy_registry, Some(made.registry)]).flatten();
+        let points = |rule: &&Rule| {
+            rule.credential_arn.as_deref() == Some(secret.arn.as_str())
+                && self.marked.contains_key(rule.prefix.as_str())
+        };
+        let of_file = names().find(|name| self.named.contains(name));
+        let by_rule = || self.account.snapshot.rules.values().find(points).map(|rule| rule.prefix.as_str());
+        of_file.or_else(by_rule).or_else(|| names().find(|name| self.marked.contains_key(name)))
+    }
 }
 
 fn rule_step(rule: &Rule) -> Step {
@@ -205,11 +300,6 @@ fn template_step(template: &Template) -> Step {
     Step { resource: Resource::Template, action, id: template.prefix.clone(), fields, diff, operation }
 }
 
-fn ours<'a>(account: &'a Account, settings: &'a Settings) -> impl Iterator<Item = &'a ListedSecret> {
-    let tagged = account.snapshot.tagged.iter().filter(|secret| secret.name.starts_with(SECRET_PREFIX));
-    tagged.filter(|secret| Owner::of_secret(&secret.tags, settings).is_ours())
-}
-
 fn referenced(file: &File) -> BTreeSet<&str> {
     let ids = file.registries.iter().filter_map(|r| match &r.credential {
         config::Credential::Secret(id) => Some(id.as_str()),
@@ -224,10 +314,6 @@ fn is_referenced(secret: &ListedSecret, referenced: &BTreeSet<&str>) -> bool {
 
 /// The secrets that a rule will point to, and those that a registry of the file writes.
 fn used_after<'a>(account: &'a Account, registries: &'a [RegistryPlan]) -> BTreeSet<&'a str> {
-    let sights = account.sights.values().filter_map(|sight| match sight {
-        Sight::Found(secret) => Some(secret.arn.as_str()),
-        _ => None,
-    });
     let moves = |step: &Step| matches!(step.operation, Operation::UpdateRule(_) | Operation::ReplaceRule { .. });
     let moving: BTreeSet<&str> = registries
         .iter()
@@ -235,5 +321,13 @@ fn used_after<'a>(account: &'a Account, registries: &'a [RegistryPlan]) -> BTree
         .map(|plan| plan.registry.as_str())
         .collect();
     let rules = account.snapshot.rules.values().filter(|rule| !moving.contains(rule.prefix.as_str()));
-    sights.chain(rules.filter_map(|rule| rule.credential_arn.as_deref())).collect()
+    in_sight(account).chain(rules.filter_map(|rule| rule.credential_arn.as_deref())).collect()
+}
+
+/// The secrets of the file's registries.
+fn in_sight(account: &Account) -> impl Iterator<Item = &str> {
+    account.sights.values().filter_map(|sight| match sight {
+        Sight::Found(secret) => Some(secret.arn.as_str()),
+        _ => None,
+    })
 }

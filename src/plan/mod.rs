@@ -9,6 +9,7 @@ mod difference;
 mod left;
 pub mod repository;
 pub mod rollback;
+mod room;
 mod rule;
 mod secret;
 mod template;
@@ -32,6 +33,7 @@ pub use checksum::{Sum, checksum, is_checksum};
 pub use difference::Difference;
 pub(crate) use difference::tags as shown_tags;
 pub use left::{Left, Limit, Removals, hold_for_new_names};
+pub use room::{over_quota, waits_for};
 pub(crate) use template::PULL_THROUGH_CACHE;
 pub use template::differences as template_differences;
 
@@ -71,6 +73,8 @@ pub struct RegistryPlan {
     pub steps: Vec<Step>,
     /// The ARN of the secret it is planned with, where that is there already.
     pub secret: Option<String>,
+    /// The rule of a registry that left the file, which has to make room for this one's.
+    pub instead_of: Option<Rule>,
 }
 
 /// Whether a registry's steps are to be taken.
@@ -197,6 +201,14 @@ pub enum Operation {
         /// As it is to be.
         new: rule::Target,
     },
+    /// DeletePullThroughCacheRule of a registry that left the file, CreatePullThroughCacheRule: at the quota there is no
+    /// room for both. The old one is put back if that fails.
+    SwapRule {
+        /// The one that left.
+        old: Rule,
+        /// The one that is to be.
+        new: rule::Target,
+    },
     /// DeletePullThroughCacheRule.
     DeleteRule {
         /// Its prefix.
@@ -217,25 +229,27 @@ pub enum Operation {
 pub use rule::Target as RuleTarget;
 pub use secret::{Dress, Labels};
 
-/// Plans a whole run, which may delete `limit` registries.
-pub fn plan(file: &File, account: &Account, scope: Scope<'_>, limit: impl Into<Limit>) -> Plan {
+/// What bounds the deletions of a run, beside file and account.
+#[derive(Debug, Clone, Default)]
+pub struct Bounds {
+    /// How many registries may go.
+    pub limit: Limit,
+    /// Why none of them may, if so.
+    pub hold: Option<Cause>,
+    /// The only registries that may, where a status has named any: others with our mark may be another stack's that goes by
+    /// the same name.
+    pub known: Option<BTreeSet<String>>,
+    /// Registries of the file that were refused in the place of one that left, and are not to be tried there again.
+    pub refused: BTreeSet<String>,
+}
+
+/// Plans a whole run.
+pub fn plan(file: &File, account: &Account, scope: Scope<'_>, bounds: &Bounds) -> Plan {
     let mut registries: Vec<RegistryPlan> =
         file.registries.iter().map(|registry| plan_registry(registry, &account.view(&registry.name), scope)).collect();
-    let mut removals = left::removals(file, account, &registries, limit.into(), scope.settings);
-    let rules = account.snapshot.rules.len();
-    let freed = removals.left.iter().filter(|left| left.upstream.is_some()).count();
-    // The new one of a renamed registry works before the old one goes, unless there is no room for both.
-    removals.held = removals.held.or_else(|| hold_for_stuck(file, &removals.left, &registries));
-    removals.first =
-        removals.held.is_none() && freed > 0 && creations(&registries).count() > RULE_QUOTA.saturating_sub(rules);
-    hold_what_exceeds_the_quota(&mut registries, rules.saturating_sub(if removals.first { freed } else { 0 }));
-    if removals.first {
-        // Even with the room that deletions make, a new name may not have got a place.
-        removals.held = hold_for_stuck(file, &removals.left, &registries);
-        removals.first = removals.held.is_none();
-        hold_what_exceeds_the_quota(&mut registries, rules.saturating_sub(if removals.first { freed } else { 0 }));
-        explain_a_full_quota(file, &mut registries, &mut removals);
-    }
+    let mut removals = left::removals(file, account, &registries, bounds, scope.settings);
+    room::hold_for_stuck(file, &mut removals.left, &registries);
+    room::make_room(file, account.snapshot.rules.len(), &bounds.refused, &mut registries, &mut removals.left);
     Plan { registries, removals }
 }
 
@@ -248,7 +262,11 @@ fn plan_registry(registry: &Registry, view: &View, scope: Scope<'_>) -> Registry
 /// Plans one registry anew, in the middle of a run. A mark that this very run has made says nothing about a rule that
 /// somebody else was faster to make.
 pub fn plan_again(registry: &Registry, view: &View, before: &RegistryPlan, scope: Scope<'_>) -> RegistryPlan {
-    plan_with(registry, view, before.marked, scope)
+    let mut plan = plan_with(registry, view, before.marked, scope);
+    if let Some(old) = &before.instead_of {
+        plan.takes_the_place_of(old);
+    }
+    plan
 }
 
 fn plan_with(registry: &Registry, view: &View, marked: bool, scope: Scope<'_>) -> RegistryPlan {
@@ -270,7 +288,7 @@ fn plan_with(registry: &Registry, view: &View, marked: bool, scope: Scope<'_>) -
         Sight::Found(secret) => Some(secret.arn.clone()),
         _ => None,
     };
-    RegistryPlan { registry: name, marked, verdict, steps, secret }
+    RegistryPlan { registry: name, marked, verdict, steps, secret, instead_of: None }
 }
 
 /// What stands in the way of writing anything for this registry.
@@ -332,72 +350,4 @@ fn refusal(registry: &Registry, view: &View, settings: &Settings) -> Option<Verd
             refusal => refusal.and_then(|(id, cause)| refused(Resource::Secret, &id, cause)),
         },
     }
-}
-
-/// The hold that shows before anything is done: a registry that is held or refused will not become ready.
-fn hold_for_stuck(file: &File, left: &[Left], registries: &[RegistryPlan]) -> Option<Cause> {
-    let goes = |name: &str| registries.iter().any(|plan| plan.registry == name && plan.verdict == Verdict::Go);
-    hold_for_new_names(file, left, goes)
-}
-
-/// The plans that will make a rule.
-fn creations(registries: &[RegistryPlan]) -> impl Iterator<Item = &RegistryPlan> {
-    registries.iter().filter(|plan| creates(plan))
-}
-
-fn creates(plan: &RegistryPlan) -> bool {
-    plan.verdict == Verdict::Go && plan.steps.iter().any(|step| matches!(step.operation, Operation::CreateRule(_)))
-}
-
-/// Creations beyond the quota are held, each by itself and in the file's order, so that the rest goes on.
-fn hold_what_exceeds_the_quota(registries: &mut [RegistryPlan], rules: usize) {
-    let mut room = RULE_QUOTA.saturating_sub(rules);
-    for plan in registries.iter_mut().filter(|plan| creates(plan)) {
-        match room.checked_sub(1) {
-            Some(rest) => room = rest,
-            None => plan.verdict = Verdict::Held(over_quota()),
-        }
-    }
-}
-
-/// Where new registries and what left the file wait for each other: what left makes room for some of them and is not deleted
-/// before all of them work, since any may be its new name.
-fn explain_a_full_quota(file: &File, registries: &mut [RegistryPlan], removals: &mut Removals) {
-    let upstreams: BTreeSet<&str> = removals.left.iter().filter_map(|left| left.upstream.as_deref()).collect();
-    let waits = |plan: &RegistryPlan, registry: &Registry| {
-        let is_over_quota = matches!(&plan.verdict, Verdict::Held(cause) if cause.reason == Reason::QUOTA);
-        plan.registry == registry.name && is_over_quota && upstreams.contains(registry.upstream.host.as_str())
-    };
-    let new: Vec<&Registry> =
-        file.registries.iter().filter(|registry| registries.iter().any(|plan| waits(plan, registry))).collect();
-    let Some(held) =
-        removals.held.as_mut().filter(|held| held.reason == Reason::REPLACEMENT_NOT_READY && !new.is_empty())
-    else {
-        return;
-    };
-    let left: Vec<&str> = removals.left.iter().map(|left| left.registry.as_str()).collect();
-    let lines: Vec<String> = new.iter().map(|registry| format!("{} (line {})", registry.name, registry.line)).collect();
-    held.message = format!(
-        "{} left the file, and {} came with the same upstream. ECR's {RULE_QUOTA} rules are used up: deleting what left \
-         makes room for {}, but any of the new ones may be its new name, and nothing is deleted before each of them \
-         works. Take {} of these lines out of the file and upload it, and put it back when another rule is free",
-        left.join(", "),
-        lines.join(", "),
-        left.len(),
-        new.len().saturating_sub(left.len()).max(1),
-    );
-    for plan in registries.iter_mut().filter(|plan| new.iter().any(|registry| waits(plan, registry))) {
-        plan.verdict = Verdict::Held(Cause::new(Reason::QUOTA, held.message.clone()));
-    }
-}
-
-/// Why a rule does not fit. Also said when ECR itself finds the quota used up.
-pub fn over_quota() -> Cause {
-    Cause::new(
-        Reason::QUOTA,
-        format!(
-            "ECR allows {RULE_QUOTA} pull-through cache rules in an account and Region, foreign ones included, and they \
-             are used up: delete a rule that nobody needs"
-        ),
-    )
 }

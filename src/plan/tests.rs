@@ -54,7 +54,10 @@ fn in_sync() -> Account {
     let mut account = Account { snapshot: Snapshot::default(), sights: BTreeMap::new() };
     account.sights.insert("hub".into(), Sight::Absent("ecr-pullthroughcache/hub".into()));
     let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ecr-pullthroughcache/hub-AbCdEf";
-    for step in plan(&file, &account, scope(&home(), &settings()), 1).registries.into_iter().flat_map(|plan| plan.steps)
+    for step in plan(&file, &account, scope(&home(), &settings()), &Bounds { limit: 1.into(), ..Bounds::default() })
+        .registries
+        .into_iter()
+        .flat_map(|plan| plan.steps)
     {
         match step.operation {
             Operation::CreateTemplate(template) => _ = account.snapshot.templates.insert(step.id, template),
@@ -92,7 +95,10 @@ fn in_sync() -> Account {
 /// The steps, a line each; a plan that is not to be carried out begins with why.
 fn steps(text: &str, account: &Account) -> Vec<String> {
     let mut lines = Vec::new();
-    for plan in plan(&file(text), account, scope(&home(), &settings()), 1).registries {
+    for plan in
+        plan(&file(text), account, scope(&home(), &settings()), &Bounds { limit: 1.into(), ..Bounds::default() })
+            .registries
+    {
         match &plan.verdict {
             Verdict::Go => {}
             Verdict::Held(cause) => lines.push(format!("{} held: {}", plan.registry, &cause.message[..24])),
@@ -167,7 +173,7 @@ fn each_difference_is_one_step() {
 }
 
 fn planned(text: &str, account: &Account) -> Plan {
-    plan(&file(text), account, scope(&home(), &settings()), 1)
+    plan(&file(text), account, scope(&home(), &settings()), &Bounds { limit: 1.into(), ..Bounds::default() })
 }
 
 fn sum(plan: &Plan) -> String {

@@ -1,9 +1,9 @@
 //! The last status object: when the last success was, and what is old news.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Change, ChangeResult, ConfigReport, Existing, Next, Outcome, Report, State};
 use crate::cause::Reason;
@@ -26,7 +26,50 @@ pub struct Past {
     pub changes: Vec<Change>,
     /// How far it came with the repositories that exist already.
     pub existing_repositories: Option<Existing>,
-    registries: std::collections::BTreeMap<String, PastRegistry>,
+    registries: BTreeMap<String, PastRegistry>,
+    /// What it passes on.
+    pub memory: Memory,
+}
+
+/// What a status passes on to the runs after it. Nothing is deleted on its word alone: it can only make a run wait.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    /// Registries that are this stack's own: of its files, and of those that left until they are gone.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub named: BTreeSet<String>,
+    /// Registries whose rule did not work in the place of one that left the file.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, Refused>,
+}
+
+/// With what a registry's rule did not work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The file.
+    pub config: ConfigReport,
+    /// The secret's version that was current.
+    pub secret_version: Option<String>,
+}
+
+impl Memory {
+    /// Whether there is nothing to pass on.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What still holds of the refusals: the file is the same, and the secret's current version.
+    pub fn still_refused(
+        &self,
+        config: &ConfigReport,
+        current: impl Fn(&str) -> Option<String>,
+    ) -> BTreeMap<String, Refused> {
+        let same = self
+            .refused
+            .iter()
+            .filter(|(name, refused)| refused.config.is_same_upload(config) && refused.secret_version == current(name));
+        same.map(|(name, refused)| (name.clone(), refused.clone())).collect()
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -37,6 +80,27 @@ struct PastRegistry {
 }
 
 impl Past {
+    /// The registries that a status has named as this stack's own; `None` where none has named any.
+    pub fn known(&self) -> Option<BTreeSet<String>> {
+        let of_older_release = || self.registries.keys().cloned().collect();
+        let known: BTreeSet<String> =
+            if self.memory.named.is_empty() { of_older_release() } else { self.memory.named.clone() };
+        (!known.is_empty()).then_some(known)
+    }
+
+    /// What is passed on by a run that comes to nothing.
+    pub fn passed_on(&self) -> Memory {
+        Memory { named: self.known().unwrap_or_default(), ..self.memory.clone() }
+    }
+
+    /// Adds what the same run has named in a round before, whose status was not written.
+    pub fn knows(&mut self, named: &BTreeSet<String>) {
+        if let Some(mut known) = self.known() {
+            known.extend(named.iter().cloned());
+            self.memory.named = known;
+        }
+    }
+
     /// Reads a status object; one that cannot be read is no history.
     pub fn from_status(bytes: &[u8]) -> Self {
         serde_json::from_slice(bytes).map(Self::believed).unwrap_or_default()
@@ -87,8 +151,7 @@ impl Past {
     /// Whether the last run, over this very version of the file, left a registry as the file says. Without versions it
     /// goes by the time of the upload. What a run over a refused file calls ready was only proven.
     pub fn left_ready(&self, config: &ConfigReport, registry: &str) -> bool {
-        let is_known = config.version_id.is_some() || config.last_modified.is_some();
-        let same_file = is_known && self.config == *config && self.outcome != Some(Outcome::Rejected);
+        let same_file = self.config.is_same_upload(config) && self.outcome != Some(Outcome::Rejected);
         same_file && self.registries.get(registry).is_some_and(|past| past.state == State::Ready)
     }
 

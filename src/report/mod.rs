@@ -18,7 +18,7 @@ use crate::config::Problem;
 use crate::plan::{Action, Difference, Resource, Step};
 use crate::trigger::{Kind, Mode};
 
-pub use history::Past;
+pub use history::{Memory, Past, Refused};
 pub use log::log;
 pub use markdown::{code, markdown, text};
 pub use outcome::judge;
@@ -63,6 +63,9 @@ pub struct Report {
     /// The repositories that exist already, where the file wants its settings applied to some.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub existing_repositories: Option<Existing>,
+    /// What the runs after are to know.
+    #[serde(default, skip_serializing_if = "Memory::is_empty")]
+    pub memory: Memory,
     /// Counts.
     pub stats: Stats,
     /// The account could not be read, so that nothing is known of it.
@@ -123,6 +126,13 @@ pub struct ConfigReport {
     pub version_id: Option<String>,
     /// RFC 3339, UTC.
     pub last_modified: Option<String>,
+}
+
+impl ConfigReport {
+    /// Whether both are the same upload. Without versions it goes by the time.
+    pub fn is_same_upload(&self, other: &Self) -> bool {
+        (self.version_id.is_some() || self.last_modified.is_some()) && self == other
+    }
 }
 
 /// One change.

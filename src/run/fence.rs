@@ -1,5 +1,7 @@
 //! The fence: the status object is written only over the one the run started from.
 
+use std::collections::BTreeSet;
+
 use super::repositories::take_back;
 use super::{Failure, Look, Order, Run, Source, snapshot};
 use crate::account::{AwsError, Condition, Object, ObjectError, Snapshot, Writer};
@@ -27,6 +29,7 @@ impl Run<'_> {
         // Only what differs from the status before all rounds has come from outside.
         let mut before = None;
         let mut order = order.clone();
+        let mut named = BTreeSet::new();
         for round in 0..=TRIES {
             let (base, object, snapshot) = self.deadline.bound(self.looks()).await.ok_or_else(|| self.late())?;
             let object = match self.opened(&order, object)? {
@@ -37,6 +40,7 @@ impl Run<'_> {
                 }
             };
             let mut base = base?;
+            base.past.knows(&named);
             let before = before.get_or_insert_with(|| base.past.clone());
             let (mut report, transient, portions) =
                 match Box::pin(self.look(&order, object, snapshot, &base.past)).await {
@@ -47,6 +51,7 @@ impl Run<'_> {
                     }
                     Look::Done { report, transient, portions } => (*report, transient, portions),
                     Look::Stale(report) => {
+                        named.extend(report.memory.named.iter().cloned());
                         earlier.extend(applied(&report));
                         order.secret = None;
                         continue;
@@ -87,6 +92,7 @@ impl Run<'_> {
                 }
                 self.close(&mut report, &base.past);
             }
+            named.extend(report.memory.named.iter().cloned());
             earlier = applied(&report).collect();
             // Whatever started this run, what it did may stand over a newer file now, and must be looked at again.
             order.secret = None;

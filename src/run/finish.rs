@@ -104,7 +104,7 @@ impl<'a> Findings<'a> {
         }
         if let Some(removals) = &self.removals {
             for left in &removals.left {
-                report.registries.insert(left.registry.clone(), self.leaving(left, removals, home));
+                report.registries.insert(left.registry.clone(), self.leaving(left, home));
             }
         }
         let strangers = self.strangers();
@@ -176,8 +176,8 @@ impl<'a> Findings<'a> {
     }
 
     /// A registry that the file does not name any more and that is still there.
-    fn leaving(&self, left: &Left, removals: &Removals, home: &Home) -> RegistryReport {
-        let (state, reason, message) = match &removals.held {
+    fn leaving(&self, left: &Left, home: &Home) -> RegistryReport {
+        let (state, reason, message) = match &left.held {
             Some(cause) => (State::Held, Some(cause.reason.clone()), cause.message.clone()),
             None => (State::Planned, None, "to be deleted: the file does not name it any more".into()),
         };
@@ -186,7 +186,7 @@ impl<'a> Findings<'a> {
             Some(Ok(_)) => CredentialState::Invalid,
             _ => CredentialState::Unchecked,
         };
-        let upstream = left.upstream.clone().unwrap_or_default();
+        let upstream = left.upstream().unwrap_or_default().to_owned();
         let url = home.pull_url(&left.registry);
         RegistryReport {
             state,
@@ -246,7 +246,7 @@ fn verdict(change: &SecretChange, account: &Account, proofs: &Proofs, changes: &
     format!("secret {}{version} ({}): {said}", change.name, change.event)
 }
 
-fn refused(registry: &config::Registry, proof: &Proof) -> Cause {
+pub(super) fn refused(registry: &config::Registry, proof: &Proof) -> Cause {
     Cause::new(Reason::REFUSED, format!("{} refuses the credential: {}", registry.upstream.host, proof.failure))
 }
 
@@ -308,6 +308,20 @@ pub(super) fn rotation_failed(order: &Order, account: &Account) -> Option<Proble
             "the rotation of {} failed, and its value is the one before: {said}. Look at the log of the secret's \
              rotation function",
             change.name
+        ),
+    })
+}
+
+/// Secrets that only their tag calls ours.
+pub(super) fn strays(names: &[String]) -> impl Iterator<Item = Problem> {
+    names.iter().map(|name| Problem {
+        registry: None,
+        line: None,
+        column: None,
+        message: format!(
+            "the secret {name} carries the tag of this stack, but no rule uses it, and neither a registry of the file nor a \
+             template of this stack has its name. It may be somebody's copy, so it is not deleted. If nobody needs it: `aws \
+             secretsmanager delete-secret --secret-id {name} --recovery-window-in-days 7`"
         ),
     })
 }

@@ -16,7 +16,7 @@ use crate::account::{ObjectError, Redrive, Writer, observe, rules_and_templates}
 use crate::existing::{Existing, Lines, Pen, Target, progress};
 use crate::handler::Failure;
 use crate::plan::repository::Territories;
-use crate::plan::{Resource, Scope, Verdict, plan};
+use crate::plan::{Bounds, Resource, Scope, Verdict, plan};
 use crate::report::{self, Change, ChangeResult, ConfigReport, Past, Progress, Report, judge};
 use crate::trigger::{Mode, Portion, WorkMessage};
 
@@ -91,7 +91,7 @@ impl Run<'_> {
             self.remember(&file, &account);
             // The same word as that of a whole run: what it does not touch, no message does.
             let scope = Scope { home: self.home, settings, uploaded };
-            let plan = plan(&file, &account, scope, 0);
+            let plan = plan(&file, &account, scope, &Bounds::default());
             let verdict = plan.registries.iter().find(|p| p.registry == portion.registry).map(|p| &p.verdict);
             if let Some(Verdict::Refused { cause, .. }) = verdict
                 && cause.transient

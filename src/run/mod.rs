@@ -26,7 +26,7 @@ use crate::handler::Failure;
 use crate::home::Home;
 use crate::ownership::Owner;
 use crate::pace::{Deadline, Pace};
-use crate::report::{self, Change, ConfigReport, Outcome, Past, Report, Stats, TriggerReport, now};
+use crate::report::{self, Change, ConfigReport, Memory, Outcome, Past, Report, Stats, TriggerReport, now};
 use crate::settings::Settings;
 use crate::sops::DataKey;
 use crate::trigger::{Kind, Mode, Portion, SecretChange};
@@ -190,6 +190,8 @@ impl<'a> Run<'a> {
     /// One look at file and account, and in apply mode one try to make the account follow.
     async fn look(&self, order: &Order, object: Object, snapshot: Result<Snapshot, AwsError>, past: &Past) -> Look {
         let mut report = self.blank(order);
+        // A run that comes to nothing passes on what it was told.
+        report.memory = past.passed_on();
         report.config = self.identity(&object);
         let uploaded = object.last_modified.unwrap_or_else(Timestamp::now);
         let read = self.read(object).await;
@@ -351,6 +353,7 @@ impl<'a> Run<'a> {
             warnings: Vec::new(),
             plan_checksum: None,
             existing_repositories: None,
+            memory: Memory::default(),
             stats: Stats::default(),
             blind: false,
         }

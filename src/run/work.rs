@@ -9,13 +9,16 @@ use tokio::time::Instant;
 
 use super::repositories::Ground;
 use super::{Hand, Order, Run, Source, points_to};
-use crate::account::{Account, AwsError, Proof, Sight, Snapshot, Writer};
+use crate::account::{Account, AwsError, CURRENT, Proof, Rule, Sight, Snapshot, Writer, observe_again};
 use crate::apply::{Applied, Applier, End, Slots, speaks};
 use crate::cause::{Cause, Reason};
 use crate::config::{self, File, Problem};
 use crate::plan::rollback::{is_eligible, is_to_be_remembered, is_unfinished};
-use crate::plan::{Action, Limit, Plan, RegistryPlan, Resource, Scope, Verdict, checksum, hold_for_new_names, plan};
-use crate::report::{Change, ChangeResult, Past, Report};
+use crate::plan::{
+    Action, Bounds, Left, Limit, Plan, RegistryPlan, Removals, Resource, Scope, Verdict, checksum, hold_for_new_names,
+    plan, waits_for,
+};
+use crate::report::{Change, ChangeResult, Past, Refused, Report};
 use crate::run::finish::{self, Findings};
 use crate::trigger::{Mode, Portion};
 use crate::verify::{Candidate, PROOFS, Patience, prove};
@@ -56,15 +59,24 @@ impl Run<'_> {
             Source::Uploaded => Limit::of_function(limit),
         };
         let scope = Scope { home: self.home, settings, uploaded };
-        let mut plan = plan(&file, &account, scope, limit);
+        let mut bounds = Bounds { limit, ..Bounds::default() };
         if let Some(differs) = self.differs_from_upload().await {
-            if !plan.removals.left.is_empty() && plan.removals.held.is_none() {
-                let message =
-                    "nothing is deleted by a file that the function does not follow: a warning says which it follows";
-                plan.removals.held = Some(Cause::new(Reason::OTHER_FILE, message));
-            }
+            let message =
+                "nothing is deleted by a file that the function does not follow: a warning says which it follows";
+            bounds.hold = Some(Cause::new(Reason::OTHER_FILE, message));
             report.warnings.push(Problem { registry: None, line: None, column: None, message: differs });
         }
+        report.memory.refused = past.memory.still_refused(&report.config, |name| match account.sights.get(name) {
+            Some(Sight::Found(secret)) => secret.holder(CURRENT).map(str::to_owned),
+            _ => None,
+        });
+        // A person who says how many are to go has looked at them.
+        bounds.known = past.known().filter(|_| order.max_deletions.is_none());
+        // So that a run that starts over knows what it may have made.
+        report.memory.named.extend(file.registries.iter().map(|registry| registry.name.clone()));
+        bounds.refused = report.memory.refused.keys().cloned().collect();
+        let plan = plan(&file, &account, scope, &bounds);
+        report.warnings.extend(finish::strays(&plan.removals.strays));
         let before = self.candidates(&plan.registries, &account, order);
         let go = plan.registries.iter().filter(|plan| plan.verdict == Verdict::Go);
         let mut open: BTreeSet<String> = go.map(|plan| plan.registry.clone()).collect();
@@ -157,14 +169,16 @@ impl Run<'_> {
         plan: Plan,
         before: Vec<Candidate>,
         exact: bool,
-        report: &Report,
+        report: &mut Report,
         findings: &mut Findings<'_>,
     ) -> bool {
         let Plan { registries, mut removals } = plan;
+        let swaps: Vec<Swap> = registries.iter().filter_map(Swap::of).collect();
+        let config = report.config.clone();
         let Findings { file, account, scope, .. } = *findings;
         let settings = self.core.settings;
         let observed = Instant::now();
-        let newest = self.newest(&report.config);
+        let newest = self.newest(&config);
         // Before anything is written: all of an older file's run would have to be undone by the next.
         if registries.iter().any(speaks) && newest.is_it_since(observed).await == Ok(false) {
             return false;
@@ -182,43 +196,48 @@ impl Run<'_> {
             slots: Slots::default(),
             current: Mutex::default(),
         };
-        let deletes = removals.held.is_none() && !removals.left.is_empty();
-        let mut gone = Vec::new();
-        if deletes && removals.first {
-            match newest.is_it().await {
-                Ok(true) => gone = applier.remove(&removals.left).await,
-                Ok(false) => return false,
-                Err(cause) => removals.held = Some(cause),
-            }
-        }
         findings.applied = applier.apply(registries).await;
         if findings.applied.ends.values().any(|end| *end == End::Stale) {
-            findings.applied.changes.extend(gone);
+            // Nothing is proven yet, so nothing has earned its place.
+            settle(&applier, swaps, &mut removals, findings).await;
             return false;
         }
         let asked = candidates_after(file, account, &findings.applied, before, settings.rollback_invalid_rotation);
         findings.proofs = self.prove(asked).await;
         recover(&applier, findings).await;
+        for (name, secret_version) in settle(&applier, swaps, &mut removals, findings).await {
+            report.memory.refused.insert(name, Refused { config: config.clone(), secret_version });
+        }
         // What comes too late is not held by anything: it is skipped, and said to be.
         let late = self.deadline.is_near();
-        if deletes && !removals.first {
-            let held = || hold_for_new_names(file, &removals.left, |name| is_ready(findings, name));
-            removals.held = if late { None } else { held() };
-            if removals.held.is_none() {
-                match newest.is_it().await {
-                    Ok(true) => gone = applier.remove(&removals.left).await,
-                    Ok(false) => return false,
-                    Err(cause) => removals.held = Some(cause),
+        if !late {
+            hold_for_new_names(file, &mut removals.left, |name| is_ready(findings, name));
+        }
+        let mut gone = Vec::new();
+        let (mut held, going): (Vec<Left>, Vec<Left>) = removals.left.into_iter().partition(|left| left.held.is_some());
+        let mut named: BTreeSet<String> = file.registries.iter().map(|registry| registry.name.clone()).collect();
+        let is_own = |left: &&Left| left.marked && left.held.as_ref().is_none_or(|c| c.reason != Reason::OTHER_HOLDER);
+        named.extend(held.iter().chain(&going).filter(is_own).map(|left| left.registry.clone()));
+        if !going.is_empty() {
+            match newest.is_it().await {
+                Ok(true) => {
+                    gone = applier.remove(&going).await;
+                    let went = |c: &&Change| c.resource == Resource::Template && c.result == ChangeResult::Applied;
+                    gone.iter().filter(went).for_each(|change| _ = named.remove(&change.registry));
                 }
+                Ok(false) => return false,
+                Err(cause) => held.extend(going.into_iter().map(|left| Left { held: Some(cause.clone()), ..left })),
             }
         }
+        removals.left = held;
+        report.memory.named = named;
         // A secret that served until now goes only when what serves instead is proven.
         removals.orphans.retain(|orphan| late || is_ready(findings, &orphan.registry));
         let orphans = applier.remove(&removals.orphans).await;
         removals.orphans.clear();
         findings.applied.changes.extend(gone);
         findings.applied.changes.extend(orphans);
-        if removals.held.is_some() {
+        if !removals.left.is_empty() {
             findings.applied.changes.extend(removals.shown());
             findings.removals = Some(removals);
         }
@@ -274,6 +293,81 @@ fn candidates_after(
         }
     }
     after.into_iter().map(|(prefix, patience)| Candidate { prefix, patience }).collect()
+}
+
+/// A rule that is made in the place of another.
+struct Swap {
+    /// The registry of the file.
+    registry: String,
+    /// The secret it is planned with.
+    secret: Option<String>,
+    /// The rule that left.
+    old: Rule,
+}
+
+impl Swap {
+    fn of(plan: &RegistryPlan) -> Option<Self> {
+        let RegistryPlan { registry, secret, instead_of, .. } = plan;
+        Some(Self { registry: registry.clone(), secret: secret.clone(), old: instead_of.clone()? })
+    }
+}
+
+/// Lets the rules stay that were made in the place of others and work, and puts the others back. Gives those that are not
+/// to be tried again, with the current version of their secret: what a retry can help is none of them.
+async fn settle(
+    applier: &Applier<'_>,
+    swaps: Vec<Swap>,
+    removals: &mut Removals,
+    findings: &mut Findings<'_>,
+) -> Vec<(String, Option<String>)> {
+    let mut refused = Vec::new();
+    for Swap { registry: name, secret, old } in swaps {
+        let is_rule = |c: &&mut Change| c.registry == name && c.resource == Resource::Rule;
+        let is_ready = is_ready(findings, &name);
+        let left = removals.left.iter_mut().find(|left| left.registry == old.prefix);
+        let Some(change) = findings.applied.changes.iter_mut().rfind(is_rule) else {
+            left.into_iter().for_each(|left| left.held = Some(waits_for(&[&name])));
+            continue;
+        };
+        if change.result == ChangeResult::Applied && is_ready {
+            let gone = Change::of(&old.prefix, Resource::Rule, Action::Delete, &old.prefix);
+            findings.applied.changes.push(gone.with(ChangeResult::Applied));
+            left.into_iter().for_each(|left| left.steps.retain(|step| step.resource != Resource::Rule));
+            continue;
+        }
+        left.into_iter().for_each(|left| left.held = Some(waits_for(&[&name])));
+        let Some(registry) = findings.file.registries.iter().find(|registry| registry.name == name) else { continue };
+        if change.result == ChangeResult::Applied {
+            let why = match findings.proofs.get(&name) {
+                Some(Ok(proof)) if !proof.valid => finish::refused(registry, proof),
+                Some(Err(error)) => {
+                    let message = format!("the credential could not be checked: {error}");
+                    Cause { transient: error.is_transient(), ..Cause::new(Reason::UNCHECKED, message) }
+                }
+                _ => Cause::for_now(Reason::UNCHECKED, "whether the new rule works was not seen"),
+            };
+            let back = applier.swap_back(&old, &name).await;
+            let transient = why.transient || back.is_err();
+            let note = back.unwrap_or_else(|note| note);
+            let cause = Cause { message: format!("{}; {note}", why.message), transient, ..why };
+            *change = change.clone().with(ChangeResult::Failed).because(&cause);
+            findings.applied.ends.insert(name.clone(), End::Failed(cause));
+        }
+        if !matches!(change.result, ChangeResult::Failed | ChangeResult::Held) || change.transient {
+            continue;
+        }
+        let Findings { file, scope, .. } = findings;
+        // One that cannot be seen is tried again, which does no harm.
+        let Ok(view) = observe_again(applier.reader, registry, secret.as_deref(), file, scope.settings).await else {
+            continue;
+        };
+        let current = match &view.sight {
+            Sight::Found(secret) => secret.holder(CURRENT).map(str::to_owned),
+            _ => None,
+        };
+        refused.push((name, current));
+    }
+    refused
 }
 
 /// Looks after the own secrets whose credential was refused or is proven for the first time, or whose labels tell of a

@@ -1,0 +1,214 @@
+//! At the quota of rules: the rule of what left the file makes room, and comes back where the new one does not work. DESIGN,
+//! section 6.
+
+use local_aws::{Fault, LocalAws};
+use serde_json::{Value, json};
+
+use crate::support::{self, BUCKET, Bench, STATUS, hub, lines, scheduled, uploaded};
+
+const HUB: &str = "ecr-pullthroughcache/dockerhub";
+const NEW: &str = "ecr-pullthroughcache/hub";
+const QUAY: &str = "quay: {registry: quay.io}\n";
+
+/// Rules of others until no more fit.
+pub fn fill(aws: &LocalAws) {
+    let rules = aws.call("ecr", "DescribePullThroughCacheRules", json!({})).unwrap();
+    for n in rules["pullThroughCacheRules"].as_array().unwrap().len()..50 {
+        support::make_rule(aws, &format!("foreign-{n}"), "registry.k8s.io", None);
+    }
+}
+
+fn renamed(token: &str) -> String {
+    hub(token).replace("dockerhub", "hub")
+}
+
+/// An account at the quota, with a registry that works.
+async fn full() -> Bench {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    fill(&bench.aws);
+    bench.aws.clear_calls();
+    bench
+}
+
+/// The registry that left serves as it did before.
+fn serves_as_before(bench: &Bench, rule: &Value, report: &Value) {
+    assert_eq!(bench.rule("dockerhub").as_ref().map(known), Some(known(rule)), "{report:#}");
+    assert_eq!(bench.rule("hub"), None);
+    assert!(bench.template("dockerhub").is_some() && !bench.is_going(HUB));
+    bench.aws.pull("dockerhub/library/nginx:1").unwrap();
+    assert_eq!(report["registries"]["dockerhub"]["state"], "held", "{report:#}");
+}
+
+fn known(rule: &Value) -> [&Value; 3] {
+    ["upstreamRegistryUrl", "upstreamRepositoryPrefix", "credentialArn"].map(|field| &rule[field])
+}
+
+#[tokio::test]
+async fn the_rule_alone_makes_room_and_the_rest_goes_when_the_new_one_works() {
+    let bench = full().await;
+    bench.rotate(HUB, "canary-docker-2");
+    let report = bench.follow(&renamed("canary-docker-1")).await;
+    assert_eq!(report["outcome"], "changed", "{report:#}");
+    let calls: Vec<String> = bench.aws.calls().into_iter().map(|call| call.operation).collect();
+    let at = |operation: &str| calls.iter().rposition(|call| call == operation).unwrap();
+    assert!(at("DeletePullThroughCacheRule") < at("CreatePullThroughCacheRule"));
+    assert!(at("CreatePullThroughCacheRule") < at("ValidatePullThroughCacheRule"));
+    assert!(at("ValidatePullThroughCacheRule") < at("DeleteRepositoryCreationTemplate"));
+    assert!(lines(&report).contains(&"dockerhub delete rule dockerhub [] applied".to_owned()), "{:?}", lines(&report));
+    assert_eq!(report["registries"].as_object().unwrap().len(), 1);
+    // Rotation and all.
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
+    assert!(!bench.is_going(HUB));
+    assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
+}
+
+#[tokio::test]
+async fn a_plan_shows_the_deletion_and_writes_nothing() {
+    let bench = full().await;
+    bench.upload(&renamed("canary-docker-1"));
+    let plan = bench.act("plan").await;
+    assert!(lines(&plan).contains(&"hub create rule hub [] planned".to_owned()), "{:?}", lines(&plan));
+    assert!(lines(&plan).contains(&"dockerhub delete rule dockerhub [] planned".to_owned()), "{:?}", lines(&plan));
+    let apply = json!({"action": "apply", "plan_checksum": plan["plan_checksum"]});
+    let report = bench.send(apply).await.unwrap();
+    assert_eq!(report["outcome"], "changed", "{report:#}");
+}
+
+#[tokio::test]
+async fn a_denied_creation_takes_nothing_away() {
+    let bench = full().await;
+    let rule = bench.rule("dockerhub").unwrap();
+    bench.aws.fault(Fault::on("ecr", "CreatePullThroughCacheRule").times(100).access_denied());
+    let report = bench.follow(&renamed("canary-docker-1")).await;
+    assert_eq!(report["registries"]["hub"]["state"], "failed", "{report:#}");
+    serves_as_before(&bench, &rule, &report);
+    assert!(!bench.writes().contains(&"DeletePullThroughCacheRule".to_owned()));
+    bench.aws.clear_faults();
+    let report = bench.follow(&renamed("canary-docker-1")).await;
+    assert_eq!(report["outcome"], "changed", "{report:#}");
+}
+
+/// Denied only once the old rule is gone: as it was it comes back.
+#[tokio::test]
+async fn a_creation_that_fails_late_puts_the_old_rule_back() {
+    let bench = full().await;
+    let rule = bench.rule("dockerhub").unwrap();
+    bench.aws.fault(Fault::on("ecr", "CreatePullThroughCacheRule").skip(1).times(1).access_denied());
+    let report = bench.follow(&renamed("canary-docker-1")).await;
+    assert!(bench.writes().contains(&"DeletePullThroughCacheRule".to_owned()), "{:?} {report:#}", bench.writes());
+    serves_as_before(&bench, &rule, &report);
+    let message = report["registries"]["hub"]["message"].as_str().unwrap();
+    assert!(message.contains("has been put back"), "{message}");
+    waits(&bench, &rule).await;
+}
+
+/// The next runs leave everything as it is.
+async fn waits(bench: &Bench, rule: &Value) {
+    for _ in 0..2 {
+        bench.aws.clear_calls();
+        let report = bench.send(scheduled()).await.unwrap();
+        assert_eq!(bench.writes(), Vec::<String>::new(), "{report:#}");
+        let hub = &report["registries"]["hub"];
+        assert_eq!((&hub["state"], &hub["reason"]), (&json!("held"), &json!("quota")), "{report:#}");
+        serves_as_before(bench, rule, &report);
+    }
+}
+
+#[tokio::test]
+async fn after_a_refused_token_the_old_rule_is_back_and_the_new_one_waits_for_news() {
+    for way in ["upload", "rotation"] {
+        let bench = full().await;
+        let rule = bench.rule("dockerhub").unwrap();
+        let report = bench.follow(&renamed("canary-wrong")).await;
+        let new = &report["registries"]["hub"];
+        assert_eq!((&new["state"], &new["reason"]), (&json!("failed"), &json!("refused")), "{report:#}");
+        assert_eq!(new["credential"], "invalid");
+        assert!(new["message"].as_str().unwrap().contains("has been put back"), "{new}");
+        serves_as_before(&bench, &rule, &report);
+        waits(&bench, &rule).await;
+        // A file that is refused, or an account that cannot be read, changes nothing in that.
+        bench.aws.fault(Fault::on("ecr", "DescribePullThroughCacheRules").times(1).access_denied());
+        bench.send(scheduled()).await.unwrap();
+        waits(&bench, &rule).await;
+        let report = match way {
+            "upload" => bench.follow(&renamed("canary-docker-1")).await,
+            _ => {
+                bench.rotate(NEW, "canary-docker-2");
+                bench.send(bench.newest_rotation()).await.unwrap()
+            }
+        };
+        assert_eq!(report["outcome"], "changed", "{way}: {report:#}");
+        assert_eq!((bench.rule("dockerhub"), bench.template("dockerhub")), (None, None), "{way}");
+        bench.aws.pull("hub/library/nginx:1").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn after_a_refusal_the_same_file_uploaded_again_is_tried_once_more() {
+    let bench = full().await;
+    let rule = bench.rule("dockerhub").unwrap();
+    bench.follow(&renamed("canary-wrong")).await;
+    bench.aws.clear_calls();
+    let report = bench.follow(&renamed("canary-wrong")).await;
+    assert!(bench.writes().contains(&"DeletePullThroughCacheRule".to_owned()), "{report:#}");
+    serves_as_before(&bench, &rule, &report);
+    waits(&bench, &rule).await;
+}
+
+#[tokio::test]
+async fn what_a_retry_can_help_is_retried() {
+    for skip in [0, 1] {
+        let bench = full().await;
+        let rule = bench.rule("dockerhub").unwrap();
+        bench.aws.fault(Fault::on("ecr", "CreatePullThroughCacheRule").skip(skip).times(5).server_error());
+        bench.upload(&renamed("canary-docker-1"));
+        let failure = bench.send(uploaded()).await.unwrap_err().to_string();
+        assert!(failure.contains("partial"), "{failure}");
+        serves_as_before(&bench, &rule, &bench.status());
+        let report = bench.send(uploaded()).await.unwrap();
+        assert_eq!(report["outcome"], "changed", "{report:#}");
+        assert_eq!(bench.rule("dockerhub"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_proof_that_does_not_come_is_no_proof() {
+    let bench = full().await;
+    let rule = bench.rule("dockerhub").unwrap();
+    bench.aws.fault(Fault::on("ecr", "ValidatePullThroughCacheRule").times(100).access_denied());
+    let report = bench.follow(&renamed("canary-docker-1")).await;
+    assert_eq!(report["registries"]["hub"]["reason"], "unchecked", "{report:#}");
+    serves_as_before(&bench, &rule, &report);
+}
+
+/// What leaves with another upstream makes room as well, and stays as whole until the new one works.
+#[tokio::test]
+async fn any_rule_that_left_makes_room_and_none_goes_for_what_gets_no_room() {
+    let bench = Bench::new().await;
+    bench.follow(QUAY).await;
+    fill(&bench.aws);
+    let report = bench.follow(&renamed("canary-wrong")).await;
+    assert_eq!(report["registries"]["quay"]["state"], "held", "{report:#}");
+    assert!(bench.rule("quay").is_some() && bench.template("quay").is_some());
+    let report = bench.send(scheduled()).await.unwrap();
+    assert_eq!(report["registries"]["quay"]["state"], "held", "{report:#}");
+    let report = bench.follow(&renamed("canary-docker-1")).await;
+    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(bench.template("quay"), None);
+}
+
+/// Who can write the status can make a swap wait, and no more: a forgotten refusal is tried once more.
+#[tokio::test]
+async fn a_planted_status_only_makes_it_wait() {
+    let bench = full().await;
+    let rule = bench.rule("dockerhub").unwrap();
+    bench.follow(&renamed("canary-wrong")).await;
+    let mut status = bench.status();
+    let refused = status["memory"]["refused"]["hub"].clone();
+    assert!(refused["secret_version"].is_string(), "{status:#}");
+    status["memory"]["refused"] = json!({"hub": refused, "dockerhub": refused, "by-hand": refused});
+    bench.aws.put_object(BUCKET, STATUS, status.to_string().into_bytes());
+    waits(&bench, &rule).await;
+    assert_eq!(bench.status()["memory"]["refused"].as_object().unwrap().len(), 1);
+}
