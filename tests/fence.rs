@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::ends::Ends;
 use crate::support::{self, BUCKET, Bench, KEY, STATUS, hub, lines, scheduled, uploaded};
 use serde_json::json;
 
@@ -66,6 +67,7 @@ async fn a_whole_run_over_a_newer_file_between_any_two_calls_of_a_run_wins() {
     for n in 1.. {
         let bench = Bench::new().await;
         bench.follow(&hub("canary-docker-1")).await;
+        let ends = Ends::of(&bench.aws);
         bench.aws.clear_calls();
         bench.upload(&hub("canary-docker-2"));
         let came = Arc::new(AtomicBool::new(false));
@@ -89,5 +91,6 @@ async fn a_whole_run_over_a_newer_file_between_any_two_calls_of_a_run_wins() {
         }
         assert_eq!(bench.token(HUB, "FILE_PENDING"), None, "before call {n}");
         assert_eq!(bench.act("plan").await["outcome"], "converged", "before call {n}");
+        ends.hold(&bench.aws, &format!("before call {n}"));
     }
 }

@@ -1,5 +1,6 @@
 //! For random files and random accounts: one run converges, the plan after it is empty, and a plan writes nothing.
 
+use crate::support::ends::Ends;
 use crate::support::{Bench, token_id, uploaded};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -167,6 +168,7 @@ async fn holds(cases: Vec<Case>) {
         prepare(&bench, n, case);
     }
     bench.upload(&file(&cases));
+    let ends = Ends::of(&bench.aws);
     let plan = bench.act("plan").await;
     bench.act("validate").await;
     assert!(bench.aws.calls().iter().all(|call| !call.write), "a plan wrote: {:?}", bench.aws.calls());
@@ -190,6 +192,7 @@ async fn holds(cases: Vec<Case>) {
     bench.aws.clear_calls();
     let again = bench.send(uploaded()).await.unwrap();
     assert_eq!(bench.writes(), Vec::<String>::new(), "{again:#}");
+    ends.hold(&bench.aws, &format!("{again:#}"));
 }
 
 proptest! {

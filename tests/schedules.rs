@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::ends::Ends;
 use crate::support::{self, BUCKET, Bench, KEY, hub, is_write, put_current, role, scheduled, uploaded};
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
@@ -219,7 +220,7 @@ async fn drain(aws: &LocalAws, functions: &[&Watched<'_>], rng: &mut Rng, mut fr
 }
 
 /// The account is the newest file's: nothing is left to plan, its token is `CONFIGURED`, and what serves is proven.
-async fn is_the_newest_files(bench: &Bench, newest: &Version, last: &Value) {
+async fn is_the_newest_files(bench: &Bench, ends: &Ends, newest: &Version, last: &Value) {
     let told = format!("{}{last:#}", listed(&bench.aws.calls()));
     let plan = quiet::send(&bench.app, json!({"action": "plan"})).await.unwrap();
     assert_eq!(plan["changes"], json!([]), "{told}");
@@ -234,7 +235,7 @@ async fn is_the_newest_files(bench: &Bench, newest: &Version, last: &Value) {
     assert_eq!(bench.template("quay").is_some(), newest.quay.is_some());
     let current = bench.token(HUB, "AWSCURRENT").unwrap();
     assert!(is_good(&current), "{current} serves: {told}");
-    support::assert_tokens_stay_home(&bench.aws);
+    ends.hold(&bench.aws, &told);
     bench.aws.pull("dockerhub/library/in-the-end:1").unwrap();
     let state = if newest.is_good() { "ready" } else { "failed" };
     assert_eq!(last["registries"]["dockerhub"]["state"], state, "{told}");
@@ -254,6 +255,7 @@ async fn two_functions_over_two_versions_of_the_file_end_with_the_newest() {
             false => Version::any(&mut rng, &["canary-docker-1", "canary-docker-3"]),
         };
         let begun = bench.aws.events().len();
+        let ends = Ends::of(&bench.aws);
         let one = Watched::new(&bench.aws, "AKIDONE", env).await;
         let two = Watched::new(&bench.aws, "AKIDTWO", env).await;
         slow_down(&bench.aws, &mut rng);
@@ -283,7 +285,7 @@ async fn two_functions_over_two_versions_of_the_file_end_with_the_newest() {
         tokio::join!(first, second);
         drain(&bench.aws, &[&one, &two], &mut rng, begun).await;
         let last = one.send(scheduled()).await;
-        is_the_newest_files(&bench, &newest, &last).await;
+        is_the_newest_files(&bench, &ends, &newest, &last).await;
     })
     .await;
 }
@@ -356,6 +358,7 @@ async fn a_human_who_edits_by_hand_is_repaired_and_no_rotation_is_buried() {
         }
         let newest = Version { immutable: true, ..Version::any(&mut rng, &["canary-docker-2", "canary-docker-3"]) };
         let begun = bench.aws.events().len();
+        let ends = Ends::of(&bench.aws);
         let one = Watched::new(&bench.aws, "AKIDONE", env).await;
         slow_down(&bench.aws, &mut rng);
         // One edit at most of the credential: a human who rotates twice buries the first rotation himself.
@@ -392,7 +395,7 @@ async fn a_human_who_edits_by_hand_is_repaired_and_no_rotation_is_buried() {
         let observed = calls.iter().position(|call| call.operation == "DescribeSecret").unwrap();
         drain(&bench.aws, &[&one], &mut rng, begun).await;
         let last = one.send(scheduled()).await;
-        is_the_newest_files(&bench, &newest, &last).await;
+        is_the_newest_files(&bench, &ends, &newest, &last).await;
         let when = when.lock().unwrap().clone();
         let told = format!("{when:?}, observed at {observed}:\n{}", listed(&calls));
         stands(&bench, &newest, &when, observed, &told);
@@ -433,6 +436,7 @@ async fn a_good_rotation_between_any_two_calls_of_a_rollback_stands() {
             bench.upload(&hub("canary-docker-1"));
             quiet::send(&bench.app, uploaded()).await.unwrap();
             let begun = bench.aws.events().len();
+            let ends = Ends::of(&bench.aws);
             let function = Watched::new(&bench.aws, "AKIDONE", ROLLBACK).await;
             let event = if from_the_file {
                 bench.upload(&hub("canary-wrong"));
@@ -463,6 +467,7 @@ async fn a_good_rotation_between_any_two_calls_of_a_rollback_stands() {
             assert_eq!(current.as_deref(), Some("canary-docker-4"), "{told}");
             assert_eq!(bench.token(HUB, "ROLLING_BACK"), None, "{told}");
             assert_ne!(bench.token(HUB, "REJECTED").as_deref(), Some("canary-docker-4"), "{told}");
+            ends.hold(&bench.aws, &told);
             bench.aws.pull("dockerhub/library/in-the-end:1").unwrap();
         }
     }

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{Kind, MARK, foreign};
 use crate::quiet;
+use crate::support::ends::Ends;
 use crate::support::{self, BUCKET, Bench, ROLE, USUAL, lines, role, scheduled, uploaded};
 
 /// Where a run dies.
@@ -197,6 +198,7 @@ struct Picture {
     secrets: BTreeMap<String, Value>,
     /// Everything of somebody else, byte by byte.
     foreign: String,
+    ends: Ends,
 }
 
 impl Picture {
@@ -220,7 +222,7 @@ impl Picture {
             json!([rules.get(name), templates.get(name), described, ask("GetSecretValue"), ask("GetResourcePolicy")])
         };
         let foreign = json!([theirs("by-hand"), theirs("others")]).to_string();
-        Self { rules, templates, secrets, foreign }
+        Self { rules, templates, secrets, foreign, ends: Ends::of(aws) }
     }
 
     fn is_marked(&self, registry: &str) -> bool {
@@ -292,7 +294,7 @@ async fn is_finished_by_the_next_run(kind: &Kind, bench: &Bench, before: &Pictur
         let pulled = bench.aws.pull(&format!("{prefix}/library/in-the-end:1"));
         assert!(pulled.is_ok(), "{point:?}: {pulled:?}");
     }
-    support::assert_tokens_stay_home(&bench.aws);
+    before.ends.hold(&bench.aws, &format!("{point:?}"));
     let after = Picture::of(bench);
     let used = |secret: &Value| after.rules.values().any(|rule| rule["credentialArn"] == secret["ARN"]);
     for (name, secret) in after.own_secrets() {

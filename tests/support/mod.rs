@@ -4,6 +4,7 @@
 //! objects, logs at TRACE) is searched for it after every run, in [`Bench::send`]. The function may do what its role in
 //! template.yaml allows, and a run that wanted more fails there too.
 
+pub mod ends;
 pub mod role;
 
 use std::io::Write;
