@@ -118,13 +118,13 @@ keys! {
         AllowUnlistedUpstream = "allow_unlisted_upstream" {
             brief: "`true`: let a host pass that is not in the list, should ECR have learned it since",
             absent: Json("false"),
-            rules: "With or without a credential; ECR has the last word.",
+            rules: "With or without a credential; ECR has the last word. The stack's `AllowedUpstreams` must name the host.",
             value: value::flag(),
         }
         ExistingRepositories = "existing_repositories" {
             brief: "`true` or a map: give repositories under the prefix that exist already what the template gives to new ones",
             absent: Json("false"),
-            rules: "`true` is all four settings. `ROOT` must have an `include`. Which repositories, the preview, and thousands of them: **[existing-repositories.md](existing-repositories.md)**.",
+            rules: "`true` is all four settings. `ROOT` must have an `include`. The stack's `ExistingRepositories` must name them. Which repositories, the preview, and thousands of them: **[existing-repositories.md](existing-repositories.md)**.",
             value: value::existing(),
         }
     }
