@@ -342,12 +342,12 @@ fn is_region(word: &str) -> bool {
 
 /// A host under a domain of [`HOSTS`].
 fn is_host(word: &str) -> bool {
-    let of = |domain: &&str| {
-        let before = word.strip_suffix(*domain);
+    let of = |domain: &str| {
+        let before = word.strip_suffix(domain);
         before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
     };
     let is_of_host = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
-    HOSTS.iter().any(of) && word.bytes().all(is_of_host) && word.split('.').all(|label| label.len() <= 50)
+    HOSTS.iter().any(|domain| of(domain)) && word.bytes().all(is_of_host) && word.split('.').all(|label| label.len() <= 50)
 }
 
 /// An ARN. What is named in it may have digits and capitals, but is not as long and mixed as a token.
