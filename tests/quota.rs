@@ -198,6 +198,30 @@ async fn any_rule_that_left_makes_room_and_none_goes_for_what_gets_no_room() {
     assert_eq!(bench.template("quay"), None);
 }
 
+#[tokio::test]
+async fn a_newer_file_that_comes_before_the_swap_decides() {
+    let bench = full().await;
+    bench.aws.before("s3", "HeadObject", 1, |aws| {
+        aws.put_object(BUCKET, support::KEY, hub("canary-docker-1"));
+    });
+    let report = bench.follow(&renamed("canary-docker-1")).await;
+    assert!(!bench.writes().contains(&"DeletePullThroughCacheRule".to_owned()), "{:?}", bench.writes());
+    assert_eq!((bench.rule("hub"), bench.rule("dockerhub").is_some()), (None, true), "{report:#}");
+}
+
+#[tokio::test]
+async fn a_mark_that_changed_hands_stops_the_swap() {
+    let bench = full().await;
+    bench.aws.before("ecr", "CreateRepositoryCreationTemplate", 1, |aws| {
+        let description = "x (managed by ecr-pull-through-sync: other)";
+        let input = json!({"prefix": "dockerhub", "description": description});
+        aws.call("ecr", "UpdateRepositoryCreationTemplate", input).unwrap();
+    });
+    let report = bench.follow(&renamed("canary-docker-1")).await;
+    assert_eq!(report["registries"]["hub"]["reason"], "quota", "{report:#}");
+    assert!(bench.rule("dockerhub").is_some());
+}
+
 /// Who can write the status can make a swap wait, and no more: a forgotten refusal is tried once more.
 #[tokio::test]
 async fn a_planted_status_only_makes_it_wait() {

@@ -129,7 +129,7 @@ pub async fn observe(reader: &Reader, snapshot: Snapshot, file: &File, settings:
     }
     sights.extend(taken_along(reader, file, &sights, &claims).await);
     let mut tagged = still_there(reader, &snapshot, &sights).await;
-    tagged.extend(unlisted(reader, &snapshot, &sights, settings).await);
+    tagged.extend(Box::pin(unlisted(reader, &snapshot, &sights, settings)).await);
     Account { snapshot: Snapshot { tagged, ..snapshot }, sights }
 }
 

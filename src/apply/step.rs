@@ -129,7 +129,8 @@ impl Applier<'_> {
             }
             Operation::SwapRule { old, new } => {
                 let rule = new.resolved(new_secret.as_deref()).ok_or_else(no_secret)?;
-                self.swap_rule(old, &rule).await.map(|()| None)
+                // Boxed: it is rare, and would make every step's future larger.
+                Box::pin(self.swap_rule(old, &rule)).await.map(|()| None)
             }
             Operation::DeleteRule { prefix } => {
                 Ok(self.call(Slot::Rule, self.writer.delete_rule(prefix)).await.map(|_| None)?)

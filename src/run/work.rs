@@ -199,13 +199,13 @@ impl Run<'_> {
         findings.applied = applier.apply(registries).await;
         if findings.applied.ends.values().any(|end| *end == End::Stale) {
             // Nothing is proven yet, so nothing has earned its place.
-            settle(&applier, swaps, &mut removals, findings).await;
+            Box::pin(settle(&applier, swaps, &mut removals, findings)).await;
             return false;
         }
         let asked = candidates_after(file, account, &findings.applied, before, settings.rollback_invalid_rotation);
         findings.proofs = self.prove(asked).await;
         recover(&applier, findings).await;
-        for (name, secret_version) in settle(&applier, swaps, &mut removals, findings).await {
+        for (name, secret_version) in Box::pin(settle(&applier, swaps, &mut removals, findings)).await {
             report.memory.refused.insert(name, Refused { config: config.clone(), secret_version });
         }
         // What comes too late is not held by anything: it is skipped, and said to be.
