@@ -347,7 +347,9 @@ fn is_host(word: &str) -> bool {
         before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
     };
     let is_of_host = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
-    HOSTS.iter().any(|domain| of(domain)) && word.bytes().all(is_of_host) && word.split('.').all(|label| label.len() <= 50)
+    HOSTS.iter().any(|domain| of(domain))
+        && word.bytes().all(is_of_host)
+        && word.split('.').all(|label| label.len() <= 50)
 }
 
 /// An ARN. What is named in it may have digits and capitals, but is not as long and mixed as a token.

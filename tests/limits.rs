@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::common::misplaced;
 use crate::support::{self, BUCKET, Bench, hub, lines, logged, metrics, repository, scheduled, uploaded};
 use ecr_pull_through_sync::handler::Failure;
 use local_aws::{Fault, Options};
@@ -379,5 +380,21 @@ async fn no_repository_is_passed_over_for_what_somebody_wrote_into_the_status() 
         let told = &report["registries"]["quay"]["existing_repositories"];
         assert_eq!((&told["found"], &told["changed"]), (&3.into(), &3.into()), "{next} {passed}: {report:#}");
         assert_eq!(report["outcome"], "changed");
+    }
+}
+
+#[tokio::test]
+async fn a_token_in_another_place_of_the_file_is_in_no_report_and_in_no_log() {
+    for token in misplaced::TOKENS {
+        let bench = Bench::new().await;
+        for place in misplaced::PLACES {
+            let report = bench.follow(&misplaced::file(place, token)).await;
+            assert_eq!(report["outcome"], "rejected", "{place}");
+            let page = String::from_utf8(bench.aws.object(BUCKET, support::STATUS_PAGE).unwrap()).unwrap();
+            for said in [report.to_string(), bench.status().to_string(), page] {
+                assert!(!misplaced::tells(&said, token), "{place}: {said}");
+            }
+        }
+        assert!(!misplaced::tells(&logged(), token), "{token} in the log");
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use crate::common::cases::tables;
+use crate::common::misplaced;
 use serde_json::Value;
 
 const BROKEN: &str = "dockerhub:
@@ -159,4 +160,32 @@ fn an_annotation_cannot_begin_another() {
     let folder = Folder::new("injection", &[("a.yaml", b"\"x\\n::set-output name=a::b\": {registry: quay.io}\n")]);
     let found = text(&folder.check(&["a.yaml", "--format", "github"]).stdout);
     assert!(found.lines().all(|line| line.starts_with("::error file=a.yaml,line=1,col=1")), "{found}");
+}
+
+/// No issuer's beginning gives these away: a rule does.
+#[test]
+fn a_token_in_another_place_is_told_in_no_format() {
+    let mut files = Vec::new();
+    for (t, token) in misplaced::TOKENS.iter().enumerate() {
+        files.extend(
+            misplaced::PLACES
+                .iter()
+                .enumerate()
+                .map(|(p, place)| (format!("t{t}-p{p}.yaml"), *place, *token, misplaced::file(place, token))),
+        );
+    }
+    let bytes: Vec<(&str, &[u8])> = files.iter().map(|(name, .., text)| (name.as_str(), text.as_bytes())).collect();
+    let folder = Folder::new("misplaced", &bytes);
+    let mut told = Vec::new();
+    for (name, place, token, _) in &files {
+        for format in FORMATS {
+            let output = folder.check(&[name, "--format", format]);
+            assert_eq!(output.status.code(), Some(1), "{place}");
+            let said = text(&output.stdout) + &text(&output.stderr);
+            if misplaced::tells(&said, token) {
+                told.push(format!("{format} of {place}: {said}"));
+            }
+        }
+    }
+    assert_eq!(told, Vec::<String>::new(), "{}", told.join("\n"));
 }

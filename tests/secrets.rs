@@ -376,3 +376,25 @@ async fn two_registries_whose_rules_share_a_secret_do_not_write_it_in_turn() {
     let again = lines(&bench.send(scheduled()).await.unwrap());
     assert!(again.iter().all(|line| line.ends_with(" held")), "{again:#?}");
 }
+
+/// A run that dies between two labels leaves a value of the file beside the current one. The secret may go with it and come
+/// back: whatever the file says then is what serves.
+#[tokio::test]
+async fn a_value_on_its_way_that_a_deleted_secret_took_along_is_planned_right_when_it_is_restored() {
+    for token in ["canary-docker-1", "canary-docker-2", "canary-docker-3"] {
+        let bench = Bench::new().await;
+        let other = "quay: {registry: quay.io}\n";
+        bench.follow(&format!("{other}{}", hub("canary-docker-1"))).await;
+        bench.aws.fault(Fault::on("secretsmanager", "UpdateSecretVersionStage").times(9).access_denied());
+        bench.follow(&format!("{other}{}", hub("canary-docker-2"))).await;
+        bench.aws.clear_faults();
+        bench.follow(other).await;
+        assert!(bench.is_going(HUB) && bench.version(HUB, "FILE_PENDING").is_some());
+        let report = bench.follow(&format!("{other}{}", hub(token))).await;
+        assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{token}: {report:#}");
+        assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some(token), "{report:#}");
+        assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some(token));
+        assert_eq!(bench.version(HUB, "FILE_PENDING"), None, "{token}");
+        assert_eq!(bench.act("plan").await["outcome"], "converged", "{token}");
+    }
+}

@@ -10,6 +10,7 @@ use super::node::{Entry, Node, Position};
 use super::problem::{Notes, one_of, shown};
 use super::raw;
 use super::suggest::{did_you_mean, nearest};
+use super::tokens::is_mere_word;
 use super::yaml::holds_a_token;
 
 /// Longer than any number or boolean.
@@ -172,7 +173,10 @@ pub(crate) fn word<T: Copy>(name: &str, words: &[(&'static str, T)], node: &Node
     // Whatever follows the first word came from another line, where a colon or the indentation is missing.
     let word = text.split_whitespace().next().unwrap_or_default();
     let more = if word.len() < text.trim().len() { " and more" } else { "" };
-    notes.error(node.at, format!("{}{more} is no value of `{name}`: write {all}{hint}", shown(word)));
+    // Nor is repeated what is not like any of the words: it may be anything that was meant for another place.
+    let is_shown = !hint.is_empty() || is_mere_word(word);
+    let what = if is_shown { format!("{}{more}", shown(word)) } else { "what stands here".to_owned() };
+    notes.error(node.at, format!("{what} is no value of `{name}`: write {all}{hint}"));
     None
 }
 

@@ -48,6 +48,7 @@ mod source;
 mod suggest;
 mod syntax;
 mod tags;
+mod tokens;
 mod upstream;
 pub(crate) mod yaml;
 

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::hidden::{HIDDEN, Hidden};
 use super::node::Position;
+use super::tokens::looks_like_a_token;
 use super::yaml::holds_a_token;
 
 /// More than this helps nobody, and the report has to stay small.
@@ -18,26 +19,6 @@ const MOST_KEPT: usize = 10_000;
 
 /// How much of a text from the file a message repeats.
 const MOST_SHOWN: usize = 60;
-
-/// How the tokens of well-known issuers begin. One that stands in a wrong place is still a token.
-const TOKEN_BEGINNINGS: &[&str] = &[
-    "dckr_pat_",
-    "dckr_oat_",
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "ghr_",
-    "github_pat_",
-    "glpat-",
-    "gldt-",
-    "glcbt-",
-    "eyJ",
-    "AKIA",
-    "ASIA",
-    "chainctl_",
-    "ENC[",
-];
 
 /// One mistake, or one warning, and where it stands.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
@@ -226,12 +207,6 @@ fn strays_from(text: &str) -> usize {
         is_stray(rest.split_whitespace().next().unwrap_or_default())
     });
     stray.map_or(text.len(), |(at, _)| at)
-}
-
-/// Whether a text has a word in it that begins as a token does.
-pub(crate) fn looks_like_a_token(text: &str) -> bool {
-    let begins_word = |at: usize| !text.get(..at).is_some_and(|before| before.ends_with(|c: char| c.is_alphanumeric()));
-    TOKEN_BEGINNINGS.iter().any(|beginning| text.match_indices(beginning).any(|(at, _)| begins_word(at)))
 }
 
 /// Whether a reader could not see a character, or it would change how others are seen.

@@ -15,8 +15,8 @@ use super::describe::Key as _;
 use super::hidden::Hidden;
 use super::keys::{EncryptionKey, ExistingKey, FileKey};
 use super::lifecycle_keys::{ActionKey, PolicyKey, RuleKey, SelectionKey};
-use super::problem::looks_like_a_token;
 use super::raw;
+use super::tokens::looks_like_a_token;
 use super::yaml::holds_a_token;
 use crate::ownership::SECRET_PREFIX;
 

@@ -8,6 +8,7 @@ use super::Context;
 use super::arn::{REGION, is_account, is_region};
 use super::problem::shown;
 use super::suggest::nearest;
+use super::tokens::is_mere_word;
 
 /// A host of the table.
 enum Host {
@@ -211,7 +212,10 @@ pub(crate) fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Resu
         return Ok(Upstream { host, kind: *kind });
     }
     if !is_host(&host) {
-        return Err(format!("{} is no host name; write one such as `{DOCKER_HUB}`", shown(text)));
+        // Without a dot, it may be anything that was meant for another place.
+        let is_shown = text.contains('.') || is_mere_word(text);
+        let what = if is_shown { shown(text) } else { "what stands here".to_owned() };
+        return Err(format!("{what} is no host name; write one such as `{DOCKER_HUB}`"));
     }
     if allow_unlisted {
         return Ok(Upstream { host, kind: UpstreamKind::Unlisted });

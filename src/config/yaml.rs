@@ -15,6 +15,7 @@ use super::node::{Entry, Node, Position, Scalar, Value};
 use super::problem::{Notes, shown};
 use super::raw;
 use super::syntax;
+use super::tokens::looks_like_a_token;
 
 /// Deeper than any field of the file is by far.
 const MAX_DEPTH: usize = 32;
@@ -143,6 +144,10 @@ impl Builder<'_> {
                 false
             }
         };
+        // In letters of another case too, as a message may suggest them. What is shorter helps nobody.
+        if text.len() >= 8 && looks_like_a_token(&text) {
+            self.notes.hide(&text);
+        }
         self.finish(Rc::new(Node { at, weight: 1, height: 0, value: Value::Scalar(Scalar { text, plain }) }), anchor)
     }
 

@@ -1,6 +1,7 @@
 //! What the tests of the file share.
 
 pub mod cases;
+pub mod misplaced;
 pub mod schema;
 
 use std::collections::BTreeMap;
