@@ -72,11 +72,11 @@ pub use lifecycle::{
 };
 pub use mutability::Mutability;
 pub(crate) use prefix::{ROOT, is_repository_name};
-pub(crate) use problem::looks_like_a_token;
 pub use problem::{Problem, Rejected, is_invisible};
 pub use reference::{reference, summary};
 pub use registry::Registry;
 pub use schema::schema;
+pub(crate) use tokens::looks_like_a_token;
 pub(crate) use upstream::is_host;
 pub use upstream::{CredentialNeed, Upstream, UpstreamKind, canonical_host};
 
