@@ -205,11 +205,11 @@ fn endless_page(aws: &LocalAws, asked: &Asked, named: &Named, tokens: u64) -> Re
         work: Work::Json(input),
     };
     let mut reply = work(aws, asked, &first);
-    if let Ok(mut page) = serde_json::from_slice::<Value>(&reply.body)
+    if let Ok(Value::Object(mut page)) = serde_json::from_slice(&reply.body)
         && reply.status == 200
     {
-        page[member] = format!("{TOKEN}{next}").into();
-        reply.body = page.to_string().into_bytes();
+        page.insert(member.to_owned(), format!("{TOKEN}{next}").into());
+        reply.body = Value::Object(page).to_string().into_bytes();
     }
     reply
 }
