@@ -144,8 +144,8 @@ async fn the_bounds_of_the_stack_hold_here_too_and_what_is_not_known_is_said() {
     let file = "acme: {registry: acme.azurecr.io, username: acme-bot, accessToken: canary-acme-1}\n\
                 quay: {registry: quay.io, existing_repositories: {max_expiring_images: 3}, repository_read_access_arns: ['444455556666']}\n";
     desk.write(file);
-    for command in ["plan", "apply"] {
-        let report = desk.run(&[command, "--json"]).await.ends(1).json();
+    for command in [&["plan", "--json"][..], &["apply", "--json", "--yes"]] {
+        let report = desk.run(command).await.ends(1).json();
         assert_eq!(report["registries"]["acme"]["reason"], "not-allowed", "{report:#}");
         assert!(!report["warnings"].to_string().contains("the stack is not known"), "{report:#}");
         assert!(desk.bench.rule("acme").is_none());

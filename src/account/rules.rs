@@ -158,5 +158,6 @@ async fn create(client: &aws_sdk_ecr::Client, rule: &Rule) -> Result<(), AwsErro
         .set_upstream_repository_prefix(rule.upstream_prefix.clone())
         .set_credential_arn(rule.credential_arn.clone())
         .set_custom_role_arn(rule.custom_role_arn.clone());
-    call.send().await.map_err(|e| AwsError::new("CreatePullThroughCacheRule", &e)).map(drop)
+    let answer = call.send().await.map_err(|e| AwsError::new("CreatePullThroughCacheRule", &e))?;
+    said("CreatePullThroughCacheRule", answer.ecr_repository_prefix).map(drop)
 }

@@ -53,7 +53,9 @@ impl Run<'_> {
         report.warnings.extend(finish::customer_keys(&account));
         report.warnings.extend(finish::unbound(&file, &account));
         report.warnings.extend(finish::unlisted(&account));
-        let limit = order.max_deletions.or(file.max_deletions).unwrap_or(settings.max_deletions);
+        // Where the operator says 0, only a person may say more.
+        let of_file = file.max_deletions.filter(|_| settings.max_deletions > 0);
+        let limit = order.max_deletions.or(of_file).unwrap_or(settings.max_deletions);
         let limit = match self.source {
             Source::AtHand { .. } => Limit::of_person(limit),
             Source::Uploaded => Limit::of_function(limit),

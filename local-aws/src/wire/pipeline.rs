@@ -205,7 +205,7 @@ fn endless_page(aws: &LocalAws, asked: &Asked, named: &Named, tokens: u64) -> Re
         work: Work::Json(input),
     };
     let mut reply = work(aws, asked, &first);
-    if let Ok(Value::Object(mut page)) = serde_json::from_slice::<Value>(&reply.body)
+    if let Ok(Value::Object(mut page)) = serde_json::from_slice(&reply.body)
         && reply.status == 200
     {
         page.insert(member.to_owned(), format!("{TOKEN}{next}").into());
