@@ -326,3 +326,15 @@ async fn a_secret_that_was_taken_along_goes_with_the_registry_that_uses_it() {
         assert!(!report["warnings"].to_string().contains("carries the tag"), "{report:#}");
     }
 }
+
+/// Whoever deploys the stack has said that nothing is deleted but by hand.
+#[tokio::test]
+async fn a_limit_of_none_is_not_raised_by_the_file() {
+    let bench = Bench::with(local_aws::Options::default(), &[("MAX_DELETIONS", "0")]).await;
+    bench.follow("quay: {registry: quay.io}\nk8s: {registry: registry.k8s.io}\n").await;
+    let report = bench.follow("max_deletions: 5\nregistries:\n  quay: {registry: quay.io}\n").await;
+    assert_eq!(report["registries"]["k8s"]["reason"], "limit", "{report:#}");
+    assert!(bench.rule("k8s").is_some());
+    bench.send(json!({"action": "apply", "max_deletions": 1})).await.unwrap();
+    assert!(bench.rule("k8s").is_none());
+}
