@@ -124,7 +124,7 @@ impl Applier<'_> {
         }
     }
 
-    /// Puts back what [`Self::swap_rule`] took away, since the new rule does not work. A few seconds are kept back for it,
+    /// Puts back what `swap_rule` took away, since the new rule does not work. A few seconds are kept back for it,
     /// however late it is. What happened is told in words.
     pub async fn swap_back(&self, old: &Rule, new: &str) -> Result<String, String> {
         let back = async {
