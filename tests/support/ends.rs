@@ -44,7 +44,7 @@ impl Ends {
         let mut wrong: Vec<String> =
             gone.iter().filter(|name| !own(name)).map(|name| format!("{name} was not ours")).collect();
         let named = file(aws);
-        let of_secrets = gone.iter().map(|name| name.trim_start_matches(PREFIX));
+        let of_secrets = gone.iter().map(|name| registry(name));
         let of_rules = self.rules.difference(&now.rules).map(String::as_str);
         let left: BTreeSet<&str> = of_secrets.chain(of_rules).filter(|name| named.get(*name).is_none()).collect();
         if left.len() > LIMIT {
@@ -52,6 +52,15 @@ impl Ends {
         }
         wrong
     }
+}
+
+/// The registry whose secret bears this name: alone, with the suffix of the Terraform module, or with a host.
+fn registry(secret: &str) -> &str {
+    let name = secret.trim_start_matches(PREFIX);
+    let name = name.split_once('@').map_or(name, |(registry, _)| registry);
+    let is_suffix = |suffix: &str| suffix.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let halves = name.len().checked_sub(26).and_then(|at| name.split_at_checked(at));
+    halves.filter(|(registry, suffix)| !registry.is_empty() && is_suffix(suffix)).map_or(name, |(registry, _)| registry)
 }
 
 /// What somebody said last, and is not heard: of the own secrets of an account.
@@ -87,7 +96,9 @@ fn lost(aws: &LocalAws) -> Vec<String> {
 
 /// Registries that are called ready although their secret does not hold what the file says.
 fn unheard(aws: &LocalAws) -> Vec<String> {
-    let Some(status) = aws.object(BUCKET, STATUS) else { return Vec::new() };
+    let Some(status) = aws.object(BUCKET, STATUS) else {
+        return Vec::new();
+    };
     let status: Value = serde_json::from_slice(&status).unwrap();
     let rules = list(aws, "ecr", "DescribePullThroughCacheRules", "pullThroughCacheRules");
     let file = file(aws);
@@ -181,6 +192,15 @@ mod tests {
             "SecretId": HUB, "VersionStage": "AWSCURRENT", "MoveToVersionId": version, "RemoveFromVersionId": current,
         });
         bench.aws.call("secretsmanager", "UpdateSecretVersionStage", input).unwrap();
+    }
+
+    #[test]
+    fn a_secret_is_of_the_registry_in_its_name() {
+        let of = |secret: &str| registry(&format!("{PREFIX}{secret}")).to_owned();
+        assert_eq!(of("hub"), "hub");
+        assert_eq!(of("hub2024010112000000000000000a"), "hub");
+        assert_eq!(of("hub@ghcr.io"), "hub");
+        assert_eq!(of("2024010112000000000000000a"), "2024010112000000000000000a");
     }
 
     /// No check that cannot fail.
