@@ -6,7 +6,7 @@ use std::fs;
 /// All of them, by path.
 fn texts() -> BTreeMap<String, String> {
     let pages = fs::read_dir("docs").unwrap().map(|page| page.unwrap().path().display().to_string());
-    let others = ["README.md", "template.yaml", "examples/github/registries.yml", "local-aws/README.md"];
+    let others = ["README.md", "template.yaml", "examples/github/registries.yml", "crates/local-aws/README.md"];
     let paths = pages.chain(others.map(ToOwned::to_owned));
     let texts: BTreeMap<String, String> = paths.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect();
     assert!(texts.len() > 15, "{:?}", texts.keys());
