@@ -5,7 +5,12 @@
 //! as a throttled account would, with Lambda's real time limit, so that the queue has its part. `-- sizes` or `-- limited`
 //! measures one of the two.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark fails by panicking"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,7 +47,10 @@ impl Stage {
         let aws = LocalAws::start_blocking(Options::default()).unwrap();
         aws.create_bucket(BUCKET, true);
         aws.count_calls_only(true);
-        aws.seed_repositories((0..repositories).map(|n| format!("quay/team-{}/image-{n:06}", n % 97)), 3);
+        aws.seed_repositories(
+            (0..repositories).map(|n| format!("quay/team-{}/image-{n:06}", n % 97)),
+            3,
+        );
         let (queue, dead) = aws.create_queue_pair("work", 5);
         let lambda = aws.lambda();
         let env = [
@@ -53,10 +61,20 @@ impl Stage {
             ("EXISTING_REPOSITORIES", "*"),
             ("LOG_LEVEL", "warn"),
         ];
-        let function = lambda.spawn(Path::new(env!("CARGO_BIN_EXE_ecr-pull-through-sync")), &env).unwrap();
+        let function = lambda
+            .spawn(Path::new(env!("CARGO_BIN_EXE_ecr-pull-through-sync")), &env)
+            .unwrap();
         aws.put_object(BUCKET, "registries.yaml", FILE);
         aws.fault(Fault::on("*", "*").latency(LATENCY));
-        Self { aws, lambda, function, queue, dead, invocations: 0, failed: 0 }
+        Self {
+            aws,
+            lambda,
+            function,
+            queue,
+            dead,
+            invocations: 0,
+            failed: 0,
+        }
     }
 
     async fn invoke(&mut self, event: Value) -> Result<Value, Value> {
@@ -96,7 +114,11 @@ async fn measure(name: &str, stage: &mut Stage, outcome: &str) {
     assert_eq!(report["outcome"], outcome, "{report:#}");
     let calls: BTreeMap<String, usize> = stage.aws.call_counts();
     let new = |of: &dyn Fn(&str) -> bool| -> usize {
-        calls.iter().filter(|(name, _)| of(name)).map(|(name, n)| n - before.get(name).unwrap_or(&0)).sum()
+        calls
+            .iter()
+            .filter(|(name, _)| of(name))
+            .map(|(name, n)| n - before.get(name).unwrap_or(&0))
+            .sum()
     };
     let throttled = new(&|name| name.contains('!'));
     let all = new(&|name| !name.contains('!'));
@@ -116,12 +138,30 @@ async fn main() {
     let wants = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
     for repositories in [100, 1_000, 10_000].into_iter().filter(|_| wants("sizes")) {
         let mut stage = Stage::open(repositories);
-        measure(&format!("{repositories} repositories, all settings put"), &mut stage, "changed").await;
-        measure(&format!("{repositories} repositories, nothing to do"), &mut stage, "converged").await;
+        measure(
+            &format!("{repositories} repositories, all settings put"),
+            &mut stage,
+            "changed",
+        )
+        .await;
+        measure(
+            &format!("{repositories} repositories, nothing to do"),
+            &mut stage,
+            "converged",
+        )
+        .await;
     }
-    for operation in ["PutLifecyclePolicy", "GetRepositoryPolicy"].into_iter().filter(|_| wants("limited")) {
+    for operation in ["PutLifecyclePolicy", "GetRepositoryPolicy"]
+        .into_iter()
+        .filter(|_| wants("limited"))
+    {
         let mut stage = Stage::open(3_000);
         stage.aws.fault(Fault::on("ecr", operation).rate(10));
-        measure(&format!("3000 repositories, 10 {operation} a second"), &mut stage, "changed").await;
+        measure(
+            &format!("3000 repositories, 10 {operation} a second"),
+            &mut stage,
+            "changed",
+        )
+        .await;
     }
 }

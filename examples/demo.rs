@@ -3,7 +3,10 @@
 //! Uploads a file, fires the events that AWS would, prints the reports for people, and exits with status 1 if any
 //! step is not as it should be. `--file F` does the first part with another file, `--event F` sends one event.
 
-#![allow(clippy::indexing_slicing, reason = "reading a JSON value by a key it lacks gives null, and does not panic")]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "reading a JSON value by a key it lacks gives null, and does not panic"
+)]
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -51,35 +54,60 @@ async fn whole_story() -> Outcome<()> {
     let report = stage.upload_and_follow(Path::new(EXAMPLE)).await?;
     expect(&report, "outcome", "changed")?;
     for name in stage.names() {
-        check(report["registries"][&name]["state"] == "ready", &format!("{name} is not ready"))?;
+        check(
+            report["registries"][&name]["state"] == "ready",
+            &format!("{name} is not ready"),
+        )?;
     }
     stage.pull("dockerhub/library/nginx:1.27")?;
 
     stage.title("2. The clock: nothing has changed, so nothing is written but the status");
     let report = stage.send(schedule()).await?;
     expect(&report, "outcome", "converged")?;
-    check(stage.writes().is_empty(), &format!("calls that write: {:?}", stage.writes()))?;
+    check(
+        stage.writes().is_empty(),
+        &format!("calls that write: {:?}", stage.writes()),
+    )?;
 
     stage.title("3. A token is rotated, and the function has ECR prove the new one");
-    stage.aws.accept_upstream("registry-1.docker.io", "acme-bot", "dckr_pat_rotated");
+    stage
+        .aws
+        .accept_upstream("registry-1.docker.io", "acme-bot", "dckr_pat_rotated");
     stage.rotate("dockerhub", "dckr_pat_rotated")?;
     let event = stage.last_event("Secret Label Updated")?;
     let report = stage.send(event).await?;
-    check(report["registries"]["dockerhub"]["credential"] == "valid", "the rotated token is not proven")?;
+    check(
+        report["registries"]["dockerhub"]["credential"] == "valid",
+        "the rotated token is not proven",
+    )?;
     // One label remembers that it was proven.
     let is_label = |call: &String| call.starts_with("UpdateSecretVersionStage");
-    check(stage.writes().iter().all(is_label), &format!("calls that write: {:?}", stage.writes()))?;
+    check(
+        stage.writes().iter().all(is_label),
+        &format!("calls that write: {:?}", stage.writes()),
+    )?;
 
     stage.title("4. Somebody changes the account by hand, and the clock repairs it");
-    stage.by_hand("UpdateRepositoryCreationTemplate", json!({"prefix": "gitlab", "lifecyclePolicy": ""}))?;
-    stage.by_hand("DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "public-ecr"}))?;
+    stage.by_hand(
+        "UpdateRepositoryCreationTemplate",
+        json!({"prefix": "gitlab", "lifecyclePolicy": ""}),
+    )?;
+    stage.by_hand(
+        "DeletePullThroughCacheRule",
+        json!({"ecrRepositoryPrefix": "public-ecr"}),
+    )?;
     let report = stage.send(schedule()).await?;
     expect(&report, "outcome", "changed")?;
-    check(report["changes"].as_array().is_some_and(|changes| changes.len() == 2), "not exactly two repairs")?;
+    check(
+        report["changes"].as_array().is_some_and(|changes| changes.len() == 2),
+        "not exactly two repairs",
+    )?;
 
     stage.title("5. The file wants its settings on repositories that exist already; what would lose images is held");
     stage.aws.seed_repositories(["public-ecr/nginx/nginx".to_owned()], 2);
-    stage.aws.seed_repositories(["public-ecr/docker/library/redis".to_owned()], 12);
+    stage
+        .aws
+        .seed_repositories(["public-ecr/docker/library/redis".to_owned()], 12);
     let asks = "    existing_repositories: true\n";
     println!("    public-ecr:\n        registry: public.ecr.aws\n    {asks}");
     let example = std::fs::read_to_string(EXAMPLE).map_err(|e| e.to_string())?;
@@ -87,12 +115,18 @@ async fn whole_story() -> Outcome<()> {
     let report = stage.send(stage.last_event("Object Created")?).await?;
     expect(&report, "outcome", "partial")?;
     let existing = &report["existing_repositories"];
-    check(existing["done"] == 1 && existing["held"] == 1, &format!("not one done and one held: {existing}"))?;
+    check(
+        existing["done"] == 1 && existing["held"] == 1,
+        &format!("not one done and one held: {existing}"),
+    )?;
 
     stage.title("6. A broken file is uploaded, and refused as a whole");
     let broken =
         "dockerhub:\n  registry: docker.oi\n  usrname: acme-bot\ngitlab:\n  registry: https://registry.gitlab.com\n";
-    println!("{}", broken.lines().map(|line| format!("    {line}\n")).collect::<String>());
+    println!(
+        "{}",
+        broken.lines().map(|line| format!("    {line}\n")).collect::<String>()
+    );
     stage.aws.put_object(BUCKET, KEY, broken);
     let report = stage.send(stage.last_event("Object Created")?).await?;
     expect(&report, "outcome", "rejected")?;
@@ -108,7 +142,10 @@ async fn own_file(file: &Path) -> Outcome<()> {
         "(the stand-in is account {account} in {region}, and takes every credential of the file for a good one)\n"
     );
     let report = stage.upload_and_follow(file).await?;
-    check(report["outcome"] == "changed", report["message"].as_str().unwrap_or_default())?;
+    check(
+        report["outcome"] == "changed",
+        report["message"].as_str().unwrap_or_default(),
+    )?;
     stage.close()
 }
 
@@ -117,9 +154,17 @@ async fn one_event(file: &Path) -> Outcome<()> {
     let event: Value = serde_json::from_str(&text).map_err(|e| format!("{}: {e}", file.display()))?;
     let stage = Stage::open(Path::new(EXAMPLE)).await?;
     println!("An account that follows examples/registries.yaml, and whose dockerhub secret was just rotated.");
-    stage.aws.put_object(BUCKET, KEY, std::fs::read(EXAMPLE).map_err(|e| e.to_string())?);
-    stage.invoke(stage.last_event("Object Created")?).await.result.map_err(|e| e.to_string())?;
-    stage.aws.accept_upstream("registry-1.docker.io", "acme-bot", "dckr_pat_rotated");
+    stage
+        .aws
+        .put_object(BUCKET, KEY, std::fs::read(EXAMPLE).map_err(|e| e.to_string())?);
+    stage
+        .invoke(stage.last_event("Object Created")?)
+        .await
+        .result
+        .map_err(|e| e.to_string())?;
+    stage
+        .aws
+        .accept_upstream("registry-1.docker.io", "acme-bot", "dckr_pat_rotated");
     stage.rotate("dockerhub", "dckr_pat_rotated")?;
 
     stage.title(&format!("The function gets {}", file.display()));
@@ -130,7 +175,10 @@ async fn one_event(file: &Path) -> Outcome<()> {
     };
     println!("{said:#}");
     stage.close()?;
-    check(ok, "the invocation failed, as it does for an event that the function does not know")
+    check(
+        ok,
+        "the invocation failed, as it does for an event that the function does not know",
+    )
 }
 
 /// The stand-in, the function and what is known of the file.
@@ -146,15 +194,27 @@ struct Stage {
 impl Stage {
     async fn open(file: &Path) -> Outcome<Self> {
         let bytes = std::fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?;
-        let Home { account, region, partition } = home(&bytes);
-        let options = Options { account, region, partition, ..Options::default() };
-        let aws = LocalAws::start(options).await.map_err(|e| format!("local-aws does not start: {e}"))?;
+        let Home {
+            account,
+            region,
+            partition,
+        } = home(&bytes);
+        let options = Options {
+            account,
+            region,
+            partition,
+            ..Options::default()
+        };
+        let aws = LocalAws::start(options)
+            .await
+            .map_err(|e| format!("local-aws does not start: {e}"))?;
         aws.create_bucket(BUCKET, true);
         let (mut tokens, mut names) = (vec!["dckr_pat_rotated".to_owned(), "demo-token".to_owned()], Vec::new());
         let (mut roles, mut hosts) = (Vec::new(), Vec::new());
         // A file with mistakes in it has no credentials: the function will say what is wrong.
-        for registry in
-            config::read(&bytes, &context(Some(aws.options()))).map(|file| file.registries).unwrap_or_default()
+        for registry in config::read(&bytes, &context(Some(aws.options())))
+            .map(|file| file.registries)
+            .unwrap_or_default()
         {
             if let config::Credential::Given(credential) = &registry.credential {
                 let (username, token) = credential.expose();
@@ -167,20 +227,31 @@ impl Stage {
                 let made = if id.starts_with("arn:") {
                     aws.seed_secret(id, &value)
                 } else {
-                    aws.call("secretsmanager", "CreateSecret", json!({"Name": id, "SecretString": value}))
+                    aws.call(
+                        "secretsmanager",
+                        "CreateSecret",
+                        json!({"Name": id, "SecretString": value}),
+                    )
                 };
                 // A second registry may name the same one.
                 drop(made);
                 aws.accept_upstream(&registry.upstream.host, "demo", "demo-token");
             }
-            if matches!(registry.upstream.kind, config::UpstreamKind::Azure | config::UpstreamKind::Unlisted) {
+            if matches!(
+                registry.upstream.kind,
+                config::UpstreamKind::Azure | config::UpstreamKind::Unlisted
+            ) {
                 hosts.push(registry.upstream.host);
             }
             roles.extend(registry.custom_role_arn);
             names.push(registry.name);
         }
         let lambda = aws.lambda();
-        let role = format!("arn:{}:iam::{}:role/template", aws.options().partition, aws.options().account);
+        let role = format!(
+            "arn:{}:iam::{}:role/template",
+            aws.options().partition,
+            aws.options().account
+        );
         let hosts = hosts.join(",");
         let environment = [
             ("CONFIG_BUCKET", BUCKET),
@@ -191,13 +262,26 @@ impl Stage {
             ("LOG_LEVEL", "trace"),
         ];
         let binary = function_binary()?;
-        let function = lambda.spawn(&binary, &environment).map_err(|e| format!("{}: {e}", binary.display()))?;
+        let function = lambda
+            .spawn(&binary, &environment)
+            .map_err(|e| format!("{}: {e}", binary.display()))?;
         // The function may do what its role may, deployed for this file.
-        let stack = Stack::read(TEMPLATE, aws.options())?.named("demo").physical("ConfigBucket", BUCKET);
-        let stack = stack.physical("TemplateRole", "template").parameter("PassableRoles", &roles.join(","));
+        let stack = Stack::read(TEMPLATE, aws.options())?
+            .named("demo")
+            .physical("ConfigBucket", BUCKET);
+        let stack = stack
+            .physical("TemplateRole", "template")
+            .parameter("PassableRoles", &roles.join(","));
         let stack = stack.parameter("ExistingRepositories", "*");
         aws.enforce(function.principal(), stack.policy("FunctionRole")?);
-        Ok(Self { aws, lambda, function, tokens, names, style: Style::new() })
+        Ok(Self {
+            aws,
+            lambda,
+            function,
+            tokens,
+            names,
+            style: Style::new(),
+        })
     }
 
     fn names(&self) -> Vec<String> {
@@ -223,7 +307,11 @@ impl Stage {
     /// Sends an event and prints the report for people.
     async fn send(&self, event: Value) -> Outcome<Value> {
         let begun = Instant::now();
-        let report = self.invoke(event).await.result.map_err(|e| format!("the invocation failed: {e}"))?;
+        let report = self
+            .invoke(event)
+            .await
+            .result
+            .map_err(|e| format!("the invocation failed: {e}"))?;
         self.print(&report, begun.elapsed());
         Ok(report)
     }
@@ -239,9 +327,14 @@ impl Stage {
         let registries = report["registries"].as_object().into_iter().flatten();
         let rows = registries.map(|(name, registry)| {
             let keys = ["state", "upstream", "url", "credential", "message"];
-            std::iter::once(name.clone()).chain(keys.iter().map(|key| text(&registry[key]))).collect()
+            std::iter::once(name.clone())
+                .chain(keys.iter().map(|key| text(&registry[key])))
+                .collect()
         });
-        table(&["registry", "state", "upstream", "pull URL", "credential", "message"], rows.collect());
+        table(
+            &["registry", "state", "upstream", "pull URL", "credential", "message"],
+            rows.collect(),
+        );
         let changes = report["changes"].as_array().into_iter().flatten();
         let rows = changes.map(|change| {
             let fields: Vec<String> = change["fields"].as_array().into_iter().flatten().map(text).collect();
@@ -250,14 +343,21 @@ impl Stage {
             row.extend([fields.join(", "), text(&change["result"]), text(&change["error"])]);
             row
         });
-        table(&["registry", "change", "of", "id", "fields", "result", "why"], rows.collect());
+        table(
+            &["registry", "change", "of", "id", "fields", "result", "why"],
+            rows.collect(),
+        );
         for (kind, problems) in [("error", &report["errors"]), ("warning", &report["warnings"])] {
             for problem in problems.as_array().into_iter().flatten() {
                 let place = match (&problem["line"], &problem["column"]) {
                     (Value::Number(line), Value::Number(column)) => format!("{line}:{column}: "),
                     _ => String::new(),
                 };
-                println!("{kind}: {place}{}: {}", text(&problem["registry"]), text(&problem["message"]));
+                println!(
+                    "{kind}: {place}{}: {}",
+                    text(&problem["registry"]),
+                    text(&problem["message"])
+                );
             }
         }
         let mut calls: BTreeMap<String, usize> = BTreeMap::new();
@@ -270,14 +370,26 @@ impl Stage {
 
     /// Calls that changed something, the status objects' aside.
     fn writes(&self) -> Vec<String> {
-        let writes = self.aws.calls().into_iter().filter(|call| call.write && call.service != "s3");
-        writes.map(|call| format!("{} {}", call.operation, call.subject)).collect()
+        let writes = self
+            .aws
+            .calls()
+            .into_iter()
+            .filter(|call| call.write && call.service != "s3");
+        writes
+            .map(|call| format!("{} {}", call.operation, call.subject))
+            .collect()
     }
 
     fn pull(&self, image: &str) -> Outcome<()> {
-        let pulled = self.aws.pull(image).map_err(|e| format!("pull of {image}: {}", e.message))?;
+        let pulled = self
+            .aws
+            .pull(image)
+            .map_err(|e| format!("pull of {image}: {}", e.message))?;
         let template = pulled.template.unwrap_or_else(|| "none".into());
-        println!("pull {image}: repository {} made from the template {template}", pulled.repository);
+        println!(
+            "pull {image}: repository {} made from the template {template}",
+            pulled.repository
+        );
         Ok(())
     }
 
@@ -287,7 +399,10 @@ impl Stage {
             "SecretId": format!("ecr-pullthroughcache/{registry}"), "SecretString": value,
             "ClientRequestToken": "00000000-0000-0000-0000-000000000001",
         });
-        self.aws.call("secretsmanager", "PutSecretValue", input).map(drop).map_err(|e| e.message)
+        self.aws
+            .call("secretsmanager", "PutSecretValue", input)
+            .map(drop)
+            .map_err(|e| e.message)
     }
 
     fn by_hand(&self, operation: &str, input: Value) -> Outcome<()> {
@@ -304,12 +419,21 @@ impl Stage {
 
     /// The last checks: the function was refused nothing, and, logging at its chattiest, has told no token.
     fn close(self) -> Outcome<()> {
-        check(self.aws.denied().is_empty(), &format!("the function's role lacks: {:?}", self.aws.denied()))?;
+        check(
+            self.aws.denied().is_empty(),
+            &format!("the function's role lacks: {:?}", self.aws.denied()),
+        )?;
         let log = self.function.output();
         for token in &self.tokens {
-            check(token.len() < 4 || !log.contains(token), "a token stands in the function's log")?;
+            check(
+                token.len() < 4 || !log.contains(token),
+                "a token stands in the function's log",
+            )?;
         }
-        println!("\n{} lines of log at LOG_LEVEL=trace, and no token in them", log.lines().count());
+        println!(
+            "\n{} lines of log at LOG_LEVEL=trace, and no token in them",
+            log.lines().count()
+        );
         Ok(())
     }
 }
@@ -328,10 +452,21 @@ fn context(options: Option<&Options>) -> Context {
 /// The account and Region that a file is for, as its ARNs say: ECR reads secrets of the account and Region it is in, takes
 /// roles of its account, and keys of its Region. What no ARN says is that of the stand-in.
 fn home(bytes: &[u8]) -> Home {
-    let Options { account, region, partition, .. } = Options::default();
+    let Options {
+        account,
+        region,
+        partition,
+        ..
+    } = Options::default();
     let (mut accounts, mut regions, mut partitions) = (Vec::new(), Vec::new(), Vec::new());
     for partition in ["aws", "aws-cn", "aws-us-gov"] {
-        let file = config::read(bytes, &Context { partition: partition.into(), ..context(None) });
+        let file = config::read(
+            bytes,
+            &Context {
+                partition: partition.into(),
+                ..context(None)
+            },
+        );
         for registry in file.map(|file| file.registries).unwrap_or_default() {
             let secret = match registry.credential {
                 config::Credential::Secret(id) if id.starts_with("arn:") => Some(id),
@@ -341,7 +476,9 @@ fn home(bytes: &[u8]) -> Home {
             for (arn, own_account) in [(secret, true), (registry.custom_role_arn, true), (key, false)] {
                 let Some(arn) = arn else { continue };
                 let parts: Vec<&str> = arn.splitn(6, ':').collect();
-                let [_, partition, _, region, account, _] = parts[..] else { continue };
+                let [_, partition, _, region, account, _] = parts[..] else {
+                    continue;
+                };
                 partitions.push(partition.to_owned());
                 regions.extend((!region.is_empty()).then(|| region.to_owned()));
                 accounts.extend(own_account.then(|| account.to_owned()));
@@ -349,7 +486,11 @@ fn home(bytes: &[u8]) -> Home {
         }
     }
     let first = |found: Vec<String>, else_: String| found.into_iter().next().unwrap_or(else_);
-    Home { account: first(accounts, account), region: first(regions, region), partition: first(partitions, partition) }
+    Home {
+        account: first(accounts, account),
+        region: first(regions, region),
+        partition: first(partitions, partition),
+    }
 }
 
 fn schedule() -> Value {
@@ -363,7 +504,10 @@ fn schedule() -> Value {
 /// The function was built into the folder above this example's.
 fn function_binary() -> Outcome<PathBuf> {
     let own = std::env::current_exe().map_err(|e| e.to_string())?;
-    let folder = own.parent().and_then(Path::parent).ok_or("this program stands in no folder")?;
+    let folder = own
+        .parent()
+        .and_then(Path::parent)
+        .ok_or("this program stands in no folder")?;
     let binary = folder.join(format!("ecr-pull-through-sync{}", std::env::consts::EXE_SUFFIX));
     check(binary.exists(), "the function is not built: use `make run`")?;
     Ok(binary)
@@ -374,7 +518,10 @@ fn check(holds: bool, problem: &str) -> Outcome<()> {
 }
 
 fn expect(report: &Value, key: &str, value: &str) -> Outcome<()> {
-    check(report[key] == value, &format!("{key} is {} where {value:?} was expected", report[key]))
+    check(
+        report[key] == value,
+        &format!("{key} is {} where {value:?} was expected", report[key]),
+    )
 }
 
 /// Columns that are empty in every row are left out.
@@ -382,15 +529,21 @@ fn table(titles: &[&str], rows: Vec<Vec<String>>) {
     if rows.is_empty() {
         return;
     }
-    let used: Vec<usize> =
-        (0..titles.len()).filter(|n| rows.iter().any(|row| row.get(*n).is_some_and(|cell| !cell.is_empty()))).collect();
+    let used: Vec<usize> = (0..titles.len())
+        .filter(|n| rows.iter().any(|row| row.get(*n).is_some_and(|cell| !cell.is_empty())))
+        .collect();
     let cell = |row: &[String], n: usize| row.get(n).cloned().unwrap_or_default();
     let titles: Vec<String> = titles.iter().map(|title| (*title).to_owned()).collect();
     let all = std::iter::once(&titles).chain(&rows);
-    let widths: Vec<usize> =
-        used.iter().map(|n| all.clone().map(|row| cell(row, *n).chars().count()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = used
+        .iter()
+        .map(|n| all.clone().map(|row| cell(row, *n).chars().count()).max().unwrap_or(0))
+        .collect();
     for row in all {
-        let cells = used.iter().zip(&widths).map(|(n, width)| format!("{:width$}", cell(row, *n)));
+        let cells = used
+            .iter()
+            .zip(&widths)
+            .map(|(n, width)| format!("{:width$}", cell(row, *n)));
         println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
     println!();
@@ -403,11 +556,17 @@ struct Style {
 
 impl Style {
     fn new() -> Self {
-        Self { colours: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() }
+        Self {
+            colours: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        }
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
-        if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if self.colours {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     fn bold(&self, text: &str) -> String {

@@ -72,7 +72,11 @@ impl Reason {
         if error.is_out_of_time() {
             return Self::DEADLINE;
         }
-        let code = error.code.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).take(100);
+        let code = error
+            .code
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c))
+            .take(100);
         Self(Cow::Owned(format!("{}:{}", error.operation, code.collect::<String>())))
     }
 
@@ -96,12 +100,19 @@ pub struct Cause {
 impl Cause {
     /// One that another try cannot help.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), transient: false }
+        Self {
+            reason,
+            message: message.into(),
+            transient: false,
+        }
     }
 
     /// One that another try may help.
     pub fn for_now(reason: Reason, message: impl Into<String>) -> Self {
-        Self { transient: true, ..Self::new(reason, message) }
+        Self {
+            transient: true,
+            ..Self::new(reason, message)
+        }
     }
 }
 
@@ -119,6 +130,10 @@ impl From<AwsError> for Cause {
 
 impl From<&AwsError> for Cause {
     fn from(error: &AwsError) -> Self {
-        Self { reason: Reason::of_call(error), message: error.to_string(), transient: error.is_transient() }
+        Self {
+            reason: Reason::of_call(error),
+            message: error.to_string(),
+            transient: error.is_transient(),
+        }
     }
 }

@@ -66,13 +66,19 @@ impl Credential {
         let mut stored: Stored = serde_json::from_str(text).ok()?;
         let username = std::mem::take(&mut *stored.username);
         let access_token = std::mem::take(&mut *stored.access_token);
-        Some(Self { username: username.into(), access_token: access_token.into() })
+        Some(Self {
+            username: username.into(),
+            access_token: access_token.into(),
+        })
     }
 
     /// Reads what [`Credential::from_secret_text`] reads, and the same with a number or a boolean for text.
     pub fn from_loose_text(text: &str) -> Option<Self> {
         let Loose { username, access_token } = serde_json::from_str(text).ok()?;
-        Some(Self { username: username.into_text(), access_token: access_token.into_text() })
+        Some(Self {
+            username: username.into_text(),
+            access_token: access_token.into_text(),
+        })
     }
 
     /// The secret's text, as ECR asks for it.
@@ -122,7 +128,14 @@ mod tests {
         let text = credential().to_secret_text();
         assert_eq!(text.as_str(), r#"{"username":"bot","accessToken":"tok\"en"}"#);
         assert_eq!(Credential::from_secret_text(&text), Some(credential()));
-        for other in ["", "x", "{}", r#"{"username":"a"}"#, r#"{"username":"a","accessToken":"b","more":1}"#, "[]"] {
+        for other in [
+            "",
+            "x",
+            "{}",
+            r#"{"username":"a"}"#,
+            r#"{"username":"a","accessToken":"b","more":1}"#,
+            "[]",
+        ] {
             assert_eq!(Credential::from_secret_text(other), None, "{other}");
         }
     }

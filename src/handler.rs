@@ -82,7 +82,10 @@ impl Failure {
 
 impl From<Failure> for Diagnostic {
     fn from(failure: Failure) -> Self {
-        Self { error_type: failure.name().into(), error_message: failure.to_string() }
+        Self {
+            error_type: failure.name().into(),
+            error_message: failure.to_string(),
+        }
     }
 }
 
@@ -121,17 +124,34 @@ impl App {
             partition: &home.partition,
         };
         let Trigger { kind, source, job } = classify(payload, &place)?;
-        let mut order = Order { kind, source, max_deletions: None, plan_checksum: None, secret: None };
+        let mut order = Order {
+            kind,
+            source,
+            max_deletions: None,
+            plan_checksum: None,
+            secret: None,
+        };
         let hand = match &job {
             Job::Run { mode: Mode::Plan, .. } => Hand::Plan,
-            Job::Run { mode: Mode::Validate, .. } => Hand::Validate,
+            Job::Run {
+                mode: Mode::Validate, ..
+            } => Hand::Validate,
             _ => Hand::Apply(&self.writer),
         };
-        let core = Core { reader: &self.reader, settings: &self.settings, pace: &self.pace, metrics: self.metrics };
+        let core = Core {
+            reader: &self.reader,
+            settings: &self.settings,
+            pace: &self.pace,
+            metrics: self.metrics,
+        };
         let run = Run::new(core, hand, &home, &deadline, &context.request_id);
         match job {
             Job::Ignore(reason) => Ok(run.ignored(&order, reason)),
-            Job::Run { mode: _, max_deletions, plan_checksum } => {
+            Job::Run {
+                mode: _,
+                max_deletions,
+                plan_checksum,
+            } => {
                 (order.max_deletions, order.plan_checksum) = (max_deletions, plan_checksum);
                 Box::pin(run.execute(&order)).await
             }
@@ -177,8 +197,13 @@ impl App {
 /// Whether CloudTrail tells of a secret that this function restored. A run that does so looks after it, and two stacks that
 /// restore and delete in turn must not wake each other for ever. Lambda names the sessions of a role after the function.
 fn is_own_restore(change: &SecretChange, event: &Value, function: &str) -> bool {
-    let by = event.pointer("/detail/userIdentity/arn").and_then(Value::as_str).unwrap_or_default();
-    let session = by.split_once(":assumed-role/").and_then(|(_, role)| role.rsplit_once('/'));
+    let by = event
+        .pointer("/detail/userIdentity/arn")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let session = by
+        .split_once(":assumed-role/")
+        .and_then(|(_, role)| role.rsplit_once('/'));
     change.event == "RestoreSecret" && session.is_some_and(|(_, session)| function.split(':').nth(6) == Some(session))
 }
 

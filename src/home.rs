@@ -25,7 +25,10 @@ const PARTITIONS: [(&str, &[&str], &str); 7] = [
 /// The partition that a Region is in.
 pub fn partition_of(region: &str) -> &'static str {
     let is_in = |starts: &[&str]| starts.iter().any(|start| region.starts_with(start));
-    PARTITIONS.iter().find(|(_, starts, _)| is_in(starts)).map_or("aws", |(name, ..)| name)
+    PARTITIONS
+        .iter()
+        .find(|(_, starts, _)| is_in(starts))
+        .map_or("aws", |(name, ..)| name)
 }
 
 /// The ARN in the invocation is not one of a Lambda function.
@@ -50,11 +53,17 @@ impl Home {
             && service == "lambda"
             && kind == "function"
             && !region.is_empty()
-            && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && region
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             && account.len() == 12
             && account.bytes().all(|b| b.is_ascii_digit());
         if sound {
-            Ok(Self { account: account.into(), region: region.into(), partition: partition.into() })
+            Ok(Self {
+                account: account.into(),
+                region: region.into(),
+                partition: partition.into(),
+            })
         } else {
             Err(BadFunctionArn(arn.chars().take(200).collect()))
         }
@@ -77,7 +86,10 @@ impl Home {
 
     /// A repository's ARN.
     pub fn repository_arn(&self, name: &str) -> String {
-        format!("arn:{}:ecr:{}:{}:repository/{name}", self.partition, self.region, self.account)
+        format!(
+            "arn:{}:ecr:{}:{}:repository/{name}",
+            self.partition, self.region, self.account
+        )
     }
 
     /// The account root as a principal.
@@ -94,24 +106,43 @@ mod tests {
     fn account_region_and_partition_come_from_the_function_arn() {
         let home = Home::from_function_arn("arn:aws-cn:lambda:cn-north-1:123456789012:function:sync:live");
         let home = home.unwrap_or_else(|e| unreachable!("{e}"));
-        assert_eq!((home.account.as_str(), home.region.as_str()), ("123456789012", "cn-north-1"));
-        assert_eq!(home.pull_url("hub"), "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/hub");
+        assert_eq!(
+            (home.account.as_str(), home.region.as_str()),
+            ("123456789012", "cn-north-1")
+        );
+        assert_eq!(
+            home.pull_url("hub"),
+            "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/hub"
+        );
         assert_eq!(home.pull_url("ROOT"), home.registry_host());
         assert_eq!(home.root_arn(), "arn:aws-cn:iam::123456789012:root");
     }
 
     #[test]
     fn a_region_tells_its_partition() {
-        let regions =
-            ["eu-west-1", "us-gov-west-1", "cn-north-1", "us-iso-east-1", "us-isob-east-1", "eu-isof-south-1"];
+        let regions = [
+            "eu-west-1",
+            "us-gov-west-1",
+            "cn-north-1",
+            "us-iso-east-1",
+            "us-isob-east-1",
+            "eu-isof-south-1",
+        ];
         let partitions = regions.map(partition_of);
-        assert_eq!(partitions, ["aws", "aws-us-gov", "aws-cn", "aws-iso", "aws-iso-b", "aws-iso-f"]);
+        assert_eq!(
+            partitions,
+            ["aws", "aws-us-gov", "aws-cn", "aws-iso", "aws-iso-b", "aws-iso-f"]
+        );
     }
 
     #[test]
     fn any_other_text_is_refused() {
-        for bad in ["", "arn:aws:lambda", "arn:aws:iam::123456789012:role/x", "arn:aws:lambda:eu-west-1:12:function:x"]
-        {
+        for bad in [
+            "",
+            "arn:aws:lambda",
+            "arn:aws:iam::123456789012:role/x",
+            "arn:aws:lambda:eu-west-1:12:function:x",
+        ] {
             assert!(Home::from_function_arn(bad).is_err(), "{bad}");
         }
     }

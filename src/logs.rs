@@ -28,7 +28,9 @@ pub fn subscriber<W>(level: LevelFilter, writer: W) -> impl Subscriber + Send + 
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let ours = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("ecr_pull_through_sync", level);
+    let ours = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("ecr_pull_through_sync", level);
     let json = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)

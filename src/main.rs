@@ -43,5 +43,11 @@ async fn main() -> ExitCode {
 async fn connected(settings: &Settings) -> App {
     let config = account::loader_in_lambda().load().await;
     let (reader, writer) = account::connect(&config);
-    App { reader, writer, settings: settings.clone(), pace: Pace::default(), metrics: logs::print }
+    App {
+        reader,
+        writer,
+        settings: settings.clone(),
+        pace: Pace::default(),
+        metrics: logs::print,
+    }
 }

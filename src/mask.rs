@@ -248,9 +248,17 @@ fn address_of(address: &str, out: &mut String) {
     }
     let (name, port) = host.split_at(host.rfind(':').unwrap_or(host.len()));
     out.push_str(if is_harmless(name) { name } else { MASK });
-    out.push_str(if is_number(port.trim_start_matches(':')) || port.is_empty() { port } else { MASK });
+    out.push_str(if is_number(port.trim_start_matches(':')) || port.is_empty() {
+        port
+    } else {
+        MASK
+    });
     let end = path.trim_end_matches([':', '.', '/', '!']);
-    out.push_str(if end.is_empty() || end.get(1..).is_some_and(is_harmless) { end } else { MASK });
+    out.push_str(if end.is_empty() || end.get(1..).is_some_and(is_harmless) {
+        end
+    } else {
+        MASK
+    });
     out.push_str(path.get(end.len()..).unwrap_or_default());
     if !query.is_empty() {
         out.push('?');
@@ -268,7 +276,9 @@ fn is_harmless_part(part: &str) -> bool {
     part.chars().count() <= 3 || KNOWN.contains(&part) || is_host(part) || is_region(part) || is_compound(part) || {
         is_constant(part)
             || is_number(part)
-            || part.split('.').all(|piece| is_plain(piece) || piece.chars().count() <= 3)
+            || part
+                .split('.')
+                .all(|piece| is_plain(piece) || piece.chars().count() <= 3)
     }
 }
 
@@ -291,25 +301,37 @@ fn is_plain(word: &str) -> bool {
 /// Words in one, each with a capital, of three letters on average: letters at random change case more often.
 fn is_camel_case(letters: &[char]) -> bool {
     let begins_word = |pair: &[char]| matches!(pair, [a, b] if a.is_uppercase() && b.is_lowercase());
-    let acronym = letters.iter().take_while(|c| c.is_uppercase()).count().saturating_sub(1);
+    let acronym = letters
+        .iter()
+        .take_while(|c| c.is_uppercase())
+        .count()
+        .saturating_sub(1);
     let after = letters.get(acronym..).unwrap_or_default();
     let begun = after.windows(2).filter(|pair| begins_word(pair)).count();
     let starts_small = after.first().is_some_and(|c| c.is_lowercase());
     let words = begun + usize::from(starts_small);
     let capitals = after.iter().filter(|c| c.is_uppercase()).count();
-    let longest = after.split(|c| c.is_uppercase()).map(<[char]>::len).max().unwrap_or_default();
+    let longest = after
+        .split(|c| c.is_uppercase())
+        .map(<[char]>::len)
+        .max()
+        .unwrap_or_default();
     let fits = after.len() >= 3 * words && longest < LONGEST_WORD;
     acronym <= 5 && letters.len() <= 64 && words > 0 && capitals == begun && fits
 }
 
 /// `PULL_THROUGH_CACHE`.
 fn is_constant(word: &str) -> bool {
-    word.len() <= 40 && word.split('_').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_uppercase()))
+    word.len() <= 40
+        && word
+            .split('_')
+            .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_uppercase()))
 }
 
 /// `identity-based`.
 fn is_compound(word: &str) -> bool {
-    word.split_once('-').is_some_and(|(first, last)| is_plain(first) && ENDS_COMPOUND.contains(&last))
+    word.split_once('-')
+        .is_some_and(|(first, last)| is_plain(first) && ENDS_COMPOUND.contains(&last))
 }
 
 /// A status, a count, a port, an address of four numbers, or an account.
@@ -318,7 +340,9 @@ fn is_number(word: &str) -> bool {
     let pieces = word.trim_end_matches('%').split('.');
     is_account
         || pieces.clone().count() <= 4
-            && pieces.into_iter().all(|p| !p.is_empty() && p.len() <= 5 && p.bytes().all(|b| b.is_ascii_digit()))
+            && pieces
+                .into_iter()
+                .all(|p| !p.is_empty() && p.len() <= 5 && p.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// `2026-11-28`, alone or with a time.
@@ -332,7 +356,9 @@ fn is_date(word: &str) -> bool {
 /// `eu-west-1`.
 fn is_region(word: &str) -> bool {
     let parts: Vec<&str> = word.split('-').collect();
-    let (Some(first), Some(last)) = (parts.first(), parts.last()) else { return false };
+    let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
+        return false;
+    };
     let small = |part: &&str| part.len() <= 9 && part.bytes().all(|b| b.is_ascii_lowercase());
     let middle = parts.get(1..parts.len().saturating_sub(1)).unwrap_or_default();
     first.len() == 2 && small(first) && (1..=2).contains(&middle.len()) && middle.iter().all(small) && {
@@ -355,9 +381,14 @@ fn is_host(word: &str) -> bool {
 /// An ARN. What is named in it may have digits and capitals, but is not as long and mixed as a token.
 fn is_arn(word: &str) -> bool {
     let parts: Vec<&str> = word.splitn(6, ':').collect();
-    let [arn, partition, service, region, account, resource] = *parts else { return false };
+    let [arn, partition, service, region, account, resource] = *parts else {
+        return false;
+    };
     let small = |text: &str| {
-        text.len() <= 30 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        text.len() <= 30
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     let is_account = account.is_empty() || account == "aws" || (account.len() == 12 && is_number(account));
     let names = resource.split(['/', ':']).map(|name| name.trim_end_matches('.'));
@@ -371,7 +402,9 @@ fn is_arn(word: &str) -> bool {
         && small(service)
         && (region.is_empty() || is_region(region))
         && is_account
-        && names.into_iter().all(|name| name.len() <= 128 && !is_mixed(name) && !looks_like_a_token(name))
+        && names
+            .into_iter()
+            .all(|name| name.len() <= 128 && !is_mixed(name) && !looks_like_a_token(name))
 }
 
 #[cfg(test)]
@@ -381,8 +414,14 @@ mod tests {
     #[test]
     fn what_could_be_a_token_goes() {
         for (text, left) in [
-            ("denied for ghp_16C7e42F292c6912E7710c838347Ae178B4a", "denied for [redacted]"),
-            ("token dckr_pat_AbCdEfGhIjKlMnOpQrStUvWxYz0 is bad", "token [redacted] is bad"),
+            (
+                "denied for ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+                "denied for [redacted]",
+            ),
+            (
+                "token dckr_pat_AbCdEfGhIjKlMnOpQrStUvWxYz0 is bad",
+                "token [redacted] is bad",
+            ),
             ("glpat-AbCdEfGhIjKlMnOpQrSt", "[redacted]"),
             ("bad token canary-docker-1", "bad token [redacted]"),
             ("bad token 'canary-docker-1'.", "bad token '[redacted]'."),
@@ -397,7 +436,10 @@ mod tests {
             ("bad token CANARY-DOCKER-1", "bad token [redacted]"),
             // base64, with padding and without, and for URLs.
             ("Basic YWNtZS1ib3Q6Y2FuYXJ5LWRvY2tlci0x", "Basic [redacted]"),
-            ("Authorization: Basic YWNtZS1ib3Q6Y2E=", "Authorization: Basic [redacted]="),
+            (
+                "Authorization: Basic YWNtZS1ib3Q6Y2E=",
+                "Authorization: Basic [redacted]=",
+            ),
             ("sent YWNtZS1ib3Q6Y2FuYXJ5LWRvY2tlci0x==", "sent [redacted]=="),
             ("sent YW+tZS/ib3Q", "sent [redacted]"),
             ("sent YW-tZS_ib3Q", "sent [redacted]"),
@@ -409,7 +451,10 @@ mod tests {
                 "GET https://acme-bot:canary-docker-1@registry-1.docker.io/v2/",
                 "GET https://[redacted]@registry-1.docker.io/v2/",
             ),
-            ("https://ghcr.io/token?service=ghcr.io&token=canary", "https://ghcr.io/token?[redacted]"),
+            (
+                "https://ghcr.io/token?service=ghcr.io&token=canary",
+                "https://ghcr.io/token?[redacted]",
+            ),
             ("https://ghcr.io/canary-docker-1/x", "https://ghcr.io[redacted]"),
             ("sent canary%2Ddocker%2D1", "sent [redacted]"),
             ("user=acme&password=hunter", "user=acme&password=[redacted]"),

@@ -29,12 +29,22 @@ struct Uploaded<'a> {
 impl<'a> Newest<'a> {
     /// Of a file in its bucket.
     pub fn of_upload(reader: &'a Reader, config: &'a ConfigReport, deadline: &'a Deadline) -> Self {
-        Self { uploaded: Some(Uploaded { reader, config, deadline }), last: Mutex::default() }
+        Self {
+            uploaded: Some(Uploaded {
+                reader,
+                config,
+                deadline,
+            }),
+            last: Mutex::default(),
+        }
     }
 
     /// Of a local file.
     pub fn of_local_file() -> Self {
-        Self { uploaded: None, last: Mutex::default() }
+        Self {
+            uploaded: None,
+            last: Mutex::default(),
+        }
     }
 
     /// Whether the file is the newest now.
@@ -51,7 +61,9 @@ impl<'a> Newest<'a> {
     /// # Errors
     /// As [`Newest::is_it`].
     pub async fn is_it_since(&self, seen: Instant) -> Result<bool, Cause> {
-        let Some(uploaded) = &self.uploaded else { return Ok(true) };
+        let Some(uploaded) = &self.uploaded else {
+            return Ok(true);
+        };
         let mut last = self.last.lock().await;
         match &*last {
             Some((begun, said)) if *begun >= seen => said.clone(),
@@ -67,8 +79,14 @@ impl<'a> Newest<'a> {
 
 impl Uploaded<'_> {
     async fn is_newest(&self) -> Result<bool, Cause> {
-        let Self { reader, config, deadline } = self;
-        let look = deadline.bound(reader.object_identity(&config.bucket, &config.key)).await;
+        let Self {
+            reader,
+            config,
+            deadline,
+        } = self;
+        let look = deadline
+            .bound(reader.object_identity(&config.bucket, &config.key))
+            .await;
         match look.unwrap_or_else(|| Err(AwsError::out_of_time("HeadObject"))) {
             Ok(Some((version_id, last_modified))) => {
                 let last_modified = last_modified.map(|time| time.to_string());
@@ -80,7 +98,10 @@ impl Uploaded<'_> {
             )),
             Err(error) => {
                 let message = format!("whether the file is still the newest could not be seen: {error}");
-                Err(Cause { message, ..Cause::from(error) })
+                Err(Cause {
+                    message,
+                    ..Cause::from(error)
+                })
             }
         }
     }

@@ -45,13 +45,16 @@ impl Owner {
 
     /// Reads the mark in a template's description.
     pub fn of_template(description: &str, settings: &Settings) -> Self {
-        let name = description.split_once(MARK).and_then(|(_, rest)| rest.strip_suffix(')'));
+        let name = description
+            .split_once(MARK)
+            .and_then(|(_, rest)| rest.strip_suffix(')'));
         name.map_or(Self::Nobody, |name| Self::named(name, settings))
     }
 
     /// Reads a secret's owner tag.
     pub fn of_secret(tags: &BTreeMap<String, String>, settings: &Settings) -> Self {
-        tags.get(OWNER_TAG).map_or(Self::Nobody, |name| Self::named(name, settings))
+        tags.get(OWNER_TAG)
+            .map_or(Self::Nobody, |name| Self::named(name, settings))
     }
 
     /// Ours now, or ours by `TAKE_OVER_FROM`.
@@ -67,7 +70,10 @@ pub fn template_description(registry: &str, owner: &str) -> String {
 
 /// A template's description without our mark, for a template that stays for other purposes.
 pub fn unmarked_description(description: &str) -> String {
-    description.split_once(MARK).map_or(description, |(sentence, _)| sentence).to_owned()
+    description
+        .split_once(MARK)
+        .map_or(description, |(sentence, _)| sentence)
+        .to_owned()
 }
 
 /// The name of the secret we make for a registry.
@@ -82,7 +88,8 @@ pub fn secret_name_at(registry: &str, host: &str) -> String {
 
 /// The hosts that a secret's values are for, as its tag says; `None` without one.
 pub fn hosts_of_secret(tags: &BTreeMap<String, String>) -> Option<BTreeSet<String>> {
-    tags.get(UPSTREAM_TAG).map(|hosts| hosts.split_whitespace().map(canonical_host).collect())
+    tags.get(UPSTREAM_TAG)
+        .map(|hosts| hosts.split_whitespace().map(canonical_host).collect())
 }
 
 /// The registry a secret of this name was made for: our own forms, or the legacy Terraform module's, which appends
@@ -90,10 +97,16 @@ pub fn hosts_of_secret(tags: &BTreeMap<String, String>) -> Option<BTreeSet<Strin
 pub fn registry_of_secret(name: &str) -> Option<Made<'_>> {
     let registry = name.strip_prefix(SECRET_PREFIX)?;
     let registry = registry.split_once('@').map_or(registry, |(registry, _)| registry);
-    let split = registry.len().checked_sub(26).filter(|at| *at > 0 && registry.is_char_boundary(*at));
+    let split = registry
+        .len()
+        .checked_sub(26)
+        .filter(|at| *at > 0 && registry.is_char_boundary(*at));
     let legacy = split.map(|at| registry.split_at(at));
     let legacy = legacy.filter(|(_, suffix)| suffix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
-    Some(Made { registry, legacy_registry: legacy.map(|(registry, _)| registry) })
+    Some(Made {
+        registry,
+        legacy_registry: legacy.map(|(registry, _)| registry),
+    })
 }
 
 /// The readings of a secret's name: a registry may itself end in 26 hexadecimal characters.
@@ -133,7 +146,10 @@ mod tests {
             (template_description("hub", "stack"), Owner::Us),
             (template_description("hub", "old"), Owner::Former),
             (template_description("hub", "stack2"), Owner::Other("stack2".into())),
-            ("Pull through cache repository template for hub artifacts".into(), Owner::Nobody),
+            (
+                "Pull through cache repository template for hub artifacts".into(),
+                Owner::Nobody,
+            ),
             (String::new(), Owner::Nobody),
         ] {
             assert_eq!(Owner::of_template(&description, &settings), owner, "{description}");

@@ -51,7 +51,11 @@ impl Pace {
     }
 
     fn waits_for(&self, patience: Duration) -> impl Iterator<Item = Duration> + use<> {
-        let Self { first_wait, longest_wait, .. } = *self;
+        let Self {
+            first_wait,
+            longest_wait,
+            ..
+        } = *self;
         let mut waited = Duration::ZERO;
         let mut next = first_wait;
         std::iter::from_fn(move || {
@@ -112,7 +116,12 @@ impl Deadline {
         let stop = left.saturating_sub(pace.wind_down).max(left / 2);
         let give_up = left.saturating_sub(pace.last_call).max(stop);
         let end = left.saturating_sub(pace.last_call / 4).max(give_up);
-        Self { stop: Stop::default(), stop_writing: now + stop, give_up: now + give_up, end: now + end }
+        Self {
+            stop: Stop::default(),
+            stop_writing: now + stop,
+            give_up: now + give_up,
+            end: now + end,
+        }
     }
 
     /// The same, and no later than somebody asks for.
@@ -133,7 +142,11 @@ impl Deadline {
 
     /// What came first, for a message.
     pub fn what(&self) -> &'static str {
-        if self.is_asked_for() { "the end that was asked for" } else { "Lambda's deadline" }
+        if self.is_asked_for() {
+            "the end that was asked for"
+        } else {
+            "Lambda's deadline"
+        }
     }
 
     /// The same with less time to write, so that some is left for telling what is not done.

@@ -52,7 +52,9 @@ pub fn read_access(home: &Home, policy: &str) -> Option<Vec<String>> {
     let document: Value = serde_json::from_str(policy).ok()?;
     let statement = listed(document.get("Statement")?.clone()).pop()?;
     let named = listed(statement.get("Principal")?.get("AWS")?.clone());
-    let named = named.iter().map(|name| name.as_str().map(|name| principal(name, &home.partition)));
+    let named = named
+        .iter()
+        .map(|name| name.as_str().map(|name| principal(name, &home.partition)));
     let mut principals = named.collect::<Option<Vec<String>>>()?;
     principals.sort();
     principals.dedup();
@@ -120,16 +122,22 @@ fn principal(text: &str, partition: &str) -> String {
 }
 
 fn normal_policy(policy: Value, partition: &str, action: fn(Value) -> Value) -> Value {
-    let Value::Object(mut policy) = policy else { return policy };
+    let Value::Object(mut policy) = policy else {
+        return policy;
+    };
     if let Some(statements) = policy.remove("Statement") {
-        let statements = listed(statements).into_iter().map(|s| normal_statement(s, partition, action));
+        let statements = listed(statements)
+            .into_iter()
+            .map(|s| normal_statement(s, partition, action));
         policy.insert("Statement".into(), sorted(statements.collect()));
     }
     Value::Object(policy)
 }
 
 fn normal_statement(statement: Value, partition: &str, action: fn(Value) -> Value) -> Value {
-    let Value::Object(statement) = statement else { return statement };
+    let Value::Object(statement) = statement else {
+        return statement;
+    };
     let normal = statement.into_iter().map(|(key, value)| {
         let value = match key.as_str() {
             "Principal" | "NotPrincipal" => normal_principal(value, partition),
@@ -172,7 +180,9 @@ fn normal_condition(value: Value) -> Value {
 }
 
 fn normal_lifecycle(policy: Value) -> Value {
-    let Value::Object(mut policy) = policy else { return policy };
+    let Value::Object(mut policy) = policy else {
+        return policy;
+    };
     if let Some(Value::Array(rules)) = policy.remove("rules") {
         let mut rules: Vec<Value> = rules.into_iter().map(normal_rule).collect();
         rules.sort_by_key(|rule| rule.get("rulePriority").and_then(Value::as_i64));
@@ -223,7 +233,11 @@ mod tests {
     use super::*;
 
     fn home() -> Home {
-        Home { account: "123456789012".into(), region: "eu-west-1".into(), partition: "aws".into() }
+        Home {
+            account: "123456789012".into(),
+            region: "eu-west-1".into(),
+            partition: "aws".into(),
+        }
     }
 
     #[test]
@@ -239,7 +253,10 @@ mod tests {
 
     #[test]
     fn principals_are_read_back_from_our_policy_alone() {
-        let readers = ["arn:aws:iam::444455556666:role/pull".to_owned(), "arn:aws:iam::777788889999:root".to_owned()];
+        let readers = [
+            "arn:aws:iam::444455556666:role/pull".to_owned(),
+            "arn:aws:iam::777788889999:root".to_owned(),
+        ];
         let ours = repository_policy(&home(), &readers);
         assert_eq!(read_access(&home(), &ours), Some(readers.to_vec()));
         let by_id = ours.replace("arn:aws:iam::777788889999:root", "777788889999");
@@ -264,11 +281,27 @@ mod tests {
             (r#"{"Principal":"*"}"#, r#"{"Principal":{"AWS":["*"]}}"#, true),
             (r#"{"Action":"ecr:X"}"#, r#"{"Action":["ECR:x"]}"#, true),
             (r#"{"Action":["a","b"]}"#, r#"{"Action":["b","a","a"]}"#, true),
-            (r#"{"Condition":{"S":{"k":"v"}}}"#, r#"{"Condition":{"S":{"k":["v"]}}}"#, true),
-            (r#"{"Condition":{"S":{"k":"v"}}}"#, r#"{"Condition":{"S":{"k":["w"]}}}"#, false),
+            (
+                r#"{"Condition":{"S":{"k":"v"}}}"#,
+                r#"{"Condition":{"S":{"k":["v"]}}}"#,
+                true,
+            ),
+            (
+                r#"{"Condition":{"S":{"k":"v"}}}"#,
+                r#"{"Condition":{"S":{"k":["w"]}}}"#,
+                false,
+            ),
             (r#"{"Sid":"a"}"#, r#"{"Sid":"b"}"#, false),
-            (r#"{"Principal":"111122223333"}"#, r#"{"Principal":{"AWS":"arn:aws:iam::111122223333:root"}}"#, true),
-            (r#"{"Principal":{"Service":"x"}}"#, r#"{"Principal":{"AWS":"x"}}"#, false),
+            (
+                r#"{"Principal":"111122223333"}"#,
+                r#"{"Principal":{"AWS":"arn:aws:iam::111122223333:root"}}"#,
+                true,
+            ),
+            (
+                r#"{"Principal":{"Service":"x"}}"#,
+                r#"{"Principal":{"AWS":"x"}}"#,
+                false,
+            ),
         ] {
             let document = |statement: &str| format!(r#"{{"Statement":[{statement}]}}"#);
             assert_eq!(same_policy(&document(a), &document(b), "aws"), same, "{a} {b}");

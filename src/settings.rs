@@ -54,8 +54,13 @@ pub struct Bounds {
 }
 
 /// The variables of [`Bounds`].
-pub const BOUNDS: [&str; 5] =
-    ["ALLOWED_UPSTREAMS", "ALLOWED_READERS", "EXISTING_REPOSITORIES", "MAX_EXPIRING_IMAGES", "REQUIRE_SOPS"];
+pub const BOUNDS: [&str; 5] = [
+    "ALLOWED_UPSTREAMS",
+    "ALLOWED_READERS",
+    "EXISTING_REPOSITORIES",
+    "MAX_EXPIRING_IMAGES",
+    "REQUIRE_SOPS",
+];
 
 /// A variable with a value that cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -68,7 +73,10 @@ pub struct BadSetting {
 }
 
 fn bad(variable: &'static str, problem: impl Into<String>) -> BadSetting {
-    BadSetting { variable, problem: problem.into() }
+    BadSetting {
+        variable,
+        problem: problem.into(),
+    }
 }
 
 impl Settings {
@@ -88,7 +96,10 @@ impl Settings {
         // What the stack does not say is as the template has it by default.
         let settings = Self::at_a_desk(|name| lookup(name).or_else(|| BOUNDS.contains(&name).then(String::new)))?;
         if settings.config_bucket.is_empty() {
-            return Err(bad("CONFIG_BUCKET", "is not set; it names the S3 bucket that holds registries.yaml"));
+            return Err(bad(
+                "CONFIG_BUCKET",
+                "is not set; it names the S3 bucket that holds registries.yaml",
+            ));
         }
         Ok(settings)
     }
@@ -104,15 +115,19 @@ impl Settings {
         let named = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
         let sound = (3..=63).contains(&config_bucket.len()) && config_bucket.bytes().all(named);
         if !config_bucket.is_empty() && !sound {
-            return Err(bad("CONFIG_BUCKET", "must be the bucket's name alone, without s3:// and without a key"));
+            return Err(bad(
+                "CONFIG_BUCKET",
+                "must be the bucket's name alone, without s3:// and without a key",
+            ));
         }
         let config_key = get("CONFIG_KEY").unwrap_or_else(|| "registries.yaml".into());
         object_key("CONFIG_KEY", &config_key)?;
         // Unlike the others this one may be empty on purpose: the status objects then stand beside the file.
         let status_prefix = lookup("STATUS_PREFIX").unwrap_or_else(|| "status/".into());
         object_key("STATUS_PREFIX", &status_prefix)?;
-        let owner =
-            get("OWNER").or_else(|| get("AWS_LAMBDA_FUNCTION_NAME")).unwrap_or_else(|| "ecr-pull-through-sync".into());
+        let owner = get("OWNER")
+            .or_else(|| get("AWS_LAMBDA_FUNCTION_NAME"))
+            .unwrap_or_else(|| "ecr-pull-through-sync".into());
         owner_name("OWNER", &owner)?;
         let take_over_from = list(get("TAKE_OVER_FROM"));
         for former in &take_over_from {
@@ -122,7 +137,10 @@ impl Settings {
         if let Some(arn) = &template_role_arn
             && !is_role(arn)
         {
-            return Err(bad("TEMPLATE_ROLE_ARN", "is not the ARN of an IAM role (arn:aws:iam::<account>:role/<name>)"));
+            return Err(bad(
+                "TEMPLATE_ROLE_ARN",
+                "is not the ARN of an IAM role (arn:aws:iam::<account>:role/<name>)",
+            ));
         }
         let rollback_invalid_rotation = flag("ROLLBACK_INVALID_ROTATION", get("ROLLBACK_INVALID_ROTATION"))?;
         let max_deletions = get("MAX_DELETIONS").map_or(Ok(1), |v| v.parse());
@@ -131,7 +149,10 @@ impl Settings {
         let log_level =
             log_level.map_err(|_| bad("LOG_LEVEL", "must be one of off, error, warn, info, debug, trace"))?;
         let work_queue_url = get("WORK_QUEUE_URL");
-        if work_queue_url.as_ref().is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://")) {
+        if work_queue_url
+            .as_ref()
+            .is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://"))
+        {
             return Err(bad("WORK_QUEUE_URL", "must be the queue's URL, not its name or ARN"));
         }
         Ok(Self {
@@ -167,15 +188,30 @@ impl Bounds {
                 None => Ok(items),
             }
         };
-        let upstreams = items("ALLOWED_UPSTREAMS", is_host, "host such as acme.azurecr.io, in lower case")?;
+        let upstreams = items(
+            "ALLOWED_UPSTREAMS",
+            is_host,
+            "host such as acme.azurecr.io, in lower case",
+        )?;
         let reader = "account id of 12 digits and no organization id such as o-abcdefghij";
-        let readers = items("ALLOWED_READERS", |text| is_account(text) || is_organization(text), reader)?;
-        let mut repositories =
-            items("EXISTING_REPOSITORIES", is_repository_pattern, "pattern over names of repositories, such as hub/*")?;
+        let readers = items(
+            "ALLOWED_READERS",
+            |text| is_account(text) || is_organization(text),
+            reader,
+        )?;
+        let mut repositories = items(
+            "EXISTING_REPOSITORIES",
+            is_repository_pattern,
+            "pattern over names of repositories, such as hub/*",
+        )?;
         if unknown.contains("EXISTING_REPOSITORIES") {
             repositories = vec!["*".to_owned()];
         }
-        let most = if unknown.contains("MAX_EXPIRING_IMAGES") { u32::MAX } else { 0 };
+        let most = if unknown.contains("MAX_EXPIRING_IMAGES") {
+            u32::MAX
+        } else {
+            0
+        };
         let max_expiring_images = get("MAX_EXPIRING_IMAGES").map_or(Ok(most), |v| v.parse());
         Ok(Self {
             upstreams: (!unknown.contains("ALLOWED_UPSTREAMS")).then(|| upstreams.into_iter().collect()),
@@ -203,7 +239,9 @@ fn is_organization(text: &str) -> bool {
 }
 
 fn list(value: Option<String>) -> Vec<String> {
-    let items = value.into_iter().flat_map(|v| v.split(',').map(|s| s.trim().to_owned()).collect::<Vec<_>>());
+    let items = value
+        .into_iter()
+        .flat_map(|v| v.split(',').map(|s| s.trim().to_owned()).collect::<Vec<_>>());
     items.filter(|s| !s.is_empty()).collect()
 }
 
@@ -213,7 +251,10 @@ fn owner_name(variable: &'static str, owner: &str) -> Result<(), BadSetting> {
     if owner.len() <= 128 && owner.bytes().all(allowed) {
         Ok(())
     } else {
-        Err(bad(variable, "must be at most 128 letters, digits and -_.:/@+= (the stack's name is a good value)"))
+        Err(bad(
+            variable,
+            "must be at most 128 letters, digits and -_.:/@+= (the stack's name is a good value)",
+        ))
     }
 }
 
@@ -226,7 +267,10 @@ fn is_role(arn: &str) -> bool {
 
 fn object_key(variable: &'static str, key: &str) -> Result<(), BadSetting> {
     if key.len() > 1000 || key.chars().any(char::is_control) {
-        return Err(bad(variable, "must be an S3 key of at most 1000 bytes without control characters"));
+        return Err(bad(
+            variable,
+            "must be an S3 key of at most 1000 bytes without control characters",
+        ));
     }
     Ok(())
 }
@@ -234,12 +278,18 @@ fn object_key(variable: &'static str, key: &str) -> Result<(), BadSetting> {
 fn tags(value: Option<String>) -> Result<BTreeMap<String, String>, BadSetting> {
     let mut tags = BTreeMap::new();
     for pair in list(value) {
-        let (key, value) = pair
-            .split_once('=')
-            .ok_or_else(|| bad("RESOURCE_TAGS", format!("has {pair:?} in it, which is not of the form key=value")))?;
+        let (key, value) = pair.split_once('=').ok_or_else(|| {
+            bad(
+                "RESOURCE_TAGS",
+                format!("has {pair:?} in it, which is not of the form key=value"),
+            )
+        })?;
         let (key, value) = (key.trim(), value.trim());
         if key.is_empty() {
-            return Err(bad("RESOURCE_TAGS", "has a tag without a key in it; write key=value,key=value"));
+            return Err(bad(
+                "RESOURCE_TAGS",
+                "has a tag without a key in it; write key=value,key=value",
+            ));
         }
         if tags.insert(key.to_owned(), value.to_owned()).is_some() {
             return Err(bad("RESOURCE_TAGS", format!("has the key {key:?} twice")));
@@ -259,7 +309,11 @@ mod tests {
 
     #[test]
     fn only_the_bucket_is_required() {
-        let settings = read(&[("CONFIG_BUCKET", "bucket"), ("RESOURCE_TAGS", ""), ("TEMPLATE_ROLE_ARN", "")]);
+        let settings = read(&[
+            ("CONFIG_BUCKET", "bucket"),
+            ("RESOURCE_TAGS", ""),
+            ("TEMPLATE_ROLE_ARN", ""),
+        ]);
         let settings = settings.unwrap_or_else(|e| unreachable!("{e}"));
         assert_eq!(settings.status_key(), "status/registries.yaml.json");
         assert_eq!((settings.max_deletions, settings.template_role_arn), (1, None));
@@ -301,7 +355,10 @@ mod tests {
 
     #[test]
     fn a_function_is_bound_where_nothing_is_said_and_a_desk_only_where_something_is() {
-        let pairs = [("CONFIG_BUCKET", "bucket"), ("ALLOWED_READERS", "444455556666, o-abcdefghij")];
+        let pairs = [
+            ("CONFIG_BUCKET", "bucket"),
+            ("ALLOWED_READERS", "444455556666, o-abcdefghij"),
+        ];
         let bounds = read(&pairs).unwrap_or_else(|e| unreachable!("{e}")).bounds;
         let readers = ["444455556666", "o-abcdefghij"].map(str::to_owned);
         let strict = Bounds {
@@ -319,7 +376,10 @@ mod tests {
             settings.unwrap_or_else(|e| unreachable!("{e}")).bounds
         };
         let free = at_a_desk(&[]);
-        assert_eq!((free.upstreams, free.readers, free.max_expiring_images), (None, None, u32::MAX));
+        assert_eq!(
+            (free.upstreams, free.readers, free.max_expiring_images),
+            (None, None, u32::MAX)
+        );
         assert_eq!((free.repositories, free.unknown), (vec!["*".to_owned()], BOUNDS.into()));
         let given = at_a_desk(&[("ALLOWED_UPSTREAMS", ""), ("MAX_EXPIRING_IMAGES", "5")]);
         assert_eq!((given.upstreams, given.max_expiring_images), (Some(BTreeSet::new()), 5));

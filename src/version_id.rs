@@ -15,7 +15,12 @@ const NOTHING_BEFORE: &str = "nothing-before";
 pub fn new_version(current: Option<&str>) -> String {
     let mut id = OURS.to_owned();
     // Writing into a String cannot fail.
-    _ = write!(id, "{:016x}{ON}{}", fastrand::u64(..), current.map_or(NOTHING_BEFORE, core));
+    _ = write!(
+        id,
+        "{:016x}{ON}{}",
+        fastrand::u64(..),
+        current.map_or(NOTHING_BEFORE, core)
+    );
     id
 }
 
@@ -64,7 +69,10 @@ mod tests {
         assert!(was_put_on(&second, &first) && was_put_on(&third, rotated));
         assert!(!was_put_on(&third, &first) && !was_put_on(rotated, rotated));
         let fourth = new_version(Some(&second));
-        assert!(was_put_on(&fourth, &second) && !was_put_on(&fourth, &first), "{first} {second} {fourth}");
+        assert!(
+            was_put_on(&fourth, &second) && !was_put_on(&fourth, &first),
+            "{first} {second} {fourth}"
+        );
         assert!(was_put_over(&first, None) && was_put_over(&second, Some(&first)));
         assert!(!was_put_over(&second, None) && !was_put_over(&first, Some(rotated)) && !was_put_over(rotated, None));
         assert_ne!(new_version(None), new_version(None));

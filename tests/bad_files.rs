@@ -49,12 +49,20 @@ fn check_place(case: &Case, errors: &[Problem]) {
     let lines: Vec<&str> = case.yaml.split('\n').collect();
     for error in errors {
         assert!(!error.message.contains("s3cr3t"), "{}: {error}", case.title);
-        assert!(!error.message.is_empty() && error.message.len() < 700, "{}: {error}", case.title);
+        assert!(
+            !error.message.is_empty() && error.message.len() < 700,
+            "{}: {error}",
+            case.title
+        );
         let (Some(line), Some(column)) = (error.line, error.column) else {
             assert!(error.message.starts_with("RESOURCE_TAGS"), "{}: {error}", case.title);
             continue;
         };
-        let width = lines.get(line - 1).unwrap_or_else(|| panic!("{}: {error}", case.title)).chars().count();
+        let width = lines
+            .get(line - 1)
+            .unwrap_or_else(|| panic!("{}: {error}", case.title))
+            .chars()
+            .count();
         assert!((1..=width + 1).contains(&column), "{}: {error}", case.title);
     }
 }
@@ -64,14 +72,22 @@ fn line_of(problem: &Problem) -> String {
         (Some(line), Some(column)) => format!("{line}:{column}"),
         _ => "-".to_owned(),
     };
-    format!("{place} [{}] {}", problem.registry.as_deref().unwrap_or_default(), problem.message)
+    format!(
+        "{place} [{}] {}",
+        problem.registry.as_deref().unwrap_or_default(),
+        problem.message
+    )
 }
 
 /// One error, which says this, at this place.
 fn assert_refused(bytes: &[u8], line: usize, column: usize, part: &str) {
     let errors = refused(bytes);
     assert_eq!(errors.len(), 1, "{errors:#?}");
-    assert_eq!((errors[0].line, errors[0].column), (Some(line), Some(column)), "{errors:#?}");
+    assert_eq!(
+        (errors[0].line, errors[0].column),
+        (Some(line), Some(column)),
+        "{errors:#?}"
+    );
     assert!(errors[0].message.contains(part), "{errors:#?}");
 }
 
@@ -84,19 +100,32 @@ fn bytes_that_are_no_text_are_refused() {
     assert_refused(b"q\0u\0a\0y\0:\0", 1, 2, "looks like UTF-16");
     assert_refused(b"\x1f\x8b\x08\0\0\0", 1, 1, "compressed");
     assert_refused(b"quay:\n  registry: \x1b[31mquay.io\n", 2, 13, "U+001B");
-    assert_refused("quay:\n\u{feff}  registry: quay.io\n".as_bytes(), 2, 1, "byte order mark");
+    assert_refused(
+        "quay:\n\u{feff}  registry: quay.io\n".as_bytes(),
+        2,
+        1,
+        "byte order mark",
+    );
 }
 
 #[test]
 fn a_file_over_one_mebibyte_is_refused() {
     let errors = refused(&vec![b'#'; MAX_BYTES + 1]);
-    assert!(errors[0].message.contains("more than 1048576 bytes (1 MiB)"), "{errors:#?}");
+    assert!(
+        errors[0].message.contains("more than 1048576 bytes (1 MiB)"),
+        "{errors:#?}"
+    );
     assert!(refused(&vec![b'#'; MAX_BYTES])[0].message.contains("empty"));
 }
 
 #[test]
 fn crlf_and_a_bom_do_not_move_positions() {
-    assert_refused("\u{feff}quay:\r\n  registry: quay.oi\r\n".as_bytes(), 2, 13, "did you mean `quay.io`");
+    assert_refused(
+        "\u{feff}quay:\r\n  registry: quay.oi\r\n".as_bytes(),
+        2,
+        13,
+        "did you mean `quay.io`",
+    );
     assert_refused("\u{feff}quay: quay.io\r\n".as_bytes(), 1, 7, "is a map");
 }
 
@@ -147,7 +176,9 @@ fn too_many_readers_are_refused() {
 
 #[test]
 fn a_flood_of_errors_is_cut() {
-    let yaml = (0..5000).fold("quay:\n  registry: quay.io\n".to_owned(), |yaml, n| format!("{yaml}  zebra-{n}: 1\n"));
+    let yaml = (0..5000).fold("quay:\n  registry: quay.io\n".to_owned(), |yaml, n| {
+        format!("{yaml}  zebra-{n}: 1\n")
+    });
     let errors = refused(yaml.as_bytes());
     assert_eq!(errors.len(), 101);
     assert_eq!(errors[100].message, "4900 more errors are not shown");
@@ -177,7 +208,10 @@ fn hostile_shapes_end() {
         (0..90_000).map(|n| format!("a{n}: {{}}\n")).collect(),
         format!("[{}]", "a,".repeat(500_000)),
         format!("a: {}", "9".repeat(1_000_000)),
-        format!("a: &x {{{}}}", (0..45_000).map(|n| format!("token{n}: tok{n},")).collect::<String>()),
+        format!(
+            "a: &x {{{}}}",
+            (0..45_000).map(|n| format!("token{n}: tok{n},")).collect::<String>()
+        ),
         chain,
         merges,
     ] {
@@ -191,5 +225,8 @@ fn a_rejection_reads_well() {
         panic!("accepted");
     };
     let text = rejected.to_string();
-    assert!(text.starts_with("the file has 2 errors\nline 2, column 13: quay: ECR cannot cache"), "{text}");
+    assert!(
+        text.starts_with("the file has 2 errors\nline 2, column 13: quay: ECR cannot cache"),
+        "{text}"
+    );
 }

@@ -43,7 +43,10 @@ async fn run(bench: &Bench, outcome: &str) -> Cost {
     bench.aws.clear_calls();
     let report = bench.send(scheduled()).await.unwrap();
     assert_eq!(report["outcome"], outcome, "{report:#}");
-    Cost { calls: bench.aws.calls().len(), rounds: bench.aws.rounds() }
+    Cost {
+        calls: bench.aws.calls().len(),
+        rounds: bench.aws.rounds(),
+    }
 }
 
 /// First apply, no change, and a change of one registry.
@@ -61,9 +64,16 @@ async fn keeps_within(registries: usize, budgets: [Cost; 3]) {
     let mut table = String::new();
     for _ in 0..TRIES {
         let took = measure(registries).await;
-        table = format!("{:24} {:>14} {:>14}\n", format!("{registries} registries"), "calls", "rounds");
-        for ((what, took), budget) in
-            ["first apply", "nothing to do", "one registry changed"].iter().zip(took).zip(budgets)
+        table = format!(
+            "{:24} {:>14} {:>14}\n",
+            format!("{registries} registries"),
+            "calls",
+            "rounds"
+        );
+        for ((what, took), budget) in ["first apply", "nothing to do", "one registry changed"]
+            .iter()
+            .zip(took)
+            .zip(budgets)
         {
             let of =
                 |took: usize, budget: usize| format!("{took} of {budget}{}", if took > budget { " !" } else { "" });
@@ -118,12 +128,23 @@ async fn fifty_registries_keep_within_their_memory() {
     const MOST: usize = 14;
     let bench = Bench::new().await;
     bench.upload(&file(50, "MUTABLE"));
-    let env = [("CONFIG_BUCKET", BUCKET), ("CONFIG_KEY", KEY), ("OWNER", "stack"), ("TEMPLATE_ROLE_ARN", ROLE)];
+    let env = [
+        ("CONFIG_BUCKET", BUCKET),
+        ("CONFIG_KEY", KEY),
+        ("OWNER", "stack"),
+        ("TEMPLATE_ROLE_ARN", ROLE),
+    ];
     let lambda = bench.aws.lambda();
-    let function = lambda.spawn(Path::new(env!("CARGO_BIN_EXE_ecr-pull-through-sync")), &env).unwrap();
+    let function = lambda
+        .spawn(Path::new(env!("CARGO_BIN_EXE_ecr-pull-through-sync")), &env)
+        .unwrap();
     role::enforce(&bench.aws, function.principal(), &env);
     for outcome in ["changed", "converged"] {
-        let report = lambda.invoke(scheduled(), Duration::from_secs(120)).await.result.unwrap();
+        let report = lambda
+            .invoke(scheduled(), Duration::from_secs(120))
+            .await
+            .result
+            .unwrap();
         assert_eq!(report["outcome"], outcome, "{report:#}");
     }
     let status = std::fs::read_to_string(format!("/proc/{}/status", function.id())).unwrap();

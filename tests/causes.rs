@@ -36,9 +36,23 @@ async fn reader(endpoint: &str) -> Reader {
         .http_client(account::http_client())
         .region(Region::new("eu-west-1"))
         .endpoint_url(endpoint)
-        .credentials_provider(Credentials::new("AKIDCANARY", "canary-key", Some("canary-session".into()), None, "test"))
-        .retry_config(RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(1)))
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_millis(300)).build())
+        .credentials_provider(Credentials::new(
+            "AKIDCANARY",
+            "canary-key",
+            Some("canary-session".into()),
+            None,
+            "test",
+        ))
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(2)
+                .with_initial_backoff(Duration::from_millis(1)),
+        )
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_attempt_timeout(Duration::from_millis(300))
+                .build(),
+        )
         .load()
         .await;
     account::connect(&config).0
@@ -59,18 +73,28 @@ const HTML: &str = "<html>\u{1b}[2J canary AWS4-HMAC-SHA256 Signature=1 Authoriz
 
 #[tokio::test]
 async fn a_connection_that_fails_is_told_with_its_host_and_its_own_error() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let address = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
     let refused = error(&format!("http://me:canary@{address}")).await;
     let said = format!("DescribePullThroughCacheRules: Unreachable: the connection to {address} failed");
     assert!(refused.to_string().starts_with(&said), "{refused}");
     assert!(refused.to_string().contains("Connection refused"), "{refused}");
     // A name that nobody answers to: a mistyped Region, say.
     let unknown = error("http://ecr.nowhere.invalid").await;
-    assert!(unknown.message.contains("the connection to ecr.nowhere.invalid failed"), "{unknown}");
+    assert!(
+        unknown.message.contains("the connection to ecr.nowhere.invalid failed"),
+        "{unknown}"
+    );
     assert!(unknown.message.contains("dns error"), "{unknown}");
     let plain = server("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
     let no_tls = error(&format!("https://{plain}")).await;
-    assert!(no_tls.message.contains(&plain) && no_tls.message.contains("InvalidContentType"), "{no_tls}");
+    assert!(
+        no_tls.message.contains(&plain) && no_tls.message.contains("InvalidContentType"),
+        "{no_tls}"
+    );
     assert!([refused, unknown, no_tls].iter().all(AwsError::is_transient));
 }
 
@@ -79,13 +103,20 @@ async fn a_host_that_does_not_answer_is_named() {
     let address = server("");
     let silent = error(&format!("http://{address}")).await;
     assert_eq!(silent.code, "Timeout");
-    assert_eq!(silent.message, format!("no answer from {address} in time, nor to the retries"));
+    assert_eq!(
+        silent.message,
+        format!("no answer from {address} in time, nor to the retries")
+    );
 }
 
 #[tokio::test]
 async fn an_answer_that_is_not_awss_is_told_with_its_host_and_status() {
     let html = |status: &str| -> &'static str {
-        format!("HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {}\r\n\r\n{HTML}", HTML.len()).leak()
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {}\r\n\r\n{HTML}",
+            HTML.len()
+        )
+        .leak()
     };
     for (status, code, kind) in [
         ("404 Not Found", "Unknown", ErrorKind::Refused),
@@ -101,5 +132,8 @@ async fn an_answer_that_is_not_awss_is_told_with_its_host_and_status() {
     }
     let cut = server("HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{");
     let cut = error(&format!("http://{cut}")).await;
-    assert!(cut.message.contains("could not be read: ") && cut.message.contains("end of file"), "{cut}");
+    assert!(
+        cut.message.contains("could not be read: ") && cut.message.contains("end of file"),
+        "{cut}"
+    );
 }

@@ -38,7 +38,11 @@ async fn the_legacy_file_becomes_three_rules_three_templates_and_two_secrets_in_
     assert_eq!(bench.status(), report, "the status object is the response");
     let page = String::from_utf8(bench.aws.object(support::BUCKET, STATUS_PAGE).unwrap()).unwrap();
     assert!(page.starts_with("# changed: "), "{page}");
-    for image in ["dockerhub/library/nginx:1", "gitlab/group/image:1", "public-ecr/nginx/nginx:1"] {
+    for image in [
+        "dockerhub/library/nginx:1",
+        "gitlab/group/image:1",
+        "public-ecr/nginx/nginx:1",
+    ] {
         let pulled = bench.aws.pull(image).unwrap();
         assert_eq!(pulled.template.as_deref(), image.split('/').next());
     }
@@ -50,7 +54,10 @@ async fn a_second_run_reads_little_and_writes_nothing_but_the_status() {
     bench.follow(LEGACY).await;
     bench.aws.clear_calls();
     let report = bench.send(scheduled()).await.unwrap();
-    assert_eq!((&report["outcome"], &report["changes"]), (&json!("converged"), &json!([])));
+    assert_eq!(
+        (&report["outcome"], &report["changes"]),
+        (&json!("converged"), &json!([]))
+    );
     assert_eq!(bench.writes(), Vec::<String>::new());
     let mut calls: Vec<String> = bench.aws.calls().into_iter().map(|call| call.operation).collect();
     calls.sort();
@@ -89,7 +96,11 @@ async fn plan_and_validate_write_nothing_at_all() {
         assert_eq!(report["changes"].as_array().unwrap().len(), 10);
         assert_eq!(report["registries"]["gitlab"]["state"], "planned");
     }
-    assert!(bench.aws.calls().iter().all(|call| !call.write), "{:?}", bench.aws.calls());
+    assert!(
+        bench.aws.calls().iter().all(|call| !call.write),
+        "{:?}",
+        bench.aws.calls()
+    );
     assert_eq!(bench.aws.objects(support::BUCKET), [support::KEY]);
     bench.act("apply").await;
     let plan = bench.act("plan").await;
@@ -98,7 +109,10 @@ async fn plan_and_validate_write_nothing_at_all() {
         (&json!("converged"), &json!("unchecked"))
     );
     let valid = bench.act("validate").await;
-    assert_eq!((&valid["outcome"], &valid["registries"]["gitlab"]["state"]), (&json!("converged"), &json!("ready")));
+    assert_eq!(
+        (&valid["outcome"], &valid["registries"]["gitlab"]["state"]),
+        (&json!("converged"), &json!("ready"))
+    );
     assert_eq!(valid["last_success_at"], bench.status()["finished_at"]);
 }
 
@@ -113,8 +127,16 @@ async fn drift_is_named_field_by_field_and_repaired() {
             "UpdateRepositoryCreationTemplate",
             json!({"prefix": "dockerhub", "lifecyclePolicy": "", "imageTagMutability": "MUTABLE"}),
         ),
-        ("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "public-ecr"})),
-        ("secretsmanager", "DeleteResourcePolicy", json!({"SecretId": secret["ARN"]})),
+        (
+            "ecr",
+            "DeletePullThroughCacheRule",
+            json!({"ecrRepositoryPrefix": "public-ecr"}),
+        ),
+        (
+            "secretsmanager",
+            "DeleteResourcePolicy",
+            json!({"SecretId": secret["ARN"]}),
+        ),
         (
             "secretsmanager",
             "UntagResource",
@@ -141,15 +163,25 @@ async fn a_rejected_file_changes_nothing_and_the_clock_still_proves_credentials(
     let bench = Bench::new().await;
     bench.follow(LEGACY).await;
     bench.aws.clear_calls();
-    let report = bench.follow("dockerhub: {registry: registry-1.docker.io, regsitry: x}\n").await;
+    let report = bench
+        .follow("dockerhub: {registry: registry-1.docker.io, regsitry: x}\n")
+        .await;
     assert_eq!(report["outcome"], "rejected");
     assert_eq!(report["errors"][0]["line"], 1);
     assert_eq!(report["errors"][0]["registry"], "dockerhub");
     assert_eq!(bench.status()["outcome"], "rejected");
-    assert!(bench.aws.calls().iter().all(|call| call.operation != "ValidatePullThroughCacheRule"));
+    assert!(
+        bench
+            .aws
+            .calls()
+            .iter()
+            .all(|call| call.operation != "ValidatePullThroughCacheRule")
+    );
     assert_eq!(bench.writes(), Vec::<String>::new());
 
-    bench.aws.refuse_upstream("registry.gitlab.com", "acme-bot", "canary-gitlab-1");
+    bench
+        .aws
+        .refuse_upstream("registry.gitlab.com", "acme-bot", "canary-gitlab-1");
     let report = bench.send(scheduled()).await.unwrap();
     assert_eq!(report["outcome"], "rejected");
     assert_eq!(report["registries"]["gitlab"]["credential"], "invalid");
@@ -162,7 +194,10 @@ async fn no_file_yet_is_not_an_error_and_says_how_to_upload_one() {
     let report = bench.send(scheduled()).await.unwrap();
     assert_eq!(report["outcome"], "ignored");
     assert!(
-        report["message"].as_str().unwrap().contains("aws s3 cp registries.yaml s3://my-registries/registries.yaml")
+        report["message"]
+            .as_str()
+            .unwrap()
+            .contains("aws s3 cp registries.yaml s3://my-registries/registries.yaml")
     );
     assert!(bench.aws.calls().iter().all(|call| !call.write));
 }
@@ -177,7 +212,10 @@ async fn a_credential_the_upstream_refuses_is_never_ready() {
     let again = bench.send(scheduled()).await.unwrap();
     assert_eq!(again["registries"]["dockerhub"]["since"], report["started_at"]);
     let third = bench.send(uploaded()).await.unwrap();
-    assert_eq!(third["registries"]["dockerhub"]["since"], report["started_at"], "the first time, not the last");
+    assert_eq!(
+        third["registries"]["dockerhub"]["since"], report["started_at"],
+        "the first time, not the last"
+    );
     let valid = bench.act("validate").await;
     assert_eq!(valid["outcome"], "partial");
 }

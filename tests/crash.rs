@@ -105,7 +105,10 @@ async fn a_changed_token_in_the_file() {
             "UpdateSecretVersionStage",
             "UpdateSecretVersionStage",
         ],
-        ..Kind::new(&[&with_quay(&hub("canary-docker-1"))], &with_quay(&hub("canary-docker-2")))
+        ..Kind::new(
+            &[&with_quay(&hub("canary-docker-1"))],
+            &with_quay(&hub("canary-docker-2")),
+        )
     };
     every_lost_answer(kind.clone()).await;
     every_crash(kind, Form::Process).await;
@@ -192,7 +195,11 @@ async fn take_over() {
 async fn delete() {
     let kind = Kind {
         pulls: &["quay"],
-        writes: &["DeletePullThroughCacheRule", "DeleteSecret", "DeleteRepositoryCreationTemplate"],
+        writes: &[
+            "DeletePullThroughCacheRule",
+            "DeleteSecret",
+            "DeleteRepositoryCreationTemplate",
+        ],
         ..Kind::new(&[&with_quay(&hub("canary-docker-1"))], QUAY)
     };
     every_lost_answer(kind.clone()).await;
@@ -312,7 +319,11 @@ async fn adopt_what_the_terraform_module_made() {
         then: terraformed,
         served: &["quay", "dockerhub"],
         current: Some((TERRAFORMED, "canary-docker-1")),
-        writes: &["TagResource", "UpdateSecretVersionStage", "UpdateRepositoryCreationTemplate"],
+        writes: &[
+            "TagResource",
+            "UpdateSecretVersionStage",
+            "UpdateRepositoryCreationTemplate",
+        ],
         ..Kind::new(&[QUAY], &with_quay(&hub("canary-docker-1")))
     };
     every_lost_answer(kind.clone()).await;
@@ -464,8 +475,15 @@ fn rotated_to_a_bad_token(aws: &LocalAws) {
 
 fn make_secret(aws: &LocalAws, name: &str, token: &str, tags: &[(&str, &str)]) -> String {
     let value = json!({"username": "acme-bot", "accessToken": token}).to_string();
-    let tags: Vec<Value> = tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
-    let made = aws.call("secretsmanager", "CreateSecret", json!({"Name": name, "SecretString": value, "Tags": tags}));
+    let tags: Vec<Value> = tags
+        .iter()
+        .map(|(key, value)| json!({"Key": key, "Value": value}))
+        .collect();
+    let made = aws.call(
+        "secretsmanager",
+        "CreateSecret",
+        json!({"Name": name, "SecretString": value, "Tags": tags}),
+    );
     made.unwrap()["ARN"].as_str().unwrap().to_owned()
 }
 

@@ -76,7 +76,11 @@ async fn a_deletion_that_hangs_ends_the_run_before_the_deadline() {
 #[tokio::test]
 async fn a_secret_that_there_was_no_time_to_delete_is_told_and_left_to_the_retry() {
     let bench = about_to_move(1500, 200).await;
-    bench.aws.fault(Fault::on("ecr", "UpdatePullThroughCacheRule").times(1).latency(ms(1600)));
+    bench.aws.fault(
+        Fault::on("ecr", "UpdatePullThroughCacheRule")
+            .times(1)
+            .latency(ms(1600)),
+    );
     let failure = bench.send_within(uploaded(), ms(3000)).await.unwrap_err();
     assert!(failure.to_string().contains("partial"), "{failure}");
     assert!(!bench.is_going(HUB));
@@ -89,10 +93,16 @@ async fn a_rule_whose_replacement_is_cut_short_is_put_back() {
     for slow_calls in [1, 100] {
         let bench = bench(1500, 1000).await;
         bench.follow(QUAY).await;
-        bench.aws.fault(Fault::on("ecr", "CreatePullThroughCacheRule").times(slow_calls).latency(ms(1400)));
+        bench.aws.fault(
+            Fault::on("ecr", "CreatePullThroughCacheRule")
+                .times(slow_calls)
+                .latency(ms(1400)),
+        );
         bench.upload(QUAY_ELSEWHERE);
         bench.send_within(uploaded(), ms(2200)).await.unwrap_err();
-        let rule = bench.rule("quay").expect("a rule: the old one, or the new one that AWS took without an answer");
+        let rule = bench
+            .rule("quay")
+            .expect("a rule: the old one, or the new one that AWS took without an answer");
         if slow_calls == 1 {
             assert_eq!(rule["upstreamRegistryUrl"], "quay.io", "{:#}", bench.status());
         }
@@ -107,7 +117,9 @@ async fn a_template_that_is_made_anew_keeps_its_mark_when_that_is_cut_short() {
     bench.follow(QUAY).await;
     // An empty text clears nothing, so the template has to be deleted and made again.
     bench.aws.with_ecr(|ecr| ecr.clears_take = false);
-    bench.aws.fault(Fault::on("ecr", "CreateRepositoryCreationTemplate").latency(ms(1400)));
+    bench
+        .aws
+        .fault(Fault::on("ecr", "CreateRepositoryCreationTemplate").latency(ms(1400)));
     bench.upload("quay: {registry: quay.io, lifecycle_policy: none}\n");
     _ = bench.send_within(uploaded(), ms(2200)).await;
     assert!(bench.template("quay").is_some(), "{:#}", bench.status());

@@ -30,7 +30,14 @@ async fn one_registry_that_left_the_file_goes_rule_then_secret_then_template() {
             "dockerhub delete template dockerhub [] applied".into(),
         ]
     );
-    assert_eq!(bench.writes(), ["DeletePullThroughCacheRule", "DeleteSecret", "DeleteRepositoryCreationTemplate"]);
+    assert_eq!(
+        bench.writes(),
+        [
+            "DeletePullThroughCacheRule",
+            "DeleteSecret",
+            "DeleteRepositoryCreationTemplate"
+        ]
+    );
     assert_eq!(report["outcome"], "changed");
     assert_eq!((bench.rule("dockerhub"), bench.template("dockerhub")), (None, None));
     let secret = bench.secret(HUB).unwrap();
@@ -45,7 +52,11 @@ async fn one_registry_that_left_the_file_goes_rule_then_secret_then_template() {
 #[tokio::test]
 async fn more_than_the_limit_deletes_none_until_somebody_raises_it() {
     for way in ["action", "file", "setting"] {
-        let env: &[(&str, &str)] = if way == "setting" { &[("MAX_DELETIONS", "3")] } else { &[] };
+        let env: &[(&str, &str)] = if way == "setting" {
+            &[("MAX_DELETIONS", "3")]
+        } else {
+            &[]
+        };
         let bench = Bench::with(Options::default(), env).await;
         bench.follow(&format!("{LEGACY}{QUAY}")).await;
         bench.aws.clear_calls();
@@ -61,8 +72,15 @@ async fn more_than_the_limit_deletes_none_until_somebody_raises_it() {
             bench.aws.pull("gitlab/group/image:1").unwrap();
         }
         let report = match way {
-            "action" => bench.send(json!({"action": "apply", "max_deletions": 3})).await.unwrap(),
-            "file" => bench.follow("max_deletions: 3\nregistries:\n  quay: {registry: quay.io}\n").await,
+            "action" => bench
+                .send(json!({"action": "apply", "max_deletions": 3}))
+                .await
+                .unwrap(),
+            "file" => {
+                bench
+                    .follow("max_deletions: 3\nregistries:\n  quay: {registry: quay.io}\n")
+                    .await
+            }
             _ => bench.follow(QUAY).await,
         };
         assert_eq!(report["outcome"], "changed", "{way}: {report:#}");
@@ -87,12 +105,21 @@ async fn foreign_and_others_rules_and_templates_are_never_touched() {
     let bench = Bench::new().await;
     bench.follow(QUAY).await;
     let call = |operation: &str, input: Value| bench.aws.call("ecr", operation, input).unwrap();
-    call("CreatePullThroughCacheRule", json!({"ecrRepositoryPrefix": "by-hand", "upstreamRegistryUrl": "quay.io"}));
-    for (prefix, mark) in [("unmarked", ""), ("others", " (managed by ecr-pull-through-sync: other)")] {
+    call(
+        "CreatePullThroughCacheRule",
+        json!({"ecrRepositoryPrefix": "by-hand", "upstreamRegistryUrl": "quay.io"}),
+    );
+    for (prefix, mark) in [
+        ("unmarked", ""),
+        ("others", " (managed by ecr-pull-through-sync: other)"),
+    ] {
         let description = format!("Pull through cache repository template for {prefix} artifacts{mark}");
         let input = json!({"prefix": prefix, "description": description, "appliedFor": ["PULL_THROUGH_CACHE"]});
         call("CreateRepositoryCreationTemplate", input);
-        call("CreatePullThroughCacheRule", json!({"ecrRepositoryPrefix": prefix, "upstreamRegistryUrl": "quay.io"}));
+        call(
+            "CreatePullThroughCacheRule",
+            json!({"ecrRepositoryPrefix": prefix, "upstreamRegistryUrl": "quay.io"}),
+        );
     }
     bench.aws.clear_calls();
     let report = bench.send(scheduled()).await.unwrap();
@@ -104,12 +131,21 @@ async fn a_template_that_serves_other_purposes_too_stays_without_us() {
     let bench = Bench::new().await;
     bench.follow(&two("canary-docker-1")).await;
     let input = json!({"prefix": "dockerhub", "appliedFor": ["PULL_THROUGH_CACHE", "REPLICATION"]});
-    bench.aws.call("ecr", "UpdateRepositoryCreationTemplate", input).unwrap();
+    bench
+        .aws
+        .call("ecr", "UpdateRepositoryCreationTemplate", input)
+        .unwrap();
     let report = bench.follow(QUAY).await;
-    assert_eq!(lines(&report)[2], "dockerhub update template dockerhub [description applied_for] applied");
+    assert_eq!(
+        lines(&report)[2],
+        "dockerhub update template dockerhub [description applied_for] applied"
+    );
     let template = bench.template("dockerhub").unwrap();
     assert_eq!(template["appliedFor"], json!(["REPLICATION"]));
-    assert_eq!(template["description"], "Pull through cache repository template for dockerhub artifacts");
+    assert_eq!(
+        template["description"],
+        "Pull through cache repository template for dockerhub artifacts"
+    );
     assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
 }
 
@@ -117,7 +153,9 @@ async fn a_template_that_serves_other_purposes_too_stays_without_us() {
 async fn a_secret_that_a_secret_of_the_file_or_any_rule_names_is_kept() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
-    let report = bench.follow(&format!("hub2: {{registry: docker.io, secret: {HUB}}}\n")).await;
+    let report = bench
+        .follow(&format!("hub2: {{registry: docker.io, secret: {HUB}}}\n"))
+        .await;
     assert_eq!(report["outcome"], "changed", "{report:#}");
     assert_eq!(bench.rule("dockerhub"), None);
     assert_eq!(bench.secret(HUB).unwrap()["DeletedDate"], Value::Null);
@@ -157,9 +195,17 @@ async fn nothing_goes_while_its_new_name_is_not_ready() {
     let renamed = hub("canary-wrong").replace("dockerhub", "hub");
     let report = bench.follow(&renamed).await;
     assert_eq!(report["registries"]["dockerhub"]["state"], "held");
-    assert!(report["registries"]["dockerhub"]["message"].as_str().unwrap().contains("hub of the file"));
+    assert!(
+        report["registries"]["dockerhub"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("hub of the file")
+    );
     // Neither in the runs after, when the new name has a rule already.
-    assert_eq!(bench.send(scheduled()).await.unwrap()["registries"]["dockerhub"]["state"], "held");
+    assert_eq!(
+        bench.send(scheduled()).await.unwrap()["registries"]["dockerhub"]["state"],
+        "held"
+    );
     bench.aws.pull("dockerhub/library/nginx:1").unwrap();
     let report = bench.follow(&hub("canary-docker-1").replace("dockerhub", "hub")).await;
     assert_eq!(report["outcome"], "changed", "{report:#}");
@@ -220,7 +266,10 @@ async fn nothing_goes_while_its_new_name_is_somebody_elses_rule() {
     bench.follow(&hub("canary-docker-1")).await;
     support::make_rule(&bench.aws, "hub", "quay.io", None);
     let report = bench.follow(&hub("canary-docker-1").replace("dockerhub", "hub")).await;
-    let states = [&report["registries"]["dockerhub"]["state"], &report["registries"]["hub"]["state"]];
+    let states = [
+        &report["registries"]["dockerhub"]["state"],
+        &report["registries"]["hub"]["state"],
+    ];
     assert_eq!(states, ["held", "held"], "{report:#}");
     bench.aws.pull("dockerhub/library/nginx:1").unwrap();
 }
@@ -232,7 +281,9 @@ async fn the_new_name_gets_the_place_of_the_old_one_before_others_do() {
     for n in 0..49 {
         support::make_rule(&bench.aws, &format!("foreign-{n}"), "quay.io", None);
     }
-    let report = bench.follow("extra: {registry: public.ecr.aws}\nquay2: {registry: quay.io}\n").await;
+    let report = bench
+        .follow("extra: {registry: public.ecr.aws}\nquay2: {registry: quay.io}\n")
+        .await;
     assert_eq!(report["registries"]["extra"]["reason"], "quota", "{report:#}");
     assert_eq!((bench.rule("quay"), bench.rule("quay2").is_some()), (None, true));
 }
@@ -242,7 +293,9 @@ async fn a_secret_that_the_list_does_not_know_goes_along_with_its_rule() {
     let bench = Bench::new().await;
     let open = "public-ecr: {registry: public.ecr.aws}\n";
     bench.follow(&format!("{}{QUAY}{open}", hub("canary-docker-1"))).await;
-    bench.aws.fault(Fault::on("secretsmanager", "ListSecrets").times(100).access_denied());
+    bench
+        .aws
+        .fault(Fault::on("secretsmanager", "ListSecrets").times(100).access_denied());
     bench.follow(&format!("{QUAY}{open}")).await;
     assert!(bench.secret(HUB).unwrap()["DeletedDate"].is_number());
     bench.aws.clear_faults();
@@ -263,8 +316,18 @@ async fn secrets_are_under_the_limit_where_rules_and_templates_were_deleted_by_h
     bench.follow(&registries(0..8)).await;
     for n in 0..8 {
         let (prefix, rule) = (format!("hub-{n}"), format!("hub-{n}"));
-        bench.aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": rule})).unwrap();
-        bench.aws.call("ecr", "DeleteRepositoryCreationTemplate", json!({"prefix": prefix})).unwrap();
+        bench
+            .aws
+            .call(
+                "ecr",
+                "DeletePullThroughCacheRule",
+                json!({"ecrRepositoryPrefix": rule}),
+            )
+            .unwrap();
+        bench
+            .aws
+            .call("ecr", "DeleteRepositoryCreationTemplate", json!({"prefix": prefix}))
+            .unwrap();
     }
     let report = bench.follow(&registries(0..1)).await;
     let is_held = |n: usize| {
@@ -274,8 +337,14 @@ async fn secrets_are_under_the_limit_where_rules_and_templates_were_deleted_by_h
     assert!((1..8).all(is_held), "{report:#}");
     assert_eq!(report["outcome"], "partial");
     // Nothing but a tag says that they are ours, whatever the limit.
-    let report = bench.send(json!({"action": "apply", "max_deletions": 7})).await.unwrap();
-    assert!((0..8).all(|n| !bench.is_going(&format!("ecr-pullthroughcache/hub-{n}"))), "{report:#}");
+    let report = bench
+        .send(json!({"action": "apply", "max_deletions": 7}))
+        .await
+        .unwrap();
+    assert!(
+        (0..8).all(|n| !bench.is_going(&format!("ecr-pullthroughcache/hub-{n}"))),
+        "{report:#}"
+    );
 }
 
 #[tokio::test]
@@ -284,11 +353,21 @@ async fn secrets_of_marked_registries_count_once_with_them() {
     bench.follow(&registries(0..3)).await;
     for n in 1..3 {
         let rule = format!("hub-{n}");
-        bench.aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": rule})).unwrap();
+        bench
+            .aws
+            .call(
+                "ecr",
+                "DeletePullThroughCacheRule",
+                json!({"ecrRepositoryPrefix": rule}),
+            )
+            .unwrap();
     }
     let report = bench.follow(&registries(0..1)).await;
     assert_eq!(report["registries"]["hub-1"]["reason"], "limit", "{report:#}");
-    let report = bench.send(json!({"action": "apply", "max_deletions": 2})).await.unwrap();
+    let report = bench
+        .send(json!({"action": "apply", "max_deletions": 2}))
+        .await
+        .unwrap();
     assert_eq!(report["outcome"], "changed", "{report:#}");
     assert!((1..3).all(|n| bench.is_going(&format!("ecr-pullthroughcache/hub-{n}"))));
 }
@@ -307,23 +386,36 @@ async fn a_clone_with_our_tag_is_never_deleted_and_a_warning_names_it() {
     }
     // Neither when the original goes, nor by a call by hand.
     bench.follow(QUAY).await;
-    bench.send(json!({"action": "apply", "max_deletions": 9})).await.unwrap();
+    bench
+        .send(json!({"action": "apply", "max_deletions": 9}))
+        .await
+        .unwrap();
     assert_eq!((bench.is_going(HUB), bench.is_going(&clone)), (true, false));
 }
 
 /// A secret that a rename took along has another registry's name: the rule tells whose it is.
 #[tokio::test]
 async fn a_secret_that_was_taken_along_goes_with_the_registry_that_uses_it() {
-    for last in [QUAY.to_owned(), format!("{QUAY}hub: {{registry: docker.io, secret: ecr-pullthroughcache/ops}}\n")] {
+    for last in [
+        QUAY.to_owned(),
+        format!("{QUAY}hub: {{registry: docker.io, secret: ecr-pullthroughcache/ops}}\n"),
+    ] {
         let bench = Bench::new().await;
         bench.follow(&two("canary-docker-1")).await;
         bench.follow(&two("canary-docker-1").replace("dockerhub", "hub")).await;
         assert!(!bench.is_going(HUB));
-        bench.make_secret("ecr-pullthroughcache/ops", &support::credential("canary-docker-2"), json!([]));
+        bench.make_secret(
+            "ecr-pullthroughcache/ops",
+            &support::credential("canary-docker-2"),
+            json!([]),
+        );
         let report = bench.follow(&last).await;
         assert_eq!(report["outcome"], "changed", "{report:#}");
         assert!(bench.is_going(HUB), "{report:#}");
-        assert!(!report["warnings"].to_string().contains("carries the tag"), "{report:#}");
+        assert!(
+            !report["warnings"].to_string().contains("carries the tag"),
+            "{report:#}"
+        );
     }
 }
 
@@ -331,10 +423,17 @@ async fn a_secret_that_was_taken_along_goes_with_the_registry_that_uses_it() {
 #[tokio::test]
 async fn a_limit_of_none_is_not_raised_by_the_file() {
     let bench = Bench::with(local_aws::Options::default(), &[("MAX_DELETIONS", "0")]).await;
-    bench.follow("quay: {registry: quay.io}\nk8s: {registry: registry.k8s.io}\n").await;
-    let report = bench.follow("max_deletions: 5\nregistries:\n  quay: {registry: quay.io}\n").await;
+    bench
+        .follow("quay: {registry: quay.io}\nk8s: {registry: registry.k8s.io}\n")
+        .await;
+    let report = bench
+        .follow("max_deletions: 5\nregistries:\n  quay: {registry: quay.io}\n")
+        .await;
     assert_eq!(report["registries"]["k8s"]["reason"], "limit", "{report:#}");
     assert!(bench.rule("k8s").is_some());
-    bench.send(json!({"action": "apply", "max_deletions": 1})).await.unwrap();
+    bench
+        .send(json!({"action": "apply", "max_deletions": 1}))
+        .await
+        .unwrap();
     assert!(bench.rule("k8s").is_none());
 }

@@ -34,16 +34,27 @@ fn variations() -> Vec<(&'static str, Value)> {
             let named = ("/detail/additionalEventData", json!({"SecretId": id}));
             all.push(("SecretRotation", changed(ROTATION, [name, named])));
         }
-        for call in ["PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage", "RestoreSecret"] {
+        for call in [
+            "PutSecretValue",
+            "UpdateSecret",
+            "UpdateSecretVersionStage",
+            "RestoreSecret",
+        ] {
             let asked = ("/detail/requestParameters", json!({"secretId": id}));
             let call = ("/detail/eventName", json!(call));
             all.push(("SecretCall", changed(CALL, [call.clone(), asked.clone()])));
-            all.push(("SecretCall", changed(CALL, [call, asked, ("/detail/responseElements", Value::Null)])));
+            all.push((
+                "SecretCall",
+                changed(CALL, [call, asked, ("/detail/responseElements", Value::Null)]),
+            ));
         }
     }
     for spelling in ["arn", "aRN", "ARN"] {
         let answered = ("/detail/responseElements", json!({spelling: full, "name": HUB}));
-        all.push(("SecretCall", changed(CALL, [("/detail/requestParameters", Value::Null), answered])));
+        all.push((
+            "SecretCall",
+            changed(CALL, [("/detail/requestParameters", Value::Null), answered]),
+        ));
     }
     all
 }
@@ -52,7 +63,10 @@ fn variations() -> Vec<(&'static str, Value)> {
 fn near_misses() -> Vec<(String, Value)> {
     let mut all = Vec::new();
     let mut miss = |file: &str, pointer: &str, value: Value| {
-        all.push((format!("{file} with {value} as {pointer}"), changed(file, [(pointer, value)])));
+        all.push((
+            format!("{file} with {value} as {pointer}"),
+            changed(file, [(pointer, value)]),
+        ));
     };
     for bucket in ["my-registrie", "my-registries-2", "MY-REGISTRIES", ""] {
         miss(UPLOAD, "/detail/bucket/name", json!(bucket));
@@ -73,16 +87,32 @@ fn near_misses() -> Vec<(String, Value)> {
     ] {
         miss(UPLOAD, "/detail/object/key", json!(key));
     }
-    for kind in
-        ["Object Deleted", "Object Tags Added", "Object ACL Updated", "Object Restore Completed", "object created"]
-    {
+    for kind in [
+        "Object Deleted",
+        "Object Tags Added",
+        "Object ACL Updated",
+        "Object Restore Completed",
+        "object created",
+    ] {
         miss(UPLOAD, "/detail-type", json!(kind));
     }
-    for label in ["CONFIGURED", "FILE_PENDING", "REJECTED", "ROLLING_BACK", "AWSPREVIOUS", "AWSCURRENT2", "awscurrent"]
-    {
+    for label in [
+        "CONFIGURED",
+        "FILE_PENDING",
+        "REJECTED",
+        "ROLLING_BACK",
+        "AWSPREVIOUS",
+        "AWSCURRENT2",
+        "awscurrent",
+    ] {
         miss(LABEL, "/detail/labelUpdated", json!(label));
     }
-    let foreign = ["prod/database", "ecr-pullthroughcache", "ecr-pullthroughcache2/hub", "x/ecr-pullthroughcache/hub"];
+    let foreign = [
+        "prod/database",
+        "ecr-pullthroughcache",
+        "ecr-pullthroughcache2/hub",
+        "x/ecr-pullthroughcache/hub",
+    ];
     let elsewhere = [
         ARN.replace("eu-west-1", "us-east-1"),
         ARN.replace("123456789012", "210987654321"),
@@ -92,12 +122,20 @@ fn near_misses() -> Vec<(String, Value)> {
         let arn = ARN.replace(HUB, name);
         for id in [name, arn.as_str()] {
             miss(ROTATION, "/detail/additionalEventData/SecretId", json!(id));
-            miss("secret-put-value-by-partial-arn", "/detail/requestParameters/secretId", json!(id));
+            miss(
+                "secret-put-value-by-partial-arn",
+                "/detail/requestParameters/secretId",
+                json!(id),
+            );
         }
     }
     for arn in elsewhere {
         miss(ROTATION, "/detail/additionalEventData/SecretId", json!(arn));
-        miss("secret-put-value-by-partial-arn", "/detail/requestParameters/secretId", json!(arn));
+        miss(
+            "secret-put-value-by-partial-arn",
+            "/detail/requestParameters/secretId",
+            json!(arn),
+        );
     }
     for file in [UPLOAD, LABEL, ROTATION, CALL] {
         miss(file, "/source", json!("my.test"));
@@ -105,11 +143,23 @@ fn near_misses() -> Vec<(String, Value)> {
         miss(file, "/detail", json!({}));
     }
     miss(LABEL, "/detail-type", json!("Secret Label Removed"));
-    for name in ["RotationStarted", "RotationAbandoned", "TestRotationSucceeded", "EndSecretVersionDelete"] {
+    for name in [
+        "RotationStarted",
+        "RotationAbandoned",
+        "TestRotationSucceeded",
+        "EndSecretVersionDelete",
+    ] {
         miss(ROTATION, "/detail/eventName", json!(name));
     }
     miss(ROTATION, "/detail/additionalEventData", Value::Null);
-    for name in ["CreateSecret", "DeleteSecret", "GetSecretValue", "TagResource", "PutResourcePolicy", "RotateSecret"] {
+    for name in [
+        "CreateSecret",
+        "DeleteSecret",
+        "GetSecretValue",
+        "TagResource",
+        "PutResourcePolicy",
+        "RotateSecret",
+    ] {
         miss(CALL, "/detail/eventName", json!(name));
     }
     miss(CALL, "/detail/errorCode", json!("AccessDenied"));
@@ -118,7 +168,10 @@ fn near_misses() -> Vec<(String, Value)> {
         let changes = [("123456789012", "210987654321"), ("eu-west-1", "us-east-1")];
         for (from, to) in changes.into_iter().chain(foreign.map(|name| (HUB, name))) {
             let text = sample(file).to_string().replace(from, to);
-            all.push((format!("{file} with {to} for {from}"), serde_json::from_str(&text).unwrap()));
+            all.push((
+                format!("{file} with {to} for {from}"),
+                serde_json::from_str(&text).unwrap(),
+            ));
         }
     }
     all
@@ -131,13 +184,18 @@ const WOKEN_IN_VAIN: [&str; 2] = ["secret-put-value-pending", "secret-update-ver
 /// What no rule lets through though the function would take it.
 const COMES_ANOTHER_WAY: [(&str, &str); 2] = [
     ("schedule-scheduler", "Scheduler calls the function itself"),
-    ("schedule-rule", "the stack has a Scheduler schedule instead; a rule is for those who add one"),
+    (
+        "schedule-rule",
+        "the stack has a Scheduler schedule instead; a rule is for those who add one",
+    ),
 ];
 
 #[test]
 fn what_a_rule_lets_through_the_handler_knows_what_to_do_with() {
     let stack = Deployed::plain();
-    let varied = variations().into_iter().map(|(rule, event)| (format!("{rule}: {event}"), event));
+    let varied = variations()
+        .into_iter()
+        .map(|(rule, event)| (format!("{rule}: {event}"), event));
     for (name, event) in samples().into_iter().chain(varied).chain(near_misses()) {
         let rules = stack.woken_by(&event);
         assert!(rules.len() <= 1, "{name} would come twice: {rules:?}");
@@ -145,9 +203,17 @@ fn what_a_rule_lets_through_the_handler_knows_what_to_do_with() {
             continue;
         }
         match stack.classify(&event).unwrap_or_else(|why| panic!("{name}: {why}")).job {
-            Job::Run { mode: Mode::Apply, max_deletions: None, plan_checksum: None } | Job::Secret(_) => {}
+            Job::Run {
+                mode: Mode::Apply,
+                max_deletions: None,
+                plan_checksum: None,
+            }
+            | Job::Secret(_) => {}
             Job::Ignore(reason) => {
-                assert!(WOKEN_IN_VAIN.contains(&name.as_str()), "{name} wakes the function: {reason}");
+                assert!(
+                    WOKEN_IN_VAIN.contains(&name.as_str()),
+                    "{name} wakes the function: {reason}"
+                );
             }
             other => panic!("{name}: {other:?}"),
         }
@@ -162,8 +228,13 @@ fn no_event_of_ours_is_missed() {
     let stack = Deployed::plain();
     let mut missed = BTreeSet::new();
     for (name, event) in samples() {
-        let ours =
-            matches!(stack.classify(&event), Ok(Trigger { job: Job::Run { .. } | Job::Secret(_) | Job::Work(_), .. }));
+        let ours = matches!(
+            stack.classify(&event),
+            Ok(Trigger {
+                job: Job::Run { .. } | Job::Secret(_) | Job::Work(_),
+                ..
+            })
+        );
         if ours && stack.woken_by(&event).is_empty() {
             missed.insert(name);
         }
@@ -210,18 +281,28 @@ fn nothing_else_wakes_the_function() {
 
 #[test]
 fn an_own_bucket_and_another_partition_are_the_same_to_the_rules() {
-    let china = Options { region: "cn-north-1".into(), partition: "aws-cn".into(), ..Options::default() };
+    let china = Options {
+        region: "cn-north-1".into(),
+        partition: "aws-cn".into(),
+        ..Options::default()
+    };
     let existing = [("ExistingConfigBucket", BUCKET)];
     for stack in [Deployed::new(Options::default(), &existing), Deployed::new(china, &[])] {
         let moved = |event: &Value| {
-            let text = event.to_string().replace("arn:aws:", &format!("arn:{}:", stack.at.partition));
+            let text = event
+                .to_string()
+                .replace("arn:aws:", &format!("arn:{}:", stack.at.partition));
             let event: Value = serde_json::from_str(&text.replace("eu-west-1", &stack.at.region)).unwrap();
             event
         };
         for (rule, event) in variations() {
             let event = moved(&event);
             assert_eq!(stack.woken_by(&event), [rule], "{event:#}");
-            assert!(stack.classify(&event).is_ok_and(|trigger| !matches!(trigger.job, Job::Ignore(_))));
+            assert!(
+                stack
+                    .classify(&event)
+                    .is_ok_and(|trigger| !matches!(trigger.job, Job::Ignore(_)))
+            );
         }
         // Names of other partitions would be moved home.
         for (name, event) in near_misses().into_iter().filter(|(name, _)| !name.contains("aws-cn")) {
@@ -236,13 +317,22 @@ fn an_own_bucket_and_another_partition_are_the_same_to_the_rules() {
 
 #[test]
 fn a_status_object_never_wakes_the_function_whatever_its_prefix() {
-    for key in ["registries.yaml", "status/registries.yaml", "registries.yaml.json", "a.md", "a+b/(c)!.yaml"] {
+    for key in [
+        "registries.yaml",
+        "status/registries.yaml",
+        "registries.yaml.json",
+        "a.md",
+        "a+b/(c)!.yaml",
+    ] {
         for prefix in ["", "status/", "registries.yaml", "a"] {
             let stack = Deployed::new(Options::default(), &[("ConfigKey", key), ("StatusPrefix", prefix)]);
             let object = |key: &str| changed(UPLOAD, [("/detail/object/key", json!(key))]);
             assert_eq!(stack.woken_by(&object(key)), ["Upload"]);
             for end in ["json", "md"] {
-                assert!(stack.woken_by(&object(&format!("{prefix}{key}.{end}"))).is_empty(), "{prefix} {key} {end}");
+                assert!(
+                    stack.woken_by(&object(&format!("{prefix}{key}.{end}"))).is_empty(),
+                    "{prefix} {key} {end}"
+                );
             }
         }
     }
@@ -251,7 +341,9 @@ fn a_status_object_never_wakes_the_function_whatever_its_prefix() {
 #[test]
 fn the_function_has_no_other_event_sources_and_gets_events_whole() {
     let stack = Deployed::plain().stack;
-    let events = stack.value(&["Resources", "SyncFunction", "Properties", "Events"]).unwrap();
+    let events = stack
+        .value(&["Resources", "SyncFunction", "Properties", "Events"])
+        .unwrap();
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let mut names: Vec<&str> = RULES.to_vec();
     names.push("Work");
@@ -260,7 +352,11 @@ fn the_function_has_no_other_event_sources_and_gets_events_whole() {
     for rule in RULES {
         assert_eq!(events[rule]["Type"], "EventBridgeRule");
         // With an Input or InputPath the handler would not see the event.
-        assert_eq!(keys(&events[rule]["Properties"]), ["DeadLetterConfig", "Pattern"], "{rule}");
+        assert_eq!(
+            keys(&events[rule]["Properties"]),
+            ["DeadLetterConfig", "Pattern"],
+            "{rule}"
+        );
         // EventBridge's quota for a pattern.
         let size = events[rule]["Properties"]["Pattern"].to_string().len();
         assert!(size < 2048, "{rule}: {size} characters");
@@ -270,17 +366,34 @@ fn the_function_has_no_other_event_sources_and_gets_events_whole() {
 #[test]
 fn every_message_of_the_work_queue_and_of_no_other_comes_one_by_one() {
     let stack = Deployed::plain();
-    let work = stack.stack.value(&["Resources", "SyncFunction", "Properties", "Events", "Work"]).unwrap();
+    let work = stack
+        .stack
+        .value(&["Resources", "SyncFunction", "Properties", "Events", "Work"])
+        .unwrap();
     assert_eq!(work["Type"], "SQS");
     let properties = &work["Properties"];
     assert_eq!(properties["BatchSize"], 1);
-    assert_eq!(properties["FilterCriteria"], Value::Null, "a filter deletes what it does not let through");
+    assert_eq!(
+        properties["FilterCriteria"],
+        Value::Null,
+        "a filter deletes what it does not let through"
+    );
     let at = "arn:aws:sqs:eu-west-1:123456789012:stack-WorkQueue";
     assert_eq!(properties["Queue"], at);
     // The one that the function sends to.
-    let variable = ["Resources", "SyncFunction", "Properties", "Environment", "Variables", "WORK_QUEUE_URL"];
+    let variable = [
+        "Resources",
+        "SyncFunction",
+        "Properties",
+        "Environment",
+        "Variables",
+        "WORK_QUEUE_URL",
+    ];
     let url = stack.stack.value(&variable).unwrap();
-    assert!(url.as_str().unwrap().ends_with("/123456789012/stack-WorkQueue"), "{url}");
+    assert!(
+        url.as_str().unwrap().ends_with("/123456789012/stack-WorkQueue"),
+        "{url}"
+    );
     let portion = json!({"work": {"id": "r", "part": 0, "registry": "hub", "repositories": ["hub/a"]}});
     for (body, is_portion) in [(portion, true), (json!({"work": {}}), false)] {
         let mut message = sample("work-message");
@@ -294,7 +407,10 @@ fn every_message_of_the_work_queue_and_of_no_other_comes_one_by_one() {
 #[test]
 fn what_scheduler_sends_is_a_schedule() {
     let stack = Deployed::plain();
-    let input = stack.stack.value(&["Resources", "RepairSchedule", "Properties", "Target", "Input"]).unwrap();
+    let input = stack
+        .stack
+        .value(&["Resources", "RepairSchedule", "Properties", "Target", "Input"])
+        .unwrap();
     let input = input.as_str().unwrap();
     // With the words that Scheduler puts in, and as it stands.
     let filled = input
@@ -305,10 +421,23 @@ fn what_scheduler_sends_is_a_schedule() {
             "arn:aws:scheduler:eu-west-1:123456789012:schedule/default/repair-drift",
         );
     assert!(!filled.contains('<'), "a word that Scheduler does not know: {filled}");
-    assert_eq!(serde_json::from_str::<Value>(&filled).unwrap(), sample("schedule-scheduler"));
+    assert_eq!(
+        serde_json::from_str::<Value>(&filled).unwrap(),
+        sample("schedule-scheduler")
+    );
     for text in [input, &filled] {
         let trigger = stack.classify(&serde_json::from_str(text).unwrap()).unwrap();
-        assert_eq!((trigger.kind, trigger.source.as_str()), (Kind::Schedule, "eventbridge:aws.scheduler"));
-        assert_eq!(trigger.job, Job::Run { mode: Mode::Apply, max_deletions: None, plan_checksum: None });
+        assert_eq!(
+            (trigger.kind, trigger.source.as_str()),
+            (Kind::Schedule, "eventbridge:aws.scheduler")
+        );
+        assert_eq!(
+            trigger.job,
+            Job::Run {
+                mode: Mode::Apply,
+                max_deletions: None,
+                plan_checksum: None
+            }
+        );
     }
 }

@@ -28,12 +28,24 @@ const SAMPLES: [(&str, &str); 72] = [
     ("s3-put-direct-several-records", "s3-upload from s3: apply"),
     ("s3-copy-direct", "s3-upload from s3: apply"),
     ("s3-multipart-upload-direct", "s3-upload from s3: apply"),
-    ("s3-other-bucket", "s3-upload from s3: ignored, about the bucket somebody-elses-bucket"),
-    ("s3-other-key", "s3-upload from s3: ignored, about the object reports/registries.yaml"),
-    ("s3-plus-in-key-direct", "s3-upload from s3: ignored, about the object registries+yaml"),
+    (
+        "s3-other-bucket",
+        "s3-upload from s3: ignored, about the bucket somebody-elses-bucket",
+    ),
+    (
+        "s3-other-key",
+        "s3-upload from s3: ignored, about the object reports/registries.yaml",
+    ),
+    (
+        "s3-plus-in-key-direct",
+        "s3-upload from s3: ignored, about the object registries+yaml",
+    ),
     ("s3-status-object", "s3-upload from s3: ignored, is a status object"),
     ("s3-delete-direct", "s3-upload from s3: ignored, is not an upload"),
-    ("s3-delete-marker-direct", "s3-upload from s3: ignored, is not an upload"),
+    (
+        "s3-delete-marker-direct",
+        "s3-upload from s3: ignored, is not an upload",
+    ),
     ("s3-test-event", "s3-upload from s3: ignored, test event"),
     // The same through queues and topics.
     ("s3-put-via-sqs", "s3-upload from sqs:uploads: apply"),
@@ -41,27 +53,60 @@ const SAMPLES: [(&str, &str); 72] = [
     ("s3-put-via-sns", "s3-upload from sns:uploads: apply"),
     ("s3-put-via-sns-and-sqs", "s3-upload from sqs:uploads: apply"),
     ("s3-object-created-via-sqs", "s3-upload from sqs:uploads: apply"),
-    ("s3-other-bucket-via-sqs", "s3-upload from sqs:uploads: ignored, about the bucket somebody-elses-bucket"),
-    ("s3-test-event-via-sqs", "s3-upload from sqs:uploads: ignored, test event"),
+    (
+        "s3-other-bucket-via-sqs",
+        "s3-upload from sqs:uploads: ignored, about the bucket somebody-elses-bucket",
+    ),
+    (
+        "s3-test-event-via-sqs",
+        "s3-upload from sqs:uploads: ignored, test event",
+    ),
     // Uploads through EventBridge, as template.yaml wires them.
-    ("s3-object-created-eventbridge", "s3-upload from eventbridge:aws.s3: apply"),
-    ("s3-object-created-eventbridge-tagged-bucket", "s3-upload from eventbridge:aws.s3: apply"),
-    ("s3-object-created-eventbridge-other-bucket", "s3-upload from eventbridge:aws.s3: ignored, about the bucket"),
-    ("s3-object-created-eventbridge-other-key", "s3-upload from eventbridge:aws.s3: ignored, about the object"),
+    (
+        "s3-object-created-eventbridge",
+        "s3-upload from eventbridge:aws.s3: apply",
+    ),
+    (
+        "s3-object-created-eventbridge-tagged-bucket",
+        "s3-upload from eventbridge:aws.s3: apply",
+    ),
+    (
+        "s3-object-created-eventbridge-other-bucket",
+        "s3-upload from eventbridge:aws.s3: ignored, about the bucket",
+    ),
+    (
+        "s3-object-created-eventbridge-other-key",
+        "s3-upload from eventbridge:aws.s3: ignored, about the object",
+    ),
     (
         "s3-object-created-eventbridge-percent-in-key",
         "s3-upload from eventbridge:aws.s3: ignored, object registries%2E",
     ),
-    ("s3-object-created-eventbridge-status-object", "s3-upload from eventbridge:aws.s3: ignored, is a status object"),
-    ("s3-object-deleted-eventbridge", "s3-upload from eventbridge:aws.s3: ignored, is not an upload"),
-    ("s3-object-tags-added-eventbridge", "s3-upload from eventbridge:aws.s3: ignored, is not an upload"),
+    (
+        "s3-object-created-eventbridge-status-object",
+        "s3-upload from eventbridge:aws.s3: ignored, is a status object",
+    ),
+    (
+        "s3-object-deleted-eventbridge",
+        "s3-upload from eventbridge:aws.s3: ignored, is not an upload",
+    ),
+    (
+        "s3-object-tags-added-eventbridge",
+        "s3-upload from eventbridge:aws.s3: ignored, is not an upload",
+    ),
     // Secrets, by the native event.
-    ("secret-label-updated", "secret-rotation from eventbridge:aws.secretsmanager: dockerhub with ARN, version"),
+    (
+        "secret-label-updated",
+        "secret-rotation from eventbridge:aws.secretsmanager: dockerhub with ARN, version",
+    ),
     (
         "secret-label-updated-name-like-a-suffix",
         "secret-rotation from eventbridge:aws.secretsmanager: docker-mirror with ARN, version",
     ),
-    ("secret-label-updated-via-sqs", "secret-rotation from sqs:secret-events: dockerhub with ARN, version"),
+    (
+        "secret-label-updated-via-sqs",
+        "secret-rotation from sqs:secret-events: dockerhub with ARN, version",
+    ),
     (
         "secret-label-updated-other-label",
         "secret-rotation from eventbridge:aws.secretsmanager: ignored, label CONFIGURED moved",
@@ -79,8 +124,14 @@ const SAMPLES: [(&str, &str); 72] = [
         "secret-rotation from eventbridge:aws.secretsmanager: ignored, region us-east-1",
     ),
     // Secrets, by what CloudTrail saw.
-    ("secret-rotation-succeeded", "secret-rotation from eventbridge:aws.secretsmanager: dockerhub with ARN"),
-    ("secret-rotation-failed", "secret-rotation from eventbridge:aws.secretsmanager: dockerhub with ARN, failure"),
+    (
+        "secret-rotation-succeeded",
+        "secret-rotation from eventbridge:aws.secretsmanager: dockerhub with ARN",
+    ),
+    (
+        "secret-rotation-failed",
+        "secret-rotation from eventbridge:aws.secretsmanager: dockerhub with ARN, failure",
+    ),
     (
         "secret-rotation-started",
         "secret-rotation from eventbridge:aws.secretsmanager: ignored, event \"RotationStarted\"",
@@ -89,8 +140,14 @@ const SAMPLES: [(&str, &str); 72] = [
         "secret-rotation-succeeded-other-secret",
         "secret-rotation from eventbridge:aws.secretsmanager: ignored, secret prod/database is not under",
     ),
-    ("secret-put-value-by-name", "secret-rotation from eventbridge:aws.secretsmanager: dockerhub with ARN, version"),
-    ("secret-put-value-by-arn", "secret-rotation from eventbridge:aws.secretsmanager: dockerhub with ARN, version"),
+    (
+        "secret-put-value-by-name",
+        "secret-rotation from eventbridge:aws.secretsmanager: dockerhub with ARN, version",
+    ),
+    (
+        "secret-put-value-by-arn",
+        "secret-rotation from eventbridge:aws.secretsmanager: dockerhub with ARN, version",
+    ),
     (
         "secret-put-value-by-partial-arn",
         "secret-rotation from eventbridge:aws.secretsmanager: dockerhub with ARN, version",
@@ -103,19 +160,34 @@ const SAMPLES: [(&str, &str); 72] = [
         "secret-put-value-other-secret",
         "secret-rotation from eventbridge:aws.secretsmanager: ignored, secret prod/database is not under",
     ),
-    ("secret-update", "secret-rotation from eventbridge:aws.secretsmanager: dockerhub with ARN, version"),
-    ("secret-update-version-stage", "secret-rotation from eventbridge:aws.secretsmanager: dockerhub with ARN, version"),
+    (
+        "secret-update",
+        "secret-rotation from eventbridge:aws.secretsmanager: dockerhub with ARN, version",
+    ),
+    (
+        "secret-update-version-stage",
+        "secret-rotation from eventbridge:aws.secretsmanager: dockerhub with ARN, version",
+    ),
     (
         "secret-update-version-stage-other-label",
         "secret-rotation from eventbridge:aws.secretsmanager: ignored, label AWSPENDING moved",
     ),
-    ("secret-restore", "secret-rotation from eventbridge:aws.secretsmanager: dockerhub with ARN"),
+    (
+        "secret-restore",
+        "secret-rotation from eventbridge:aws.secretsmanager: dockerhub with ARN",
+    ),
     (
         "secret-api-call-failed",
         "secret-rotation from eventbridge:aws.secretsmanager: ignored, PutSecretValue failed (AccessDenied)",
     ),
-    ("secret-api-call-other", "secret-rotation from eventbridge:aws.secretsmanager: ignored, event \"DescribeSecret\""),
-    ("secret-delete", "secret-rotation from eventbridge:aws.secretsmanager: ignored, event \"DeleteSecret\""),
+    (
+        "secret-api-call-other",
+        "secret-rotation from eventbridge:aws.secretsmanager: ignored, event \"DescribeSecret\"",
+    ),
+    (
+        "secret-delete",
+        "secret-rotation from eventbridge:aws.secretsmanager: ignored, event \"DeleteSecret\"",
+    ),
     // The clock, people, and the function's own queue.
     ("schedule-rule", "schedule from eventbridge:aws.events: apply"),
     ("schedule-scheduler", "schedule from eventbridge:aws.scheduler: apply"),
@@ -123,25 +195,64 @@ const SAMPLES: [(&str, &str); 72] = [
     ("manual-plan", "manual from invoke: plan"),
     ("manual-apply", "manual from invoke: apply"),
     ("manual-validate", "manual from invoke: validate"),
-    ("manual-apply-max-deletions", "manual from invoke: apply, 3 deletions at most"),
+    (
+        "manual-apply-max-deletions",
+        "manual from invoke: apply, 3 deletions at most",
+    ),
     (
         "manual-apply-plan-checksum",
         "manual from invoke: apply, only the plan 3f6c0b1d2e4a5968778695a4b3c2d1e0f00f1e2d3c4b5a69788796a5b4c3d2e1",
     ),
-    ("manual-unknown-action", "error: unknown action \"aply\": did you mean \"apply\"?"),
-    ("manual-unknown-key", "error: unknown key \"max_deletion\": did you mean \"max_deletions\"?"),
-    ("manual-negative-max-deletions", "error: \"max_deletions\" must be a whole number, 0 or more, not -1"),
-    ("work-message", "work from sqs:ecr-pull-through-sync-work: 2 repositories of dockerhub"),
-    ("work-message-whole-run", "work from sqs:ecr-pull-through-sync-work: apply"),
+    (
+        "manual-unknown-action",
+        "error: unknown action \"aply\": did you mean \"apply\"?",
+    ),
+    (
+        "manual-unknown-key",
+        "error: unknown key \"max_deletion\": did you mean \"max_deletions\"?",
+    ),
+    (
+        "manual-negative-max-deletions",
+        "error: \"max_deletions\" must be a whole number, 0 or more, not -1",
+    ),
+    (
+        "work-message",
+        "work from sqs:ecr-pull-through-sync-work: 2 repositories of dockerhub",
+    ),
+    (
+        "work-message-whole-run",
+        "work from sqs:ecr-pull-through-sync-work: apply",
+    ),
     // What the function does not serve.
-    ("rotation-function-step", "error: this function is not a rotation function"),
-    ("rotation-function-step-with-token", "error: this function is not a rotation function"),
-    ("cloudformation-custom-resource", "error: does not serve as a CloudFormation custom resource"),
-    ("eventbridge-other-service", "error: an EventBridge event \"ECR Image Action\" from aws.ecr"),
+    (
+        "rotation-function-step",
+        "error: this function is not a rotation function",
+    ),
+    (
+        "rotation-function-step-with-token",
+        "error: this function is not a rotation function",
+    ),
+    (
+        "cloudformation-custom-resource",
+        "error: does not serve as a CloudFormation custom resource",
+    ),
+    (
+        "eventbridge-other-service",
+        "error: an EventBridge event \"ECR Image Action\" from aws.ecr",
+    ),
     ("dynamodb-stream", "error: a record from aws:dynamodb"),
-    ("sqs-message-not-json", "error: the message from sqs:uploads is not JSON"),
-    ("sns-message-not-json", "error: the message from sns:uploads is not JSON"),
-    ("unknown", "error: no kind this function knows (an object with the keys key1, key2, key3)"),
+    (
+        "sqs-message-not-json",
+        "error: the message from sqs:uploads is not JSON",
+    ),
+    (
+        "sns-message-not-json",
+        "error: the message from sns:uploads is not JSON",
+    ),
+    (
+        "unknown",
+        "error: no kind this function knows (an object with the keys key1, key2, key3)",
+    ),
 ];
 
 fn directory() -> PathBuf {
@@ -157,16 +268,30 @@ fn event(file: &str) -> Value {
 /// What a sample leads to, in the words of the table; of a reason or a message, all of it.
 fn outcome(file: &str) -> String {
     match classify(&event(file), &PLACE) {
-        Ok(trigger) => format!("{} from {}: {}", trigger.kind.as_str(), trigger.source, words(&trigger.job)),
+        Ok(trigger) => format!(
+            "{} from {}: {}",
+            trigger.kind.as_str(),
+            trigger.source,
+            words(&trigger.job)
+        ),
         Err(error) => format!("error: {error}"),
     }
 }
 
 fn words(job: &Job) -> String {
     match job {
-        Job::Run { mode, max_deletions, plan_checksum } => {
-            let most = max_deletions.map(|most| format!(", {most} deletions at most")).unwrap_or_default();
-            let only = plan_checksum.as_ref().map(|sum| format!(", only the plan {sum}")).unwrap_or_default();
+        Job::Run {
+            mode,
+            max_deletions,
+            plan_checksum,
+        } => {
+            let most = max_deletions
+                .map(|most| format!(", {most} deletions at most"))
+                .unwrap_or_default();
+            let only = plan_checksum
+                .as_ref()
+                .map(|sum| format!(", only the plan {sum}"))
+                .unwrap_or_default();
             format!("{}{most}{only}", mode.as_str())
         }
         Job::Secret(change) => secret_words(change),
@@ -196,11 +321,18 @@ fn every_sample_leads_to_what_the_table_says() {
     for (file, expected) in SAMPLES {
         let found = outcome(file);
         // Reasons and messages are told by their telling part, all else exactly.
-        let (start, part) = match expected.split_once("ignored, ").or_else(|| expected.split_once("error: ")) {
+        let (start, part) = match expected
+            .split_once("ignored, ")
+            .or_else(|| expected.split_once("error: "))
+        {
             Some((start, part)) => (start, part),
             None => (expected, ""),
         };
-        let right = if part.is_empty() { found == expected } else { found.starts_with(start) && found.contains(part) };
+        let right = if part.is_empty() {
+            found == expected
+        } else {
+            found.starts_with(start) && found.contains(part)
+        };
         if !right {
             wrong.push(format!("{file}\n  expected {expected}\n  found    {found}"));
         }
@@ -211,8 +343,10 @@ fn every_sample_leads_to_what_the_table_says() {
 #[test]
 fn every_file_is_in_the_table() {
     let files = std::fs::read_dir(directory()).unwrap_or_else(|error| panic!("events/: {error}"));
-    let files: BTreeSet<String> =
-        files.flatten().filter_map(|entry| Some(entry.path().file_stem()?.to_str()?.to_owned())).collect();
+    let files: BTreeSet<String> = files
+        .flatten()
+        .filter_map(|entry| Some(entry.path().file_stem()?.to_str()?.to_owned()))
+        .collect();
     let listed: BTreeSet<String> = SAMPLES.iter().map(|(file, _)| (*file).to_owned()).collect();
     assert_eq!(files, listed);
 }
@@ -250,7 +384,11 @@ async fn every_sample_sent_to_the_handler_ends_as_it_should_and_writes_nothing_w
         assert_eq!(bench.writes(), Vec::<String>::new(), "{file}");
         let quiet = found != "converged" || expected.ends_with(": plan") || expected.ends_with(": validate");
         if quiet {
-            assert_eq!(bench.aws.object(support::BUCKET, support::STATUS), status, "{file} wrote a status");
+            assert_eq!(
+                bench.aws.object(support::BUCKET, support::STATUS),
+                status,
+                "{file} wrote a status"
+            );
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -261,7 +399,9 @@ async fn our_own_writes_raise_events_that_are_known_by_one_cheap_look() {
     let bench = Bench::new().await;
     bench.follow(LEGACY).await;
     let events: Vec<Value> = bench.aws.events();
-    let current = events.iter().filter(|event| event["detail"]["labelUpdated"] == "AWSCURRENT");
+    let current = events
+        .iter()
+        .filter(|event| event["detail"]["labelUpdated"] == "AWSCURRENT");
     let current: Vec<&Value> = current.collect();
     assert_eq!(current.len(), 2);
     for event in current {
@@ -280,7 +420,12 @@ async fn a_rotation_that_failed_is_told_with_where_to_look() {
     let report = bench.send(event("secret-rotation-failed")).await.unwrap();
     let warning = report["warnings"].as_array().unwrap().last().unwrap();
     assert_eq!(warning["registry"], "dockerhub");
-    assert!(warning["message"].as_str().unwrap().contains("Look at the log of the secret's rotation function"));
+    assert!(
+        warning["message"]
+            .as_str()
+            .unwrap()
+            .contains("Look at the log of the secret's rotation function")
+    );
 }
 
 #[tokio::test]
@@ -288,7 +433,13 @@ async fn a_rotated_token_that_the_upstream_refuses_is_told_at_once() {
     let bench = Bench::new().await;
     bench.follow(LEGACY).await;
     bench.rotate("ecr-pullthroughcache/dockerhub", "canary-wrong");
-    let raised = bench.aws.events().into_iter().rev().find(|e| e["detail"]["labelUpdated"] == "AWSCURRENT").unwrap();
+    let raised = bench
+        .aws
+        .events()
+        .into_iter()
+        .rev()
+        .find(|e| e["detail"]["labelUpdated"] == "AWSCURRENT")
+        .unwrap();
     let report = bench.send(raised).await.unwrap();
     assert_eq!(report["outcome"], "partial");
     assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid");
@@ -301,12 +452,21 @@ async fn over_a_refused_file_a_rotation_is_proven_where_our_mark_is_and_ignored_
     bench.follow(LEGACY).await;
     bench.upload("dockerhub: {}\n");
     bench.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-2");
-    let raised = bench.aws.events().into_iter().rev().find(|e| e["detail"]["labelUpdated"] == "AWSCURRENT").unwrap();
+    let raised = bench
+        .aws
+        .events()
+        .into_iter()
+        .rev()
+        .find(|e| e["detail"]["labelUpdated"] == "AWSCURRENT")
+        .unwrap();
     let report = bench.send(raised).await.unwrap();
     assert_eq!(
         (&report["outcome"], &report["registries"]["dockerhub"]["credential"]),
         (&json!("rejected"), &json!("valid"))
     );
-    let ignored = bench.send(event("secret-label-updated-name-like-a-suffix")).await.unwrap();
+    let ignored = bench
+        .send(event("secret-label-updated-name-like-a-suffix"))
+        .await
+        .unwrap();
     assert_eq!(ignored["outcome"], "ignored");
 }

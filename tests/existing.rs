@@ -17,9 +17,13 @@ fn settings(aws: &LocalAws, name: &str) -> Value {
         let answer = aws.call("ecr", op, input.clone()).ok()?;
         serde_json::from_str::<Value>(answer[key].as_str()?).ok()
     };
-    let described = aws.call("ecr", "DescribeRepositories", json!({"repositoryNames": [name]})).unwrap();
+    let described = aws
+        .call("ecr", "DescribeRepositories", json!({"repositoryNames": [name]}))
+        .unwrap();
     let arn = format!("arn:aws:ecr:eu-west-1:123456789012:repository/{name}");
-    let tags = aws.call("ecr", "ListTagsForResource", json!({"resourceArn": arn})).unwrap();
+    let tags = aws
+        .call("ecr", "ListTagsForResource", json!({"resourceArn": arn}))
+        .unwrap();
     let tags: BTreeMap<&str, &str> = tags["tags"]
         .as_array()
         .unwrap()
@@ -57,7 +61,10 @@ fn called(bench: &Bench) -> BTreeMap<String, usize> {
 }
 
 fn of_repositories(report: &Value) -> Vec<String> {
-    lines(report).into_iter().filter(|line| line.contains(" repository ")).collect()
+    lines(report)
+        .into_iter()
+        .filter(|line| line.contains(" repository "))
+        .collect()
 }
 
 #[tokio::test]
@@ -72,7 +79,10 @@ async fn settings_reach_what_is_there_once_and_an_unchanged_account_costs_one_re
     let all = "[lifecycle_policy repository_policy tags] applied";
     assert_eq!(
         of_repositories(&report),
-        [format!("quay update repository quay/a {all}"), format!("quay update repository quay/b/c {all}")]
+        [
+            format!("quay update repository quay/a {all}"),
+            format!("quay update repository quay/b/c {all}")
+        ]
     );
     assert_eq!(counts(&report, "quay"), progress(2, 2, 2, 0, 0, 0));
     assert_eq!(report["registries"]["quay"]["state"], "ready");
@@ -117,9 +127,17 @@ async fn a_plan_shows_each_repositorys_changes_and_writes_nothing() {
             ]
         );
         assert_eq!(counts(&report, "quay"), progress(2, 0, 0, 1, 0, 1));
-        let held = report["changes"].as_array().unwrap().iter().find(|change| change["result"] == "held").unwrap();
+        let held = report["changes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|change| change["result"] == "held")
+            .unwrap();
         let why = held["error"].as_str().unwrap();
-        assert!(why.contains("would expire 2 images (tags: v1, v2), and the file allows 0"), "{why}");
+        assert!(
+            why.contains("would expire 2 images (tags: v1, v2), and the file allows 0"),
+            "{why}"
+        );
     }
     assert_eq!(bench.writes(), Vec::<String>::new());
     assert_eq!(settings(&bench.aws, "quay/a"), untouched());
@@ -129,8 +147,16 @@ async fn a_plan_shows_each_repositorys_changes_and_writes_nothing() {
 async fn only_repositories_that_the_registry_speaks_for_are_touched() {
     let bench = Bench::new().await;
     make_rule(&bench.aws, "quay/foreign", "quay.io", None);
-    for name in ["quay/a", "quay/team/a", "quay/off/a", "quay/foreign/a", "quay/a-test", "quay-like/a", "quayx", "app"]
-    {
+    for name in [
+        "quay/a",
+        "quay/team/a",
+        "quay/off/a",
+        "quay/foreign/a",
+        "quay/a-test",
+        "quay-like/a",
+        "quayx",
+        "app",
+    ] {
         repository(&bench.aws, name);
     }
     let file = "
@@ -150,7 +176,10 @@ ROOT: {registry: public.ecr.aws, tags: {root: 'yes'}, existing_repositories: {in
     );
     assert_eq!(report["existing_repositories"], progress(3, 3, 3, 0, 0, 0));
     let calls = called(&bench);
-    assert!(!calls.contains_key("GetLifecyclePolicy") && !calls.contains_key("GetRepositoryPolicy"), "{calls:?}");
+    assert!(
+        !calls.contains_key("GetLifecyclePolicy") && !calls.contains_key("GetRepositoryPolicy"),
+        "{calls:?}"
+    );
 }
 
 #[tokio::test]
@@ -167,12 +196,24 @@ async fn a_repository_that_would_lose_images_is_held_until_the_file_allows_it_an
     assert_eq!(message, "1 existing repository held; pulling works");
     assert_eq!(counts(&report, "quay"), progress(2, 1, 2, 1, 0, 0));
     let held = |report: &Value| {
-        report["changes"].as_array().unwrap().iter().find(|change| change["result"] == "held").unwrap().clone()
+        report["changes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|change| change["result"] == "held")
+            .unwrap()
+            .clone()
     };
     let first = held(&report);
-    assert_eq!((first["id"].as_str(), &first["fields"]), (Some("quay/big"), &json!(["lifecycle_policy"])));
+    assert_eq!(
+        (first["id"].as_str(), &first["fields"]),
+        (Some("quay/big"), &json!(["lifecycle_policy"]))
+    );
     let why = first["error"].as_str().unwrap();
-    assert!(why.contains("would expire 9 images (tags: v1, v2, v3, v4, v5, …)"), "{why}");
+    assert!(
+        why.contains("would expire 9 images (tags: v1, v2, v3, v4, v5, …)"),
+        "{why}"
+    );
     assert!(first["since"].is_null());
     assert_eq!(settings(&bench.aws, "quay/a")["keeps"], 3);
     let big = settings(&bench.aws, "quay/big");
@@ -184,14 +225,26 @@ async fn a_repository_that_would_lose_images_is_held_until_the_file_allows_it_an
     assert_eq!(held(&again)["since"], report["started_at"], "old news");
     assert_eq!(bench.writes(), Vec::<String>::new());
 
-    let raised = QUAY.replace("existing_repositories: true", "existing_repositories: {max_expiring_images: 9}");
+    let raised = QUAY.replace(
+        "existing_repositories: true",
+        "existing_repositories: {max_expiring_images: 9}",
+    );
     let report = bench.follow(&raised).await;
     assert_eq!(report["outcome"], "changed", "{report:#}");
-    assert_eq!(of_repositories(&report), ["quay update repository quay/big [lifecycle_policy] applied"]);
+    assert_eq!(
+        of_repositories(&report),
+        ["quay update repository quay/big [lifecycle_policy] applied"]
+    );
     let name = json!({"repositoryName": "quay/big"});
-    let previewed = bench.aws.call("ecr", "GetLifecyclePolicyPreview", name.clone()).unwrap();
+    let previewed = bench
+        .aws
+        .call("ecr", "GetLifecyclePolicyPreview", name.clone())
+        .unwrap();
     let put = bench.aws.call("ecr", "GetLifecyclePolicy", name).unwrap();
-    assert_eq!(previewed["lifecyclePolicyText"], put["lifecyclePolicyText"], "the very text that was previewed");
+    assert_eq!(
+        previewed["lifecyclePolicyText"], put["lifecyclePolicyText"],
+        "the very text that was previewed"
+    );
 }
 
 #[tokio::test]
@@ -210,7 +263,12 @@ quay:
         action: {type: transition, targetStorageClass: archive}
 ";
     let report = bench.follow(file).await;
-    let line = report["changes"].as_array().unwrap().iter().find(|change| change["result"] == "held").unwrap();
+    let line = report["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|change| change["result"] == "held")
+        .unwrap();
     let why = line["error"].as_str().unwrap();
     assert!(why.contains("archive 11") && why.contains("allows 100"), "{why}");
 }
@@ -225,16 +283,21 @@ async fn somebody_elses_preview_is_waited_for_and_never_taken_for_ours() {
         "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 900}}]});
     let start = json!({"repositoryName": "quay/a", "lifecyclePolicyText": harmless.to_string()});
     // One is in progress when ours is to start, and another takes its place before ours is looked at.
-    bench.aws.call("ecr", "StartLifecyclePolicyPreview", start.clone()).unwrap();
+    bench
+        .aws
+        .call("ecr", "StartLifecyclePolicyPreview", start.clone())
+        .unwrap();
     bench.aws.after("ecr", "StartLifecyclePolicyPreview", 1, |aws| {
         // The others' preview ends.
         for _ in 0..3 {
-            aws.call("ecr", "GetLifecyclePolicyPreview", json!({"repositoryName": "quay/a"})).unwrap();
+            aws.call("ecr", "GetLifecyclePolicyPreview", json!({"repositoryName": "quay/a"}))
+                .unwrap();
         }
     });
     bench.aws.after("ecr", "StartLifecyclePolicyPreview", 2, move |aws| {
         for _ in 0..3 {
-            aws.call("ecr", "GetLifecyclePolicyPreview", json!({"repositoryName": "quay/a"})).unwrap();
+            aws.call("ecr", "GetLifecyclePolicyPreview", json!({"repositoryName": "quay/a"}))
+                .unwrap();
         }
         aws.call("ecr", "StartLifecyclePolicyPreview", start).unwrap();
     });
@@ -254,7 +317,11 @@ async fn a_preview_that_fails_lets_nothing_through() {
     assert_eq!(counts(&report, "quay"), progress(2, 1, 2, 0, 1, 0), "{report:#}");
     assert_eq!(report["registries"]["quay"]["state"], "failed");
     assert_eq!(settings(&bench.aws, "quay/a")["keeps"], json!(null));
-    assert_eq!(settings(&bench.aws, "quay/a")["tags"], json!({"team": "web"}), "its other settings do not wait");
+    assert_eq!(
+        settings(&bench.aws, "quay/a")["tags"],
+        json!({"team": "web"}),
+        "its other settings do not wait"
+    );
 }
 
 #[tokio::test]
@@ -264,11 +331,21 @@ async fn repositories_that_come_and_go_in_the_middle_fail_nothing() {
         repository(&bench.aws, name);
     }
     bench.aws.after("ecr", "DescribeRepositories", 1, |aws| {
-        aws.call("ecr", "DeleteRepository", json!({"repositoryName": "quay/a", "force": true})).unwrap();
+        aws.call(
+            "ecr",
+            "DeleteRepository",
+            json!({"repositoryName": "quay/a", "force": true}),
+        )
+        .unwrap();
         repository(aws, "quay/d");
     });
     bench.aws.before("ecr", "SetRepositoryPolicy", 1, |aws| {
-        aws.call("ecr", "DeleteRepository", json!({"repositoryName": "quay/b", "force": true})).unwrap();
+        aws.call(
+            "ecr",
+            "DeleteRepository",
+            json!({"repositoryName": "quay/b", "force": true}),
+        )
+        .unwrap();
     });
     let report = bench.follow(QUAY).await;
     assert_eq!(report["outcome"], "changed", "{report:#}");
@@ -299,12 +376,24 @@ async fn nothing_is_ever_taken_away() {
     let warnings = report["warnings"].to_string();
     assert!(warnings.contains("keep the lifecycle policy they have"), "{warnings}");
     // Out of the file, or with the field switched off, what was put stays.
-    bench.follow("quay: {registry: quay.io, tags: {team: web}}\nk8s: {registry: registry.k8s.io}\n").await;
+    bench
+        .follow("quay: {registry: quay.io, tags: {team: web}}\nk8s: {registry: registry.k8s.io}\n")
+        .await;
     bench.follow("k8s: {registry: registry.k8s.io}\n").await;
     assert_eq!(settings(&bench.aws, "quay/a"), now);
-    let deleting =
-        ["DeleteLifecyclePolicy", "DeleteRepositoryPolicy", "DeleteRepository", "UntagResource", "BatchDeleteImage"];
-    assert!(bench.writes().iter().all(|operation| !deleting.contains(&operation.as_str())));
+    let deleting = [
+        "DeleteLifecyclePolicy",
+        "DeleteRepositoryPolicy",
+        "DeleteRepository",
+        "UntagResource",
+        "BatchDeleteImage",
+    ];
+    assert!(
+        bench
+            .writes()
+            .iter()
+            .all(|operation| !deleting.contains(&operation.as_str()))
+    );
 }
 
 #[tokio::test]
@@ -343,20 +432,33 @@ async fn a_missing_permission_is_named_and_the_other_settings_go_on() {
     );
     assert!(report.to_string().contains("ecr:GetRepositoryPolicy"), "{report:#}");
     bench.aws.clear_faults();
-    bench.aws.fault(Fault::on("ecr", "DescribeRepositories").access_denied());
+    bench
+        .aws
+        .fault(Fault::on("ecr", "DescribeRepositories").access_denied());
     let report = bench.send(scheduled()).await.unwrap();
     assert_eq!(report["registries"]["quay"]["state"], "failed");
     let message = report["registries"]["quay"]["message"].as_str().unwrap();
-    assert!(message.starts_with("its existing repositories could not be listed: DescribeRepositories"), "{message}");
+    assert!(
+        message.starts_with("its existing repositories could not be listed: DescribeRepositories"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
 async fn too_many_tags_are_told_and_not_tried() {
     let bench = Bench::new().await;
     let tags: Vec<Value> = (0..50).map(|n| json!({"Key": format!("t{n}"), "Value": ""})).collect();
-    bench.aws.call("ecr", "CreateRepository", json!({"repositoryName": "quay/a", "tags": tags})).unwrap();
-    let report =
-        bench.follow("quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n").await;
+    bench
+        .aws
+        .call(
+            "ecr",
+            "CreateRepository",
+            json!({"repositoryName": "quay/a", "tags": tags}),
+        )
+        .unwrap();
+    let report = bench
+        .follow("quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n")
+        .await;
     assert_eq!(counts(&report, "quay"), progress(1, 0, 0, 0, 1, 0));
     assert!(report.to_string().contains("the repository has 50 tags"), "{report:#}");
     assert!(!called(&bench).contains_key("TagResource"));
@@ -369,12 +471,18 @@ async fn repositories_of_a_name_that_is_somebody_elses_are_left_alone() {
     make_rule(&bench.aws, "quay", "public.ecr.aws", None);
     let theirs = "Pull through cache repository template for k8s artifacts (managed by ecr-pull-through-sync: other)";
     let template = json!({"prefix": "k8s", "appliedFor": ["PULL_THROUGH_CACHE"], "description": theirs});
-    bench.aws.call("ecr", "CreateRepositoryCreationTemplate", template).unwrap();
+    bench
+        .aws
+        .call("ecr", "CreateRepositoryCreationTemplate", template)
+        .unwrap();
     for name in ["quay/a", "k8s/pause"] {
         repository(&bench.aws, name);
     }
-    let report =
-        bench.follow(&format!("{QUAY}k8s: {{registry: registry.k8s.io, existing_repositories: true}}\n")).await;
+    let report = bench
+        .follow(&format!(
+            "{QUAY}k8s: {{registry: registry.k8s.io, existing_repositories: true}}\n"
+        ))
+        .await;
     assert_eq!(of_repositories(&report), Vec::<String>::new());
     assert_eq!(report["registries"]["quay"]["state"], "held");
     assert_eq!(report["registries"]["k8s"]["state"], "failed");
@@ -425,7 +533,11 @@ async fn a_newer_file_in_the_middle_has_the_last_word() {
     });
     bench.follow(QUAY).await;
     for n in 0..5 {
-        assert_eq!(settings(&bench.aws, &format!("quay/{n}"))["tags"], json!({"team": "db"}), "{n}");
+        assert_eq!(
+            settings(&bench.aws, &format!("quay/{n}"))["tags"],
+            json!({"team": "db"}),
+            "{n}"
+        );
     }
     assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
 }
@@ -437,7 +549,9 @@ async fn throttling_fails_no_run() {
         repository(&bench.aws, &format!("quay/{n:02}"));
     }
     bench.aws.fault(Fault::on("ecr", "PutLifecyclePolicy").rate(40));
-    bench.aws.fault(Fault::on("ecr", "GetRepositoryPolicy").times(30).throttle());
+    bench
+        .aws
+        .fault(Fault::on("ecr", "GetRepositoryPolicy").times(30).throttle());
     let report = bench.follow(QUAY).await;
     assert_eq!(counts(&report, "quay"), progress(40, 40, 40, 0, 0, 0), "{report:#}");
     assert_eq!(report["outcome"], "changed");
@@ -455,27 +569,44 @@ async fn without_a_queue_the_next_run_goes_on_where_this_one_had_to_stop() {
     // Some go through, then nothing does any more.
     bench.aws.fault(Fault::on("ecr", "TagResource").skip(40).timeout());
     bench.upload(QUAY);
-    let failure = bench.send_within(uploaded(), Duration::from_millis(8000)).await.unwrap_err().to_string();
+    let failure = bench
+        .send_within(uploaded(), Duration::from_millis(8000))
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(failure.contains("to do"), "{failure}");
     let status = bench.status();
     assert_eq!(status["outcome"], "partial");
     let first = &status["existing_repositories"];
     let next = first["next"]["repository"].as_str().unwrap().to_owned();
-    assert!(first["to_do"].as_u64().unwrap() > 0 && first["done"].as_u64().unwrap() > 0, "{first:#}");
-    assert_eq!(status["registries"]["quay"]["state"], "held", "one of those before is held");
+    assert!(
+        first["to_do"].as_u64().unwrap() > 0 && first["done"].as_u64().unwrap() > 0,
+        "{first:#}"
+    );
+    assert_eq!(
+        status["registries"]["quay"]["state"], "held",
+        "one of those before is held"
+    );
 
     bench.aws.clear_faults();
     bench.aws.clear_calls();
     // Some that come before were tried in vain: if there are any, the rest is done and Lambda has it tried again.
     let second = bench.send(scheduled()).await;
     let looked_at = |bench: &Bench| -> Vec<String> {
-        let calls = bench.aws.calls().into_iter().filter(|call| call.operation == "GetLifecyclePolicy");
+        let calls = bench
+            .aws
+            .calls()
+            .into_iter()
+            .filter(|call| call.operation == "GetLifecyclePolicy");
         calls.map(|call| call.subject).collect()
     };
     assert!(looked_at(&bench).iter().all(|name| *name >= next), "not from the start");
     let status = bench.status();
     assert!(status["existing_repositories"]["next"].is_null(), "{status:#}");
-    let held: Vec<String> = of_repositories(&status).into_iter().filter(|line| line.ends_with("held")).collect();
+    let held: Vec<String> = of_repositories(&status)
+        .into_iter()
+        .filter(|line| line.ends_with("held"))
+        .collect();
     assert_eq!(
         held,
         ["quay update repository quay/000 [lifecycle_policy] held"],
@@ -510,8 +641,14 @@ async fn a_report_about_thousands_of_repositories_stays_small_and_sums_up() {
     assert_eq!(counts(&report, "quay"), progress(1100, 0, 0, 0, 0, 1100));
     assert_eq!(of_repositories(&report).len(), 1001);
     let last = report["changes"].as_array().unwrap().last().unwrap();
-    assert_eq!((&last["id"], &last["more"], &last["result"]), (&json!("quay/*"), &json!(100), &json!("planned")));
-    assert_eq!(report["message"], "1101 changes to apply", "the template's and those of the repositories");
+    assert_eq!(
+        (&last["id"], &last["more"], &last["result"]),
+        (&json!("quay/*"), &json!(100), &json!("planned"))
+    );
+    assert_eq!(
+        report["message"], "1101 changes to apply",
+        "the template's and those of the repositories"
+    );
     assert_eq!(bench.send(uploaded()).await.unwrap()["outcome"], "changed");
     let page = String::from_utf8(bench.aws.object(support::BUCKET, support::STATUS_PAGE).unwrap()).unwrap();
     assert!(page.contains("existing repositories: 1100 found, 1100 done (1100 changed)"));
@@ -522,12 +659,17 @@ async fn a_report_about_thousands_of_repositories_stays_small_and_sums_up() {
 async fn a_rotation_is_proven_before_repositories_are_looked_at() {
     let bench = Bench::new().await;
     repository(&bench.aws, "dockerhub/library/nginx");
-    bench.follow(&hub("canary-docker-1").replace("}\n", ", existing_repositories: true}\n")).await;
+    bench
+        .follow(&hub("canary-docker-1").replace("}\n", ", existing_repositories: true}\n"))
+        .await;
     bench.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-2");
     bench.aws.clear_calls();
     let report = bench.send(bench.newest_rotation()).await.unwrap();
     assert_eq!(report["registries"]["dockerhub"]["credential"], "valid");
     let order: Vec<String> = bench.aws.calls().into_iter().map(|call| call.operation).collect();
     let place = |name: &str| order.iter().position(|operation| operation == name).unwrap();
-    assert!(place("ValidatePullThroughCacheRule") < place("DescribeRepositories"), "{order:?}");
+    assert!(
+        place("ValidatePullThroughCacheRule") < place("DescribeRepositories"),
+        "{order:?}"
+    );
 }

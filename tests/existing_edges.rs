@@ -19,14 +19,18 @@ fn arn(name: &str) -> String {
 }
 
 fn team(aws: &LocalAws, name: &str) -> Option<String> {
-    let tags = aws.call("ecr", "ListTagsForResource", json!({"resourceArn": arn(name)})).ok()?;
+    let tags = aws
+        .call("ecr", "ListTagsForResource", json!({"resourceArn": arn(name)}))
+        .ok()?;
     let tags = tags["tags"].as_array()?.clone();
     let tag = tags.iter().find(|tag| tag["Key"] == "team")?;
     Some(tag["Value"].as_str()?.to_owned())
 }
 
 fn tagged(aws: &LocalAws, n: usize) -> usize {
-    (0..n).filter(|n| team(aws, &name(*n)).as_deref() == Some("web")).count()
+    (0..n)
+        .filter(|n| team(aws, &name(*n)).as_deref() == Some("web"))
+        .count()
 }
 
 fn count(report: &Value, what: &str) -> u64 {
@@ -34,7 +38,10 @@ fn count(report: &Value, what: &str) -> u64 {
 }
 
 fn about_repositories(report: &Value) -> Vec<String> {
-    lines(report).into_iter().filter(|line| line.contains(" repository ")).collect()
+    lines(report)
+        .into_iter()
+        .filter(|line| line.contains(" repository "))
+        .collect()
 }
 
 /// As `Bench::send_within`, with a request id of one's own: Lambda's retries of an asynchronous invocation keep it.
@@ -73,15 +80,30 @@ async fn a_plan_that_is_out_of_time_says_so() {
     bench.follow("quay: {registry: quay.io, tags: {team: web}}\n").await;
     for n in 0..REPOSITORIES {
         let tags = json!([{"Key": "team", "Value": "web"}]);
-        bench.aws.call("ecr", "CreateRepository", json!({"repositoryName": name(n), "tags": tags})).unwrap();
+        bench
+            .aws
+            .call(
+                "ecr",
+                "CreateRepository",
+                json!({"repositoryName": name(n), "tags": tags}),
+            )
+            .unwrap();
     }
     bench.upload(TAGS);
-    bench.aws.fault(Fault::on("ecr", "ListTagsForResource").latency(Duration::from_millis(400)));
-    let report = bench.send_within(json!({"action": "plan"}), Duration::from_millis(2500)).await.unwrap();
+    bench
+        .aws
+        .fault(Fault::on("ecr", "ListTagsForResource").latency(Duration::from_millis(400)));
+    let report = bench
+        .send_within(json!({"action": "plan"}), Duration::from_millis(2500))
+        .await
+        .unwrap();
     assert!(count(&report, "failed") > 0, "{report:#}");
     assert_eq!(report["outcome"], "partial", "{report:#}");
     let message = report["registries"]["quay"]["message"].to_string();
-    assert!(!message.contains("to change"), "what was not looked at is told as what is to change: {message}");
+    assert!(
+        !message.contains("to change"),
+        "what was not looked at is told as what is to change: {message}"
+    );
 }
 
 /// Lambda retries an asynchronous invocation with the same request id.
@@ -93,7 +115,9 @@ async fn messages_of_the_first_try_have_no_part_in_the_status_of_the_second() {
     let hub = "dockerhub: {registry: docker.io, username: acme-bot, accessToken: canary-docker-1}\n";
     bench.upload(&format!("{TAGS}{hub}"));
     for more in [60, 50] {
-        bench.aws.fault(Fault::on("ecr", "ValidatePullThroughCacheRule").server_error());
+        bench
+            .aws
+            .fault(Fault::on("ecr", "ValidatePullThroughCacheRule").server_error());
         bench.aws.fault(Fault::on("ecr", "TagResource").skip(more).timeout());
         let failed = send_as(bench, uploaded(), Duration::from_millis(6000), "one-request").await;
         assert!(failed.is_err());
@@ -105,7 +129,11 @@ async fn messages_of_the_first_try_have_no_part_in_the_status_of_the_second() {
     }
     assert!(events.len() > 5, "of two tries: {}", events.len());
     // One of the repositories cannot be tagged. Standard queues keep no order: the first try's messages come last.
-    bench.aws.fault(Fault::on("ecr", "TagResource").subject_contains("quay/219").access_denied());
+    bench.aws.fault(
+        Fault::on("ecr", "TagResource")
+            .subject_contains("quay/219")
+            .access_denied(),
+    );
     for event in events.iter().rev() {
         bench.send(event.clone()).await.unwrap();
     }
@@ -129,7 +157,10 @@ async fn a_held_line_does_not_multiply_from_run_to_run() {
     for _ in 0..4 {
         bench.send(uploaded()).await.unwrap_err();
     }
-    let held: Vec<String> = about_repositories(&bench.status()).into_iter().filter(|l| l.ends_with("held")).collect();
+    let held: Vec<String> = about_repositories(&bench.status())
+        .into_iter()
+        .filter(|l| l.ends_with("held"))
+        .collect();
     assert_eq!(held.len(), 1, "{held:?}");
 }
 
@@ -149,7 +180,11 @@ async fn what_an_older_file_held_is_not_told_of_a_newer_one_that_allows_it() {
     bench.upload(&with(9));
     bench.send(uploaded()).await.unwrap_err();
     let status = bench.status();
-    assert!(!status.to_string().contains("the file allows 0"), "{:#}", status["changes"]);
+    assert!(
+        !status.to_string().contains("the file allows 0"),
+        "{:#}",
+        status["changes"]
+    );
 }
 
 /// Repositories wait for their turn in a slow lane; the file is looked at when the turn has come, not before.
@@ -181,7 +216,10 @@ async fn nothing_is_written_that_the_file_no_longer_says() {
     });
     bench.follow(TAGS).await;
     let written = tagged(&bench.aws, REPOSITORIES);
-    assert!(written <= 5 + 64, "{written} of {REPOSITORIES} got what the file does not say any more");
+    assert!(
+        written <= 5 + 64,
+        "{written} of {REPOSITORIES} got what the file does not say any more"
+    );
 }
 
 /// The look at the file is bounded like every other call.
@@ -198,7 +236,11 @@ async fn a_hanging_s3_does_not_make_the_run_miss_lambdas_deadline() {
     let begin = Instant::now();
     let run = bench.send_within(uploaded(), Duration::from_secs(6));
     let ended = tokio::time::timeout(Duration::from_secs(20), run).await;
-    assert!(ended.is_ok() && begin.elapsed() < Duration::from_secs(6), "still at work after {:?}", begin.elapsed());
+    assert!(
+        ended.is_ok() && begin.elapsed() < Duration::from_secs(6),
+        "still at work after {:?}",
+        begin.elapsed()
+    );
 }
 
 /// What was tried in vain is not where the next run begins.
@@ -212,8 +254,14 @@ async fn one_that_always_fails_does_not_starve_those_behind_it() {
         repository(&bench.aws, &name(n));
     }
     bench.upload(TAGS);
-    bench.aws.fault(Fault::on("ecr", "TagResource").subject_contains("quay/000").server_error());
-    bench.aws.fault(Fault::on("ecr", "ListTagsForResource").latency(Duration::from_millis(250)));
+    bench.aws.fault(
+        Fault::on("ecr", "TagResource")
+            .subject_contains("quay/000")
+            .server_error(),
+    );
+    bench
+        .aws
+        .fault(Fault::on("ecr", "ListTagsForResource").latency(Duration::from_millis(250)));
     let mut done = Vec::new();
     for _ in 0..9 {
         _ = bench.send_within(uploaded(), Duration::from_millis(2200)).await;
@@ -229,7 +277,11 @@ async fn one_that_always_fails_does_not_keep_others_from_being_repaired_or_found
     for n in 0..5 {
         repository(&bench.aws, &name(n));
     }
-    bench.aws.fault(Fault::on("ecr", "TagResource").subject_contains("quay/004").server_error());
+    bench.aws.fault(
+        Fault::on("ecr", "TagResource")
+            .subject_contains("quay/004")
+            .server_error(),
+    );
     bench.upload(TAGS);
     bench.send(uploaded()).await.unwrap_err();
     let drift = json!({"resourceArn": arn("quay/000"), "tags": [{"Key": "team", "Value": "drift"}]});
@@ -253,8 +305,14 @@ async fn a_run_that_comes_to_nothing_does_not_forget_where_to_go_on() {
     }
     bench.aws.fault(Fault::on("ecr", "TagResource").skip(40).timeout());
     bench.upload(TAGS);
-    bench.send_within(uploaded(), Duration::from_millis(5000)).await.unwrap_err();
-    let next = bench.status()["existing_repositories"]["next"]["repository"].as_str().unwrap().to_owned();
+    bench
+        .send_within(uploaded(), Duration::from_millis(5000))
+        .await
+        .unwrap_err();
+    let next = bench.status()["existing_repositories"]["next"]["repository"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     bench.aws.clear_faults();
     bench.aws.fault(Fault::on("ecr", "DescribeRepositories").server_error());
     bench.send(uploaded()).await.unwrap_err();
@@ -305,12 +363,18 @@ async fn a_registry_is_held_since_the_first_time_whatever_is_cached_meanwhile() 
         repository(&bench.aws, name);
     }
     images(&bench.aws, "quay/a", 9);
-    let first = bench.follow("quay: {registry: quay.io, existing_repositories: true}\n").await;
+    let first = bench
+        .follow("quay: {registry: quay.io, existing_repositories: true}\n")
+        .await;
     assert_eq!(first["registries"]["quay"]["state"], "held");
     bench.send(scheduled()).await.unwrap();
     repository(&bench.aws, "quay/c");
     let report = bench.send(scheduled()).await.unwrap();
-    assert_eq!(report["registries"]["quay"]["since"], first["started_at"], "{:#}", report["registries"]);
+    assert_eq!(
+        report["registries"]["quay"]["since"], first["started_at"],
+        "{:#}",
+        report["registries"]
+    );
 }
 
 /// `changed`: of all, those that something was written to (docs and `Progress::changed`).
@@ -335,7 +399,10 @@ async fn a_status_does_not_say_that_the_queue_has_what_it_has_not() {
     desk.bench.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
     desk.bench.aws.fault(Fault::on("sqs", "*").access_denied());
     desk.bench.upload(TAGS);
-    desk.bench.send_within(uploaded(), Duration::from_millis(6000)).await.unwrap_err();
+    desk.bench
+        .send_within(uploaded(), Duration::from_millis(6000))
+        .await
+        .unwrap_err();
     desk.bench.aws.clear_faults();
     let status = desk.bench.status();
     let message = status["registries"]["quay"]["message"].as_str().unwrap();
@@ -347,14 +414,26 @@ async fn a_status_does_not_say_that_the_queue_has_what_it_has_not() {
 async fn trouble_that_a_message_finds_is_news_even_if_the_status_is_written_twice() {
     let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(TAGS).await;
-    desk.bench.aws.fault(Fault::on("ecr", "TagResource").subject_contains("quay/219").access_denied());
+    desk.bench.aws.fault(
+        Fault::on("ecr", "TagResource")
+            .subject_contains("quay/219")
+            .access_denied(),
+    );
     while desk.waiting() > 1 {
         desk.deliver().await.unwrap();
     }
-    desk.bench.aws.fault(Fault::on("s3", "PutObject").times(1).reset_after());
+    desk.bench
+        .aws
+        .fault(Fault::on("s3", "PutObject").times(1).reset_after());
     desk.deliver().await.unwrap();
     let status = desk.bench.status();
-    let failed = status["changes"].as_array().unwrap().iter().find(|c| c["result"] == "failed").unwrap().clone();
+    let failed = status["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|c| c["result"] == "failed")
+        .unwrap()
+        .clone();
     assert_eq!(failed["id"], "quay/219");
     assert!(failed["since"].is_null(), "{failed:#}");
 }
@@ -369,7 +448,12 @@ async fn what_a_longer_prefix_leaves_behind_is_reached_by_the_same_run() {
     let report = bench.follow(TAGS).await;
     assert_eq!(report["outcome"], "changed", "{report:#}");
     let report = bench.send(scheduled()).await.unwrap();
-    assert_eq!(report["outcome"], "converged", "the run before has said that all was applied: {:?}", lines(&report));
+    assert_eq!(
+        report["outcome"],
+        "converged",
+        "the run before has said that all was applied: {:?}",
+        lines(&report)
+    );
 }
 
 /// Answers that never come open the gate for nothing.
@@ -380,12 +464,23 @@ async fn lost_answers_open_no_gate() {
         repository(&bench.aws, name);
         images(&bench.aws, name, n);
     }
-    for operation in ["StartLifecyclePolicyPreview", "GetLifecyclePolicyPreview", "PutLifecyclePolicy"] {
+    for operation in [
+        "StartLifecyclePolicyPreview",
+        "GetLifecyclePolicyPreview",
+        "PutLifecyclePolicy",
+    ] {
         bench.aws.fault(Fault::on("ecr", operation).times(2).reset_after());
     }
-    let report = bench.follow("quay: {registry: quay.io, existing_repositories: {apply: [lifecycle_policy]}}\n").await;
+    let report = bench
+        .follow("quay: {registry: quay.io, existing_repositories: {apply: [lifecycle_policy]}}\n")
+        .await;
     assert_eq!((count(&report, "done"), count(&report, "held")), (1, 1), "{report:#}");
-    let policy = |name: &str| bench.aws.call("ecr", "GetLifecyclePolicy", json!({"repositoryName": name})).is_ok();
+    let policy = |name: &str| {
+        bench
+            .aws
+            .call("ecr", "GetLifecyclePolicy", json!({"repositoryName": name}))
+            .is_ok()
+    };
     assert_eq!((policy("quay/a"), policy("quay/b")), (true, false));
 }
 
@@ -426,9 +521,16 @@ async fn the_slowest_patterns_do_not_keep_a_run_beyond_its_deadline() {
         "quay: {{registry: quay.io, existing_repositories: {{include: [{slow}], exclude: [{slow}]}}}}\n"
     ));
     let begun = Instant::now();
-    let failure = bench.send_within(uploaded(), Duration::from_secs(4)).await.unwrap_err().to_string();
+    let failure = bench
+        .send_within(uploaded(), Duration::from_secs(4))
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     assert!(failure.contains("failed: quay"), "{failure}");
-    let why = bench.status()["registries"]["quay"]["message"].as_str().unwrap_or_default().to_owned();
+    let why = bench.status()["registries"]["quay"]["message"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     assert!(why.contains("could not be listed") && why.contains("deadline"), "{why}");
 }

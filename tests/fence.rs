@@ -54,7 +54,9 @@ async fn losing_to_a_run_over_the_same_file_costs_one_more_write_of_the_status()
 async fn a_run_that_always_loses_gives_up_for_a_retry() {
     let bench = Bench::new().await;
     for n in 1..40 {
-        bench.aws.before("s3", "PutObject", n, move |aws| another_run_finished(aws, &format!("version {n}")));
+        bench.aws.before("s3", "PutObject", n, move |aws| {
+            another_run_finished(aws, &format!("version {n}"))
+        });
     }
     bench.upload(&hub("canary-docker-1"));
     let failure = bench.send(uploaded()).await.unwrap_err().to_string();
@@ -75,9 +77,15 @@ async fn a_whole_run_over_a_newer_file_between_any_two_calls_of_a_run_wins() {
         bench.aws.before("*", "*", n, move |aws| {
             comes.store(true, Ordering::Relaxed);
             aws.put_object(BUCKET, KEY, hub("canary-docker-3"));
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             runtime.block_on(async {
-                let other = Bench { aws: aws.clone(), app: support::app(aws, &[]).await };
+                let other = Bench {
+                    aws: aws.clone(),
+                    app: support::app(aws, &[]).await,
+                };
                 other.send(uploaded()).await.unwrap();
             });
         });
@@ -87,7 +95,11 @@ async fn a_whole_run_over_a_newer_file_between_any_two_calls_of_a_run_wins() {
             break;
         }
         for label in ["AWSCURRENT", "CONFIGURED"] {
-            assert_eq!(bench.token(HUB, label).as_deref(), Some("canary-docker-3"), "before call {n}: {report:#}");
+            assert_eq!(
+                bench.token(HUB, label).as_deref(),
+                Some("canary-docker-3"),
+                "before call {n}: {report:#}"
+            );
         }
         assert_eq!(bench.token(HUB, "FILE_PENDING"), None, "before call {n}");
         assert_eq!(bench.act("plan").await["outcome"], "converged", "before call {n}");

@@ -16,7 +16,11 @@ fn one(text: &str) -> Registry {
 
 /// The messages of a file's warnings, with their places.
 fn warnings(text: &str) -> Vec<(Option<String>, Option<usize>, String)> {
-    accepted(text).warnings.into_iter().map(|warning| (warning.registry, warning.line, warning.message)).collect()
+    accepted(text)
+        .warnings
+        .into_iter()
+        .map(|warning| (warning.registry, warning.line, warning.message))
+        .collect()
 }
 
 fn given(registry: &Registry) -> (&str, &str) {
@@ -36,14 +40,19 @@ fn the_legacy_file_is_read_as_it_is() {
     let names: Vec<&str> = file.registries.iter().map(|registry| registry.name.as_str()).collect();
     assert_eq!(names, ["dockerhub", "gitlab", "public-ecr"]);
     assert_eq!(file.max_deletions, None);
-    let [dockerhub, gitlab, public] = &file.registries[..] else { panic!() };
+    let [dockerhub, gitlab, public] = &file.registries[..] else {
+        panic!()
+    };
 
     assert_eq!(
         (dockerhub.upstream.host.as_str(), dockerhub.upstream.kind),
         ("registry-1.docker.io", UpstreamKind::DockerHub)
     );
     assert_eq!(given(dockerhub), ("acme-bot", "dckr_pat_example"));
-    assert_eq!(dockerhub.read_access, ["arn:aws:iam::111122223333:root", "arn:aws:iam::444455556666:root"]);
+    assert_eq!(
+        dockerhub.read_access,
+        ["arn:aws:iam::111122223333:root", "arn:aws:iam::444455556666:root"]
+    );
     assert_eq!(dockerhub.mutability, Mutability::Immutable);
     assert_eq!(
         dockerhub.lifecycle.as_ref().unwrap().to_json(),
@@ -58,17 +67,34 @@ fn the_legacy_file_is_read_as_it_is() {
     assert!(public.read_access.is_empty() && public.tags.is_empty() && public.encryption.is_none());
     assert!(!public.take_over && public.existing_repositories.is_none());
 
-    let lines: Vec<_> = file.warnings.iter().map(|warning| (warning.registry.as_deref(), warning.line)).collect();
-    assert_eq!(lines, [(Some("dockerhub"), Some(6)), (Some("dockerhub"), Some(10)), (Some("gitlab"), Some(24))]);
+    let lines: Vec<_> = file
+        .warnings
+        .iter()
+        .map(|warning| (warning.registry.as_deref(), warning.line))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            (Some("dockerhub"), Some(6)),
+            (Some("dockerhub"), Some(10)),
+            (Some("gitlab"), Some(24))
+        ]
+    );
 }
 
 #[test]
 fn the_complete_example_is_accepted() {
     // For the account and Region of `make run`.
-    let place = Context { account: Some("123456789012".into()), region: Some("eu-west-1".into()), ..context() };
+    let place = Context {
+        account: Some("123456789012".into()),
+        region: Some("eu-west-1".into()),
+        ..context()
+    };
     let file = read(&std::fs::read("examples/complete.yaml").unwrap(), &place).unwrap();
     assert_eq!(file.max_deletions, Some(1));
-    let [hub, gitlab, k8s, base, root] = &file.registries[..] else { panic!() };
+    let [hub, gitlab, k8s, base, root] = &file.registries[..] else {
+        panic!()
+    };
     assert!(matches!(&hub.credential, Credential::Secret(name) if name == "ecr-pullthroughcache/shared-docker-hub"));
     assert_eq!(hub.mutability.as_str(), "IMMUTABLE_WITH_EXCLUSION");
     assert_eq!(hub.mutability.filters(), ["latest", "*-nightly"]);
@@ -79,14 +105,27 @@ fn the_complete_example_is_accepted() {
     assert_eq!(hub.read_access, ["arn:aws:iam::444455556666:root", "777788889999"]);
     let existing = hub.existing_repositories.as_ref().unwrap();
     assert_eq!(existing.apply.len(), 4);
-    assert_eq!((existing.include.len(), existing.exclude.len(), existing.max_expiring_images), (1, 1, 0));
+    assert_eq!(
+        (
+            existing.include.len(),
+            existing.exclude.len(),
+            existing.max_expiring_images
+        ),
+        (1, 1, 0)
+    );
     assert_eq!(gitlab.lifecycle, None);
     assert_eq!(gitlab.tags["team"], "platform");
     assert_eq!(k8s.encryption.as_ref().unwrap().kind, EncryptionKind::Kms);
     assert_eq!(base.upstream.kind, UpstreamKind::Ecr);
-    assert_eq!(base.upstream.ecr_account_and_region(), Some(("444455556666", "eu-west-1")));
+    assert_eq!(
+        base.upstream.ecr_account_and_region(),
+        Some(("444455556666", "eu-west-1"))
+    );
     assert_eq!(base.upstream_repository_prefix.as_deref(), Some("base"));
-    assert_eq!(base.custom_role_arn.as_deref(), Some("arn:aws:iam::123456789012:role/ecr-pull-through"));
+    assert_eq!(
+        base.custom_role_arn.as_deref(),
+        Some("arn:aws:iam::123456789012:role/ecr-pull-through")
+    );
     assert_eq!((root.name.as_str(), root.upstream.kind), ("ROOT", UpstreamKind::Quay));
 }
 
@@ -96,11 +135,19 @@ fn every_field_of_the_reference_is_in_the_complete_example() {
     let schema = schema();
     let fields = schema["definitions"]["eachRegistry"]["properties"].as_object().unwrap();
     assert!(fields.len() >= 15);
-    let others =
-        ["encryption_type", "kms_key", "max_deletions", "defaults", "description", "tagPatternList", "storageClass"];
+    let others = [
+        "encryption_type",
+        "kms_key",
+        "max_deletions",
+        "defaults",
+        "description",
+        "tagPatternList",
+        "storageClass",
+    ];
     for field in fields.keys().map(String::as_str).chain(others) {
         assert!(
-            text.lines().any(|line| line.trim_start_matches([' ', '-']).starts_with(&format!("{field}:"))),
+            text.lines()
+                .any(|line| line.trim_start_matches([' ', '-']).starts_with(&format!("{field}:"))),
             "{field}"
         );
     }
@@ -179,15 +226,26 @@ fn numbers_and_booleans_are_taken_as_their_text() {
         ("-1", "-1"),
         ("! x", "x"),
     ] {
-        let registry = one(&format!("hub:\n  registry: docker.io\n  username: {written}\n  accessToken: {written}\n"));
+        let registry = one(&format!(
+            "hub:\n  registry: docker.io\n  username: {written}\n  accessToken: {written}\n"
+        ));
         assert_eq!(given(&registry), (read, read), "{written}");
     }
 }
 
 #[test]
 fn numbers_are_read_by_the_core_schema() {
-    for (written, read) in [("3", 3), ("0", 0), ("0x10", 16), ("0o17", 15), ("+3", 3), ("!!int '7'", 7)] {
-        let file = accepted(&format!("max_deletions: {written}\nregistries: {{quay: {{registry: quay.io}}}}\n"));
+    for (written, read) in [
+        ("3", 3),
+        ("0", 0),
+        ("0x10", 16),
+        ("0o17", 15),
+        ("+3", 3),
+        ("!!int '7'", 7),
+    ] {
+        let file = accepted(&format!(
+            "max_deletions: {written}\nregistries: {{quay: {{registry: quay.io}}}}\n"
+        ));
         assert_eq!(file.max_deletions, Some(read), "{written}");
     }
 }
@@ -195,7 +253,9 @@ fn numbers_are_read_by_the_core_schema() {
 #[test]
 fn docker_hub_s_other_names_are_normalised() {
     for host in ["docker.io", "index.docker.io", "registry-1.docker.io"] {
-        let registry = one(&format!("hub: {{registry: {host}, username: bob, accessToken: abcdef}}\n"));
+        let registry = one(&format!(
+            "hub: {{registry: {host}, username: bob, accessToken: abcdef}}\n"
+        ));
         assert_eq!(registry.upstream.host, "registry-1.docker.io");
     }
 }
@@ -242,13 +302,21 @@ registries:
   gitlab: {registry: registry.gitlab.com, accessToken: other}
   ecr: {registry: 444455556666.dkr.ecr.us-east-1.amazonaws.com, encryption_configuration: {encryption_type: AES256}}
 ");
-    let [hub, quay, ghcr, gitlab, ecr] = &file.registries[..] else { panic!() };
+    let [hub, quay, ghcr, gitlab, ecr] = &file.registries[..] else {
+        panic!()
+    };
     assert_eq!(given(hub), ("bob", "s3cr3t"));
-    assert_eq!(hub.mutability, Mutability::ImmutableWithExclusion(vec!["latest".to_owned()]));
+    assert_eq!(
+        hub.mutability,
+        Mutability::ImmutableWithExclusion(vec!["latest".to_owned()])
+    );
     assert_eq!(hub.lifecycle, None);
     assert_eq!(hub.read_access, ["111122223333"]);
     assert!(hub.take_over && hub.existing_repositories.is_some());
-    assert_eq!((hub.custom_role_arn.as_ref(), hub.upstream_repository_prefix.as_ref()), (None, None));
+    assert_eq!(
+        (hub.custom_role_arn.as_ref(), hub.upstream_repository_prefix.as_ref()),
+        (None, None)
+    );
     assert_eq!(hub.encryption.as_ref().unwrap().kind, EncryptionKind::Kms);
     assert_eq!(
         (hub.tags["a"].as_str(), hub.tags["b"].as_str(), hub.tags["c"].as_str()),
@@ -284,7 +352,10 @@ fn resource_tags_come_last() {
     context.resource_tags = [("a".to_owned(), "env".to_owned()), ("z".to_owned(), "env".to_owned())].into();
     let file = read(b"quay: {registry: quay.io, tags: {a: own, empty: ''}}", &context).unwrap();
     let tags = &file.registries[0].tags;
-    assert_eq!((tags["a"].as_str(), tags["z"].as_str(), tags["empty"].as_str()), ("own", "env", ""));
+    assert_eq!(
+        (tags["a"].as_str(), tags["z"].as_str(), tags["empty"].as_str()),
+        ("own", "env", "")
+    );
 }
 
 #[test]
@@ -312,7 +383,10 @@ registries:
     let find = |name: &str| file.registries.iter().find(|registry| registry.name == name).unwrap();
     assert_eq!(file.registries.len(), 4);
     assert!(find("both").take_over);
-    assert_eq!(find("both").mutability, Mutability::MutableWithExclusion(vec!["v1".to_owned()]));
+    assert_eq!(
+        find("both").mutability,
+        Mutability::MutableWithExclusion(vec!["v1".to_owned()])
+    );
     assert!(find("one").take_over && find("two").take_over);
     assert_eq!(find("extra").upstream.host, "quay.io");
 }
@@ -325,7 +399,12 @@ fn a_merge_works_at_the_top_of_the_flat_form() {
 
 #[test]
 fn json_is_yaml() {
-    assert_eq!(one(r#"{"quay": {"registry": "quay.io", "take_over": true}}"#).upstream.host, "quay.io");
+    assert_eq!(
+        one(r#"{"quay": {"registry": "quay.io", "take_over": true}}"#)
+            .upstream
+            .host,
+        "quay.io"
+    );
 }
 
 #[test]
@@ -346,7 +425,10 @@ fn line_ends_boms_and_document_marks_do_not_matter() {
 #[test]
 fn existing_repositories_are_off_all_or_some() {
     let read = |value: &str| {
-        one(&format!("quay:\n  registry: quay.io\n  existing_repositories: {value}\n")).existing_repositories
+        one(&format!(
+            "quay:\n  registry: quay.io\n  existing_repositories: {value}\n"
+        ))
+        .existing_repositories
     };
     assert_eq!(read("false"), None);
     assert_eq!(read("null"), None);
@@ -377,10 +459,12 @@ fn the_default_policy_is_what_the_terraform_module_wrote() {
 #[test]
 fn lifecycle_policies_of_every_kind_are_accepted() {
     let policy = |rules: &str| {
-        one(&format!("quay:\n  registry: quay.io\n  lifecycle_policy:\n    rules: {rules}\n"))
-            .lifecycle
-            .unwrap()
-            .to_json()
+        one(&format!(
+            "quay:\n  registry: quay.io\n  lifecycle_policy:\n    rules: {rules}\n"
+        ))
+        .lifecycle
+        .unwrap()
+        .to_json()
     };
     // One `any` for each storage class, and priorities with gaps in any order.
     let json = policy(
@@ -413,10 +497,22 @@ registries:
     let places: Vec<_> = found
         .iter()
         .map(|(registry, line, message)| {
-            (registry.as_deref().unwrap(), line.unwrap(), message.split_whitespace().next().unwrap())
+            (
+                registry.as_deref().unwrap(),
+                line.unwrap(),
+                message.split_whitespace().next().unwrap(),
+            )
         })
         .collect();
-    assert_eq!(places, [("hub", 3, "the"), ("quay", 4, "with"), ("k8s", 8, "a"), ("ghcr", 11, "with")]);
+    assert_eq!(
+        places,
+        [
+            ("hub", 3, "the"),
+            ("quay", 4, "with"),
+            ("k8s", 8, "a"),
+            ("ghcr", 11, "with")
+        ]
+    );
     assert!(warnings("quay: {registry: quay.io}").is_empty());
 }
 
@@ -431,13 +527,20 @@ registries:
 ",
     );
     assert_eq!(found.len(), 2, "{found:#?}");
-    assert!(found.iter().all(|(registry, line, _)| registry.is_none() && *line == Some(2)));
+    assert!(
+        found
+            .iter()
+            .all(|(registry, line, _)| registry.is_none() && *line == Some(2))
+    );
 }
 
 #[test]
 fn a_region_without_the_feature_is_warned_about() {
-    for (region, partition) in [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("us-iso-east-1", "aws-iso")]
-    {
+    for (region, partition) in [
+        ("cn-north-1", "aws-cn"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("us-iso-east-1", "aws-iso"),
+    ] {
         let mut context = context();
         (context.region, context.partition) = (Some(region.to_owned()), partition.to_owned());
         let file = read(b"quay: {registry: quay.io}", &context).unwrap();
@@ -449,5 +552,8 @@ fn a_region_without_the_feature_is_warned_about() {
 fn nothing_printed_shows_a_credential() {
     let file = accepted("hub: {registry: docker.io, username: bob-the-user, accessToken: s3cr3t-token}\n");
     let printed = format!("{file:?} {:?}", file.registries[0].credential);
-    assert!(!printed.contains("s3cr3t") && !printed.contains("bob-the-user"), "{printed}");
+    assert!(
+        !printed.contains("s3cr3t") && !printed.contains("bob-the-user"),
+        "{printed}"
+    );
 }

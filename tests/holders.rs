@@ -21,8 +21,14 @@ impl Two {
     async fn new(env: [&[(&str, &str)]; 2]) -> Self {
         let first = Bench::with(local_aws::Options::default(), env[0]).await;
         let env: Vec<(&str, &str)> = env[1].iter().copied().chain([("CONFIG_KEY", OTHER_KEY)]).collect();
-        let second = Bench { aws: first.aws.clone(), app: support::app(&first.aws, &env).await };
-        let two = Self { stacks: [first, second], seen: 0 };
+        let second = Bench {
+            aws: first.aws.clone(),
+            app: support::app(&first.aws, &env).await,
+        };
+        let two = Self {
+            stacks: [first, second],
+            seen: 0,
+        };
         two.put(KEY, &hub("canary-docker-1"));
         two.put(OTHER_KEY, GITLAB);
         two
@@ -53,7 +59,11 @@ impl Two {
             }
             let events = self.aws().events().split_off(self.seen);
             self.seen += events.len();
-            waiting.extend(events.into_iter().filter(|event| event["source"] == "aws.secretsmanager"));
+            waiting.extend(
+                events
+                    .into_iter()
+                    .filter(|event| event["source"] == "aws.secretsmanager"),
+            );
             if waiting.is_empty() {
                 return writes;
             }
@@ -76,13 +86,24 @@ impl Two {
 
 /// What CloudTrail tells of a stack's writes.
 fn own_calls(stack: &Bench) -> Vec<Value> {
-    let writes = stack.aws.calls().into_iter().filter(|call| call.write && call.service == "secretsmanager");
-    let woken_by = ["PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage", "RestoreSecret"];
-    let told = writes.filter(|call| woken_by.contains(&call.operation.as_str())).map(|call| {
-        let asked = ("/detail/requestParameters", json!({"secretId": call.subject}));
-        let name = ("/detail/eventName", json!(call.operation));
-        changed(CALL, [name, asked, ("/detail/responseElements", Value::Null)])
-    });
+    let writes = stack
+        .aws
+        .calls()
+        .into_iter()
+        .filter(|call| call.write && call.service == "secretsmanager");
+    let woken_by = [
+        "PutSecretValue",
+        "UpdateSecret",
+        "UpdateSecretVersionStage",
+        "RestoreSecret",
+    ];
+    let told = writes
+        .filter(|call| woken_by.contains(&call.operation.as_str()))
+        .map(|call| {
+            let asked = ("/detail/requestParameters", json!({"secretId": call.subject}));
+            let name = ("/detail/eventName", json!(call.operation));
+            changed(CALL, [name, asked, ("/detail/responseElements", Value::Null)])
+        });
     told.collect()
 }
 
@@ -92,13 +113,20 @@ async fn two_living_stacks_with_one_owner_come_to_rest() {
     two.is_quiet_within_ten_runs().await;
     for (status, foreign) in two.statuses().iter().zip(["gitlab", "dockerhub"]) {
         let registry = &status["registries"][foreign];
-        assert_eq!((&registry["state"], &registry["reason"]), (&json!("held"), &json!("other-holder")), "{status:#}");
+        assert_eq!(
+            (&registry["state"], &registry["reason"]),
+            (&json!("held"), &json!("other-holder")),
+            "{status:#}"
+        );
     }
     for image in ["dockerhub/library/nginx:1", "gitlab/group/image:1"] {
         two.aws().pull(image).unwrap();
     }
     // Somebody who has looked may delete it all the same.
-    let report = two.stacks[0].send(json!({"action": "apply", "max_deletions": 1})).await.unwrap();
+    let report = two.stacks[0]
+        .send(json!({"action": "apply", "max_deletions": 1}))
+        .await
+        .unwrap();
     assert_eq!(report["outcome"], "changed", "{report:#}");
     assert_eq!(two.stacks[0].rule("gitlab"), None);
     // What the other makes again stays.
@@ -111,7 +139,10 @@ async fn a_living_stack_in_the_others_take_over_from_comes_to_rest() {
     let mut two = Two::new([&[], &[("OWNER", "new"), ("TAKE_OVER_FROM", "stack")]]).await;
     two.is_quiet_within_ten_runs().await;
     let [_, taking] = two.statuses();
-    assert_eq!(taking["registries"]["dockerhub"]["reason"], "other-holder", "{taking:#}");
+    assert_eq!(
+        taking["registries"]["dockerhub"]["reason"], "other-holder",
+        "{taking:#}"
+    );
     two.aws().pull("dockerhub/library/nginx:1").unwrap();
     two.aws().pull("gitlab/group/image:1").unwrap();
 }
@@ -120,7 +151,11 @@ async fn a_living_stack_in_the_others_take_over_from_comes_to_rest() {
 async fn what_left_is_deleted_in_later_runs_too_and_what_was_made_again_is_not() {
     let bench = Bench::new().await;
     bench.follow(&format!("{QUAY}{}", hub("canary-docker-1"))).await;
-    bench.aws.fault(local_aws::Fault::on("ecr", "DeleteRepositoryCreationTemplate").times(50).access_denied());
+    bench.aws.fault(
+        local_aws::Fault::on("ecr", "DeleteRepositoryCreationTemplate")
+            .times(50)
+            .access_denied(),
+    );
     bench.follow(QUAY).await;
     // A file that is refused passes the names on.
     bench.follow("quay: {}").await;
@@ -130,13 +165,23 @@ async fn what_left_is_deleted_in_later_runs_too_and_what_was_made_again_is_not()
     let description =
         "Pull through cache repository template for dockerhub artifacts (managed by ecr-pull-through-sync: stack)";
     let input = json!({"prefix": "dockerhub", "description": description, "appliedFor": ["PULL_THROUGH_CACHE"]});
-    bench.aws.call("ecr", "CreateRepositoryCreationTemplate", input).unwrap();
+    bench
+        .aws
+        .call("ecr", "CreateRepositoryCreationTemplate", input)
+        .unwrap();
     for _ in 0..2 {
         let report = bench.send(scheduled()).await.unwrap();
-        assert_eq!(report["registries"]["dockerhub"]["reason"], "other-holder", "{report:#}");
+        assert_eq!(
+            report["registries"]["dockerhub"]["reason"], "other-holder",
+            "{report:#}"
+        );
     }
     let report = bench.act("plan").await;
-    assert!(lines(&report).iter().all(|line| line.ends_with("held")), "{:?}", lines(&report));
+    assert!(
+        lines(&report).iter().all(|line| line.ends_with("held")),
+        "{:?}",
+        lines(&report)
+    );
 }
 
 /// The status of the release before has no memory: what it lists is known.
@@ -147,7 +192,9 @@ async fn after_an_update_what_the_last_status_lists_may_go() {
     let mut status = bench.status();
     assert_eq!(status["memory"]["named"], json!(["dockerhub", "quay"]));
     status.as_object_mut().unwrap().remove("memory");
-    bench.aws.put_object(BUCKET, support::STATUS, status.to_string().into_bytes());
+    bench
+        .aws
+        .put_object(BUCKET, support::STATUS, status.to_string().into_bytes());
     assert_eq!(bench.follow(QUAY).await["outcome"], "changed");
     assert_eq!(bench.status()["memory"]["named"], json!(["quay"]));
 }
@@ -156,7 +203,11 @@ async fn after_an_update_what_the_last_status_lists_may_go() {
 async fn a_restore_of_our_own_is_no_trigger_and_anybody_elses_is() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
-    for (by, ignored) in [("sync-role/sync", true), ("sync-role/another", false), ("Engineer/alice", false)] {
+    for (by, ignored) in [
+        ("sync-role/sync", true),
+        ("sync-role/another", false),
+        ("Engineer/alice", false),
+    ] {
         let arn = format!("arn:aws:sts::123456789012:assumed-role/{by}");
         let event = changed("secret-restore", [("/detail/userIdentity/arn", json!(arn))]);
         let report = bench.send(event).await.unwrap();

@@ -10,12 +10,20 @@ use serde_json::{Value, json};
 /// What a run may write to: the two status objects, rules and templates of the file, and secrets of our prefix.
 fn stray_writes(bench: &Bench) -> Vec<String> {
     let ours = |service: &str, subject: &str| match service {
-        "s3" => [STATUS, STATUS_PAGE].iter().any(|key| subject == format!("{BUCKET}/{key}")),
+        "s3" => [STATUS, STATUS_PAGE]
+            .iter()
+            .any(|key| subject == format!("{BUCKET}/{key}")),
         "ecr" => ["dockerhub", "gitlab", "public-ecr"].contains(&subject),
         _ => subject.contains("ecr-pullthroughcache/"),
     };
-    let calls = bench.aws.calls().into_iter().filter(|call| call.write && !ours(&call.service, &call.subject));
-    calls.map(|call| format!("{} {}", call.operation, call.subject)).collect()
+    let calls = bench
+        .aws
+        .calls()
+        .into_iter()
+        .filter(|call| call.write && !ours(&call.service, &call.subject));
+    calls
+        .map(|call| format!("{} {}", call.operation, call.subject))
+        .collect()
 }
 
 fn altered(path: &[&str], value: Value) -> Value {
@@ -52,10 +60,22 @@ async fn forged_events_lead_nowhere_but_to_our_own_file() {
         altered(&["detail", "object", "key"], json!("x\r\nINJECTED: yes")),
         altered(&["detail", "object", "key"], json!("k".repeat(100_000))),
         altered(&["detail"], Value::Null),
-        label_event("arn:aws:secretsmanager:eu-west-1:999999999999:secret:ecr-pullthroughcache/dockerhub-AbCdEf", "x"),
-        label_event("arn:aws:secretsmanager:us-east-1:123456789012:secret:ecr-pullthroughcache/dockerhub-AbCdEf", "x"),
-        label_event("arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/database-AbCdEf", "prod/database"),
-        label_event("arn:aws:secretsmanager:eu-west-1:123456789012:secret:ecr-pullthroughcache/../../x-AbCdEf", "x"),
+        label_event(
+            "arn:aws:secretsmanager:eu-west-1:999999999999:secret:ecr-pullthroughcache/dockerhub-AbCdEf",
+            "x",
+        ),
+        label_event(
+            "arn:aws:secretsmanager:us-east-1:123456789012:secret:ecr-pullthroughcache/dockerhub-AbCdEf",
+            "x",
+        ),
+        label_event(
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/database-AbCdEf",
+            "prod/database",
+        ),
+        label_event(
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ecr-pullthroughcache/../../x-AbCdEf",
+            "x",
+        ),
         label_event("not an arn\n{\"level\":\"FORGED\"}", "ecr-pullthroughcache/\u{1b}[31m"),
     ];
     for event in forged {
@@ -65,7 +85,11 @@ async fn forged_events_lead_nowhere_but_to_our_own_file() {
             assert_eq!(outcome, "ignored", "{event}");
         }
     }
-    assert!(bench.aws.calls().iter().all(|call| !call.write), "{:?}", bench.aws.calls());
+    assert!(
+        bench.aws.calls().iter().all(|call| !call.write),
+        "{:?}",
+        bench.aws.calls()
+    );
     // With an account, region or wrong bucket elsewhere in it, an event of our bucket is still only an event.
     let report = bench.send(altered(&["account"], json!("999999999999"))).await.unwrap();
     assert_eq!(report["outcome"], "changed", "{report:#}");
@@ -79,10 +103,15 @@ async fn what_an_upstream_says_stays_text_in_report_page_and_log() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
     let said = "denied | x |\n# Pwned\n[click](http://evil) <script>alert(1)</script> \u{1b}[31m `canary-docker-1`\r\n{\"level\":\"FORGED\"}";
-    bench.aws.fault(Fault::on("ecr", "ValidatePullThroughCacheRule").error("ValidationException", said, 400));
+    bench
+        .aws
+        .fault(Fault::on("ecr", "ValidatePullThroughCacheRule").error("ValidationException", said, 400));
     let report = bench.send(scheduled()).await.unwrap();
     let message = report["registries"]["dockerhub"]["message"].as_str().unwrap();
-    assert!(message.contains("denied") && !message.chars().any(char::is_control), "{message:?}");
+    assert!(
+        message.contains("denied") && !message.chars().any(char::is_control),
+        "{message:?}"
+    );
     let page = String::from_utf8(bench.aws.object(BUCKET, STATUS_PAGE).unwrap()).unwrap();
     for markup in ["\n# Pwned", "<script>", "[click](", "\u{1b}"] {
         assert!(!page.contains(markup), "{markup:?} in {page}");
@@ -125,12 +154,18 @@ const TOKEN: &str = "canary/Tok+en=9%Xq-77_tail";
 fn quoted() -> Vec<String> {
     let user_and_token = format!("acme-bot:{TOKEN}");
     let url = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let json = TOKEN.chars().map(|c| format!("\\u{:04x}", c as u32)).collect::<String>();
+    let json = TOKEN
+        .chars()
+        .map(|c| format!("\\u{:04x}", c as u32))
+        .collect::<String>();
     vec![
         TOKEN.to_owned(),
         encode(TOKEN),
         encode(&user_and_token),
-        encode(&user_and_token).replace('+', "-").replace('/', "_").replace('=', ""),
+        encode(&user_and_token)
+            .replace('+', "-")
+            .replace('/', "_")
+            .replace('=', ""),
         url(TOKEN),
         url(&encode(&user_and_token)),
         json,
@@ -144,14 +179,20 @@ fn quoted() -> Vec<String> {
 
 fn assert_nothing_is_quoted(bench: &Bench, place: &str, answer: &str) {
     let of = |key: &str| String::from_utf8(bench.aws.object(BUCKET, key).unwrap_or_default()).unwrap();
-    for (what, text) in
-        [("answer", answer.to_owned()), ("status", of(STATUS)), ("page", of(STATUS_PAGE)), ("log", logged())]
-    {
+    for (what, text) in [
+        ("answer", answer.to_owned()),
+        ("status", of(STATUS)),
+        ("page", of(STATUS_PAGE)),
+        ("log", logged()),
+    ] {
         for form in quoted() {
             assert!(!text.contains(&form), "{place}: {form} in the {what}");
         }
     }
-    assert!(answer.contains("was not taken"), "{place}: the rest of the text is still there: {answer}");
+    assert!(
+        answer.contains("was not taken"),
+        "{place}: the rest of the text is still there: {answer}"
+    );
 }
 
 /// Whatever is quoted, in whatever form, and whether this run has read it or not.
@@ -201,8 +242,14 @@ async fn no_token_gets_out_through_what_others_quote() {
                 bench.send(uploaded()).await
             }
             "an error" | "a code" => {
-                let code = if place == "a code" { TOKEN } else { "ValidationException" };
-                bench.aws.fault(Fault::on("ecr", "ValidatePullThroughCacheRule").error(code, said.clone(), 400));
+                let code = if place == "a code" {
+                    TOKEN
+                } else {
+                    "ValidationException"
+                };
+                bench
+                    .aws
+                    .fault(Fault::on("ecr", "ValidatePullThroughCacheRule").error(code, said.clone(), 400));
                 bench.send(scheduled()).await
             }
             _ => {

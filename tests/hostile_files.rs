@@ -7,7 +7,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-const EXAMPLES: [&str; 2] = [include_str!("../examples/registries.yaml"), include_str!("../examples/complete.yaml")];
+const EXAMPLES: [&str; 2] = [
+    include_str!("../examples/registries.yaml"),
+    include_str!("../examples/complete.yaml"),
+];
 
 /// Pieces of YAML and of our own words, which together make files that are almost right.
 const PIECES: &[&str] = &[
@@ -103,7 +106,11 @@ const PIECES: &[&str] = &[
 
 /// A random tree as YAML in flow style, with our words for keys.
 fn tree() -> impl Strategy<Value = String> {
-    let scalar = prop_oneof![select(PIECES).prop_map(|piece| format!("{piece:?}")), "[a-z0-9.~]{0,8}", "-?[0-9]{1,25}"];
+    let scalar = prop_oneof![
+        select(PIECES).prop_map(|piece| format!("{piece:?}")),
+        "[a-z0-9.~]{0,8}",
+        "-?[0-9]{1,25}"
+    ];
     scalar.prop_recursive(6, 60, 6, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..5).prop_map(|items| format!("[{}]", items.join(", "))),
@@ -129,11 +136,26 @@ fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
         }
     };
     let lines = bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() + 1;
-    for Problem { line, column, message, registry } in errors.iter().chain(&warnings) {
-        prop_assert!(line.is_none_or(|line| (1..=lines + 1).contains(&line)), "{line:?} of {lines}: {message}");
-        prop_assert!(column.is_none_or(|column| (1..=bytes.len() + 2).contains(&column)), "{column:?}: {message}");
+    for Problem {
+        line,
+        column,
+        message,
+        registry,
+    } in errors.iter().chain(&warnings)
+    {
+        prop_assert!(
+            line.is_none_or(|line| (1..=lines + 1).contains(&line)),
+            "{line:?} of {lines}: {message}"
+        );
+        prop_assert!(
+            column.is_none_or(|column| (1..=bytes.len() + 2).contains(&column)),
+            "{column:?}: {message}"
+        );
         prop_assert_eq!(line.is_some(), column.is_some());
-        prop_assert!(message.len() < 4000 && !message.chars().any(char::is_control), "{message:?}");
+        prop_assert!(
+            message.len() < 4000 && !message.chars().any(char::is_control),
+            "{message:?}"
+        );
         prop_assert!(registry.as_ref().is_none_or(|name| name.len() < 1000));
     }
     Ok(())

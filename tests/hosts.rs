@@ -21,11 +21,17 @@ fn tag(key: &str, value: &str) -> Value {
 }
 
 fn reason(report: &Value, registry: &str) -> String {
-    report["registries"][registry]["reason"].as_str().unwrap_or_default().to_owned()
+    report["registries"][registry]["reason"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn message(report: &Value, registry: &str) -> String {
-    report["registries"][registry]["message"].as_str().unwrap_or_default().to_owned()
+    report["registries"][registry]["message"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn upstream(bench: &Bench, prefix: &str) -> Option<String> {
@@ -35,9 +41,15 @@ fn upstream(bench: &Bench, prefix: &str) -> Option<String> {
 #[tokio::test]
 async fn a_secret_of_another_stack_is_sent_nowhere() {
     let bench = Bench::new().await;
-    let arn = bench.make_secret(HUB, &credential("canary-docker-1"), tag("ecr-pull-through-sync:owner", "other"));
+    let arn = bench.make_secret(
+        HUB,
+        &credential("canary-docker-1"),
+        tag("ecr-pull-through-sync:owner", "other"),
+    );
     make_rule(&bench.aws, "dockerhub", "registry-1.docker.io", Some(&arn));
-    let report = bench.follow(&format!("evil: {{registry: ghcr.io, secret: {HUB}}}\n")).await;
+    let report = bench
+        .follow(&format!("evil: {{registry: ghcr.io, secret: {HUB}}}\n"))
+        .await;
     assert_eq!(reason(&report, "evil"), "other-owner", "{report:#}");
     assert_eq!(bench.rule("evil"), None);
 }
@@ -58,9 +70,19 @@ async fn a_referenced_secret_is_sent_only_to_the_hosts_in_its_tag() {
     let tags = json!({"SecretId": OPS, "Tags": tag(UPSTREAM, "registry-1.docker.io ghcr.io")});
     bench.aws.call("secretsmanager", "TagResource", tags).unwrap();
     let value = credential("canary-both-1").to_string();
-    bench.aws.call("secretsmanager", "PutSecretValue", json!({"SecretId": OPS, "SecretString": value})).unwrap();
+    bench
+        .aws
+        .call(
+            "secretsmanager",
+            "PutSecretValue",
+            json!({"SecretId": OPS, "SecretString": value}),
+        )
+        .unwrap();
     let report = bench.send(scheduled()).await.unwrap();
-    assert_eq!(report["registries"]["evil"]["credential"], "invalid", "it was asked: {report:#}");
+    assert_eq!(
+        report["registries"]["evil"]["credential"], "invalid",
+        "it was asked: {report:#}"
+    );
 }
 
 #[tokio::test]
@@ -68,27 +90,53 @@ async fn a_referenced_secret_without_a_tag_is_for_the_hosts_of_the_rules_that_us
     let bench = Bench::new().await;
     let arn = bench.make_secret(OPS, &credential("canary-docker-1"), json!([]));
     make_rule(&bench.aws, "theirs", "registry-1.docker.io", Some(&arn));
-    let report = bench.follow(&format!("evil: {{registry: ghcr.io, secret: {OPS}}}\n")).await;
+    let report = bench
+        .follow(&format!("evil: {{registry: ghcr.io, secret: {OPS}}}\n"))
+        .await;
     assert_eq!(reason(&report, "evil"), "wrong-host", "{report:#}");
-    let report = bench.follow(&format!("hub: {{registry: docker.io, secret: {OPS}}}\n")).await;
+    let report = bench
+        .follow(&format!("hub: {{registry: docker.io, secret: {OPS}}}\n"))
+        .await;
     assert_eq!(report["registries"]["hub"]["state"], "ready", "{report:#}");
     // A registry that moves to another host does not take the value there.
-    bench.aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "theirs"})).unwrap();
-    let report = bench.follow(&format!("hub: {{registry: ghcr.io, secret: {OPS}}}\n")).await;
+    bench
+        .aws
+        .call(
+            "ecr",
+            "DeletePullThroughCacheRule",
+            json!({"ecrRepositoryPrefix": "theirs"}),
+        )
+        .unwrap();
+    let report = bench
+        .follow(&format!("hub: {{registry: ghcr.io, secret: {OPS}}}\n"))
+        .await;
     assert_eq!(reason(&report, "hub"), "wrong-host", "{report:#}");
-    assert_eq!(upstream(&bench, "hub").as_deref(), Some("registry-1.docker.io"), "what serves goes on");
+    assert_eq!(
+        upstream(&bench, "hub").as_deref(),
+        Some("registry-1.docker.io"),
+        "what serves goes on"
+    );
 }
 
 #[tokio::test]
 async fn a_referenced_secret_that_nothing_binds_is_used_with_a_warning_that_says_how_to_bind_it() {
     let bench = Bench::new().await;
     bench.make_secret(OPS, &credential("canary-docker-1"), json!([]));
-    let report = bench.follow(&format!("hub: {{registry: docker.io, secret: {OPS}}}\n")).await;
+    let report = bench
+        .follow(&format!("hub: {{registry: docker.io, secret: {OPS}}}\n"))
+        .await;
     assert_eq!(report["registries"]["hub"]["state"], "ready", "{report:#}");
     let warning = report["warnings"][0]["message"].as_str().unwrap();
-    assert!(warning.contains("tag-resource") && warning.contains("Value=registry-1.docker.io"), "{warning}");
+    assert!(
+        warning.contains("tag-resource") && warning.contains("Value=registry-1.docker.io"),
+        "{warning}"
+    );
     let report = bench.send(scheduled()).await.unwrap();
-    assert_eq!(report["warnings"], json!([]), "its rule shows by now which host it is for");
+    assert_eq!(
+        report["warnings"],
+        json!([]),
+        "its rule shows by now which host it is for"
+    );
 }
 
 /// Whoever may write the file has never seen the rotated value, and does not get it sent to a host of his choice.
@@ -103,7 +151,10 @@ async fn a_rotated_value_does_not_follow_the_registry_to_another_host() {
         assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
         assert_eq!(upstream(&bench, "dockerhub").as_deref(), Some("ghcr.io"));
         assert_eq!(bench.token(AT_GHCR, "AWSCURRENT").as_deref(), Some("canary-ghcr-1"));
-        assert!(bench.is_going(HUB), "the old one is unused, and goes when the new one is proven");
+        assert!(
+            bench.is_going(HUB),
+            "the old one is unused, and goes when the new one is proven"
+        );
         // Back again: the secret of that host is restored, rotation and all.
         let report = bench.follow(&hub("canary-docker-1")).await;
         assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
@@ -145,7 +196,11 @@ async fn no_verdict_of_the_old_host_counts_for_the_new_token() {
         bench.aws.clear_faults();
         let report = bench.send(scheduled()).await.unwrap();
         assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{n}: {report:#}");
-        assert_eq!(bench.token(AT_GHCR, "AWSCURRENT").as_deref(), Some("canary-ghcr-1"), "{n}");
+        assert_eq!(
+            bench.token(AT_GHCR, "AWSCURRENT").as_deref(),
+            Some("canary-ghcr-1"),
+            "{n}"
+        );
         assert_eq!(bench.token(AT_GHCR, "REJECTED"), None, "{n}");
     }
 }
@@ -205,7 +260,10 @@ async fn two_registries_that_swap_hosts_never_swap_tokens() {
 #[tokio::test]
 async fn nor_do_two_that_refer_to_secrets() {
     never_swap_tokens(&[], |name, service| {
-        format!("{name}: {{registry: {}, secret: ecr-pullthroughcache/ops-{service}}}\n", host_of(service))
+        format!(
+            "{name}: {{registry: {}, secret: ecr-pullthroughcache/ops-{service}}}\n",
+            host_of(service)
+        )
     })
     .await;
 }
@@ -228,14 +286,19 @@ async fn an_unmarked_secret_that_no_rule_uses_is_written_anew() {
     );
     assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
     // Refused from now on: what was there before is not for this host.
-    bench.aws.refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
+    bench
+        .aws
+        .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
     bench.follow(&hub("canary-docker-typo")).await;
     assert_ne!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-ghcr-1"));
 }
 
 #[tokio::test]
 async fn a_secret_that_somebody_elses_rule_uses_is_not_written_to() {
-    for (host, token) in [("registry-1.docker.io", "canary-docker-2"), ("ghcr.io", "canary-ghcr-1")] {
+    for (host, token) in [
+        ("registry-1.docker.io", "canary-docker-2"),
+        ("ghcr.io", "canary-ghcr-1"),
+    ] {
         let bench = Bench::new().await;
         let name = "ecr-pullthroughcache/shared";
         let arn = bench.make_secret(name, &credential(token), json!([]));
@@ -248,7 +311,14 @@ async fn a_secret_that_somebody_elses_rule_uses_is_not_written_to() {
         assert!(message(&report, "shared").contains("theirs"));
         assert_eq!(bench.writes(), Vec::<String>::new());
         // The other rule is gone, and the secret is the registry's.
-        bench.aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "theirs"})).unwrap();
+        bench
+            .aws
+            .call(
+                "ecr",
+                "DeletePullThroughCacheRule",
+                json!({"ecrRepositoryPrefix": "theirs"}),
+            )
+            .unwrap();
         let report = bench.send(scheduled()).await.unwrap();
         assert_eq!(report["registries"]["shared"]["state"], "ready", "{report:#}");
     }

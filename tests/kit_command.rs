@@ -12,16 +12,28 @@ const PLACE: [&str; 4] = ["--account", "111122223333", "--region", "eu-central-1
 /// Runs `ptc kit` for an account that is named, so that AWS is not asked.
 fn ptc(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ptc"));
-    command.arg("kit").args(args).args(PLACE).env_remove("RESOURCE_TAGS").output().unwrap()
+    command
+        .arg("kit")
+        .args(args)
+        .args(PLACE)
+        .env_remove("RESOURCE_TAGS")
+        .output()
+        .unwrap()
 }
 
 #[test]
 fn tags_of_the_stack_are_tags_of_every_registry() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ptc"));
-    command.args(["kit", FILE, "--only", "iam"]).args(PLACE).env("RESOURCE_TAGS", "team=platform");
+    command
+        .args(["kit", FILE, "--only", "iam"])
+        .args(PLACE)
+        .env("RESOURCE_TAGS", "team=platform");
     let policy: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
     let last = policy["Statement"].as_array().unwrap().last().unwrap().clone();
-    assert_eq!((last["Sid"].as_str(), last["Resource"].as_array().unwrap().len()), (Some("TagWhatIsMade"), 3));
+    assert_eq!(
+        (last["Sid"].as_str(), last["Resource"].as_array().unwrap().len()),
+        (Some("TagWhatIsMade"), 3)
+    );
     let without = stdout(&ptc(&[FILE, "--only", "iam"]));
     assert!(!without.contains("TagWhatIsMade"), "{without}");
 }
@@ -35,7 +47,9 @@ fn stderr(output: &Output) -> String {
 }
 
 fn folder(name: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("kit-command").join(name);
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join("kit-command")
+        .join(name);
     _ = fs::remove_dir_all(&folder);
     folder
 }
@@ -44,7 +58,10 @@ fn folder(name: &str) -> PathBuf {
 fn without_a_folder_it_tells_what_there_is_and_writes_nothing() {
     let output = ptc(&[FILE]);
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(stdout(&output), fs::read_to_string("tests/kit/legacy/README.md").unwrap());
+    assert_eq!(
+        stdout(&output),
+        fs::read_to_string("tests/kit/legacy/README.md").unwrap()
+    );
     assert!(stderr(&output).contains("--output DIR writes all of it; --only prints one of readme, mapping"));
 }
 
@@ -52,30 +69,57 @@ fn without_a_folder_it_tells_what_there_is_and_writes_nothing() {
 fn one_artefact_is_printed_alone_so_that_it_can_be_piped() {
     let output = ptc(&[FILE, "--only", "iam"]);
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(stdout(&output), fs::read_to_string("tests/kit/legacy/puller-policy.json").unwrap());
+    assert_eq!(
+        stdout(&output),
+        fs::read_to_string("tests/kit/legacy/puller-policy.json").unwrap()
+    );
     // What does not fit is said beside it.
     let output = ptc(&[FILE, "--only", "containerd"]);
-    assert!(stdout(&output).contains("/etc/containerd/certs.d/docker.io/hosts.toml"), "{output:?}");
-    assert!(stderr(&output).contains("hosts.toml: For public.ecr.aws"), "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("/etc/containerd/certs.d/docker.io/hosts.toml"),
+        "{output:?}"
+    );
+    assert!(
+        stderr(&output).contains("hosts.toml: For public.ecr.aws"),
+        "{}",
+        stderr(&output)
+    );
     let unknown = ptc(&[FILE, "--only", "nothing"]);
     assert_eq!(unknown.status.code(), Some(1));
-    assert!(stderr(&unknown).contains("possible values: readme, mapping, containerd"), "{}", stderr(&unknown));
+    assert!(
+        stderr(&unknown).contains("possible values: readme, mapping, containerd"),
+        "{}",
+        stderr(&unknown)
+    );
 }
 
 #[test]
 fn what_is_not_made_says_why() {
     for (part, reason) in [
-        ("webhook", "webhook was not made. No registry of the file can be used with the webhook"),
-        ("bottlerocket", "bottlerocket was not made. Bottlerocket asks the upstream where a mirror refuses"),
+        (
+            "webhook",
+            "webhook was not made. No registry of the file can be used with the webhook",
+        ),
+        (
+            "bottlerocket",
+            "bottlerocket was not made. Bottlerocket asks the upstream where a mirror refuses",
+        ),
         ("kops", "kops was not made. kOps writes the mirrors of its nodes itself"),
     ] {
         let output = ptc(&[FILE, "--only", part]);
-        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""), "{output:?}");
+        assert_eq!(
+            (output.status.code(), stdout(&output).as_str()),
+            (Some(1), ""),
+            "{output:?}"
+        );
         assert!(stderr(&output).contains(reason), "{}", stderr(&output));
         // Beside others it is said, and they are made.
         let output = ptc(&[FILE, "--only", part, "--only", "iam"]);
         assert!(output.status.success(), "{output:?}");
-        assert_eq!(stdout(&output), fs::read_to_string("tests/kit/legacy/puller-policy.json").unwrap());
+        assert_eq!(
+            stdout(&output),
+            fs::read_to_string("tests/kit/legacy/puller-policy.json").unwrap()
+        );
         assert!(stderr(&output).contains(reason), "{}", stderr(&output));
     }
 }
@@ -86,12 +130,23 @@ fn a_fallback_is_asked_for_and_says_what_it_risks() {
     let output = ptc(&[FILE, "--fallback", "--only", "kops"]);
     assert!(output.status.success(), "{output:?}");
     assert!(stdout(&output).contains("registryMirrors:"), "{output:?}");
-    assert!(stderr(&output).contains("warning: --fallback") && stderr(&output).contains(risk), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("warning: --fallback") && stderr(&output).contains(risk),
+        "{}",
+        stderr(&output)
+    );
     let without = ptc(&[FILE, "--only", "containerd"]);
     assert!(!stderr(&without).contains(risk), "{}", stderr(&without));
-    assert!(!stdout(&without).contains("https://registry-1.docker.io"), "{}", stdout(&without));
+    assert!(
+        !stdout(&without).contains("https://registry-1.docker.io"),
+        "{}",
+        stdout(&without)
+    );
     let help = stdout(&ptc(&["--help"]));
-    assert!(help.contains("--fallback") && help.contains("posts the node's ECR token"), "{help}");
+    assert!(
+        help.contains("--fallback") && help.contains("posts the node's ECR token"),
+        "{help}"
+    );
 }
 
 #[test]
@@ -99,9 +154,16 @@ fn programs_get_all_of_it_as_json() {
     let answer: Value = serde_json::from_slice(&ptc(&[FILE, "--json"]).stdout).unwrap();
     let artefacts = answer["artefacts"].as_array().unwrap();
     assert_eq!(artefacts.len(), 9);
-    let not_made = answer["not_made"].as_array().unwrap().iter().map(|left_out| left_out["part"].as_str().unwrap());
+    let not_made = answer["not_made"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|left_out| left_out["part"].as_str().unwrap());
     assert_eq!(not_made.collect::<Vec<_>>(), ["bottlerocket", "kops", "webhook"]);
-    assert_eq!((&artefacts[1]["part"], &artefacts[1]["path"]), (&"mapping".into(), &"mapping.json".into()));
+    assert_eq!(
+        (&artefacts[1]["part"], &artefacts[1]["path"]),
+        (&"mapping".into(), &"mapping.json".into())
+    );
     for artefact in artefacts {
         assert!(!artefact["content"].as_str().unwrap().is_empty());
         assert!(artefact["caveats"].is_array() && artefact["notes"].is_array() && artefact["title"].is_string());
@@ -114,13 +176,26 @@ fn a_folder_gets_the_files_and_a_second_run_changes_nothing() {
     let output = ptc(&[FILE, "--output", folder.to_str().unwrap()]);
     assert!(output.status.success(), "{output:?}");
     let said = stdout(&output);
-    assert_eq!((said.lines().count(), said.matches("written    ").count()), (9, 9), "{said}");
+    assert_eq!(
+        (said.lines().count(), said.matches("written    ").count()),
+        (9, 9),
+        "{said}"
+    );
     let hosts = fs::read_to_string(folder.join("containerd/docker.io/hosts.toml")).unwrap();
-    assert_eq!(hosts, fs::read_to_string("tests/kit/legacy/containerd/docker.io/hosts.toml").unwrap());
+    assert_eq!(
+        hosts,
+        fs::read_to_string("tests/kit/legacy/containerd/docker.io/hosts.toml").unwrap()
+    );
     let again = stdout(&ptc(&[FILE, "-o", folder.to_str().unwrap()]));
     assert_eq!(again.matches("unchanged  ").count(), 9, "{again}");
     let json: Value = serde_json::from_slice(&ptc(&[FILE, "-o", folder.to_str().unwrap(), "--json"]).stdout).unwrap();
-    assert_eq!((json["written"].as_array().unwrap().len(), json["unchanged"].as_array().unwrap().len()), (0, 9));
+    assert_eq!(
+        (
+            json["written"].as_array().unwrap().len(),
+            json["unchanged"].as_array().unwrap().len()
+        ),
+        (0, 9)
+    );
 }
 
 #[test]
@@ -132,15 +207,29 @@ fn what_somebody_changed_is_overwritten_only_by_force_and_nothing_else_is_writte
     let output = ptc(&[FILE, "--output", folder.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("other text stands in"), "{}", stderr(&output));
-    assert!(stderr(&output).contains("mapping.json; --force overwrites it"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("mapping.json; --force overwrites it"),
+        "{}",
+        stderr(&output)
+    );
     assert_eq!(names(&folder), ["mapping.json"]);
     assert_eq!(fs::read_to_string(&map).unwrap(), "mine");
-    assert!(ptc(&[FILE, "--output", folder.to_str().unwrap(), "--force"]).status.success());
-    assert_eq!(fs::read_to_string(&map).unwrap(), fs::read_to_string("tests/kit/legacy/mapping.json").unwrap());
+    assert!(
+        ptc(&[FILE, "--output", folder.to_str().unwrap(), "--force"])
+            .status
+            .success()
+    );
+    assert_eq!(
+        fs::read_to_string(&map).unwrap(),
+        fs::read_to_string("tests/kit/legacy/mapping.json").unwrap()
+    );
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
 }
 
 #[test]
@@ -158,7 +247,10 @@ fn a_file_with_errors_makes_nothing() {
     let said = stderr(&output);
     assert!(said.contains("bad.yaml:4:3\n"), "{said}");
     assert!(said.contains("bad.yaml:6:13\n"), "{said}");
-    assert!(said.ends_with("bad.yaml has errors\n") && !said.contains("canary-token"), "{said}");
+    assert!(
+        said.ends_with("bad.yaml has errors\n") && !said.contains("canary-token"),
+        "{said}"
+    );
     assert!(!folder.join("kit").exists());
     let json: Value = serde_json::from_slice(&ptc(&[file.to_str().unwrap(), "--json"]).stdout).unwrap();
     assert!(json["error"].as_str().unwrap().contains("nothing was made"), "{json}");
@@ -198,9 +290,16 @@ fn no_link_leads_out_of_the_folder() {
         symlink(target, kit.join(link)).unwrap();
         for force in [&[][..], &["--force"]] {
             let output = ptc(&[&[FILE, "--output", kit.to_str().unwrap()], force].concat());
-            assert_eq!(output.status.code(), Some(1), "{link} to {target} {force:?}: {output:?}");
+            assert_eq!(
+                output.status.code(),
+                Some(1),
+                "{link} to {target} {force:?}: {output:?}"
+            );
             let said = stderr(&output);
-            assert!(said.contains(&format!("{}: is a symbolic link", kit.join(link).display())), "{said}");
+            assert!(
+                said.contains(&format!("{}: is a symbolic link", kit.join(link).display())),
+                "{said}"
+            );
             assert_eq!(names(&outside), ["precious"], "{link} to {target} {force:?}");
             assert_eq!(fs::read_to_string(outside.join("precious")).unwrap(), "mine");
             let first = link.split('/').next().unwrap();
@@ -233,7 +332,11 @@ fn a_file_is_written_beside_and_renamed() {
     let (kit, outside) = beside("renamed");
     fs::hard_link(outside.join("precious"), kit.join("image.sh")).unwrap();
     fs::set_permissions(kit.join("image.sh"), fs::Permissions::from_mode(0o754)).unwrap();
-    assert!(ptc(&[FILE, "--output", kit.to_str().unwrap(), "--force"]).status.success());
+    assert!(
+        ptc(&[FILE, "--output", kit.to_str().unwrap(), "--force"])
+            .status
+            .success()
+    );
     assert_eq!(fs::read_to_string(outside.join("precious")).unwrap(), "mine");
     let script = fs::read_to_string(kit.join("image.sh")).unwrap();
     assert_eq!(script, fs::read_to_string("tests/kit/legacy/image.sh").unwrap());
@@ -242,5 +345,9 @@ fn a_file_is_written_beside_and_renamed() {
     // As any other new file: the temporary one is not its owner's alone.
     fs::write(kit.join("any"), "").unwrap();
     assert_eq!(mode("mapping.json"), mode("any"));
-    assert!(names(&kit).iter().all(|name| !name.starts_with('.')), "{:?}", names(&kit));
+    assert!(
+        names(&kit).iter().all(|name| !name.starts_with('.')),
+        "{:?}",
+        names(&kit)
+    );
 }

@@ -34,9 +34,17 @@ async fn pages_without_an_end_are_not_followed() {
             bench.aws.fault(Fault::on("ecr", operation).endless_pages(tokens));
             let result = bench.send(scheduled()).await;
             let status = bench.status().to_string();
-            assert!(result.is_err() && status.contains("EndlessPages"), "{operation} {tokens}: {status}");
+            assert!(
+                result.is_err() && status.contains("EndlessPages"),
+                "{operation} {tokens}: {status}"
+            );
             assert_eq!(bench.writes(), Vec::<String>::new());
-            let pages = bench.aws.calls().iter().filter(|call| call.operation == operation).count();
+            let pages = bench
+                .aws
+                .calls()
+                .iter()
+                .filter(|call| call.operation == operation)
+                .count();
             assert!(pages <= 101, "{operation} {tokens}: {pages}");
         }
     }
@@ -46,14 +54,24 @@ async fn pages_without_an_end_are_not_followed() {
 async fn endless_lists_of_secrets_and_repositories_are_told_and_end() {
     for tokens in [1, 2, 1_000_000] {
         let bench = Bench::new().await;
-        bench.aws.fault(Fault::on("secretsmanager", "ListSecrets").endless_pages(tokens));
+        bench
+            .aws
+            .fault(Fault::on("secretsmanager", "ListSecrets").endless_pages(tokens));
         let report = bench.follow(&hub("canary-docker-1")).await;
-        assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{tokens}: {report:#}");
-        assert!(report["warnings"].to_string().contains("EndlessPages"), "{tokens}: {report:#}");
+        assert_eq!(
+            report["registries"]["dockerhub"]["state"], "ready",
+            "{tokens}: {report:#}"
+        );
+        assert!(
+            report["warnings"].to_string().contains("EndlessPages"),
+            "{tokens}: {report:#}"
+        );
 
         bench.aws.clear_faults();
         repository(&bench.aws, "quay/a");
-        bench.aws.fault(Fault::on("ecr", "DescribeRepositories").endless_pages(tokens));
+        bench
+            .aws
+            .fault(Fault::on("ecr", "DescribeRepositories").endless_pages(tokens));
         bench.upload("quay: {registry: quay.io, existing_repositories: true}\n");
         let result = bench.send(uploaded()).await;
         let status = bench.status().to_string();
@@ -70,16 +88,24 @@ async fn an_answer_without_an_end_is_not_read_on() {
         ("ecr", "CreatePullThroughCacheRule"),
     ] {
         let bench = Bench::new().await;
-        bench.aws.fault(Fault::on(service, operation).endless_body(64 * 1024, Duration::ZERO));
+        bench
+            .aws
+            .fault(Fault::on(service, operation).endless_body(64 * 1024, Duration::ZERO));
         bench.upload(&hub("canary-docker-1"));
         let result = bench.send(uploaded()).await;
         let status = bench.status().to_string();
-        assert!(result.is_err() && status.contains("BadResponse"), "{operation}: {status}");
+        assert!(
+            result.is_err() && status.contains("BadResponse"),
+            "{operation}: {status}"
+        );
     }
     // The file itself: what is too long of it is not read.
     let bench = Bench::new().await;
     bench.upload(QUAY);
-    let endless = Fault::on("s3", "GetObject").subject_contains(support::KEY).skip(1).times(1);
+    let endless = Fault::on("s3", "GetObject")
+        .subject_contains(support::KEY)
+        .skip(1)
+        .times(1);
     bench.aws.fault(endless.endless_body(64 * 1024, Duration::ZERO));
     _ = bench.send(scheduled()).await;
     assert!(bench.rule("quay").is_none());
@@ -111,7 +137,9 @@ async fn a_status_that_cannot_be_written_in_time_is_told_in_answer_log_and_metri
         let owner = format!("late-status-{n}");
         let mut bench = Bench::with(Options::default(), &[("OWNER", &owner)]).await;
         (bench.app.pace.wind_down, bench.app.pace.last_call) = (ms(1500), ms(1000));
-        bench.aws.fault(Fault::on("s3", "PutObject").subject_contains(object).timeout());
+        bench
+            .aws
+            .fault(Fault::on("s3", "PutObject").subject_contains(object).timeout());
         bench.upload(QUAY);
         let begun = Instant::now();
         let failure = bench.send_within(uploaded(), ms(2500)).await.unwrap_err();
@@ -120,7 +148,9 @@ async fn a_status_that_cannot_be_written_in_time_is_told_in_answer_log_and_metri
         assert!(failure.to_string().contains("deadline"), "{failure}");
         assert!(!metrics(&owner).is_empty(), "{object}");
         assert!(
-            logged().lines().any(|line| line.contains("run finished") && line.contains("1 registry ready; 2 changes"))
+            logged()
+                .lines()
+                .any(|line| line.contains("run finished") && line.contains("1 registry ready; 2 changes"))
         );
         bench.aws.clear_faults();
         assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
@@ -129,10 +159,15 @@ async fn a_status_that_cannot_be_written_in_time_is_told_in_answer_log_and_metri
 
 #[tokio::test]
 async fn a_status_that_is_refused_is_told_in_log_and_metrics_and_only_a_denial_names_the_permission() {
-    for (n, (code, is_denied)) in [("AccessDenied", true), ("RequestTimeTooSkewed", false)].into_iter().enumerate() {
+    for (n, (code, is_denied)) in [("AccessDenied", true), ("RequestTimeTooSkewed", false)]
+        .into_iter()
+        .enumerate()
+    {
         let owner = format!("refused-status-{n}");
         let bench = Bench::with(Options::default(), &[("OWNER", &owner)]).await;
-        bench.aws.fault(Fault::on("s3", "PutObject").error(code, "what S3 says", 403));
+        bench
+            .aws
+            .fault(Fault::on("s3", "PutObject").error(code, "what S3 says", 403));
         bench.upload(QUAY);
         let failure = bench.send(uploaded()).await.unwrap_err().to_string();
         assert!(failure.contains(code) && failure.contains("what S3 says"), "{failure}");
@@ -144,16 +179,26 @@ async fn a_status_that_is_refused_is_told_in_log_and_metrics_and_only_a_denial_n
 #[tokio::test]
 async fn of_what_s3_refuses_only_a_denial_is_told_as_a_missing_permission() {
     for object in [support::KEY, support::STATUS] {
-        for (code, is_denied) in
-            [("AccessDenied", true), ("RequestTimeTooSkewed", false), ("InvalidAccessKeyId", false), ("Odd", false)]
-        {
+        for (code, is_denied) in [
+            ("AccessDenied", true),
+            ("RequestTimeTooSkewed", false),
+            ("InvalidAccessKeyId", false),
+            ("Odd", false),
+        ] {
             let bench = Bench::new().await;
             bench.upload(QUAY);
             let refused = Fault::on("s3", "GetObject").subject_contains(format!("{BUCKET}/{object}"));
             bench.aws.fault(refused.error(code, "what S3 says", 403));
             let failure = bench.send(uploaded()).await.unwrap_err().to_string();
-            assert!(failure.contains(code) && failure.contains("what S3 says"), "{object}: {failure}");
-            assert_eq!(failure.contains("role needs s3:GetObject"), is_denied, "{object}: {failure}");
+            assert!(
+                failure.contains(code) && failure.contains("what S3 says"),
+                "{object}: {failure}"
+            );
+            assert_eq!(
+                failure.contains("role needs s3:GetObject"),
+                is_denied,
+                "{object}: {failure}"
+            );
         }
     }
 }
@@ -186,10 +231,20 @@ async fn an_answer_that_says_nothing_is_not_taken_for_a_deed() {
                 bench.aws.fault(fault(Fault::on(service, operation)).times(1));
                 report = bench.follow(changed).await;
                 assert!(told_once(&report, &updated), "{operation}: {report:#}");
-                assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"), "{operation}");
+                assert_eq!(
+                    bench.token(HUB, "AWSCURRENT").as_deref(),
+                    Some("canary-docker-2"),
+                    "{operation}"
+                );
             }
-            assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{operation}: {report:#}");
-            assert!(bench.rule("dockerhub").is_some() && bench.template("dockerhub").is_some(), "{operation}");
+            assert_eq!(
+                report["registries"]["dockerhub"]["state"], "ready",
+                "{operation}: {report:#}"
+            );
+            assert!(
+                bench.rule("dockerhub").is_some() && bench.template("dockerhub").is_some(),
+                "{operation}"
+            );
             assert_eq!(bench.act("plan").await["outcome"], "converged", "{operation}");
         }
     }
@@ -198,8 +253,10 @@ async fn an_answer_that_says_nothing_is_not_taken_for_a_deed() {
 /// The same resources as in a clean run are told, each as applied.
 fn told_once(report: &Value, clean: &[String]) -> bool {
     let kinds = |lines: &[String]| {
-        let mut kinds: Vec<String> =
-            lines.iter().map(|line| line.split(' ').skip(2).take(2).collect::<Vec<_>>().join(" ")).collect();
+        let mut kinds: Vec<String> = lines
+            .iter()
+            .map(|line| line.split(' ').skip(2).take(2).collect::<Vec<_>>().join(" "))
+            .collect();
         kinds.sort();
         kinds.dedup();
         kinds
@@ -214,9 +271,17 @@ async fn a_rule_that_is_said_to_be_made_and_is_not_there_is_not_ready() {
     bench.aws.fault(Fault::on("ecr", "CreatePullThroughCacheRule").hollow());
     bench.upload(QUAY);
     bench.send(uploaded()).await.unwrap_err();
-    assert_eq!(bench.status()["registries"]["quay"]["state"], "failed", "{:#}", bench.status());
+    assert_eq!(
+        bench.status()["registries"]["quay"]["state"],
+        "failed",
+        "{:#}",
+        bench.status()
+    );
     bench.aws.clear_faults();
-    assert_eq!(bench.send(scheduled()).await.unwrap()["registries"]["quay"]["state"], "ready");
+    assert_eq!(
+        bench.send(scheduled()).await.unwrap()["registries"]["quay"]["state"],
+        "ready"
+    );
 }
 
 #[tokio::test]
@@ -227,8 +292,15 @@ async fn a_rule_that_was_perhaps_deleted_is_replaced_or_put_back() {
             bench.follow(QUAY).await;
             bench.aws.fault(fault(Fault::on("ecr", operation)).times(1));
             let report = bench.follow("quay: {registry: public.ecr.aws}\n").await;
-            assert_eq!(report["registries"]["quay"]["state"], "ready", "{operation}: {report:#}");
-            assert_eq!(bench.rule("quay").unwrap()["upstreamRegistryUrl"], "public.ecr.aws", "{operation}");
+            assert_eq!(
+                report["registries"]["quay"]["state"], "ready",
+                "{operation}: {report:#}"
+            );
+            assert_eq!(
+                bench.rule("quay").unwrap()["upstreamRegistryUrl"],
+                "public.ecr.aws",
+                "{operation}"
+            );
         }
     }
 }
@@ -247,7 +319,11 @@ async fn what_was_perhaps_deleted_is_a_failure_until_it_is_seen() {
             bench.upload(QUAY);
             bench.send(uploaded()).await.unwrap_err();
             let told = lines(&bench.status());
-            assert_eq!(told.iter().filter(|line| line.ends_with("failed")).count(), 1, "{operation}: {told:?}");
+            assert_eq!(
+                told.iter().filter(|line| line.ends_with("failed")).count(),
+                1,
+                "{operation}: {told:?}"
+            );
             bench.send(scheduled()).await.unwrap();
             assert!(bench.is_going(HUB) && bench.rule("dockerhub").is_none(), "{operation}");
             assert_eq!(bench.act("plan").await["outcome"], "converged", "{operation}");
@@ -260,10 +336,17 @@ async fn what_was_perhaps_deleted_is_a_failure_until_it_is_seen() {
 async fn a_proof_that_says_nothing_refuses_no_credential() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
-    bench.aws.fault(Fault::on("ecr", "ValidatePullThroughCacheRule").hollow());
+    bench
+        .aws
+        .fault(Fault::on("ecr", "ValidatePullThroughCacheRule").hollow());
     bench.upload(&hub("canary-docker-2"));
     bench.send(uploaded()).await.unwrap_err();
-    assert_eq!(bench.status()["registries"]["dockerhub"]["credential"], "unchecked", "{:#}", bench.status());
+    assert_eq!(
+        bench.status()["registries"]["dockerhub"]["credential"],
+        "unchecked",
+        "{:#}",
+        bench.status()
+    );
     assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
 }
 
@@ -317,7 +400,9 @@ async fn a_look_at_the_file_that_hangs_ends_with_the_deadline() {
 fn plant(bench: &Bench, with: impl FnOnce(&mut Value)) {
     let mut status = bench.status();
     with(&mut status);
-    bench.aws.put_object(BUCKET, support::STATUS, status.to_string().into_bytes());
+    bench
+        .aws
+        .put_object(BUCKET, support::STATUS, status.to_string().into_bytes());
 }
 
 const MARKUP: &str = "<script>x</script> \u{1b}[31m \u{202e}";
@@ -334,7 +419,11 @@ async fn no_text_that_somebody_wrote_for_a_time_is_passed_on() {
         plant(&bench, |status| match field {
             "since" => {
                 status["registries"]["k8s"]["since"] = MARKUP.into();
-                status["changes"].as_array_mut().unwrap().iter_mut().for_each(|change| change["since"] = MARKUP.into());
+                status["changes"]
+                    .as_array_mut()
+                    .unwrap()
+                    .iter_mut()
+                    .for_each(|change| change["since"] = MARKUP.into());
             }
             field => status[field] = MARKUP.into(),
         });
@@ -347,7 +436,9 @@ async fn no_text_that_somebody_wrote_for_a_time_is_passed_on() {
         }
     }
     // Nor is a success believed that is yet to come.
-    plant(&bench, |status| status["last_success_at"] = "2999-01-01T00:00:00+01:00".into());
+    plant(&bench, |status| {
+        status["last_success_at"] = "2999-01-01T00:00:00+01:00".into()
+    });
     let report = bench.send(scheduled()).await.unwrap();
     assert_eq!(report["last_success_at"], report["finished_at"]);
 }
@@ -378,7 +469,11 @@ async fn no_repository_is_passed_over_for_what_somebody_wrote_into_the_status() 
         });
         let report = bench.send(scheduled()).await.unwrap();
         let told = &report["registries"]["quay"]["existing_repositories"];
-        assert_eq!((&told["found"], &told["changed"]), (&3.into(), &3.into()), "{next} {passed}: {report:#}");
+        assert_eq!(
+            (&told["found"], &told["changed"]),
+            (&3.into(), &3.into()),
+            "{next} {passed}: {report:#}"
+        );
         assert_eq!(report["outcome"], "changed");
     }
 }

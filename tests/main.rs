@@ -84,10 +84,15 @@ mod work;
 #[test]
 fn every_file_of_tests_is_named_above() {
     let named = include_str!("main.rs");
-    let files =
-        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests")).unwrap().map(|file| file.unwrap().path());
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests"))
+        .unwrap()
+        .map(|file| file.unwrap().path());
     let rust = files.filter(|path| path.extension().is_some_and(|ending| ending == "rs"));
-    let names = rust.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).filter(|name| name != "main");
-    let unnamed: Vec<String> = names.filter(|name| !named.contains(&format!("\nmod {name};\n"))).collect();
+    let names = rust
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .filter(|name| name != "main");
+    let unnamed: Vec<String> = names
+        .filter(|name| !named.contains(&format!("\nmod {name};\n")))
+        .collect();
     assert_eq!(unnamed, Vec::<String>::new());
 }

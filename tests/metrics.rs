@@ -22,7 +22,11 @@ struct Meter {
 impl Meter {
     async fn of(stack: &'static str) -> Self {
         let bench = Bench::with(Options::default(), &[("OWNER", stack)]).await;
-        Self { bench, stack, read: Cell::new(0) }
+        Self {
+            bench,
+            stack,
+            read: Cell::new(0),
+        }
     }
 
     /// The lines that are new.
@@ -39,10 +43,16 @@ impl Meter {
         let unsaid = ["Runs", "Duration", "AwsCalls", "SecondsSinceSuccess"];
         let words = lines.iter().map(|line| {
             let dimension = line.get("Registry").or(line.get("Action")).and_then(Value::as_str);
-            let numbers = line.as_object().unwrap().iter().filter_map(|(name, value)| Some((name, value.as_u64()?)));
+            let numbers = line
+                .as_object()
+                .unwrap()
+                .iter()
+                .filter_map(|(name, value)| Some((name, value.as_u64()?)));
             let said = numbers.filter(|(name, n)| dimension.is_some() || *n > 0 && !unsaid.contains(&name.as_str()));
             let said: Vec<String> = said.map(|(name, n)| format!("{name} {n}")).collect();
-            format!("{} {}", dimension.unwrap_or_default(), said.join(", ")).trim().to_owned()
+            format!("{} {}", dimension.unwrap_or_default(), said.join(", "))
+                .trim()
+                .to_owned()
         });
         words.collect::<Vec<_>>().join("; ")
     }
@@ -63,7 +73,10 @@ impl Meter {
     /// Somebody takes Docker Hub's template away.
     fn meddle(&self) {
         let input = json!({"prefix": "dockerhub"});
-        self.bench.aws.call("ecr", "DeleteRepositoryCreationTemplate", input).unwrap();
+        self.bench
+            .aws
+            .call("ecr", "DeleteRepositoryCreationTemplate", input)
+            .unwrap();
     }
 }
 
@@ -78,13 +91,21 @@ fn fault(line: &Value) -> Option<String> {
 
 /// A line, after it has been held against AWS's schema and against what the specification says in words.
 fn checked(line: &str) -> Value {
-    assert!(!line.contains('\n') && line.len() < 256 * 1024, "one event of the log: {line}");
+    assert!(
+        !line.contains('\n') && line.len() < 256 * 1024,
+        "one event of the log: {line}"
+    );
     let value: Value = serde_json::from_str(line).unwrap();
     assert_eq!(fault(&value), None, "{value:#}");
     let root = value.as_object().unwrap();
     let mut targets = vec!["_aws"];
     for directive in value["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
-        for name in directive["Dimensions"].as_array().unwrap().iter().flat_map(|set| set.as_array().unwrap()) {
+        for name in directive["Dimensions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|set| set.as_array().unwrap())
+        {
             let text = root[name.as_str().unwrap()].as_str().expect("a dimension is text");
             assert!(!text.trim().is_empty() && text.chars().count() <= 1024, "{name}");
             targets.push(name.as_str().unwrap());
@@ -97,7 +118,10 @@ fn checked(line: &str) -> Value {
     }
     targets.sort_unstable();
     let members: Vec<&str> = root.keys().map(String::as_str).collect();
-    assert_eq!(members, targets, "nothing in a line but what it declares, and nothing declared twice");
+    assert_eq!(
+        members, targets,
+        "nothing in a line but what it declares, and nothing declared twice"
+    );
     value
 }
 
@@ -232,18 +256,29 @@ fn a_name_however_odd_or_long_stays_a_name() {
     let lines = lines_of(odd, &Past::default(), &"s".repeat(5000));
     assert_eq!(lines.len(), 5);
     for line in &lines {
-        assert!(checked(line)["Stack"].as_str().unwrap().len() == 250 && line.len() < 3000, "{line}");
+        assert!(
+            checked(line)["Stack"].as_str().unwrap().len() == 250 && line.len() < 3000,
+            "{line}"
+        );
     }
 }
 
 #[test]
 fn what_a_run_did_not_look_at_has_no_number() {
-    let of_registries = ["ReadyRegistries", "NotReadyRegistries", "InvalidCredentials", "RepositoriesToDo"];
+    let of_registries = [
+        "ReadyRegistries",
+        "NotReadyRegistries",
+        "InvalidCredentials",
+        "RepositoriesToDo",
+    ];
     let told = |change: fn(&mut Value)| {
         let mut report = report();
         change(&mut report);
         let line = checked(&lines_of(report, &Past::default(), "sync")[0]);
-        of_registries.into_iter().filter(|name| line.get(name).is_some()).collect::<Vec<_>>()
+        of_registries
+            .into_iter()
+            .filter(|name| line.get(name).is_some())
+            .collect::<Vec<_>>()
     };
     assert_eq!(told(|_| {}), of_registries);
     assert_eq!(told(|report| report["registries"] = json!({})), Vec::<&str>::new());
@@ -275,15 +310,55 @@ fn drift_is_what_a_registry_needed_that_was_as_this_very_file_says() {
     };
     for (what, status, report, drift) in [
         ("all as it was", status("outcome", json!("converged")), report(), 3),
-        ("a newer file", status("config", uploaded_at("2026-11-20T00:00:00Z")), report(), 0),
-        ("the same file, without versions", status("config", uploaded_at("x")), unversioned("x"), 3),
-        ("a later file, without versions", status("config", uploaded_at("x")), unversioned("y"), 0),
-        ("a file that was refused until the settings changed", status("outcome", json!("rejected")), report(), 0),
-        ("work that is continued", status("registries", json!({"ghcr": {"state": "planned"}})), report(), 0),
+        (
+            "a newer file",
+            status("config", uploaded_at("2026-11-20T00:00:00Z")),
+            report(),
+            0,
+        ),
+        (
+            "the same file, without versions",
+            status("config", uploaded_at("x")),
+            unversioned("x"),
+            3,
+        ),
+        (
+            "a later file, without versions",
+            status("config", uploaded_at("x")),
+            unversioned("y"),
+            0,
+        ),
+        (
+            "a file that was refused until the settings changed",
+            status("outcome", json!("rejected")),
+            report(),
+            0,
+        ),
+        (
+            "work that is continued",
+            status("registries", json!({"ghcr": {"state": "planned"}})),
+            report(),
+            0,
+        ),
         ("no status", json!({}), report(), 0),
-        ("something leaves", status("outcome", json!("changed")), acting("delete"), 2),
-        ("a rotation is rolled back", status("outcome", json!("changed")), acting("rollback"), 2),
-        ("a label follows a rotation", status("outcome", json!("changed")), acting("label"), 2),
+        (
+            "something leaves",
+            status("outcome", json!("changed")),
+            acting("delete"),
+            2,
+        ),
+        (
+            "a rotation is rolled back",
+            status("outcome", json!("changed")),
+            acting("rollback"),
+            2,
+        ),
+        (
+            "a label follows a rotation",
+            status("outcome", json!("changed")),
+            acting("label"),
+            2,
+        ),
     ] {
         let before = Past::from_status(status.to_string().as_bytes());
         let lines = lines_of(report, &before, "sync");
@@ -308,7 +383,11 @@ async fn the_numbers_of_one_run_after_the_other() {
     meter.bench.rotate("ecr-pullthroughcache/dockerhub", "canary-wrong");
     let lapsed = "InvalidCredentials 1, NewTroubles 1, NotReadyRegistries 1; dockerhub CredentialValid 0";
     assert_eq!(meter.repair().await, lapsed);
-    assert_eq!(meter.repair().await, lapsed.replace("NewTroubles 1, ", ""), "it is no news any more");
+    assert_eq!(
+        meter.repair().await,
+        lapsed.replace("NewTroubles 1, ", ""),
+        "it is no news any more"
+    );
     let refused = lapsed.replace("s 1; ", "s 1, RejectedFile 1; ");
     // A mistake in the file hides no lapsed token from the clock; a run that did not ask claims nothing.
     assert_eq!(meter.follow("nonsense: [\n").await, "RejectedFile 1");
@@ -380,7 +459,10 @@ async fn a_run_that_fails_after_its_status_was_written_is_counted_and_what_the_n
         "ChangesApplied 1, ChangesFailed 1, NewTroubles 2, NotReadyRegistries 1; create Changes 1"
     );
     meter.bench.aws.clear_faults();
-    assert_eq!(meter.repair().await, "ChangesApplied 1, ReadyRegistries 1; create Changes 1");
+    assert_eq!(
+        meter.repair().await,
+        "ChangesApplied 1, ReadyRegistries 1; create Changes 1"
+    );
 }
 
 /// Both are about one upload, and each does a part of it.
@@ -389,13 +471,21 @@ async fn two_runs_at_once_over_a_new_file_are_no_drift() {
     let meter = Meter::of("twins").await;
     meter.follow(QUAY).await;
     meter.bench.aws.before("s3", "PutObject", 1, |aws: &LocalAws| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async {
-            let other = Bench { aws: aws.clone(), app: app(aws, &[("OWNER", "twins")]).await };
+            let other = Bench {
+                aws: aws.clone(),
+                app: app(aws, &[("OWNER", "twins")]).await,
+            };
             other.send(uploaded()).await.unwrap();
         });
     });
-    let told = meter.follow(&hub("canary-docker-1").replace("dockerhub", "quay-hub")).await;
+    let told = meter
+        .follow(&hub("canary-docker-1").replace("dockerhub", "quay-hub"))
+        .await;
     assert!(told.contains("ChangesApplied") && !told.contains("Drift"), "{told}");
 }
 
@@ -407,25 +497,43 @@ async fn a_message_counts_its_own_changes_and_none_twice() {
     meter.bench.app = app(&meter.bench.aws, &[("OWNER", "work"), ("WORK_QUEUE_URL", &queue)]).await;
     meter.bench.app.pace.wind_down = Duration::from_millis(1200);
     meter.bench.app.pace.last_call = Duration::from_millis(500);
-    meter.bench.aws.seed_repositories((0..REPOSITORIES).map(|n| format!("quay/{n:03}")), 0);
-    meter.bench.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
+    meter
+        .bench
+        .aws
+        .seed_repositories((0..REPOSITORIES).map(|n| format!("quay/{n:03}")), 0);
+    meter
+        .bench
+        .aws
+        .fault(Fault::on("ecr", "TagResource").skip(60).timeout());
     meter.bench.aws.put_object(
         BUCKET,
         KEY,
         "quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n",
     );
-    let first = meter.bench.send_within(uploaded(), Duration::from_millis(6000)).await.unwrap();
+    let first = meter
+        .bench
+        .send_within(uploaded(), Duration::from_millis(6000))
+        .await
+        .unwrap();
     meter.bench.aws.clear_faults();
     let to_do = first["existing_repositories"]["to_do"].as_u64().unwrap();
     let lines = meter.lines();
-    assert_eq!((&lines[0]["RepositoriesToDo"], &lines[0]["NotReadyRegistries"]), (&json!(to_do), &json!(1)));
+    assert_eq!(
+        (&lines[0]["RepositoriesToDo"], &lines[0]["NotReadyRegistries"]),
+        (&json!(to_do), &json!(1))
+    );
     let mut applied = lines[0]["ChangesApplied"].as_u64().unwrap();
     let mut left = to_do;
     while let Some(event) = meter.bench.aws.take_work(&queue, 1) {
         meter.bench.send(event.clone()).await.unwrap();
         meter.bench.aws.finish_work(&event, true);
         let lines = meter.lines();
-        assert_eq!((&lines[0]["Runs"], &lines[0]["Drift"]), (&json!(1), &json!(0)), "{:#}", lines[0]);
+        assert_eq!(
+            (&lines[0]["Runs"], &lines[0]["Drift"]),
+            (&json!(1), &json!(0)),
+            "{:#}",
+            lines[0]
+        );
         assert_eq!(lines[1]["Changes"], lines[0]["ChangesApplied"], "{lines:#?}");
         applied += lines[0]["ChangesApplied"].as_u64().unwrap();
         left = lines[0]["RepositoriesToDo"].as_u64().unwrap();
@@ -453,14 +561,23 @@ async fn a_run_that_could_not_see_the_account_is_counted() {
     ] {
         for operation in ["DescribePullThroughCacheRules", "DescribeRepositoryCreationTemplates"] {
             // A refused file as well: the clock has the credentials proven all the same.
-            for (file, told) in [(QUAY, "AccountUnread 1"), ("nonsense: [\n", "AccountUnread 1, RejectedFile 1")] {
+            for (file, told) in [
+                (QUAY, "AccountUnread 1"),
+                ("nonsense: [\n", "AccountUnread 1, RejectedFile 1"),
+            ] {
                 meter.bench.upload(file);
-                meter.bench.aws.fault(Fault::on("ecr", operation).error(code, "no", status));
+                meter
+                    .bench
+                    .aws
+                    .fault(Fault::on("ecr", operation).error(code, "no", status));
                 let result = Box::pin(meter.bench.send(scheduled())).await;
                 assert_eq!(result.is_err(), may_help, "{code}: {result:?}");
                 assert_eq!(meter.told(), told, "{code}");
                 let message = meter.bench.status()["message"].as_str().unwrap().to_owned();
-                assert!(message.contains("the account could not be read") && message.contains(code), "{message}");
+                assert!(
+                    message.contains("the account could not be read") && message.contains(code),
+                    "{message}"
+                );
                 meter.bench.aws.clear_faults();
             }
         }
@@ -474,10 +591,18 @@ async fn a_run_that_could_not_see_the_account_is_counted() {
 async fn what_is_wrong_with_a_signature_is_not_called_a_missing_permission() {
     let bench = Bench::new().await;
     bench.upload(QUAY);
-    for code in ["RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken"] {
+    for code in [
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "InvalidAccessKeyId",
+        "ExpiredToken",
+    ] {
         bench.aws.fault(Fault::on("s3", "GetObject").error(code, "no", 403));
         let failure = bench.send(uploaded()).await.unwrap_err().to_string();
-        assert!(failure.contains(code) && !failure.contains("s3:ListBucket"), "{failure}");
+        assert!(
+            failure.contains(code) && !failure.contains("s3:ListBucket"),
+            "{failure}"
+        );
         bench.aws.clear_faults();
     }
 }

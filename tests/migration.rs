@@ -16,7 +16,8 @@ const TAGGED: &[(&str, &str)] = &[("RESOURCE_TAGS", "team=platform")];
 /// What a user of the module has in `registries.yaml`, with tokens that the tests search for.
 fn legacy_file() -> String {
     let file = include_str!("../examples/registries.yaml");
-    file.replace("dckr_pat_example", "canary-docker-1").replace("glpat-example", "canary-gitlab-1")
+    file.replace("dckr_pat_example", "canary-docker-1")
+        .replace("glpat-example", "canary-gitlab-1")
 }
 
 /// The suffix of a `name_prefix`: the time in 18 digits and a counter in 8.
@@ -39,9 +40,36 @@ fn terraform_apply(aws: &LocalAws, tags: &Value) {
         }]})
     };
     let readers = json!(["arn:aws:iam::111122223333:root", "arn:aws:iam::444455556666:root", ROOT]);
-    registry(aws, "dockerhub", "registry-1.docker.io", Some("canary-docker-1"), &readers, "IMMUTABLE", &keep(5), tags);
-    registry(aws, "gitlab", "registry.gitlab.com", Some("canary-gitlab-1"), &json!(ROOT), "MUTABLE", &keep(3), tags);
-    registry(aws, "public-ecr", "public.ecr.aws", None, &json!(ROOT), "MUTABLE", &keep(3), tags);
+    registry(
+        aws,
+        "dockerhub",
+        "registry-1.docker.io",
+        Some("canary-docker-1"),
+        &readers,
+        "IMMUTABLE",
+        &keep(5),
+        tags,
+    );
+    registry(
+        aws,
+        "gitlab",
+        "registry.gitlab.com",
+        Some("canary-gitlab-1"),
+        &json!(ROOT),
+        "MUTABLE",
+        &keep(3),
+        tags,
+    );
+    registry(
+        aws,
+        "public-ecr",
+        "public.ecr.aws",
+        None,
+        &json!(ROOT),
+        "MUTABLE",
+        &keep(3),
+        tags,
+    );
 }
 
 #[allow(clippy::too_many_arguments, reason = "one line above for each registry of the file")]
@@ -86,7 +114,10 @@ fn registry(
 fn secret(aws: &LocalAws, registry: &str, token: &str, tags: &Value) -> Value {
     let call = |operation: &str, input: Value| aws.call("secretsmanager", operation, input).unwrap();
     let (name, description) = (secret_of(registry), format!("{registry} credentials"));
-    let made = call("CreateSecret", json!({"Name": name, "Description": description, "Tags": tags}));
+    let made = call(
+        "CreateSecret",
+        json!({"Name": name, "Description": description, "Tags": tags}),
+    );
     // Terraform's jsonencode sorts the keys.
     let value = format!(r#"{{"accessToken":"{token}","username":"acme-bot"}}"#);
     call("PutSecretValue", json!({"SecretId": name, "SecretString": value}));
@@ -103,8 +134,15 @@ fn secret(aws: &LocalAws, registry: &str, token: &str, tags: &Value) -> Value {
 fn pulls_work(aws: &LocalAws) -> bool {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
-    let images = ["dockerhub/library/nginx", "gitlab/group/image", "public-ecr/docker/library/busybox"];
-    images.iter().all(|image| aws.pull(&format!("{image}-{n}:1")).is_ok_and(|pulled| pulled.template.is_some()))
+    let images = [
+        "dockerhub/library/nginx",
+        "gitlab/group/image",
+        "public-ecr/docker/library/busybox",
+    ];
+    images.iter().all(|image| {
+        aws.pull(&format!("{image}-{n}:1"))
+            .is_ok_and(|pulled| pulled.template.is_some())
+    })
 }
 
 fn rules(aws: &LocalAws) -> Value {
@@ -113,8 +151,12 @@ fn rules(aws: &LocalAws) -> Value {
 
 fn secrets(aws: &LocalAws) -> Vec<String> {
     let listed = aws.call("secretsmanager", "ListSecrets", json!({})).unwrap();
-    let mut names: Vec<String> =
-        listed["SecretList"].as_array().unwrap().iter().map(|s| s["Name"].as_str().unwrap().to_owned()).collect();
+    let mut names: Vec<String> = listed["SecretList"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["Name"].as_str().unwrap().to_owned())
+        .collect();
     names.sort();
     names
 }
@@ -126,9 +168,13 @@ fn expected(template_fields: &str, result: &str) -> Vec<String> {
         let secret = secret_of(registry);
         expected.push(format!("{registry} adopt secret {secret} [tags] {result}"));
         expected.push(format!("{registry} label secret {secret} [CONFIGURED] {result}"));
-        expected.push(format!("{registry} adopt template {registry} [{template_fields}] {result}"));
+        expected.push(format!(
+            "{registry} adopt template {registry} [{template_fields}] {result}"
+        ));
     }
-    expected.push(format!("public-ecr adopt template public-ecr [{template_fields}] {result}"));
+    expected.push(format!(
+        "public-ecr adopt template public-ecr [{template_fields}] {result}"
+    ));
     expected
 }
 
@@ -152,27 +198,44 @@ async fn migrates(tags: &Value, env: &[(&str, &str)], template_fields: &str) -> 
     let worked = Arc::new(AtomicUsize::new(0));
     for n in 1..200 {
         let worked = Arc::clone(&worked);
-        bench.aws.before("*", "*", n, move |aws| _ = worked.fetch_add(usize::from(pulls_work(aws)), Ordering::Relaxed));
+        bench.aws.before("*", "*", n, move |aws| {
+            _ = worked.fetch_add(usize::from(pulls_work(aws)), Ordering::Relaxed)
+        });
     }
     bench.aws.clear_calls();
     let report = bench.send(uploaded()).await.unwrap();
-    assert_eq!(worked.load(Ordering::Relaxed), bench.aws.calls().len(), "before every call of the run");
+    assert_eq!(
+        worked.load(Ordering::Relaxed),
+        bench.aws.calls().len(),
+        "before every call of the run"
+    );
     assert_eq!(report["outcome"], "changed", "{report:#}");
     assert_eq!(lines(&report), expected(template_fields, "applied"));
     for (registry, credential) in [("dockerhub", "valid"), ("gitlab", "valid"), ("public-ecr", "none")] {
         let line = &report["registries"][registry];
-        assert_eq!((&line["state"], &line["credential"]), (&json!("ready"), &json!(credential)));
+        assert_eq!(
+            (&line["state"], &line["credential"]),
+            (&json!("ready"), &json!(credential))
+        );
     }
     let mut writes = bench.writes();
     writes.sort();
-    let (tagged, labelled, updated) = ("TagResource", "UpdateSecretVersionStage", "UpdateRepositoryCreationTemplate");
+    let (tagged, labelled, updated) = (
+        "TagResource",
+        "UpdateSecretVersionStage",
+        "UpdateRepositoryCreationTemplate",
+    );
     assert_eq!(writes, [tagged, tagged, updated, updated, updated, labelled, labelled]);
 
     assert_eq!(rules(&bench.aws), rules_before, "no rule was touched");
     assert_eq!(secrets(&bench.aws), secrets_before, "no secret was made a second time");
     for (registry, token) in [("dockerhub", "canary-docker-1"), ("gitlab", "canary-gitlab-1")] {
         for label in ["AWSCURRENT", "CONFIGURED"] {
-            assert_eq!(bench.token(&secret_of(registry), label).as_deref(), Some(token), "{registry} {label}");
+            assert_eq!(
+                bench.token(&secret_of(registry), label).as_deref(),
+                Some(token),
+                "{registry} {label}"
+            );
         }
     }
     assert!(pulls_work(&bench.aws), "after");
@@ -199,7 +262,10 @@ async fn with_the_modules_tags_the_role_per_registry_becomes_the_stacks_own() {
     let tags = json!([{"Key": "team", "Value": "platform"}]);
     let bench = migrates(&tags, TAGGED, "description custom_role_arn").await;
     let template = bench.template("dockerhub").unwrap();
-    assert_eq!((&template["customRoleArn"], &template["resourceTags"]), (&json!(ROLE), &tags));
+    assert_eq!(
+        (&template["customRoleArn"], &template["resourceTags"]),
+        (&json!(ROLE), &tags)
+    );
     let secret = bench.secret(&secret_of("gitlab")).unwrap();
     let owned = json!([
         {"Key": "ecr-pull-through-sync:owner", "Value": "stack"},
@@ -230,18 +296,38 @@ async fn a_secret_that_no_longer_holds_the_files_value_shows_in_the_plan() {
     bench.upload(&legacy_file().replace("canary-gitlab-1", "canary-gitlab-2"));
     let mut wanted = expected("description", "planned");
     // The value from before is not gone back to: which upstream it was for, nothing shows.
-    let adopts = wanted.iter().position(|line| line.starts_with("gitlab adopt secret")).unwrap();
-    wanted.insert(adopts, format!("gitlab label secret {} [UNBOUND] planned", secret_of("gitlab")));
+    let adopts = wanted
+        .iter()
+        .position(|line| line.starts_with("gitlab adopt secret"))
+        .unwrap();
+    wanted.insert(
+        adopts,
+        format!("gitlab label secret {} [UNBOUND] planned", secret_of("gitlab")),
+    );
     assert_eq!(lines(&bench.act("plan").await), wanted);
 }
 
 #[tokio::test]
 async fn a_registry_left_out_of_the_file_stays_as_terraform_made_it() {
     let bench = left_by_terraform(&json!([]), &[]).await;
-    let before = (rules(&bench.aws), bench.template("gitlab"), bench.secret(&secret_of("gitlab")));
+    let before = (
+        rules(&bench.aws),
+        bench.template("gitlab"),
+        bench.secret(&secret_of("gitlab")),
+    );
     let report = bench.follow("public-ecr: {registry: public.ecr.aws}\n").await;
-    assert_eq!(lines(&report), ["public-ecr adopt template public-ecr [description] applied"]);
-    assert_eq!((rules(&bench.aws), bench.template("gitlab"), bench.secret(&secret_of("gitlab"))), before);
+    assert_eq!(
+        lines(&report),
+        ["public-ecr adopt template public-ecr [description] applied"]
+    );
+    assert_eq!(
+        (
+            rules(&bench.aws),
+            bench.template("gitlab"),
+            bench.secret(&secret_of("gitlab"))
+        ),
+        before
+    );
 }
 
 #[test]

@@ -13,7 +13,10 @@ fn rule(bench: &Bench, prefix: &str, host: &str) {
 
 fn template(bench: &Bench, prefix: &str, description: &str, applied_for: Value) {
     let input = json!({"prefix": prefix, "description": description, "appliedFor": applied_for});
-    bench.aws.call("ecr", "CreateRepositoryCreationTemplate", input).unwrap();
+    bench
+        .aws
+        .call("ecr", "CreateRepositoryCreationTemplate", input)
+        .unwrap();
 }
 
 fn mark(owner: &str) -> String {
@@ -24,7 +27,12 @@ fn mark(owner: &str) -> String {
 async fn what_nobody_has_marked_is_adopted_and_only_what_differs_is_written() {
     let bench = Bench::new().await;
     rule(&bench, "quay", "quay.io");
-    template(&bench, "quay", "Pull through cache repository template for quay artifacts", json!(["CREATE_ON_PUSH"]));
+    template(
+        &bench,
+        "quay",
+        "Pull through cache repository template for quay artifacts",
+        json!(["CREATE_ON_PUSH"]),
+    );
     let report = bench.follow(OPEN).await;
     let line = "quay adopt template quay [description applied_for repository_policy lifecycle_policy] applied";
     assert_eq!(lines(&report), [line]);
@@ -41,10 +49,21 @@ async fn a_foreign_rule_with_another_upstream_is_held_until_the_file_says_take_o
     let report = bench.follow(OPEN).await;
     assert_eq!(report["outcome"], "partial");
     assert_eq!(report["registries"]["quay"]["state"], "held");
-    assert!(report["registries"]["quay"]["message"].as_str().unwrap().contains("take_over: true"));
+    assert!(
+        report["registries"]["quay"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("take_over: true")
+    );
     assert_eq!(bench.writes(), Vec::<String>::new());
     let report = bench.follow("quay: {registry: quay.io, take_over: true}\n").await;
-    assert_eq!(lines(&report), ["quay create template quay [] applied", "quay replace rule quay [registry] applied"]);
+    assert_eq!(
+        lines(&report),
+        [
+            "quay create template quay [] applied",
+            "quay replace rule quay [registry] applied"
+        ]
+    );
     assert_eq!(bench.rule("quay").unwrap()["upstreamRegistryUrl"], "quay.io");
 }
 
@@ -61,10 +80,18 @@ async fn a_rule_that_cannot_be_replaced_is_put_back() {
     let bench = Bench::new().await;
     bench.follow(OPEN).await;
     let refused = local_aws::Fault::on("ecr", "CreatePullThroughCacheRule").times(1);
-    bench.aws.fault(refused.error("InvalidParameterException", "no such thing", 400));
+    bench
+        .aws
+        .fault(refused.error("InvalidParameterException", "no such thing", 400));
     let report = bench.follow("quay: {registry: public.ecr.aws}\n").await;
     assert_eq!(report["registries"]["quay"]["state"], "failed");
-    assert!(report["changes"][0]["error"].as_str().unwrap().ends_with("has been put back"), "{report:#}");
+    assert!(
+        report["changes"][0]["error"]
+            .as_str()
+            .unwrap()
+            .ends_with("has been put back"),
+        "{report:#}"
+    );
     assert_eq!(bench.rule("quay").unwrap()["upstreamRegistryUrl"], "quay.io");
 }
 
@@ -75,11 +102,19 @@ async fn another_owners_mark_refuses_the_registry_alone() {
     let before = bench.template("quay");
     let report = bench.follow(&format!("{OPEN}{LEGACY}")).await;
     assert_eq!(report["outcome"], "partial");
-    assert!(report["registries"]["quay"]["message"].as_str().unwrap().contains("other-stack"));
+    assert!(
+        report["registries"]["quay"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("other-stack")
+    );
     assert_eq!((bench.template("quay"), bench.rule("quay")), (before, None));
     assert_eq!(report["registries"]["gitlab"]["state"], "ready");
     let plan = bench.act("plan").await;
-    assert_eq!((&plan["outcome"], plan["changes"].as_array().unwrap().len()), (&json!("partial"), 1));
+    assert_eq!(
+        (&plan["outcome"], plan["changes"].as_array().unwrap().len()),
+        (&json!("partial"), 1)
+    );
 }
 
 #[tokio::test]
@@ -90,7 +125,11 @@ async fn a_former_owners_mark_is_rewritten() {
     let report = bench.follow(OPEN).await;
     assert_eq!(report["outcome"], "changed", "{report:#}");
     assert_eq!(bench.template("quay").unwrap()["description"], mark("stack"));
-    assert_eq!(bench.rule("quay").unwrap()["upstreamRegistryUrl"], "quay.io", "ours by TAKE_OVER_FROM");
+    assert_eq!(
+        bench.rule("quay").unwrap()["upstreamRegistryUrl"],
+        "quay.io",
+        "ours by TAKE_OVER_FROM"
+    );
 }
 
 #[tokio::test]
@@ -101,7 +140,10 @@ async fn a_registry_that_left_the_file_is_held_and_keeps_working() {
     let report = bench.follow(OPEN).await;
     assert_eq!(report["outcome"], "partial");
     assert_eq!(report["registries"]["gitlab"]["state"], "held");
-    let held: Vec<String> = lines(&report).into_iter().filter(|line| line.starts_with("gitlab ")).collect();
+    let held: Vec<String> = lines(&report)
+        .into_iter()
+        .filter(|line| line.starts_with("gitlab "))
+        .collect();
     assert_eq!(
         held,
         [
@@ -120,9 +162,13 @@ async fn the_quota_counts_foreign_rules_and_holds_what_does_not_fit() {
     for n in 0..48 {
         rule(&bench, &format!("foreign-{n}"), "quay.io");
     }
-    let file: String = ["a1", "b2", "c3", "d4"].map(|name| format!("{name}: {{registry: quay.io}}\n")).concat();
+    let file: String = ["a1", "b2", "c3", "d4"]
+        .map(|name| format!("{name}: {{registry: quay.io}}\n"))
+        .concat();
     let report = bench.follow(&file).await;
-    let states: Vec<&Value> = ["a1", "b2", "c3", "d4"].map(|name| &report["registries"][name]["state"]).to_vec();
+    let states: Vec<&Value> = ["a1", "b2", "c3", "d4"]
+        .map(|name| &report["registries"][name]["state"])
+        .to_vec();
     assert_eq!(states, ["ready", "ready", "held", "held"]);
     assert_eq!(bench.template("c3"), None, "what is held is not begun");
     let again = bench.send(scheduled()).await.unwrap();
@@ -136,13 +182,25 @@ async fn at_the_quota_new_registries_that_hold_each_other_say_so_and_how_to_go_o
         rule(&bench, &format!("foreign-{n}"), "registry.k8s.io");
     }
     bench.follow(OPEN).await;
-    let report = bench.follow("quay-a: {registry: quay.io}\nquay-b: {registry: quay.io}\n").await;
+    let report = bench
+        .follow("quay-a: {registry: quay.io}\nquay-b: {registry: quay.io}\n")
+        .await;
     for name in ["quay", "quay-a", "quay-b"] {
         let registry = &report["registries"][name];
         assert_eq!(registry["state"], "held", "{report:#}");
-        assert_eq!(registry["reason"], if name == "quay" { "replacement-not-ready" } else { "quota" });
+        assert_eq!(
+            registry["reason"],
+            if name == "quay" {
+                "replacement-not-ready"
+            } else {
+                "quota"
+            }
+        );
         let message = registry["message"].as_str().unwrap();
-        assert!(message.starts_with("quay left the file, and quay-a (line 1), quay-b (line 2) came"), "{message}");
+        assert!(
+            message.starts_with("quay left the file, and quay-a (line 1), quay-b (line 2) came"),
+            "{message}"
+        );
         assert!(message.contains("Take 1 of these lines out of the file"), "{message}");
     }
     // As it says.

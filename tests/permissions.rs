@@ -19,12 +19,21 @@ const QUAY: &str = "quay: {registry: quay.io}\n";
 const ACCESS_KEY: &str = "AKIDFUNCTION";
 
 /// Every part of the stack that a parameter turns on is on.
-const ENVIRONMENT: &[(&str, &str)] =
-    &[("TAKE_OVER_FROM", "old-stack"), ("ROLLBACK_INVALID_ROTATION", "true"), ("MAX_DELETIONS", "5")];
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("TAKE_OVER_FROM", "old-stack"),
+    ("ROLLBACK_INVALID_ROTATION", "true"),
+    ("MAX_DELETIONS", "5"),
+];
 const PARAMETERS: &[(&str, &str)] = &[
     ("PassableRoles", "arn:aws:iam::123456789012:role/cross-account"),
-    ("TemplateKmsKeys", "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
-    ("SopsKmsKeys", "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
+    (
+        "TemplateKmsKeys",
+        "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    ),
+    (
+        "SopsKmsKeys",
+        "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    ),
 ];
 
 /// What the function does: every kind of call it makes is in one of these.
@@ -40,18 +49,44 @@ const REPERTOIRE: &[(&str, Scene)] = &[
     ("a rule is replaced", |stage| Box::pin(replaced(stage))),
     ("what others made is adopted", |stage| Box::pin(adopted(stage))),
     ("a file that is encrypted with SOPS", |stage| Box::pin(encrypted(stage))),
-    ("tags, a key and another account", |stage| Box::pin(tags_key_and_role(stage))),
-    ("repositories that exist already", |stage| Box::pin(existing_repositories(stage))),
-    ("a run that is out of time, and its messages", |stage| Box::pin(through_the_queue(stage))),
+    ("tags, a key and another account", |stage| {
+        Box::pin(tags_key_and_role(stage))
+    }),
+    ("repositories that exist already", |stage| {
+        Box::pin(existing_repositories(stage))
+    }),
+    ("a run that is out of time, and its messages", |stage| {
+        Box::pin(through_the_queue(stage))
+    }),
 ];
 
 /// What no call of the function's own uses: statement, action, and who uses it instead.
 const USED_BY_AWS: &[(&str, &str, &str)] = &[
-    ("Log", "logs:CreateLogStream", "Lambda writes the log, in the role of the function"),
-    ("Log", "logs:PutLogEvents", "Lambda writes the log, in the role of the function"),
-    ("ReceiveWork", "sqs:ReceiveMessage", "Lambda reads the queue, in the role of the function"),
-    ("ReceiveWork", "sqs:DeleteMessage", "Lambda reads the queue, in the role of the function"),
-    ("SendFailures", "sqs:SendMessage", "Lambda sends what failed after all retries, in the role of the function"),
+    (
+        "Log",
+        "logs:CreateLogStream",
+        "Lambda writes the log, in the role of the function",
+    ),
+    (
+        "Log",
+        "logs:PutLogEvents",
+        "Lambda writes the log, in the role of the function",
+    ),
+    (
+        "ReceiveWork",
+        "sqs:ReceiveMessage",
+        "Lambda reads the queue, in the role of the function",
+    ),
+    (
+        "ReceiveWork",
+        "sqs:DeleteMessage",
+        "Lambda reads the queue, in the role of the function",
+    ),
+    (
+        "SendFailures",
+        "sqs:SendMessage",
+        "Lambda sends what failed after all retries, in the role of the function",
+    ),
 ];
 
 type Scene = for<'a> fn(&'a Stage) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -67,7 +102,9 @@ struct Stage {
 impl Stage {
     async fn open(change: impl FnOnce(Policy) -> Policy, succeeds: bool) -> Self {
         let mut bench = quiet::bench(ENVIRONMENT).await;
-        bench.aws.accept_upstream("registry.gitlab.com", "acme-bot", "canary-gitlab-1");
+        bench
+            .aws
+            .accept_upstream("registry.gitlab.com", "acme-bot", "canary-gitlab-1");
         bench.aws.enforce(ACCESS_KEY, change(whole_policy(&bench.aws)));
         let (queue, _) = bench.aws.create_queue_pair("work", 1);
         let environment = [ENVIRONMENT, &[("WORK_QUEUE_URL", queue.as_str())]].concat();
@@ -119,7 +156,10 @@ async fn drift(stage: &Stage) {
             "UpdateRepositoryCreationTemplate",
             json!({"prefix": "gitlab", "lifecyclePolicy": "", "repositoryPolicy": ""}),
         ),
-        ("DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "public-ecr"})),
+        (
+            "DeletePullThroughCacheRule",
+            json!({"ecrRepositoryPrefix": "public-ecr"}),
+        ),
     ] {
         // It is not there to be changed where the function was not allowed to make it.
         _ = stage.aws().call("ecr", operation, input);
@@ -139,7 +179,11 @@ async fn rollback(stage: &Stage) {
     let value = json!({"SecretId": HUB, "SecretString": credential("canary-wrong").to_string()});
     _ = stage.aws().call("secretsmanager", "PutSecretValue", value);
     let events = stage.aws().events();
-    if let Some(event) = events.into_iter().rev().find(|event| event["detail"]["labelUpdated"] == "AWSCURRENT") {
+    if let Some(event) = events
+        .into_iter()
+        .rev()
+        .find(|event| event["detail"]["labelUpdated"] == "AWSCURRENT")
+    {
         stage.send(event).await;
     }
 }
@@ -166,12 +210,19 @@ async fn adopted(stage: &Stage) {
     let arn = stage.bench.make_secret(HUB, &credential("canary-docker-1"), json!([]));
     make_rule(stage.aws(), "dockerhub", "registry-1.docker.io", Some(&arn));
     make_rule(stage.aws(), "quay", "public.ecr.aws", None);
-    let file = format!("{}quay: {{registry: quay.io, take_over: true}}\n", hub("canary-docker-1"));
+    let file = format!(
+        "{}quay: {{registry: quay.io, take_over: true}}\n",
+        hub("canary-docker-1")
+    );
     stage.follow(&file).await;
 }
 
 async fn encrypted(stage: &Stage) {
-    stage.aws().import_key("1234abcd-12ab-34cd-56ef-1234567890ab", *b"throw-away key of the tests, v1.", true);
+    stage.aws().import_key(
+        "1234abcd-12ab-34cd-56ef-1234567890ab",
+        *b"throw-away key of the tests, v1.",
+        true,
+    );
     stage.follow(include_str!("sops/go-minimal.yaml")).await;
 }
 
@@ -184,13 +235,17 @@ quay: {registry: quay.io, tags: {a: b}, image_tag_mutability: IMMUTABLE, existin
 ";
 
 async fn existing_repositories(stage: &Stage) {
-    stage.aws().seed_repositories(["quay/a".to_owned(), "quay/b".to_owned()], 2);
+    stage
+        .aws()
+        .seed_repositories(["quay/a".to_owned(), "quay/b".to_owned()], 2);
     stage.follow(EXISTING).await;
 }
 
 /// One message is handed over, and dies at its first try.
 async fn through_the_queue(stage: &Stage) {
-    stage.aws().seed_repositories(["quay/a".to_owned(), "quay/b".to_owned()], 2);
+    stage
+        .aws()
+        .seed_repositories(["quay/a".to_owned(), "quay/b".to_owned()], 2);
     let hangs = || Fault::on("ecr", "PutImageTagMutability").timeout();
     stage.aws().fault(hangs());
     stage.bench.upload(EXISTING);
@@ -223,13 +278,18 @@ struct Outcome {
 async fn play(scene: Scene, change: impl FnOnce(Policy) -> Policy, succeeds: bool) -> Outcome {
     let stage = Stage::open(change, succeeds).await;
     scene(&stage).await;
-    Outcome { denied: stage.aws().denied(), used: stage.aws().used_statements() }
+    Outcome {
+        denied: stage.aws().denied(),
+        used: stage.aws().used_statements(),
+    }
 }
 
 /// What the role allows when every parameter is given.
 fn whole_policy(aws: &LocalAws) -> Policy {
     let stack = role::stack(aws, ENVIRONMENT);
-    let stack = PARAMETERS.iter().fold(stack, |stack, (name, value)| stack.parameter(name, value));
+    let stack = PARAMETERS
+        .iter()
+        .fold(stack, |stack, (name, value)| stack.parameter(name, value));
     stack.policy("FunctionRole").unwrap()
 }
 
@@ -241,7 +301,11 @@ async fn any_account() -> LocalAws {
 async fn the_function_of_the_template_is_the_one_that_is_tested() {
     let aws = any_account().await;
     let stack = role::stack(&aws, &[]);
-    let function = |path: &[&str]| stack.value(&[&["Resources", "SyncFunction", "Properties"], path].concat()).unwrap();
+    let function = |path: &[&str]| {
+        stack
+            .value(&[&["Resources", "SyncFunction", "Properties"], path].concat())
+            .unwrap()
+    };
     let variable = |name: &str| function(&["Environment", "Variables", name]);
     assert_eq!(function(&["Role"]), "arn:aws:iam::123456789012:role/stack-FunctionRole");
     let given = ["CONFIG_BUCKET", "CONFIG_KEY", "OWNER", "TEMPLATE_ROLE_ARN"].map(variable);
@@ -259,9 +323,16 @@ async fn the_role_allows_all_that_the_function_does_and_the_function_uses_all_th
     for (sid, action, reason) in USED_BY_AWS {
         let before = unused.len();
         unused.retain(|grant| (grant.0.as_str(), grant.1.as_str()) != (*sid, *action));
-        assert!(unused.len() < before, "{action} of {sid} is gone, or used by the function itself; not so: {reason}");
+        assert!(
+            unused.len() < before,
+            "{action} of {sid} is gone, or used by the function itself; not so: {reason}"
+        );
     }
-    assert_eq!(unused, BTreeSet::new(), "statement, action and resource that nothing uses");
+    assert_eq!(
+        unused,
+        BTreeSet::new(),
+        "statement, action and resource that nothing uses"
+    );
 }
 
 #[tokio::test]
@@ -275,8 +346,10 @@ async fn parameters_change_what_is_allowed_and_nothing_else() {
         grants.iter().filter(|(sid, ..)| sid == "PassRolesOfTheFile").count()
     };
     assert_eq!(of_the_file(&grants(plain())), 0);
-    let passable =
-        grants(plain().parameter("PassableRoles", "arn:aws:iam::111122223333:role/a,arn:aws:iam::111122223333:role/b"));
+    let passable = grants(plain().parameter(
+        "PassableRoles",
+        "arn:aws:iam::111122223333:role/a,arn:aws:iam::111122223333:role/b",
+    ));
     assert_eq!((of_the_file(&passable), passable.len()), (2, grants(plain()).len() + 2));
 }
 
@@ -285,16 +358,30 @@ async fn parameters_change_what_is_allowed_and_nothing_else() {
 async fn there_is_room_for_lists_in_the_roles_policy() {
     let patterns: Vec<String> = (0..20).map(|n| format!("dockerhub-{n:02}/library/*")).collect();
     let stack = role::stack(&any_account().await, &[]).named("ecr-pull-through-sync");
-    let stack = PARAMETERS.iter().fold(stack, |stack, (name, value)| stack.parameter(name, value));
-    let stack = stack.parameter("ExistingRepositories", &patterns.join(",")).parameter("Tracing", "true");
-    let policies = stack.value(&["Resources", "FunctionRole", "Properties", "Policies"]).unwrap();
-    let size = policies[0]["PolicyDocument"].to_string().chars().filter(|c| !c.is_whitespace()).count();
+    let stack = PARAMETERS
+        .iter()
+        .fold(stack, |stack, (name, value)| stack.parameter(name, value));
+    let stack = stack
+        .parameter("ExistingRepositories", &patterns.join(","))
+        .parameter("Tracing", "true");
+    let policies = stack
+        .value(&["Resources", "FunctionRole", "Properties", "Policies"])
+        .unwrap();
+    let size = policies[0]["PolicyDocument"]
+        .to_string()
+        .chars()
+        .filter(|c| !c.is_whitespace())
+        .count();
     assert!(size < 10_240, "{size} characters");
 }
 
 #[tokio::test]
 async fn a_role_that_no_parameter_names_cannot_be_passed() {
-    let denied = play(|stage| Box::pin(tags_key_and_role(stage)), |policy| policy.without("PassRolesOfTheFile"), false);
+    let denied = play(
+        |stage| Box::pin(tags_key_and_role(stage)),
+        |policy| policy.without("PassRolesOfTheFile"),
+        false,
+    );
     let expected = "ecr:CreatePullThroughCacheRule needs iam:PassRole on arn:aws:iam::123456789012:role/cross-account";
     assert_eq!(denied.await.denied, [expected]);
 }
@@ -306,7 +393,11 @@ async fn passes<T: Debug, E: Debug>(
 ) -> Result<String, String> {
     let before = aws.denied().len();
     let said = format!("{:?}", call.await);
-    if aws.denied().len() == before { Ok(said) } else { Err(said) }
+    if aws.denied().len() == before {
+        Ok(said)
+    } else {
+        Err(said)
+    }
 }
 
 /// What it cannot be asked for past the code: nothing of another owner's secrets, no deletion for good, no public policy.
@@ -320,7 +411,9 @@ async fn the_role_leaves_other_owners_secrets_alone_and_deletes_and_opens_none()
         .http_client(ecr_pull_through_sync::account::http_client())
         .region(aws_sdk_secretsmanager::config::Region::new("eu-west-1"))
         .endpoint_url(bench.aws.endpoint())
-        .credentials_provider(aws_sdk_secretsmanager::config::Credentials::new(ACCESS_KEY, "test", None, None, "test"))
+        .credentials_provider(aws_sdk_secretsmanager::config::Credentials::new(
+            ACCESS_KEY, "test", None, None, "test",
+        ))
         .build();
     let client = aws_sdk_secretsmanager::Client::from_conf(config);
     for (owner, whole, deletes) in [
@@ -336,38 +429,89 @@ async fn the_role_leaves_other_owners_secrets_alone_and_deletes_and_opens_none()
             "ecr-pullthroughcache/{}",
             owner.map_or("none", |owner| if owner.is_empty() { "empty" } else { owner })
         );
-        let tags: Vec<Value> =
-            owner.map(|o| json!({"Key": "ecr-pull-through-sync:owner", "Value": o})).into_iter().collect();
+        let tags: Vec<Value> = owner
+            .map(|o| json!({"Key": "ecr-pull-through-sync:owner", "Value": o}))
+            .into_iter()
+            .collect();
         let arn = bench.make_secret(&name, &credential("canary-docker-1"), json!(tags));
         let policy = format!(
             r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::123456789012:root"}},"Action":"secretsmanager:GetSecretValue","Resource":"{arn}"}}]}}"#
         );
-        let tag = || aws_sdk_secretsmanager::types::Tag::builder().key("a").value("b").build();
+        let tag = || {
+            aws_sdk_secretsmanager::types::Tag::builder()
+                .key("a")
+                .value("b")
+                .build()
+        };
         let put_policy = || client.put_resource_policy().secret_id(&arn).resource_policy(&policy);
         let delete = || client.delete_secret().secret_id(&arn);
-        let label = client.update_secret_version_stage().secret_id(&arn).version_stage("AWSCURRENT");
+        let label = client
+            .update_secret_version_stage()
+            .secret_id(&arn)
+            .version_stage("AWSCURRENT");
         let put = client.put_secret_value().secret_id(&arn).secret_string("{}");
         for (call, allowed) in [
-            (passes(&bench.aws, client.describe_secret().secret_id(&arn).send()).await, true),
-            (passes(&bench.aws, client.get_secret_value().secret_id(&arn).send()).await, whole),
+            (
+                passes(&bench.aws, client.describe_secret().secret_id(&arn).send()).await,
+                true,
+            ),
+            (
+                passes(&bench.aws, client.get_secret_value().secret_id(&arn).send()).await,
+                whole,
+            ),
             (passes(&bench.aws, put.send()).await, whole),
-            (passes(&bench.aws, client.update_secret().secret_id(&arn).description("x").send()).await, whole),
+            (
+                passes(
+                    &bench.aws,
+                    client.update_secret().secret_id(&arn).description("x").send(),
+                )
+                .await,
+                whole,
+            ),
             (passes(&bench.aws, label.send()).await, whole),
-            (passes(&bench.aws, client.tag_resource().secret_id(&arn).tags(tag()).send()).await, whole),
-            (passes(&bench.aws, client.get_resource_policy().secret_id(&arn).send()).await, whole),
-            (passes(&bench.aws, put_policy().block_public_policy(true).send()).await, whole),
-            (passes(&bench.aws, put_policy().block_public_policy(false).send()).await, false),
+            (
+                passes(&bench.aws, client.tag_resource().secret_id(&arn).tags(tag()).send()).await,
+                whole,
+            ),
+            (
+                passes(&bench.aws, client.get_resource_policy().secret_id(&arn).send()).await,
+                whole,
+            ),
+            (
+                passes(&bench.aws, put_policy().block_public_policy(true).send()).await,
+                whole,
+            ),
+            (
+                passes(&bench.aws, put_policy().block_public_policy(false).send()).await,
+                false,
+            ),
             (passes(&bench.aws, put_policy().send()).await, false),
-            (passes(&bench.aws, delete().force_delete_without_recovery(true).send()).await, false),
+            (
+                passes(&bench.aws, delete().force_delete_without_recovery(true).send()).await,
+                false,
+            ),
             (passes(&bench.aws, delete().send()).await, false),
-            (passes(&bench.aws, delete().recovery_window_in_days(7).send()).await, deletes),
-            (passes(&bench.aws, client.restore_secret().secret_id(&arn).send()).await, whole),
+            (
+                passes(&bench.aws, delete().recovery_window_in_days(7).send()).await,
+                deletes,
+            ),
+            (
+                passes(&bench.aws, client.restore_secret().secret_id(&arn).send()).await,
+                whole,
+            ),
         ] {
             assert_eq!(call.is_ok(), allowed, "{owner:?}: {call:?}");
         }
     }
     for action in ["secretsmanager:UntagResource", "secretsmanager:DeleteResourcePolicy"] {
-        assert!(!stack.policy("FunctionRole").unwrap().grants().iter().any(|(_, granted, _)| granted == action));
+        assert!(
+            !stack
+                .policy("FunctionRole")
+                .unwrap()
+                .grants()
+                .iter()
+                .any(|(_, granted, _)| granted == action)
+        );
     }
 }
 
@@ -381,7 +525,9 @@ async fn a_secret_that_the_file_refers_to_is_never_read() {
     stage.follow(MOVED).await;
     stage.send(scheduled()).await;
     let calls = stage.aws().calls();
-    let of_it = calls.iter().filter(|call| call.service == "secretsmanager" && call.operation != "ListSecrets");
+    let of_it = calls
+        .iter()
+        .filter(|call| call.service == "secretsmanager" && call.operation != "ListSecrets");
     let operations: BTreeSet<&str> = of_it.map(|call| call.operation.as_str()).collect();
     assert_eq!(operations, BTreeSet::from(["DescribeSecret"]));
 }
@@ -390,29 +536,63 @@ async fn a_secret_that_the_file_refers_to_is_never_read() {
 async fn the_template_role_grants_its_keys_to_what_ecr_encrypts_alone() {
     let aws = any_account().await;
     let (name, key) = PARAMETERS[1];
-    let policy = role::stack(&aws, &[]).parameter(name, key).policy("TemplateRole").unwrap();
+    let policy = role::stack(&aws, &[])
+        .parameter(name, key)
+        .policy("TemplateRole")
+        .unwrap();
     let decide = |action: &str, given: &[(&str, &str)]| {
-        let context = given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let need = Need { action: action.to_owned(), resource: key.to_owned(), context };
+        let context = given
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        let need = Need {
+            action: action.to_owned(),
+            resource: key.to_owned(),
+            context,
+        };
         matches!(policy.decide(&need), Decision::Allowed(_))
     };
     assert!(decide("kms:CreateGrant", &[("kms:GrantIsForAWSResource", "true")]));
     assert!(!decide("kms:CreateGrant", &[("kms:GrantIsForAWSResource", "false")]));
     assert!(!decide("kms:CreateGrant", &[]));
     assert!(decide("kms:DescribeKey", &[]) && decide("kms:RetireGrant", &[]));
-    assert_eq!(role::stack(&aws, &[]).policy("TemplateRole").unwrap().sids(), ["Repositories"]);
+    assert_eq!(
+        role::stack(&aws, &[]).policy("TemplateRole").unwrap().sids(),
+        ["Repositories"]
+    );
 }
 
 /// Nobody reads the file past its policy, a replication role neither.
 #[tokio::test]
 async fn the_bucket_denies_every_way_to_read_the_file() {
     let aws = any_account().await;
-    let stack = role::stack(&aws, &[])
-        .parameter("UploaderArns", "arn:aws:iam::123456789012:role/a, arn:aws:iam::123456789012:user/b");
-    let statements =
-        stack.value(&["Resources", "ConfigBucketPolicy", "Properties", "PolicyDocument", "Statement"]).unwrap();
-    let deny = |sid: &str| statements.as_array().unwrap().iter().find(|one| one["Sid"] == sid).unwrap().clone();
-    let reads = json!(["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectVersionForReplication"]);
+    let stack = role::stack(&aws, &[]).parameter(
+        "UploaderArns",
+        "arn:aws:iam::123456789012:role/a, arn:aws:iam::123456789012:user/b",
+    );
+    let statements = stack
+        .value(&[
+            "Resources",
+            "ConfigBucketPolicy",
+            "Properties",
+            "PolicyDocument",
+            "Statement",
+        ])
+        .unwrap();
+    let deny = |sid: &str| {
+        statements
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["Sid"] == sid)
+            .unwrap()
+            .clone()
+    };
+    let reads = json!([
+        "s3:GetObject",
+        "s3:GetObjectVersion",
+        "s3:GetObjectVersionForReplication"
+    ]);
     assert_eq!(deny("OnlyUploadersAndTheFunctionRead")["Action"], reads);
     assert_eq!(deny("OnlyUploadersWrite")["Effect"], "Deny");
 }
@@ -426,20 +606,34 @@ async fn existing_repositories_are_named_in_the_stacks_own_partition() {
         ("aws-us-gov", "us-gov-west-1"),
         ("aws-eusc", "eusc-de-east-1"),
     ] {
-        let options = Options { partition: partition.into(), region: region.into(), ..Options::default() };
+        let options = Options {
+            partition: partition.into(),
+            region: region.into(),
+            ..Options::default()
+        };
         let aws = LocalAws::start(options).await.unwrap();
-        let env = [("EXISTING_REPOSITORIES", "quay/*, team-a/web"), ("TEMPLATE_ROLE_ARN", "")];
+        let env = [
+            ("EXISTING_REPOSITORIES", "quay/*, team-a/web"),
+            ("TEMPLATE_ROLE_ARN", ""),
+        ];
         let policy = role::stack(&aws, &env).policy("FunctionRole").unwrap();
         let grants = policy.grants();
-        let resources: BTreeSet<&str> =
-            grants.iter().filter(|(sid, ..)| sid == "Repositories").map(|(_, _, resource)| resource.as_str()).collect();
+        let resources: BTreeSet<&str> = grants
+            .iter()
+            .filter(|(sid, ..)| sid == "Repositories")
+            .map(|(_, _, resource)| resource.as_str())
+            .collect();
         let expected = ["quay/*", "team-a/web"].map(|name| format!("arn:{partition}:ecr:*:*:repository/{name}"));
         assert_eq!(resources, expected.iter().map(String::as_str).collect());
         let decide = |account: &str, region: &str| {
             let context = [("aws:RequestedRegion", region), ("aws:ResourceAccount", account)];
             let context = context.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
             let resource = format!("arn:{partition}:ecr:{region}:{account}:repository/quay/a");
-            let need = Need { action: "ecr:TagResource".into(), resource, context };
+            let need = Need {
+                action: "ecr:TagResource".into(),
+                resource,
+                context,
+            };
             matches!(policy.decide(&need), Decision::Allowed(_))
         };
         assert!(decide("123456789012", region));
@@ -462,8 +656,13 @@ async fn without_any_one_statement_or_action_something_is_denied() {
     let by_aws = |missed: &String| USED_BY_AWS.iter().any(|(sid, ..)| sid == missed);
     assert!(missed.iter().all(by_aws), "nothing uses {missed:?}");
     for ((sid, action), scene) in &needed {
-        let denied = play(*scene, |policy| policy.without_action(sid, action), false).await.denied;
-        assert!(denied.iter().any(|line| line.contains(action)), "{sid} without {action}: {denied:?}");
+        let denied = play(*scene, |policy| policy.without_action(sid, action), false)
+            .await
+            .denied;
+        assert!(
+            denied.iter().any(|line| line.contains(action)),
+            "{sid} without {action}: {denied:?}"
+        );
     }
     for sid in sids {
         let (_, scene) = needed.iter().find(|((other, _), _)| other == sid).unwrap();
@@ -499,16 +698,35 @@ fn no_statement_allows_more_than_it_names() {
     assert!(found.len() > 15, "{} statements", found.len());
     let region: Yaml = serde_yaml::from_str("!Ref AWS::Region").unwrap();
     for statement in found.into_iter().filter(|statement| statement["Effect"] == "Allow") {
-        assert!(statement.get("NotAction").is_none() && statement.get("NotResource").is_none(), "{statement:?}");
-        let actions: Vec<&str> =
-            list(&statement["Action"]).into_iter().map(|action| action.as_str().unwrap()).collect();
-        assert!(actions.iter().all(|action| action.contains(':') && !action.contains('*')), "{statement:?}");
+        assert!(
+            statement.get("NotAction").is_none() && statement.get("NotResource").is_none(),
+            "{statement:?}"
+        );
+        let actions: Vec<&str> = list(&statement["Action"])
+            .into_iter()
+            .map(|action| action.as_str().unwrap())
+            .collect();
+        assert!(
+            actions
+                .iter()
+                .all(|action| action.contains(':') && !action.contains('*')),
+            "{statement:?}"
+        );
         // In a policy that stands on a resource, `*` is that resource.
         if statement.get("Principal").is_some() || !list(&statement["Resource"]).iter().any(|one| **one == "*") {
             continue;
         }
-        let narrower: Vec<&&str> = actions.iter().filter(|action| !WITHOUT_RESOURCES.contains(action)).collect();
-        assert!(narrower.is_empty(), "{narrower:?} can be limited to a resource: {statement:?}");
-        assert_eq!(statement["Condition"]["StringEquals"]["aws:RequestedRegion"], region, "{statement:?}");
+        let narrower: Vec<&&str> = actions
+            .iter()
+            .filter(|action| !WITHOUT_RESOURCES.contains(action))
+            .collect();
+        assert!(
+            narrower.is_empty(),
+            "{narrower:?} can be limited to a resource: {statement:?}"
+        );
+        assert_eq!(
+            statement["Condition"]["StringEquals"]["aws:RequestedRegion"], region,
+            "{statement:?}"
+        );
     }
 }

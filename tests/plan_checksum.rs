@@ -17,7 +17,13 @@ async fn apply(bench: &Bench, plan: &Value) -> Value {
 
 /// That nothing was written, not even the status.
 fn assert_refused(bench: &Bench, report: &Value) {
-    assert!(report["message"].as_str().unwrap().starts_with("refused, and nothing was changed"), "{report:#}");
+    assert!(
+        report["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("refused, and nothing was changed"),
+        "{report:#}"
+    );
     assert_eq!(report["mode"], "apply");
     let writes: Vec<_> = bench.aws.calls().into_iter().filter(|call| call.write).collect();
     assert!(writes.is_empty(), "{writes:?}");
@@ -33,9 +39,23 @@ async fn a_plan_is_applied_once_and_refused_when_it_is_not_the_plan_any_more() {
     assert_eq!(plan(&bench).await["plan_checksum"], checksum, "the same plan twice");
 
     let applied = apply(&bench, &planned).await;
-    assert_eq!((&applied["outcome"], &applied["plan_checksum"]), (&json!("changed"), &json!(checksum)), "{applied:#}");
-    assert!(applied["changes"].as_array().unwrap().iter().all(|change| change["diff"].is_null()), "{applied:#}");
-    let of_plan: Vec<String> = lines(&planned).iter().map(|line| line.replace("planned", "applied")).collect();
+    assert_eq!(
+        (&applied["outcome"], &applied["plan_checksum"]),
+        (&json!("changed"), &json!(checksum)),
+        "{applied:#}"
+    );
+    assert!(
+        applied["changes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|change| change["diff"].is_null()),
+        "{applied:#}"
+    );
+    let of_plan: Vec<String> = lines(&planned)
+        .iter()
+        .map(|line| line.replace("planned", "applied"))
+        .collect();
     assert_eq!(lines(&applied), of_plan);
 
     let status = bench.status();
@@ -49,10 +69,20 @@ async fn a_plan_is_applied_once_and_refused_when_it_is_not_the_plan_any_more() {
 async fn a_drift_after_the_plan_is_not_repaired_unseen() {
     let bench = Bench::new().await;
     bench.follow(LEGACY).await;
-    bench.aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "public-ecr"})).unwrap();
+    bench
+        .aws
+        .call(
+            "ecr",
+            "DeletePullThroughCacheRule",
+            json!({"ecrRepositoryPrefix": "public-ecr"}),
+        )
+        .unwrap();
     let planned = plan(&bench).await;
     let drift = json!({"prefix": "gitlab", "lifecyclePolicy": ""});
-    bench.aws.call("ecr", "UpdateRepositoryCreationTemplate", drift).unwrap();
+    bench
+        .aws
+        .call("ecr", "UpdateRepositoryCreationTemplate", drift)
+        .unwrap();
     let refused = apply(&bench, &planned).await;
     assert_refused(&bench, &refused);
     assert_eq!(refused["outcome"], "pending");
@@ -71,9 +101,15 @@ async fn a_rotation_after_the_plan_makes_it_another() {
     bench.follow(&hub("canary-docker-1")).await;
     bench.upload(&hub("canary-docker-2"));
     let planned = plan(&bench).await;
-    assert_eq!(lines(&planned), ["dockerhub update secret ecr-pullthroughcache/dockerhub [value] planned"]);
+    assert_eq!(
+        lines(&planned),
+        ["dockerhub update secret ecr-pullthroughcache/dockerhub [value] planned"]
+    );
     let diff = &planned["changes"][0]["diff"][0];
-    assert_eq!((&diff["field"], &diff["new"]), (&json!("value"), &json!("the credential of the file")));
+    assert_eq!(
+        (&diff["field"], &diff["new"]),
+        (&json!("value"), &json!("the credential of the file"))
+    );
     bench.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-3");
     let refused = apply(&bench, &planned).await;
     assert_refused(&bench, &refused);
@@ -83,7 +119,14 @@ async fn a_rotation_after_the_plan_makes_it_another() {
 async fn what_changes_while_the_plan_is_carried_out_is_held() {
     let bench = Bench::new().await;
     bench.follow("quay: {registry: quay.io}\n").await;
-    bench.aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "quay"})).unwrap();
+    bench
+        .aws
+        .call(
+            "ecr",
+            "DeletePullThroughCacheRule",
+            json!({"ecrRepositoryPrefix": "quay"}),
+        )
+        .unwrap();
     let planned = plan(&bench).await;
     assert_eq!(lines(&planned), ["quay create rule quay [] planned"]);
     // Somebody makes another rule of that name: without a plan it would be replaced, since the mark is ours.
@@ -105,7 +148,12 @@ async fn a_rule_that_is_swapped_while_the_plan_is_carried_out_is_held() {
     let planned = plan(&bench).await;
     assert_eq!(lines(&planned), ["quay replace rule quay [registry] planned"]);
     bench.aws.before("ecr", "DescribePullThroughCacheRules", 3, |aws| {
-        aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "quay"})).unwrap();
+        aws.call(
+            "ecr",
+            "DeletePullThroughCacheRule",
+            json!({"ecrRepositoryPrefix": "quay"}),
+        )
+        .unwrap();
         make_rule(aws, "quay", "public.ecr.aws", None);
     });
     let report = apply(&bench, &planned).await;
@@ -122,10 +170,16 @@ async fn settling_and_restored_secrets_are_part_of_the_plan() {
     bench.aws.call("secretsmanager", "DeleteSecret", secret).unwrap();
     bench.upload(&hub("canary-docker-2"));
     let planned = plan(&bench).await;
-    assert_eq!(lines(&planned), ["dockerhub restore secret ecr-pullthroughcache/dockerhub [] planned"]);
+    assert_eq!(
+        lines(&planned),
+        ["dockerhub restore secret ecr-pullthroughcache/dockerhub [] planned"]
+    );
     let report = apply(&bench, &planned).await;
     assert_eq!(report["outcome"], "changed", "{report:#}");
-    assert_eq!(bench.token("ecr-pullthroughcache/dockerhub", "AWSCURRENT").as_deref(), Some("canary-docker-2"));
+    assert_eq!(
+        bench.token("ecr-pullthroughcache/dockerhub", "AWSCURRENT").as_deref(),
+        Some("canary-docker-2")
+    );
 }
 
 #[tokio::test]
@@ -139,7 +193,11 @@ async fn existing_repositories_are_done_as_planned_or_held() {
     bench.upload(EXISTING);
     let planned = plan(&bench).await;
     let diff = &planned["changes"][0]["diff"];
-    assert_eq!((&diff[0]["field"], &diff[0]["old"]), (&json!("lifecycle_policy"), &Value::Null), "{planned:#}");
+    assert_eq!(
+        (&diff[0]["field"], &diff[0]["old"]),
+        (&json!("lifecycle_policy"), &Value::Null),
+        "{planned:#}"
+    );
     assert!(diff[0]["new"]["rules"].is_array());
 
     repository(&bench.aws, "quay/d");
@@ -147,11 +205,22 @@ async fn existing_repositories_are_done_as_planned_or_held() {
 
     let planned = plan(&bench).await;
     let report = apply(&bench, &planned).await;
-    let held: Vec<String> = lines(&report).into_iter().filter(|line| line.ends_with("held")).collect();
+    let held: Vec<String> = lines(&report)
+        .into_iter()
+        .filter(|line| line.ends_with("held"))
+        .collect();
     // What was held in the plan stays held.
-    assert!(held.iter().any(|line| line.starts_with("quay update repository quay/c [lifecycle_policy]")), "{report:#}");
+    assert!(
+        held.iter()
+            .any(|line| line.starts_with("quay update repository quay/c [lifecycle_policy]")),
+        "{report:#}"
+    );
     assert_eq!(report["outcome"], "partial");
-    let lifecycle = |name: &str| bench.aws.call("ecr", "GetLifecyclePolicy", json!({"repositoryName": name}));
+    let lifecycle = |name: &str| {
+        bench
+            .aws
+            .call("ecr", "GetLifecyclePolicy", json!({"repositoryName": name}))
+    };
     assert!(lifecycle("quay/a").is_ok() && lifecycle("quay/d").is_ok() && lifecycle("quay/c").is_err());
     assert_eq!(bench.aws.object(BUCKET, KEY).unwrap(), EXISTING.as_bytes());
 }
@@ -165,11 +234,25 @@ async fn a_repository_that_is_not_as_it_was_planned_is_held() {
     let planned = plan(&bench).await;
     // The plan is made anew before it is applied, from the first read; the second one finds something else.
     bench.aws.before("ecr", "GetRepositoryPolicy", 2, |aws| {
-        aws.call("ecr", "SetRepositoryPolicy", json!({"repositoryName": "quay/a", "policyText": POLICY})).unwrap();
+        aws.call(
+            "ecr",
+            "SetRepositoryPolicy",
+            json!({"repositoryName": "quay/a", "policyText": POLICY}),
+        )
+        .unwrap();
     });
     let report = apply(&bench, &planned).await;
-    assert_eq!(lines(&report), ["quay update repository quay/a [lifecycle_policy repository_policy] held"]);
-    assert!(report["changes"][0]["error"].as_str().unwrap().contains("make a new plan"), "{report:#}");
+    assert_eq!(
+        lines(&report),
+        ["quay update repository quay/a [lifecycle_policy repository_policy] held"]
+    );
+    assert!(
+        report["changes"][0]["error"]
+            .as_str()
+            .unwrap()
+            .contains("make a new plan"),
+        "{report:#}"
+    );
 }
 
 const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Mine","Effect":"Allow","Principal":{"AWS":"444455556666"},"Action":"ecr:BatchGetImage"}]}"#;

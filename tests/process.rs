@@ -19,9 +19,16 @@ async fn account(options: Options) -> LocalAws {
 }
 
 fn start(aws: &LocalAws, lambda: &LambdaApi, env: &[(&str, &str)]) -> Function {
-    let settings = [("CONFIG_BUCKET", BUCKET), ("OWNER", "stack"), ("TEMPLATE_ROLE_ARN", ROLE), ("LOG_LEVEL", "TRACE")];
+    let settings = [
+        ("CONFIG_BUCKET", BUCKET),
+        ("OWNER", "stack"),
+        ("TEMPLATE_ROLE_ARN", ROLE),
+        ("LOG_LEVEL", "TRACE"),
+    ];
     let env: Vec<(&str, &str)> = settings.into_iter().chain(USUAL).chain(env.iter().copied()).collect();
-    let function = lambda.spawn(Path::new(env!("CARGO_BIN_EXE_ecr-pull-through-sync")), &env).unwrap();
+    let function = lambda
+        .spawn(Path::new(env!("CARGO_BIN_EXE_ecr-pull-through-sync")), &env)
+        .unwrap();
     role::enforce(aws, function.principal(), &env);
     function
 }
@@ -43,32 +50,57 @@ async fn the_compiled_function_converges_and_logs_json_with_request_id_and_regis
     let second = lambda.invoke(uploaded(), TIME).await;
     assert_eq!(second.result.unwrap()["outcome"], "converged");
     let log = log_of(&function);
-    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect();
     let changes: Vec<&Value> = lines.iter().filter(|line| line["message"] == "applied").collect();
     assert_eq!(changes.len(), 10, "one line a change");
     for change in changes {
         assert!(change["registry"].is_string(), "{change}");
         assert_eq!(change["span"]["request_id"], json!(first.request_id), "{change}");
     }
-    let services = aws.calls().into_iter().map(|call| call.service).collect::<std::collections::BTreeSet<_>>();
-    assert_eq!(services.into_iter().collect::<Vec<_>>(), ["ecr", "s3", "secretsmanager"], "no STS, no IMDS");
+    let services = aws
+        .calls()
+        .into_iter()
+        .map(|call| call.service)
+        .collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(
+        services.into_iter().collect::<Vec<_>>(),
+        ["ecr", "s3", "secretsmanager"],
+        "no STS, no IMDS"
+    );
 }
 
 /// Lambda hands credentials over in variables. Where these have none, the SDK's other places are looked into.
 #[tokio::test]
 async fn credentials_are_those_of_the_variables_and_only_without_them_of_a_file() {
     let file = std::env::temp_dir().join(format!("ecr-pull-through-sync-credentials-{}", std::process::id()));
-    std::fs::write(&file, "[default]\naws_access_key_id = ASIAOFTHEFILE\naws_secret_access_key = local-aws\n").unwrap();
+    std::fs::write(
+        &file,
+        "[default]\naws_access_key_id = ASIAOFTHEFILE\naws_secret_access_key = local-aws\n",
+    )
+    .unwrap();
     let credentials = ("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap());
     let nothing = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].map(|name| (name, " "));
-    for (env, is_of_file) in [(&[credentials][..], false), (&[&nothing[..], &[credentials]].concat(), true)] {
+    for (env, is_of_file) in [
+        (&[credentials][..], false),
+        (&[&nothing[..], &[credentials]].concat(), true),
+    ] {
         let aws = account(Options::default()).await;
         let lambda = aws.lambda();
         let function = start(&aws, &lambda, env);
         lambda.invoke(json!({"action": "plan"}), TIME).await.result.unwrap();
-        let expected = if is_of_file { "ASIAOFTHEFILE" } else { function.principal() };
+        let expected = if is_of_file {
+            "ASIAOFTHEFILE"
+        } else {
+            function.principal()
+        };
         let calls = aws.calls();
-        assert!(!calls.is_empty() && calls.iter().all(|call| call.principal == expected), "{calls:#?}");
+        assert!(
+            !calls.is_empty() && calls.iter().all(|call| call.principal == expected),
+            "{calls:#?}"
+        );
     }
     std::fs::remove_file(file).unwrap();
 }
@@ -81,19 +113,34 @@ async fn metrics_stand_between_the_lines_of_the_log_as_they_are() {
     let function = start(&aws, &lambda, &[]);
     let metrics = || {
         let log = log_of(&function);
-        let lines = log.lines().map(|line| serde_json::from_str(line).expect("a line of JSON"));
-        lines.filter(|line: &Value| line.get("_aws").is_some()).collect::<Vec<_>>()
+        let lines = log
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a line of JSON"));
+        lines
+            .filter(|line: &Value| line.get("_aws").is_some())
+            .collect::<Vec<_>>()
     };
     lambda.invoke(json!({"action": "plan"}), TIME).await.result.unwrap();
     assert_eq!(metrics(), Vec::<Value>::new());
     lambda.invoke(uploaded(), TIME).await.result.unwrap();
     let told: Vec<String> = metrics()
         .iter()
-        .map(|line| ["Registry", "Action", "Stack"].map(|name| line[name].as_str().unwrap_or("-")).join(" "))
+        .map(|line| {
+            ["Registry", "Action", "Stack"]
+                .map(|name| line[name].as_str().unwrap_or("-"))
+                .join(" ")
+        })
         .collect();
-    assert_eq!(told, ["- - stack", "dockerhub - stack", "gitlab - stack", "- create stack"]);
+    assert_eq!(
+        told,
+        ["- - stack", "dockerhub - stack", "gitlab - stack", "- create stack"]
+    );
     let run = &metrics()[0];
-    assert_eq!((&run["ChangesApplied"], &run["ReadyRegistries"]), (&json!(10), &json!(3)), "{run:#}");
+    assert_eq!(
+        (&run["ChangesApplied"], &run["ReadyRegistries"]),
+        (&json!(10), &json!(3)),
+        "{run:#}"
+    );
     assert!(run.get("message").is_none() && run.get("level").is_none(), "{run:#}");
 }
 
@@ -104,14 +151,20 @@ async fn a_failure_is_an_error_of_the_invocation_with_a_stable_type() {
     let function = start(&aws, &lambda, &[]);
     for (event, kind) in [
         (json!({"hello": "world"}), "UnplaceableEvent"),
-        (json!({"Step": "createSecret", "SecretId": "x", "ClientRequestToken": "y"}), "UnplaceableEvent"),
+        (
+            json!({"Step": "createSecret", "SecretId": "x", "ClientRequestToken": "y"}),
+            "UnplaceableEvent",
+        ),
         (json!({"action": "aply"}), "UnplaceableEvent"),
     ] {
         let error = lambda.invoke(event, TIME).await.result.unwrap_err();
         assert_eq!(error["errorType"], kind, "{error}");
     }
     aws.fault(
-        Fault::on("s3", "GetObject").subject_contains("my-registries/registries.yaml").times(100).access_denied(),
+        Fault::on("s3", "GetObject")
+            .subject_contains("my-registries/registries.yaml")
+            .times(100)
+            .access_denied(),
     );
     let error = lambda.invoke(uploaded(), TIME).await.result.unwrap_err();
     assert_eq!(error["errorType"], "ConfigUnreadable", "{error}");
@@ -137,15 +190,25 @@ async fn a_crash_of_the_function_leaves_no_core_dump() {
     lambda.invoke(json!({}), TIME).await.result.unwrap();
     // Linux alone shows a process's limits as a file.
     if let Ok(limits) = std::fs::read_to_string(format!("/proc/{}/limits", function.id())) {
-        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-        let numbers: Vec<&str> = core.split_whitespace().filter(|word| word.parse::<u64>().is_ok()).collect();
+        let core = limits
+            .lines()
+            .find(|line| line.starts_with("Max core file size"))
+            .unwrap();
+        let numbers: Vec<&str> = core
+            .split_whitespace()
+            .filter(|word| word.parse::<u64>().is_ok())
+            .collect();
         assert_eq!(numbers, ["0", "0"], "{core}");
     }
 }
 
 #[tokio::test]
 async fn a_secret_that_ecr_does_not_see_for_twelve_seconds_is_waited_for() {
-    let aws = account(Options { secret_visible_after: Duration::from_secs(12), ..Options::default() }).await;
+    let aws = account(Options {
+        secret_visible_after: Duration::from_secs(12),
+        ..Options::default()
+    })
+    .await;
     let lambda = aws.lambda();
     let function = start(&aws, &lambda, &[]);
     let report = lambda.invoke(uploaded(), TIME).await.result.unwrap();
@@ -155,14 +218,24 @@ async fn a_secret_that_ecr_does_not_see_for_twelve_seconds_is_waited_for() {
 
 #[tokio::test]
 async fn a_function_that_is_killed_half_way_leaves_work_that_the_next_one_finishes() {
-    for operation in ["UpdateSecretVersionStage", "CreateRepositoryCreationTemplate", "CreatePullThroughCacheRule"] {
+    for operation in [
+        "UpdateSecretVersionStage",
+        "CreateRepositoryCreationTemplate",
+        "CreatePullThroughCacheRule",
+    ] {
         let aws = account(Options::default()).await;
         let lambda = aws.lambda();
         let function = start(&aws, &lambda, &[]);
-        let service = if operation == "UpdateSecretVersionStage" { "secretsmanager" } else { "ecr" };
+        let service = if operation == "UpdateSecretVersionStage" {
+            "secretsmanager"
+        } else {
+            "ecr"
+        };
         let dying = std::sync::Arc::new(std::sync::Mutex::new(Some(function)));
         let victim = std::sync::Arc::clone(&dying);
-        aws.after(service, operation, 1, move |_| victim.lock().unwrap().as_ref().unwrap().kill());
+        aws.after(service, operation, 1, move |_| {
+            victim.lock().unwrap().as_ref().unwrap().kill()
+        });
         lambda.invoke(uploaded(), TIME).await.result.unwrap_err();
         log_of(dying.lock().unwrap().as_ref().unwrap());
         drop(dying.lock().unwrap().take());
@@ -182,7 +255,11 @@ async fn what_is_handed_over_is_finished_even_if_a_function_is_killed_over_a_mes
     let aws = account(Options::default()).await;
     let (queue, dead) = aws.create_queue_pair("work", 3);
     aws.seed_repositories((0..180).map(|n| format!("quay/{n:03}")), 2);
-    aws.put_object(BUCKET, KEY, "quay: {registry: quay.io, tags: {a: b}, existing_repositories: {apply: [tags]}}\n");
+    aws.put_object(
+        BUCKET,
+        KEY,
+        "quay: {registry: quay.io, tags: {a: b}, existing_repositories: {apply: [tags]}}\n",
+    );
     let lambda = aws.lambda();
     let env = [("WORK_QUEUE_URL", queue.as_str())];
     let function = start(&aws, &lambda, &env);
@@ -195,7 +272,9 @@ async fn what_is_handed_over_is_finished_even_if_a_function_is_killed_over_a_mes
     let event = aws.take_work(&queue, 1).unwrap();
     let dying = std::sync::Arc::new(std::sync::Mutex::new(Some(function)));
     let victim = std::sync::Arc::clone(&dying);
-    aws.after("ecr", "TagResource", 9, move |_| victim.lock().unwrap().as_ref().unwrap().kill());
+    aws.after("ecr", "TagResource", 9, move |_| {
+        victim.lock().unwrap().as_ref().unwrap().kill()
+    });
     lambda.invoke(event.clone(), TIME).await.result.unwrap_err();
     aws.finish_work(&event, false);
     log_of(dying.lock().unwrap().as_ref().unwrap());
@@ -209,7 +288,10 @@ async fn what_is_handed_over_is_finished_even_if_a_function_is_killed_over_a_mes
     }
     let report = last.unwrap();
     assert_eq!(
-        (report["outcome"].as_str(), report["existing_repositories"]["done"].as_u64()),
+        (
+            report["outcome"].as_str(),
+            report["existing_repositories"]["done"].as_u64()
+        ),
         (Some("changed"), Some(180))
     );
     assert!(aws.messages(&dead).is_empty());
@@ -225,7 +307,10 @@ async fn two_functions_side_by_side_share_the_account_and_both_tell_the_truth() 
     for report in [first.result.unwrap(), second.result.unwrap()] {
         assert_ne!(report["outcome"], "partial", "{report:#}");
     }
-    assert_eq!(one.invoke(json!({"action": "plan"}), TIME).await.result.unwrap()["outcome"], "converged");
+    assert_eq!(
+        one.invoke(json!({"action": "plan"}), TIME).await.result.unwrap()["outcome"],
+        "converged"
+    );
     let rules = aws.call("ecr", "DescribePullThroughCacheRules", json!({})).unwrap();
     assert_eq!(rules["pullThroughCacheRules"].as_array().unwrap().len(), 3);
     functions.iter().for_each(|function| drop(log_of(function)));

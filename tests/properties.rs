@@ -57,7 +57,12 @@ const OPTIONS: [&str; 7] = [
 
 fn case() -> impl Strategy<Value = Case> {
     let by = prop_oneof![3 => Just(By::Nobody), 3 => Just(By::Us), 1 => Just(By::Former), 1 => Just(By::Other)];
-    let host = prop_oneof![Just("registry-1.docker.io"), Just("registry.gitlab.com"), Just("ghcr.io"), Just("quay.io")];
+    let host = prop_oneof![
+        Just("registry-1.docker.io"),
+        Just("registry.gitlab.com"),
+        Just("ghcr.io"),
+        Just("quay.io")
+    ];
     let name = prop_oneof![2 => Just(Name::Own), 1 => Just(Name::Legacy), 1 => Just(Name::Foreign)];
     let life = prop_oneof![
         Just(Life::Current),
@@ -68,9 +73,22 @@ fn case() -> impl Strategy<Value = Case> {
     ];
     let secret = proptest::option::of((by.clone(), name, 1usize..=3, life));
     let options = proptest::sample::select(&OPTIONS);
-    (host, 1usize..=3, options, proptest::option::of(any::<bool>()), proptest::option::of(by), secret).prop_map(
-        |(host, token, options, rule, template, secret)| Case { host, token, options, rule, template, secret },
+    (
+        host,
+        1usize..=3,
+        options,
+        proptest::option::of(any::<bool>()),
+        proptest::option::of(by),
+        secret,
     )
+        .prop_map(|(host, token, options, rule, template, secret)| Case {
+            host,
+            token,
+            options,
+            rule,
+            template,
+            secret,
+        })
 }
 
 fn token(host: &str, n: usize) -> String {
@@ -88,7 +106,10 @@ fn file(cases: &[Case]) -> String {
             "quay.io" => String::new(),
             host => format!(", username: acme-bot, accessToken: {}", token(host, case.token)),
         };
-        format!("registry-{n}: {{registry: {}{credential}{}}}\n", case.host, case.options)
+        format!(
+            "registry-{n}: {{registry: {}{credential}{}}}\n",
+            case.host, case.options
+        )
     };
     cases.iter().enumerate().map(line).collect()
 }
@@ -113,8 +134,10 @@ fn prepare(bench: &Bench, n: usize, case: &Case) {
             Name::Legacy => format!("ecr-pullthroughcache/{registry}2024010112000000000000000a"),
             Name::Foreign => format!("ecr-pullthroughcache/of-ops-{n}"),
         };
-        let tags: Vec<Value> =
-            owner(by).map(|owner| json!({"Key": "ecr-pull-through-sync:owner", "Value": owner})).into_iter().collect();
+        let tags: Vec<Value> = owner(by)
+            .map(|owner| json!({"Key": "ecr-pull-through-sync:owner", "Value": owner}))
+            .into_iter()
+            .collect();
         let made = call("secretsmanager", "CreateSecret", json!({"Name": name, "Tags": tags}));
         let id = made["ARN"].clone();
         let put = |token: String, stages: Value| {
@@ -133,7 +156,11 @@ fn prepare(bench: &Bench, n: usize, case: &Case) {
         }
         arn = Some(id.clone());
         if life == Life::Scheduled {
-            call("secretsmanager", "DeleteSecret", json!({"SecretId": id, "RecoveryWindowInDays": 7}));
+            call(
+                "secretsmanager",
+                "DeleteSecret",
+                json!({"SecretId": id, "RecoveryWindowInDays": 7}),
+            );
             // ECR takes no rule for a secret that is on its way out.
             arn = None;
         }
@@ -149,7 +176,9 @@ fn prepare(bench: &Bench, n: usize, case: &Case) {
         call("ecr", "CreatePullThroughCacheRule", input);
     }
     if let Some(by) = case.template {
-        let mark = owner(by).map(|owner| format!(" (managed by ecr-pull-through-sync: {owner})")).unwrap_or_default();
+        let mark = owner(by)
+            .map(|owner| format!(" (managed by ecr-pull-through-sync: {owner})"))
+            .unwrap_or_default();
         let description = format!("Pull through cache repository template for {registry} artifacts{mark}");
         let input = json!({"prefix": registry, "description": description, "appliedFor": ["REPLICATION"]});
         call("ecr", "CreateRepositoryCreationTemplate", input);
@@ -171,7 +200,11 @@ async fn holds(cases: Vec<Case>) {
     let ends = Ends::of(&bench.aws);
     let plan = bench.act("plan").await;
     bench.act("validate").await;
-    assert!(bench.aws.calls().iter().all(|call| !call.write), "a plan wrote: {:?}", bench.aws.calls());
+    assert!(
+        bench.aws.calls().iter().all(|call| !call.write),
+        "a plan wrote: {:?}",
+        bench.aws.calls()
+    );
 
     let applied = bench.send(uploaded()).await.unwrap();
     assert_eq!(applied["errors"], json!([]), "{applied:#}");
@@ -179,14 +212,25 @@ async fn holds(cases: Vec<Case>) {
     assert_eq!(open(&after), Vec::<&Value>::new(), "left over after {applied:#}");
     for (name, registry) in applied["registries"].as_object().unwrap() {
         let waits = after["registries"][name]["state"] == "held" || after["registries"][name]["state"] == "failed";
-        let expected = if waits { &after["registries"][name]["state"] } else { &json!("ready") };
+        let expected = if waits {
+            &after["registries"][name]["state"]
+        } else {
+            &json!("ready")
+        };
         assert_eq!(&registry["state"], expected, "{name} of {applied:#}");
     }
-    let announced = plan["changes"].as_array().unwrap().iter().filter(|change| change["result"] == "planned");
+    let announced = plan["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|change| change["result"] == "planned");
     for change in announced {
         let done = applied["changes"].as_array().unwrap().iter();
         let mut done = done.filter(|c| c["resource"] == change["resource"] && c["id"] == change["id"]);
-        assert!(done.any(|c| c["result"] == "applied"), "announced and not done: {change}");
+        assert!(
+            done.any(|c| c["result"] == "applied"),
+            "announced and not done: {change}"
+        );
     }
 
     bench.aws.clear_calls();

@@ -26,7 +26,10 @@ impl Configured {
         std::fs::write(folder.join("config"), config).unwrap();
         std::fs::write(folder.join("credentials"), credentials).unwrap();
         std::fs::write(folder.join("registries.yaml"), hub("canary-docker-1")).unwrap();
-        Self { bench: Bench::new().await, folder }
+        Self {
+            bench: Bench::new().await,
+            folder,
+        }
     }
 
     /// With the key `PTC` in the environment.
@@ -50,15 +53,34 @@ impl Configured {
 async fn a_profile_that_is_named_signs_every_call_whatever_the_environment_holds() {
     let desk = Configured::new("signed").await;
     let expected = |key: &str| BTreeSet::from([key.to_owned()]);
-    desk.ptc().run(["plan", "registries.yaml", "--profile", "prod"]).await.ends(2);
+    desk.ptc()
+        .run(["plan", "registries.yaml", "--profile", "prod"])
+        .await
+        .ends(2);
     assert_eq!(desk.signed(), expected("PROD"));
-    desk.ptc().run(["apply", "registries.yaml", "--profile", "prod", "--yes"]).await.ends(0);
+    desk.ptc()
+        .run(["apply", "registries.yaml", "--profile", "prod", "--yes"])
+        .await
+        .ends(0);
     assert_eq!(desk.signed(), expected("PROD"));
     // One that nobody named on the command line leaves the order to the SDK, as with every other tool.
-    desk.ptc().env("AWS_PROFILE", "prod").run(["plan", "registries.yaml"]).await.ends(0);
+    desk.ptc()
+        .env("AWS_PROFILE", "prod")
+        .run(["plan", "registries.yaml"])
+        .await
+        .ends(0);
     assert_eq!(desk.signed(), expected("PTC"));
     // An offline kit would go by no profile at all.
-    let kit = ["kit", "registries.yaml", "--only", "iam", "--account", "123456789012", "--profile", "prod"];
+    let kit = [
+        "kit",
+        "registries.yaml",
+        "--only",
+        "iam",
+        "--account",
+        "123456789012",
+        "--profile",
+        "prod",
+    ];
     desk.ptc().run(kit).await.ends(0);
     assert_eq!(desk.signed(), expected("PROD"));
 }
@@ -68,12 +90,22 @@ async fn the_region_is_the_profiles_unless_it_is_named() {
     let desk = Configured::new("region").await;
     let plan = ["plan", "registries.yaml", "--profile"];
     // Calls for another Region are refused by their signature.
-    let elsewhere = desk.ptc().env("AWS_REGION", "us-east-1").env("AWS_DEFAULT_REGION", "us-east-1");
+    let elsewhere = desk
+        .ptc()
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_DEFAULT_REGION", "us-east-1");
     elsewhere.run([&plan[..], &["prod"]].concat()).await.ends(2);
     let bare = elsewhere.run([&plan[..], &["bare"]].concat()).await.ends(1);
     assert!(bare.stderr.contains("us-east-1"), "{}", bare.stderr);
-    elsewhere.run([&plan[..], &["bare", "--region", "eu-west-1"]].concat()).await.ends(2);
-    let named = desk.ptc().run([&plan[..], &["prod", "--region", "us-east-1"]].concat()).await.ends(1);
+    elsewhere
+        .run([&plan[..], &["bare", "--region", "eu-west-1"]].concat())
+        .await
+        .ends(2);
+    let named = desk
+        .ptc()
+        .run([&plan[..], &["prod", "--region", "us-east-1"]].concat())
+        .await
+        .ends(1);
     assert!(named.stderr.contains("us-east-1"), "{}", named.stderr);
 }
 
@@ -82,32 +114,76 @@ async fn a_profile_that_is_not_there_is_an_error_with_the_files_that_were_read()
     let desk = Configured::new("missing").await;
     let files = ["config", "credentials"].map(|name| desk.folder.join(name).display().to_string());
     for profile in ["nosuch", "empty", ""] {
-        for command in [&["plan", "registries.yaml"][..], &["apply", "registries.yaml", "--yes"], &["status"]] {
-            let refused = desk.ptc().run([command, &["--profile", profile]].concat()).await.ends(1);
-            assert!(refused.stderr.starts_with(&format!("error: --profile {profile}")), "{}", refused.stderr);
-            assert!(files.iter().all(|file| refused.stderr.contains(file)), "{}", refused.stderr);
+        for command in [
+            &["plan", "registries.yaml"][..],
+            &["apply", "registries.yaml", "--yes"],
+            &["status"],
+        ] {
+            let refused = desk
+                .ptc()
+                .run([command, &["--profile", profile]].concat())
+                .await
+                .ends(1);
+            assert!(
+                refused.stderr.starts_with(&format!("error: --profile {profile}")),
+                "{}",
+                refused.stderr
+            );
+            assert!(
+                files.iter().all(|file| refused.stderr.contains(file)),
+                "{}",
+                refused.stderr
+            );
         }
     }
-    let offline = ["kit", "registries.yaml", "--account", "123456789012", "--profile", "nosuch"];
+    let offline = [
+        "kit",
+        "registries.yaml",
+        "--account",
+        "123456789012",
+        "--profile",
+        "nosuch",
+    ];
     let refused = desk.ptc().run(offline).await.ends(1);
     assert!(refused.stderr.contains("--profile nosuch"), "{}", refused.stderr);
     // Where there is no configuration at all, the places where it would be are named.
-    let nowhere = Ptc::new(&desk.bench.aws).within(&desk.folder).env("HOME", "/nonexistent");
-    let nowhere = nowhere.without("AWS_CONFIG_FILE").without("AWS_SHARED_CREDENTIALS_FILE").without("AWS_REGION");
-    let refused = nowhere.run(["plan", "registries.yaml", "--profile", "prod"]).await.ends(1);
-    assert!(refused.stderr.contains("~/.aws/config, ~/.aws/credentials"), "{}", refused.stderr);
+    let nowhere = Ptc::new(&desk.bench.aws)
+        .within(&desk.folder)
+        .env("HOME", "/nonexistent");
+    let nowhere = nowhere
+        .without("AWS_CONFIG_FILE")
+        .without("AWS_SHARED_CREDENTIALS_FILE")
+        .without("AWS_REGION");
+    let refused = nowhere
+        .run(["plan", "registries.yaml", "--profile", "prod"])
+        .await
+        .ends(1);
+    assert!(
+        refused.stderr.contains("~/.aws/config, ~/.aws/credentials"),
+        "{}",
+        refused.stderr
+    );
     assert_eq!(desk.signed(), BTreeSet::new());
 }
 
 #[tokio::test]
 async fn what_keeps_ptc_waiting_is_said_meanwhile_and_why_it_failed_at_the_end() {
     let desk = Configured::new("waiting").await;
-    desk.bench.aws.fault(Fault::on("sts", "*").latency(Duration::from_millis(2500)).times(1));
+    desk.bench
+        .aws
+        .fault(Fault::on("sts", "*").latency(Duration::from_millis(2500)).times(1));
     let slow = desk.ptc().run(["plan", "registries.yaml", "--json"]).await.ends(2);
     assert_eq!(slow.stderr, "GetCallerIdentity: still waiting after 2 s\n");
-    let host = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let host = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let nobody = desk.ptc().env("AWS_ENDPOINT_URL_STS", &format!("http://{host}"));
     let refused = nobody.run(["status"]).await.ends(1);
     let said = format!("error: GetCallerIdentity: Unreachable: the connection to {host} failed");
-    assert!(refused.stderr.contains(&said) && refused.stderr.contains("Connection refused"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains(&said) && refused.stderr.contains("Connection refused"),
+        "{}",
+        refused.stderr
+    );
 }

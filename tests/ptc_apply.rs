@@ -18,18 +18,29 @@ async fn ctrl_c_ends_after_the_call_under_way_with_a_report_that_is_true() {
         .args(["apply", "registries.yaml", "--function", FUNCTION, "--yes", "--json"])
         .current_dir(&desk.folder)
         .env_clear()
-        .envs([("AWS_ENDPOINT_URL", desk.bench.aws.endpoint().as_str()), ("AWS_REGION", "eu-west-1")])
-        .envs([("AWS_ACCESS_KEY_ID", "PTC"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_EC2_METADATA_DISABLED", "true")])
+        .envs([
+            ("AWS_ENDPOINT_URL", desk.bench.aws.endpoint().as_str()),
+            ("AWS_REGION", "eu-west-1"),
+        ])
+        .envs([
+            ("AWS_ACCESS_KEY_ID", "PTC"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let pid = child.id().to_string();
     // Both templates are under way when it is interrupted: the hook runs as the first of them arrives.
-    desk.bench.aws.before("ecr", "CreateRepositoryCreationTemplate", 1, move |_| {
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-    });
-    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+    desk.bench
+        .aws
+        .before("ecr", "CreateRepositoryCreationTemplate", 1, move |_| {
+            assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        });
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap())
+        .await
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("stopping after the calls under way"));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -59,12 +70,21 @@ async fn nothing_is_written_without_a_word_for_it() {
     let desk = Desk::new("unasked").await;
     desk.write(&hub("canary-docker-1"));
     let ptc = desk.ptc().input(hub("canary-docker-1"));
-    for arguments in [&["registries.yaml"][..], &["-"], &["registries.yaml", "--json"], &["-", "--json"]] {
+    for arguments in [
+        &["registries.yaml"][..],
+        &["-"],
+        &["registries.yaml", "--json"],
+        &["-", "--json"],
+    ] {
         desk.bench.aws.clear_calls();
         let apply = [&["apply", "--function", FUNCTION], arguments].concat();
         let refused = ptc.run(&apply).await.ends(1);
         let json = arguments.contains(&"--json");
-        let said = if json { refused.json()["error"].as_str().unwrap().to_owned() } else { refused.stderr };
+        let said = if json {
+            refused.json()["error"].as_str().unwrap().to_owned()
+        } else {
+            refused.stderr
+        };
         assert!(said.contains("nothing was changed") && said.contains("--yes"), "{said}");
         assert!(said.contains("--plan-checksum"), "{said}");
         assert_eq!(desk.bench.aws.calls().len(), 0);
@@ -85,18 +105,29 @@ async fn interrupted(desk: &Desk, operation: &str, arguments: &[&str]) -> String
         .args(arguments)
         .current_dir(&desk.folder)
         .env_clear()
-        .envs([("AWS_ENDPOINT_URL", desk.bench.aws.endpoint().as_str()), ("AWS_REGION", "eu-west-1")])
-        .envs([("AWS_ACCESS_KEY_ID", "PTC"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_EC2_METADATA_DISABLED", "true")])
+        .envs([
+            ("AWS_ENDPOINT_URL", desk.bench.aws.endpoint().as_str()),
+            ("AWS_REGION", "eu-west-1"),
+        ])
+        .envs([
+            ("AWS_ACCESS_KEY_ID", "PTC"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let pid = child.id().to_string();
-    desk.bench.aws.fault(Fault::on("ecr", operation).latency(Duration::from_millis(1500)));
+    desk.bench
+        .aws
+        .fault(Fault::on("ecr", operation).latency(Duration::from_millis(1500)));
     desk.bench.aws.before("ecr", operation, 1, move |_| {
         assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     });
-    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap())
+        .await
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -111,9 +142,19 @@ async fn what_an_interruption_left_undone_is_named_each() {
     desk.bench.upload(file);
     desk.write(file);
     let told = interrupted(&desk, "CreateRepositoryCreationTemplate", &["--max-deletions", "2"]).await;
-    let undone = ["new: create rule new", "old-a: delete rule old-a", "old-a: delete template old-a"];
-    for change in undone.into_iter().chain(["old-b: delete rule old-b", "old-b: delete template old-b"]) {
-        assert!(told.contains(&format!("\n    {change}\n")), "{change}\nis not in\n{told}");
+    let undone = [
+        "new: create rule new",
+        "old-a: delete rule old-a",
+        "old-a: delete template old-a",
+    ];
+    for change in undone
+        .into_iter()
+        .chain(["old-b: delete rule old-b", "old-b: delete template old-b"])
+    {
+        assert!(
+            told.contains(&format!("\n    {change}\n")),
+            "{change}\nis not in\n{told}"
+        );
     }
     assert!(told.starts_with("! not done\n"), "{told}");
     let end =
@@ -127,12 +168,17 @@ async fn what_an_interruption_left_undone_is_named_each() {
 #[tokio::test]
 async fn deletions_that_an_interruption_left_are_named_where_all_registries_are_ready() {
     let desk = Desk::new("deletions-left").await;
-    desk.bench.follow("quay: {registry: quay.io}\nold-a: {registry: public.ecr.aws}\n").await;
+    desk.bench
+        .follow("quay: {registry: quay.io}\nold-a: {registry: public.ecr.aws}\n")
+        .await;
     let file = "quay: {registry: quay.io}\n";
     desk.bench.upload(file);
     desk.write(file);
     let told = interrupted(&desk, "DeletePullThroughCacheRule", &[]).await;
-    assert!(told.starts_with("! old-a: delete template old-a: not done\nquay ready ("), "{told}");
+    assert!(
+        told.starts_with("! old-a: delete template old-a: not done\nquay ready ("),
+        "{told}"
+    );
     assert!(
         told.ends_with("partial: interrupted; 1 of 1 registry ready; 1 change applied; 1 change not made\n"),
         "{told}"
@@ -152,12 +198,19 @@ async fn repositories_that_an_interruption_left_are_named() {
     let plan = desk.run(&["plan", "--json"]).await.ends(2).json();
     let early = ["--plan-checksum", plan["plan_checksum"].as_str().unwrap()];
     let told = interrupted(&desk, "GetLifecyclePolicy", &early).await;
-    assert!(told.ends_with("\npartial: interrupted, and nothing was changed\n"), "{told}");
+    assert!(
+        told.ends_with("\npartial: interrupted, and nothing was changed\n"),
+        "{told}"
+    );
     assert_eq!(desk.writes(), Vec::<String>::new());
     desk.bench.aws.clear_faults();
     let told = interrupted(&desk, "PutLifecyclePolicy", &[]).await;
-    let has_policy =
-        |name: &str| desk.bench.aws.call("ecr", "GetLifecyclePolicy", json!({"repositoryName": name})).is_ok();
+    let has_policy = |name: &str| {
+        desk.bench
+            .aws
+            .call("ecr", "GetLifecyclePolicy", json!({"repositoryName": name}))
+            .is_ok()
+    };
     let mut undone = 0;
     for name in (10..50).map(|n| format!("quay/{n}")) {
         let named = told.contains(&format!("    quay: update repository {name}\n"));
@@ -166,7 +219,10 @@ async fn repositories_that_an_interruption_left_are_named() {
     }
     assert!((1..40).contains(&undone), "{told}");
     assert!(
-        told.contains(&format!("\npartial: interrupted; 0 of 1 registry ready; {} changes applied; ", 40 - undone)),
+        told.contains(&format!(
+            "\npartial: interrupted; 0 of 1 registry ready; {} changes applied; ",
+            40 - undone
+        )),
         "{told}"
     );
     assert!(told.ends_with(&format!("; {undone} changes not made\n")), "{told}");
@@ -175,7 +231,9 @@ async fn repositories_that_an_interruption_left_are_named() {
 #[tokio::test]
 async fn a_held_deletion_names_the_way_on_of_whoever_reads_it_and_once() {
     let desk = Desk::new("held").await;
-    let leaving = ["a", "b", "c"].map(|name| format!("old-{name}: {{registry: quay.io}}\n")).concat();
+    let leaving = ["a", "b", "c"]
+        .map(|name| format!("old-{name}: {{registry: quay.io}}\n"))
+        .concat();
     desk.bench.follow(&format!("{}{leaving}", hub("canary-docker-1"))).await;
     desk.bench.upload(&hub("canary-docker-1"));
     desk.write(&hub("canary-docker-1"));
@@ -183,14 +241,23 @@ async fn a_held_deletion_names_the_way_on_of_whoever_reads_it_and_once() {
         let output = desk.run(arguments).await;
         let said = output.stdout.replace('\\', "");
         assert_eq!(said.matches("registries left the file").count(), 1, "{said}");
-        assert!(said.contains("allow it once with `--max-deletions 3`") && !said.contains("\"action\""), "{said}");
+        assert!(
+            said.contains("allow it once with `--max-deletions 3`") && !said.contains("\"action\""),
+            "{said}"
+        );
         for name in ["old-a", "old-b", "old-c"] {
-            assert!(said.contains(&format!("{name}: delete rule {name}")) || arguments.contains(&"markdown"), "{said}");
+            assert!(
+                said.contains(&format!("{name}: delete rule {name}")) || arguments.contains(&"markdown"),
+                "{said}"
+            );
         }
     }
     let function = desk.bench.send(json!({"action": "apply"})).await.unwrap();
     let message = function["registries"]["old-a"]["message"].as_str().unwrap();
-    assert!(message.contains(r#"{"action": "apply", "max_deletions": 3}"#), "{message}");
+    assert!(
+        message.contains(r#"{"action": "apply", "max_deletions": 3}"#),
+        "{message}"
+    );
     assert!(!message.contains("--max-deletions"), "{message}");
     // What the function says stands in its status once, too.
     let status = desk.ptc().run(["status", "--function", FUNCTION]).await.ends(1).stdout;

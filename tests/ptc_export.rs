@@ -51,7 +51,10 @@ async fn what_the_legacy_file_made_comes_back_and_a_plan_of_it_is_empty() {
     assert_eq!(bench.follow(LEGACY).await["outcome"], "changed");
     let output = exported(&bench.aws).await;
     golden("legacy.yaml", &output.stdout);
-    assert_eq!(output.stderr, "3 registries, and a plan of the file would change nothing about what is in it\n");
+    assert_eq!(
+        output.stderr,
+        "3 registries, and a plan of the file would change nothing about what is in it\n"
+    );
     assert_eq!(warnings(&output.stdout).len(), 1, "IMMUTABLE is what the account has");
     let plan = planned(&bench, &output.stdout).await;
     assert_eq!((&plan["outcome"], lines(&plan)), (&json!("converged"), vec![]));
@@ -65,8 +68,14 @@ async fn every_field_there_is_comes_back() {
     let mut bench = Bench::new().await;
     // The stack's parameter would have to let it pass the role that the example names.
     bench.app = support::app_as(&bench.aws, "UNBOUND", &[]).await;
-    bench.make_secret("ecr-pullthroughcache/shared-docker-hub", &credential("canary-docker-1"), json!([]));
-    bench.aws.accept_upstream("registry.gitlab.com", "acme-bot", "glpat-example");
+    bench.make_secret(
+        "ecr-pullthroughcache/shared-docker-hub",
+        &credential("canary-docker-1"),
+        json!([]),
+    );
+    bench
+        .aws
+        .accept_upstream("registry.gitlab.com", "acme-bot", "glpat-example");
     let report = bench.follow(include_str!("../examples/complete.yaml")).await;
     assert_eq!(report["outcome"], "changed", "{report}");
     let output = exported(&bench.aws).await;
@@ -75,7 +84,10 @@ async fn every_field_there_is_comes_back() {
     let plan = planned(&bench, &output.stdout).await;
     assert_eq!((&plan["outcome"], lines(&plan)), (&json!("converged"), vec![]));
     // What the tags of everything are is the stack's to say.
-    let tagged = desk(&bench.aws).env("RESOURCE_TAGS", "managed-by=ecr-pull-through-sync").run(["export"]).await;
+    let tagged = desk(&bench.aws)
+        .env("RESOURCE_TAGS", "managed-by=ecr-pull-through-sync")
+        .run(["export"])
+        .await;
     assert!(!tagged.stdout.contains("managed-by:"), "{}", tagged.stdout);
     assert!(tagged.stdout.contains("team: containers"), "{}", tagged.stdout);
 }
@@ -87,7 +99,10 @@ fn foreign(bench: &Bench) -> [String; 2] {
     let secret = |name: &str| bench.make_secret(name, &credential("canary-docker-1"), json!([]));
     let template = |prefix: &str, members: Value| {
         let mut input = json!({"prefix": prefix, "appliedFor": ["PULL_THROUGH_CACHE"]});
-        input.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        input
+            .as_object_mut()
+            .unwrap()
+            .extend(members.as_object().unwrap().clone());
         aws.call("ecr", "CreateRepositoryCreationTemplate", input).unwrap();
     };
     let policy = |action: &str| {
@@ -96,7 +111,10 @@ fn foreign(bench: &Bench) -> [String; 2] {
     };
     // As the legacy module makes them, but for the name of the template's sentence.
     make_rule(aws, "terraform", "registry-1.docker.io", Some(&secret(&legacy)));
-    template("terraform", json!({"description": "By hand", "imageTagMutability": "MUTABLE"}));
+    template(
+        "terraform",
+        json!({"description": "By hand", "imageTagMutability": "MUTABLE"}),
+    );
     make_rule(aws, "bare", "quay.io", None);
     make_rule(aws, "slash/", "quay.io", None);
     make_rule(aws, "team/bare", "quay.io", None);
@@ -109,14 +127,27 @@ fn foreign(bench: &Bench) -> [String; 2] {
     make_rule(aws, "theirs", "public.ecr.aws", None);
     template("theirs", json!({"description": theirs}));
     make_rule(aws, "strange", "registry.k8s.io", None);
-    template("strange", json!({"repositoryPolicy": policy("ecr:*"), "appliedFor": ["REPLICATION"]}));
+    template(
+        "strange",
+        json!({"repositoryPolicy": policy("ecr:*"), "appliedFor": ["REPLICATION"]}),
+    );
     let gone = secret("ecr-pullthroughcache/gone");
     make_rule(aws, "gone", "registry-1.docker.io", Some(&gone));
     template("gone", json!({"description": "Gone"}));
-    aws.call("secretsmanager", "DeleteSecret", json!({"SecretId": gone, "RecoveryWindowInDays": 7})).unwrap();
+    aws.call(
+        "secretsmanager",
+        "DeleteSecret",
+        json!({"SecretId": gone, "RecoveryWindowInDays": 7}),
+    )
+    .unwrap();
     let lost = secret("ecr-pullthroughcache/lost");
     make_rule(aws, "lost", "registry-1.docker.io", Some(&lost));
-    aws.call("secretsmanager", "DeleteSecret", json!({"SecretId": lost, "ForceDeleteWithoutRecovery": true})).unwrap();
+    aws.call(
+        "secretsmanager",
+        "DeleteSecret",
+        json!({"SecretId": lost, "ForceDeleteWithoutRecovery": true}),
+    )
+    .unwrap();
     [gone, lost]
 }
 
@@ -140,7 +171,11 @@ async fn what_others_made_is_written_with_what_a_plan_would_change_above_it() {
     for change in changed.iter().filter(|change| change["result"] == "planned") {
         let word = |key: &str| change[key].as_str().unwrap().replace('_', " ");
         let step = format!("{} {} {}", word("action"), word("resource"), word("id"));
-        let above = output.stdout.split(&format!("\n{}:\n", word("registry"))).next().unwrap();
+        let above = output
+            .stdout
+            .split(&format!("\n{}:\n", word("registry")))
+            .next()
+            .unwrap();
         let above = above.rsplit("\n\n").next().unwrap();
         assert!(above.contains(&step), "{step} is not in: {above}");
     }
@@ -149,32 +184,68 @@ async fn what_others_made_is_written_with_what_a_plan_would_change_above_it() {
 #[tokio::test]
 async fn a_template_of_ours_without_a_rule_is_told_of() {
     let bench = Bench::new().await;
-    bench.follow("hub: {registry: quay.io}\nother: {registry: public.ecr.aws}\n").await;
-    bench.aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "hub"})).unwrap();
+    bench
+        .follow("hub: {registry: quay.io}\nother: {registry: public.ecr.aws}\n")
+        .await;
+    bench
+        .aws
+        .call(
+            "ecr",
+            "DeletePullThroughCacheRule",
+            json!({"ecrRepositoryPrefix": "hub"}),
+        )
+        .unwrap();
     let output = exported(&bench.aws).await;
-    assert!(output.stderr.contains("note: the template hub has no rule of its prefix"), "{}", output.stderr);
-    assert!(output.stderr.contains("note: a plan of this file would: delete template hub"), "{}", output.stderr);
+    assert!(
+        output
+            .stderr
+            .contains("note: the template hub has no rule of its prefix"),
+        "{}",
+        output.stderr
+    );
+    assert!(
+        output
+            .stderr
+            .contains("note: a plan of this file would: delete template hub"),
+        "{}",
+        output.stderr
+    );
     let plan = planned(&bench, &output.stdout).await;
     assert_eq!(lines(&plan).len(), 1, "{plan}");
 }
 
 #[tokio::test]
 async fn fifty_rules_and_pages_of_them() {
-    let bench = Bench::with(Options { page_size: Some(7), ..Options::default() }, &[]).await;
+    let bench = Bench::with(
+        Options {
+            page_size: Some(7),
+            ..Options::default()
+        },
+        &[],
+    )
+    .await;
     for n in 0..50 {
         make_rule(&bench.aws, &format!("mirror-{n:02}"), "quay.io", None);
     }
     let output = exported(&bench.aws).await;
     assert_eq!(warnings(&output.stdout), Vec::<String>::new());
     assert_eq!(output.stdout.matches("\n  registry: quay.io\n").count(), 50);
-    assert!(output.stderr.starts_with("50 registries; above 50"), "{}", output.stderr);
+    assert!(
+        output.stderr.starts_with("50 registries; above 50"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[tokio::test]
 async fn an_empty_account_makes_a_file_that_says_so() {
     let aws = LocalAws::start(Options::default()).await.unwrap();
     let output = exported(&aws).await;
-    assert!(output.stdout.ends_with("# There is no registry to write, and a file without any is refused.\n"));
+    assert!(
+        output
+            .stdout
+            .ends_with("# There is no registry to write, and a file without any is refused.\n")
+    );
     assert!(output.stdout.lines().all(|line| line.starts_with('#')));
     assert_eq!(output.stderr, "no registry could be written\n");
 }
@@ -186,7 +257,12 @@ async fn nothing_is_written_and_no_value_of_a_secret_is_asked_for() {
     bench.aws.clear_calls();
     exported(&bench.aws).await;
     let calls = bench.aws.calls();
-    assert!(calls.iter().all(|call| !call.write && call.operation != "GetSecretValue"), "{calls:?}");
+    assert!(
+        calls
+            .iter()
+            .all(|call| !call.write && call.operation != "GetSecretValue"),
+        "{calls:?}"
+    );
     assert!(calls.iter().any(|call| call.operation == "GetCallerIdentity"));
 }
 
@@ -204,7 +280,10 @@ async fn a_file_that_is_there_is_written_over_only_by_force() {
     std::fs::write(&file, "mine").unwrap();
     aws.clear_calls();
     let refused = ptc.run(["export", "-o", "r.yaml"]).await.ends(1);
-    assert_eq!(refused.stderr, "error: r.yaml: a file is there already; --force writes over it\n");
+    assert_eq!(
+        refused.stderr,
+        "error: r.yaml: a file is there already; --force writes over it\n"
+    );
     assert!(aws.calls().is_empty(), "nobody was asked");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
     ptc.run(["export", "-o", "r.yaml", "--force"]).await.ends(0);
@@ -215,7 +294,11 @@ async fn a_file_that_is_there_is_written_over_only_by_force() {
         let before = std::fs::read(&file).unwrap();
         for force in [&[][..], &["--force"]] {
             let refused = ptc.run([&["export", "-o", "link.yaml"], force].concat()).await.ends(1);
-            assert!(refused.stderr.starts_with("error: link.yaml: is a symbolic link"), "{}", refused.stderr);
+            assert!(
+                refused.stderr.starts_with("error: link.yaml: is a symbolic link"),
+                "{}",
+                refused.stderr
+            );
         }
         assert_eq!(std::fs::read(&file).unwrap(), before);
         assert!(!directory.join("nowhere.yaml").exists());
@@ -233,7 +316,13 @@ async fn programs_get_the_file_and_its_registries() {
     let json = output.json();
     assert_eq!(json["registries"]["public-ecr"], json!({"registry": "public.ecr.aws"}));
     assert_eq!(json["registries"]["gitlab"]["secret"], "ecr-pullthroughcache/gitlab");
-    assert!(json["remarks"]["bare"][1].as_str().unwrap().contains("create template bare"), "{json}");
+    assert!(
+        json["remarks"]["bare"][1]
+            .as_str()
+            .unwrap()
+            .contains("create template bare"),
+        "{json}"
+    );
     assert_eq!((json["notes"].clone(), output.stderr.as_str()), (json!([]), ""));
     assert_eq!(warnings(json["yaml"].as_str().unwrap()).len(), 1);
 }
@@ -242,10 +331,18 @@ async fn programs_get_the_file_and_its_registries() {
 async fn the_settings_of_a_deployed_function_hold() {
     let bench = Bench::new().await;
     bench.follow(LEGACY).await;
-    let variables = [("CONFIG_BUCKET", BUCKET), ("OWNER", "stack"), ("TEMPLATE_ROLE_ARN", ROLE)];
+    let variables = [
+        ("CONFIG_BUCKET", BUCKET),
+        ("OWNER", "stack"),
+        ("TEMPLATE_ROLE_ARN", ROLE),
+    ];
     let arn = bench.aws.deploy_function("sync", &variables);
     let without = Ptc::new(&bench.aws).run(["export"]).await.ends(0);
-    assert!(without.stdout.contains("dockerhub cannot be in this file"), "another owner: {}", without.stdout);
+    assert!(
+        without.stdout.contains("dockerhub cannot be in this file"),
+        "another owner: {}",
+        without.stdout
+    );
     for name in ["sync", &arn] {
         let output = Ptc::new(&bench.aws).run(["export", "--function", name]).await.ends(0);
         assert_eq!(output.stdout, exported(&bench.aws).await.stdout);
@@ -253,15 +350,30 @@ async fn the_settings_of_a_deployed_function_hold() {
     let none = Ptc::new(&bench.aws).run(["export", "--function", "none"]).await.ends(1);
     assert!(none.stderr.contains("Function not found"), "{}", none.stderr);
     bench.aws.deploy_function("other", &[]);
-    let other = Ptc::new(&bench.aws).run(["export", "--function", "other"]).await.ends(1);
-    assert_eq!(other.stderr, "error: other has no CONFIG_BUCKET: it is not an ecr-pull-through-sync\n");
+    let other = Ptc::new(&bench.aws)
+        .run(["export", "--function", "other"])
+        .await
+        .ends(1);
+    assert_eq!(
+        other.stderr,
+        "error: other has no CONFIG_BUCKET: it is not an ecr-pull-through-sync\n"
+    );
 }
 
 #[tokio::test]
 async fn settings_with_which_no_file_is_accepted_are_named() {
     let aws = LocalAws::start(Options::default()).await.unwrap();
-    let output = Ptc::new(&aws).env("RESOURCE_TAGS", "team=platform").run(["export"]).await.ends(1);
-    assert!(output.stderr.starts_with("error: with these settings every file is refused: RESOURCE_TAGS"), "{output:?}");
+    let output = Ptc::new(&aws)
+        .env("RESOURCE_TAGS", "team=platform")
+        .run(["export"])
+        .await
+        .ends(1);
+    assert!(
+        output
+            .stderr
+            .starts_with("error: with these settings every file is refused: RESOURCE_TAGS"),
+        "{output:?}"
+    );
 }
 
 #[tokio::test]
@@ -272,13 +384,40 @@ async fn a_secret_that_may_not_be_looked_at_is_written_by_its_arn() {
         bench.aws.fault(Fault::on("secretsmanager", operation).access_denied());
     }
     let output = exported(&bench.aws).await;
-    let secret = bench.rule("gitlab").unwrap()["credentialArn"].as_str().unwrap().to_owned();
-    assert!(output.stdout.contains(&format!("\n  secret: {secret}\n")), "{}", output.stdout);
-    assert!(output.stdout.contains("# a plan of this file would refuse it: "), "{}", output.stdout);
-    assert!(output.stderr.contains(&format!("note: the secret {secret} could not be looked at")), "{}", output.stderr);
-    assert!(output.stderr.contains("note: which secrets carry our tag is not known"), "{}", output.stderr);
+    let secret = bench.rule("gitlab").unwrap()["credentialArn"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        output.stdout.contains(&format!("\n  secret: {secret}\n")),
+        "{}",
+        output.stdout
+    );
+    assert!(
+        output.stdout.contains("# a plan of this file would refuse it: "),
+        "{}",
+        output.stdout
+    );
+    assert!(
+        output
+            .stderr
+            .contains(&format!("note: the secret {secret} could not be looked at")),
+        "{}",
+        output.stderr
+    );
+    assert!(
+        output.stderr.contains("note: which secrets carry our tag is not known"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(warnings(&output.stdout).len(), 1);
-    bench.aws.fault(Fault::on("ecr", "DescribeRepositoryCreationTemplates").access_denied());
+    bench
+        .aws
+        .fault(Fault::on("ecr", "DescribeRepositoryCreationTemplates").access_denied());
     let refused = desk(&bench.aws).run(["export"]).await.ends(1);
-    assert!(refused.stderr.starts_with("error: DescribeRepositoryCreationTemplates"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.starts_with("error: DescribeRepositoryCreationTemplates"),
+        "{}",
+        refused.stderr
+    );
 }

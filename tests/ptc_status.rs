@@ -40,7 +40,10 @@ async fn a_run_that_went_well_ends_with_status_0() {
     let version = bench.status()["config"]["version_id"].as_str().unwrap().to_owned();
     let finished = bench.status()["finished_at"].as_str().unwrap().to_owned();
     let output = desk(&bench.aws).run(["status"]).await.ends(0);
-    let text = output.stdout.replace(&version, "<version>").replace(&finished, "<time>");
+    let text = output
+        .stdout
+        .replace(&version, "<version>")
+        .replace(&finished, "<time>");
     let page = "\
 changed: 3 registries ready; 10 changes applied
 
@@ -56,7 +59,10 @@ ready  public-ecr  public.ecr.aws        123456789012.dkr.ecr.eu-west-1.amazonaw
 ";
     let (start, warnings) = text.split_at(page.len());
     assert_eq!(start, page);
-    assert!(warnings.starts_with("\nwarning: line 5, column 3: dockerhub: the token is in the file"), "{warnings}");
+    assert!(
+        warnings.starts_with("\nwarning: line 5, column 3: dockerhub: the token is in the file"),
+        "{warnings}"
+    );
     assert_eq!(output.stderr, "");
 }
 
@@ -97,20 +103,38 @@ async fn a_run_that_did_not_ends_with_status_1_and_says_since_when() {
     ] {
         assert!(output.stdout.contains(part), "{part}\nis not in\n{}", output.stdout);
     }
-    assert!(!output.stdout.contains("create rule b"), "what went well is in the table");
+    assert!(
+        !output.stdout.contains("create rule b"),
+        "what went well is in the table"
+    );
     let painted = desk(&aws).run(["status", "--color", "always"]).await.ends(1);
-    assert!(painted.stdout.starts_with("\u{1b}[31mpartial\u{1b}[0m: "), "{}", painted.stdout);
-    assert!(painted.stdout.contains("\n\u{1b}[31mheld\u{1b}[0m   hub "), "{}", painted.stdout);
+    assert!(
+        painted.stdout.starts_with("\u{1b}[31mpartial\u{1b}[0m: "),
+        "{}",
+        painted.stdout
+    );
+    assert!(
+        painted.stdout.contains("\n\u{1b}[31mheld\u{1b}[0m   hub "),
+        "{}",
+        painted.stdout
+    );
 }
 
 #[tokio::test]
 async fn programs_get_the_object_and_its_age() {
     let aws = account().await;
-    put_status(&aws, SignedDuration::from_hours(2), &[("/outcome", json!("converged")), ("/added_later", json!(1))]);
+    put_status(
+        &aws,
+        SignedDuration::from_hours(2),
+        &[("/outcome", json!("converged")), ("/added_later", json!(1))],
+    );
     let output = desk(&aws).run(["status", "--json"]).await.ends(0);
     let json = output.json();
     assert!((7200..7260).contains(&json["age_seconds"].as_i64().unwrap()), "{json}");
-    assert_eq!((&json["last_success_age_seconds"], &json["added_later"]), (&Value::Null, &json!(1)));
+    assert_eq!(
+        (&json["last_success_age_seconds"], &json["added_later"]),
+        (&Value::Null, &json!(1))
+    );
     assert_eq!(json["message"], "1 registry failed");
 }
 
@@ -119,7 +143,11 @@ async fn a_clock_that_is_behind_is_told_of() {
     let aws = account().await;
     put_status(&aws, SignedDuration::from_mins(-10), &[]);
     let output = desk(&aws).run(["status"]).await.ends(1);
-    assert!(output.stdout.contains(" min in the future, by this machine's clock"), "{}", output.stdout);
+    assert!(
+        output.stdout.contains(" min in the future, by this machine's clock"),
+        "{}",
+        output.stdout
+    );
 }
 
 #[tokio::test]
@@ -143,7 +171,11 @@ async fn what_others_have_written_moves_no_cursor() {
         let output = desk(&aws).run(args).await.ends(1);
         let harmful = |c: char| (c.is_control() && c != '\n') || (c == '\u{202e}' && args[1] != "--json");
         assert!(!output.stdout.contains(harmful), "{}", output.stdout);
-        assert!(!output.stdout.lines().any(|line| line.starts_with("converged")), "{}", output.stdout);
+        assert!(
+            !output.stdout.lines().any(|line| line.starts_with("converged")),
+            "{}",
+            output.stdout
+        );
     }
 }
 
@@ -157,13 +189,27 @@ async fn without_a_status_it_says_what_is_missing() {
         format!("error: there is no status at {place}: no run has finished yet, or not with these settings\n")
     );
     let unknown = Ptc::new(&aws).run(["status"]).await.ends(1);
-    assert!(unknown.stderr.contains("give --function, or set CONFIG_BUCKET"), "{}", unknown.stderr);
-    let bucket = Ptc::new(&aws).env("CONFIG_BUCKET", "another-bucket").run(["status"]).await.ends(1);
-    assert!(bucket.stderr.contains("there is no bucket another-bucket"), "{}", bucket.stderr);
+    assert!(
+        unknown.stderr.contains("give --function, or set CONFIG_BUCKET"),
+        "{}",
+        unknown.stderr
+    );
+    let bucket = Ptc::new(&aws)
+        .env("CONFIG_BUCKET", "another-bucket")
+        .run(["status"])
+        .await
+        .ends(1);
+    assert!(
+        bucket.stderr.contains("there is no bucket another-bucket"),
+        "{}",
+        bucket.stderr
+    );
     aws.fault(Fault::on("s3", "GetObject").access_denied());
     let denied = desk(&aws).run(["status"]).await.ends(1);
     assert!(
-        denied.stderr.contains(&format!("access to {place} is denied: it takes s3:GetObject")),
+        denied
+            .stderr
+            .contains(&format!("access to {place} is denied: it takes s3:GetObject")),
         "{}",
         denied.stderr
     );
@@ -184,7 +230,11 @@ async fn a_status_of_another_version_is_told_of() {
         let output = desk(&aws).run(["status"]).await.ends(1);
         assert!(output.stderr.contains("is no status that ptc"), "{}", output.stderr);
         assert!(output.stderr.contains(part), "{}", output.stderr);
-        assert!(output.stderr.contains("use the ptc of the function's version"), "{}", output.stderr);
+        assert!(
+            output.stderr.contains("use the ptc of the function's version"),
+            "{}",
+            output.stderr
+        );
     }
     aws.put_object(BUCKET, STATUS, "no JSON");
     desk(&aws).run(["status"]).await.ends(1);
@@ -197,11 +247,22 @@ async fn the_place_of_the_status_is_a_deployed_functions_to_say() {
     put_status(&aws, SignedDuration::ZERO, &[("/outcome", json!("converged"))]);
     let moved = aws.object(BUCKET, STATUS).unwrap();
     aws.put_object("other-bucket", "s/k.yaml.json", moved);
-    let variables = [("CONFIG_BUCKET", "other-bucket"), ("CONFIG_KEY", "k.yaml"), ("STATUS_PREFIX", "s/")];
+    let variables = [
+        ("CONFIG_BUCKET", "other-bucket"),
+        ("CONFIG_KEY", "k.yaml"),
+        ("STATUS_PREFIX", "s/"),
+    ];
     aws.deploy_function("sync", &variables);
     Ptc::new(&aws).run(["status", "--function", "sync"]).await.ends(0);
-    let calls: Vec<String> =
-        aws.calls().into_iter().map(|call| format!("{} {}", call.operation, call.subject)).collect();
-    let expected = ["GetFunctionConfiguration sync", "GetCallerIdentity ", "GetObject other-bucket/s/k.yaml.json"];
+    let calls: Vec<String> = aws
+        .calls()
+        .into_iter()
+        .map(|call| format!("{} {}", call.operation, call.subject))
+        .collect();
+    let expected = [
+        "GetFunctionConfiguration sync",
+        "GetCallerIdentity ",
+        "GetObject other-bucket/s/k.yaml.json",
+    ];
     assert_eq!(calls, expected);
 }

@@ -33,7 +33,11 @@ async fn full() -> Bench {
 
 /// The registry that left serves as it did before.
 fn serves_as_before(bench: &Bench, rule: &Value, report: &Value) {
-    assert_eq!(bench.rule("dockerhub").as_ref().map(known), Some(known(rule)), "{report:#}");
+    assert_eq!(
+        bench.rule("dockerhub").as_ref().map(known),
+        Some(known(rule)),
+        "{report:#}"
+    );
     assert_eq!(bench.rule("hub"), None);
     assert!(bench.template("dockerhub").is_some() && !bench.is_going(HUB));
     bench.aws.pull("dockerhub/library/nginx:1").unwrap();
@@ -55,7 +59,11 @@ async fn the_rule_alone_makes_room_and_the_rest_goes_when_the_new_one_works() {
     assert!(at("DeletePullThroughCacheRule") < at("CreatePullThroughCacheRule"));
     assert!(at("CreatePullThroughCacheRule") < at("ValidatePullThroughCacheRule"));
     assert!(at("ValidatePullThroughCacheRule") < at("DeleteRepositoryCreationTemplate"));
-    assert!(lines(&report).contains(&"dockerhub delete rule dockerhub [] applied".to_owned()), "{:?}", lines(&report));
+    assert!(
+        lines(&report).contains(&"dockerhub delete rule dockerhub [] applied".to_owned()),
+        "{:?}",
+        lines(&report)
+    );
     assert_eq!(report["registries"].as_object().unwrap().len(), 1);
     // Rotation and all.
     assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
@@ -68,8 +76,16 @@ async fn a_plan_shows_the_deletion_and_writes_nothing() {
     let bench = full().await;
     bench.upload(&renamed("canary-docker-1"));
     let plan = bench.act("plan").await;
-    assert!(lines(&plan).contains(&"hub create rule hub [] planned".to_owned()), "{:?}", lines(&plan));
-    assert!(lines(&plan).contains(&"dockerhub delete rule dockerhub [] planned".to_owned()), "{:?}", lines(&plan));
+    assert!(
+        lines(&plan).contains(&"hub create rule hub [] planned".to_owned()),
+        "{:?}",
+        lines(&plan)
+    );
+    assert!(
+        lines(&plan).contains(&"dockerhub delete rule dockerhub [] planned".to_owned()),
+        "{:?}",
+        lines(&plan)
+    );
     let apply = json!({"action": "apply", "plan_checksum": plan["plan_checksum"]});
     let report = bench.send(apply).await.unwrap();
     assert_eq!(report["outcome"], "changed", "{report:#}");
@@ -79,7 +95,11 @@ async fn a_plan_shows_the_deletion_and_writes_nothing() {
 async fn a_denied_creation_takes_nothing_away() {
     let bench = full().await;
     let rule = bench.rule("dockerhub").unwrap();
-    bench.aws.fault(Fault::on("ecr", "CreatePullThroughCacheRule").times(100).access_denied());
+    bench.aws.fault(
+        Fault::on("ecr", "CreatePullThroughCacheRule")
+            .times(100)
+            .access_denied(),
+    );
     let report = bench.follow(&renamed("canary-docker-1")).await;
     assert_eq!(report["registries"]["hub"]["state"], "failed", "{report:#}");
     serves_as_before(&bench, &rule, &report);
@@ -94,9 +114,18 @@ async fn a_denied_creation_takes_nothing_away() {
 async fn a_creation_that_fails_late_puts_the_old_rule_back() {
     let bench = full().await;
     let rule = bench.rule("dockerhub").unwrap();
-    bench.aws.fault(Fault::on("ecr", "CreatePullThroughCacheRule").skip(1).times(1).access_denied());
+    bench.aws.fault(
+        Fault::on("ecr", "CreatePullThroughCacheRule")
+            .skip(1)
+            .times(1)
+            .access_denied(),
+    );
     let report = bench.follow(&renamed("canary-docker-1")).await;
-    assert!(bench.writes().contains(&"DeletePullThroughCacheRule".to_owned()), "{:?} {report:#}", bench.writes());
+    assert!(
+        bench.writes().contains(&"DeletePullThroughCacheRule".to_owned()),
+        "{:?} {report:#}",
+        bench.writes()
+    );
     serves_as_before(&bench, &rule, &report);
     let message = report["registries"]["hub"]["message"].as_str().unwrap();
     assert!(message.contains("has been put back"), "{message}");
@@ -110,7 +139,11 @@ async fn waits(bench: &Bench, rule: &Value) {
         let report = bench.send(scheduled()).await.unwrap();
         assert_eq!(bench.writes(), Vec::<String>::new(), "{report:#}");
         let hub = &report["registries"]["hub"];
-        assert_eq!((&hub["state"], &hub["reason"]), (&json!("held"), &json!("quota")), "{report:#}");
+        assert_eq!(
+            (&hub["state"], &hub["reason"]),
+            (&json!("held"), &json!("quota")),
+            "{report:#}"
+        );
         serves_as_before(bench, rule, &report);
     }
 }
@@ -122,13 +155,21 @@ async fn after_a_refused_token_the_old_rule_is_back_and_the_new_one_waits_for_ne
         let rule = bench.rule("dockerhub").unwrap();
         let report = bench.follow(&renamed("canary-wrong")).await;
         let new = &report["registries"]["hub"];
-        assert_eq!((&new["state"], &new["reason"]), (&json!("failed"), &json!("refused")), "{report:#}");
+        assert_eq!(
+            (&new["state"], &new["reason"]),
+            (&json!("failed"), &json!("refused")),
+            "{report:#}"
+        );
         assert_eq!(new["credential"], "invalid");
         assert!(new["message"].as_str().unwrap().contains("has been put back"), "{new}");
         serves_as_before(&bench, &rule, &report);
         waits(&bench, &rule).await;
         // A file that is refused, or an account that cannot be read, changes nothing in that.
-        bench.aws.fault(Fault::on("ecr", "DescribePullThroughCacheRules").times(1).access_denied());
+        bench.aws.fault(
+            Fault::on("ecr", "DescribePullThroughCacheRules")
+                .times(1)
+                .access_denied(),
+        );
         bench.send(scheduled()).await.unwrap();
         waits(&bench, &rule).await;
         let report = match way {
@@ -139,7 +180,11 @@ async fn after_a_refused_token_the_old_rule_is_back_and_the_new_one_waits_for_ne
             }
         };
         assert_eq!(report["outcome"], "changed", "{way}: {report:#}");
-        assert_eq!((bench.rule("dockerhub"), bench.template("dockerhub")), (None, None), "{way}");
+        assert_eq!(
+            (bench.rule("dockerhub"), bench.template("dockerhub")),
+            (None, None),
+            "{way}"
+        );
         bench.aws.pull("hub/library/nginx:1").unwrap();
     }
 }
@@ -151,7 +196,10 @@ async fn after_a_refusal_the_same_file_uploaded_again_is_tried_once_more() {
     bench.follow(&renamed("canary-wrong")).await;
     bench.aws.clear_calls();
     let report = bench.follow(&renamed("canary-wrong")).await;
-    assert!(bench.writes().contains(&"DeletePullThroughCacheRule".to_owned()), "{report:#}");
+    assert!(
+        bench.writes().contains(&"DeletePullThroughCacheRule".to_owned()),
+        "{report:#}"
+    );
     serves_as_before(&bench, &rule, &report);
     waits(&bench, &rule).await;
 }
@@ -161,7 +209,12 @@ async fn what_a_retry_can_help_is_retried() {
     for skip in [0, 1] {
         let bench = full().await;
         let rule = bench.rule("dockerhub").unwrap();
-        bench.aws.fault(Fault::on("ecr", "CreatePullThroughCacheRule").skip(skip).times(5).server_error());
+        bench.aws.fault(
+            Fault::on("ecr", "CreatePullThroughCacheRule")
+                .skip(skip)
+                .times(5)
+                .server_error(),
+        );
         bench.upload(&renamed("canary-docker-1"));
         let failure = bench.send(uploaded()).await.unwrap_err().to_string();
         assert!(failure.contains("partial"), "{failure}");
@@ -176,7 +229,11 @@ async fn what_a_retry_can_help_is_retried() {
 async fn a_proof_that_does_not_come_is_no_proof() {
     let bench = full().await;
     let rule = bench.rule("dockerhub").unwrap();
-    bench.aws.fault(Fault::on("ecr", "ValidatePullThroughCacheRule").times(100).access_denied());
+    bench.aws.fault(
+        Fault::on("ecr", "ValidatePullThroughCacheRule")
+            .times(100)
+            .access_denied(),
+    );
     let report = bench.follow(&renamed("canary-docker-1")).await;
     assert_eq!(report["registries"]["hub"]["reason"], "unchecked", "{report:#}");
     serves_as_before(&bench, &rule, &report);
@@ -205,8 +262,16 @@ async fn a_newer_file_that_comes_before_the_swap_decides() {
         aws.put_object(BUCKET, support::KEY, hub("canary-docker-1"));
     });
     let report = bench.follow(&renamed("canary-docker-1")).await;
-    assert!(!bench.writes().contains(&"DeletePullThroughCacheRule".to_owned()), "{:?}", bench.writes());
-    assert_eq!((bench.rule("hub"), bench.rule("dockerhub").is_some()), (None, true), "{report:#}");
+    assert!(
+        !bench.writes().contains(&"DeletePullThroughCacheRule".to_owned()),
+        "{:?}",
+        bench.writes()
+    );
+    assert_eq!(
+        (bench.rule("hub"), bench.rule("dockerhub").is_some()),
+        (None, true),
+        "{report:#}"
+    );
 }
 
 #[tokio::test]

@@ -13,7 +13,10 @@ const QUAY: &str = "quay: {registry: quay.io}\n";
 const QUAY_ELSEWHERE: &str = "quay: {registry: public.ecr.aws}\n";
 
 fn upstream(bench: &Bench) -> String {
-    bench.rule("quay").expect("a rule")["upstreamRegistryUrl"].as_str().unwrap().to_owned()
+    bench.rule("quay").expect("a rule")["upstreamRegistryUrl"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[tokio::test]
@@ -22,7 +25,12 @@ async fn a_run_whose_status_is_slow_to_read_does_not_undo_the_newer_files_run() 
         let bench = Bench::new().await;
         bench.follow(&hub("canary-docker-1")).await;
         bench.upload(&hub("canary-docker-2"));
-        bench.aws.fault(Fault::on("s3", "GetObject").subject_contains("status").times(1).timeout());
+        bench.aws.fault(
+            Fault::on("s3", "GetObject")
+                .subject_contains("status")
+                .times(1)
+                .timeout(),
+        );
         bench.aws.before("s3", "GetObject", n, |aws| {
             aws.put_object(BUCKET, KEY, hub("canary-docker-3"));
             another_run(aws);
@@ -32,7 +40,11 @@ async fn a_run_whose_status_is_slow_to_read_does_not_undo_the_newer_files_run() 
             assert!(n > 3, "only {} places were tried", n - 1);
             break;
         }
-        assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-3"), "before read {n}: {report:#}");
+        assert_eq!(
+            bench.token(HUB, "AWSCURRENT").as_deref(),
+            Some("canary-docker-3"),
+            "before read {n}: {report:#}"
+        );
     }
 }
 
@@ -46,7 +58,12 @@ async fn an_account_that_was_read_before_another_runs_writes_is_read_again() {
         let bench = Bench::new().await;
         bench.follow(mutable).await;
         bench.upload(mutable);
-        bench.aws.fault(Fault::on("s3", "GetObject").subject_contains("status").times(1).timeout());
+        bench.aws.fault(
+            Fault::on("s3", "GetObject")
+                .subject_contains("status")
+                .times(1)
+                .timeout(),
+        );
         bench.aws.before("s3", "GetObject", n, move |aws| {
             aws.put_object(BUCKET, KEY, immutable);
             another_run(aws);
@@ -76,11 +93,19 @@ async fn a_run_that_lost_looks_again_even_if_the_newer_file_has_no_use_for_its_e
     bench.upload(&format!("{}{gitlab}", hub("canary-docker-2")));
     // While the run of gitlab's rotation works from that file, a newer one comes in which gitlab has no secret.
     bench.aws.before("secretsmanager", "PutSecretValue", 1, |aws| {
-        aws.put_object(BUCKET, KEY, format!("{}gitlab: {{registry: quay.io}}\n", hub("canary-docker-3")));
+        aws.put_object(
+            BUCKET,
+            KEY,
+            format!("{}gitlab: {{registry: quay.io}}\n", hub("canary-docker-3")),
+        );
         another_run(aws);
     });
     let report = bench.send(rotated).await.unwrap();
-    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-3"), "{report:#}");
+    assert_eq!(
+        bench.token(HUB, "AWSCURRENT").as_deref(),
+        Some("canary-docker-3"),
+        "{report:#}"
+    );
 }
 
 #[tokio::test]
@@ -97,7 +122,10 @@ async fn while_versioning_is_suspended_the_newest_file_wins_too() {
 async fn the_newest_file_wins_without_versions(suspended: bool) {
     const PLAIN: &str = "plain";
     async fn plain(aws: &LocalAws) -> Bench {
-        Bench { aws: aws.clone(), app: app(aws, &[("CONFIG_BUCKET", PLAIN)]).await }
+        Bench {
+            aws: aws.clone(),
+            app: app(aws, &[("CONFIG_BUCKET", PLAIN)]).await,
+        }
     }
     let mut uploaded = uploaded();
     uploaded["detail"]["bucket"]["name"] = json!(PLAIN);
@@ -115,17 +143,26 @@ async fn the_newest_file_wins_without_versions(suspended: bool) {
     let event = uploaded.clone();
     bench.aws.before("secretsmanager", "PutSecretValue", 1, |aws| {
         aws.put_object(PLAIN, KEY, hub("canary-docker-3"));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async { plain(aws).await.send(event).await.unwrap() });
     });
     let report = bench.send(uploaded).await.unwrap();
-    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-3"), "{report:#}");
+    assert_eq!(
+        bench.token(HUB, "AWSCURRENT").as_deref(),
+        Some("canary-docker-3"),
+        "{report:#}"
+    );
 }
 
 #[tokio::test]
 async fn a_rule_that_somebody_makes_while_ours_is_being_made_is_not_replaced() {
     let bench = Bench::new().await;
-    bench.aws.before("ecr", "CreatePullThroughCacheRule", 1, |aws| make_rule(aws, "quay", "public.ecr.aws", None));
+    bench.aws.before("ecr", "CreatePullThroughCacheRule", 1, |aws| {
+        make_rule(aws, "quay", "public.ecr.aws", None)
+    });
     let report = bench.follow(QUAY).await;
     assert_eq!(upstream(&bench), "public.ecr.aws", "{report:#}");
     assert_eq!(report["registries"]["quay"]["state"], "held", "{report:#}");
@@ -148,7 +185,10 @@ async fn a_rule_that_another_run_has_replaced_already_is_not_put_back_as_it_was_
 
 #[tokio::test]
 async fn a_secret_that_is_deleted_while_its_new_value_is_on_the_way_is_restored_or_made_anew() {
-    for window in [json!({"RecoveryWindowInDays": 7}), json!({"ForceDeleteWithoutRecovery": true})] {
+    for window in [
+        json!({"RecoveryWindowInDays": 7}),
+        json!({"ForceDeleteWithoutRecovery": true}),
+    ] {
         let bench = Bench::new().await;
         bench.follow(&hub("canary-docker-1")).await;
         let mut input = window.clone();
@@ -157,9 +197,20 @@ async fn a_secret_that_is_deleted_while_its_new_value_is_on_the_way_is_restored_
             aws.call("secretsmanager", "DeleteSecret", input).unwrap();
         });
         let report = bench.follow(&hub("canary-docker-2")).await;
-        assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{window}: {report:#}");
-        assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"), "{window}");
-        assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged", "{window}");
+        assert_eq!(
+            report["registries"]["dockerhub"]["state"], "ready",
+            "{window}: {report:#}"
+        );
+        assert_eq!(
+            bench.token(HUB, "AWSCURRENT").as_deref(),
+            Some("canary-docker-2"),
+            "{window}"
+        );
+        assert_eq!(
+            bench.send(scheduled()).await.unwrap()["outcome"],
+            "converged",
+            "{window}"
+        );
     }
 }
 
@@ -200,11 +251,26 @@ async fn an_older_files_run_never_undoes_a_rotation_that_came_after_the_newer_on
                 bench.aws.after(&service, &operation, nth, overtake);
             }
             let report = quiet::send(&bench.app, uploaded()).await;
-            let place = format!("{newest}, {} {service} {operation} {nth}", if is_before { "before" } else { "after" });
-            assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some(ROTATED), "{place}: {report:#?}");
+            let place = format!(
+                "{newest}, {} {service} {operation} {nth}",
+                if is_before { "before" } else { "after" }
+            );
+            assert_eq!(
+                bench.token(HUB, "AWSCURRENT").as_deref(),
+                Some(ROTATED),
+                "{place}: {report:#?}"
+            );
             let next = quiet::send(&bench.app, scheduled()).await.unwrap();
-            assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some(ROTATED), "{place}: {next:#}");
-            assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some(newest), "{place}: {next:#}");
+            assert_eq!(
+                bench.token(HUB, "AWSCURRENT").as_deref(),
+                Some(ROTATED),
+                "{place}: {next:#}"
+            );
+            assert_eq!(
+                bench.token(HUB, "CONFIGURED").as_deref(),
+                Some(newest),
+                "{place}: {next:#}"
+            );
             assert_eq!(bench.token(HUB, "FILE_PENDING"), None, "{place}: {next:#}");
         }
     }

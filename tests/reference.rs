@@ -14,7 +14,10 @@ fn assert_in_step(path: &str, committed: &str, made: &str) {
         fs::write(path, made).unwrap();
         return;
     }
-    let first = committed.lines().zip(made.lines()).position(|(committed, made)| committed != made);
+    let first = committed
+        .lines()
+        .zip(made.lines())
+        .position(|(committed, made)| committed != made);
     assert!(
         committed == made,
         "{path} is not in step from line {:?} on; BLESS=1 writes it",
@@ -55,7 +58,11 @@ fn the_pages_have_what_the_tables_say() {
 #[test]
 fn ptc_prints_the_schema_and_the_reference() {
     let print = |arguments: &[&str]| {
-        let run = std::process::Command::new(env!("CARGO_BIN_EXE_ptc")).arg("schema").args(arguments).output().unwrap();
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_ptc"))
+            .arg("schema")
+            .args(arguments)
+            .output()
+            .unwrap();
         assert!(run.status.success() && run.stderr.is_empty(), "{run:?}");
         String::from_utf8(run.stdout).unwrap()
     };
@@ -74,7 +81,11 @@ fn every_example_names_the_schema() {
             let text = fs::read_to_string(&example).unwrap();
             let first = text.lines().next().unwrap();
             let schema = first.strip_prefix("# yaml-language-server: $schema=").unwrap();
-            assert!(example.parent().unwrap().join(schema).is_file(), "{}: {schema}", example.display());
+            assert!(
+                example.parent().unwrap().join(schema).is_file(),
+                "{}: {schema}",
+                example.display()
+            );
         }
     }
 }
@@ -85,7 +96,9 @@ fn every_key_is_described() {
         let properties = schema.get("properties").and_then(serde_json::Value::as_object);
         let closed = schema.get("additionalProperties") == Some(&serde_json::Value::Bool(false));
         for (key, value) in properties.into_iter().flatten().filter(|_| closed) {
-            let told = ["title", "description", "markdownDescription"].iter().all(|word| value[word].is_string());
+            let told = ["title", "description", "markdownDescription"]
+                .iter()
+                .all(|word| value[word].is_string());
             // What is in the definitions is told there; what may not be there says why.
             if !told && value.get("$ref").is_none() && value.get("errorMessage").is_none() {
                 missing.push(format!("{at}.{key}"));
@@ -96,7 +109,9 @@ fn every_key_is_described() {
             serde_json::Value::Array(items) => items.iter().map(|item| (String::new(), item)).collect(),
             _ => Vec::new(),
         };
-        inner.into_iter().for_each(|(key, value)| walk(value, &format!("{at}/{key}"), missing));
+        inner
+            .into_iter()
+            .for_each(|(key, value)| walk(value, &format!("{at}/{key}"), missing));
     }
     let mut missing = Vec::new();
     walk(&schema(), "", &mut missing);

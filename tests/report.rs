@@ -21,7 +21,12 @@ async fn the_same_trouble_under_another_request_id_is_old_news() {
     assert_eq!(first["registries"]["quay"].get("since"), None, "{first:#}");
     refuse("2a9d");
     bench.follow(QUAY).await;
-    assert_eq!(bench.status()["registries"]["quay"]["since"], first["started_at"], "{:#}", bench.status());
+    assert_eq!(
+        bench.status()["registries"]["quay"]["since"],
+        first["started_at"],
+        "{:#}",
+        bench.status()
+    );
     assert_eq!(bench.status()["changes"][0]["since"], first["started_at"]);
 }
 
@@ -35,7 +40,10 @@ async fn the_same_trouble_with_other_numbers_is_old_news() {
     let first = bench.follow(file).await;
     let told = |report: &serde_json::Value| report["changes"][0]["error"].as_str().unwrap().to_owned();
     assert!(told(&first).contains("expire 6 images"), "{first:#}");
-    assert_eq!((&first["changes"][0]["reason"], first["changes"][0].get("since")), (&json!("would-expire"), None));
+    assert_eq!(
+        (&first["changes"][0]["reason"], first["changes"][0].get("since")),
+        (&json!("would-expire"), None)
+    );
     images(&bench.aws, "quay/a", 11);
     let second = bench.send(scheduled()).await.unwrap();
     assert_ne!(told(&second), told(&first));
@@ -48,7 +56,9 @@ async fn another_kind_of_trouble_is_news() {
     let bench = Bench::new().await;
     let refuse = |code: &str| {
         bench.aws.clear_faults();
-        bench.aws.fault(Fault::on("ecr", "CreateRepositoryCreationTemplate").error(code, "no", 400));
+        bench
+            .aws
+            .fault(Fault::on("ecr", "CreateRepositoryCreationTemplate").error(code, "no", 400));
     };
     refuse("ValidationException");
     let first = bench.follow(QUAY).await;
@@ -83,10 +93,17 @@ async fn a_rejected_file_is_not_said_to_have_changed_nothing_when_a_round_before
         another_run(aws);
     });
     let report = bench.follow(&hub("canary-docker-2")).await;
-    assert_eq!((&report["outcome"], lines(&report).len()), (&json!("rejected"), 2), "{report:#}");
+    assert_eq!(
+        (&report["outcome"], lines(&report).len()),
+        (&json!("rejected"), 2),
+        "{report:#}"
+    );
     let message = report["message"].as_str().unwrap();
     assert!(!message.contains("nothing was changed"), "{message}");
-    assert!(message.contains("2 changes were applied over an earlier version of it"), "{message}");
+    assert!(
+        message.contains("2 changes were applied over an earlier version of it"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -100,36 +117,65 @@ async fn the_sentence_counts_the_changes_of_all_rounds() {
     });
     let report = bench.follow(&hub("canary-docker-2")).await;
     assert_eq!(report["changes"].as_array().unwrap().len(), 4, "{report:#}");
-    assert!(report["message"].as_str().unwrap().contains("4 changes"), "{}", report["message"]);
+    assert!(
+        report["message"].as_str().unwrap().contains("4 changes"),
+        "{}",
+        report["message"]
+    );
 }
 
 #[tokio::test]
 async fn what_a_registry_could_not_be_read_for_names_its_secret_and_the_call() {
     let bench = Bench::new().await;
-    bench.aws.fault(Fault::on("secretsmanager", "DescribeSecret").access_denied());
+    bench
+        .aws
+        .fault(Fault::on("secretsmanager", "DescribeSecret").access_denied());
     let report = bench.follow(&hub("canary-docker-1")).await;
-    assert_eq!(lines(&report), ["dockerhub update secret ecr-pullthroughcache/dockerhub [] failed"]);
-    assert!(report["changes"][0]["error"].as_str().unwrap().contains("DescribeSecret"), "{report:#}");
+    assert_eq!(
+        lines(&report),
+        ["dockerhub update secret ecr-pullthroughcache/dockerhub [] failed"]
+    );
+    assert!(
+        report["changes"][0]["error"]
+            .as_str()
+            .unwrap()
+            .contains("DescribeSecret"),
+        "{report:#}"
+    );
 }
 
 #[tokio::test]
 async fn a_plan_says_what_could_not_be_read() {
     let bench = Bench::new().await;
     bench.upload(LEGACY);
-    bench.aws.fault(Fault::on("secretsmanager", "DescribeSecret").subject_contains("gitlab").server_error());
+    bench.aws.fault(
+        Fault::on("secretsmanager", "DescribeSecret")
+            .subject_contains("gitlab")
+            .server_error(),
+    );
     let plan = bench.act("plan").await;
     assert_eq!(plan["outcome"], "pending", "{plan:#}");
-    assert!(plan["registries"]["gitlab"]["message"].as_str().unwrap().contains("DescribeSecret"), "{plan:#}");
+    assert!(
+        plan["registries"]["gitlab"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("DescribeSecret"),
+        "{plan:#}"
+    );
 }
 
 #[tokio::test]
 async fn a_change_that_failed_is_in_the_log_with_its_reason() {
     let bench = Bench::new().await;
     let refused = Fault::on("ecr", "CreatePullThroughCacheRule").subject_contains("in-the-log");
-    bench.aws.fault(refused.error("ValidationException", "a reason to be found", 400));
+    bench
+        .aws
+        .fault(refused.error("ValidationException", "a reason to be found", 400));
     bench.follow("in-the-log: {registry: quay.io}\n").await;
     let log = logged();
-    let line = log.lines().find(|line| line.contains("a reason to be found") && line.contains("not applied"));
+    let line = log
+        .lines()
+        .find(|line| line.contains("a reason to be found") && line.contains("not applied"));
     assert!(line.is_some_and(|line| line.contains("in-the-log")));
 }
 
@@ -138,7 +184,9 @@ async fn a_change_that_failed_is_in_the_log_with_its_reason() {
 async fn a_token_that_aws_quotes_in_an_error_is_taken_out() {
     let bench = Bench::new().await;
     let quoting = Fault::on("ecr", "ValidatePullThroughCacheRule");
-    bench.aws.fault(quoting.error("ValidationException", "upstream said: bad token canary-docker-1", 400));
+    bench
+        .aws
+        .fault(quoting.error("ValidationException", "upstream said: bad token canary-docker-1", 400));
     let report = bench.follow(&hub("canary-docker-1")).await;
     let message = report["registries"]["dockerhub"]["message"].as_str().unwrap();
     assert!(message.contains("bad token [redacted]"), "{message}");
@@ -156,9 +204,10 @@ async fn the_errors_of_the_worst_file_fit_into_an_answer() {
         }
         file
     };
-    for file in
-        [full("", &|n| format!("a{n:05}: {{r: 1}}\n")), full("a:\n registry: quay.io\n", &|n| format!(" k{n:x}: 1\n"))]
-    {
+    for file in [
+        full("", &|n| format!("a{n:05}: {{r: 1}}\n")),
+        full("a:\n registry: quay.io\n", &|n| format!(" k{n:x}: 1\n")),
+    ] {
         let report = bench.follow(&file).await;
         assert_eq!(report["outcome"], "rejected");
         assert!(report.to_string().len() < 6_000_000, "{}", report.to_string().len());

@@ -49,8 +49,15 @@ impl Account {
             bench.aws.pull(&format!("{NAME}:{tag}")).unwrap();
         }
         let deadline = Deadline::in_time(Duration::from_secs(120), &quick());
-        let pace = Pace { longest_wait: Duration::from_millis(10), ..quick() };
-        Self { bench, lanes: Lanes::new(&pace), deadline }
+        let pace = Pace {
+            longest_wait: Duration::from_millis(10),
+            ..quick()
+        };
+        Self {
+            bench,
+            lanes: Lanes::new(&pace),
+            deadline,
+        }
     }
 
     fn reader(&self) -> &Reader {
@@ -77,22 +84,54 @@ impl Account {
 
 #[tokio::test(flavor = "current_thread")]
 async fn repositories_come_in_pages_and_by_name() {
-    let account = Account::with(Options { page_size: Some(1), ..Options::default() }).await;
-    account.bench.aws.call("ecr", "CreateRepository", json!({"repositoryName": "team/app"})).unwrap();
+    let account = Account::with(Options {
+        page_size: Some(1),
+        ..Options::default()
+    })
+    .await;
+    account
+        .bench
+        .aws
+        .call("ecr", "CreateRepository", json!({"repositoryName": "team/app"}))
+        .unwrap();
     let reader = account.reader();
-    let (first, token) = account.call("DescribeRepositories", || reader.repositories_page(None)).await.unwrap();
-    let (second, end) =
-        account.call("DescribeRepositories", || reader.repositories_page(token.as_deref())).await.unwrap();
-    let names: Vec<&str> = first.iter().chain(&second).map(|repository| repository.name.as_str()).collect();
+    let (first, token) = account
+        .call("DescribeRepositories", || reader.repositories_page(None))
+        .await
+        .unwrap();
+    let (second, end) = account
+        .call("DescribeRepositories", || reader.repositories_page(token.as_deref()))
+        .await
+        .unwrap();
+    let names: Vec<&str> = first
+        .iter()
+        .chain(&second)
+        .map(|repository| repository.name.as_str())
+        .collect();
     assert_eq!(names, [NAME, "team/app"]);
     assert_eq!(end, None);
 
     let wanted = [NAME.to_owned(), "team/app".to_owned()];
-    let named = account.call("DescribeRepositories", || reader.repositories_named(&wanted)).await.unwrap();
-    assert_eq!(named.iter().map(|repository| repository.name.clone()).collect::<Vec<_>>(), wanted);
+    let named = account
+        .call("DescribeRepositories", || reader.repositories_named(&wanted))
+        .await
+        .unwrap();
+    assert_eq!(
+        named
+            .iter()
+            .map(|repository| repository.name.clone())
+            .collect::<Vec<_>>(),
+        wanted
+    );
     let gone = [NAME.to_owned(), "gone".to_owned()];
-    let error = account.call("DescribeRepositories", || reader.repositories_named(&gone)).await.unwrap_err();
-    assert!(error.is("RepositoryNotFoundException") && !error.is_transient(), "{error}");
+    let error = account
+        .call("DescribeRepositories", || reader.repositories_named(&gone))
+        .await
+        .unwrap_err();
+    assert!(
+        error.is("RepositoryNotFoundException") && !error.is_transient(),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -100,17 +139,47 @@ async fn what_is_put_is_read_back() {
     let account = Account::with(Options::default()).await;
     let (reader, writer) = (account.reader(), account.writer());
 
-    assert_eq!(account.call("GetLifecyclePolicy", || reader.lifecycle_policy(NAME)).await, Ok(None));
+    assert_eq!(
+        account
+            .call("GetLifecyclePolicy", || reader.lifecycle_policy(NAME))
+            .await,
+        Ok(None)
+    );
     let text = keep_one();
-    account.call("PutLifecyclePolicy", || writer.put_lifecycle_policy(NAME, &text)).await.unwrap();
-    let read = account.call("GetLifecyclePolicy", || reader.lifecycle_policy(NAME)).await.unwrap().unwrap();
-    assert_eq!(serde_json::from_str::<Value>(&read).unwrap(), serde_json::from_str::<Value>(&text).unwrap());
+    account
+        .call("PutLifecyclePolicy", || writer.put_lifecycle_policy(NAME, &text))
+        .await
+        .unwrap();
+    let read = account
+        .call("GetLifecyclePolicy", || reader.lifecycle_policy(NAME))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        serde_json::from_str::<Value>(&read).unwrap(),
+        serde_json::from_str::<Value>(&text).unwrap()
+    );
 
-    assert_eq!(account.call("GetRepositoryPolicy", || reader.repository_policy(NAME)).await, Ok(None));
+    assert_eq!(
+        account
+            .call("GetRepositoryPolicy", || reader.repository_policy(NAME))
+            .await,
+        Ok(None)
+    );
     let text = read_policy();
-    account.call("SetRepositoryPolicy", || writer.set_repository_policy(NAME, &text)).await.unwrap();
-    let read = account.call("GetRepositoryPolicy", || reader.repository_policy(NAME)).await.unwrap().unwrap();
-    assert_eq!(serde_json::from_str::<Value>(&read).unwrap(), serde_json::from_str::<Value>(&text).unwrap());
+    account
+        .call("SetRepositoryPolicy", || writer.set_repository_policy(NAME, &text))
+        .await
+        .unwrap();
+    let read = account
+        .call("GetRepositoryPolicy", || reader.repository_policy(NAME))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        serde_json::from_str::<Value>(&read).unwrap(),
+        serde_json::from_str::<Value>(&text).unwrap()
+    );
 
     let filters = BTreeSet::from(["latest".to_owned(), "dev-*".to_owned()]);
     let put = || writer.put_mutability(NAME, "IMMUTABLE_WITH_EXCLUSION", &filters);
@@ -120,11 +189,25 @@ async fn what_is_put_is_read_back() {
     assert_eq!(all[0].exclusion_filters, filters);
     writer.put_mutability(NAME, "MUTABLE", &BTreeSet::new()).await.unwrap();
     let (all, _) = reader.repositories_page(None).await.unwrap();
-    assert_eq!((all[0].mutability.as_str(), all[0].exclusion_filters.len()), ("MUTABLE", 0));
+    assert_eq!(
+        (all[0].mutability.as_str(), all[0].exclusion_filters.len()),
+        ("MUTABLE", 0)
+    );
 
-    let tags = BTreeMap::from([("team".to_owned(), "platform".to_owned()), ("empty".to_owned(), String::new())]);
-    account.call("TagResource", || writer.tag_repository(ARN, &tags)).await.unwrap();
-    assert_eq!(account.call("ListTagsForResource", || reader.repository_tags(ARN)).await, Ok(tags));
+    let tags = BTreeMap::from([
+        ("team".to_owned(), "platform".to_owned()),
+        ("empty".to_owned(), String::new()),
+    ]);
+    account
+        .call("TagResource", || writer.tag_repository(ARN, &tags))
+        .await
+        .unwrap();
+    assert_eq!(
+        account
+            .call("ListTagsForResource", || reader.repository_tags(ARN))
+            .await,
+        Ok(tags)
+    );
 
     let error = writer.put_lifecycle_policy("gone", &keep_one()).await.unwrap_err();
     assert!(error.is("RepositoryNotFoundException"), "{error}");
@@ -135,11 +218,17 @@ async fn a_preview_tells_what_a_policy_would_do() {
     let account = Account::with(Options::default()).await;
     let reader = account.reader();
     let text = keep_one();
-    account.call("StartLifecyclePolicyPreview", || reader.start_preview(NAME, &text)).await.unwrap();
+    account
+        .call("StartLifecyclePolicyPreview", || reader.start_preview(NAME, &text))
+        .await
+        .unwrap();
     let again = reader.start_preview(NAME, &text).await.unwrap_err();
     assert!(again.is("LifecyclePolicyPreviewInProgressException"), "{again}");
 
-    let mut preview = account.call("GetLifecyclePolicyPreview", || reader.preview(NAME, None)).await.unwrap();
+    let mut preview = account
+        .call("GetLifecyclePolicyPreview", || reader.preview(NAME, None))
+        .await
+        .unwrap();
     assert_eq!((preview.status, preview.expiring), (PreviewStatus::InProgress, None));
     while preview.status == PreviewStatus::InProgress {
         preview = reader.preview(NAME, None).await.unwrap();
@@ -147,10 +236,19 @@ async fn a_preview_tells_what_a_policy_would_do() {
     assert_eq!(preview.status, PreviewStatus::Complete);
     assert_eq!((preview.expiring, preview.archiving), (Some(1), Some(0)));
     assert_eq!((preview.listed_expiring, preview.listed_archiving), (1, 0));
-    assert_eq!((preview.tags.as_slice(), preview.next.as_deref()), (["1.26".to_owned()].as_slice(), None));
-    assert_eq!(serde_json::from_str::<Value>(&preview.text).unwrap(), serde_json::from_str::<Value>(&text).unwrap());
+    assert_eq!(
+        (preview.tags.as_slice(), preview.next.as_deref()),
+        (["1.26".to_owned()].as_slice(), None)
+    );
+    assert_eq!(
+        serde_json::from_str::<Value>(&preview.text).unwrap(),
+        serde_json::from_str::<Value>(&text).unwrap()
+    );
 
-    account.bench.aws.with_ecr(|ecr| ecr.failing_previews.insert(NAME.to_owned()));
+    account
+        .bench
+        .aws
+        .with_ecr(|ecr| ecr.failing_previews.insert(NAME.to_owned()));
     reader.start_preview(NAME, &text).await.unwrap();
     while preview.status != PreviewStatus::Failed {
         preview = reader.preview(NAME, None).await.unwrap();
@@ -161,7 +259,10 @@ async fn a_preview_tells_what_a_policy_would_do() {
 async fn calls_for_many_repositories_all_end_well_while_aws_throttles_now_and_then() {
     let account = Account::with(Options::default()).await;
     for skip in [0, 40, 90] {
-        account.bench.aws.fault(Fault::on("ecr", "GetLifecyclePolicy").skip(skip).times(5).throttle());
+        account
+            .bench
+            .aws
+            .fault(Fault::on("ecr", "GetLifecyclePolicy").skip(skip).times(5).throttle());
     }
     let one = || account.reader().lifecycle_policy(NAME);
     let all = (0..100).map(|_| account.lanes.call("GetLifecyclePolicy", &account.deadline, one));

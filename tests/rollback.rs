@@ -19,7 +19,11 @@ async fn bench(env: &[(&str, &str)]) -> Bench {
 /// The newest event that tells of a new current version.
 fn rotated(bench: &Bench) -> Value {
     let events = bench.aws.events();
-    events.into_iter().rev().find(|event| event["detail"]["labelUpdated"] == "AWSCURRENT").unwrap()
+    events
+        .into_iter()
+        .rev()
+        .find(|event| event["detail"]["labelUpdated"] == "AWSCURRENT")
+        .unwrap()
 }
 
 /// All events that have been raised and not been sent yet, until no run raises another.
@@ -44,7 +48,11 @@ async fn a_good_rotation_is_proven_and_named() {
     let report = bench.send(event.clone()).await.unwrap();
     let version = event["detail"]["versionId"].as_str().unwrap();
     let expected = format!("secret {HUB}, version {version} (Secret Label Updated): valid; ");
-    assert!(report["message"].as_str().unwrap().starts_with(&expected), "{}", report["message"]);
+    assert!(
+        report["message"].as_str().unwrap().starts_with(&expected),
+        "{}",
+        report["message"]
+    );
 }
 
 #[tokio::test]
@@ -74,12 +82,26 @@ async fn a_bad_rotation_is_rolled_back_to_the_version_before_which_is_proven() {
     let report = bench.send(rotated(&bench)).await.unwrap();
     assert_eq!(report["outcome"], "changed", "{report:#}");
     assert_eq!(lines(&report), [format!("dockerhub rollback secret {HUB} [] applied")]);
-    assert!(report["message"].as_str().unwrap().contains("): invalid, and rolled back; "), "{}", report["message"]);
+    assert!(
+        report["message"]
+            .as_str()
+            .unwrap()
+            .contains("): invalid, and rolled back; "),
+        "{}",
+        report["message"]
+    );
     assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
     assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
     assert_eq!(bench.token(HUB, "REJECTED").as_deref(), Some("canary-wrong"));
-    assert_eq!((bench.token(HUB, "AWSPENDING"), bench.token(HUB, "ROLLING_BACK")), (None, None));
-    let proofs = bench.aws.calls().into_iter().filter(|call| call.operation == "ValidatePullThroughCacheRule");
+    assert_eq!(
+        (bench.token(HUB, "AWSPENDING"), bench.token(HUB, "ROLLING_BACK")),
+        (None, None)
+    );
+    let proofs = bench
+        .aws
+        .calls()
+        .into_iter()
+        .filter(|call| call.operation == "ValidatePullThroughCacheRule");
     assert_eq!(proofs.count(), 4, "three refusals, and the proof of the version before");
     assert!(drain(&bench, begun).await <= 4);
     bench.aws.clear_calls();
@@ -90,7 +112,9 @@ async fn a_bad_rotation_is_rolled_back_to_the_version_before_which_is_proven() {
 #[tokio::test]
 async fn where_the_version_before_is_refused_too_things_are_put_back_once_and_for_all() {
     let bench = bench(ROLLBACK).await;
-    bench.aws.refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
+    bench
+        .aws
+        .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
     bench.rotate(HUB, "canary-wrong");
     let report = bench.send(rotated(&bench)).await.unwrap();
     assert_eq!(report["outcome"], "partial", "{report:#}");
@@ -112,21 +136,36 @@ async fn a_rejected_version_that_is_made_current_again_and_proves_valid_is_redee
     bench.send(rotated(&bench)).await.unwrap();
     let versions = bench.secret(HUB).unwrap()["VersionIdsToStages"].clone();
     let with = |label: &str| {
-        let found =
-            versions.as_object().unwrap().iter().find(|(_, labels)| labels.as_array().unwrap().contains(&json!(label)));
+        let found = versions
+            .as_object()
+            .unwrap()
+            .iter()
+            .find(|(_, labels)| labels.as_array().unwrap().contains(&json!(label)));
         found.unwrap().0.clone()
     };
     let input = json!({
         "SecretId": HUB, "VersionStage": "AWSCURRENT", "MoveToVersionId": with("REJECTED"),
         "RemoveFromVersionId": with("AWSCURRENT"),
     });
-    bench.aws.call("secretsmanager", "UpdateSecretVersionStage", input).unwrap();
+    bench
+        .aws
+        .call("secretsmanager", "UpdateSecretVersionStage", input)
+        .unwrap();
     let refused = bench.send(scheduled()).await.unwrap();
     assert_eq!(refused["registries"]["dockerhub"]["credential"], "invalid");
-    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-wrong"), "never rolled back from again");
-    bench.aws.accept_upstream("registry-1.docker.io", "acme-bot", "canary-wrong");
+    assert_eq!(
+        bench.token(HUB, "AWSCURRENT").as_deref(),
+        Some("canary-wrong"),
+        "never rolled back from again"
+    );
+    bench
+        .aws
+        .accept_upstream("registry-1.docker.io", "acme-bot", "canary-wrong");
     let report = bench.send(scheduled()).await.unwrap();
-    assert_eq!((&report["outcome"], bench.token(HUB, "REJECTED")), (&json!("changed"), None));
+    assert_eq!(
+        (&report["outcome"], bench.token(HUB, "REJECTED")),
+        (&json!("changed"), None)
+    );
     assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
 }
 
@@ -176,7 +215,9 @@ async fn a_referenced_secret_is_never_rolled_back() {
     let value = json!({"username": "acme-bot", "accessToken": "canary-docker-1"}).to_string();
     let input = json!({"Name": "ecr-pullthroughcache/ops", "SecretString": value});
     bench.aws.call("secretsmanager", "CreateSecret", input).unwrap();
-    bench.follow("dockerhub: {registry: docker.io, secret: ecr-pullthroughcache/ops}\n").await;
+    bench
+        .follow("dockerhub: {registry: docker.io, secret: ecr-pullthroughcache/ops}\n")
+        .await;
     bench.rotate("ecr-pullthroughcache/ops", "canary-wrong");
     bench.aws.clear_calls();
     let report = bench.send(rotated(&bench)).await.unwrap();
@@ -187,10 +228,16 @@ async fn a_referenced_secret_is_never_rolled_back() {
 #[tokio::test]
 async fn many_new_secrets_raise_many_events_and_not_one_more_run_or_write() {
     let bench = Bench::new().await;
-    let file: String = (0..25).map(|n| hub("canary-docker-1").replace("dockerhub", &format!("hub-{n}"))).collect();
+    let file: String = (0..25)
+        .map(|n| hub("canary-docker-1").replace("dockerhub", &format!("hub-{n}")))
+        .collect();
     bench.follow(&file).await;
-    let events: Vec<Value> =
-        bench.aws.events().into_iter().filter(|e| e["detail"]["labelUpdated"] == "AWSCURRENT").collect();
+    let events: Vec<Value> = bench
+        .aws
+        .events()
+        .into_iter()
+        .filter(|e| e["detail"]["labelUpdated"] == "AWSCURRENT")
+        .collect();
     assert_eq!(events.len(), 25);
     bench.aws.clear_calls();
     for event in events {
@@ -214,11 +261,22 @@ async fn two_runs_over_one_bad_rotation_end_with_the_proven_version_wherever_the
                 comes.store(true, Ordering::Relaxed);
                 if dies {
                     // After the third refusal and the move: between the move and its proof.
-                    aws.fault(Fault::on("ecr", "ValidatePullThroughCacheRule").skip(3).times(50).access_denied());
+                    aws.fault(
+                        Fault::on("ecr", "ValidatePullThroughCacheRule")
+                            .skip(3)
+                            .times(50)
+                            .access_denied(),
+                    );
                 }
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .unwrap();
                 runtime.block_on(async {
-                    let other = Bench { aws: aws.clone(), app: support::app(aws, ROLLBACK).await };
+                    let other = Bench {
+                        aws: aws.clone(),
+                        app: support::app(aws, ROLLBACK).await,
+                    };
                     _ = other.send(twin).await;
                 });
                 aws.clear_faults();
@@ -230,7 +288,11 @@ async fn two_runs_over_one_bad_rotation_end_with_the_proven_version_wherever_the
             }
             bench.send(scheduled()).await.unwrap();
             let holders = ["AWSCURRENT", "REJECTED", "ROLLING_BACK"].map(|label| bench.token(HUB, label));
-            let expected = [Some("canary-docker-1".to_owned()), Some("canary-wrong".to_owned()), None];
+            let expected = [
+                Some("canary-docker-1".to_owned()),
+                Some("canary-wrong".to_owned()),
+                None,
+            ];
             assert_eq!(holders, expected, "before call {n}, dies: {dies}");
         }
     }
@@ -239,10 +301,14 @@ async fn two_runs_over_one_bad_rotation_end_with_the_proven_version_wherever_the
 #[tokio::test]
 async fn a_fix_that_comes_right_after_the_refusals_is_not_moved_away() {
     let bench = bench(ROLLBACK).await;
-    bench.aws.refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
+    bench
+        .aws
+        .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
     bench.rotate(HUB, "canary-wrong");
     let event = rotated(&bench);
-    bench.aws.after("ecr", "ValidatePullThroughCacheRule", 3, |aws| support::put_current(aws, HUB, "canary-docker-2"));
+    bench.aws.after("ecr", "ValidatePullThroughCacheRule", 3, |aws| {
+        support::put_current(aws, HUB, "canary-docker-2")
+    });
     let report = bench.send(event).await.unwrap();
     assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
     assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
@@ -268,11 +334,21 @@ async fn when_what_serves_instead_of_a_refused_value_breaks_too_that_is_news() {
     let bench = bench(&[]).await;
     bench.follow(&hub("canary-wrong")).await;
     let old = bench.send(scheduled()).await.unwrap();
-    assert!(old["registries"]["dockerhub"]["message"].as_str().unwrap().contains("what serves instead is proven"));
-    bench.aws.refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
+    assert!(
+        old["registries"]["dockerhub"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("what serves instead is proven")
+    );
+    bench
+        .aws
+        .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
     let news = bench.send(scheduled()).await.unwrap();
     let registry = &news["registries"]["dockerhub"];
-    assert!(registry["message"].as_str().unwrap().contains("is refused as well"), "{registry:#}");
+    assert!(
+        registry["message"].as_str().unwrap().contains("is refused as well"),
+        "{registry:#}"
+    );
     assert_eq!(registry["since"], Value::Null);
 }
 
@@ -281,9 +357,11 @@ const HOST: &str = "registry-1.docker.io";
 /// An outage of seconds throws nothing away: neither a new value of the file, nor a rotation.
 #[tokio::test]
 async fn a_refusal_that_reads_like_an_outage_takes_nothing_back_and_is_news() {
-    for text in
-        ["503 Service Unavailable", "toomanyrequests: You have reached your pull rate limit", "Client.Timeout exceeded"]
-    {
+    for text in [
+        "503 Service Unavailable",
+        "toomanyrequests: You have reached your pull rate limit",
+        "Client.Timeout exceeded",
+    ] {
         for rotation in [false, true] {
             let bench = bench(ROLLBACK).await;
             bench.aws.upstream_says(HOST, Some(text));
@@ -308,14 +386,25 @@ async fn a_refusal_that_reads_like_an_outage_takes_nothing_back_and_is_news() {
                 of("since").is_null() && of("message").as_str().unwrap().contains("could not answer"),
                 "{status:#}"
             );
-            assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"), "{text}");
+            assert_eq!(
+                bench.token(HUB, "AWSCURRENT").as_deref(),
+                Some("canary-docker-2"),
+                "{text}"
+            );
             for label in ["REJECTED", "ROLLING_BACK", "FILE_REFUSED"] {
                 assert_eq!(bench.token(HUB, label), None, "{text}: {label}");
             }
             bench.aws.upstream_says(HOST, None);
             let report = bench.send(scheduled()).await.unwrap();
-            assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{text}: {report:#}");
-            assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"), "{text}");
+            assert_eq!(
+                report["registries"]["dockerhub"]["state"], "ready",
+                "{text}: {report:#}"
+            );
+            assert_eq!(
+                bench.token(HUB, "AWSCURRENT").as_deref(),
+                Some("canary-docker-2"),
+                "{text}"
+            );
         }
     }
 }
@@ -327,12 +416,18 @@ async fn refusals_around_an_outage_take_nothing_back() {
         let bench = bench(ROLLBACK).await;
         bench.rotate(HUB, "canary-wrong");
         let event = rotated(&bench);
-        bench
-            .aws
-            .before("ecr", "ValidatePullThroughCacheRule", nth, |aws| aws.upstream_says(HOST, Some("502 Bad Gateway")));
-        bench.aws.after("ecr", "ValidatePullThroughCacheRule", nth, |aws| aws.upstream_says(HOST, None));
+        bench.aws.before("ecr", "ValidatePullThroughCacheRule", nth, |aws| {
+            aws.upstream_says(HOST, Some("502 Bad Gateway"))
+        });
+        bench.aws.after("ecr", "ValidatePullThroughCacheRule", nth, |aws| {
+            aws.upstream_says(HOST, None)
+        });
         bench.send(event).await.unwrap_err();
-        assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-wrong"), "at proof {nth}");
+        assert_eq!(
+            bench.token(HUB, "AWSCURRENT").as_deref(),
+            Some("canary-wrong"),
+            "at proof {nth}"
+        );
         assert_eq!(bench.token(HUB, "ROLLING_BACK"), None, "at proof {nth}");
     }
 }

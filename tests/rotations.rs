@@ -26,7 +26,12 @@ pub fn cloudtrail(kind: &str, detail: &Value) -> Value {
 }
 
 fn proofs(bench: &Bench) -> usize {
-    bench.aws.calls().iter().filter(|call| call.operation == "ValidatePullThroughCacheRule").count()
+    bench
+        .aws
+        .calls()
+        .iter()
+        .filter(|call| call.operation == "ValidatePullThroughCacheRule")
+        .count()
 }
 
 #[tokio::test]
@@ -70,13 +75,19 @@ async fn a_registry_that_left_the_file_and_is_held_still_has_its_rotations_prove
     let report = bench.send(bench.newest_rotation()).await.unwrap();
     assert_eq!(report["registries"]["gitlab"]["credential"], "invalid", "{report:#}");
     assert_eq!(report["registries"]["gitlab"]["state"], "held");
-    assert_eq!(proofs(&bench), 3, "a refusal of a fresh rotation is believed when it comes three times");
+    assert_eq!(
+        proofs(&bench),
+        3,
+        "a refusal of a fresh rotation is believed when it comes three times"
+    );
 }
 
 #[tokio::test]
 async fn a_restored_secret_is_proven_even_if_its_value_is_the_files() {
     let bench = bench().await;
-    bench.aws.refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
+    bench
+        .aws
+        .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
     let arn = bench.secret(HUB).unwrap()["ARN"].clone();
     let detail = json!({
         "eventSource": "secretsmanager.amazonaws.com", "eventName": "RestoreSecret",
@@ -90,9 +101,18 @@ async fn a_restored_secret_is_proven_even_if_its_value_is_the_files() {
 async fn a_rotation_is_not_ignored_because_the_secret_cannot_be_read_for_a_moment() {
     let bench = bench().await;
     // Without the rule nothing but the secret itself tells whose it is.
-    bench.aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "dockerhub"})).unwrap();
+    bench
+        .aws
+        .call(
+            "ecr",
+            "DeletePullThroughCacheRule",
+            json!({"ecrRepositoryPrefix": "dockerhub"}),
+        )
+        .unwrap();
     bench.rotate(HUB, "canary-docker-2");
-    bench.aws.fault(Fault::on("secretsmanager", "DescribeSecret").server_error());
+    bench
+        .aws
+        .fault(Fault::on("secretsmanager", "DescribeSecret").server_error());
     let failure = bench.send(bench.newest_rotation()).await.unwrap_err().to_string();
     assert!(failure.contains("may go better"), "{failure}");
 }
@@ -101,7 +121,9 @@ async fn a_rotation_is_not_ignored_because_the_secret_cannot_be_read_for_a_momen
 async fn a_rotated_credential_that_is_refused_once_and_then_taken_is_valid() {
     let bench = bench().await;
     bench.rotate(HUB, "canary-docker-2");
-    bench.aws.refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-2");
+    bench
+        .aws
+        .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-2");
     bench.aws.after("ecr", "ValidatePullThroughCacheRule", 1, |aws| {
         aws.accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-2");
     });
@@ -131,11 +153,17 @@ async fn who_repairs_by_hand_is_heard() {
     bench.rotate(HUB, "canary-wrong");
     let report = bench.send(bench.newest_rotation()).await.unwrap();
     assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid", "{report:#}");
-    let (good, bad) = (bench.version(HUB, "CONFIGURED").unwrap(), bench.version(HUB, "AWSCURRENT").unwrap());
+    let (good, bad) = (
+        bench.version(HUB, "CONFIGURED").unwrap(),
+        bench.version(HUB, "AWSCURRENT").unwrap(),
+    );
     let back = json!({
         "SecretId": HUB, "VersionStage": "AWSCURRENT", "MoveToVersionId": good, "RemoveFromVersionId": bad,
     });
-    bench.aws.call("secretsmanager", "UpdateSecretVersionStage", back.clone()).unwrap();
+    bench
+        .aws
+        .call("secretsmanager", "UpdateSecretVersionStage", back.clone())
+        .unwrap();
     let native = bench.newest_rotation();
     let detail = json!({
         "eventSource": "secretsmanager.amazonaws.com", "eventName": "UpdateSecretVersionStage",
@@ -156,7 +184,9 @@ async fn a_label_of_ours_on_a_foreign_secret_is_no_own_write() {
     let bench = Bench::new().await;
     let name = "ecr-pullthroughcache/ops";
     bench.make_secret(name, &credential("canary-docker-1"), json!([]));
-    bench.follow(&format!("dockerhub: {{registry: docker.io, secret: {name}}}\n")).await;
+    bench
+        .follow(&format!("dockerhub: {{registry: docker.io, secret: {name}}}\n"))
+        .await;
     let value = credential("canary-wrong").to_string();
     let input = json!({
         "SecretId": name, "SecretString": value, "VersionStages": ["AWSCURRENT", "CONFIGURED"],
@@ -165,6 +195,9 @@ async fn a_label_of_ours_on_a_foreign_secret_is_no_own_write() {
     bench.aws.call("secretsmanager", "PutSecretValue", input).unwrap();
     let events = bench.aws.events();
     let of_current = |event: &&Value| event["detail"]["labelUpdated"] == "AWSCURRENT";
-    let report = bench.send(events.iter().rfind(of_current).unwrap().clone()).await.unwrap();
+    let report = bench
+        .send(events.iter().rfind(of_current).unwrap().clone())
+        .await
+        .unwrap();
     assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid", "{report:#}");
 }

@@ -30,7 +30,9 @@ const ROLLBACK: &[(&str, &str)] = &[("ROLLBACK_INVALID_ROTATION", "true")];
 /// A function of its own: its access key tells its calls apart in the log.
 async fn instance(aws: &LocalAws, key: &str, env: &[(&str, &str)]) -> App {
     role::enforce(aws, key, env);
-    let backoff = RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(2));
+    let backoff = RetryConfig::standard()
+        .with_max_attempts(4)
+        .with_initial_backoff(Duration::from_millis(2));
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(account::http_client())
         .region(Region::new("eu-west-1"))
@@ -39,7 +41,11 @@ async fn instance(aws: &LocalAws, key: &str, env: &[(&str, &str)]) -> App {
         .retry_config(backoff)
         .load();
     let (reader, writer) = account::connect(&Box::pin(config).await);
-    App { reader, writer, ..Box::pin(support::app(aws, env)).await }
+    App {
+        reader,
+        writer,
+        ..Box::pin(support::app(aws, env)).await
+    }
 }
 
 /// A file with everything that two versions may differ in.
@@ -54,13 +60,20 @@ impl Version {
     fn any(rng: &mut Rng, tokens: &[&'static str]) -> Self {
         let token = tokens[rng.usize(..tokens.len())];
         let quay = [Some("quay.io"), Some("public.ecr.aws"), None][rng.usize(..3)];
-        Self { token, immutable: rng.bool(), quay }
+        Self {
+            token,
+            immutable: rng.bool(),
+            quay,
+        }
     }
 
     fn yaml(&self) -> String {
         let mutability = if self.immutable { "IMMUTABLE" } else { "MUTABLE" };
         let hub = hub(self.token).replace("}", &format!(", image_tag_mutability: {mutability}}}"));
-        let quay = self.quay.map(|host| format!("quay: {{registry: {host}}}\n")).unwrap_or_default();
+        let quay = self
+            .quay
+            .map(|host| format!("quay: {{registry: {host}}}\n"))
+            .unwrap_or_default();
         format!("{hub}{quay}")
     }
 
@@ -92,7 +105,9 @@ fn slow_down(aws: &LocalAws, rng: &mut Rng) {
         "ValidatePullThroughCacheRule",
     ];
     for _ in 0..rng.usize(6..16) {
-        let fault = Fault::on("*", SOME[rng.usize(..SOME.len())]).skip(rng.usize(..6)).times(rng.usize(1..4));
+        let fault = Fault::on("*", SOME[rng.usize(..SOME.len())])
+            .skip(rng.usize(..6))
+            .times(rng.usize(1..4));
         aws.fault(fault.latency(Duration::from_millis(rng.u64(0..=8))));
     }
 }
@@ -117,7 +132,11 @@ struct Watched<'a> {
 
 impl<'a> Watched<'a> {
     async fn new(aws: &'a LocalAws, key: &'static str, env: &[(&str, &str)]) -> Self {
-        Self { aws, app: Box::pin(instance(aws, key, env)).await, key }
+        Self {
+            aws,
+            app: Box::pin(instance(aws, key, env)).await,
+            key,
+        }
     }
 
     /// Sends an event, again where the run asks for it, as Lambda does; and compares what is said with what was done.
@@ -127,7 +146,10 @@ impl<'a> Watched<'a> {
             match quiet::send(&self.app, event.clone()).await {
                 Ok(report) => {
                     let calls = self.aws.calls();
-                    let own: Vec<&Call> = calls[begun..].iter().filter(|call| call.principal == self.key).collect();
+                    let own: Vec<&Call> = calls[begun..]
+                        .iter()
+                        .filter(|call| call.principal == self.key)
+                        .collect();
                     is_true(&report, &own);
                     return report;
                 }
@@ -142,8 +164,19 @@ impl<'a> Watched<'a> {
 /// The calls, a line each.
 fn listed<'a>(calls: impl IntoIterator<Item = &'a Call>) -> String {
     let line = |call: &Call| {
-        let Call { n, operation, subject, status, principal, error, .. } = call;
-        format!("{n} {principal} {operation} {subject} {status} {}\n", error.as_deref().unwrap_or_default())
+        let Call {
+            n,
+            operation,
+            subject,
+            status,
+            principal,
+            error,
+            ..
+        } = call;
+        format!(
+            "{n} {principal} {operation} {subject} {status} {}\n",
+            error.as_deref().unwrap_or_default()
+        )
     };
     calls.into_iter().map(line).collect()
 }
@@ -152,15 +185,24 @@ fn listed<'a>(calls: impl IntoIterator<Item = &'a Call>) -> String {
 fn is_true(report: &Value, calls: &[&Call]) {
     // What another run has deleted first is deleted: such a call is answered with an error, and was made.
     let is_gone = |call: &Call| call.operation.starts_with("Delete") && call.status == 400;
-    let took = calls.iter().filter(|call| is_write(call) && (call.status == 200 || is_gone(call)));
+    let took = calls
+        .iter()
+        .filter(|call| is_write(call) && (call.status == 200 || is_gone(call)));
     let took: Vec<&&Call> = took.collect();
     let changes = report["changes"].as_array().unwrap();
     for change in changes.iter().filter(|change| change["result"] == "applied") {
         let made = took.iter().any(|call| is_of(change, call));
-        assert!(made, "reported and not made: {change}\n{}\n{report:#}", listed(calls.iter().copied()));
+        assert!(
+            made,
+            "reported and not made: {change}\n{}\n{report:#}",
+            listed(calls.iter().copied())
+        );
     }
     // A value that never became current has changed nothing for anybody, nor has deleting what was gone.
-    for call in took.into_iter().filter(|call| call.operation != "PutSecretValue" && !is_gone(call)) {
+    for call in took
+        .into_iter()
+        .filter(|call| call.operation != "PutSecretValue" && !is_gone(call))
+    {
         assert!(
             changes.iter().any(|change| is_about(change, call)),
             "made and not told: {call:?}\n{}\n{report:#}",
@@ -172,8 +214,17 @@ fn is_true(report: &Value, calls: &[&Call]) {
 /// Whether a call is about the resource of a change. What was undone by a human before it could be told needs no line
 /// of its own.
 fn is_about(change: &Value, call: &Call) -> bool {
-    let kinds = [("rule", "Rule"), ("template", "Template"), ("secret_policy", "Policy"), ("secret", "")];
-    let kind = kinds.iter().find(|(resource, _)| change["resource"] == *resource).unwrap().1;
+    let kinds = [
+        ("rule", "Rule"),
+        ("template", "Template"),
+        ("secret_policy", "Policy"),
+        ("secret", ""),
+    ];
+    let kind = kinds
+        .iter()
+        .find(|(resource, _)| change["resource"] == *resource)
+        .unwrap()
+        .1;
     is_named(change, call) && call.operation.contains(kind)
 }
 
@@ -188,9 +239,12 @@ fn is_of(change: &Value, call: &Call) -> bool {
         ("template", "update" | "adopt") => &["UpdateRepositoryCreationTemplate"],
         ("template", "delete") => &["DeleteRepositoryCreationTemplate"],
         ("secret", "create") => &["CreateSecret", "PutSecretValue"],
-        ("secret", "update" | "adopt") => {
-            &["PutSecretValue", "UpdateSecretVersionStage", "TagResource", "UpdateSecret"]
-        }
+        ("secret", "update" | "adopt") => &[
+            "PutSecretValue",
+            "UpdateSecretVersionStage",
+            "TagResource",
+            "UpdateSecret",
+        ],
         ("secret", "label" | "rollback") => &["UpdateSecretVersionStage"],
         ("secret", "restore") => &["RestoreSecret"],
         ("secret", "delete") => &["DeleteSecret"],
@@ -230,7 +284,9 @@ async fn is_the_newest_files(bench: &Bench, ends: &Ends, newest: &Version, last:
     }
     let mutability = if newest.immutable { "IMMUTABLE" } else { "MUTABLE" };
     assert_eq!(bench.template("dockerhub").unwrap()["imageTagMutability"], mutability);
-    let host = bench.rule("quay").map(|rule| rule["upstreamRegistryUrl"].as_str().unwrap().to_owned());
+    let host = bench
+        .rule("quay")
+        .map(|rule| rule["upstreamRegistryUrl"].as_str().unwrap().to_owned());
     assert_eq!(host.as_deref(), newest.quay, "{told}");
     assert_eq!(bench.template("quay").is_some(), newest.quay.is_some());
     let current = bench.token(HUB, "AWSCURRENT").unwrap();
@@ -247,7 +303,14 @@ async fn two_functions_over_two_versions_of_the_file_end_with_the_newest() {
         let mut rng = Rng::with_seed(seed);
         let env = if rng.bool() { ROLLBACK } else { &[] };
         let bench = quiet::bench(env).await;
-        bench.upload(&Version { token: "canary-docker-1", immutable: false, quay: Some("quay.io") }.yaml());
+        bench.upload(
+            &Version {
+                token: "canary-docker-1",
+                immutable: false,
+                quay: Some("quay.io"),
+            }
+            .yaml(),
+        );
         quiet::send(&bench.app, uploaded()).await.unwrap();
         let older = Version::any(&mut rng, &["canary-docker-1", "canary-docker-2", "canary-wrong-1"]);
         let newest = match older.is_good() {
@@ -321,12 +384,20 @@ impl Edit {
                 let input = json!({"SecretId": HUB, "VersionStage": "CONFIGURED", "RemoveFromVersionId": held});
                 ("secretsmanager", "UpdateSecretVersionStage", input)
             }
-            Self::DeletesRule => ("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": "dockerhub"})),
+            Self::DeletesRule => (
+                "ecr",
+                "DeletePullThroughCacheRule",
+                json!({"ecrRepositoryPrefix": "dockerhub"}),
+            ),
             Self::EditsTemplate => {
                 let input = json!({"prefix": "dockerhub", "imageTagMutability": "MUTABLE", "description": "by hand"});
                 ("ecr", "UpdateRepositoryCreationTemplate", input)
             }
-            Self::DeletesTemplate => ("ecr", "DeleteRepositoryCreationTemplate", json!({"prefix": "dockerhub"})),
+            Self::DeletesTemplate => (
+                "ecr",
+                "DeleteRepositoryCreationTemplate",
+                json!({"prefix": "dockerhub"}),
+            ),
             Self::DeletesSecretPolicy => ("secretsmanager", "DeleteResourcePolicy", json!({"SecretId": HUB})),
             Self::TakesTagOff => {
                 let input = json!({"SecretId": HUB, "TagKeys": ["ecr-pull-through-sync:owner"]});
@@ -339,9 +410,13 @@ impl Edit {
 
 /// The version that carries a label.
 fn holder(aws: &LocalAws, label: &str) -> Option<String> {
-    let secret = aws.call("secretsmanager", "DescribeSecret", json!({"SecretId": HUB})).unwrap();
+    let secret = aws
+        .call("secretsmanager", "DescribeSecret", json!({"SecretId": HUB}))
+        .unwrap();
     let versions = secret["VersionIdsToStages"].as_object().unwrap();
-    let mut found = versions.iter().filter(|(_, labels)| labels.as_array().unwrap().contains(&json!(label)));
+    let mut found = versions
+        .iter()
+        .filter(|(_, labels)| labels.as_array().unwrap().contains(&json!(label)));
     found.next().map(|(version, _)| version.clone())
 }
 
@@ -353,10 +428,20 @@ async fn a_human_who_edits_by_hand_is_repaired_and_no_rotation_is_buried() {
         let env = if rng.bool() { ROLLBACK } else { &[] };
         let bench = quiet::bench(env).await;
         for token in ["canary-docker-1", "canary-docker-2"] {
-            bench.upload(&Version { token, immutable: false, quay: None }.yaml());
+            bench.upload(
+                &Version {
+                    token,
+                    immutable: false,
+                    quay: None,
+                }
+                .yaml(),
+            );
             quiet::send(&bench.app, uploaded()).await.unwrap();
         }
-        let newest = Version { immutable: true, ..Version::any(&mut rng, &["canary-docker-2", "canary-docker-3"]) };
+        let newest = Version {
+            immutable: true,
+            ..Version::any(&mut rng, &["canary-docker-2", "canary-docker-3"])
+        };
         let begun = bench.aws.events().len();
         let ends = Ends::of(&bench.aws);
         let one = Watched::new(&bench.aws, "AKIDONE", env).await;
@@ -392,7 +477,10 @@ async fn a_human_who_edits_by_hand_is_repaired_and_no_rotation_is_buried() {
         // Who did not come during the run does not come at all.
         is_over.store(true, Ordering::Relaxed);
         let calls = bench.aws.calls();
-        let observed = calls.iter().position(|call| call.operation == "DescribeSecret").unwrap();
+        let observed = calls
+            .iter()
+            .position(|call| call.operation == "DescribeSecret")
+            .unwrap();
         drain(&bench.aws, &[&one], &mut rng, begun).await;
         let last = one.send(scheduled()).await;
         is_the_newest_files(&bench, &ends, &newest, &last).await;
@@ -401,7 +489,10 @@ async fn a_human_who_edits_by_hand_is_repaired_and_no_rotation_is_buried() {
         stands(&bench, &newest, &when, observed, &told);
     })
     .await;
-    assert!(*came.lock().unwrap() > 40 || std::env::var("SEED").is_ok(), "too few edits came in between");
+    assert!(
+        *came.lock().unwrap() > 40 || std::env::var("SEED").is_ok(),
+        "too few edits came in between"
+    );
 }
 
 /// What the human made current stands, unless it was there before the file's change was seen: then the file spoke.
@@ -420,7 +511,10 @@ fn stands(bench: &Bench, newest: &Version, when: &[(Edit, usize)], observed: usi
         // A human may go back just after the file's value became current, too: from that to what was before it.
         let went_back = *edit == Edit::GoesBack && file_is_news && current == "canary-docker-2";
         let was_there_before = *came <= observed && file_is_news && current == newest.token;
-        assert!(went_back || was_there_before, "{made} was buried under {current}: {told}");
+        assert!(
+            went_back || was_there_before,
+            "{made} was buried under {current}: {told}"
+        );
         if was_there_before {
             assert_eq!(bench.token(HUB, "AWSPREVIOUS").as_deref(), Some(made), "{told}");
         }
@@ -466,7 +560,11 @@ async fn a_good_rotation_between_any_two_calls_of_a_rollback_stands() {
             let told = format!("before call {n}, {looked}:\n{}\n{last:#}", listed(&calls));
             assert_eq!(current.as_deref(), Some("canary-docker-4"), "{told}");
             assert_eq!(bench.token(HUB, "ROLLING_BACK"), None, "{told}");
-            assert_ne!(bench.token(HUB, "REJECTED").as_deref(), Some("canary-docker-4"), "{told}");
+            assert_ne!(
+                bench.token(HUB, "REJECTED").as_deref(),
+                Some("canary-docker-4"),
+                "{told}"
+            );
             ends.hold(&bench.aws, &told);
             bench.aws.pull("dockerhub/library/in-the-end:1").unwrap();
         }

@@ -25,7 +25,10 @@ const BEYOND: &[(&str, &str)] = &[
     ("a secret that another registry writes", "across registries"),
     ("KMS and no template role {no-role}", "TEMPLATE_ROLE_ARN"),
     ("tags and no template role {no-role}", "TEMPLATE_ROLE_ARN"),
-    ("RESOURCE_TAGS and no template role {no-role} {resource-tags}", "RESOURCE_TAGS"),
+    (
+        "RESOURCE_TAGS and no template role {no-role} {resource-tags}",
+        "RESOURCE_TAGS",
+    ),
     ("RESOURCE_TAGS with AWS's prefix {bad-resource-tags}", "RESOURCE_TAGS"),
     ("the same priority twice", "across rules"),
     ("any is not last", "across rules"),
@@ -45,7 +48,11 @@ fn the_schema_is_one_of_draft_7() {
 fn the_examples_are_accepted() {
     let judge = Judge::new();
     for path in ["examples/registries.yaml", "examples/complete.yaml"] {
-        assert_eq!(judge.file(&std::fs::read_to_string(path).unwrap()), Verdict::Accepted, "{path}");
+        assert_eq!(
+            judge.file(&std::fs::read_to_string(path).unwrap()),
+            Verdict::Accepted,
+            "{path}"
+        );
     }
 }
 
@@ -93,7 +100,12 @@ fn combinations(columns: &[&[&'static str]]) -> Vec<String> {
             .flat_map(|row: &Vec<&str>| column.iter().map(|cell| [row.as_slice(), &[*cell]].concat()))
             .collect();
     }
-    let joined = |row: Vec<&str>| row.into_iter().filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join(", ");
+    let joined = |row: Vec<&str>| {
+        row.into_iter()
+            .filter(|cell| !cell.is_empty())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     rows.into_iter().map(joined).collect()
 }
 
@@ -108,8 +120,10 @@ fn agree_on_all(name: &str, registries: &[String], defaults: &[String]) -> (usiz
             )
         })
     });
-    let (good, bad): (Vec<bool>, Vec<bool>) =
-        flat.chain(wrapped).map(|file| agree(&judge, &file)).partition(|good| *good);
+    let (good, bad): (Vec<bool>, Vec<bool>) = flat
+        .chain(wrapped)
+        .map(|file| agree(&judge, &file))
+        .partition(|good| *good);
     (good.len(), bad.len())
 }
 
@@ -145,7 +159,11 @@ fn mutability_and_filters_go_together_the_same_way() {
             "image_tag_mutability: IMMUTABLE",
             "image_tag_mutability: MUTABLE_WITH_EXCLUSION",
         ],
-        &["", "image_tag_mutability_exclusion_filters: null", "image_tag_mutability_exclusion_filters: [latest]"],
+        &[
+            "",
+            "image_tag_mutability_exclusion_filters: null",
+            "image_tag_mutability_exclusion_filters: [latest]",
+        ],
     ];
     let registries = combinations(&[&["registry: quay.io"], columns[0], columns[1]]);
     // The other registry has no fields of its own, so it is bad wherever the defaults alone are.
@@ -154,8 +172,12 @@ fn mutability_and_filters_go_together_the_same_way() {
 
 #[test]
 fn unlisted_hosts_are_let_pass_the_same_way() {
-    let allowed: &[&str] =
-        &["", "allow_unlisted_upstream: null", "allow_unlisted_upstream: true", "allow_unlisted_upstream: false"];
+    let allowed: &[&str] = &[
+        "",
+        "allow_unlisted_upstream: null",
+        "allow_unlisted_upstream: true",
+        "allow_unlisted_upstream: false",
+    ];
     let registries = combinations(&[&["registry: quay.io", "registry: new.example.com"], allowed]);
     assert_both_seen(agree_on_all("new", &registries, &combinations(&[allowed])), 10);
 }
@@ -163,7 +185,11 @@ fn unlisted_hosts_are_let_pass_the_same_way() {
 #[test]
 fn what_is_for_private_ecr_and_what_is_not_for_root_goes_together_the_same_way() {
     let columns: [&[&str]; 3] = [
-        &["", "upstream_repository_prefix: base", "upstream_repository_prefix: null"],
+        &[
+            "",
+            "upstream_repository_prefix: base",
+            "upstream_repository_prefix: null",
+        ],
         &["", "custom_role_arn: 'arn:aws:iam::111122223333:role/pull'"],
         &[
             "",
@@ -175,9 +201,16 @@ fn what_is_for_private_ecr_and_what_is_not_for_root_goes_together_the_same_way()
             "existing_repositories: {apply: [tags]}",
         ],
     ];
-    let hosts: &[&str] = &["registry: quay.io", "registry: 111122223333.dkr.ecr.us-east-1.amazonaws.com"];
+    let hosts: &[&str] = &[
+        "registry: quay.io",
+        "registry: 111122223333.dkr.ecr.us-east-1.amazonaws.com",
+    ];
     let registries = combinations(&[hosts, columns[0], columns[1], columns[2]]);
-    let existing: &[&str] = &["", "existing_repositories: true", "existing_repositories: {include: ['*']}"];
+    let existing: &[&str] = &[
+        "",
+        "existing_repositories: true",
+        "existing_repositories: {include: ['*']}",
+    ];
     let defaults = combinations(&[&["", "upstream_repository_prefix: base"], columns[1], existing]);
     assert_both_seen(agree_on_all("ROOT", &registries, &defaults), 200);
     assert_both_seen(agree_on_all("ecr", &registries, &defaults), 200);
@@ -202,7 +235,12 @@ fn lifecycle_rules_go_together_the_same_way() {
     ]);
     let actions = combinations(&[
         &["type: expire", "type: transition"],
-        &["", "targetStorageClass: standard", "targetStorageClass: archive", "targetStorageClass: null"],
+        &[
+            "",
+            "targetStorageClass: standard",
+            "targetStorageClass: archive",
+            "targetStorageClass: null",
+        ],
     ]);
     let (mut good, mut bad) = (0, 0);
     for selection in &selections {
@@ -304,12 +342,20 @@ fn mutants(value: &Value) -> Vec<Value> {
 #[test]
 fn whatever_is_changed_in_the_complete_example_is_good_for_both_or_bad_for_both() {
     let judge = Judge::new();
-    let place = Context { account: Some("123456789012".into()), region: Some("eu-west-1".into()), ..context() };
+    let place = Context {
+        account: Some("123456789012".into()),
+        region: Some("eu-west-1".into()),
+        ..context()
+    };
     let mut example = common::schema::as_json(&std::fs::read_to_string("examples/complete.yaml").unwrap()).unwrap();
     assert_eq!(judge.value(&example), Verdict::Accepted);
     // The anchors have been followed, so what they stand for need not be changed twice.
     example.as_object_mut().unwrap().retain(|key, _| !key.starts_with("x-"));
-    example["registries"]["k8s"].as_object_mut().unwrap().remove("lifecycle_policy").unwrap();
+    example["registries"]["k8s"]
+        .as_object_mut()
+        .unwrap()
+        .remove("lifecycle_policy")
+        .unwrap();
     let (mut good, mut bad) = (0, 0);
     for mutant in mutants(&example) {
         let text = mutant.to_string();

@@ -6,17 +6,58 @@ use crate::common::schema::{Judge, agree};
 const VALUES: &[(&str, &[&str], &[&str])] = &[
     (
         "@: {registry: quay.io}",
-        &["quay", "ROOT", "root", "a/b", "a.b_c__d---e", "12", "a23456789012345678901234567890", "x-y", "tags"],
-        &["q", "a231567890123456789012345678901", "a/", "/a", "a//b", "a..b", "a___b", "-a", "A", "Root", "ä1", "a b"],
+        &[
+            "quay",
+            "ROOT",
+            "root",
+            "a/b",
+            "a.b_c__d---e",
+            "12",
+            "a23456789012345678901234567890",
+            "x-y",
+            "tags",
+        ],
+        &[
+            "q",
+            "a231567890123456789012345678901",
+            "a/",
+            "/a",
+            "a//b",
+            "a..b",
+            "a___b",
+            "-a",
+            "A",
+            "Root",
+            "ä1",
+            "a b",
+        ],
     ),
     (
         "hub: {registry: @, secret: ecr-pullthroughcache/x}",
-        &["docker.io", "index.docker.io", "registry-1.docker.io", "ghcr.io", "cgr.dev", "a-1.azurecr.io"],
-        &["registry.docker.io", "dhi.io", "azurecr.io", "a.b.azurecr.io", "-a.azurecr.io", "A.azurecr.io", "ghcr.io."],
+        &[
+            "docker.io",
+            "index.docker.io",
+            "registry-1.docker.io",
+            "ghcr.io",
+            "cgr.dev",
+            "a-1.azurecr.io",
+        ],
+        &[
+            "registry.docker.io",
+            "dhi.io",
+            "azurecr.io",
+            "a.b.azurecr.io",
+            "-a.azurecr.io",
+            "A.azurecr.io",
+            "ghcr.io.",
+        ],
     ),
     (
         "ecr: {registry: @}",
-        &["111122223333.dkr.ecr.us-east-1.amazonaws.com", "111122223333.dkr.ecr.us-gov-west-1.amazonaws.com"],
+        &[
+            "111122223333.dkr.ecr.us-east-1.amazonaws.com",
+            "111122223333.dkr.ecr.us-gov-west-1.amazonaws.com",
+        ],
         &[
             "11112222333.dkr.ecr.us-east-1.amazonaws.com",
             "111122223333.dkr.ecr.us-east.amazonaws.com",
@@ -41,8 +82,30 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "hub: {registry: docker.io, username: @, accessToken: x}",
-        &["bob", "007", "1.50", "true", "0x1F", "a b", "\"é\"", "'null'", "'ENC'", "\"a\u{a0}b\""],
-        &["' a'", "'a '", "''", "\"a\\nb\"", "\"\\ta\"", "\"a\u{a0}\"", "null", "[a]", "{a: b}", "\"a\\u0085b\""],
+        &[
+            "bob",
+            "007",
+            "1.50",
+            "true",
+            "0x1F",
+            "a b",
+            "\"é\"",
+            "'null'",
+            "'ENC'",
+            "\"a\u{a0}b\"",
+        ],
+        &[
+            "' a'",
+            "'a '",
+            "''",
+            "\"a\\nb\"",
+            "\"\\ta\"",
+            "\"a\u{a0}\"",
+            "null",
+            "[a]",
+            "{a: b}",
+            "\"a\\u0085b\"",
+        ],
     ),
     (
         "hub: {registry: docker.io, secret: @}",
@@ -98,7 +161,17 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
     (
         "quay: {registry: quay.io, image_tag_mutability: MUTABLE_WITH_EXCLUSION, image_tag_mutability_exclusion_filters: @}",
         &["[latest]", "[v1, 2, 3.1, true, '*']"],
-        &["[]", "latest", "[a b]", "['']", "[a/b]", "[null]", "[a, b, c, d, e, f]", "null", "[ä]"],
+        &[
+            "[]",
+            "latest",
+            "[a b]",
+            "['']",
+            "[a/b]",
+            "[null]",
+            "[a, b, c, d, e, f]",
+            "null",
+            "[ä]",
+        ],
     ),
     (
         "quay: {registry: quay.io, image_tag_mutability: @}",
@@ -117,7 +190,11 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "ecr: {registry: 111122223333.dkr.ecr.us-east-1.amazonaws.com, custom_role_arn: @}",
-        &["arn:aws:iam::111122223333:role/pull", "arn:aws:iam::111122223333:role/a/b", "null"],
+        &[
+            "arn:aws:iam::111122223333:role/pull",
+            "arn:aws:iam::111122223333:role/a/b",
+            "null",
+        ],
         &[
             "pull",
             "arn:aws:iam::111122223333:role",
@@ -173,7 +250,11 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
             "{a: []}",
         ],
     ),
-    ("quay: {registry: quay.io, take_over: @}", &["true", "false", "null", "True"], &["yes", "'true'", "1", "[]"]),
+    (
+        "quay: {registry: quay.io, take_over: @}",
+        &["true", "false", "null", "True"],
+        &["yes", "'true'", "1", "[]"],
+    ),
     (
         "quay: {registry: quay.io, existing_repositories: @}",
         &[
@@ -233,8 +314,21 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "registries: @",
-        &["{registry: quay.io}", "{registry: {registry: quay.io}}", "{registries: {registry: quay.io}}"],
-        &["{}", "null", "[]", "quay.io", "{registry: null}", "{registry: []}", "{registry: 1}", "{quay: null}"],
+        &[
+            "{registry: quay.io}",
+            "{registry: {registry: quay.io}}",
+            "{registries: {registry: quay.io}}",
+        ],
+        &[
+            "{}",
+            "null",
+            "[]",
+            "quay.io",
+            "{registry: null}",
+            "{registry: []}",
+            "{registry: 1}",
+            "{quay: null}",
+        ],
     ),
     (
         "quay: {registry: quay.io, lifecycle_policy: {rules: [{rulePriority: 1, selection: {tagStatus: tagged, @, countType: imageCountMoreThan, countNumber: 1}, action: {type: expire}}]}}",
@@ -258,7 +352,12 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "quay: {registry: quay.io, lifecycle_policy: {rules: [{rulePriority: 1, @, selection: {tagStatus: any, countType: imageCountMoreThan, countNumber: 1}, action: {type: expire}}]}}",
-        &["description: a", "description: 1", "description: ''", "description: null"],
+        &[
+            "description: a",
+            "description: 1",
+            "description: ''",
+            "description: null",
+        ],
         &["description: []", "descripton: a", "tagStatus: any"],
     ),
 ];
@@ -299,9 +398,16 @@ fn lengths_end_where_they_end_for_the_reader() {
         ),
     ] {
         assert!(agree(&judge, &place.replacen('@', &"a".repeat(most), 1)), "{place}");
-        assert!(!agree(&judge, &place.replacen('@', &"a".repeat(most + 1), 1)), "{place}");
+        assert!(
+            !agree(&judge, &place.replacen('@', &"a".repeat(most + 1), 1)),
+            "{place}"
+        );
     }
-    let registries = |count| (0..count).map(|n| format!("quay-{n}: {{registry: quay.io}}\n")).collect::<String>();
+    let registries = |count| {
+        (0..count)
+            .map(|n| format!("quay-{n}: {{registry: quay.io}}\n"))
+            .collect::<String>()
+    };
     assert!(agree(&judge, &registries(50)) && !agree(&judge, &registries(51)));
     let tags = |count| {
         let tags: Vec<String> = (0..count).map(|n| format!("t{n}: a")).collect();
@@ -315,7 +421,10 @@ fn lengths_end_where_they_end_for_the_reader() {
             )
         };
         let rules: Vec<String> = (1..=count).map(rule).collect();
-        format!("quay: {{registry: quay.io, lifecycle_policy: {{rules: [{}]}}}}\n", rules.join(", "))
+        format!(
+            "quay: {{registry: quay.io, lifecycle_policy: {{rules: [{}]}}}}\n",
+            rules.join(", ")
+        )
     };
     assert!(agree(&judge, &rules(50)) && !agree(&judge, &rules(51)));
 }

@@ -10,7 +10,10 @@ const HUB: &str = "ecr-pullthroughcache/dockerhub";
 fn secret(bench: &Bench, name: &str, token: &str, tags: Value) -> String {
     let value = json!({"username": "acme-bot", "accessToken": token}).to_string();
     let input = json!({"Name": name, "SecretString": value, "Tags": tags, "ClientRequestToken": token_id()});
-    bench.aws.call("secretsmanager", "CreateSecret", input).unwrap()["ARN"].as_str().unwrap().to_owned()
+    bench.aws.call("secretsmanager", "CreateSecret", input).unwrap()["ARN"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 fn rule(bench: &Bench, prefix: &str, host: &str, arn: &str) {
@@ -25,17 +28,34 @@ fn owner(owner: &str) -> Value {
 #[tokio::test]
 async fn a_new_secret_holds_exactly_what_ecr_asks_for_with_labels_tags_and_policy() {
     let bench = Bench::new().await;
-    bench.follow(&format!("tags: {{team: platform}}\nregistries:\n  {}", hub("canary-docker-1"))).await;
-    let value = bench.aws.call("secretsmanager", "GetSecretValue", json!({"SecretId": HUB})).unwrap();
-    assert_eq!(value["SecretString"], r#"{"username":"acme-bot","accessToken":"canary-docker-1"}"#);
+    bench
+        .follow(&format!(
+            "tags: {{team: platform}}\nregistries:\n  {}",
+            hub("canary-docker-1")
+        ))
+        .await;
+    let value = bench
+        .aws
+        .call("secretsmanager", "GetSecretValue", json!({"SecretId": HUB}))
+        .unwrap();
+    assert_eq!(
+        value["SecretString"],
+        r#"{"username":"acme-bot","accessToken":"canary-docker-1"}"#
+    );
     let labels = value["VersionStages"].as_array().unwrap();
-    assert!(labels.contains(&json!("AWSCURRENT")) && labels.contains(&json!("CONFIGURED")), "{labels:?}");
+    assert!(
+        labels.contains(&json!("AWSCURRENT")) && labels.contains(&json!("CONFIGURED")),
+        "{labels:?}"
+    );
     let secret = bench.secret(HUB).unwrap();
     assert_eq!(secret["Description"], "dockerhub credentials");
     let tags = secret["Tags"].as_array().unwrap();
     assert!(tags.contains(&json!({"Key": "team", "Value": "platform"})));
     assert!(tags.contains(&owner("stack")[0]));
-    let policy = bench.aws.call("secretsmanager", "GetResourcePolicy", json!({"SecretId": HUB})).unwrap();
+    let policy = bench
+        .aws
+        .call("secretsmanager", "GetResourcePolicy", json!({"SecretId": HUB}))
+        .unwrap();
     let policy: Value = serde_json::from_str(policy["ResourcePolicy"].as_str().unwrap()).unwrap();
     let statement = policy["Statement"].get(0).unwrap_or(&policy["Statement"]);
     assert_eq!(statement["Sid"], "AllowAccountRead");
@@ -66,11 +86,21 @@ async fn the_same_file_never_undoes_a_rotation() {
 #[tokio::test]
 async fn a_changed_file_speaks_and_a_b_a_works() {
     for put_moves_current in [false, true] {
-        let bench = Bench::with(Options { put_moves_current, ..Options::default() }, &[]).await;
+        let bench = Bench::with(
+            Options {
+                put_moves_current,
+                ..Options::default()
+            },
+            &[],
+        )
+        .await;
         bench.follow(&hub("canary-docker-1")).await;
         for token in ["canary-docker-2", "canary-docker-1", "canary-docker-3"] {
             let report = bench.follow(&hub(token)).await;
-            assert_eq!(lines(&report), [format!("dockerhub update secret {HUB} [value] applied"), proven()]);
+            assert_eq!(
+                lines(&report),
+                [format!("dockerhub update secret {HUB} [value] applied"), proven()]
+            );
             for label in ["AWSCURRENT", "CONFIGURED"] {
                 assert_eq!(bench.token(HUB, label).as_deref(), Some(token), "{label}");
             }
@@ -86,7 +116,10 @@ async fn a_file_that_says_what_is_current_already_only_moves_the_label() {
     bench.follow(&hub("canary-docker-1")).await;
     bench.rotate(HUB, "canary-docker-2");
     let report = bench.follow(&hub("canary-docker-2")).await;
-    assert_eq!(lines(&report), [format!("dockerhub label secret {HUB} [CONFIGURED] applied"), proven()]);
+    assert_eq!(
+        lines(&report),
+        [format!("dockerhub label secret {HUB} [CONFIGURED] applied"), proven()]
+    );
     assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-2"));
 }
 
@@ -94,11 +127,29 @@ async fn a_file_that_says_what_is_current_already_only_moves_the_label() {
 async fn a_rotation_between_look_and_move_stands() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
-    bench.aws.before("secretsmanager", "UpdateSecretVersionStage", 1, |aws| put_current(aws, HUB, "canary-docker-3"));
+    bench
+        .aws
+        .before("secretsmanager", "UpdateSecretVersionStage", 1, |aws| {
+            put_current(aws, HUB, "canary-docker-3")
+        });
     let report = bench.follow(&hub("canary-docker-2")).await;
-    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-3"), "{report:#}");
-    assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-2"), "the file has spoken");
-    assert!(report["changes"][0]["note"].as_str().unwrap().contains("the rotation stands"), "{report:#}");
+    assert_eq!(
+        bench.token(HUB, "AWSCURRENT").as_deref(),
+        Some("canary-docker-3"),
+        "{report:#}"
+    );
+    assert_eq!(
+        bench.token(HUB, "CONFIGURED").as_deref(),
+        Some("canary-docker-2"),
+        "the file has spoken"
+    );
+    assert!(
+        report["changes"][0]["note"]
+            .as_str()
+            .unwrap()
+            .contains("the rotation stands"),
+        "{report:#}"
+    );
     assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
 }
 
@@ -107,7 +158,9 @@ async fn a_run_that_died_between_the_labels_is_finished_by_the_next() {
     for dies_at in 1..=3 {
         let bench = Bench::new().await;
         bench.follow(&hub("canary-docker-1")).await;
-        let dead = Fault::on("secretsmanager", "UpdateSecretVersionStage").skip(dies_at - 1).times(100);
+        let dead = Fault::on("secretsmanager", "UpdateSecretVersionStage")
+            .skip(dies_at - 1)
+            .times(100);
         bench.aws.fault(dead.error("InternalServiceError", "dead", 500));
         bench.upload(&hub("canary-docker-2"));
         bench.send(support::uploaded()).await.unwrap_err();
@@ -115,7 +168,11 @@ async fn a_run_that_died_between_the_labels_is_finished_by_the_next() {
         let report = bench.send(scheduled()).await.unwrap();
         assert_ne!(report["outcome"], "partial", "{dies_at}: {report:#}");
         for label in ["AWSCURRENT", "CONFIGURED"] {
-            assert_eq!(bench.token(HUB, label).as_deref(), Some("canary-docker-2"), "{dies_at} {label}");
+            assert_eq!(
+                bench.token(HUB, label).as_deref(),
+                Some("canary-docker-2"),
+                "{dies_at} {label}"
+            );
         }
         assert_eq!(bench.act("plan").await["outcome"], "converged", "{dies_at}");
     }
@@ -125,7 +182,11 @@ async fn a_run_that_died_between_the_labels_is_finished_by_the_next() {
 async fn a_rotation_after_such_a_death_stands_too() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
-    bench.aws.fault(Fault::on("secretsmanager", "UpdateSecretVersionStage").times(100).server_error());
+    bench.aws.fault(
+        Fault::on("secretsmanager", "UpdateSecretVersionStage")
+            .times(100)
+            .server_error(),
+    );
     bench.upload(&hub("canary-docker-2"));
     bench.send(support::uploaded()).await.unwrap_err();
     bench.aws.clear_faults();
@@ -161,13 +222,24 @@ async fn a_rule_keeps_the_legacy_modules_secret_and_it_is_only_tagged_and_labell
 #[tokio::test]
 async fn somebody_elses_secret_is_left_and_the_rule_moves_to_our_own() {
     let bench = Bench::new().await;
-    let arn = secret(&bench, "ecr-pullthroughcache/shared-by-ops", "canary-docker-2", json!([]));
+    let arn = secret(
+        &bench,
+        "ecr-pullthroughcache/shared-by-ops",
+        "canary-docker-2",
+        json!([]),
+    );
     rule(&bench, "dockerhub", "registry-1.docker.io", &arn);
     let before = bench.secret(&arn);
     let report = bench.follow(&hub("canary-docker-1")).await;
-    assert_eq!(lines(&report).last().unwrap(), "dockerhub update rule dockerhub [secret] applied");
+    assert_eq!(
+        lines(&report).last().unwrap(),
+        "dockerhub update rule dockerhub [secret] applied"
+    );
     assert_eq!(bench.secret(&arn), before);
-    assert_eq!(bench.rule("dockerhub").unwrap()["credentialArn"], bench.secret(HUB).unwrap()["ARN"]);
+    assert_eq!(
+        bench.rule("dockerhub").unwrap()["credentialArn"],
+        bench.secret(HUB).unwrap()["ARN"]
+    );
 }
 
 #[tokio::test]
@@ -177,14 +249,24 @@ async fn another_owners_secret_refuses_the_registry_and_nothing_of_it_is_written
     let before = bench.secret(&arn);
     let report = bench.follow(&hub("canary-docker-1")).await;
     assert_eq!(report["registries"]["dockerhub"]["state"], "failed");
-    assert!(report["registries"]["dockerhub"]["message"].as_str().unwrap().contains("other-stack"));
+    assert!(
+        report["registries"]["dockerhub"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("other-stack")
+    );
     assert_eq!(bench.writes(), Vec::<String>::new());
     assert_eq!(bench.secret(&arn), before);
     let bench = Bench::with(Options::default(), &[("TAKE_OVER_FROM", "other-stack")]).await;
     secret(&bench, HUB, "canary-docker-1", owner("other-stack"));
     let report = bench.follow(&hub("canary-docker-1")).await;
     assert_eq!(report["outcome"], "changed", "{report:#}");
-    assert!(bench.secret(HUB).unwrap()["Tags"].as_array().unwrap().contains(&owner("stack")[0]));
+    assert!(
+        bench.secret(HUB).unwrap()["Tags"]
+            .as_array()
+            .unwrap()
+            .contains(&owner("stack")[0])
+    );
 }
 
 #[tokio::test]
@@ -192,7 +274,14 @@ async fn a_secret_scheduled_for_deletion_is_restored_and_treated_like_any_other_
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
     let arn = bench.secret(HUB).unwrap()["ARN"].clone();
-    bench.aws.call("secretsmanager", "DeleteSecret", json!({"SecretId": HUB, "RecoveryWindowInDays": 7})).unwrap();
+    bench
+        .aws
+        .call(
+            "secretsmanager",
+            "DeleteSecret",
+            json!({"SecretId": HUB, "RecoveryWindowInDays": 7}),
+        )
+        .unwrap();
     let report = bench.follow(&hub("canary-docker-2")).await;
     assert_eq!(
         lines(&report),
@@ -212,14 +301,21 @@ async fn a_referenced_secret_is_used_and_never_written() {
     let arn = secret(&bench, "ecr-pullthroughcache/ops", "canary-docker-1", json!([]));
     let before = bench.secret(&arn);
     for id in ["ecr-pullthroughcache/ops", arn.as_str()] {
-        let report = bench.follow(&format!("dockerhub: {{registry: docker.io, secret: \"{id}\"}}\n")).await;
+        let report = bench
+            .follow(&format!("dockerhub: {{registry: docker.io, secret: \"{id}\"}}\n"))
+            .await;
         assert_eq!(report["registries"]["dockerhub"]["credential"], "valid", "{report:#}");
         assert_eq!(bench.rule("dockerhub").unwrap()["credentialArn"], json!(arn));
     }
     assert_eq!(bench.secret(&arn), before);
-    let report = bench.follow("dockerhub: {registry: docker.io, secret: ecr-pullthroughcache/none}\n").await;
+    let report = bench
+        .follow("dockerhub: {registry: docker.io, secret: ecr-pullthroughcache/none}\n")
+        .await;
     let message = report["registries"]["dockerhub"]["message"].as_str().unwrap();
-    assert!(message.contains("there is no secret ecr-pullthroughcache/none"), "{message}");
+    assert!(
+        message.contains("there is no secret ecr-pullthroughcache/none"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -230,7 +326,10 @@ async fn an_own_secret_that_its_registry_stopped_using_is_deleted_with_the_seven
     let moved = "dockerhub: {registry: docker.io, secret: ecr-pullthroughcache/ops}\n";
     bench.upload(moved);
     let plan = bench.act("plan").await;
-    assert_eq!(lines(&plan).last().unwrap(), &format!("dockerhub delete secret {HUB} [] planned"));
+    assert_eq!(
+        lines(&plan).last().unwrap(),
+        &format!("dockerhub delete secret {HUB} [] planned")
+    );
     let report = bench.follow(moved).await;
     assert_eq!(
         lines(&report),
@@ -250,7 +349,9 @@ async fn an_own_secret_that_any_rule_still_uses_is_kept() {
     let arn = bench.secret(HUB).unwrap()["ARN"].as_str().unwrap().to_owned();
     rule(&bench, "by-hand", "registry-1.docker.io", &arn);
     secret(&bench, "ecr-pullthroughcache/ops", "canary-docker-1", json!([]));
-    bench.follow("dockerhub: {registry: docker.io, secret: ecr-pullthroughcache/ops}\n").await;
+    bench
+        .follow("dockerhub: {registry: docker.io, secret: ecr-pullthroughcache/ops}\n")
+        .await;
     assert_eq!(bench.secret(HUB).unwrap()["DeletedDate"], Value::Null);
 }
 
@@ -294,7 +395,10 @@ async fn in_a_secret_of_ours_the_file_speaks_over_anything_and_what_was_there_is
         assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
         assert_eq!(bench.version(HUB, "AWSPREVIOUS"), unusable);
         let changes = report["changes"].as_array().unwrap();
-        let put = changes.iter().find(|change| change["fields"] == json!(["value"])).unwrap();
+        let put = changes
+            .iter()
+            .find(|change| change["fields"] == json!(["value"]))
+            .unwrap();
         assert!(put["note"].as_str().unwrap().contains("kept as AWSPREVIOUS"), "{put}");
         assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
     }
@@ -304,9 +408,15 @@ async fn in_a_secret_of_ours_the_file_speaks_over_anything_and_what_was_there_is
 #[tokio::test]
 async fn a_legacy_token_that_was_written_as_a_number_is_adopted_and_written_as_text() {
     let bench = Bench::new().await;
-    bench.aws.accept_upstream("registry-1.docker.io", "acme-bot", "12345678");
+    bench
+        .aws
+        .accept_upstream("registry-1.docker.io", "acme-bot", "12345678");
     let name = format!("{HUB}20240101120000000000000001");
-    let arn = bench.make_secret(&name, &json!({"username": "acme-bot", "accessToken": 12_345_678}), json!([]));
+    let arn = bench.make_secret(
+        &name,
+        &json!({"username": "acme-bot", "accessToken": 12_345_678}),
+        json!([]),
+    );
     rule(&bench, "dockerhub", "registry-1.docker.io", &arn);
     let report = bench.follow(&hub("12345678")).await;
     assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
@@ -329,7 +439,9 @@ async fn a_name_that_is_not_free_again_yet_is_waited_for() {
 async fn a_value_that_the_file_took_back_before_it_was_current_is_heard_when_it_comes_again() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
-    bench.aws.fault(Fault::on("secretsmanager", "UpdateSecretVersionStage").server_error());
+    bench
+        .aws
+        .fault(Fault::on("secretsmanager", "UpdateSecretVersionStage").server_error());
     bench.upload(&hub("canary-docker-2"));
     bench.send(support::uploaded()).await.unwrap_err();
     bench.aws.clear_faults();
@@ -338,7 +450,11 @@ async fn a_value_that_the_file_took_back_before_it_was_current_is_heard_when_it_
     bench.send(scheduled()).await.unwrap();
     assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-3"));
     let report = bench.follow(&hub("canary-docker-2")).await;
-    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"), "{report:#}");
+    assert_eq!(
+        bench.token(HUB, "AWSCURRENT").as_deref(),
+        Some("canary-docker-2"),
+        "{report:#}"
+    );
 }
 
 /// The rotation's value is older than the file's, and was made current later: ages do not tell.
@@ -351,7 +467,9 @@ async fn a_rotation_that_was_under_way_when_a_run_died_stands() {
     let input = json!({"SecretId": HUB, "SecretString": value, "VersionStages": ["AWSPENDING"]});
     bench.aws.call("secretsmanager", "PutSecretValue", input).unwrap();
     bench.aws.advance(std::time::Duration::from_secs(5));
-    bench.aws.fault(Fault::on("secretsmanager", "UpdateSecretVersionStage").server_error());
+    bench
+        .aws
+        .fault(Fault::on("secretsmanager", "UpdateSecretVersionStage").server_error());
     bench.upload(&hub("canary-docker-2"));
     bench.send(support::uploaded()).await.unwrap_err();
     bench.aws.clear_faults();
@@ -359,9 +477,17 @@ async fn a_rotation_that_was_under_way_when_a_run_died_stands() {
     let input = json!({
         "SecretId": HUB, "VersionStage": "AWSCURRENT", "MoveToVersionId": pending, "RemoveFromVersionId": before,
     });
-    bench.aws.call("secretsmanager", "UpdateSecretVersionStage", input).unwrap();
+    bench
+        .aws
+        .call("secretsmanager", "UpdateSecretVersionStage", input)
+        .unwrap();
     let report = bench.send(scheduled()).await.unwrap();
-    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-3"), "{:?}", lines(&report));
+    assert_eq!(
+        bench.token(HUB, "AWSCURRENT").as_deref(),
+        Some("canary-docker-3"),
+        "{:?}",
+        lines(&report)
+    );
 }
 
 #[tokio::test]
@@ -372,7 +498,13 @@ async fn two_registries_whose_rules_share_a_secret_do_not_write_it_in_turn() {
     rule(&bench, "mirror-a", "registry-1.docker.io", &arn);
     rule(&bench, "mirror-b", "registry-1.docker.io", &arn);
     let mirrors = [("mirror-a", "canary-docker-2"), ("mirror-b", "canary-docker-3")];
-    bench.follow(&mirrors.map(|(name, token)| hub(token).replace("dockerhub", name)).concat()).await;
+    bench
+        .follow(
+            &mirrors
+                .map(|(name, token)| hub(token).replace("dockerhub", name))
+                .concat(),
+        )
+        .await;
     let again = lines(&bench.send(scheduled()).await.unwrap());
     assert!(again.iter().all(|line| line.ends_with(" held")), "{again:#?}");
 }
@@ -385,13 +517,20 @@ async fn a_value_on_its_way_that_a_deleted_secret_took_along_is_planned_right_wh
         let bench = Bench::new().await;
         let other = "quay: {registry: quay.io}\n";
         bench.follow(&format!("{other}{}", hub("canary-docker-1"))).await;
-        bench.aws.fault(Fault::on("secretsmanager", "UpdateSecretVersionStage").times(9).access_denied());
+        bench.aws.fault(
+            Fault::on("secretsmanager", "UpdateSecretVersionStage")
+                .times(9)
+                .access_denied(),
+        );
         bench.follow(&format!("{other}{}", hub("canary-docker-2"))).await;
         bench.aws.clear_faults();
         bench.follow(other).await;
         assert!(bench.is_going(HUB) && bench.version(HUB, "FILE_PENDING").is_some());
         let report = bench.follow(&format!("{other}{}", hub(token))).await;
-        assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{token}: {report:#}");
+        assert_eq!(
+            report["registries"]["dockerhub"]["state"], "ready",
+            "{token}: {report:#}"
+        );
         assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some(token), "{report:#}");
         assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some(token));
         assert_eq!(bench.version(HUB, "FILE_PENDING"), None, "{token}");

@@ -19,7 +19,11 @@ const MATERIAL: [u8; 32] = *b"throw-away key of the tests, v1.";
 fn fixture(name: &str) -> String {
     let text = std::fs::read_to_string(format!("tests/sops/{name}.yaml")).unwrap();
     // This implementation writes no version, and the original refuses such a file as we do.
-    if name.starts_with("rops") { with_version(&text) } else { text }
+    if name.starts_with("rops") {
+        with_version(&text)
+    } else {
+        text
+    }
 }
 
 fn with_version(text: &str) -> String {
@@ -43,20 +47,27 @@ async fn aws() -> (LocalAws, Reader) {
         .http_client(account::http_client())
         .region(Region::new("eu-west-1"))
         .endpoint_url(aws.endpoint())
-        .credentials_provider(aws_sdk_s3::config::SharedCredentialsProvider::new(Credentials::for_tests()))
+        .credentials_provider(aws_sdk_s3::config::SharedCredentialsProvider::new(
+            Credentials::for_tests(),
+        ))
         .build();
     let (reader, _) = account::connect(&config);
     (aws, reader)
 }
 
 fn metadata(text: &str) -> Metadata {
-    sealed(text.as_bytes()).expect("an encrypted file").unwrap_or_else(|rejected| panic!("{rejected}"))
+    sealed(text.as_bytes())
+        .expect("an encrypted file")
+        .unwrap_or_else(|rejected| panic!("{rejected}"))
 }
 
 /// The data key of every fixture can be had with the age identity, or with KMS.
 async fn key(text: &str) -> DataKey {
     let (_aws, reader) = aws().await;
-    Keyring::of_person(&identities(), Some(&reader)).unlock(&metadata(text)).await.unwrap()
+    Keyring::of_person(&identities(), Some(&reader))
+        .unlock(&metadata(text))
+        .await
+        .unwrap()
 }
 
 async fn opened(text: &str) -> File {
@@ -76,7 +87,11 @@ async fn refused(text: &str, key: &DataKey) -> Vec<String> {
 fn line_of(problem: &Problem) -> String {
     assert!(!problem.message.contains("canary"), "{problem}");
     let (line, column) = (problem.line.unwrap(), problem.column.unwrap());
-    format!("{line}:{column} [{}] {}", problem.registry.as_deref().unwrap_or_default(), problem.message)
+    format!(
+        "{line}:{column} [{}] {}",
+        problem.registry.as_deref().unwrap_or_default(),
+        problem.message
+    )
 }
 
 fn credentials(file: &File) -> BTreeMap<String, (String, String)> {
@@ -84,13 +99,20 @@ fn credentials(file: &File) -> BTreeMap<String, (String, String)> {
         Credential::Given(given) => Some(given.expose()).map(|(user, token)| (user.to_owned(), token.to_owned())),
         _ => None,
     };
-    let all = file.registries.iter().filter_map(|registry| Some((registry.name.clone(), of(&registry.credential)?)));
+    let all = file
+        .registries
+        .iter()
+        .filter_map(|registry| Some((registry.name.clone(), of(&registry.credential)?)));
     all.collect()
 }
 
 /// All of the registries but their credentials, which show nothing, and their places.
 fn placeless(file: &File) -> Vec<String> {
-    let all = file.registries.iter().map(|registry| Registry { line: 0, column: 0, ..registry.clone() });
+    let all = file.registries.iter().map(|registry| Registry {
+        line: 0,
+        column: 0,
+        ..registry.clone()
+    });
     all.map(|registry| format!("{registry:?}")).collect()
 }
 
@@ -102,7 +124,9 @@ fn changed(text: &str, from: &str, to: &str) -> String {
 
 /// The rest of the first line that begins so.
 fn rest<'t>(text: &'t str, beginning: &str) -> &'t str {
-    text.lines().find_map(|line| line.trim_start().strip_prefix(beginning)).expect(beginning)
+    text.lines()
+        .find_map(|line| line.trim_start().strip_prefix(beginning))
+        .expect(beginning)
 }
 
 #[tokio::test]
@@ -127,7 +151,10 @@ async fn files_of_other_implementations_become_what_they_were_made_from() {
         assert_eq!(placeless(&file), placeless(&plain), "{name}");
         assert_eq!(credentials(&file), credentials(&plain), "{name}");
         assert_eq!(file.max_deletions, Some(2), "{name}");
-        let plaintext = file.warnings.iter().any(|warning| warning.message.contains("plain text"));
+        let plaintext = file
+            .warnings
+            .iter()
+            .any(|warning| warning.message.contains("plain text"));
         assert!(!plaintext, "{name}: an encrypted token is in no plain text");
     }
 }
@@ -138,24 +165,53 @@ async fn kms_or_age_alone_opens_a_file_for_both() {
     let (aws, reader) = aws().await;
     let (mine, nobody) = (identities(), no_identities());
     assert!(Keyring::of_person(&mine, None).unlock(&metadata(&text)).await.is_ok());
-    assert!(Keyring::of_person(&mine, Some(&reader)).unlock(&metadata(&text)).await.is_ok());
+    assert!(
+        Keyring::of_person(&mine, Some(&reader))
+            .unlock(&metadata(&text))
+            .await
+            .is_ok()
+    );
     assert_eq!(aws.calls().len(), 0, "an identity that is here costs no call");
-    assert!(Keyring::of_person(&nobody, Some(&reader)).unlock(&metadata(&text)).await.is_ok());
-    let why = Keyring::of_person(&nobody, None).unlock(&metadata(&text)).await.unwrap_err().to_string();
-    assert!(why.contains("no age identity here is that of age1") && why.contains("SOPS_AGE_KEY_FILE"), "{why}");
+    assert!(
+        Keyring::of_person(&nobody, Some(&reader))
+            .unlock(&metadata(&text))
+            .await
+            .is_ok()
+    );
+    let why = Keyring::of_person(&nobody, None)
+        .unlock(&metadata(&text))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        why.contains("no age identity here is that of age1") && why.contains("SOPS_AGE_KEY_FILE"),
+        "{why}"
+    );
 }
 
 #[tokio::test]
 async fn without_its_key_a_file_is_never_read() {
     for name in ["go-both", "go-minimal", "go-regex"] {
         let rejected = config::read(fixture(name).as_bytes(), &context()).unwrap_err();
-        assert!(rejected.errors[0].message.contains("encrypted with SOPS, and was not decrypted"), "{rejected}");
+        assert!(
+            rejected.errors[0]
+                .message
+                .contains("encrypted with SOPS, and was not decrypted"),
+            "{rejected}"
+        );
     }
     assert!(sealed(b"quay: {registry: quay.io}").is_none());
-    assert!(sealed(b"sops: {registry: quay.io}").is_none(), "a registry may have this name");
+    assert!(
+        sealed(b"sops: {registry: quay.io}").is_none(),
+        "a registry may have this name"
+    );
     let plain = b"quay: {registry: quay.io}";
     let key = DataKey::new(&MATERIAL).unwrap();
-    assert!(read_sealed(plain, &key, &context()).unwrap_err().errors[0].message.contains("no map `sops`"));
+    assert!(
+        read_sealed(plain, &key, &context()).unwrap_err().errors[0]
+            .message
+            .contains("no map `sops`")
+    );
 }
 
 #[tokio::test]
@@ -163,34 +219,72 @@ async fn whatever_was_done_to_a_file_is_seen() {
     let text = fixture("go-both");
     let key = key(&text).await;
     let hub = rest(&text, "accessToken: ").to_owned();
-    let gitlab = text.lines().filter_map(|line| line.trim_start().strip_prefix("accessToken: ")).nth(1).unwrap();
+    let gitlab = text
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("accessToken: "))
+        .nth(1)
+        .unwrap();
     let mac = rest(&text, "mac: ");
-    let arns: Vec<&str> = text.lines().filter(|line| line.trim_start().starts_with("- ENC[")).collect();
+    let arns: Vec<&str> = text
+        .lines()
+        .filter(|line| line.trim_start().starts_with("- ENC["))
+        .collect();
     let no_fit = "the MAC does not fit the values";
     let no_key = "the MAC cannot be decrypted";
     let swapped = changed(&changed(&changed(&text, &hub, "HUB"), gitlab, &hub), "HUB", gitlab);
     let quay = &text[text.find("    quay:").unwrap()..text.find("sops:").unwrap()];
     let mut wrong = Vec::new();
     for (what, text, expected) in [
-        ("the MAC", changed(&text, "mac: ENC[AES256_GCM,data:", "mac: ENC[AES256_GCM,data:AAAA"), vec![no_key]),
-        ("half the MAC", changed(&text, mac, &mac[..60]), vec!["`mac` is not a whole encrypted value"]),
-        ("the time", changed(&text, "lastmodified: \"20", "lastmodified: \"19"), vec![no_key]),
+        (
+            "the MAC",
+            changed(&text, "mac: ENC[AES256_GCM,data:", "mac: ENC[AES256_GCM,data:AAAA"),
+            vec![no_key],
+        ),
+        (
+            "half the MAC",
+            changed(&text, mac, &mac[..60]),
+            vec!["`mac` is not a whole encrypted value"],
+        ),
+        (
+            "the time",
+            changed(&text, "lastmodified: \"20", "lastmodified: \"19"),
+            vec![no_key],
+        ),
         (
             "two values swapped",
             swapped,
-            vec!["14:22 [dockerhub] the encrypted value was", "35:22 [gitlab] the encrypted value was"],
+            vec![
+                "14:22 [dockerhub] the encrypted value was",
+                "35:22 [gitlab] the encrypted value was",
+            ],
         ),
         (
             "two items swapped",
-            changed(&changed(&changed(&text, arns[0], "ARN"), arns[1], arns[0]), "ARN", arns[1]),
+            changed(
+                &changed(&changed(&text, arns[0], "ARN"), arns[1], arns[0]),
+                "ARN",
+                arns[1],
+            ),
             vec![no_fit],
         ),
         ("a registry removed", changed(&text, quay, ""), vec![no_fit]),
-        ("a value removed", changed(&text, &format!("        accessToken: {hub}\n"), ""), vec![no_fit]),
+        (
+            "a value removed",
+            changed(&text, &format!("        accessToken: {hub}\n"), ""),
+            vec![no_fit],
+        ),
         ("a value emptied", changed(&text, &hub, "\"\""), vec![no_fit]),
         ("a value nulled", changed(&text, &hub, "null"), vec![no_fit]),
-        ("a plain value changed", changed(&text, "stays readable", "is readable"), vec![no_fit]),
-        ("a plain value added", changed(&text, "tags:", "x-more_unencrypted: 1\ntags:"), vec![no_fit]),
+        (
+            "a plain value changed",
+            changed(&text, "stays readable", "is readable"),
+            vec![no_fit],
+        ),
+        (
+            "a plain value added",
+            changed(&text, "tags:", "x-more_unencrypted: 1\ntags:"),
+            vec![no_fit],
+        ),
         (
             "plain text for a value",
             changed(&text, &hub, "canary-other"),
@@ -228,10 +322,18 @@ async fn whatever_was_done_to_a_file_is_seen() {
             changed(&text, &hub, &hub.replace("type:str", "type:bytes")),
             vec!["has a type of SOPS that no field"],
         ),
-        ("a key renamed", changed(&text, "    gitlab:", "    gitlob:"), vec!["[gitlob] the encrypted value was"; 3]),
+        (
+            "a key renamed",
+            changed(&text, "    gitlab:", "    gitlob:"),
+            vec!["[gitlob] the encrypted value was"; 3],
+        ),
         (
             "another rule",
-            changed(&text, "unencrypted_suffix: _unencrypted", "encrypted_regex: ^accessToken$"),
+            changed(
+                &text,
+                "unencrypted_suffix: _unencrypted",
+                "encrypted_regex: ^accessToken$",
+            ),
             vec!["is encrypted, where it should stand in plain text by the file's own rule (`encrypted_regex`)"; 20],
         ),
         (
@@ -244,14 +346,30 @@ async fn whatever_was_done_to_a_file_is_seen() {
             changed(&text, "stays readable", "&a stays readable\nx-b: *a"),
             vec!["3:6 [] an alias or merge key"],
         ),
-        ("a merge key", changed(&text, "    quay:", "    <<: {}\n    quay:"), vec!["an alias or merge key"]),
-        ("no MAC", changed(&text, &format!("    mac: {mac}\n"), ""), vec!["`mac` is missing"]),
+        (
+            "a merge key",
+            changed(&text, "    quay:", "    <<: {}\n    quay:"),
+            vec!["an alias or merge key"],
+        ),
+        (
+            "no MAC",
+            changed(&text, &format!("    mac: {mac}\n"), ""),
+            vec!["`mac` is missing"],
+        ),
         (
             "no time",
-            changed(&text, &format!("    lastmodified: {}\n", rest(&text, "lastmodified: ")), ""),
+            changed(
+                &text,
+                &format!("    lastmodified: {}\n", rest(&text, "lastmodified: ")),
+                "",
+            ),
             vec!["`lastmodified` is missing"],
         ),
-        ("no version", changed(&text, "version: 3.11.0", ""), vec!["`version` is missing"]),
+        (
+            "no version",
+            changed(&text, "version: 3.11.0", ""),
+            vec!["`version` is missing"],
+        ),
         (
             "an old version",
             changed(&text, "version: 3.11.0", "version: 2.0.9"),
@@ -274,7 +392,11 @@ async fn whatever_was_done_to_a_file_is_seen() {
         ),
         (
             "a rule that takes for ever",
-            changed(&text, "unencrypted_suffix: _unencrypted", "encrypted_regex: '(a?){50}(a?){50}b$'"),
+            changed(
+                &text,
+                "unencrypted_suffix: _unencrypted",
+                "encrypted_regex: '(a?){50}(a?){50}b$'",
+            ),
             vec!["`encrypted_regex` is no regular expression"],
         ),
         (
@@ -284,7 +406,11 @@ async fn whatever_was_done_to_a_file_is_seen() {
         ),
         (
             "many recipients",
-            changed(&text, "    age:\n", &format!("    age:\n{}", "        - {recipient: a, enc: b}\n".repeat(20))),
+            changed(
+                &text,
+                "    age:\n",
+                &format!("    age:\n{}", "        - {recipient: a, enc: b}\n".repeat(20)),
+            ),
             vec!["`age` is a list of 1 to 20 recipients"],
         ),
         (
@@ -345,7 +471,10 @@ async fn the_key_of_another_file_opens_nothing() {
     for name in ["go-age", "go-mac-only", "go-json", "python-kms", "rops-age"] {
         let found = refused(&fixture(name), &other).await;
         assert_eq!(found.len(), 1, "{name}: {found:?}");
-        assert!(found[0].contains("the MAC cannot be decrypted with the file's data key"), "{name}: {found:?}");
+        assert!(
+            found[0].contains("the MAC cannot be decrypted with the file's data key"),
+            "{name}: {found:?}"
+        );
     }
 }
 
@@ -359,7 +488,10 @@ async fn with_a_mac_over_encrypted_values_plain_ones_may_be_edited() {
     let file = read_sealed(edited.as_bytes(), &key, &context()).unwrap();
     assert_eq!(file.registries[2].upstream.host, "public.ecr.aws");
     let found = refused(&changed(&text, "registry: quay.io", "registry: canary-gitlab-1"), &key).await;
-    assert!(found[0].starts_with("37:19 [quay]") && !found[0].contains("canary"), "{found:?}");
+    assert!(
+        found[0].starts_with("37:19 [quay]") && !found[0].contains("canary"),
+        "{found:?}"
+    );
     let regex = fixture("go-regex");
     let key = self::key(&regex).await;
     let found = refused(&changed(&regex, "registry: quay.io", "registry: public.ecr.aws"), &key).await;
@@ -372,18 +504,32 @@ async fn what_is_not_supported_is_named() {
     for (name, expected) in [
         ("go-groups", "split over several `key_groups`"),
         ("go-comment-regex", "`encrypted_comment_regex` lets comments decide"),
-        ("python-1.18", "written by SOPS `1.18`; the versions of the 3 line are understood"),
+        (
+            "python-1.18",
+            "written by SOPS `1.18`; the versions of the 3 line are understood",
+        ),
     ] {
         let Rejected { errors, .. } = sealed(fixture(name).as_bytes()).unwrap().unwrap_err();
         assert_eq!(errors.len(), 1, "{name}: {errors:?}");
         assert!(errors[0].message.contains(expected), "{name}: {errors:?}");
     }
     let text = fixture("go-minimal-age");
-    let pgp = changed(&text, "    age:", "    pgp:\n        - fp: ABCD\n          enc: x\n    age:");
+    let pgp = changed(
+        &text,
+        "    age:",
+        "    pgp:\n        - fp: ABCD\n          enc: x\n    age:",
+    );
     assert_eq!(metadata(&pgp).kinds(), "`age` or `pgp`");
     let only = metadata(&changed(&text, "    age:", "    hckms:"));
-    let why = Keyring::of_person(&identities(), Some(&reader)).unlock(&only).await.unwrap_err().to_string();
-    assert!(why.contains("its recipients are `hckms`, and `ptc` decrypts with age and KMS"), "{why}");
+    let why = Keyring::of_person(&identities(), Some(&reader))
+        .unlock(&only)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        why.contains("its recipients are `hckms`, and `ptc` decrypts with age and KMS"),
+        "{why}"
+    );
     let rops = std::fs::read_to_string("tests/sops/rops-age.yaml").unwrap();
     let Rejected { errors, .. } = sealed(rops.as_bytes()).unwrap().unwrap_err();
     assert!(errors[0].message.contains("`version` is missing"), "{errors:?}");
@@ -397,7 +543,10 @@ fn identities_are_found_where_sops_finds_them() {
         Identities::from_env(move |asked| (asked == name).then(|| value.clone()))
     };
     let shown = |identities: Identities| format!("{identities:?}");
-    assert_eq!(shown(looked("SOPS_AGE_KEY", &key).unwrap()), r#"Identities(1 of ["SOPS_AGE_KEY"])"#);
+    assert_eq!(
+        shown(looked("SOPS_AGE_KEY", &key).unwrap()),
+        r#"Identities(1 of ["SOPS_AGE_KEY"])"#
+    );
     assert_eq!(
         shown(looked("SOPS_AGE_KEY_FILE", "tests/sops/age.txt").unwrap()),
         r#"Identities(1 of ["SOPS_AGE_KEY_FILE"])"#
@@ -408,7 +557,10 @@ fn identities_are_found_where_sops_finds_them() {
     let usual = looked("XDG_CONFIG_HOME", folder.to_str().unwrap()).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
     assert!(shown(usual).starts_with("Identities(1 of"));
-    for (name, value) in [("SOPS_AGE_KEY", "AGE-SECRET-KEY-1NONE"), ("SOPS_AGE_KEY_FILE", "tests/sops/no-such-file")] {
+    for (name, value) in [
+        ("SOPS_AGE_KEY", "AGE-SECRET-KEY-1NONE"),
+        ("SOPS_AGE_KEY_FILE", "tests/sops/no-such-file"),
+    ] {
         let why = looked(name, value).unwrap_err().to_string();
         assert!(why.contains(name) && !why.contains("SECRET-KEY-1NONE"), "{why}");
     }
@@ -420,14 +572,22 @@ fn ptc(arguments: &[&str], env: &[(&str, &str)]) -> Output {
         .args(arguments)
         .env_clear()
         .env("HOME", home)
-        .envs([("AWS_ACCESS_KEY_ID", "AKIDPTC"), ("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_REGION", "eu-west-1")])
+        .envs([
+            ("AWS_ACCESS_KEY_ID", "AKIDPTC"),
+            ("AWS_SECRET_ACCESS_KEY", "x"),
+            ("AWS_REGION", "eu-west-1"),
+        ])
         .envs(env.iter().copied())
         .output()
         .unwrap()
 }
 
 fn said(output: &Output) -> String {
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(!said.contains("canary"), "{said}");
     said
 }
@@ -436,9 +596,16 @@ fn said(output: &Output) -> String {
 async fn ptc_checks_with_age_or_kms_and_says_when_it_cannot() {
     let (aws, _) = aws().await;
     let endpoint = aws.endpoint();
-    let (kms, age) = (("AWS_ENDPOINT_URL", endpoint.as_str()), ("SOPS_AGE_KEY_FILE", "tests/sops/age.txt"));
+    let (kms, age) = (
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        ("SOPS_AGE_KEY_FILE", "tests/sops/age.txt"),
+    );
     let both = "tests/sops/go-both.yaml";
-    for (file, env) in [(both, &[age] as &[_]), (both, &[kms]), ("tests/sops/go-kms-context.yaml", &[kms])] {
+    for (file, env) in [
+        (both, &[age] as &[_]),
+        (both, &[kms]),
+        ("tests/sops/go-kms-context.yaml", &[kms]),
+    ] {
         let output = ptc(&["check", "--deny-warnings", file], env);
         assert!(output.status.success(), "{file} {env:?}: {}", said(&output));
     }
@@ -449,7 +616,11 @@ async fn ptc_checks_with_age_or_kms_and_says_when_it_cannot() {
     assert!(message.contains("no age identity here is that of age1"), "{message}");
     aws.fault(local_aws::Fault::on("kms", "Decrypt").access_denied());
     let output = ptc(&["check", "tests/sops/go-minimal.yaml"], &[kms]);
-    assert!(said(&output).contains("your credentials need kms:Decrypt on it"), "{}", said(&output));
+    assert!(
+        said(&output).contains("your credentials need kms:Decrypt on it"),
+        "{}",
+        said(&output)
+    );
 }
 
 #[tokio::test]
@@ -457,8 +628,11 @@ async fn ptc_plans_and_applies_an_encrypted_file() {
     let (aws, _) = aws().await;
     aws.accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
     let endpoint = aws.endpoint();
-    let env =
-        [("AWS_ENDPOINT_URL", endpoint.as_str()), ("SOPS_AGE_KEY_FILE", "tests/sops/age.txt"), ("OWNER", "stack")];
+    let env = [
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        ("SOPS_AGE_KEY_FILE", "tests/sops/age.txt"),
+        ("OWNER", "stack"),
+    ];
     let account = ["--account", "123456789012"];
     for (file, command, status) in [
         ("tests/sops/go-minimal-age.yaml", &["plan"] as &[&str], 2),
@@ -466,9 +640,17 @@ async fn ptc_plans_and_applies_an_encrypted_file() {
         ("tests/sops/go-minimal.yaml", &["plan"], 0),
     ] {
         let output = ptc(&[command, &[file], &account].concat(), &env);
-        assert_eq!(output.status.code(), Some(status), "{command:?} {file}: {}", said(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(status),
+            "{command:?} {file}: {}",
+            said(&output)
+        );
     }
-    let output = ptc(&[&["plan", "tests/sops/go-minimal-age.yaml"] as &[&str], &account].concat(), &env[..1]);
+    let output = ptc(
+        &[&["plan", "tests/sops/go-minimal-age.yaml"] as &[&str], &account].concat(),
+        &env[..1],
+    );
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("no age identity here"), "{}", said(&output));
 }
@@ -478,12 +660,27 @@ fn ptc_says_when_there_are_no_credentials() {
     let nobody = [("AWS_ACCESS_KEY_ID", ""), ("AWS_EC2_METADATA_DISABLED", "true")];
     let output = ptc(&["check", "tests/sops/go-minimal.yaml"], &nobody);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains("there are no AWS credentials that can be used"), "{}", said(&output));
+    assert!(
+        said(&output).contains("there are no AWS credentials that can be used"),
+        "{}",
+        said(&output)
+    );
 }
 
 #[test]
 fn ptc_makes_a_kit_of_an_encrypted_file() {
-    let arguments = ["kit", "tests/sops/go-both.yaml", "--account", "123456789012", "--only", "mapping"];
+    let arguments = [
+        "kit",
+        "tests/sops/go-both.yaml",
+        "--account",
+        "123456789012",
+        "--only",
+        "mapping",
+    ];
     let output = ptc(&arguments, &[("SOPS_AGE_KEY_FILE", "tests/sops/age.txt")]);
-    assert!(output.status.success() && said(&output).contains("registry-1.docker.io"), "{}", said(&output));
+    assert!(
+        output.status.success() && said(&output).contains("registry-1.docker.io"),
+        "{}",
+        said(&output)
+    );
 }

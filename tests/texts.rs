@@ -5,10 +5,19 @@ use std::fs;
 
 /// All of them, by path.
 fn texts() -> BTreeMap<String, String> {
-    let pages = fs::read_dir("docs").unwrap().map(|page| page.unwrap().path().display().to_string());
-    let others = ["README.md", "template.yaml", "examples/github/registries.yml", "crates/local-aws/README.md"];
+    let pages = fs::read_dir("docs")
+        .unwrap()
+        .map(|page| page.unwrap().path().display().to_string());
+    let others = [
+        "README.md",
+        "template.yaml",
+        "examples/github/registries.yml",
+        "crates/local-aws/README.md",
+    ];
     let paths = pages.chain(others.map(ToOwned::to_owned));
-    let texts: BTreeMap<String, String> = paths.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect();
+    let texts: BTreeMap<String, String> = paths
+        .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
+        .collect();
     assert!(texts.len() > 15, "{:?}", texts.keys());
     texts
 }
@@ -16,7 +25,9 @@ fn texts() -> BTreeMap<String, String> {
 /// The lines in which a text stands, each with its file.
 fn with(text: &str) -> Vec<String> {
     let texts = texts();
-    let lines = texts.iter().flat_map(|(path, page)| page.lines().map(move |line| format!("{path}: {line}")));
+    let lines = texts
+        .iter()
+        .flat_map(|(path, page)| page.lines().map(move |line| format!("{path}: {line}")));
     lines.filter(|line| line.contains(text)).collect()
 }
 
@@ -31,7 +42,10 @@ fn the_function_is_invoked_in_a_way_that_both_versions_of_the_aws_cli_know() {
     for line in &invocations {
         // The whole command is two lines at most.
         let (path, line) = line.split_once(": ").unwrap();
-        let (_, after) = texts()[path].split_once(line).map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        let (_, after) = texts()[path]
+            .split_once(line)
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
         let command = format!("{line}{}", after.lines().take(2).collect::<Vec<_>>().join("\n"));
         assert!(command.contains("--payload fileb:///dev/stdin"), "{path}: {command}");
         // Without it the CLI gives up after 60 s and calls again; the function has 300.

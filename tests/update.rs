@@ -13,7 +13,10 @@ fn as_before(bench: &Bench, secrets: &[&str]) {
         bench.aws.call("secretsmanager", "UntagResource", tag).unwrap();
         if let Some(version) = bench.version(secret, "PROVEN") {
             let off = json!({"SecretId": secret, "VersionStage": "PROVEN", "RemoveFromVersionId": version});
-            bench.aws.call("secretsmanager", "UpdateSecretVersionStage", off).unwrap();
+            bench
+                .aws
+                .call("secretsmanager", "UpdateSecretVersionStage", off)
+                .unwrap();
         }
     }
 }
@@ -23,7 +26,10 @@ fn choose(bench: &Bench, label: &str) {
     let (from, to) = (bench.version(HUB, "AWSCURRENT"), bench.version(HUB, label));
     let input =
         json!({"SecretId": HUB, "VersionStage": "AWSCURRENT", "RemoveFromVersionId": from, "MoveToVersionId": to});
-    bench.aws.call("secretsmanager", "UpdateSecretVersionStage", input).unwrap();
+    bench
+        .aws
+        .call("secretsmanager", "UpdateSecretVersionStage", input)
+        .unwrap();
 }
 
 async fn then_it_is_quiet(bench: &Bench) {
@@ -81,7 +87,11 @@ async fn a_rotation_stands_and_is_remembered_as_proven() {
     as_before(&bench, &[HUB]);
     bench.send(scheduled()).await.unwrap();
     assert_eq!(bench.token(HUB, "PROVEN").as_deref(), Some("canary-docker-2"));
-    assert_eq!(bench.token(HUB, "UNBOUND").as_deref(), Some("canary-docker-1"), "it is not gone back to");
+    assert_eq!(
+        bench.token(HUB, "UNBOUND").as_deref(),
+        Some("canary-docker-1"),
+        "it is not gone back to"
+    );
     then_it_is_quiet(&bench).await;
 }
 
@@ -95,7 +105,9 @@ async fn a_value_that_was_refused_before_is_not_tried_until_it_is_uploaded_again
     assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid", "{report:#}");
     assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
     then_it_is_quiet(&bench).await;
-    bench.aws.accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-late");
+    bench
+        .aws
+        .accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-late");
     bench.aws.advance(std::time::Duration::from_secs(60));
     let report = bench.follow(&hub("canary-docker-late")).await;
     assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");

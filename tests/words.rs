@@ -33,7 +33,10 @@ fn credential(report: &Value) -> &str {
 /// What keeps the move of CONFIGURED, the second of a changed value's three, from being made.
 fn before_configured_moves() -> [(&'static str, Fault); 2] {
     let moved = || Fault::on("secretsmanager", "UpdateSecretVersionStage").skip(1);
-    [("denied", moved().access_denied()), ("five 500s", moved().times(5).server_error())]
+    [
+        ("denied", moved().access_denied()),
+        ("five 500s", moved().times(5).server_error()),
+    ]
 }
 
 #[tokio::test]
@@ -72,15 +75,23 @@ async fn a_value_that_an_overtaken_run_made_current_gives_way() {
         try_to_follow(&bench, &hub("canary-docker-2")).await;
         let report = bench.send(scheduled()).await.unwrap();
         assert_eq!(current(&bench), "canary-docker-3", "{what}: {report:#}");
-        assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-3"), "{what}");
+        assert_eq!(
+            bench.token(HUB, "CONFIGURED").as_deref(),
+            Some("canary-docker-3"),
+            "{what}"
+        );
     }
 }
 
 /// The version that carries a label.
 fn holder(aws: &LocalAws, label: &str) -> String {
-    let secret = aws.call("secretsmanager", "DescribeSecret", json!({"SecretId": HUB})).unwrap();
+    let secret = aws
+        .call("secretsmanager", "DescribeSecret", json!({"SecretId": HUB}))
+        .unwrap();
     let versions = secret["VersionIdsToStages"].as_object().unwrap().clone();
-    let found = versions.into_iter().find(|(_, labels)| labels.as_array().unwrap().contains(&json!(label)));
+    let found = versions
+        .into_iter()
+        .find(|(_, labels)| labels.as_array().unwrap().contains(&json!(label)));
     found.unwrap().0
 }
 
@@ -94,7 +105,13 @@ async fn a_rotation_after_the_upload_stands_however_late_the_run_is() {
         let report = bench.send(uploaded()).await.unwrap();
         assert_eq!(current(&bench), "canary-docker-3", "{report:#}");
         assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-2"));
-        assert!(report["changes"][0]["note"].as_str().unwrap().contains("the rotation stands"), "{report:#}");
+        assert!(
+            report["changes"][0]["note"]
+                .as_str()
+                .unwrap()
+                .contains("the rotation stands"),
+            "{report:#}"
+        );
         assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
         assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
         // A later file speaks over it.
@@ -116,7 +133,9 @@ async fn an_outage_takes_back_nothing_that_was_proven() {
                 bench.send(bench.newest_rotation()).await.unwrap();
             }
             assert_eq!(bench.token(HUB, "PROVEN").as_deref(), Some("canary-docker-2"));
-            bench.aws.refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-2");
+            bench
+                .aws
+                .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-2");
             for _ in 0..2 {
                 let report = bench.send(scheduled()).await.unwrap();
                 assert_eq!(
@@ -126,9 +145,15 @@ async fn an_outage_takes_back_nothing_that_was_proven() {
                 );
             }
             assert_eq!(bench.token(HUB, "REJECTED"), None);
-            bench.aws.accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-2");
+            bench
+                .aws
+                .accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-2");
             let report = bench.send(scheduled()).await.unwrap();
-            assert_eq!((&report["outcome"], credential(&report)), (&json!("converged"), "valid"), "{report:#}");
+            assert_eq!(
+                (&report["outcome"], credential(&report)),
+                (&json!("converged"), "valid"),
+                "{report:#}"
+            );
         }
     }
 }
@@ -138,9 +163,16 @@ async fn a_file_that_is_uploaded_again_is_heard_over_a_bad_value_from_before() {
     let bench = bench(&[]).await;
     bench.rotate(HUB, "canary-docker-typo");
     let report = bench.send(bench.newest_rotation()).await.unwrap();
-    assert_eq!((credential(&report), current(&bench).as_str()), ("invalid", "canary-docker-typo"));
+    assert_eq!(
+        (credential(&report), current(&bench).as_str()),
+        ("invalid", "canary-docker-typo")
+    );
     let report = bench.follow(&hub("canary-docker-1")).await;
-    assert_eq!((credential(&report), current(&bench).as_str()), ("valid", "canary-docker-1"), "{report:#}");
+    assert_eq!(
+        (credential(&report), current(&bench).as_str()),
+        ("valid", "canary-docker-1"),
+        "{report:#}"
+    );
     assert_eq!(bench.token(HUB, "REJECTED").as_deref(), Some("canary-docker-typo"));
     assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
 }
@@ -149,40 +181,74 @@ async fn a_file_that_is_uploaded_again_is_heard_over_a_bad_value_from_before() {
 #[tokio::test]
 async fn a_file_that_is_no_better_is_put_back_and_says_so() {
     let bench = bench(&[]).await;
-    bench.aws.refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
+    bench
+        .aws
+        .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
     bench.rotate(HUB, "canary-docker-typo");
     bench.send(bench.newest_rotation()).await.unwrap();
     let report = bench.follow(&hub("canary-docker-1")).await;
-    assert_eq!((credential(&report), current(&bench).as_str()), ("invalid", "canary-docker-typo"), "{report:#}");
+    assert_eq!(
+        (credential(&report), current(&bench).as_str()),
+        ("invalid", "canary-docker-typo"),
+        "{report:#}"
+    );
     assert_eq!(bench.token(HUB, "FILE_REFUSED").as_deref(), Some("canary-docker-1"));
     bench.aws.clear_calls();
     let again = bench.send(scheduled()).await.unwrap();
-    assert_eq!((credential(&again), bench.writes()), ("invalid", Vec::new()), "{again:#}");
+    assert_eq!(
+        (credential(&again), bench.writes()),
+        ("invalid", Vec::new()),
+        "{again:#}"
+    );
     // The token works again, and its file is uploaded once more.
-    bench.aws.accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
+    bench
+        .aws
+        .accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
     let report = bench.follow(&hub("canary-docker-1")).await;
-    assert_eq!((credential(&report), current(&bench).as_str()), ("valid", "canary-docker-1"), "{report:#}");
+    assert_eq!(
+        (credential(&report), current(&bench).as_str()),
+        ("valid", "canary-docker-1"),
+        "{report:#}"
+    );
 }
 
 #[tokio::test]
 async fn a_refused_value_of_the_file_is_tried_once_more_for_each_upload() {
     let bench = bench(&[]).await;
     let report = bench.follow(&hub("canary-docker-late")).await;
-    assert_eq!((credential(&report), current(&bench).as_str()), ("invalid", "canary-docker-1"), "{report:#}");
+    assert_eq!(
+        (credential(&report), current(&bench).as_str()),
+        ("invalid", "canary-docker-1"),
+        "{report:#}"
+    );
     bench.aws.clear_calls();
     bench.send(scheduled()).await.unwrap();
     assert_eq!(bench.writes(), Vec::<String>::new(), "not before it is uploaded again");
     bench.aws.advance(Duration::from_secs(60));
     let again = bench.follow(&hub("canary-docker-late")).await;
-    assert_eq!((credential(&again), current(&bench).as_str()), ("invalid", "canary-docker-1"), "{again:#}");
-    assert_eq!(lines(&again)[0], format!("dockerhub update secret {HUB} [value] applied"), "it was tried");
+    assert_eq!(
+        (credential(&again), current(&bench).as_str()),
+        ("invalid", "canary-docker-1"),
+        "{again:#}"
+    );
+    assert_eq!(
+        lines(&again)[0],
+        format!("dockerhub update secret {HUB} [value] applied"),
+        "it was tried"
+    );
     bench.aws.clear_calls();
     bench.send(scheduled()).await.unwrap();
     assert_eq!(bench.writes(), Vec::<String>::new(), "once");
     bench.aws.advance(Duration::from_secs(60));
-    bench.aws.accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-late");
+    bench
+        .aws
+        .accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-late");
     let report = bench.follow(&hub("canary-docker-late")).await;
-    assert_eq!((credential(&report), current(&bench).as_str()), ("valid", "canary-docker-late"), "{report:#}");
+    assert_eq!(
+        (credential(&report), current(&bench).as_str()),
+        ("valid", "canary-docker-late"),
+        "{report:#}"
+    );
 }
 
 /// Between the upload and the run a human put another value: what was put back is not current any more.

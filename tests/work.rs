@@ -15,7 +15,10 @@ const REPOSITORIES: usize = 220;
 fn tagged(desk: &Desk, value: &str) -> usize {
     let has = |n: &usize| {
         let arn = format!("arn:aws:ecr:eu-west-1:123456789012:repository/{}", name(*n));
-        let tags = desk.bench.aws.call("ecr", "ListTagsForResource", json!({"resourceArn": arn}));
+        let tags = desk
+            .bench
+            .aws
+            .call("ecr", "ListTagsForResource", json!({"resourceArn": arn}));
         tags.is_ok_and(|tags| tags["tags"][0]["Value"] == value)
     };
     (0..REPOSITORIES).filter(has).count()
@@ -31,11 +34,18 @@ async fn a_run_that_is_out_of_time_hands_the_rest_over_and_the_status_shows_it_b
     let report = desk.run_out_of_time(QUAY).await;
     assert_eq!(report, desk.bench.status());
     let left = count(&report, "to_do");
-    assert!(left > 50 && count(&report, "done") > 0, "{:#}", report["existing_repositories"]);
+    assert!(
+        left > 50 && count(&report, "done") > 0,
+        "{:#}",
+        report["existing_repositories"]
+    );
     assert_eq!(count(&report, "done") + left, REPOSITORIES as u64);
     assert_eq!(report["registries"]["quay"]["state"], "planned");
     let message = report["registries"]["quay"]["message"].as_str().unwrap();
-    assert_eq!(message, format!("{left} existing repositories still to do, and in the queue"));
+    assert_eq!(
+        message,
+        format!("{left} existing repositories still to do, and in the queue")
+    );
     assert_eq!(desk.waiting() as u64, left.div_ceil(50));
 
     let mut last = left;
@@ -49,7 +59,10 @@ async fn a_run_that_is_out_of_time_hands_the_rest_over_and_the_status_shows_it_b
     assert_eq!(&status, reports.last().unwrap());
     assert_eq!(status["outcome"], "changed", "{status:#}");
     assert_eq!(status["registries"]["quay"]["state"], "ready");
-    assert_eq!((count(&status, "done"), count(&status, "changed")), (REPOSITORIES as u64, REPOSITORIES as u64));
+    assert_eq!(
+        (count(&status, "done"), count(&status, "changed")),
+        (REPOSITORIES as u64, REPOSITORIES as u64)
+    );
     assert_eq!(status["last_success_at"], status["finished_at"]);
     assert_eq!(tagged(&desk, "web"), REPOSITORIES);
     assert!(desk.bench.aws.messages(&desk.dead).is_empty());
@@ -77,7 +90,10 @@ async fn messages_carry_names_and_nothing_else_and_come_twice_and_in_any_order()
     }
     let status = desk.bench.status();
     assert_eq!(status["outcome"], "changed");
-    assert_eq!((count(&status, "found"), count(&status, "done")), (REPOSITORIES as u64, REPOSITORIES as u64));
+    assert_eq!(
+        (count(&status, "found"), count(&status, "done")),
+        (REPOSITORIES as u64, REPOSITORIES as u64)
+    );
     desk.bench.aws.clear_calls();
     desk.bench.send(events[0].clone()).await.unwrap();
     assert_eq!(desk.bench.writes(), Vec::<String>::new());
@@ -108,7 +124,11 @@ async fn the_newest_file_wins_over_messages_of_an_older_one() {
         assert_eq!(report["outcome"], "converged", "{report:#}");
     }
     assert_eq!(desk.bench.writes(), Vec::<String>::new());
-    assert_eq!(desk.bench.status(), status, "messages of a run that is over have no part in the status");
+    assert_eq!(
+        desk.bench.status(),
+        status,
+        "messages of a run that is over have no part in the status"
+    );
 }
 
 #[tokio::test]
@@ -133,7 +153,10 @@ async fn a_registry_that_left_the_file_has_nothing_done_for_its_messages() {
     let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(QUAY).await;
     let done = tagged(&desk, "web");
-    for newer in ["k8s: {registry: registry.k8s.io}\n", "quay: {registry: quay.io, tags: {team: web}}\n"] {
+    for newer in [
+        "k8s: {registry: registry.k8s.io}\n",
+        "quay: {registry: quay.io, tags: {team: web}}\n",
+    ] {
         desk.bench.upload(newer);
         desk.bench.aws.clear_calls();
         let report = desk.deliver().await.unwrap();
@@ -153,11 +176,17 @@ async fn repositories_that_are_gone_when_the_message_comes_are_no_trouble() {
     let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(QUAY).await;
     for n in [REPOSITORIES - 1, REPOSITORIES - 2, REPOSITORIES - 30] {
-        desk.bench.aws.call("ecr", "DeleteRepository", json!({"repositoryName": name(n)})).unwrap();
+        desk.bench
+            .aws
+            .call("ecr", "DeleteRepository", json!({"repositoryName": name(n)}))
+            .unwrap();
     }
     desk.deliver_all().await;
     let status = desk.bench.status();
-    assert_eq!((status["outcome"].as_str(), count(&status, "found")), (Some("changed"), REPOSITORIES as u64 - 3));
+    assert_eq!(
+        (status["outcome"].as_str(), count(&status, "found")),
+        (Some("changed"), REPOSITORIES as u64 - 3)
+    );
 }
 
 #[tokio::test]
@@ -167,7 +196,11 @@ async fn a_message_that_cannot_be_finished_comes_again_and_goes_on_and_dies_with
     let message = &desk.bench.aws.messages(&desk.queue)[0];
     let work: Value = serde_json::from_str(message["body"].as_str().unwrap()).unwrap();
     let stuck = work["work"]["repositories"][7].as_str().unwrap().to_owned();
-    desk.bench.aws.fault(Fault::on("ecr", "TagResource").subject_contains(stuck.clone()).server_error());
+    desk.bench.aws.fault(
+        Fault::on("ecr", "TagResource")
+            .subject_contains(stuck.clone())
+            .server_error(),
+    );
     let mut failures = Vec::new();
     while desk.waiting() > 0 {
         if let Err(failure) = desk.deliver().await {
@@ -175,22 +208,38 @@ async fn a_message_that_cannot_be_finished_comes_again_and_goes_on_and_dies_with
         }
     }
     assert_eq!(failures.len(), 2, "the third try is the last: {failures:?}");
-    assert!(failures[0].contains("1 of 50 repositories are left: TagResource"), "{}", failures[0]);
+    assert!(
+        failures[0].contains("1 of 50 repositories are left: TagResource"),
+        "{}",
+        failures[0]
+    );
     let dead = desk.bench.aws.messages(&desk.dead);
     assert_eq!(dead.len(), 1);
-    assert_eq!(serde_json::from_str::<Value>(dead[0]["body"].as_str().unwrap()).unwrap(), work);
+    assert_eq!(
+        serde_json::from_str::<Value>(dead[0]["body"].as_str().unwrap()).unwrap(),
+        work
+    );
     let reason = dead[0].to_string();
-    assert!(reason.contains("repositories are left: TagResource: ServerException"), "{reason}");
+    assert!(
+        reason.contains("repositories are left: TagResource: ServerException"),
+        "{reason}"
+    );
     let status = desk.bench.status();
     assert_eq!((count(&status, "failed"), count(&status, "to_do")), (1, 0));
     assert_eq!(
-        (status["outcome"].as_str(), status["registries"]["quay"]["state"].as_str()),
+        (
+            status["outcome"].as_str(),
+            status["registries"]["quay"]["state"].as_str()
+        ),
         (Some("partial"), Some("failed"))
     );
     // Nothing is lost: the next run looks at everything again.
     desk.bench.aws.clear_faults();
     let report = desk.bench.send(scheduled()).await.unwrap();
-    assert_eq!((report["outcome"].as_str(), tagged(&desk, "web")), (Some("changed"), REPOSITORIES));
+    assert_eq!(
+        (report["outcome"].as_str(), tagged(&desk, "web")),
+        (Some("changed"), REPOSITORIES)
+    );
 }
 
 #[tokio::test]
@@ -212,7 +261,11 @@ async fn what_is_no_work_dies_at_once_with_its_reason() {
     }
     let dead = desk.bench.aws.messages(&desk.dead);
     assert_eq!(dead.len(), bodies.len());
-    assert!(dead.iter().all(|message| message.to_string().contains("is not work of this function")), "{dead:?}");
+    assert!(
+        dead.iter()
+            .all(|message| message.to_string().contains("is not work of this function")),
+        "{dead:?}"
+    );
 }
 
 #[tokio::test]
@@ -225,7 +278,11 @@ async fn messages_never_make_messages() {
     let slow = || Fault::on("ecr", "ListTagsForResource").latency(Duration::from_millis(400));
     desk.bench.aws.fault(slow());
     let event = desk.bench.aws.take_work(&desk.queue, 1).unwrap();
-    let failure = desk.bench.send_within(event.clone(), Duration::from_millis(1300)).await.unwrap_err();
+    let failure = desk
+        .bench
+        .send_within(event.clone(), Duration::from_millis(1300))
+        .await
+        .unwrap_err();
     desk.bench.aws.finish_work(&event, false);
     assert!(failure.to_string().contains("are left"), "{failure}");
     let input = json!({"QueueUrl": desk.queue, "MessageBody": json!({"work": {}}).to_string()});
@@ -234,7 +291,13 @@ async fn messages_never_make_messages() {
     while desk.waiting() > 0 {
         desk.deliver().await.unwrap();
     }
-    let sent = desk.bench.aws.calls().into_iter().filter(|call| call.operation.starts_with("SendMessage")).count();
+    let sent = desk
+        .bench
+        .aws
+        .calls()
+        .into_iter()
+        .filter(|call| call.operation.starts_with("SendMessage"))
+        .count();
     assert_eq!((sent, waiting > 0), (0, true));
     assert_eq!(tagged(&desk, "web"), REPOSITORIES);
 }
@@ -245,8 +308,16 @@ async fn a_queue_that_does_not_take_the_rest_fails_the_run() {
     desk.bench.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
     desk.bench.aws.fault(Fault::on("sqs", "*").access_denied());
     desk.bench.upload(QUAY);
-    let failure = desk.bench.send_within(uploaded(), Duration::from_millis(6000)).await.unwrap_err().to_string();
-    assert!(failure.contains("could not be put into the queue") && failure.contains("AccessDenied"), "{failure}");
+    let failure = desk
+        .bench
+        .send_within(uploaded(), Duration::from_millis(6000))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        failure.contains("could not be put into the queue") && failure.contains("AccessDenied"),
+        "{failure}"
+    );
     desk.bench.aws.clear_faults();
     assert_eq!(desk.bench.send(uploaded()).await.unwrap()["outcome"], "changed");
 }
@@ -258,13 +329,23 @@ async fn two_messages_at_once_both_get_into_the_status() {
     let other = desk.bench.aws.take_work(&desk.queue, 1).unwrap();
     let queue = desk.queue.clone();
     desk.bench.aws.before("s3", "PutObject", 1, move |aws| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async {
-            let bench = Bench { aws: aws.clone(), app: app(aws, &[("WORK_QUEUE_URL", &queue)]).await };
+            let bench = Bench {
+                aws: aws.clone(),
+                app: app(aws, &[("WORK_QUEUE_URL", &queue)]).await,
+            };
             bench.send(other).await.unwrap();
         });
     });
     desk.deliver_all().await;
     let status = desk.bench.status();
-    assert_eq!((status["outcome"].as_str(), count(&status, "to_do")), (Some("changed"), 0), "{status:#}");
+    assert_eq!(
+        (status["outcome"].as_str(), count(&status, "to_do")),
+        (Some("changed"), 0),
+        "{status:#}"
+    );
 }

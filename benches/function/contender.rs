@@ -14,7 +14,10 @@ impl Contender {
     pub fn function() -> Self {
         let built = env!("CARGO_BIN_EXE_ecr-pull-through-sync");
         let bootstrap = std::env::var_os("BOOTSTRAP").map_or_else(|| built.into(), PathBuf::from);
-        Self { bootstrap: bootstrap.canonicalize().expect("the bootstrap"), env: Vec::new() }
+        Self {
+            bootstrap: bootstrap.canonicalize().expect("the bootstrap"),
+            env: Vec::new(),
+        }
     }
 
     /// The least that a function can be, of the same build: beside a bootstrap that is given, the one that is given; beside
@@ -30,16 +33,31 @@ impl Contender {
         }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = Command::new(cargo)
-            .args(["build", "--quiet", "--locked", "--package", "minimal-function", "--profile", "bench"])
+            .args([
+                "build",
+                "--quiet",
+                "--locked",
+                "--package",
+                "minimal-function",
+                "--profile",
+                "bench",
+            ])
             .args(["--message-format", "json-render-diagnostics"])
             .current_dir(root())
             .output()
             .expect("cargo starts");
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         let messages = String::from_utf8_lossy(&built.stdout).into_owned();
-        let messages = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let made = messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back();
-        Self { bootstrap: made.expect("cargo names what it has built"), env: Vec::new() }
+        let messages = messages
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let made = messages
+            .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+            .next_back();
+        Self {
+            bootstrap: made.expect("cargo names what it has built"),
+            env: Vec::new(),
+        }
     }
 
     /// The same job in Python, where there is a Python for it.
@@ -52,9 +70,15 @@ impl Contender {
         // Not canonicalized: the name is what tells Python that it is in its virtual environment.
         let python = std::path::absolute(python).unwrap().to_string_lossy().into_owned();
         let handler = root().join("benches/boto3");
-        let env = [("PYTHON", python), ("PYTHONPATH", handler.to_string_lossy().into_owned())];
+        let env = [
+            ("PYTHON", python),
+            ("PYTHONPATH", handler.to_string_lossy().into_owned()),
+        ];
         let env = env.map(|(key, value)| (key.to_owned(), value)).to_vec();
-        Some(Self { bootstrap: handler.join("bootstrap"), env })
+        Some(Self {
+            bootstrap: handler.join("bootstrap"),
+            env,
+        })
     }
 
     /// What `scripts/check_bootstrap.py` says of its size.
@@ -72,7 +96,12 @@ impl Contender {
         let said = String::from_utf8_lossy(&python.stdout).into_owned();
         let mut numbers = said.split_whitespace().map(|number| number.parse().expect("a number"));
         let mut next = || numbers.next().expect("four numbers");
-        Sizes { file: next(), zip: next(), most: next(), most_zipped: next() }
+        Sizes {
+            file: next(),
+            zip: next(),
+            most: next(),
+            most_zipped: next(),
+        }
     }
 }
 

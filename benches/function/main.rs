@@ -60,14 +60,24 @@ async fn main() -> ExitCode {
                 None => (None, None),
             };
             eprintln!("measured: {registries} registries at {latency} ms");
-            all.push(Runs { latency, registries, ours, theirs, our_peak, their_peak });
+            all.push(Runs {
+                latency,
+                registries,
+                ours,
+                theirs,
+                our_peak,
+                their_peak,
+            });
         }
     }
     let throttled = stage::throttled(&ours).await;
     let many = stage::many_repositories(&ours).await;
     let mut page = Page::default();
     let sizes = ours.sizes();
-    page.starts([sizes, minimal.sizes()], [Some(&our_start), Some(&minimal_start), boto3_start.as_ref()]);
+    page.starts(
+        [sizes, minimal.sizes()],
+        [Some(&our_start), Some(&minimal_start), boto3_start.as_ref()],
+    );
     page.runs(&all);
     page.others(throttled, many);
     let mut promised = budgets::of(&our_start, &minimal_start, boto3_start.as_ref(), &all, many);
@@ -95,7 +105,11 @@ async fn starts(ours: &Contender, minimal: &Contender, boto3: Option<&Contender>
             of_boto3.add(boto3, true).await;
         }
     }
-    (of_ours.medians(), of_minimal.medians(), boto3.map(|_| of_boto3.medians()))
+    (
+        of_ours.medians(),
+        of_minimal.medians(),
+        boto3.map(|_| of_boto3.medians()),
+    )
 }
 
 /// First apply, nothing to do, and a change of one registry, by one process; and its peak memory in the end.

@@ -22,17 +22,34 @@ macro_rules! line {
 
 impl Page {
     pub fn starts(&mut self, [ours, minimal]: [Sizes; 2], starts: [Option<&Start>; 3]) {
-        let profile = if is_released() { "as `make build` makes it" } else { "of cargo's bench profile" };
-        line!(self, "Measured on {}, at {} with the function {profile}.\n", machine(), commit());
+        let profile = if is_released() {
+            "as `make build` makes it"
+        } else {
+            "of cargo's bench profile"
+        };
+        line!(
+            self,
+            "Measured on {}, at {} with the function {profile}.\n",
+            machine(),
+            commit()
+        );
         line!(self, "### Start\n");
         line!(self, "| | function | minimal program | boto3 |");
         line!(self, "| --- | ---: | ---: | ---: |");
         let row = |of: &dyn Fn(&Start) -> f64| {
-            starts.map(|start| start.map(of).filter(|n| !n.is_nan()).map_or_else(|| "-".into(), |n| format!("{n:.1}")))
+            starts.map(|start| {
+                start
+                    .map(of)
+                    .filter(|n| !n.is_nan())
+                    .map_or_else(|| "-".into(), |n| format!("{n:.1}"))
+            })
         };
         let rows: [(&str, [String; 3]); 5] = [
             ("start of the process to its first poll, ms", row(&|s| s.poll)),
-            ("start of the process to the end of its first run, over one registry, ms", row(&|s| s.run)),
+            (
+                "start of the process to the end of its first run, over one registry, ms",
+                row(&|s| s.run),
+            ),
             ("first invocation, ms", row(&|s| s.first)),
             ("warm invocation, ms", row(&|s| s.warm)),
             ("peak memory by then, MB", row(&|s| s.peak)),
@@ -40,8 +57,18 @@ impl Page {
         for (what, [a, b, c]) in rows {
             line!(self, "| {what} | {a} | {b} | {c} |");
         }
-        line!(self, "| binary, bytes | {} | {} | - |", grouped(ours.file), grouped(minimal.file));
-        line!(self, "| zipped, bytes | {} | {} | - |", grouped(ours.zip), grouped(minimal.zip));
+        line!(
+            self,
+            "| binary, bytes | {} | {} | - |",
+            grouped(ours.file),
+            grouped(minimal.file)
+        );
+        line!(
+            self,
+            "| zipped, bytes | {} | {} | - |",
+            grouped(ours.zip),
+            grouped(minimal.zip)
+        );
         line!(
             self,
             "\nThe two invocations are of an event that is not the function's, so no AWS call is in them; the first makes the"
@@ -59,26 +86,45 @@ impl Page {
             self,
             "Every second registry has a credential. Each line of three is one process: the first apply has cold connections."
         );
-        line!(self, "Rounds are sequential round trips; without latency calls hardly overlap, and they say nothing.\n");
+        line!(
+            self,
+            "Rounds are sequential round trips; without latency calls hardly overlap, and they say nothing.\n"
+        );
         line!(
             self,
             "| ms a call | registries | run | ms | calls | rounds | peak MB | boto3: ms | calls | rounds | peak MB | faster |"
         );
-        line!(self, "| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+        line!(
+            self,
+            "| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+        );
         for runs in all {
             for (n, kind) in KINDS.iter().enumerate() {
                 let cells = |run: &Run, peak: f64| {
-                    let rounds = if runs.latency == 0 { "-".to_owned() } else { run.rounds.to_string() };
+                    let rounds = if runs.latency == 0 {
+                        "-".to_owned()
+                    } else {
+                        run.rounds.to_string()
+                    };
                     format!("{:.0} | {} | {rounds} | {peak:.1}", run.ms, run.calls)
                 };
                 let ours = cells(&runs.ours[n], runs.our_peak);
                 let theirs = match (&runs.theirs, runs.their_peak) {
                     (Some(theirs), Some(peak)) => {
-                        format!("{} | {:.1} times", cells(&theirs[n], peak), theirs[n].ms / runs.ours[n].ms)
+                        format!(
+                            "{} | {:.1} times",
+                            cells(&theirs[n], peak),
+                            theirs[n].ms / runs.ours[n].ms
+                        )
                     }
                     _ => "- | - | - | - | -".to_owned(),
                 };
-                line!(self, "| {} | {} | {kind} | {ours} | {theirs} |", runs.latency, runs.registries);
+                line!(
+                    self,
+                    "| {} | {} | {kind} | {ours} | {theirs} |",
+                    runs.latency,
+                    runs.registries
+                );
             }
         }
         line!(self, "");
@@ -101,7 +147,11 @@ impl Page {
         line!(self, "| what | budget | measured | |");
         line!(self, "| --- | --- | ---: | --- |");
         for Budget { what, limit, took, met } in budgets {
-            line!(self, "| {what} | {limit} | {took} | {} |", if *met { "met" } else { "**not met**" });
+            line!(
+                self,
+                "| {what} | {limit} | {took} | {} |",
+                if *met { "met" } else { "**not met**" }
+            );
         }
     }
 
@@ -134,7 +184,9 @@ pub fn grouped(number: u64) -> String {
 fn machine() -> String {
     let cpus = std::thread::available_parallelism().map_or(0, usize::from);
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("an unnamed processor", |(_, model)| model);
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default().to_owned();
@@ -143,8 +195,14 @@ fn machine() -> String {
 
 /// Date and commit.
 fn commit() -> String {
-    let git = Command::new("git").args(["describe", "--always", "--dirty"]).current_dir(root()).output().ok();
-    let commit = git.map(|done| String::from_utf8_lossy(&done.stdout).trim().to_owned()).unwrap_or_default();
+    let git = Command::new("git")
+        .args(["describe", "--always", "--dirty"])
+        .current_dir(root())
+        .output()
+        .ok();
+    let commit = git
+        .map(|done| String::from_utf8_lossy(&done.stdout).trim().to_owned())
+        .unwrap_or_default();
     let today = jiff::Timestamp::now().to_string();
     format!("{commit}, {}", today.split('T').next().unwrap_or_default())
 }

@@ -51,7 +51,8 @@ impl Starts {
         if has_runs {
             let mut stage = Stage::open(contender, Duration::ZERO).await;
             stage.upload(1, "MUTABLE");
-            self.runs.push(stage.polled_after().await + stage.run("changed").await.ms);
+            self.runs
+                .push(stage.polled_after().await + stage.run("changed").await.ms);
         }
         let stage = Stage::open(contender, Duration::ZERO).await;
         // Another bucket's upload: the function has nothing to do with it. Python has no such case, and reads its file.
@@ -101,7 +102,11 @@ impl Stage {
         }
         let lambda = aws.lambda();
         let settings = [("CONFIG_BUCKET", BUCKET), ("OWNER", "bench"), ("LOG_LEVEL", "warn")];
-        let own = contender.env.iter().chain(&prepared).map(|(key, value)| (key.as_str(), value.as_str()));
+        let own = contender
+            .env
+            .iter()
+            .chain(&prepared)
+            .map(|(key, value)| (key.as_str(), value.as_str()));
         let env: Vec<(&str, &str)> = settings.into_iter().chain(own).collect();
         let function = lambda.spawn(&contender.bootstrap, &env).unwrap();
         let stage = Self { aws, lambda, function };
@@ -151,9 +156,17 @@ impl Stage {
         let schedule = json!({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}});
         let (ms, report) = self.invoke(schedule).await;
         assert_eq!(report["outcome"], outcome, "{report:#}");
-        let not_ready = report["registries"].as_object().unwrap().values().filter(|line| line["state"] != "ready");
+        let not_ready = report["registries"]
+            .as_object()
+            .unwrap()
+            .values()
+            .filter(|line| line["state"] != "ready");
         assert_eq!(not_ready.count(), 0, "{report:#}");
-        Run { ms, calls: self.aws.calls().len(), rounds: self.aws.rounds() }
+        Run {
+            ms,
+            calls: self.aws.calls().len(),
+            rounds: self.aws.rounds(),
+        }
     }
 
     /// Peak resident memory of the process, in MB. Linux alone tells.
@@ -173,7 +186,14 @@ pub async fn throttled(contender: &Contender) -> (f64, usize) {
     stage.upload(50, "MUTABLE");
     let run = stage.run("changed").await;
     let counts = stage.aws.call_counts();
-    (run.ms / 1000.0, counts.iter().filter(|(name, _)| name.contains('!')).map(|(_, n)| n).sum())
+    (
+        run.ms / 1000.0,
+        counts
+            .iter()
+            .filter(|(name, _)| name.contains('!'))
+            .map(|(_, n)| n)
+            .sum(),
+    )
 }
 
 /// Peak memory with 10,000 repositories that exist already, of which each is looked at and tagged, in MB.
@@ -181,7 +201,10 @@ pub async fn many_repositories(contender: &Contender) -> f64 {
     let mut stage = Stage::with(contender, Duration::ZERO, |aws| {
         aws.count_calls_only(true);
         aws.seed_repositories((0..10_000).map(|n| format!("quay/team-{}/image-{n:06}", n % 97)), 1);
-        let role = ("TEMPLATE_ROLE_ARN".into(), "arn:aws:iam::123456789012:role/templates".into());
+        let role = (
+            "TEMPLATE_ROLE_ARN".into(),
+            "arn:aws:iam::123456789012:role/templates".into(),
+        );
         vec![role, ("EXISTING_REPOSITORIES".into(), "*".into())]
     })
     .await;

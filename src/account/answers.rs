@@ -39,7 +39,11 @@ impl Pages {
     /// Those of `operation`, of which no real account has more than `most`: AWS may give fewer items a page than it is
     /// asked for, but not one each.
     pub fn of(operation: &'static str, most: usize) -> Self {
-        Self { operation, most, seen: HashSet::new() }
+        Self {
+            operation,
+            most,
+            seen: HashSet::new(),
+        }
     }
 
     /// Looks at the token that a page has for the next one.
@@ -57,7 +61,12 @@ impl Pages {
         } else {
             return Ok(());
         };
-        Err(AwsError::of(self.operation, "EndlessPages", message, ErrorKind::Transient))
+        Err(AwsError::of(
+            self.operation,
+            "EndlessPages",
+            message,
+            ErrorKind::Transient,
+        ))
     }
 }
 
@@ -71,9 +80,17 @@ mod tests {
         assert_eq!(pages.go_on(None), Ok(()));
         assert_eq!(pages.go_on(Some("a")), Ok(()));
         assert_eq!(pages.go_on(Some("b")), Ok(()));
-        assert!(pages.go_on(Some("c")).is_err_and(|error| error.message.contains("more than 3")));
+        assert!(
+            pages
+                .go_on(Some("c"))
+                .is_err_and(|error| error.message.contains("more than 3"))
+        );
         let mut pages = Pages::of("ListSecrets", 9);
         assert_eq!((pages.go_on(Some("a")), pages.go_on(Some("b"))), (Ok(()), Ok(())));
-        assert!(pages.go_on(Some("a")).is_err_and(|error| error.message.contains("circle")));
+        assert!(
+            pages
+                .go_on(Some("a"))
+                .is_err_and(|error| error.message.contains("circle"))
+        );
     }
 }

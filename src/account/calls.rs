@@ -89,16 +89,29 @@ impl Intercept for Calls {
         _: &RuntimeComponents,
         state: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let Some(host) = state.load::<Host>().cloned() else { return Ok(()) };
+        let Some(host) = state.load::<Host>().cloned() else {
+            return Ok(());
+        };
         if let Some(answer) = context.response_mut() {
-            let repeated = state.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1);
-            answer.add_extension(Origin { host: host.clone(), repeated });
+            let repeated = state
+                .load::<RequestAttempts>()
+                .is_some_and(|attempts| attempts.attempts() > 1);
+            answer.add_extension(Origin {
+                host: host.clone(),
+                repeated,
+            });
         }
-        let Some(Err(error)) = context.output_or_error_mut() else { return Ok(()) };
+        let Some(Err(error)) = context.output_or_error_mut() else {
+            return Ok(());
+        };
         if error.is_timeout_error() {
             *error = OrchestratorError::timeout(Lost::Silent(host).into());
         } else if let Some(connector) = error.as_connector_error() {
-            let make = if connector.is_timeout() { ConnectorError::timeout } else { ConnectorError::io };
+            let make = if connector.is_timeout() {
+                ConnectorError::timeout
+            } else {
+                ConnectorError::io
+            };
             // Its own words are the kind alone.
             let why = connector.source().map(causes).unwrap_or_default();
             *error = OrchestratorError::connector(make(Lost::Connection(host, why).into()));
@@ -114,7 +127,10 @@ mod tests {
     #[test]
     fn a_host_is_what_stands_in_the_url_without_a_password() {
         for (url, host) in [
-            ("https://api.ecr.eu-west-1.amazonaws.com/", "api.ecr.eu-west-1.amazonaws.com"),
+            (
+                "https://api.ecr.eu-west-1.amazonaws.com/",
+                "api.ecr.eu-west-1.amazonaws.com",
+            ),
             ("http://127.0.0.1:4566", "127.0.0.1:4566"),
             ("http://me:secret@proxy.example.com:81/a@b?c=d", "proxy.example.com:81"),
             ("/relative", ""),

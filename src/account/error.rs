@@ -56,7 +56,12 @@ impl AwsError {
             SdkError::ServiceError(context) => {
                 let code = context.err().code().unwrap_or("Unknown").to_owned();
                 let message = context.err().message().map_or_else(
-                    || format!("{}, without the text that AWS gives with an error", answered(context.raw())),
+                    || {
+                        format!(
+                            "{}, without the text that AWS gives with an error",
+                            answered(context.raw())
+                        )
+                    },
                     ToOwned::to_owned,
                 );
                 let kind = kind_of(&code, context.raw().status().as_u16());
@@ -66,23 +71,44 @@ impl AwsError {
             SdkError::DispatchFailure(failure) => {
                 let code = if failure.is_timeout() { "Timeout" } else { "Unreachable" };
                 // Its own words are the kind alone.
-                let why = failure.as_connector_error().and_then(Error::source).map_or_else(why, causes);
+                let why = failure
+                    .as_connector_error()
+                    .and_then(Error::source)
+                    .map_or_else(why, causes);
                 (code.into(), why, ErrorKind::Transient)
             }
             SdkError::ResponseError(context) => {
                 let message = format!("{}, which could not be read: {}", answered(context.raw()), why());
                 ("BadResponse".into(), message, ErrorKind::Transient)
             }
-            _ => ("NotSent".into(), format!("the SDK could not build the request: {}", why()), ErrorKind::Refused),
+            _ => (
+                "NotSent".into(),
+                format!("the SDK could not build the request: {}", why()),
+                ErrorKind::Refused,
+            ),
         };
-        let repeated =
-            error.raw_response().and_then(HttpResponse::extension::<Origin>).is_some_and(|origin| origin.repeated);
-        Self { operation, code: foreign_code(&code), message: foreign_text(&message), kind, repeated }
+        let repeated = error
+            .raw_response()
+            .and_then(HttpResponse::extension::<Origin>)
+            .is_some_and(|origin| origin.repeated);
+        Self {
+            operation,
+            code: foreign_code(&code),
+            message: foreign_text(&message),
+            kind,
+            repeated,
+        }
     }
 
     /// One that is not read off an answer as a whole.
     pub fn of(operation: &'static str, code: &str, message: impl Into<String>, kind: ErrorKind) -> Self {
-        Self { operation, code: code.to_owned(), message: message.into(), kind, repeated: false }
+        Self {
+            operation,
+            code: code.to_owned(),
+            message: message.into(),
+            kind,
+            repeated: false,
+        }
     }
 
     /// A call that was given up, or not begun, since Lambda's deadline was near.
@@ -240,7 +266,11 @@ pub fn causes(error: &(dyn Error + 'static)) -> String {
 
 /// Texts from outside on one line, without control characters, and no longer than `max` characters.
 pub fn one_line(text: &str, max: usize) -> String {
-    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(max).collect();
+    let mut line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(max)
+        .collect();
     if text.chars().nth(max).is_some() {
         line.push('…');
     }
@@ -256,7 +286,11 @@ pub(super) fn foreign_text(text: &str) -> String {
 /// AWS's code, bounded. It is compared with known ones, so one that has the form of a code stays as it is.
 fn foreign_code(code: &str) -> String {
     let is_code = |word: &str| word.len() <= 100 && word.bytes().all(|b| b.is_ascii_alphabetic() || b == b'.');
-    if is_code(code) && ["Exception", "Error", "Fault", "Failure"].iter().any(|end| code.ends_with(end)) {
+    if is_code(code)
+        && ["Exception", "Error", "Fault", "Failure"]
+            .iter()
+            .any(|end| code.ends_with(end))
+    {
         return code.to_owned();
     }
     mask(&one_line(code, 100))
@@ -290,7 +324,10 @@ mod tests {
     #[test]
     fn the_same_trouble_reads_the_same_tomorrow() {
         let said = |id: &str| foreign_text(&format!("denied (Service: AWSKMS; Request ID: {id})"));
-        assert_eq!(said("0e3e5fdf-71ea-5de7-93d8-6f8e80a7be80"), said("1e3e5fdf-71ea-5de7-93d8-6f8e80a7be8f"));
+        assert_eq!(
+            said("0e3e5fdf-71ea-5de7-93d8-6f8e80a7be80"),
+            said("1e3e5fdf-71ea-5de7-93d8-6f8e80a7be8f")
+        );
         assert_eq!(foreign_text("a-b 12 dead beef"), "a-b 12 dead beef");
     }
 
@@ -325,7 +362,10 @@ mod tests {
     #[test]
     fn throttling_is_transient_and_not_everything_transient_is_throttling() {
         assert!(THROTTLING.iter().all(|code| kind_of(code, 400) == ErrorKind::Transient));
-        let with = |code: &str| AwsError { code: code.into(), ..AwsError::out_of_time("PutImage") };
+        let with = |code: &str| AwsError {
+            code: code.into(),
+            ..AwsError::out_of_time("PutImage")
+        };
         assert!(with("ThrottlingException").is_throttling() && with("TooManyRequestsException").is_throttling());
         assert!(!with("ServerException").is_throttling() && !with("OutOfTime").is_throttling());
     }

@@ -31,8 +31,11 @@ struct Late(OnceLock<SharedHttpClient>);
 
 impl HttpClient for Late {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        let make =
-            || aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let make = || {
+            aws_smithy_http_client::Builder::new()
+                .tls_provider(Provider::Rustls(CryptoMode::Ring))
+                .build_https()
+        };
         SharedHttpConnector::new(Bounded(self.0.get_or_init(make).http_connector(settings, components)))
     }
 }

@@ -16,7 +16,10 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) fn new(config: &SdkConfig, calls: &Calls) -> Self {
-        Self { config: config.clone(), calls: calls.clone() }
+        Self {
+            config: config.clone(),
+            calls: calls.clone(),
+        }
     }
 
     fn client(&self, region: &str) -> aws_sdk_kms::Client {
@@ -37,10 +40,25 @@ impl Reader {
     /// # Errors
     /// As Decrypt.
     pub async fn decrypt(&self, recipient: &KmsRecipient) -> Result<Vec<u8>, AwsError> {
-        let KmsRecipient { arn, region, context, encrypted, .. } = recipient;
-        let call = self.keys.client(region).decrypt().key_id(arn).ciphertext_blob(Blob::new(encrypted.clone()));
+        let KmsRecipient {
+            arn,
+            region,
+            context,
+            encrypted,
+            ..
+        } = recipient;
+        let call = self
+            .keys
+            .client(region)
+            .decrypt()
+            .key_id(arn)
+            .ciphertext_blob(Blob::new(encrypted.clone()));
         let context = Some(context.clone().into_iter().collect()).filter(|_| !context.is_empty());
-        let answer = call.set_encryption_context(context).send().await.map_err(|e| AwsError::new("Decrypt", &e))?;
+        let answer = call
+            .set_encryption_context(context)
+            .send()
+            .await
+            .map_err(|e| AwsError::new("Decrypt", &e))?;
         said("Decrypt", answer.plaintext).map(Blob::into_inner)
     }
 }

@@ -95,7 +95,9 @@ pub fn loader_in_lambda() -> ConfigLoader {
 /// Builds the clients. This makes no call.
 pub fn connect(config: &SdkConfig) -> (Reader, Writer) {
     let calls = Calls::default();
-    let ecr = aws_sdk_ecr::config::Builder::from(config).interceptor(calls.clone()).build();
+    let ecr = aws_sdk_ecr::config::Builder::from(config)
+        .interceptor(calls.clone())
+        .build();
     // Calls for each of thousands of repositories go through lanes (`crate::lanes`), which must see every throttling
     // answer, and whose retries the SDK's would multiply. The SDK's adaptive mode is no substitute: it keeps one rate
     // for all operations of a client, gives up after its attempts, and its waits count against the time-out.
@@ -103,13 +105,17 @@ pub fn connect(config: &SdkConfig) -> (Reader, Writer) {
         .interceptor(calls.clone())
         .retry_config(RetryConfig::disabled())
         .build();
-    let secrets = aws_sdk_secretsmanager::config::Builder::from(config).interceptor(calls.clone()).build();
+    let secrets = aws_sdk_secretsmanager::config::Builder::from(config)
+        .interceptor(calls.clone())
+        .build();
     // Path style when an endpoint is given by hand: a stand-in on loopback has no host name per bucket.
     let s3 = aws_sdk_s3::config::Builder::from(config)
         .interceptor(calls.clone())
         .force_path_style(has_own_endpoint(config))
         .build();
-    let queue = aws_sdk_sqs::config::Builder::from(config).interceptor(calls.clone()).build();
+    let queue = aws_sdk_sqs::config::Builder::from(config)
+        .interceptor(calls.clone())
+        .build();
     let ecr = aws_sdk_ecr::Client::from_conf(ecr);
     let repositories = aws_sdk_ecr::Client::from_conf(repositories);
     let secrets = aws_sdk_secretsmanager::Client::from_conf(secrets);
@@ -123,7 +129,17 @@ pub fn connect(config: &SdkConfig) -> (Reader, Writer) {
         queue,
     };
     let keys = keys::Keys::new(config, &calls);
-    (Reader { ecr, repositories, secrets, s3, keys, calls }, writer)
+    (
+        Reader {
+            ecr,
+            repositories,
+            secrets,
+            s3,
+            keys,
+            calls,
+        },
+        writer,
+    )
 }
 
 fn has_own_endpoint(config: &SdkConfig) -> bool {

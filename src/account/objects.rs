@@ -65,7 +65,10 @@ impl Reader {
         let mut answer = call.map_err(|e| object_error(AwsError::new("GetObject", &e), bucket, key, TO_READ))?;
         let etag = Some(said("GetObject", answer.e_tag.take())?);
         // Wiped if it grows: a Vec that reallocates leaves its old content behind.
-        let expected = answer.content_length.and_then(|n| usize::try_from(n).ok()).unwrap_or(max);
+        let expected = answer
+            .content_length
+            .and_then(|n| usize::try_from(n).ok())
+            .unwrap_or(max);
         let mut bytes = Zeroizing::new(Vec::with_capacity(expected.min(max) + 1));
         while bytes.len() <= max
             && let Some(chunk) = answer.body.next().await
@@ -76,7 +79,12 @@ impl Reader {
             bytes.extend_from_slice(chunk.get(..room).unwrap_or_default());
         }
         let last_modified = answer.last_modified.and_then(time);
-        Ok(Object { bytes, version_id: version(answer.version_id), last_modified, etag })
+        Ok(Object {
+            bytes,
+            version_id: version(answer.version_id),
+            last_modified,
+            etag,
+        })
     }
 }
 
@@ -90,7 +98,15 @@ impl Reader {
         bucket: &str,
         key: &str,
     ) -> Result<Option<(Option<String>, Option<Timestamp>)>, AwsError> {
-        match self.s3.head_object().bucket(bucket).key(key).send().await.map_err(|e| AwsError::new("HeadObject", &e)) {
+        match self
+            .s3
+            .head_object()
+            .bucket(bucket)
+            .key(key)
+            .send()
+            .await
+            .map_err(|e| AwsError::new("HeadObject", &e))
+        {
             Ok(answer) => Ok(Some((version(answer.version_id), answer.last_modified.and_then(time)))),
             Err(e) if e.is("NotFound") || e.is("NoSuchKey") => Ok(None),
             Err(e) => Err(e),
@@ -152,7 +168,11 @@ fn object_error(error: AwsError, bucket: &str, key: &str, needs: &'static str) -
         "NoSuchKey" | "NotFound" => ObjectError::Missing(format!("s3://{bucket}/{key}")),
         "NoSuchBucket" => ObjectError::NoBucket(bucket.to_owned()),
         // S3 also says 403 of a clock that is wrong or of a key that it does not know, and a proxy of whatever it likes.
-        "AccessDenied" => ObjectError::Denied { place: format!("s3://{bucket}/{key}"), said: error.to_string(), needs },
+        "AccessDenied" => ObjectError::Denied {
+            place: format!("s3://{bucket}/{key}"),
+            said: error.to_string(),
+            needs,
+        },
         _ => ObjectError::Aws(error),
     }
 }

@@ -101,7 +101,10 @@ pub async fn rules_and_templates(reader: &Reader) -> Result<Snapshot, AwsError> 
     let (rules, templates) = tokio::try_join!(reader.rules(), reader.templates())?;
     Ok(Snapshot {
         rules: rules.into_iter().map(|rule| (rule.prefix.clone(), rule)).collect(),
-        templates: templates.into_iter().map(|template| (template.prefix.clone(), template)).collect(),
+        templates: templates
+            .into_iter()
+            .map(|template| (template.prefix.clone(), template))
+            .collect(),
         ..Snapshot::default()
     })
 }
@@ -113,7 +116,11 @@ pub async fn rules_and_templates(reader: &Reader) -> Result<Snapshot, AwsError> 
 pub async fn snapshot(reader: &Reader) -> Result<Snapshot, AwsError> {
     let (snapshot, tagged) = tokio::join!(rules_and_templates(reader), reader.tagged_secrets());
     let (tagged, unlisted) = tagged.map_or_else(|error| (Vec::new(), Some(error)), |tagged| (tagged, None));
-    Ok(Snapshot { tagged, unlisted, ..snapshot? })
+    Ok(Snapshot {
+        tagged,
+        unlisted,
+        ..snapshot?
+    })
 }
 
 /// Looks up the secrets of the file's registries. A secret that cannot be read is that registry's trouble alone.
@@ -121,7 +128,12 @@ pub async fn observe(reader: &Reader, snapshot: Snapshot, file: &File, settings:
     let claims = Claims::of(file, &snapshot, settings);
     let looks = file.registries.iter().map(|registry| {
         let claims = &claims;
-        async move { (registry.name.clone(), sight(reader, registry, claims.pointed_to(registry), claims).await) }
+        async move {
+            (
+                registry.name.clone(),
+                sight(reader, registry, claims.pointed_to(registry), claims).await,
+            )
+        }
     });
     let mut sights: BTreeMap<String, Sight> = stream::iter(looks).buffer_unordered(READS).collect().await;
     for registry in sharing(file, &sights) {
@@ -130,7 +142,10 @@ pub async fn observe(reader: &Reader, snapshot: Snapshot, file: &File, settings:
     sights.extend(taken_along(reader, file, &sights, &claims).await);
     let mut tagged = still_there(reader, &snapshot, &sights).await;
     tagged.extend(Box::pin(unlisted(reader, &snapshot, &sights, settings)).await);
-    Account { snapshot: Snapshot { tagged, ..snapshot }, sights }
+    Account {
+        snapshot: Snapshot { tagged, ..snapshot },
+        sights,
+    }
 }
 
 /// Registries whose rule points to the secret that another registry of the file keeps: the one whose name it bears,
@@ -138,11 +153,16 @@ pub async fn observe(reader: &Reader, snapshot: Snapshot, file: &File, settings:
 fn sharing<'a>(file: &'a File, sights: &BTreeMap<String, Sight>) -> Vec<&'a Registry> {
     let mut keepers: BTreeMap<&str, &Registry> = BTreeMap::new();
     let mut others = Vec::new();
-    let mut giving: Vec<&Registry> =
-        file.registries.iter().filter(|r| matches!(r.credential, config::Credential::Given(_))).collect();
+    let mut giving: Vec<&Registry> = file
+        .registries
+        .iter()
+        .filter(|r| matches!(r.credential, config::Credential::Given(_)))
+        .collect();
     giving.sort_by(|a, b| a.name.cmp(&b.name));
     for registry in giving {
-        let Some(Sight::Found(secret)) = sights.get(&registry.name) else { continue };
+        let Some(Sight::Found(secret)) = sights.get(&registry.name) else {
+            continue;
+        };
         match keepers.get(secret.arn.as_str()) {
             Some(first) if is_named_for(secret, &registry.name) => {
                 others.push(*first);
@@ -162,7 +182,10 @@ async fn still_there(reader: &Reader, snapshot: &Snapshot, sights: &BTreeMap<Str
         Sight::Found(secret) => Some(secret.arn.as_str()),
         _ => None,
     });
-    let rules = snapshot.rules.values().filter_map(|rule| rule.credential_arn.as_deref());
+    let rules = snapshot
+        .rules
+        .values()
+        .filter_map(|rule| rule.credential_arn.as_deref());
     let used: BTreeSet<&str> = sights.chain(rules).collect();
     let looks = snapshot.tagged.iter().map(|listed| {
         let used = used.contains(listed.arn.as_str());
@@ -176,7 +199,11 @@ async fn still_there(reader: &Reader, snapshot: &Snapshot, sights: &BTreeMap<Str
             there.then(|| listed.clone())
         }
     });
-    let mut there: Vec<_> = stream::iter(looks).buffer_unordered(READS).filter_map(std::future::ready).collect().await;
+    let mut there: Vec<_> = stream::iter(looks)
+        .buffer_unordered(READS)
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
     there.sort_by(|a, b| a.name.cmp(&b.name));
     there
 }
@@ -197,15 +224,24 @@ async fn unlisted(
         Sight::Found(secret) => Some(secret.arn.as_str()),
         _ => None,
     });
-    let seen: BTreeSet<&str> = seen.chain(snapshot.tagged.iter().map(|listed| listed.arn.as_str())).collect();
+    let seen: BTreeSet<&str> = seen
+        .chain(snapshot.tagged.iter().map(|listed| listed.arn.as_str()))
+        .collect();
     let rules = snapshot.rules.values().filter(|rule| is_marked(&rule.prefix));
     let arns: BTreeSet<&str> = rules.filter_map(|rule| rule.credential_arn.as_deref()).collect();
-    let looks = arns.into_iter().filter(|arn| !seen.contains(arn)).map(|arn| reader.secret(arn));
+    let looks = arns
+        .into_iter()
+        .filter(|arn| !seen.contains(arn))
+        .map(|arn| reader.secret(arn));
     let looked: Vec<_> = stream::iter(looks).buffered(READS).collect().await;
     let there = looked.into_iter().filter_map(|secret| secret.ok().flatten());
     there
         .filter(|secret| !secret.scheduled_for_deletion && Owner::of_secret(&secret.tags, settings).is_ours())
-        .map(|secret| ListedSecret { arn: secret.arn, name: secret.name, tags: secret.tags })
+        .map(|secret| ListedSecret {
+            arn: secret.arn,
+            name: secret.name,
+            tags: secret.tags,
+        })
         .collect()
 }
 
@@ -224,7 +260,10 @@ pub async fn observe_again(
     let snapshot = rules_and_templates(reader).await?;
     let claims = Claims::of(file, &snapshot, settings);
     let sight = sight(reader, registry, claims.pointed_to(registry).or(held), &claims).await;
-    let part = Account { sights: BTreeMap::from([(registry.name.clone(), sight)]), snapshot };
+    let part = Account {
+        sights: BTreeMap::from([(registry.name.clone(), sight)]),
+        snapshot,
+    };
     Ok(part.view(&registry.name))
 }
 
@@ -241,7 +280,10 @@ pub(super) async fn with_details(
     }
     let holder = |secret: &Secret, label| secret.holder(label).map(str::to_owned);
     let configured = holder(&secret, CONFIGURED);
-    let read = tokio::try_join!(reader.secret_policy(&secret.arn), value(reader, &secret, configured.as_deref()));
+    let read = tokio::try_join!(
+        reader.secret_policy(&secret.arn),
+        value(reader, &secret, configured.as_deref())
+    );
     let (policy, value_of_file) = read.map_err(|error| under_key(error, &secret))?;
     let unchanged = matches!(&value_of_file, Some((_, (VersionValue::Credential(value), _))) if value == credential);
     secret.policy = policy;
@@ -250,8 +292,14 @@ pub(super) async fn with_details(
     if unchanged {
         more = vec![more.swap_remove(0).filter(|current| is_ours(current))];
     }
-    for version in more.into_iter().flatten().filter(|version| Some(version) != configured.as_ref()) {
-        let read = value(reader, &secret, Some(&version)).await.map_err(|error| under_key(error, &secret))?;
+    for version in more
+        .into_iter()
+        .flatten()
+        .filter(|version| Some(version) != configured.as_ref())
+    {
+        let read = value(reader, &secret, Some(&version))
+            .await
+            .map_err(|error| under_key(error, &secret))?;
         secret.keep(read);
     }
     Ok(Sight::Found(Box::new(secret)))

@@ -75,14 +75,20 @@ const BEFORE_STATUS: [&str; 15] = [
 ];
 
 /// Words after a number that make it an HTTP status.
-const AFTER_STATUS: [&str; 9] =
-    ["service", "bad", "gateway", "internal", "too", "request", "server", "error", "response"];
+const AFTER_STATUS: [&str; 9] = [
+    "service", "bad", "gateway", "internal", "too", "request", "server", "error", "response",
+];
 
 /// Whether a text reads like an outage: a 5xx, a time-out, a limit, a connection that failed. The first such sign in the text
 /// decides, so that a 401 whose request id ends in 503 stays a refusal. Without any sign it is one too.
 pub(super) fn reads_like_an_outage(text: &str) -> bool {
-    let text = text.to_lowercase().replace("http/1.1", "http").replace("http/2.0", "http");
-    let words = text.split(|c: char| !c.is_alphanumeric() && !"/_-".contains(c)).filter(|word| !word.is_empty());
+    let text = text
+        .to_lowercase()
+        .replace("http/1.1", "http")
+        .replace("http/2.0", "http");
+    let words = text
+        .split(|c: char| !c.is_alphanumeric() && !"/_-".contains(c))
+        .filter(|word| !word.is_empty());
     let words: Vec<&str> = words.collect();
     (0..words.len()).find_map(|at| sign(&words, at)) == Some(Sign::Outage)
 }

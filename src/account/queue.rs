@@ -67,11 +67,19 @@ impl Writer {
                 tokio::time::sleep(FIRST_WAIT * 2_u32.pow(attempt - 1)).await;
             }
             let entries = left.iter().map(|parcel| {
-                let entry = SendMessageBatchRequestEntry::builder().id(&parcel.id).message_body(&parcel.body);
+                let entry = SendMessageBatchRequestEntry::builder()
+                    .id(&parcel.id)
+                    .message_body(&parcel.body);
                 entry.build().map_err(unbuilt("SendMessageBatch"))
             });
             let entries = entries.collect::<Result<Vec<_>, _>>()?;
-            let call = self.queue.send_message_batch().queue_url(queue_url).set_entries(Some(entries)).send().await;
+            let call = self
+                .queue
+                .send_message_batch()
+                .queue_url(queue_url)
+                .set_entries(Some(entries))
+                .send()
+                .await;
             let answer = call.map_err(|e| AwsError::new("SendMessageBatch", &e))?;
             // What the answer does not name at all was not taken either.
             left.retain(|parcel| !answer.successful.iter().any(|taken| taken.id == parcel.id));
@@ -85,7 +93,11 @@ impl Writer {
             }
         }
         faulty.extend(left);
-        if faulty.is_empty() { Ok(()) } else { Err(not_taken(&faulty, &refusals)) }
+        if faulty.is_empty() {
+            Ok(())
+        } else {
+            Err(not_taken(&faulty, &refusals))
+        }
     }
 
     /// Puts a message into the dead-letter queue of a queue, with the reason as its attribute `reason`.
@@ -102,7 +114,10 @@ impl Writer {
             )
         })?;
         let dead_letters = self.queue_url(&redrive.dead_letter_arn).await?;
-        let reason = MessageAttributeValue::builder().data_type("String").string_value(attribute(reason)).build();
+        let reason = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(attribute(reason))
+            .build();
         let reason = reason.map_err(unbuilt("SendMessage"))?;
         let call = self.queue.send_message().queue_url(dead_letters).message_body(body);
         let call = call.message_attributes("reason", reason).send().await;
@@ -118,14 +133,25 @@ impl Writer {
         let call = self.queue.get_queue_attributes().queue_url(queue_url);
         let call = call.attribute_names(QueueAttributeName::RedrivePolicy).send().await;
         let answer = call.map_err(|e| AwsError::new("GetQueueAttributes", &e))?;
-        let policy = answer.attributes.and_then(|mut all| all.remove(&QueueAttributeName::RedrivePolicy));
-        policy.filter(|text| !text.is_empty()).map(|text| redrive(&text)).transpose()
+        let policy = answer
+            .attributes
+            .and_then(|mut all| all.remove(&QueueAttributeName::RedrivePolicy));
+        policy
+            .filter(|text| !text.is_empty())
+            .map(|text| redrive(&text))
+            .transpose()
     }
 
     /// GetQueueUrl, of a queue in this Region.
     async fn queue_url(&self, arn: &str) -> Result<String, AwsError> {
         let (account, name) = account_and_name(arn).ok_or_else(|| unreadable(&format!("no ARN of a queue: {arn}")))?;
-        let call = self.queue.get_queue_url().queue_name(name).queue_owner_aws_account_id(account).send().await;
+        let call = self
+            .queue
+            .get_queue_url()
+            .queue_name(name)
+            .queue_owner_aws_account_id(account)
+            .send()
+            .await;
         let answer = call.map_err(|e| AwsError::new("GetQueueUrl", &e))?;
         said("GetQueueUrl", answer.queue_url)
     }
@@ -153,14 +179,24 @@ fn not_taken(left: &[&Parcel], refusals: &[BatchResultErrorEntry]) -> AwsError {
     let why = |parcel: &&Parcel| {
         let refusal = refusals.iter().find(|refusal| refusal.id == parcel.id);
         let why = refusal.map_or("not in the answer".to_owned(), |refusal| {
-            format!("{}: {}", refusal.code, refusal.message.as_deref().unwrap_or("SQS gave no further text"))
+            format!(
+                "{}: {}",
+                refusal.code,
+                refusal.message.as_deref().unwrap_or("SQS gave no further text")
+            )
         });
         format!("{} ({why})", parcel.id)
     };
     let all = left.iter().map(why).collect::<Vec<_>>().join(", ");
     let fault = refusals.iter().find(|refusal| refusal.sender_fault);
-    let code = fault.or(refusals.first()).map_or("Unknown", |refusal| refusal.code.as_str());
-    let kind = if fault.is_some() { kind_of(code, 400) } else { ErrorKind::Transient };
+    let code = fault
+        .or(refusals.first())
+        .map_or("Unknown", |refusal| refusal.code.as_str());
+    let kind = if fault.is_some() {
+        kind_of(code, 400)
+    } else {
+        ErrorKind::Transient
+    };
     let message = super::error::foreign_text(&format!("not taken: {all}"));
     AwsError::of("SendMessageBatch", code, message, kind)
 }
@@ -189,9 +225,14 @@ fn redrive(policy: &str) -> Result<Redrive, AwsError> {
     let policy: Policy = serde_json::from_str(policy).map_err(|e| unreadable(&format!("RedrivePolicy: {e}")))?;
     let max_receive_count = match policy.max_receive_count {
         Count::Number(number) => Ok(number),
-        Count::Text(text) => text.parse().map_err(|_| unreadable(&format!("RedrivePolicy: maxReceiveCount {text}"))),
+        Count::Text(text) => text
+            .parse()
+            .map_err(|_| unreadable(&format!("RedrivePolicy: maxReceiveCount {text}"))),
     }?;
-    Ok(Redrive { dead_letter_arn: policy.dead_letter_target_arn, max_receive_count })
+    Ok(Redrive {
+        dead_letter_arn: policy.dead_letter_target_arn,
+        max_receive_count,
+    })
 }
 
 /// Account and name from `arn:aws:sqs:region:account:name`.
@@ -203,7 +244,12 @@ fn account_and_name(arn: &str) -> Option<(&str, &str)> {
 }
 
 fn unreadable(what: &str) -> AwsError {
-    AwsError::of("GetQueueAttributes", "BadResponse", super::error::foreign_text(what), ErrorKind::Refused)
+    AwsError::of(
+        "GetQueueAttributes",
+        "BadResponse",
+        super::error::foreign_text(what),
+        ErrorKind::Refused,
+    )
 }
 
 #[cfg(test)]
@@ -213,7 +259,10 @@ mod tests {
     const ARN: &str = "arn:aws:sqs:eu-west-1:123456789012:dead";
 
     fn parcels(sizes: &[usize]) -> Vec<Parcel> {
-        let parcel = |(n, size): (usize, &usize)| Parcel { id: format!("p{n}"), body: "x".repeat(*size) };
+        let parcel = |(n, size): (usize, &usize)| Parcel {
+            id: format!("p{n}"),
+            body: "x".repeat(*size),
+        };
         sizes.iter().enumerate().map(parcel).collect()
     }
 
@@ -222,7 +271,11 @@ mod tests {
     }
 
     fn refusal(id: &str, sender_fault: bool, code: &str) -> BatchResultErrorEntry {
-        let refusal = BatchResultErrorEntry::builder().id(id).sender_fault(sender_fault).code(code).message("no");
+        let refusal = BatchResultErrorEntry::builder()
+            .id(id)
+            .sender_fault(sender_fault)
+            .code(code)
+            .message("no");
         refusal.build().unwrap_or_else(|e| unreachable!("{e}"))
     }
 
@@ -240,9 +293,15 @@ mod tests {
         let parcels = parcels(&[1, 1]);
         let left: Vec<&Parcel> = parcels.iter().collect();
         let error = not_taken(&left, &[refusal("p1", false, "InternalError")]);
-        assert_eq!(error.message, "not taken: p0 (not in the answer), p1 (InternalError: no)");
+        assert_eq!(
+            error.message,
+            "not taken: p0 (not in the answer), p1 (InternalError: no)"
+        );
         assert!(error.is("InternalError") && error.is_transient());
-        let fault = [refusal("p0", false, "InternalError"), refusal("p1", true, "InvalidMessageContents")];
+        let fault = [
+            refusal("p0", false, "InternalError"),
+            refusal("p1", true, "InvalidMessageContents"),
+        ];
         let error = not_taken(&left, &fault);
         assert!(error.is("InvalidMessageContents") && !error.is_transient());
         assert!(not_taken(&left, &[]).is_transient());
@@ -258,7 +317,10 @@ mod tests {
 
     #[test]
     fn a_redrive_policy_is_read_in_both_its_forms() {
-        let expected = Redrive { dead_letter_arn: ARN.into(), max_receive_count: 3 };
+        let expected = Redrive {
+            dead_letter_arn: ARN.into(),
+            max_receive_count: 3,
+        };
         for count in ["3", "\"3\""] {
             let text = format!(r#"{{"deadLetterTargetArn":"{ARN}","maxReceiveCount":{count}}}"#);
             assert_eq!(redrive(&text), Ok(expected.clone()));
@@ -269,7 +331,11 @@ mod tests {
     #[test]
     fn a_queue_is_found_by_its_arn() {
         assert_eq!(account_and_name(ARN), Some(("123456789012", "dead")));
-        for arn in ["", "arn:aws:sns:eu-west-1:123456789012:dead", "arn:aws:sqs:eu-west-1:123456789012:"] {
+        for arn in [
+            "",
+            "arn:aws:sns:eu-west-1:123456789012:dead",
+            "arn:aws:sqs:eu-west-1:123456789012:",
+        ] {
             assert_eq!(account_and_name(arn), None);
         }
     }

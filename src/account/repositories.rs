@@ -65,7 +65,9 @@ impl Repository {
         let filters = repository.image_tag_mutability_exclusion_filters.into_iter().flatten();
         Some(Self {
             name: repository.repository_name?,
-            mutability: repository.image_tag_mutability.map_or_else(|| "MUTABLE".into(), |m| m.as_str().to_owned()),
+            mutability: repository
+                .image_tag_mutability
+                .map_or_else(|| "MUTABLE".into(), |m| m.as_str().to_owned()),
             exclusion_filters: filters.map(|f| f.filter).collect(),
         })
     }
@@ -81,11 +83,17 @@ impl From<GetLifecyclePolicyPreviewOutput> for Preview {
         Self {
             status: answer.status.into(),
             text: answer.lifecycle_policy_text.unwrap_or_default(),
-            expiring: answer.summary.as_ref().and_then(|s| count(s.expiring_image_total_count)),
+            expiring: answer
+                .summary
+                .as_ref()
+                .and_then(|s| count(s.expiring_image_total_count)),
             archiving: answer.summary.and_then(transitioning),
             listed_expiring: results.len() as u64 - archiving,
             listed_archiving: archiving,
-            tags: results.into_iter().filter_map(|result| result.image_tags?.into_iter().next()).collect(),
+            tags: results
+                .into_iter()
+                .filter_map(|result| result.image_tags?.into_iter().next())
+                .collect(),
             next: answer.next_token,
         }
     }
@@ -108,7 +116,11 @@ fn count(number: Option<i32>) -> Option<u64> {
 
 /// All storage classes together; no number at all if one of them lacks its own.
 fn transitioning(summary: LifecyclePolicyPreviewSummary) -> Option<u64> {
-    summary.transitioning_image_total_counts?.into_iter().map(|class| count(class.image_total_count)).sum()
+    summary
+        .transitioning_image_total_counts?
+        .into_iter()
+        .map(|class| count(class.image_total_count))
+        .sum()
 }
 
 impl Reader {
@@ -117,9 +129,20 @@ impl Reader {
     /// # Errors
     /// As DescribeRepositories.
     pub async fn repositories_page(&self, token: Option<&str>) -> Result<(Vec<Repository>, Option<String>), AwsError> {
-        let call = self.repositories.describe_repositories().max_results(1000).set_next_token(token.map(str::to_owned));
-        let answer = call.send().await.map_err(|e| AwsError::new("DescribeRepositories", &e))?;
-        let repositories = answer.repositories.into_iter().flatten().filter_map(Repository::from_ecr);
+        let call = self
+            .repositories
+            .describe_repositories()
+            .max_results(1000)
+            .set_next_token(token.map(str::to_owned));
+        let answer = call
+            .send()
+            .await
+            .map_err(|e| AwsError::new("DescribeRepositories", &e))?;
+        let repositories = answer
+            .repositories
+            .into_iter()
+            .flatten()
+            .filter_map(Repository::from_ecr);
         Ok((repositories.collect(), answer.next_token))
     }
 
@@ -128,9 +151,20 @@ impl Reader {
     /// # Errors
     /// As DescribeRepositories: one name that is not there makes the whole call a RepositoryNotFoundException.
     pub async fn repositories_named(&self, names: &[String]) -> Result<Vec<Repository>, AwsError> {
-        let call = self.repositories.describe_repositories().set_repository_names(Some(names.to_vec()));
-        let answer = call.send().await.map_err(|e| AwsError::new("DescribeRepositories", &e))?;
-        Ok(answer.repositories.into_iter().flatten().filter_map(Repository::from_ecr).collect())
+        let call = self
+            .repositories
+            .describe_repositories()
+            .set_repository_names(Some(names.to_vec()));
+        let answer = call
+            .send()
+            .await
+            .map_err(|e| AwsError::new("DescribeRepositories", &e))?;
+        Ok(answer
+            .repositories
+            .into_iter()
+            .flatten()
+            .filter_map(Repository::from_ecr)
+            .collect())
     }
 
     /// A repository's lifecycle policy as ECR writes it; `None` when it has none.
@@ -138,7 +172,12 @@ impl Reader {
     /// # Errors
     /// As GetLifecyclePolicy.
     pub async fn lifecycle_policy(&self, repository: &str) -> Result<Option<String>, AwsError> {
-        let call = self.repositories.get_lifecycle_policy().repository_name(repository).send().await;
+        let call = self
+            .repositories
+            .get_lifecycle_policy()
+            .repository_name(repository)
+            .send()
+            .await;
         match call.map_err(|e| AwsError::new("GetLifecyclePolicy", &e)) {
             Ok(answer) => Ok(answer.lifecycle_policy_text),
             Err(e) if e.is("LifecyclePolicyNotFoundException") => Ok(None),
@@ -151,7 +190,12 @@ impl Reader {
     /// # Errors
     /// As GetRepositoryPolicy.
     pub async fn repository_policy(&self, repository: &str) -> Result<Option<String>, AwsError> {
-        let call = self.repositories.get_repository_policy().repository_name(repository).send().await;
+        let call = self
+            .repositories
+            .get_repository_policy()
+            .repository_name(repository)
+            .send()
+            .await;
         match call.map_err(|e| AwsError::new("GetRepositoryPolicy", &e)) {
             Ok(answer) => Ok(answer.policy_text),
             Err(e) if e.is("RepositoryPolicyNotFoundException") => Ok(None),
@@ -164,9 +208,19 @@ impl Reader {
     /// # Errors
     /// As ListTagsForResource.
     pub async fn repository_tags(&self, arn: &str) -> Result<BTreeMap<String, String>, AwsError> {
-        let call = self.repositories.list_tags_for_resource().resource_arn(arn).send().await;
+        let call = self
+            .repositories
+            .list_tags_for_resource()
+            .resource_arn(arn)
+            .send()
+            .await;
         let answer = call.map_err(|e| AwsError::new("ListTagsForResource", &e))?;
-        Ok(answer.tags.into_iter().flatten().map(|tag| (tag.key, tag.value)).collect())
+        Ok(answer
+            .tags
+            .into_iter()
+            .flatten()
+            .map(|tag| (tag.key, tag.value))
+            .collect())
     }
 
     /// Asks ECR what this policy would do to a repository. It changes no setting; the preview replaces the last one.
@@ -175,7 +229,11 @@ impl Reader {
     /// As StartLifecyclePolicyPreview: LifecyclePolicyPreviewInProgressException while another one is being made.
     pub async fn start_preview(&self, repository: &str, text: &str) -> Result<(), AwsError> {
         let call = self.repositories.start_lifecycle_policy_preview();
-        let call = call.repository_name(repository).lifecycle_policy_text(text).send().await;
+        let call = call
+            .repository_name(repository)
+            .lifecycle_policy_text(text)
+            .send()
+            .await;
         let answer = call.map_err(|e| AwsError::new("StartLifecyclePolicyPreview", &e))?;
         said("StartLifecyclePolicyPreview", answer.repository_name).map(drop)
     }
@@ -185,9 +243,15 @@ impl Reader {
     /// # Errors
     /// As GetLifecyclePolicyPreview.
     pub async fn preview(&self, repository: &str, token: Option<&str>) -> Result<Preview, AwsError> {
-        let call = self.repositories.get_lifecycle_policy_preview().repository_name(repository);
+        let call = self
+            .repositories
+            .get_lifecycle_policy_preview()
+            .repository_name(repository);
         let call = call.max_results(100).set_next_token(token.map(str::to_owned));
-        let answer = call.send().await.map_err(|e| AwsError::new("GetLifecyclePolicyPreview", &e))?;
+        let answer = call
+            .send()
+            .await
+            .map_err(|e| AwsError::new("GetLifecyclePolicyPreview", &e))?;
         Ok(Preview::from(answer))
     }
 }
@@ -198,7 +262,11 @@ impl Writer {
     /// # Errors
     /// As PutLifecyclePolicy.
     pub async fn put_lifecycle_policy(&self, repository: &str, text: &str) -> Result<(), AwsError> {
-        let call = self.repositories.put_lifecycle_policy().repository_name(repository).lifecycle_policy_text(text);
+        let call = self
+            .repositories
+            .put_lifecycle_policy()
+            .repository_name(repository)
+            .lifecycle_policy_text(text);
         let answer = call.send().await.map_err(|e| AwsError::new("PutLifecyclePolicy", &e))?;
         said("PutLifecyclePolicy", answer.repository_name).map(drop)
     }
@@ -208,8 +276,15 @@ impl Writer {
     /// # Errors
     /// As SetRepositoryPolicy.
     pub async fn set_repository_policy(&self, repository: &str, text: &str) -> Result<(), AwsError> {
-        let call = self.repositories.set_repository_policy().repository_name(repository).policy_text(text);
-        let answer = call.send().await.map_err(|e| AwsError::new("SetRepositoryPolicy", &e))?;
+        let call = self
+            .repositories
+            .set_repository_policy()
+            .repository_name(repository)
+            .policy_text(text);
+        let answer = call
+            .send()
+            .await
+            .map_err(|e| AwsError::new("SetRepositoryPolicy", &e))?;
         said("SetRepositoryPolicy", answer.repository_name).map(drop)
     }
 
@@ -229,7 +304,10 @@ impl Writer {
             .repository_name(repository)
             .image_tag_mutability(ImageTagMutability::from(mutability))
             .set_image_tag_mutability_exclusion_filters(filter_list(filters, "PutImageTagMutability")?);
-        let answer = call.send().await.map_err(|e| AwsError::new("PutImageTagMutability", &e))?;
+        let answer = call
+            .send()
+            .await
+            .map_err(|e| AwsError::new("PutImageTagMutability", &e))?;
         said("PutImageTagMutability", answer.repository_name).map(drop)
     }
 
@@ -238,8 +316,15 @@ impl Writer {
     /// # Errors
     /// As TagResource.
     pub async fn tag_repository(&self, arn: &str, tags: &BTreeMap<String, String>) -> Result<(), AwsError> {
-        let call = self.repositories.tag_resource().resource_arn(arn).set_tags(Some(tag_list(tags, "TagResource")?));
-        call.send().await.map_err(|e| AwsError::new("TagResource", &e)).map(drop)
+        let call = self
+            .repositories
+            .tag_resource()
+            .resource_arn(arn)
+            .set_tags(Some(tag_list(tags, "TagResource")?));
+        call.send()
+            .await
+            .map_err(|e| AwsError::new("TagResource", &e))
+            .map(drop)
     }
 }
 
@@ -250,10 +335,16 @@ mod tests {
     use super::*;
 
     fn image(action: Option<&str>, tags: &[&str]) -> LifecyclePolicyPreviewResult {
-        let action =
-            action.map(|kind| LifecyclePolicyRuleAction::builder().r#type(ImageActionType::from(kind)).build());
+        let action = action.map(|kind| {
+            LifecyclePolicyRuleAction::builder()
+                .r#type(ImageActionType::from(kind))
+                .build()
+        });
         let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
-        LifecyclePolicyPreviewResult::builder().set_action(action).set_image_tags(Some(tags)).build()
+        LifecyclePolicyPreviewResult::builder()
+            .set_action(action)
+            .set_image_tags(Some(tags))
+            .build()
     }
 
     #[test]
@@ -276,7 +367,9 @@ mod tests {
             image(None, &["4"]),
         ];
         let preview = Preview::from(
-            GetLifecyclePolicyPreviewOutput::builder().set_preview_results(Some(images.to_vec())).build(),
+            GetLifecyclePolicyPreviewOutput::builder()
+                .set_preview_results(Some(images.to_vec()))
+                .build(),
         );
         assert_eq!((preview.listed_expiring, preview.listed_archiving), (3, 1));
         assert_eq!(preview.tags, ["1", "2", "4"]);
@@ -288,7 +381,11 @@ mod tests {
             let preview = Preview::from(GetLifecyclePolicyPreviewOutput::builder().set_summary(summary).build());
             (preview.expiring, preview.archiving)
         };
-        let class = |count| TransitioningImageTotalCount::builder().set_image_total_count(count).build();
+        let class = |count| {
+            TransitioningImageTotalCount::builder()
+                .set_image_total_count(count)
+                .build()
+        };
         let summary = |classes| {
             let summary = LifecyclePolicyPreviewSummary::builder().expiring_image_total_count(7);
             summary.set_transitioning_image_total_counts(classes).build()
@@ -296,7 +393,13 @@ mod tests {
         assert_eq!(numbers(None), (None, None));
         assert_eq!(numbers(Some(summary(None))), (Some(7), None));
         assert_eq!(numbers(Some(summary(Some(Vec::new())))), (Some(7), Some(0)));
-        assert_eq!(numbers(Some(summary(Some(vec![class(Some(2)), class(Some(3))])))), (Some(7), Some(5)));
-        assert_eq!(numbers(Some(summary(Some(vec![class(Some(2)), class(None)])))), (Some(7), None));
+        assert_eq!(
+            numbers(Some(summary(Some(vec![class(Some(2)), class(Some(3))])))),
+            (Some(7), Some(5))
+        );
+        assert_eq!(
+            numbers(Some(summary(Some(vec![class(Some(2)), class(None)])))),
+            (Some(7), None)
+        );
     }
 }

@@ -54,7 +54,12 @@ impl Reader {
     /// # Errors
     /// As DescribePullThroughCacheRules.
     pub async fn rules(&self) -> Result<Vec<Rule>, AwsError> {
-        let mut answers = self.ecr.describe_pull_through_cache_rules().into_paginator().page_size(1000).send();
+        let mut answers = self
+            .ecr
+            .describe_pull_through_cache_rules()
+            .into_paginator()
+            .page_size(1000)
+            .send();
         let mut pages = Pages::of("DescribePullThroughCacheRules", MOST_PAGES);
         let mut rules = Vec::new();
         while let Some(page) = answers.next().await {
@@ -70,9 +75,19 @@ impl Reader {
     /// # Errors
     /// As DescribePullThroughCacheRules.
     pub async fn rule(&self, prefix: &str) -> Result<Option<Rule>, AwsError> {
-        let call = self.ecr.describe_pull_through_cache_rules().ecr_repository_prefixes(prefix).send().await;
+        let call = self
+            .ecr
+            .describe_pull_through_cache_rules()
+            .ecr_repository_prefixes(prefix)
+            .send()
+            .await;
         match call.map_err(|e| AwsError::new("DescribePullThroughCacheRules", &e)) {
-            Ok(answer) => Ok(answer.pull_through_cache_rules.into_iter().flatten().next().map(Rule::from)),
+            Ok(answer) => Ok(answer
+                .pull_through_cache_rules
+                .into_iter()
+                .flatten()
+                .next()
+                .map(Rule::from)),
             Err(e) if e.is("PullThroughCacheRuleNotFoundException") => Ok(None),
             Err(e) => Err(e),
         }
@@ -84,7 +99,12 @@ impl Reader {
     /// As ValidatePullThroughCacheRule, and where ECR's text reads like an outage of the upstream: nobody has judged the
     /// credential then. A refused one is no error but a [`Proof`].
     pub async fn prove(&self, prefix: &str) -> Result<Proof, AwsError> {
-        let call = self.ecr.validate_pull_through_cache_rule().ecr_repository_prefix(prefix).send().await;
+        let call = self
+            .ecr
+            .validate_pull_through_cache_rule()
+            .ecr_repository_prefix(prefix)
+            .send()
+            .await;
         let answer = call.map_err(|e| AwsError::new(PROVE, &e))?;
         // `isValid` is false where it is absent.
         said(PROVE, answer.ecr_repository_prefix.as_ref())?;
@@ -94,7 +114,10 @@ impl Reader {
             let message = format!("the upstream could not answer, which is no refusal: {failure}");
             return Err(AwsError::of(PROVE, UPSTREAM_UNAVAILABLE, message, ErrorKind::Transient));
         }
-        Ok(Proof { valid: answer.is_valid, failure })
+        Ok(Proof {
+            valid: answer.is_valid,
+            failure,
+        })
     }
 }
 
@@ -126,7 +149,10 @@ impl Writer {
             .ecr_repository_prefix(&rule.prefix)
             .set_credential_arn(rule.credential_arn.clone())
             .set_custom_role_arn(rule.custom_role_arn.clone());
-        let answer = call.send().await.map_err(|e| AwsError::new("UpdatePullThroughCacheRule", &e))?;
+        let answer = call
+            .send()
+            .await
+            .map_err(|e| AwsError::new("UpdatePullThroughCacheRule", &e))?;
         said("UpdatePullThroughCacheRule", answer.ecr_repository_prefix).map(drop)
     }
 
@@ -135,7 +161,12 @@ impl Writer {
     /// # Errors
     /// As DeletePullThroughCacheRule; one that is gone already is no error.
     pub async fn delete_rule(&self, prefix: &str) -> Result<Option<Rule>, AwsError> {
-        let call = self.ecr.delete_pull_through_cache_rule().ecr_repository_prefix(prefix).send().await;
+        let call = self
+            .ecr
+            .delete_pull_through_cache_rule()
+            .ecr_repository_prefix(prefix)
+            .send()
+            .await;
         match call.map_err(|e| AwsError::new("DeletePullThroughCacheRule", &e)) {
             Ok(answer) => Ok(Some(Rule {
                 prefix: prefix.to_owned(),
@@ -158,6 +189,9 @@ async fn create(client: &aws_sdk_ecr::Client, rule: &Rule) -> Result<(), AwsErro
         .set_upstream_repository_prefix(rule.upstream_prefix.clone())
         .set_credential_arn(rule.credential_arn.clone())
         .set_custom_role_arn(rule.custom_role_arn.clone());
-    let answer = call.send().await.map_err(|e| AwsError::new("CreatePullThroughCacheRule", &e))?;
+    let answer = call
+        .send()
+        .await
+        .map_err(|e| AwsError::new("CreatePullThroughCacheRule", &e))?;
     said("CreatePullThroughCacheRule", answer.ecr_repository_prefix).map(drop)
 }

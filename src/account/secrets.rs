@@ -96,7 +96,9 @@ impl Eq for VersionValue {}
 impl VersionValue {
     fn of(text: &str) -> Self {
         let exact = Credential::from_secret_text(text).map(Self::Credential);
-        exact.or_else(|| Credential::from_loose_text(text).map(Self::Loose)).unwrap_or(Self::Unusable)
+        exact
+            .or_else(|| Credential::from_loose_text(text).map(Self::Loose))
+            .unwrap_or(Self::Unusable)
     }
 }
 
@@ -127,7 +129,10 @@ pub struct NewSecret {
 impl Secret {
     /// The version that carries a label.
     pub fn holder(&self, label: Label) -> Option<&str> {
-        self.labels.iter().find(|(_, labels)| labels.contains(label)).map(|(version, _)| version.as_str())
+        self.labels
+            .iter()
+            .find(|(_, labels)| labels.contains(label))
+            .map(|(version, _)| version.as_str())
     }
 
     /// Whether a version carries a label.
@@ -137,7 +142,9 @@ impl Secret {
 
     /// Adds what was read of a version.
     pub(super) fn keep(&mut self, read: Option<(String, (VersionValue, Option<Timestamp>))>) {
-        let Some((version, (value, created))) = read else { return };
+        let Some((version, (value, created))) = read else {
+            return;
+        };
         if let Some(created) = created {
             self.created.insert(version.clone(), created);
         }
@@ -163,7 +170,9 @@ impl Reader {
             Err(e) => return Err(e),
         };
         // The key's id is absent for `aws/secretsmanager`; some tools set that alias by name.
-        let customer_key = answer.kms_key_id.filter(|key| !key.ends_with("alias/aws/secretsmanager"));
+        let customer_key = answer
+            .kms_key_id
+            .filter(|key| !key.ends_with("alias/aws/secretsmanager"));
         let labels = answer.version_ids_to_stages.into_iter().flatten();
         Ok(Some(Secret {
             arn: said("DescribeSecret", answer.arn)?,
@@ -172,7 +181,9 @@ impl Reader {
             tags: tag_map(answer.tags),
             customer_key,
             scheduled_for_deletion: answer.deleted_date.is_some(),
-            labels: labels.map(|(version, labels)| (version, labels.into_iter().collect())).collect(),
+            labels: labels
+                .map(|(version, labels)| (version, labels.into_iter().collect()))
+                .collect(),
             policy: None,
             values: BTreeMap::new(),
             created: BTreeMap::new(),
@@ -202,12 +213,20 @@ impl Reader {
         arn: &str,
         version: &str,
     ) -> Result<Option<(VersionValue, Option<Timestamp>)>, AwsError> {
-        let call = self.secrets.get_secret_value().secret_id(arn).version_id(version).send().await;
+        let call = self
+            .secrets
+            .get_secret_value()
+            .secret_id(arn)
+            .version_id(version)
+            .send()
+            .await;
         match call.map_err(|e| AwsError::new("GetSecretValue", &e)) {
             Ok(answer) => {
                 let text = answer.secret_string.map(Zeroizing::new);
                 said("GetSecretValue", answer.version_id)?;
-                let value = text.as_deref().map_or(VersionValue::Unusable, |text| VersionValue::of(text));
+                let value = text
+                    .as_deref()
+                    .map_or(VersionValue::Unusable, |text| VersionValue::of(text));
                 Ok(Some((value, answer.created_date.and_then(time))))
             }
             Err(e) if e.is("ResourceNotFoundException") => Ok(None),
@@ -253,9 +272,19 @@ impl Writer {
     /// # Errors
     /// As CreateSecret.
     pub async fn create_secret(&self, secret: &NewSecret, version: &str) -> Result<String, AwsError> {
-        let NewSecret { name, description, tags, credential } = secret;
+        let NewSecret {
+            name,
+            description,
+            tags,
+            credential,
+        } = secret;
         let text = credential.to_secret_text();
-        let call = self.secrets.create_secret().name(name).description(description).set_tags(Some(tag_list(tags)));
+        let call = self
+            .secrets
+            .create_secret()
+            .name(name)
+            .description(description)
+            .set_tags(Some(tag_list(tags)));
         let call = call.secret_string(text.as_str()).client_request_token(version);
         let answer = call.send().await.map_err(|e| AwsError::new("CreateSecret", &e))?;
         said("CreateSecret", answer.arn)
@@ -274,7 +303,11 @@ impl Writer {
         labels: &[Label],
     ) -> Result<String, AwsError> {
         let text = credential.to_secret_text();
-        let call = self.secrets.put_secret_value().secret_id(arn).secret_string(text.as_str());
+        let call = self
+            .secrets
+            .put_secret_value()
+            .secret_id(arn)
+            .secret_string(text.as_str());
         let mut call = call.client_request_token(version);
         for label in labels {
             call = call.version_stages(*label);
@@ -302,7 +335,10 @@ impl Writer {
             .version_stage(label)
             .set_remove_from_version_id(from.map(str::to_owned))
             .set_move_to_version_id(to.map(str::to_owned));
-        let answer = call.send().await.map_err(|e| AwsError::new("UpdateSecretVersionStage", &e))?;
+        let answer = call
+            .send()
+            .await
+            .map_err(|e| AwsError::new("UpdateSecretVersionStage", &e))?;
         said("UpdateSecretVersionStage", answer.arn).map(drop)
     }
 
@@ -311,8 +347,15 @@ impl Writer {
     /// # Errors
     /// As TagResource.
     pub async fn tag_secret(&self, arn: &str, tags: &BTreeMap<String, String>) -> Result<(), AwsError> {
-        let call = self.secrets.tag_resource().secret_id(arn).set_tags(Some(tag_list(tags)));
-        call.send().await.map_err(|e| AwsError::new("TagResource", &e)).map(drop)
+        let call = self
+            .secrets
+            .tag_resource()
+            .secret_id(arn)
+            .set_tags(Some(tag_list(tags)));
+        call.send()
+            .await
+            .map_err(|e| AwsError::new("TagResource", &e))
+            .map(drop)
     }
 
     /// Sets the description; without a value in the call no version is made.
@@ -330,7 +373,12 @@ impl Writer {
     /// # Errors
     /// As PutResourcePolicy.
     pub async fn put_secret_policy(&self, arn: &str, policy: &str) -> Result<(), AwsError> {
-        let call = self.secrets.put_resource_policy().secret_id(arn).resource_policy(policy).block_public_policy(true);
+        let call = self
+            .secrets
+            .put_resource_policy()
+            .secret_id(arn)
+            .resource_policy(policy)
+            .block_public_policy(true);
         let answer = call.send().await.map_err(|e| AwsError::new("PutResourcePolicy", &e))?;
         said("PutResourcePolicy", answer.arn).map(drop)
     }
@@ -350,7 +398,13 @@ impl Writer {
     /// # Errors
     /// As DeleteSecret; one that is gone already is no error.
     pub async fn delete_secret(&self, arn: &str) -> Result<(), AwsError> {
-        let call = self.secrets.delete_secret().secret_id(arn).recovery_window_in_days(7).send().await;
+        let call = self
+            .secrets
+            .delete_secret()
+            .secret_id(arn)
+            .recovery_window_in_days(7)
+            .send()
+            .await;
         match call.map_err(|e| AwsError::new("DeleteSecret", &e)) {
             Ok(answer) => said("DeleteSecret", answer.arn).map(drop),
             Err(e) if e.is("ResourceNotFoundException") => Ok(()),
@@ -360,10 +414,15 @@ impl Writer {
 }
 
 fn tag_map(tags: Option<Vec<Tag>>) -> BTreeMap<String, String> {
-    let pairs = tags.into_iter().flatten().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())));
+    let pairs = tags
+        .into_iter()
+        .flatten()
+        .filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())));
     pairs.collect()
 }
 
 fn tag_list(tags: &BTreeMap<String, String>) -> Vec<Tag> {
-    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+    tags.iter()
+        .map(|(key, value)| Tag::builder().key(key).value(value).build())
+        .collect()
 }

@@ -56,13 +56,20 @@ impl From<RepositoryCreationTemplate> for Template {
             prefix: template.prefix.unwrap_or_default(),
             spec: TemplateSpec {
                 description: template.description.unwrap_or_default(),
-                applied_for: template.applied_for.into_iter().flatten().map(|a| a.as_str().to_owned()).collect(),
+                applied_for: template
+                    .applied_for
+                    .into_iter()
+                    .flatten()
+                    .map(|a| a.as_str().to_owned())
+                    .collect(),
                 encryption_type: encryption
                     .as_ref()
                     .map_or_else(|| "AES256".into(), |e| e.encryption_type.as_str().to_owned()),
                 kms_key: encryption.and_then(|e| e.kms_key).filter(|key| !key.is_empty()),
                 tags: tags.map(|tag| (tag.key, tag.value)).collect(),
-                mutability: template.image_tag_mutability.map_or_else(|| "MUTABLE".into(), |m| m.as_str().to_owned()),
+                mutability: template
+                    .image_tag_mutability
+                    .map_or_else(|| "MUTABLE".into(), |m| m.as_str().to_owned()),
                 exclusion_filters: filters.map(|f| f.filter).collect(),
                 repository_policy: template.repository_policy.unwrap_or_default(),
                 lifecycle_policy: template.lifecycle_policy.unwrap_or_default(),
@@ -78,13 +85,23 @@ impl Reader {
     /// # Errors
     /// As DescribeRepositoryCreationTemplates.
     pub async fn templates(&self) -> Result<Vec<Template>, AwsError> {
-        let mut answers = self.ecr.describe_repository_creation_templates().into_paginator().page_size(1000).send();
+        let mut answers = self
+            .ecr
+            .describe_repository_creation_templates()
+            .into_paginator()
+            .page_size(1000)
+            .send();
         let mut pages = Pages::of("DescribeRepositoryCreationTemplates", MOST_PAGES);
         let mut templates = Vec::new();
         while let Some(page) = answers.next().await {
             let page = page.map_err(|e| AwsError::new("DescribeRepositoryCreationTemplates", &e))?;
             pages.go_on(page.next_token())?;
-            templates.extend(page.repository_creation_templates.into_iter().flatten().map(Template::from));
+            templates.extend(
+                page.repository_creation_templates
+                    .into_iter()
+                    .flatten()
+                    .map(Template::from),
+            );
         }
         Ok(templates)
     }
@@ -95,10 +112,19 @@ impl Reader {
     /// # Errors
     /// As DescribeRepositoryCreationTemplates.
     pub async fn template(&self, prefix: &str) -> Result<Option<Template>, AwsError> {
-        let call = self.ecr.describe_repository_creation_templates().prefixes(prefix).send().await;
+        let call = self
+            .ecr
+            .describe_repository_creation_templates()
+            .prefixes(prefix)
+            .send()
+            .await;
         match call.map_err(|e| AwsError::new("DescribeRepositoryCreationTemplates", &e)) {
             Ok(answer) => {
-                let templates = answer.repository_creation_templates.into_iter().flatten().map(Template::from);
+                let templates = answer
+                    .repository_creation_templates
+                    .into_iter()
+                    .flatten()
+                    .map(Template::from);
                 Ok(templates.into_iter().find(|t| t.prefix == prefix))
             }
             Err(e) if e.is("TemplateNotFoundException") => Ok(None),
@@ -132,7 +158,10 @@ impl Writer {
             .set_repository_policy(Some(spec.repository_policy.clone()).filter(|text| !text.is_empty()))
             .set_lifecycle_policy(Some(spec.lifecycle_policy.clone()).filter(|text| !text.is_empty()))
             .set_custom_role_arn(spec.custom_role_arn.clone());
-        let answer = call.send().await.map_err(|e| AwsError::new("CreateRepositoryCreationTemplate", &e))?;
+        let answer = call
+            .send()
+            .await
+            .map_err(|e| AwsError::new("CreateRepositoryCreationTemplate", &e))?;
         said("CreateRepositoryCreationTemplate", answer.repository_creation_template).map(drop)
     }
 
@@ -159,7 +188,10 @@ impl Writer {
             .repository_policy(&spec.repository_policy)
             .lifecycle_policy(&spec.lifecycle_policy)
             .custom_role_arn(spec.custom_role_arn.clone().unwrap_or_default());
-        let answer = call.send().await.map_err(|e| AwsError::new("UpdateRepositoryCreationTemplate", &e))?;
+        let answer = call
+            .send()
+            .await
+            .map_err(|e| AwsError::new("UpdateRepositoryCreationTemplate", &e))?;
         said("UpdateRepositoryCreationTemplate", answer.repository_creation_template).map(drop)
     }
 
@@ -168,7 +200,12 @@ impl Writer {
     /// # Errors
     /// As DeleteRepositoryCreationTemplate; one that is gone already is no error.
     pub async fn delete_template(&self, prefix: &str) -> Result<(), AwsError> {
-        let call = self.ecr.delete_repository_creation_template().prefix(prefix).send().await;
+        let call = self
+            .ecr
+            .delete_repository_creation_template()
+            .prefix(prefix)
+            .send()
+            .await;
         match call.map_err(|e| AwsError::new("DeleteRepositoryCreationTemplate", &e)) {
             Ok(answer) => said("DeleteRepositoryCreationTemplate", answer.repository_creation_template).map(drop),
             Err(e) if e.is("TemplateNotFoundException") => Ok(()),
@@ -178,7 +215,10 @@ impl Writer {
 }
 
 fn applied_for(spec: &TemplateSpec) -> Vec<RctAppliedFor> {
-    spec.applied_for.iter().map(|a| RctAppliedFor::from(a.as_str())).collect()
+    spec.applied_for
+        .iter()
+        .map(|a| RctAppliedFor::from(a.as_str()))
+        .collect()
 }
 
 fn encryption(spec: &TemplateSpec, operation: &'static str) -> Result<EncryptionConfiguration, AwsError> {

@@ -53,7 +53,9 @@ impl<'a> Claims<'a> {
 
     fn users(&self, secret: &Secret) -> impl Iterator<Item = &'a Rule> {
         let arn = secret.arn.clone();
-        self.rules.values().filter(move |rule| rule.credential_arn.as_deref() == Some(arn.as_str()))
+        self.rules
+            .values()
+            .filter(move |rule| rule.credential_arn.as_deref() == Some(arn.as_str()))
     }
 
     fn references(&self, secret: &Secret) -> bool {
@@ -111,9 +113,10 @@ pub(super) fn is_named_for(secret: &Secret, registry: &str) -> bool {
 pub(super) async fn sight(reader: &Reader, registry: &Registry, candidate: Option<&str>, claims: &Claims<'_>) -> Sight {
     let look = match &registry.credential {
         config::Credential::None => return Sight::NotNeeded,
-        config::Credential::Secret(id) => {
-            reader.secret(id).await.map(|secret| referenced(secret, id, registry, claims))
-        }
+        config::Credential::Secret(id) => reader
+            .secret(id)
+            .await
+            .map(|secret| referenced(secret, id, registry, claims)),
         config::Credential::Given(credential) => own(reader, registry, credential, candidate, claims).await,
     };
     look.unwrap_or_else(Sight::Unread)
@@ -122,14 +125,22 @@ pub(super) async fn sight(reader: &Reader, registry: &Registry, candidate: Optio
 /// What a `secret:` of the file names. Whoever may write the file must not send it to a host of his own: it is for the hosts
 /// in its tag, else for those of the rules that point to it; rules of other registries of this file exclude none.
 fn referenced(secret: Option<Secret>, id: &str, registry: &Registry, claims: &Claims<'_>) -> Sight {
-    let Some(mut secret) = secret else { return Sight::Absent(id.to_owned()) };
+    let Some(mut secret) = secret else {
+        return Sight::Absent(id.to_owned());
+    };
     if let Owner::Other(owner) = Owner::of_secret(&secret.tags, claims.settings) {
-        return Sight::OthersTag { name: secret.name, owner };
+        return Sight::OthersTag {
+            name: secret.name,
+            owner,
+        };
     }
     let host = registry.upstream.host.as_str();
     if let Some(hosts) = hosts_of_secret(&secret.tags) {
         if !hosts.contains(host) {
-            return Sight::WrongHost { name: secret.name, hosts: hosts.into_iter().collect() };
+            return Sight::WrongHost {
+                name: secret.name,
+                hosts: hosts.into_iter().collect(),
+            };
         }
         secret.binding = Binding::Tag;
         return Sight::Found(Box::new(secret));
@@ -145,7 +156,10 @@ fn referenced(secret: Option<Secret>, id: &str, registry: &Registry, claims: &Cl
     if hosts.is_empty() {
         return Sight::Found(Box::new(secret));
     }
-    Sight::WrongHost { name: secret.name, hosts: hosts.into_iter().collect() }
+    Sight::WrongHost {
+        name: secret.name,
+        hosts: hosts.into_iter().collect(),
+    }
 }
 
 /// The secret that the file's credential of a registry goes into: the one its rule points to where that is ours to write
@@ -163,7 +177,12 @@ async fn own(
         && !claims.references(&secret)
     {
         let is_ours_to_write = match Owner::of_secret(&secret.tags, claims.settings) {
-            Owner::Other(owner) => return Ok(Sight::OthersTag { name: secret.name, owner }),
+            Owner::Other(owner) => {
+                return Ok(Sight::OthersTag {
+                    name: secret.name,
+                    owner,
+                });
+            }
             Owner::Us | Owner::Former => !claims.is_anothers(&secret, name),
             Owner::Nobody => is_named_for(&secret, name),
         };
@@ -204,7 +223,10 @@ async fn own(
             Some(secret) => match Owner::of_secret(&secret.tags, claims.settings) {
                 Owner::Other(owner) => return Ok(Sight::OthersTag { name, owner }),
                 // Another host's: it stays as it is, and the next name is tried.
-                _ => Sight::WrongHost { name, hosts: hosts_of_secret(&secret.tags).into_iter().flatten().collect() },
+                _ => Sight::WrongHost {
+                    name,
+                    hosts: hosts_of_secret(&secret.tags).into_iter().flatten().collect(),
+                },
             },
         };
     }
@@ -220,7 +242,16 @@ async fn found(
     claims: &Claims<'_>,
 ) -> Result<Sight, AwsError> {
     let foreign_rule = claims.foreign_rule(&secret, &registry.name);
-    with_details(reader, Secret { binding, foreign_rule, ..secret }, credential).await
+    with_details(
+        reader,
+        Secret {
+            binding,
+            foreign_rule,
+            ..secret
+        },
+        credential,
+    )
+    .await
 }
 
 /// Registries that take over host and value of one that leaves the file take its secret along, with labels and rotation.
@@ -251,9 +282,14 @@ pub(super) async fn taken_along(
         let host = registry.upstream.host.as_str();
         for id in claims.leaving(host) {
             // One that cannot be read is not taken along: the registry gets its own.
-            let Ok(Some(secret)) = reader.secret(&id).await else { continue };
+            let Ok(Some(secret)) = reader.secret(&id).await else {
+                continue;
+            };
             let is_ours = Owner::of_secret(&secret.tags, claims.settings).is_ours();
-            let Some(binding) = claims.binding(&secret, host).filter(|binding| *binding != Binding::Nothing) else {
+            let Some(binding) = claims
+                .binding(&secret, host)
+                .filter(|binding| *binding != Binding::Nothing)
+            else {
                 continue;
             };
             if !is_ours || secret.scheduled_for_deletion || claims.references(&secret) || gone.contains(&secret.arn) {

@@ -96,7 +96,10 @@ impl Applier<'_> {
         call: impl Future<Output = Result<T, AwsError>>,
     ) -> Result<T, AwsError> {
         let _taken = self.slots.take(slot).await;
-        self.deadline.bound(call).await.unwrap_or_else(|| Err(AwsError::out_of_time("the last call")))
+        self.deadline
+            .bound(call)
+            .await
+            .unwrap_or_else(|| Err(AwsError::out_of_time("the last call")))
     }
 
     /// Notes that a version was made current.
@@ -108,7 +111,10 @@ impl Applier<'_> {
     /// Whether the current version of a secret is the one that this run made so.
     pub fn has_made_current(&self, secret: &Secret) -> bool {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        current.get(&secret.arn).map(String::as_str).is_some_and(|version| secret.holder(CURRENT) == Some(version))
+        current
+            .get(&secret.arn)
+            .map(String::as_str)
+            .is_some_and(|version| secret.holder(CURRENT) == Some(version))
     }
 
     /// Carries out the registries' steps.
@@ -139,7 +145,15 @@ impl Applier<'_> {
                 Verdict::Go if speaks(&plan) => match self.newest.is_it_since(observed).await {
                     Ok(true) => {}
                     Ok(false) => return (changes, End::Stale),
-                    Err(cause) => return (changes, End::Failed(Cause { transient: true, ..cause })),
+                    Err(cause) => {
+                        return (
+                            changes,
+                            End::Failed(Cause {
+                                transient: true,
+                                ..cause
+                            }),
+                        );
+                    }
                 },
                 Verdict::Go => {}
                 Verdict::Held(cause) => {
@@ -151,13 +165,25 @@ impl Applier<'_> {
                     self.take_mark_off(&plan.registry, &mut changes).await;
                     return (changes, End::Held(cause.clone()));
                 }
-                Verdict::Refused { resource, action, id, cause } => {
+                Verdict::Refused {
+                    resource,
+                    action,
+                    id,
+                    cause,
+                } => {
                     changes.push(Change::refused(&plan.registry, *resource, *action, id, cause));
                     return (changes, End::Failed(cause.clone()));
                 }
             }
             match self.steps(registry, &plan.steps, &mut changes).await {
-                Ok(()) => return (changes.clone(), End::Done { fresh: !changes.is_empty() }),
+                Ok(()) => {
+                    return (
+                        changes.clone(),
+                        End::Done {
+                            fresh: !changes.is_empty(),
+                        },
+                    );
+                }
                 Err(Stop::LookAgain(reason, untold)) => {
                     // A restore is seen at once; what AWS refused may need a moment.
                     if let (Some(_), Some(wait)) = (&reason, waits.next()) {
@@ -215,10 +241,12 @@ impl Applier<'_> {
             return;
         }
         let change = Change::of(registry, Resource::Template, Action::Delete, registry);
-        changes.push(match self.call(Slot::Template, self.writer.delete_template(registry)).await {
-            Ok(()) => change.with(ChangeResult::Applied),
-            Err(error) => change.with(ChangeResult::Failed).because(&error.into()),
-        });
+        changes.push(
+            match self.call(Slot::Template, self.writer.delete_template(registry)).await {
+                Ok(()) => change.with(ChangeResult::Applied),
+                Err(error) => change.with(ChangeResult::Failed).because(&error.into()),
+            },
+        );
     }
 
     /// Takes steps in order; what comes after one that fails is skipped, and said to be.
@@ -227,7 +255,10 @@ impl Applier<'_> {
         for (n, step) in steps.iter().enumerate() {
             let rest = steps.get(n + 1..).unwrap_or_default();
             let skip = |changes: &mut Vec<Change>, rest: &[Step]| {
-                changes.extend(rest.iter().map(|s| Change::new(&registry.name, s, ChangeResult::Skipped)));
+                changes.extend(
+                    rest.iter()
+                        .map(|s| Change::new(&registry.name, s, ChangeResult::Skipped)),
+                );
             };
             if self.deadline.is_near() && !is_taken(step, made.as_ref()) {
                 skip(changes, steps.get(n..).unwrap_or_default());
@@ -316,7 +347,12 @@ fn is_same(step: &Step, change: &Change) -> bool {
 /// Whether a plan changes the labels of a secret that is there, or puts a value of the file into it. A secret that is
 /// made has its value from the beginning, so nothing of a newer file's run can be overwritten.
 pub fn speaks(plan: &RegistryPlan) -> bool {
-    let puts = |step: &Step| matches!(step.operation, Operation::PutSecretValue(_) | Operation::LabelConfigured(_));
+    let puts = |step: &Step| {
+        matches!(
+            step.operation,
+            Operation::PutSecretValue(_) | Operation::LabelConfigured(_)
+        )
+    };
     plan.verdict == Verdict::Go && plan.steps.iter().any(puts)
 }
 

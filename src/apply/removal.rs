@@ -13,7 +13,10 @@ use crate::report::{Change, ChangeResult};
 impl Applier<'_> {
     /// Takes registries away, and gives what came of every step. Repositories and images are not touched.
     pub async fn remove(&self, removals: &[Left]) -> Vec<Change> {
-        let removed = removals.iter().enumerate().map(|(n, left)| async move { (n, self.remove_one(left).await) });
+        let removed = removals
+            .iter()
+            .enumerate()
+            .map(|(n, left)| async move { (n, self.remove_one(left).await) });
         let mut removed: Vec<_> = stream::iter(removed).buffer_unordered(RULE_QUOTA).collect().await;
         removed.sort_by_key(|(n, _)| *n);
         removed.into_iter().flat_map(|(_, changes)| changes).collect()
@@ -42,7 +45,9 @@ impl Applier<'_> {
                 }
             }
         }
-        let failed = changes.last().is_some_and(|change| change.result != ChangeResult::Applied);
+        let failed = changes
+            .last()
+            .is_some_and(|change| change.result != ChangeResult::Applied);
         if failed {
             changes.extend(steps.map(|step| Change::new(&left.registry, step, ChangeResult::Skipped)));
         }
@@ -78,8 +83,14 @@ impl Applier<'_> {
     /// Whether a rule was made just while its template went. Then the mark is put back. The run that makes the rule
     /// looks for the template likewise, so one of the two sees the other: see `has_its_mark`.
     async fn lost_its_mark(&self, step: &Step) -> Result<bool, AwsError> {
-        let Operation::DeleteTemplate { template } = &step.operation else { return Ok(false) };
-        if self.call(Slot::Read, self.reader.rule(&template.prefix)).await?.is_none() {
+        let Operation::DeleteTemplate { template } = &step.operation else {
+            return Ok(false);
+        };
+        if self
+            .call(Slot::Read, self.reader.rule(&template.prefix))
+            .await?
+            .is_none()
+        {
             return Ok(false);
         }
         match self.call(Slot::Template, self.writer.create_template(template)).await {
@@ -144,10 +155,12 @@ impl Removals {
                 None => shown(left, step, ChangeResult::Planned),
             })
         });
-        let orphans = self
-            .orphans
-            .iter()
-            .flat_map(|orphan| orphan.steps.iter().map(|step| shown(orphan, step, ChangeResult::Planned)));
+        let orphans = self.orphans.iter().flat_map(|orphan| {
+            orphan
+                .steps
+                .iter()
+                .map(|step| shown(orphan, step, ChangeResult::Planned))
+        });
         left.chain(orphans).collect()
     }
 }

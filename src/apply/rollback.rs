@@ -99,9 +99,16 @@ impl Applier<'_> {
                         "version {failed} is refused, and so is the one before: {failed} is current as it was, labelled \
                          REJECTED; put a working token into the secret"
                     );
-                    recovery.changes.push(change.with(ChangeResult::Failed).because(&Cause::new(Reason::REFUSED, why)));
+                    recovery.changes.push(
+                        change
+                            .with(ChangeResult::Failed)
+                            .because(&Cause::new(Reason::REFUSED, why)),
+                    );
                     // What is current now is the version that was refused at first.
-                    recovery.proof = Some(Ok(Proof { valid: false, failure: said.clone() }));
+                    recovery.proof = Some(Ok(Proof {
+                        valid: false,
+                        failure: said.clone(),
+                    }));
                     break;
                 }
                 Next::Redeem { .. } => {
@@ -112,7 +119,9 @@ impl Applier<'_> {
                 }
                 Next::Remember => {
                     let change = Change::of(registry, Resource::Secret, Action::Label, &secret.name);
-                    recovery.changes.push(change.with(ChangeResult::Applied).in_fields(vec![PROVEN.into()]));
+                    recovery
+                        .changes
+                        .push(change.with(ChangeResult::Applied).in_fields(vec![PROVEN.into()]));
                     break;
                 }
                 Next::Nothing | Next::Forget { .. } => {}
@@ -131,8 +140,15 @@ impl Applier<'_> {
         proof: &Proof,
     ) -> Result<Option<Credential>, AwsError> {
         let (current, configured) = (secret.holder(CURRENT), secret.holder(CONFIGURED));
-        let (Some(current), Some(configured)) = (current, configured) else { return Ok(None) };
-        let said = self.file.registries.iter().find(|r| r.name == registry).map(|registry| &registry.credential);
+        let (Some(current), Some(configured)) = (current, configured) else {
+            return Ok(None);
+        };
+        let said = self
+            .file
+            .registries
+            .iter()
+            .find(|r| r.name == registry)
+            .map(|registry| &registry.credential);
         let said = match (said, seen.values.get(configured)) {
             (Some(config::Credential::Given(said)), Some(VersionValue::Credential(value))) if said == value => said,
             _ => return Ok(None),
@@ -140,9 +156,13 @@ impl Applier<'_> {
         if proof.valid || current == configured {
             return Ok(None);
         }
-        let read = self.call(Slot::Read, self.reader.secret_value(&secret.arn, current)).await?;
+        let read = self
+            .call(Slot::Read, self.reader.secret_value(&secret.arn, current))
+            .await?;
         let mut secret = secret.clone();
-        secret.created.extend(read.and_then(|(_, put)| Some((current.to_owned(), put?))));
+        secret
+            .created
+            .extend(read.and_then(|(_, put)| Some((current.to_owned(), put?))));
         Ok(file_has_the_word(&secret, self.scope.uploaded).then(|| said.clone()))
     }
 

@@ -33,7 +33,11 @@ impl Applier<'_> {
         match self.patiently(Slot::Rule, || self.writer.create_rule(rule)).await {
             Err(error) if error.repeated && error.is(EXISTS) => {
                 let there = self.call(Slot::Read, self.reader.rule(&rule.prefix)).await?;
-                if there.as_ref() == Some(rule) { Ok(()) } else { Err(error) }
+                if there.as_ref() == Some(rule) {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
             }
             created => created,
         }
@@ -49,10 +53,16 @@ impl Applier<'_> {
     }
 
     pub(super) async fn update_rule(&self, rule: &Rule) -> Result<(), Trouble> {
-        self.patiently(Slot::Rule, || self.writer.update_rule(rule)).await.map_err(|error| {
-            let gone = error.is("PullThroughCacheRuleNotFoundException");
-            if gone { Trouble::LookAgain(error.to_string()) } else { error.into() }
-        })
+        self.patiently(Slot::Rule, || self.writer.update_rule(rule))
+            .await
+            .map_err(|error| {
+                let gone = error.is("PullThroughCacheRuleNotFoundException");
+                if gone {
+                    Trouble::LookAgain(error.to_string())
+                } else {
+                    error.into()
+                }
+            })
     }
 
     /// ECR cannot update a rule's upstream. Between the deletion and the creation only first pulls fail; cached
@@ -86,11 +96,17 @@ impl Applier<'_> {
                 format!("putting the rule back as it was failed too: {back}. The next run makes the rule anew")
             }
         };
-        let told = |cause: Cause| Cause { message: format!("{}; {note}", cause.message), ..cause };
+        let told = |cause: Cause| Cause {
+            message: format!("{}; {note}", cause.message),
+            ..cause
+        };
         Err(match creating(error) {
             Trouble::Held(cause) if is_back => Trouble::Held(told(cause)),
             Trouble::Failed(cause) if is_back => Trouble::Failed(told(cause)),
-            Trouble::Held(cause) | Trouble::Failed(cause) => Trouble::Failed(Cause { transient: true, ..told(cause) }),
+            Trouble::Held(cause) | Trouble::Failed(cause) => Trouble::Failed(Cause {
+                transient: true,
+                ..told(cause)
+            }),
             other => other,
         })
     }
@@ -141,7 +157,10 @@ impl Applier<'_> {
         let back = self.deadline.at_last(back).await;
         match back.unwrap_or_else(|| Err(AwsError::out_of_time("CreatePullThroughCacheRule"))) {
             Ok(true) => Ok(format!("the rule of {} has been put back in its place", old.prefix)),
-            Ok(false) => Err(format!("{} is not this stack's any more, and its rule is not put back", old.prefix)),
+            Ok(false) => Err(format!(
+                "{} is not this stack's any more, and its rule is not put back",
+                old.prefix
+            )),
             Err(error) => Err(format!("putting the rule of {} back failed: {error}", old.prefix)),
         }
     }

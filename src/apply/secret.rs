@@ -29,7 +29,11 @@ impl Applier<'_> {
         let create = || self.writer.create_secret(secret, &version);
         let arn = self.patiently(Slot::Secrets, create).await.map_err(|error| {
             // Somebody was faster, or it is scheduled for deletion and can be restored.
-            if error.is("ResourceExistsException") { Trouble::LookAgain(error.to_string()) } else { gone(error) }
+            if error.is("ResourceExistsException") {
+                Trouble::LookAgain(error.to_string())
+            } else {
+                gone(error)
+            }
         })?;
         self.makes_current(&arn, &version);
         let label = self.move_label(&arn, CONFIGURED, None, Some(&version));
@@ -50,15 +54,21 @@ impl Applier<'_> {
     }
 
     pub(super) async fn put_secret_policy(&self, arn: &str, policy: &str) -> Result<(), Trouble> {
-        self.patiently(Slot::Secrets, || self.writer.put_secret_policy(arn, policy)).await.map_err(gone)
+        self.patiently(Slot::Secrets, || self.writer.put_secret_policy(arn, policy))
+            .await
+            .map_err(gone)
     }
 
     pub(super) async fn dress_secret(&self, dress: &Dress) -> Result<(), Trouble> {
         if !dress.tags.is_empty() {
-            self.call(Slot::Secrets, self.writer.tag_secret(&dress.arn, &dress.tags)).await.map_err(gone)?;
+            self.call(Slot::Secrets, self.writer.tag_secret(&dress.arn, &dress.tags))
+                .await
+                .map_err(gone)?;
         }
         if let Some(description) = &dress.description {
-            self.call(Slot::Secrets, self.writer.describe_secret_as(&dress.arn, description)).await.map_err(gone)?;
+            self.call(Slot::Secrets, self.writer.describe_secret_as(&dress.arn, description))
+                .await
+                .map_err(gone)?;
         }
         Ok(())
     }
@@ -73,7 +83,9 @@ impl Applier<'_> {
     /// Puts the file's value beside the current one, then moves `AWSCURRENT` from the version that was observed.
     pub(super) async fn put_value(&self, labels: &Labels) -> Result<Option<String>, Trouble> {
         let (version, pending) = self.pending(labels).await?;
-        let moved = self.move_label(&labels.arn, CURRENT, labels.current.as_deref(), Some(&version)).await;
+        let moved = self
+            .move_label(&labels.arn, CURRENT, labels.current.as_deref(), Some(&version))
+            .await;
         let is_current_by_us = moved.is_ok();
         if is_current_by_us {
             self.makes_current(&labels.arn, &version);
@@ -98,7 +110,11 @@ impl Applier<'_> {
     pub(super) async fn put_beside(&self, labels: &Labels) -> Result<Option<String>, Trouble> {
         let (version, pending) = self.pending(labels).await?;
         let ours = self.finish(labels, &version, pending.as_deref()).await?;
-        if ours { Ok(Some(ROTATED.to_owned())) } else { Err(done_by_another()) }
+        if ours {
+            Ok(Some(ROTATED.to_owned()))
+        } else {
+            Err(done_by_another())
+        }
     }
 
     /// The version that holds the file's value, put now if there is none, and the one that carries `FILE_PENDING`.
@@ -108,7 +124,9 @@ impl Applier<'_> {
             return Ok((version.clone(), labels.pending.clone()));
         }
         let version = new_version(labels.current.as_deref());
-        let put = self.writer.put_secret_value(&labels.arn, &labels.credential, &version, &[FILE_PENDING]);
+        let put = self
+            .writer
+            .put_secret_value(&labels.arn, &labels.credential, &version, &[FILE_PENDING]);
         let version = self.call(Slot::Secrets, put).await.map_err(gone)?;
         Ok((version.clone(), Some(version)))
     }
@@ -123,7 +141,10 @@ impl Applier<'_> {
         if error.is_transient() || error.kind == crate::account::ErrorKind::Denied {
             return Err(error.into());
         }
-        let secret = self.call(Slot::Read, self.reader.secret(&labels.arn)).await?.ok_or_else(moved_on)?;
+        let secret = self
+            .call(Slot::Read, self.reader.secret(&labels.arn))
+            .await?
+            .ok_or_else(moved_on)?;
         let current = secret.holder(CURRENT).ok_or_else(moved_on)?;
         if current == version {
             // The documentation of PutSecretValue contradicts itself on whether a put with other labels moves it.
@@ -140,7 +161,12 @@ impl Applier<'_> {
         match self.newest.is_it().await {
             Ok(true) => {}
             Ok(false) => return Err(Trouble::Stale),
-            Err(cause) => return Err(Trouble::Failed(Cause { transient: true, ..cause })),
+            Err(cause) => {
+                return Err(Trouble::Failed(Cause {
+                    transient: true,
+                    ..cause
+                }));
+            }
         }
         if self.exact {
             // That it is to stand is no part of the plan. The next plan finds the file's value put, and not current.
@@ -154,8 +180,12 @@ impl Applier<'_> {
     async fn finish(&self, labels: &Labels, version: &str, pending: Option<&str>) -> Result<bool, Trouble> {
         let mut ours = false;
         if labels.configured.as_deref() != Some(version) {
-            let moved = self.move_label(&labels.arn, CONFIGURED, labels.configured.as_deref(), Some(version)).await;
-            ours |= self.moved_or_there(&labels.arn, CONFIGURED, Some(version), moved).await?;
+            let moved = self
+                .move_label(&labels.arn, CONFIGURED, labels.configured.as_deref(), Some(version))
+                .await;
+            ours |= self
+                .moved_or_there(&labels.arn, CONFIGURED, Some(version), moved)
+                .await?;
         }
         if let Some(pending) = pending {
             let moved = self.move_label(&labels.arn, FILE_PENDING, Some(pending), None).await;
@@ -177,7 +207,10 @@ impl Applier<'_> {
         from: Option<&str>,
         to: Option<&str>,
     ) -> Result<(), AwsError> {
-        match self.call(Slot::Secrets, self.writer.move_label(arn, label, from, to)).await {
+        match self
+            .call(Slot::Secrets, self.writer.move_label(arn, label, from, to))
+            .await
+        {
             Err(error) if error.repeated => self.is_labelled(arn, label, to, error).await,
             moved => moved,
         }
@@ -191,7 +224,10 @@ impl Applier<'_> {
         from: Option<&str>,
         to: Option<&str>,
     ) -> Result<(), AwsError> {
-        match self.call(Slot::Secrets, self.writer.move_label(arn, label, from, to)).await {
+        match self
+            .call(Slot::Secrets, self.writer.move_label(arn, label, from, to))
+            .await
+        {
             Err(error) => self.is_labelled(arn, label, to, error).await,
             moved => moved,
         }
@@ -203,7 +239,11 @@ impl Applier<'_> {
             return Err(refused);
         }
         let secret = self.call(Slot::Read, self.reader.secret(arn)).await?;
-        if secret.is_some_and(|secret| secret.holder(label) == to) { Ok(()) } else { Err(refused) }
+        if secret.is_some_and(|secret| secret.holder(label) == to) {
+            Ok(())
+        } else {
+            Err(refused)
+        }
     }
 
     /// A refused move is no failure when somebody else has made it. Says who made it: true is us.
@@ -238,11 +278,18 @@ fn moved_on() -> Trouble {
 /// A secret that was deleted, or scheduled for it, since it was looked at.
 fn gone(error: AwsError) -> Trouble {
     let gone = error.is("ResourceNotFoundException") || error.is("InvalidRequestException");
-    if gone && !error.is_transient() { Trouble::LookAgain(error.to_string()) } else { error.into() }
+    if gone && !error.is_transient() {
+        Trouble::LookAgain(error.to_string())
+    } else {
+        error.into()
+    }
 }
 
 /// Versions of ours have ids of ours, or carry one of our labels; a rotation's has neither.
 fn is_from_a_file(secret: &Secret, version: &str) -> bool {
     is_ours(version)
-        || secret.labels.get(version).is_some_and(|labels| labels.contains(CONFIGURED) || labels.contains(FILE_PENDING))
+        || secret
+            .labels
+            .get(version)
+            .is_some_and(|labels| labels.contains(CONFIGURED) || labels.contains(FILE_PENDING))
 }

@@ -25,7 +25,11 @@ pub(crate) enum Trouble {
 
 impl From<AwsError> for Trouble {
     fn from(error: AwsError) -> Self {
-        if error.is_hollow() { Self::Untold(error.into()) } else { Self::Failed(error.into()) }
+        if error.is_hollow() {
+            Self::Untold(error.into())
+        } else {
+            Self::Failed(error.into())
+        }
     }
 }
 
@@ -69,8 +73,10 @@ fn is_name_not_free_yet(error: &AwsError) -> bool {
 
 /// Settling errors that are still there when patience ends, and yet may be gone a minute later.
 fn may_settle_later(error: &AwsError) -> bool {
-    matches!(error.code.as_str(), "SecretNotFoundException" | "UnableToAccessSecretException")
-        || is_name_not_free_yet(error)
+    matches!(
+        error.code.as_str(),
+        "SecretNotFoundException" | "UnableToAccessSecretException"
+    ) || is_name_not_free_yet(error)
 }
 
 impl Applier<'_> {
@@ -132,13 +138,15 @@ impl Applier<'_> {
                 // Boxed: it is rare, and would make every step's future larger.
                 Box::pin(self.swap_rule(old, &rule)).await.map(|()| None)
             }
-            Operation::DeleteRule { prefix } => {
-                Ok(self.call(Slot::Rule, self.writer.delete_rule(prefix)).await.map(|_| None)?)
-            }
+            Operation::DeleteRule { prefix } => Ok(self
+                .call(Slot::Rule, self.writer.delete_rule(prefix))
+                .await
+                .map(|_| None)?),
             Operation::DeleteSecret { arn } => self.delete_secret_if_unused(arn).await.map(|()| None),
-            Operation::DeleteTemplate { template } => {
-                Ok(self.call(Slot::Template, self.writer.delete_template(&template.prefix)).await.map(|()| None)?)
-            }
+            Operation::DeleteTemplate { template } => Ok(self
+                .call(Slot::Template, self.writer.delete_template(&template.prefix))
+                .await
+                .map(|()| None)?),
         }
     }
 

@@ -10,7 +10,10 @@ const EXISTS: &str = "TemplateAlreadyExistsException";
 
 impl Applier<'_> {
     pub(super) async fn create_template(&self, template: &Template) -> Result<(), Trouble> {
-        match self.patiently(Slot::Template, || self.writer.create_template(template)).await {
+        match self
+            .patiently(Slot::Template, || self.writer.create_template(template))
+            .await
+        {
             // A repeated creation that finds the very template has met its own success.
             Err(error) if error.repeated && error.is(EXISTS) && self.stayed(template).await?.0.is_empty() => Ok(()),
             created => created.map_err(raced(EXISTS)),
@@ -21,21 +24,30 @@ impl Applier<'_> {
     /// stayed the template is deleted and made again: templates act only when a repository is made.
     pub(super) async fn update_template(&self, template: &Template) -> Result<(), Trouble> {
         let missing = raced("TemplateNotFoundException");
-        self.patiently(Slot::Template, || self.writer.update_template(template)).await.map_err(missing)?;
+        self.patiently(Slot::Template, || self.writer.update_template(template))
+            .await
+            .map_err(missing)?;
         let (stayed, shown) = self.stayed(template).await?;
         if stayed.is_empty() {
             return Ok(());
         }
         if self.deadline.is_near() {
-            let reason = format!("ECR shows another {} than was written, and time is short", stayed.join(", "));
+            let reason = format!(
+                "ECR shows another {} than was written, and time is short",
+                stayed.join(", ")
+            );
             return Err(Trouble::Failed(Cause::for_now(Reason::DEADLINE, reason)));
         }
-        self.call(Slot::Template, self.writer.delete_template(&template.prefix)).await?;
+        self.call(Slot::Template, self.writer.delete_template(&template.prefix))
+            .await?;
         if let Err(trouble) = self.create_template(template).await {
             // The mark must not be lost: the template as it was shown goes back, with the seconds kept for this.
             let back = self.deadline.at_last(self.writer.create_template(&shown)).await;
             return Err(match (trouble, back) {
-                (Trouble::Failed(cause), None | Some(Err(_))) => Trouble::Failed(Cause { transient: true, ..cause }),
+                (Trouble::Failed(cause), None | Some(Err(_))) => Trouble::Failed(Cause {
+                    transient: true,
+                    ..cause
+                }),
                 (trouble, _) => trouble,
             });
         }
@@ -55,7 +67,10 @@ impl Applier<'_> {
         let mut waits = self.pace.waits().take(4);
         loop {
             let gone = || Trouble::LookAgain("the template was deleted by somebody else".into());
-            let have = self.call(Slot::Read, self.reader.template(&template.prefix)).await?.ok_or_else(gone)?;
+            let have = self
+                .call(Slot::Read, self.reader.template(&template.prefix))
+                .await?
+                .ok_or_else(gone)?;
             let stayed = template_differences(&template.spec, &have.spec, &self.scope.home.partition);
             let waited = match waits.next() {
                 Some(wait) if !stayed.is_empty() => self.deadline.wait(wait).await,
@@ -69,5 +84,11 @@ impl Applier<'_> {
 }
 
 fn raced(code: &'static str) -> impl Fn(AwsError) -> Trouble {
-    move |error| if error.is(code) { Trouble::LookAgain(error.to_string()) } else { error.into() }
+    move |error| {
+        if error.is(code) {
+            Trouble::LookAgain(error.to_string())
+        } else {
+            error.into()
+        }
+    }
 }

@@ -51,7 +51,9 @@ pub(crate) fn check_secrets(registries: &[Resolved], notes: &mut Notes) {
         let (Credential::Secret(secret), Some(at)) = (&resolved.registry.credential, resolved.secret_at) else {
             continue;
         };
-        let Some(owner) = name_of_secret(secret).strip_prefix(SECRET_PREFIX) else { continue };
+        let Some(owner) = name_of_secret(secret).strip_prefix(SECRET_PREFIX) else {
+            continue;
+        };
         let writes = registries
             .iter()
             .map(|other| &other.registry)
@@ -71,7 +73,11 @@ pub(crate) fn check_secrets(registries: &[Resolved], notes: &mut Notes) {
 /// Warns where ECR has no pull-through cache.
 pub(crate) fn check_region(context: &Context, notes: &mut Notes) {
     let Context { region, partition, .. } = context;
-    if region.as_deref().is_some_and(|region| REGIONS_WITHOUT.contains(&region)) || partition != "aws" {
+    if region
+        .as_deref()
+        .is_some_and(|region| REGIONS_WITHOUT.contains(&region))
+        || partition != "aws"
+    {
         let region = context.region_shown();
         notes.warn(
             None,

@@ -43,7 +43,9 @@ pub(crate) fn is_region(text: &str) -> bool {
     words.len() >= 2
         && !number.is_empty()
         && number.bytes().all(|byte| byte.is_ascii_digit())
-        && words.iter().all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()))
+        && words
+            .iter()
+            .all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()))
 }
 
 /// Whether a text is an IAM path and name: what follows `role/` or `user/` (IAM API, `pathType` and `roleNameType`).
@@ -51,7 +53,9 @@ pub(crate) fn is_iam_name(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with('/')
         && !text.ends_with('/')
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-/".contains(&byte))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-/".contains(&byte))
 }
 
 #[cfg(test)]
@@ -61,15 +65,26 @@ mod tests {
     #[test]
     fn arns_are_taken_apart() {
         let arn = Arn::parse("arn:aws:secretsmanager:eu-west-1:111122223333:secret:a/b-AbCdEf");
-        assert_eq!(arn.map(|arn| (arn.service, arn.resource)), Some(("secretsmanager", "secret:a/b-AbCdEf")));
+        assert_eq!(
+            arn.map(|arn| (arn.service, arn.resource)),
+            Some(("secretsmanager", "secret:a/b-AbCdEf"))
+        );
         assert_eq!(Arn::parse("arn:aws:iam::111122223333"), None);
         assert_eq!(Arn::parse("arn:gcp:iam::1:x"), None);
     }
 
     #[test]
     fn regions_and_accounts_have_a_form() {
-        assert!(["eu-central-1", "us-gov-east-1", "ap-southeast-12"].iter().all(|region| is_region(region)));
-        assert!(!["eu-1", "eu-central", "EU-central-1", "eu--central-1", ""].iter().any(|region| is_region(region)));
+        assert!(
+            ["eu-central-1", "us-gov-east-1", "ap-southeast-12"]
+                .iter()
+                .all(|region| is_region(region))
+        );
+        assert!(
+            !["eu-1", "eu-central", "EU-central-1", "eu--central-1", ""]
+                .iter()
+                .any(|region| is_region(region))
+        );
         assert!(is_account("012345678901"));
         assert!(!is_account("12345678901") && !is_account("01234567890a"));
     }

@@ -60,7 +60,11 @@ pub(crate) fn read_value(name: &str, entry: &Entry, notes: &mut Notes) -> Option
             None
         }
         // From a borrowed text: no copy but the exact one is left behind.
-        None => Some(Field { value: SecretString::from(text), at: node.at, key: entry.key.at }),
+        None => Some(Field {
+            value: SecretString::from(text),
+            at: node.at,
+            key: entry.key.at,
+        }),
     }
 }
 
@@ -71,7 +75,11 @@ pub(crate) fn read_secret(entry: &Entry, context: &Context, notes: &mut Notes) -
         notes.error(entry.value.at, format!("`secret` {fault}"));
         return None;
     }
-    Some(Field { value, at: entry.value.at, key: entry.key.at })
+    Some(Field {
+        value,
+        at: entry.value.at,
+        key: entry.key.at,
+    })
 }
 
 fn secret_fault(text: &str, context: &Context) -> Option<String> {
@@ -95,9 +103,14 @@ fn secret_fault(text: &str, context: &Context) -> Option<String> {
         text
     };
     let Some(rest) = name.strip_prefix(SECRET_PREFIX) else {
-        return Some(format!("must name a secret that begins with `{SECRET_PREFIX}`: ECR reads no other"));
+        return Some(format!(
+            "must name a secret that begins with `{SECRET_PREFIX}`: ECR reads no other"
+        ));
     };
-    if let Some(c) = rest.chars().find(|c| !(c.is_ascii_alphanumeric() || "/_+=.@-".contains(*c))) {
+    if let Some(c) = rest
+        .chars()
+        .find(|c| !(c.is_ascii_alphanumeric() || "/_+=.@-".contains(*c)))
+    {
         let c = super::problem::shown(&c.to_string());
         return Some(format!(
             "has the character {c}; ECR allows letters, digits and `/_+=.@-` in the name of a secret"
@@ -106,12 +119,19 @@ fn secret_fault(text: &str, context: &Context) -> Option<String> {
     if rest.is_empty() {
         return Some(format!("ends after `{SECRET_PREFIX}`; write the whole name"));
     }
-    let bare = if text.starts_with("arn:") { without_suffix(name) } else { Some(name) };
+    let bare = if text.starts_with("arn:") {
+        without_suffix(name)
+    } else {
+        Some(name)
+    };
     let Some(bare) = bare else {
         return Some("is not the full ARN: it must end with the hyphen and six characters that Secrets Manager added; write those too, or the name alone".to_owned());
     };
     if bare.len() > MOST_NAME {
-        return Some(format!("has a name of {} characters; Secrets Manager allows {MOST_NAME}", bare.len()));
+        return Some(format!(
+            "has a name of {} characters; Secrets Manager allows {MOST_NAME}",
+            bare.len()
+        ));
     }
     None
 }
@@ -162,9 +182,22 @@ mod tests {
         ] {
             assert!(secret_fault(bad, &context).is_some(), "{bad}");
         }
-        let elsewhere = Context { account: None, region: None, ..context };
-        assert_eq!(secret_fault(&arn.replace("1111", "4444").replace("eu-central", "us-east"), &elsewhere), None);
+        let elsewhere = Context {
+            account: None,
+            region: None,
+            ..context
+        };
+        assert_eq!(
+            secret_fault(
+                &arn.replace("1111", "4444").replace("eu-central", "us-east"),
+                &elsewhere
+            ),
+            None
+        );
         assert_eq!(name_of_secret(arn), "ecr-pullthroughcache/docker-hub");
-        assert_eq!(name_of_secret("ecr-pullthroughcache/docker-mirror"), "ecr-pullthroughcache/docker-mirror");
+        assert_eq!(
+            name_of_secret("ecr-pullthroughcache/docker-mirror"),
+            "ecr-pullthroughcache/docker-mirror"
+        );
     }
 }

@@ -7,8 +7,11 @@ use super::keys::EncryptionKey;
 use super::node::Entry;
 use super::problem::{Notes, shown};
 
-pub(crate) const WORDS: &[(&str, EncryptionKind)] =
-    &[("AES256", EncryptionKind::Aes256), ("KMS", EncryptionKind::Kms), ("KMS_DSSE", EncryptionKind::KmsDsse)];
+pub(crate) const WORDS: &[(&str, EncryptionKind)] = &[
+    ("AES256", EncryptionKind::Aes256),
+    ("KMS", EncryptionKind::Kms),
+    ("KMS_DSSE", EncryptionKind::KmsDsse),
+];
 
 /// The kind of encryption ("Encryption at rest" in the ECR user guide).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +47,10 @@ pub struct Encryption {
 
 /// Reads `encryption_configuration`.
 pub(crate) fn read(entry: &Entry, context: &Context, notes: &mut Notes) -> Option<Field<Encryption>> {
-    let shape = Shape { what: "`encryption_configuration`", missing_at: Some(entry.value.at) };
+    let shape = Shape {
+        what: "`encryption_configuration`",
+        missing_at: Some(entry.value.at),
+    };
     let (mut kind, mut kms_key) = (None, None);
     for (key, entry) in fields::map(&entry.value, &shape, notes)? {
         match key {
@@ -68,8 +74,15 @@ pub(crate) fn read(entry: &Entry, context: &Context, notes: &mut Notes) -> Optio
             notes.error(key.at, fault);
         }
     }
-    let value = Encryption { kind: kind?, kms_key: kms_key.map(|key| key.value) };
-    Some(Field { value, at: entry.value.at, key: entry.key.at })
+    let value = Encryption {
+        kind: kind?,
+        kms_key: kms_key.map(|key| key.value),
+    };
+    Some(Field {
+        value,
+        at: entry.value.at,
+        key: entry.key.at,
+    })
 }
 
 /// What is wrong with a key; ECR's pattern is `arn:aws[a-z0-9-]*:kms:[a-z0-9-]+:[0-9]{12}:key\/[a-z0-9-]+`.
@@ -92,6 +105,8 @@ fn key_fault(text: &str, context: &Context) -> Option<String> {
     let id = arn.resource.strip_prefix("key/").unwrap_or_default();
     let good = is_account(arn.account)
         && !id.is_empty()
-        && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     (!good).then(|| format!("`kms_key` {} is no ARN of a key; {example}", shown(text)))
 }

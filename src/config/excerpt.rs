@@ -32,14 +32,22 @@ impl Excerpts {
         let mut lines = vec![String::new()];
         let (mut comment, mut key) = (false, key_length(&characters));
         for (n, c) in characters.iter().enumerate() {
-            let before = n.checked_sub(1).and_then(|n| characters.get(n)).copied().unwrap_or('\n');
+            let before = n
+                .checked_sub(1)
+                .and_then(|n| characters.get(n))
+                .copied()
+                .unwrap_or('\n');
             if matches!(c, '\n' | '\r') {
                 comment = false;
                 if !(*c == '\n' && before == '\r') {
                     lines.push(String::new());
                 }
                 // Behind a mistake nobody knows what is a key: only what stands at the beginning of a line is.
-                key = if n >= read { n + 1 + key_length(characters.get(n + 1..).unwrap_or_default()) } else { 0 };
+                key = if n >= read {
+                    n + 1 + key_length(characters.get(n + 1..).unwrap_or_default())
+                } else {
+                    0
+                };
                 continue;
             }
             let sight = sights.get(n).copied().unwrap_or(Sight::Between);
@@ -54,7 +62,9 @@ impl Excerpts {
                 });
             }
         }
-        Self { lines: lines.iter().map(|line| line.trim_end().to_owned()).collect() }
+        Self {
+            lines: lines.iter().map(|line| line.trim_end().to_owned()).collect(),
+        }
     }
 
     /// A line, by its number from 1.
@@ -66,22 +76,37 @@ impl Excerpts {
     /// Which bytes of a line a message about this column (from 1, in characters) is about: the word that begins there.
     #[must_use]
     pub fn word(line: &str, column: usize) -> Range<usize> {
-        let start = line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
+        let start = line
+            .char_indices()
+            .nth(column.saturating_sub(1))
+            .map_or(line.len(), |(at, _)| at);
         let rest = line.get(start..).unwrap_or_default();
         let quoted = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
         let end = match quoted {
             Some(quote) => rest.get(1..).and_then(|inner| inner.find(quote)).map(|at| at + 2),
-            None => rest.char_indices().find(|(_, c)| c.is_whitespace() || ",]}".contains(*c)).map(|(at, _)| at),
+            None => rest
+                .char_indices()
+                .find(|(_, c)| c.is_whitespace() || ",]}".contains(*c))
+                .map(|(at, _)| at),
         };
-        let word = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default().trim_end_matches([':', ' ']);
+        let word = rest
+            .get(..end.unwrap_or(rest.len()))
+            .unwrap_or_default()
+            .trim_end_matches([':', ' ']);
         start..start + word.len()
     }
 }
 
 /// How many characters of a line, which goes to the next break, look like a key at its beginning: `  - name:`.
 fn key_length(line: &[char]) -> usize {
-    let line: String = line.iter().take(MOST_KEY).take_while(|c| !matches!(c, '\n' | '\r')).collect();
-    let Some((key, rest)) = line.split_once(':') else { return 0 };
+    let line: String = line
+        .iter()
+        .take(MOST_KEY)
+        .take_while(|c| !matches!(c, '\n' | '\r'))
+        .collect();
+    let Some((key, rest)) = line.split_once(':') else {
+        return 0;
+    };
     let name = key.trim_start_matches([' ', '-', '\t']).trim_matches(['"', '\'']);
     let is_key = (rest.is_empty() || rest.starts_with(' ')) && is_known(name);
     if is_key { key.chars().count() } else { 0 }
@@ -94,7 +119,10 @@ mod tests {
     #[test]
     fn what_may_be_a_token_is_covered_and_columns_stay() {
         for (text, shown) in [
-            ("hub: {registry: ghcr.io, accessToken: hunter22}", "hub: {registry: ghcr.io, accessToken: ********}"),
+            (
+                "hub: {registry: ghcr.io, accessToken: hunter22}",
+                "hub: {registry: ghcr.io, accessToken: ********}",
+            ),
             ("  accesTokn: 'hunter 22' # was hunter21", "  accesTokn: '*********'"),
             (
                 "{token: hunter22, hunter22: a, registry: HUNTER22.io}",
@@ -102,12 +130,18 @@ mod tests {
             ),
             ("  username: bot", "  username: ***"),
             ("  secret: hunter22", "  secret: ********"),
-            ("  secret: ecr-pullthroughcache/hub", "  secret: ecr-pullthroughcache/hub"),
+            (
+                "  secret: ecr-pullthroughcache/hub",
+                "  secret: ecr-pullthroughcache/hub",
+            ),
             ("  registry: bot:hunter22@ghcr.io", "  registry: ********************"),
             ("  registry: dckr_pat_abc", "  registry: ************"),
             ("  accessToken:hunter22: x", "  accessToken:********: *"),
             ("  accessToken:hunter22:", "  accessToken:********:"),
-            ("  repository_read_access_arns: [\"111122223333\"]", "  repository_read_access_arns: [\"111122223333\"]"),
+            (
+                "  repository_read_access_arns: [\"111122223333\"]",
+                "  repository_read_access_arns: [\"111122223333\"]",
+            ),
             ("  countNumber: 5", "  countNumber: 5"),
             ("  registry: größe\u{9b}", "  registry: größe\u{fffd}"),
         ] {
@@ -120,7 +154,10 @@ mod tests {
         let text =
             "a:\n  accessToken: |\n    hunter22\n  registry: quay.io\n    accessToken:hunter22\nx-t: &t hunter22\n";
         let lines = Excerpts::of(text.as_bytes()).lines.join("\n");
-        assert!(!lines.contains("hunter") && lines.contains("registry: *******"), "{lines}");
+        assert!(
+            !lines.contains("hunter") && lines.contains("registry: *******"),
+            "{lines}"
+        );
     }
 
     /// What a hostile reader tried: a map where the token should be, the token again in another place and in another
@@ -152,7 +189,11 @@ mod tests {
             assert!(!lines.contains("hunter"), "{rest}: {lines}");
             assert!(lines.contains("registry: docker.io"), "{rest}: {lines}");
         }
-        for above in ["x-t: &t hunter22\n", "x-t: &t {hunter22}\n", "x-a: {b: &t {registry: hunter22}}\n"] {
+        for above in [
+            "x-t: &t hunter22\n",
+            "x-t: &t {hunter22}\n",
+            "x-a: {b: &t {registry: hunter22}}\n",
+        ] {
             let text = format!("{above}registries:\n  hub: {{accessToken: *t, image_tag_mutability: hunter22}}\n");
             let lines = Excerpts::of(text.as_bytes()).lines.join("\n");
             assert!(!lines.contains("hunter"), "{lines}");
@@ -166,7 +207,10 @@ mod tests {
         let text = "hub:\n  registry: ghcr.io\n  accessToken: \"hunter22\n  username: bot\n  hunter22\n";
         let lines = Excerpts::of(text.as_bytes()).lines.join("\n");
         assert!(!lines.contains("hunter"), "{lines}");
-        assert!(lines.contains("registry: ghcr.io") && lines.contains("username: ***"), "{lines}");
+        assert!(
+            lines.contains("registry: ghcr.io") && lines.contains("username: ***"),
+            "{lines}"
+        );
         let open = "hub:\n  accessToken: [\n   - Qz-hunterTwo: \n";
         assert!(!Excerpts::of(open.as_bytes()).lines.concat().contains("hunter"));
         let deep = "[".repeat(100_000) + "hunter22";
@@ -177,7 +221,10 @@ mod tests {
     fn bytes_that_are_no_text_have_no_lines_to_show() {
         assert_eq!(Excerpts::of(b"a: b\nc: \xff\n").line(1), None);
         assert_eq!(Excerpts::of(b"a: b\0\n").line(1), Some("a: *\u{fffd}"));
-        assert_eq!(Excerpts::of(b"a: b\r\nregistry: quay.io\r\n").line(2), Some("registry: quay.io"));
+        assert_eq!(
+            Excerpts::of(b"a: b\r\nregistry: quay.io\r\n").line(2),
+            Some("registry: quay.io")
+        );
     }
 
     #[test]

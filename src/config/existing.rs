@@ -82,17 +82,32 @@ pub(crate) fn read(
     notes: &mut Notes,
 ) -> Option<Field<Option<ExistingRepositories>>> {
     let node = &entry.value;
-    let field = |value| Field { value, at: node.at, key: entry.key.at };
-    let what = || format!("`true`, `false` or a map with {}", one_of(ExistingKey::NAMES.iter().copied()));
+    let field = |value| Field {
+        value,
+        at: node.at,
+        key: entry.key.at,
+    };
+    let what = || {
+        format!(
+            "`true`, `false` or a map with {}",
+            one_of(ExistingKey::NAMES.iter().copied())
+        )
+    };
     if node.scalar().is_some() {
         let on = fields::flag_or(NAME, &what(), node, notes)?;
         return Some(field(on.then(ExistingRepositories::default)));
     }
     if node.map().is_none() {
-        notes.error(node.at, format!("`{NAME}` is {}, but {} stands here", what(), node.kind()));
+        notes.error(
+            node.at,
+            format!("`{NAME}` is {}, but {} stands here", what(), node.kind()),
+        );
         return None;
     }
-    let shape = Shape { what: "`existing_repositories`", missing_at: None };
+    let shape = Shape {
+        what: "`existing_repositories`",
+        missing_at: None,
+    };
     let mut value = ExistingRepositories::default();
     for (key, entry) in fields::map::<ExistingKey>(node, &shape, notes)? {
         let name = key.as_str();
@@ -117,7 +132,10 @@ pub(crate) fn read(
 fn read_apply(entry: &Entry, notes: &mut Notes) -> Option<BTreeSet<Setting>> {
     let Some(items) = entry.value.list() else {
         let words = one_of(Setting::WORDS.iter().map(|(word, _)| *word));
-        notes.error(entry.value.at, format!("`apply` is a list of {words}, but {} stands here", entry.value.kind()));
+        notes.error(
+            entry.value.at,
+            format!("`apply` is a list of {words}, but {} stands here", entry.value.kind()),
+        );
         return None;
     };
     if items.is_empty() {
@@ -132,7 +150,10 @@ fn read_apply(entry: &Entry, notes: &mut Notes) -> Option<BTreeSet<Setting>> {
         if let Some(setting) = fields::word("apply", Setting::WORDS, item, notes)
             && !settings.insert(setting)
         {
-            notes.error(item.at, format!("`{}` stands in `apply` a second time; remove it", setting.as_str()));
+            notes.error(
+                item.at,
+                format!("`{}` stands in `apply` a second time; remove it", setting.as_str()),
+            );
         }
     }
     Some(settings)

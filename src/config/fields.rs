@@ -60,8 +60,11 @@ pub(crate) fn map<'n, K: Key>(node: &'n Node, shape: &Shape<'_>, notes: &mut Not
         let name = required.name();
         // A misspelt key is one mistake, not two.
         if !found.iter().any(|(key, _)| *key == required) && !meant.contains(&name) {
-            let hint =
-                if name == "registry" { "; write the upstream's host, such as `registry-1.docker.io`" } else { "" };
+            let hint = if name == "registry" {
+                "; write the upstream's host, such as `registry-1.docker.io`"
+            } else {
+                ""
+            };
             notes.error(at, format!("`{name}` is missing in {}{hint}", shape.what));
         }
     }
@@ -77,9 +80,16 @@ fn unknown_key<K: Key>(entry: &Entry, after_token: bool, shape: &Shape<'_>, note
     }
     // What follows a colon in a key was meant to be a value.
     let key = name.split(':').next().unwrap_or_default();
-    let home = HOMES.iter().find(|(keys, _)| keys.contains(&key)).map(|(_, home)| *home);
+    let home = HOMES
+        .iter()
+        .find(|(keys, _)| keys.contains(&key))
+        .map(|(_, home)| *home);
     // Nobody reads that many suggestions, and each takes its time.
-    let meant = if notes.is_flooded() { None } else { nearest(key, K::NAMES) };
+    let meant = if notes.is_flooded() {
+        None
+    } else {
+        nearest(key, K::NAMES)
+    };
     let hint = match (meant, home) {
         (Some(meant), None) => format!("did you mean `{meant}`?"),
         (_, Some(home)) if K::NAMES.contains(&home) => format!("indent it under `{home}:`"),
@@ -102,7 +112,14 @@ const HOMES: &[(&[&str], &str)] = &[
     (SelectionKey::NAMES, "selection"),
     (ActionKey::NAMES, "action"),
     // Not `description`: that may be meant for anything.
-    (&[RuleKey::RulePriority.as_str(), RuleKey::Selection.as_str(), RuleKey::Action.as_str()], "rules"),
+    (
+        &[
+            RuleKey::RulePriority.as_str(),
+            RuleKey::Selection.as_str(),
+            RuleKey::Action.as_str(),
+        ],
+        "rules",
+    ),
     (PolicyKey::NAMES, "lifecycle_policy"),
     (EncryptionKey::NAMES, "encryption_configuration"),
     (ExistingKey::NAMES, "existing_repositories"),
@@ -115,7 +132,10 @@ pub(crate) fn text(name: &str, node: &Node, notes: &mut Notes) -> Option<String>
         return None;
     };
     if scalar.is_null() {
-        notes.error(node.at, format!("`{name}` is a text, but nothing stands here; write one or remove the line"));
+        notes.error(
+            node.at,
+            format!("`{name}` is a text, but nothing stands here; write one or remove the line"),
+        );
         return None;
     }
     Some(scalar.text.to_string())
@@ -136,8 +156,14 @@ pub(crate) fn flag_or(name: &str, what: &str, node: &Node, notes: &mut Notes) ->
             (&["yes", "on"], "; did you mean `true`?"),
             (&["no", "off"], "; did you mean `false`?"),
         ];
-        let is = |word: &&str| node.scalar().is_some_and(|scalar| scalar.text.eq_ignore_ascii_case(word));
-        let hint = HINTS.iter().find(|(words, _)| words.iter().any(is)).map_or("", |(_, hint)| *hint);
+        let is = |word: &&str| {
+            node.scalar()
+                .is_some_and(|scalar| scalar.text.eq_ignore_ascii_case(word))
+        };
+        let hint = HINTS
+            .iter()
+            .find(|(words, _)| words.iter().any(is))
+            .map_or("", |(_, hint)| *hint);
         notes.error(node.at, format!("`{name}` is {what}{hint}"));
     }
     value
@@ -145,18 +171,27 @@ pub(crate) fn flag_or(name: &str, what: &str, node: &Node, notes: &mut Notes) ->
 
 /// A whole number from `least` on.
 pub(crate) fn number(name: &str, least: u32, node: &Node, notes: &mut Notes) -> Option<u32> {
-    let value = typed::<u64>(node).and_then(|value| u32::try_from(value).ok()).filter(|value| *value >= least);
+    let value = typed::<u64>(node)
+        .and_then(|value| u32::try_from(value).ok())
+        .filter(|value| *value >= least);
     if value.is_none() {
-        let quoted = node.scalar().is_some_and(|scalar| !scalar.plain && scalar.text.parse::<u32>().is_ok());
+        let quoted = node
+            .scalar()
+            .is_some_and(|scalar| !scalar.plain && scalar.text.parse::<u32>().is_ok());
         let hint = if quoted { "; remove the quotes" } else { "" };
-        notes.error(node.at, format!("`{name}` is a whole number from {least} to {}{hint}", u32::MAX));
+        notes.error(
+            node.at,
+            format!("`{name}` is a whole number from {least} to {}{hint}", u32::MAX),
+        );
     }
     value
 }
 
 /// A plain scalar by the rules of YAML's core schema, as serde_yaml has them.
 fn typed<T: serde::de::DeserializeOwned>(node: &Node) -> Option<T> {
-    let scalar = node.scalar().filter(|scalar| scalar.plain && scalar.text.len() <= MOST_TYPED)?;
+    let scalar = node
+        .scalar()
+        .filter(|scalar| scalar.plain && scalar.text.len() <= MOST_TYPED)?;
     serde_yaml::from_str(&scalar.text).ok()
 }
 
@@ -168,14 +203,26 @@ pub(crate) fn word<T: Copy>(name: &str, words: &[(&'static str, T)], node: &Node
     }
     let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
     let all = one_of(known.iter().copied());
-    let hint = if notes.is_flooded() { None } else { did_you_mean(&text, &known) };
+    let hint = if notes.is_flooded() {
+        None
+    } else {
+        did_you_mean(&text, &known)
+    };
     let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
     // Whatever follows the first word came from another line, where a colon or the indentation is missing.
     let word = text.split_whitespace().next().unwrap_or_default();
-    let more = if word.len() < text.trim().len() { " and more" } else { "" };
+    let more = if word.len() < text.trim().len() {
+        " and more"
+    } else {
+        ""
+    };
     // Nor is repeated what is not like any of the words: it may be anything that was meant for another place.
     let is_shown = !hint.is_empty() || is_mere_word(word);
-    let what = if is_shown { format!("{}{more}", shown(word)) } else { "what stands here".to_owned() };
+    let what = if is_shown {
+        format!("{}{more}", shown(word))
+    } else {
+        "what stands here".to_owned()
+    };
     notes.error(node.at, format!("{what} is no value of `{name}`: write {all}{hint}"));
     None
 }
@@ -185,7 +232,10 @@ pub(crate) fn texts(name: &str, node: &Node, notes: &mut Notes) -> Option<Vec<(S
     let Some(items) = node.list() else {
         notes.error(
             node.at,
-            format!("`{name}` is a list, but {} stands here; write `[...]` or lines that begin with `- `", node.kind()),
+            format!(
+                "`{name}` is a list, but {} stands here; write `[...]` or lines that begin with `- `",
+                node.kind()
+            ),
         );
         return None;
     };
@@ -197,7 +247,10 @@ fn text_item(name: &str, item: &Rc<Node>, notes: &mut Notes) -> Option<(String, 
     match item.scalar() {
         Some(scalar) if !scalar.is_null() => Some((scalar.text.to_string(), item.at)),
         _ => {
-            notes.error(item.at, format!("an item of `{name}` is a text, but {} stands here", item.kind()));
+            notes.error(
+                item.at,
+                format!("an item of `{name}` is a text, but {} stands here", item.kind()),
+            );
             None
         }
     }

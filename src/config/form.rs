@@ -47,7 +47,10 @@ pub(crate) fn read<'n>(root: &'n Rc<Node>, context: &Context, notes: &mut Notes)
         notes.error(root.at, fault);
         return None;
     }
-    let wrapper = entries.iter().find(|entry| entry.name() == REGISTRIES).filter(|entry| !is_registry(&entry.value));
+    let wrapper = entries
+        .iter()
+        .find(|entry| entry.name() == REGISTRIES)
+        .filter(|entry| !is_registry(&entry.value));
     match wrapper {
         Some(wrapper) => wrapped(entries, wrapper, context, notes),
         None => flat(entries, root.at, notes),
@@ -56,17 +59,26 @@ pub(crate) fn read<'n>(root: &'n Rc<Node>, context: &Context, notes: &mut Notes)
 
 /// A value with a `registry` that is no list and no map is a registry, whatever its name.
 fn is_registry(node: &Node) -> bool {
-    node.get("registry").is_some_and(|entry| entry.value.scalar().is_some() && !entry.value.is_null())
+    node.get("registry")
+        .is_some_and(|entry| entry.value.scalar().is_some() && !entry.value.is_null())
 }
 
 /// SOPS adds a map `sops` and turns each value into `ENC[...]`. What is opened by now has neither.
 fn encryption(entries: &[Entry]) -> Option<&'static str> {
-    if entries.iter().any(|entry| entry.name() == "sops" && sops::is_metadata(&entry.value)) {
+    if entries
+        .iter()
+        .any(|entry| entry.name() == "sops" && sops::is_metadata(&entry.value))
+    {
         return Some(
             "the file is encrypted with SOPS, and was not decrypted; the function does that with KMS, `ptc check`, `ptc plan` and `ptc apply` with age or KMS",
         );
     }
-    let value = |entry: &Entry| entry.value.scalar().is_some_and(|scalar| sops::looks_encrypted(&scalar.text));
+    let value = |entry: &Entry| {
+        entry
+            .value
+            .scalar()
+            .is_some_and(|scalar| sops::looks_encrypted(&scalar.text))
+    };
     let inner = || entries.iter().filter_map(|entry| entry.value.map()).flatten();
     let innermost = || inner().filter_map(|entry| entry.value.map()).flatten();
     (entries.iter().any(value) || inner().any(value) || innermost().any(value)).then_some(
@@ -86,10 +98,20 @@ fn flat<'n>(entries: &'n [Entry], at: Position, notes: &mut Notes) -> Option<Par
     });
     if let Some(entry) = misspelt {
         let hint = did_you_mean(entry.name(), &[REGISTRIES]).unwrap_or_default();
-        notes.error(entry.key.at, format!("{} has registries under it; {hint}", shown(entry.name())));
+        notes.error(
+            entry.key.at,
+            format!("{} has registries under it; {hint}", shown(entry.name())),
+        );
         return None;
     }
-    Some(Parts { registries: entries, at, tags: None, defaults: Raw::default(), max_deletions: None, flat: true })
+    Some(Parts {
+        registries: entries,
+        at,
+        tags: None,
+        defaults: Raw::default(),
+        max_deletions: None,
+        flat: true,
+    })
 }
 
 fn wrapped<'n>(entries: &'n [Entry], wrapper: &'n Entry, context: &Context, notes: &mut Notes) -> Option<Parts<'n>> {

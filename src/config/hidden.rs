@@ -30,7 +30,11 @@ impl<'a> Hidden<'a> {
         let mut by_length: BTreeMap<usize, HashMap<u64, Vec<&str>>> = BTreeMap::new();
         for token in tokens.iter().filter(|token| token.len() >= SHORTEST) {
             let beginning = token.get(..TELLING).unwrap_or(token).as_bytes();
-            let same_hash = by_length.entry(beginning.len()).or_default().entry(hash(beginning)).or_default();
+            let same_hash = by_length
+                .entry(beginning.len())
+                .or_default()
+                .entry(hash(beginning))
+                .or_default();
             if same_hash.len() <= MOST_ALIKE {
                 same_hash.push(token.as_str());
             }
@@ -63,7 +67,11 @@ impl<'a> Hidden<'a> {
                 let begins = tokens.first().is_some_and(|token| common(text, token) >= *length);
                 return begins.then(|| text.find(char::is_whitespace).unwrap_or(text.len()));
             }
-            tokens.iter().map(|token| common(text, token)).filter(|common| common >= length).max()
+            tokens
+                .iter()
+                .map(|token| common(text, token))
+                .filter(|common| common >= length)
+                .max()
         });
         found.max().unwrap_or_default()
     }
@@ -71,13 +79,18 @@ impl<'a> Hidden<'a> {
 
 fn hash(beginning: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    beginning.iter().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
+    beginning
+        .iter()
+        .for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
     hasher.finish()
 }
 
 /// How many bytes of a text are those of a token.
 fn common(text: &str, token: &str) -> usize {
-    let same = text.chars().zip(token.chars()).take_while(|(a, b)| a.eq_ignore_ascii_case(b));
+    let same = text
+        .chars()
+        .zip(token.chars())
+        .take_while(|(a, b)| a.eq_ignore_ascii_case(b));
     same.map(|(a, _)| a.len_utf8()).sum()
 }
 
@@ -92,14 +105,20 @@ mod tests {
 
     #[test]
     fn the_longest_credential_is_hidden() {
-        assert_eq!(without(&["abcd", "abcdef"], "abcdef, abcd-abc"), "[hidden], [hidden]-abc");
+        assert_eq!(
+            without(&["abcd", "abcdef"], "abcdef, abcd-abc"),
+            "[hidden], [hidden]-abc"
+        );
     }
 
     #[test]
     fn letter_case_does_not_matter_nor_where_it_is_cut() {
         let token = "S3cr3t".repeat(20);
         let cut: String = token.to_lowercase().chars().take(60).collect();
-        assert_eq!(without(&[&token, "éclair-ö"], &format!("`{cut}…` ü éCLAIR-ö.")), "`[hidden]…` ü [hidden].");
+        assert_eq!(
+            without(&[&token, "éclair-ö"], &format!("`{cut}…` ü éCLAIR-ö.")),
+            "`[hidden]…` ü [hidden]."
+        );
     }
 
     #[test]
@@ -113,7 +132,10 @@ mod tests {
 
     #[test]
     fn other_text_stays() {
-        assert_eq!(without(&["abc", "", "zürich"], "abc zürIch zu"), "abc zürIch zu".replace("zürIch", "[hidden]"));
+        assert_eq!(
+            without(&["abc", "", "zürich"], "abc zürIch zu"),
+            "abc zürIch zu".replace("zürIch", "[hidden]")
+        );
         assert_eq!(without(&[], "ünï"), "ünï");
     }
 }

@@ -154,7 +154,10 @@ impl LifecyclePolicy {
                     count_unit: None,
                     count_number: 3,
                 },
-                action: Action { kind: ActionType::Expire, target_storage_class: None },
+                action: Action {
+                    kind: ActionType::Expire,
+                    target_storage_class: None,
+                },
             }],
         }
     }

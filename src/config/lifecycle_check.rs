@@ -20,7 +20,14 @@ const ARCHIVE_DAYS: u32 = 90;
 /// Checks the rules, each by itself and all together.
 pub(crate) fn check(rules: &[RawRule], notes: &mut Notes) {
     if let Some(rule) = rules.get(MOST_RULES) {
-        notes.error(rule.at, format!("this is rule {} of {}; ECR allows {MOST_RULES}", MOST_RULES + 1, rules.len()));
+        notes.error(
+            rule.at,
+            format!(
+                "this is rule {} of {}; ECR allows {MOST_RULES}",
+                MOST_RULES + 1,
+                rules.len()
+            ),
+        );
     }
     for rule in rules {
         if let Some(selection) = &rule.selection {
@@ -47,7 +54,12 @@ pub(crate) fn check_size(policy: &LifecyclePolicy, at: Position, notes: &mut Not
 }
 
 fn check_tags(selection: &RawSelection, notes: &mut Notes) {
-    let RawSelection { tag_status, patterns, prefixes, .. } = selection;
+    let RawSelection {
+        tag_status,
+        patterns,
+        prefixes,
+        ..
+    } = selection;
     if let Some(status) = tag_status {
         match (status.value, patterns, prefixes) {
             (TagStatus::Tagged, None, None) => {
@@ -90,7 +102,10 @@ fn tag_fault(name: &str, text: &str) -> Option<String> {
     let patterns = name == "tagPatternList";
     let wildcards = text.matches('*').count();
     if text.is_empty() || text.len() > MOST_TAG {
-        return Some(format!("an item of `{name}` has 1 to {MOST_TAG} characters, this one has {}", text.len()));
+        return Some(format!(
+            "an item of `{name}` has 1 to {MOST_TAG} characters, this one has {}",
+            text.len()
+        ));
     }
     if !patterns && wildcards > 0 {
         return Some(format!(
@@ -99,10 +114,19 @@ fn tag_fault(name: &str, text: &str) -> Option<String> {
         ));
     }
     if wildcards > MOST_WILDCARDS {
-        return Some(format!("the pattern {} has {wildcards} `*`; ECR allows {MOST_WILDCARDS}", shown(text)));
+        return Some(format!(
+            "the pattern {} has {wildcards} `*`; ECR allows {MOST_WILDCARDS}",
+            shown(text)
+        ));
     }
-    let bad = text.chars().find(|c| !(c.is_ascii_alphanumeric() || "._-*".contains(*c)))?;
-    Some(format!("{} matches no tag: {} cannot be in one", shown(text), shown(&bad.to_string())))
+    let bad = text
+        .chars()
+        .find(|c| !(c.is_ascii_alphanumeric() || "._-*".contains(*c)))?;
+    Some(format!(
+        "{} matches no tag: {} cannot be in one",
+        shown(text),
+        shown(&bad.to_string())
+    ))
 }
 
 fn check_count(selection: &RawSelection, notes: &mut Notes) {
@@ -117,7 +141,10 @@ fn check_count(selection: &RawSelection, notes: &mut Notes) {
         }
         (CountType::ImageCountMoreThan, None) | (_, Some(_)) => {}
         // A unit that could not be read is reported already, and looks absent here; the second report does no harm.
-        (_, None) => notes.error(count.at, format!("`countType: {word}` needs `countUnit: days` beside it")),
+        (_, None) => notes.error(
+            count.at,
+            format!("`countType: {word}` needs `countUnit: days` beside it"),
+        ),
     }
     let archived = selection.class() == StorageClass::Archive;
     if (count.value == CountType::SinceImageTransitioned) != archived {
@@ -137,10 +164,16 @@ fn check_action(action: &RawAction, selection: Option<&RawSelection>, notes: &mu
     let Some(kind) = &action.kind else { return };
     match (kind.value, &action.target) {
         (ActionType::Transition, None) => {
-            notes.error(kind.at, "`type: transition` needs `targetStorageClass: archive` beside it");
+            notes.error(
+                kind.at,
+                "`type: transition` needs `targetStorageClass: archive` beside it",
+            );
         }
         (ActionType::Transition, Some(target)) if target.value != StorageClass::Archive => {
-            notes.error(target.at, "images can only be moved to the archive; write `targetStorageClass: archive`");
+            notes.error(
+                target.at,
+                "images can only be moved to the archive; write `targetStorageClass: archive`",
+            );
         }
         (ActionType::Expire, Some(target)) => {
             notes.error(
@@ -150,7 +183,9 @@ fn check_action(action: &RawAction, selection: Option<&RawSelection>, notes: &mu
         }
         _ => {}
     }
-    let Some(count) = selection.and_then(|selection| selection.count_type.as_ref()) else { return };
+    let Some(count) = selection.and_then(|selection| selection.count_type.as_ref()) else {
+        return;
+    };
     match (count.value, kind.value) {
         (CountType::SinceImagePulled, ActionType::Expire) => notes.error(
             kind.at,
@@ -208,7 +243,12 @@ fn check_class(rules: &[RawRule], class: StorageClass, notes: &mut Notes) {
     }
     let highest = of_class
         .iter()
-        .filter(|(_, selection)| selection.tag_status.as_ref().is_some_and(|status| status.value != TagStatus::Any))
+        .filter(|(_, selection)| {
+            selection
+                .tag_status
+                .as_ref()
+                .is_some_and(|status| status.value != TagStatus::Any)
+        })
         .filter_map(|(rule, _)| rule.priority.as_ref().map(|priority| priority.value))
         .max();
     for priority in with(TagStatus::Any).filter_map(|(rule, _)| rule.priority.as_ref()) {
@@ -226,7 +266,10 @@ fn check_class(rules: &[RawRule], class: StorageClass, notes: &mut Notes) {
 fn check_lists(rules: &[(&RawRule, &RawSelection)], notes: &mut Notes) {
     let mut first: HashMap<(&str, BTreeSet<&str>), Position> = HashMap::new();
     for (_, selection) in rules {
-        for (name, list) in [("tagPatternList", &selection.patterns), ("tagPrefixList", &selection.prefixes)] {
+        for (name, list) in [
+            ("tagPatternList", &selection.patterns),
+            ("tagPrefixList", &selection.prefixes),
+        ] {
             let Some(list) = list else { continue };
             let key = (name, list.value.iter().map(|(text, _)| text.as_str()).collect());
             if let Some(Position { line, column }) = first.get(&key) {
@@ -248,7 +291,10 @@ fn check_warnings(rule: &RawRule, selection: &RawSelection, notes: &mut Notes) {
         .as_ref()
         .and_then(|action| action.kind.as_ref())
         .is_some_and(|kind| kind.value == ActionType::Expire);
-    let untagged = selection.tag_status.as_ref().filter(|status| status.value == TagStatus::Untagged);
+    let untagged = selection
+        .tag_status
+        .as_ref()
+        .filter(|status| status.value == TagStatus::Untagged);
     if let Some(untagged) = untagged.filter(|_| expires) {
         notes.warn(
             untagged.at,

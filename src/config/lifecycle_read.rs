@@ -41,14 +41,20 @@ pub(crate) struct RawAction {
 impl RawSelection {
     /// The storage class that counts: AWS takes standard storage where nothing is said.
     pub fn class(&self) -> StorageClass {
-        self.storage_class.as_ref().map_or(StorageClass::Standard, |class| class.value)
+        self.storage_class
+            .as_ref()
+            .map_or(StorageClass::Standard, |class| class.value)
     }
 }
 
 /// Reads `lifecycle_policy`; `Some` of `None` is the word `none`.
 pub(crate) fn read(entry: &Entry, notes: &mut Notes) -> Option<Field<Option<LifecyclePolicy>>> {
     let node = &entry.value;
-    let field = |value| Field { value, at: node.at, key: entry.key.at };
+    let field = |value| Field {
+        value,
+        at: node.at,
+        key: entry.key.at,
+    };
     if let Some(scalar) = node.scalar() {
         if scalar.text.as_str() == NONE {
             return Some(field(None));
@@ -60,17 +66,26 @@ pub(crate) fn read(entry: &Entry, notes: &mut Notes) -> Option<Field<Option<Life
         notes.error(node.at, "`lifecycle_policy` is a map with the list under `rules:`, but the list itself stands here; write `rules:` above it and indent it");
         return None;
     }
-    let shape = Shape { what: "a lifecycle policy", missing_at: Some(entry.key.at) };
+    let shape = Shape {
+        what: "a lifecycle policy",
+        missing_at: Some(entry.key.at),
+    };
     let (PolicyKey::Rules, rules) = fields::map(node, &shape, notes)?.pop()?;
     let Some(items) = rules.value.list() else {
         notes.error(
             rules.value.at,
-            format!("`rules` is a list, but {} stands here; begin each rule with `- `", rules.value.kind()),
+            format!(
+                "`rules` is a list, but {} stands here; begin each rule with `- `",
+                rules.value.kind()
+            ),
         );
         return None;
     };
     if items.is_empty() {
-        notes.error(rules.value.at, "`rules` is empty; write a rule, or `lifecycle_policy: none` for no policy");
+        notes.error(
+            rules.value.at,
+            "`rules` is empty; write a rule, or `lifecycle_policy: none` for no policy",
+        );
         return None;
     }
     let raw: Vec<RawRule> = items.iter().filter_map(|item| read_rule(item, notes)).collect();
@@ -93,12 +108,24 @@ fn scalar_fault(text: &str) -> String {
     } else {
         ""
     };
-    format!("`lifecycle_policy` is a map with `rules:`, or the word `none`, but {} stands here{hint}", shown(text))
+    format!(
+        "`lifecycle_policy` is a map with `rules:`, or the word `none`, but {} stands here{hint}",
+        shown(text)
+    )
 }
 
 fn read_rule(node: &Node, notes: &mut Notes) -> Option<RawRule> {
-    let shape = Shape { what: "a lifecycle rule", missing_at: Some(node.at) };
-    let mut rule = RawRule { at: node.at, priority: None, description: None, selection: None, action: None };
+    let shape = Shape {
+        what: "a lifecycle rule",
+        missing_at: Some(node.at),
+    };
+    let mut rule = RawRule {
+        at: node.at,
+        priority: None,
+        description: None,
+        selection: None,
+        action: None,
+    };
     for (key, entry) in fields::map::<RuleKey>(node, &shape, notes)? {
         let name = key.as_str();
         match key {
@@ -112,7 +139,10 @@ fn read_rule(node: &Node, notes: &mut Notes) -> Option<RawRule> {
 }
 
 fn read_selection(entry: &Entry, notes: &mut Notes) -> Option<RawSelection> {
-    let shape = Shape { what: "`selection`", missing_at: Some(entry.key.at) };
+    let shape = Shape {
+        what: "`selection`",
+        missing_at: Some(entry.key.at),
+    };
     let mut selection = RawSelection {
         tag_status: None,
         patterns: None,
@@ -146,8 +176,14 @@ fn read_selection(entry: &Entry, notes: &mut Notes) -> Option<RawSelection> {
 }
 
 fn read_action(entry: &Entry, notes: &mut Notes) -> Option<RawAction> {
-    let shape = Shape { what: "`action`", missing_at: Some(entry.key.at) };
-    let mut action = RawAction { kind: None, target: None };
+    let shape = Shape {
+        what: "`action`",
+        missing_at: Some(entry.key.at),
+    };
+    let mut action = RawAction {
+        kind: None,
+        target: None,
+    };
     for (key, entry) in fields::map::<ActionKey>(&entry.value, &shape, notes)? {
         let name = key.as_str();
         match key {
@@ -161,7 +197,11 @@ fn read_action(entry: &Entry, notes: &mut Notes) -> Option<RawAction> {
 }
 
 fn placed<T>(entry: &Entry, value: Option<T>) -> Option<Field<T>> {
-    value.map(|value| Field { value, at: entry.value.at, key: entry.key.at })
+    value.map(|value| Field {
+        value,
+        at: entry.value.at,
+        key: entry.key.at,
+    })
 }
 
 impl RawRule {
@@ -182,7 +222,10 @@ impl RawRule {
                 count_unit: selection.count_unit.map(|unit| unit.value),
                 count_number: selection.count_number?.value,
             },
-            action: Action { kind: action.kind?.value, target_storage_class: action.target.map(|class| class.value) },
+            action: Action {
+                kind: action.kind?.value,
+                target_storage_class: action.target.map(|class| class.value),
+            },
         })
     }
 }

@@ -110,12 +110,16 @@ pub struct Context {
 impl Context {
     /// Whether this may be the account.
     fn is_account(&self, account: &str) -> bool {
-        self.account.as_deref().map_or_else(|| arn::is_account(account), |own| own == account)
+        self.account
+            .as_deref()
+            .map_or_else(|| arn::is_account(account), |own| own == account)
     }
 
     /// Whether this may be the Region.
     fn is_region(&self, region: &str) -> bool {
-        self.region.as_deref().map_or_else(|| arn::is_region(region), |own| own == region)
+        self.region
+            .as_deref()
+            .map_or_else(|| arn::is_region(region), |own| own == region)
     }
 
     /// The account, for an example in a message.
@@ -154,8 +158,14 @@ pub fn read(bytes: &[u8], context: &Context) -> Result<File, Rejected> {
 pub fn sealed(bytes: &[u8]) -> Option<Result<Metadata, Rejected>> {
     let is_mentioned = bytes.windows(SOPS.len()).any(|word| word == SOPS.as_bytes());
     let mut notes = Notes::default();
-    let text = if is_mentioned { source::text(bytes, &mut notes)? } else { return None };
-    let Parsed::Root(root) = yaml::parse(text, &mut notes) else { return None };
+    let text = if is_mentioned {
+        source::text(bytes, &mut notes)?
+    } else {
+        return None;
+    };
+    let Parsed::Root(root) = yaml::parse(text, &mut notes) else {
+        return None;
+    };
     if !notes.is_clean() {
         return None;
     }
@@ -175,7 +185,10 @@ pub fn read_sealed(bytes: &[u8], key: &DataKey, context: &Context) -> Result<Fil
         let metadata = match sops_of(&root) {
             Some(node) => sops::read(node, notes)?,
             None => {
-                notes.error(root.at, "the file has no map `sops` with a MAC: it is not encrypted with SOPS");
+                notes.error(
+                    root.at,
+                    "the file has no map `sops` with a MAC: it is not encrypted with SOPS",
+                );
                 return None;
             }
         };
@@ -185,7 +198,9 @@ pub fn read_sealed(bytes: &[u8], key: &DataKey, context: &Context) -> Result<Fil
 
 /// The map that SOPS puts beside the registries.
 fn sops_of(root: &Node) -> Option<&Node> {
-    root.get(SOPS).map(|entry| &*entry.value).filter(|node| sops::is_metadata(node))
+    root.get(SOPS)
+        .map(|entry| &*entry.value)
+        .filter(|node| sops::is_metadata(node))
 }
 
 fn reading(context: &Context, root: impl FnOnce(&mut Notes) -> Option<Rc<Node>>) -> Result<File, Rejected> {
@@ -193,7 +208,11 @@ fn reading(context: &Context, root: impl FnOnce(&mut Notes) -> Option<Rc<Node>>)
     let content = root(&mut notes).and_then(|root| content(&root, context, &mut notes));
     let (errors, warnings) = notes.finish();
     match content {
-        Some((registries, max_deletions)) if errors.is_empty() => Ok(File { registries, max_deletions, warnings }),
+        Some((registries, max_deletions)) if errors.is_empty() => Ok(File {
+            registries,
+            max_deletions,
+            warnings,
+        }),
         _ => Err(Rejected { errors, warnings }),
     }
 }
@@ -215,7 +234,12 @@ fn root(bytes: &[u8], notes: &mut Notes) -> Option<Rc<Node>> {
 
 fn content(root: &Rc<Node>, context: &Context, notes: &mut Notes) -> Option<(Vec<Registry>, Option<u32>)> {
     let parts = form::read(root, context, notes)?;
-    let above = Above { context, defaults: &parts.defaults, tags: parts.tags.as_ref(), flat: parts.flat };
+    let above = Above {
+        context,
+        defaults: &parts.defaults,
+        tags: parts.tags.as_ref(),
+        flat: parts.flat,
+    };
     resolve::check_above(&above, notes);
     across::check_region(context, notes);
     across::check_names(parts.registries, parts.at, notes);

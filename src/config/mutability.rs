@@ -37,7 +37,10 @@ pub(crate) fn read_filters(entry: &Entry, notes: &mut Notes) -> Option<Field<Vec
     const NAME: &str = "image_tag_mutability_exclusion_filters";
     let items = fields::texts(NAME, &entry.value, notes)?;
     if items.is_empty() || items.len() > MOST_FILTERS {
-        notes.error(entry.value.at, format!("`{NAME}` has {} items; ECR allows 1 to {MOST_FILTERS}", items.len()));
+        notes.error(
+            entry.value.at,
+            format!("`{NAME}` has {} items; ECR allows 1 to {MOST_FILTERS}", items.len()),
+        );
         return None;
     }
     let mut good = true;
@@ -54,7 +57,11 @@ pub(crate) fn read_filters(entry: &Entry, notes: &mut Notes) -> Option<Field<Vec
         }
     }
     let value = items.into_iter().map(|(text, _)| text).collect();
-    good.then_some(Field { value, at: entry.value.at, key: entry.key.at })
+    good.then_some(Field {
+        value,
+        at: entry.value.at,
+        key: entry.key.at,
+    })
 }
 
 fn is_filter_byte(byte: u8) -> bool {

@@ -120,9 +120,10 @@ impl fmt::Debug for Node {
         match &self.value {
             Value::Scalar(_) => write!(f, "{line}:{column} [hidden]"),
             Value::List(items) => f.debug_list().entries(items).finish(),
-            Value::Map(entries) => {
-                f.debug_map().entries(entries.iter().map(|entry| (&entry.key, &entry.value))).finish()
-            }
+            Value::Map(entries) => f
+                .debug_map()
+                .entries(entries.iter().map(|entry| (&entry.key, &entry.value)))
+                .finish(),
         }
     }
 }

@@ -31,7 +31,10 @@ pub(crate) fn fault(text: &str) -> Option<String> {
         ));
     }
     if text.starts_with('/') {
-        return Some(format!("begins with a `/`; write {}", shown(&text.trim_start_matches('/').to_lowercase())));
+        return Some(format!(
+            "begins with a `/`; write {}",
+            shown(&text.trim_start_matches('/').to_lowercase())
+        ));
     }
     if text.contains("://") {
         return Some("is a URL; write a short name, such as `dockerhub`, and the host under `registry`".to_owned());
@@ -39,7 +42,10 @@ pub(crate) fn fault(text: &str) -> Option<String> {
     if text.chars().any(char::is_uppercase) {
         return Some(format!("has upper case letters; write {}", shown(&text.to_lowercase())));
     }
-    if let Some(bad) = text.chars().find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/".contains(*c))) {
+    if let Some(bad) = text
+        .chars()
+        .find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/".contains(*c)))
+    {
         return Some(format!(
             "has the character {}; lower case letters, digits and `.`, `_`, `-`, `/` are allowed",
             shown(&bad.to_string())
@@ -65,7 +71,9 @@ pub(crate) fn fault(text: &str) -> Option<String> {
 /// Whether ECR allows a repository of this name: the parts of a prefix, 2 to 256 characters (ECR API, RepositoryName).
 pub(crate) fn is_repository_name(text: &str) -> bool {
     (LEAST..=256).contains(&text.len())
-        && text.split('/').all(|part| !part.contains(char::is_uppercase) && is_part(part))
+        && text
+            .split('/')
+            .all(|part| !part.contains(char::is_uppercase) && is_part(part))
 }
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`, the characters having been checked already.

@@ -28,7 +28,11 @@ pub(crate) fn read(entry: &Entry, context: &Context, notes: &mut Notes) -> Optio
         );
     }
     let value = items.into_iter().map(|(text, _)| text).collect();
-    Some(Field { value, at: entry.value.at, key: entry.key.at })
+    Some(Field {
+        value,
+        at: entry.value.at,
+        key: entry.key.at,
+    })
 }
 
 fn fault(text: &str, context: &Context) -> Option<String> {
@@ -49,7 +53,10 @@ fn fault(text: &str, context: &Context) -> Option<String> {
         ));
     }
     let Some(arn) = Arn::parse(text) else {
-        return Some(format!("{} is no principal that may pull; {example}, or the account's 12 digits", shown(text)));
+        return Some(format!(
+            "{} is no principal that may pull; {example}, or the account's 12 digits",
+            shown(text)
+        ));
     };
     if arn.partition != partition {
         return Some(format!(

@@ -128,7 +128,10 @@ impl Notes {
     /// All errors and warnings, in the order of the file and free of credentials.
     pub fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
         let hidden = Hidden::new(&self.tokens);
-        (in_order(self.errors, self.dropped, &hidden, "errors"), in_order(self.warnings, 0, &hidden, "warnings"))
+        (
+            in_order(self.errors, self.dropped, &hidden, "errors"),
+            in_order(self.warnings, 0, &hidden, "warnings"),
+        )
     }
 
     fn problem(&self, at: Option<Position>, message: String) -> Problem {
@@ -201,7 +204,10 @@ fn strays_from(text: &str) -> usize {
             && word.bytes().any(|b| b.is_ascii_alphabetic());
         mixed || holds_a_token(word) || matches!(word, "username" | "secret")
     };
-    let mut words = text.char_indices().filter(|(_, c)| c.is_whitespace()).map(|(at, c)| (at, at + c.len_utf8()));
+    let mut words = text
+        .char_indices()
+        .filter(|(_, c)| c.is_whitespace())
+        .map(|(at, c)| (at, at + c.len_utf8()));
     let stray = words.find(|(_, begins)| {
         let rest = text.get(*begins..).unwrap_or_default();
         is_stray(rest.split_whitespace().next().unwrap_or_default())

@@ -57,16 +57,25 @@ impl Raw {
 /// Reads the fields of the registry that an entry is.
 pub(crate) fn read_registry(name: &Entry, context: &Context, notes: &mut Notes) -> Option<Raw> {
     let node = &name.value;
-    let shape = Shape { what: "a registry", missing_at: Some(name.key.at) };
+    let shape = Shape {
+        what: "a registry",
+        missing_at: Some(name.key.at),
+    };
     read(node, &shape, Some(name.name()), context, notes)
 }
 
 /// Reads `defaults`.
 pub(crate) fn read_defaults(node: &Node, context: &Context, notes: &mut Notes) -> Option<Raw> {
-    let shape = Shape { what: "`defaults`", missing_at: None };
+    let shape = Shape {
+        what: "`defaults`",
+        missing_at: None,
+    };
     let mut raw = read(node, &shape, None, context, notes)?;
     if let Some(at) = raw.key("registry") {
-        notes.error(at, "`registry` has no default: each registry has its own; move it there");
+        notes.error(
+            at,
+            "`registry` has no default: each registry has its own; move it there",
+        );
         raw.registry = None;
     }
     Some(raw)
@@ -108,7 +117,11 @@ fn read(
 }
 
 fn placed<T>(entry: &Entry, value: Option<T>) -> Option<Field<T>> {
-    value.map(|value| Field { value, at: entry.value.at, key: entry.key.at })
+    value.map(|value| Field {
+        value,
+        at: entry.value.at,
+        key: entry.key.at,
+    })
 }
 
 fn read_prefix(name: &str, entry: &Entry, notes: &mut Notes) -> Option<Field<String>> {
@@ -131,7 +144,10 @@ fn read_role(name: &str, entry: &Entry, context: &Context, notes: &mut Notes) ->
                 format!("`{name}` must be a role of this account, {account}, since IAM passes no other; {example}")
             })
         }
-        _ => Some(format!("`{name}` {} is no ARN of a role; {example}", shown(&field.value))),
+        _ => Some(format!(
+            "`{name}` {} is no ARN of a role; {example}",
+            shown(&field.value)
+        )),
     };
     let fault = fault
         .or_else(|| (field.value.len() > MOST_ROLE).then(|| format!("`{name}` has more than {MOST_ROLE} characters")));

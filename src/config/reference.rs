@@ -81,7 +81,9 @@ fn under(key: RegistryKey) -> String {
 /// The hosts, by what credential they take.
 pub(super) fn hosts_in_words() -> String {
     let of = |wanted: CredentialNeed| {
-        let names = upstream::hosts().filter(|(.., need)| *need == wanted).flat_map(|(names, ..)| names);
+        let names = upstream::hosts()
+            .filter(|(.., need)| *need == wanted)
+            .flat_map(|(names, ..)| names);
         names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
     };
     format!(
@@ -107,8 +109,11 @@ fn hosts() -> String {
         let mut names = names.iter();
         let name = names.next().map(|name| format!("`{name}`")).unwrap_or_default();
         let others: Vec<String> = names.map(|name| format!("`{name}`")).collect();
-        let others =
-            if others.is_empty() { others.concat() } else { format!(", also written {}", others.join(" or ")) };
+        let others = if others.is_empty() {
+            others.concat()
+        } else {
+            format!(", also written {}", others.join(" or "))
+        };
         out.push_str(&format!("| {name}{others} | {need} |\n"));
     }
     out
@@ -133,15 +138,29 @@ pub(super) fn text(about: &About) -> String {
 
 fn sentence(brief: &str) -> String {
     let mut chars = brief.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).chain(['.']).collect()).unwrap_or_default()
+    chars
+        .next()
+        .map(|first| first.to_uppercase().chain(chars).chain(['.']).collect())
+        .unwrap_or_default()
 }
 
 /// The words of which one may stand there, where there are several.
 fn choice(about: &About) -> Option<String> {
-    let words = about.value.get("enum").or_else(|| about.value.pointer("/items/enum"))?.as_array()?;
-    let words: Vec<String> = words.iter().filter_map(|word| Some(format!("`{}`", word.as_str()?))).collect();
+    let words = about
+        .value
+        .get("enum")
+        .or_else(|| about.value.pointer("/items/enum"))?
+        .as_array()?;
+    let words: Vec<String> = words
+        .iter()
+        .filter_map(|word| Some(format!("`{}`", word.as_str()?)))
+        .collect();
     let (last, first) = words.split_last()?;
-    Some(if first.is_empty() { last.clone() } else { format!("{} or {last}", first.join(", ")) })
+    Some(if first.is_empty() {
+        last.clone()
+    } else {
+        format!("{} or {last}", first.join(", "))
+    })
 }
 
 /// What holds without a key.
@@ -164,9 +183,18 @@ fn table<K: Key>(within: &str) -> String {
 fn rows<K: Key>(within: &str) -> String {
     let row = |about: About| {
         let words = choice(&about).map(|words| format!(": {words}")).unwrap_or_default();
-        let rules = if about.rules.is_empty() { String::new() } else { format!(". {}", about.rules) };
+        let rules = if about.rules.is_empty() {
+            String::new()
+        } else {
+            format!(". {}", about.rules)
+        };
         let rules = rules.trim_end_matches('.');
-        format!("| `{within}{}` | {}{words}{rules} | {} |\n", about.name, about.brief, absent(&about))
+        format!(
+            "| `{within}{}` | {}{words}{rules} | {} |\n",
+            about.name,
+            about.brief,
+            absent(&about)
+        )
     };
     K::ALL.iter().map(|key| row(key.about())).collect()
 }

@@ -38,7 +38,12 @@ pub(crate) struct Above<'a> {
 
 /// What is wrong with the defaults, whichever registry takes them.
 pub(crate) fn check_above(above: &Above<'_>, notes: &mut Notes) {
-    let Above { context, defaults, tags, .. } = above;
+    let Above {
+        context,
+        defaults,
+        tags,
+        ..
+    } = above;
     tags::check_resource_tags(&context.resource_tags, notes);
     if !context.template_role && !context.resource_tags.is_empty() {
         notes.error(None, format!("RESOURCE_TAGS: tags {NEEDS_TEMPLATE_ROLE}"));
@@ -63,10 +68,14 @@ pub(crate) fn registry(entry: &Entry, above: &Above<'_>, notes: &mut Notes) -> O
         notes.error(at, format!("the name {} {fault}", shown(name)));
     }
     let raw = raw::read_registry(entry, context, notes)?;
-    let allow_unlisted = pick("allow_unlisted_upstream", &raw, defaults, |raw| raw.allow_unlisted.as_ref());
+    let allow_unlisted = pick("allow_unlisted_upstream", &raw, defaults, |raw| {
+        raw.allow_unlisted.as_ref()
+    });
     let allow_unlisted = allow_unlisted.is_some_and(|field| field.value);
     let upstream = raw.registry.as_ref().and_then(|field| {
-        upstream::parse(&field.value, allow_unlisted, context).map_err(|fault| notes.error(field.at, fault)).ok()
+        upstream::parse(&field.value, allow_unlisted, context)
+            .map_err(|fault| notes.error(field.at, fault))
+            .ok()
     });
     check_either(&raw, notes);
     let credential = credential(&raw, defaults, upstream.as_ref(), at, notes);
@@ -85,15 +94,19 @@ pub(crate) fn registry(entry: &Entry, above: &Above<'_>, notes: &mut Notes) -> O
         name: name.to_owned(),
         upstream: upstream?,
         credential: credential?,
-        read_access: pick("repository_read_access_arns", &raw, defaults, |raw| raw.read_access.as_ref())
-            .map(|field| field.value.clone())
-            .unwrap_or_default(),
+        read_access: pick("repository_read_access_arns", &raw, defaults, |raw| {
+            raw.read_access.as_ref()
+        })
+        .map(|field| field.value.clone())
+        .unwrap_or_default(),
         mutability: mutability?,
         lifecycle: lifecycle.map_or_else(|| Some(LifecyclePolicy::default_policy()), |field| field.value.clone()),
         upstream_repository_prefix,
         custom_role_arn,
-        encryption: pick("encryption_configuration", &raw, defaults, |raw| raw.encryption.as_ref())
-            .map(|field| field.value.clone()),
+        encryption: pick("encryption_configuration", &raw, defaults, |raw| {
+            raw.encryption.as_ref()
+        })
+        .map(|field| field.value.clone()),
         tags,
         take_over: pick("take_over", &raw, defaults, |raw| raw.take_over.as_ref()).is_some_and(|field| field.value),
         existing_repositories: existing,
@@ -111,7 +124,11 @@ fn pick<'a, T>(
     defaults: &'a Raw,
     field: impl Fn(&'a Raw) -> Option<&'a Field<T>>,
 ) -> Option<&'a Field<T>> {
-    if own.key(name).is_some() { field(own) } else { field(defaults) }
+    if own.key(name).is_some() {
+        field(own)
+    } else {
+        field(defaults)
+    }
 }
 
 /// What somebody meant who wrote no registry here, and where to say so.
@@ -166,7 +183,10 @@ fn check_either(raw: &Raw, notes: &mut Notes) {
     if let Some(at) = raw.key("secret")
         && (raw.key("username").is_some() || raw.key("accessToken").is_some())
     {
-        notes.error(at, "`secret` does not go with `username` and `accessToken`; keep the secret, or the two others");
+        notes.error(
+            at,
+            "`secret` does not go with `username` and `accessToken`; keep the secret, or the two others",
+        );
     }
 }
 
@@ -179,7 +199,9 @@ fn credential(
 ) -> Option<Credential> {
     let need = upstream.map_or(CredentialNeed::Optional, Upstream::needs);
     if let (CredentialNeed::Forbidden | CredentialNeed::RoleOptional, Some(upstream)) = (need, upstream) {
-        let own = CREDENTIAL.iter().filter_map(|name| Some((format!("`{name}`"), raw.key(name)?)));
+        let own = CREDENTIAL
+            .iter()
+            .filter_map(|name| Some((format!("`{name}`"), raw.key(name)?)));
         let (fields, places): (Vec<String>, Vec<Position>) = own.unzip();
         if let Some(at) = places.first().copied() {
             let fields = fields.join(" and ");
@@ -200,7 +222,10 @@ fn credential(
         return raw.secret.as_ref().map(|field| Credential::Secret(field.value.clone()));
     }
     if !own_pair && defaults.key("secret").is_some() {
-        return defaults.secret.as_ref().map(|field| Credential::Secret(field.value.clone()));
+        return defaults
+            .secret
+            .as_ref()
+            .map(|field| Credential::Secret(field.value.clone()));
     }
     let key = |name| raw.key(name).or_else(|| defaults.key(name));
     match (key("username"), key("accessToken")) {
@@ -244,15 +269,20 @@ fn given(raw: &Raw, defaults: &Raw, notes: &mut Notes) -> Option<Credential> {
     }
     notes.registry = registry.or(notes.registry.take());
     // SOPS's MAC knows plain values by their text alone, not by their place: facts of the format, docs/sops.md.
-    if let Some(host) =
-        raw.registry.as_ref().filter(|host| notes.was_encrypted(token.at) && !notes.was_encrypted(host.at))
+    if let Some(host) = raw
+        .registry
+        .as_ref()
+        .filter(|host| notes.was_encrypted(token.at) && !notes.was_encrypted(host.at))
     {
         notes.warn(
             host.key,
             "the token is encrypted, but where it is sent is not: SOPS does not tie a plain `registry` to its place, so whoever may change the file may send the token elsewhere; encrypt `registry` too",
         );
     }
-    Some(Credential::Given(crate::credential::Credential::new(username.value.clone(), token.value.clone())))
+    Some(Credential::Given(crate::credential::Credential::new(
+        username.value.clone(),
+        token.value.clone(),
+    )))
 }
 
 fn upstream_prefix(
@@ -266,7 +296,10 @@ fn upstream_prefix(
     let is_ecr = upstream.is_none_or(|upstream| upstream.kind == UpstreamKind::Ecr);
     if let Some(at) = raw.key(NAME) {
         if !is_ecr {
-            notes.error(at, format!("`{NAME}` is for an upstream that is another private ECR registry; remove it"));
+            notes.error(
+                at,
+                format!("`{NAME}` is for an upstream that is another private ECR registry; remove it"),
+            );
         } else if name == ROOT {
             notes.error(
                 at,
@@ -275,7 +308,10 @@ fn upstream_prefix(
         }
         return raw.upstream_repository_prefix.as_ref().map(|field| field.value.clone());
     }
-    let default = defaults.upstream_repository_prefix.as_ref().filter(|_| is_ecr && name != ROOT);
+    let default = defaults
+        .upstream_repository_prefix
+        .as_ref()
+        .filter(|_| is_ecr && name != ROOT);
     default.map(|field| field.value.clone())
 }
 
@@ -291,11 +327,16 @@ fn custom_role(
     let own = raw.key(NAME);
     if upstream.kind != UpstreamKind::Ecr {
         if let Some(at) = own {
-            notes.error(at, format!("`{NAME}` is for an upstream that is another private ECR registry; remove it"));
+            notes.error(
+                at,
+                format!("`{NAME}` is for an upstream that is another private ECR registry; remove it"),
+            );
         }
         return None;
     }
-    let other_account = upstream.ecr_account_and_region().is_some_and(|(account, _)| !context.is_account(account));
+    let other_account = upstream
+        .ecr_account_and_region()
+        .is_some_and(|(account, _)| !context.is_account(account));
     if other_account && own.is_none() && defaults.key(NAME).is_none() {
         let at = raw.registry.as_ref().map(|field| field.at);
         notes.error(
@@ -358,13 +399,20 @@ fn mutability(raw: &Raw, defaults: &Raw, notes: &mut Notes) -> Option<Mutability
     if !word.takes_filters() {
         // Filters from the defaults are for the registries whose mutability takes some.
         if let Some(at) = raw.key(FILTERS) {
-            let (name, _) = Word::WORDS.iter().find(|(_, known)| *known == word).unwrap_or(&("MUTABLE", Word::Mutable));
+            let (name, _) = Word::WORDS
+                .iter()
+                .find(|(_, known)| *known == word)
+                .unwrap_or(&("MUTABLE", Word::Mutable));
             notes.error(
                 at,
                 format!("`{FILTERS}` does not go with `{name}`; remove it, or write `{NAME}: {name}_WITH_EXCLUSION`"),
             );
         }
-        return Some(if word == Word::Immutable { Mutability::Immutable } else { Mutability::Mutable });
+        return Some(if word == Word::Immutable {
+            Mutability::Immutable
+        } else {
+            Mutability::Mutable
+        });
     }
     let filters = pick(FILTERS, raw, defaults, |raw| raw.filters.as_ref());
     let Some(filters) = filters else {
@@ -397,7 +445,10 @@ fn warn_of_no_policy(
         && lifecycle.value.is_none()
         && existing.apply.contains(&Setting::LifecyclePolicy)
     {
-        notes.warn(lifecycle.at, "with `none`, repositories that exist already keep the lifecycle policy they have");
+        notes.warn(
+            lifecycle.at,
+            "with `none`, repositories that exist already keep the lifecycle policy they have",
+        );
     }
 }
 

@@ -72,10 +72,17 @@ pub(crate) enum Sight {
 
 /// How each character is seen, and how many of them could be read as YAML.
 pub(crate) fn sights(text: &str, characters: &[char]) -> (Vec<Sight>, usize) {
-    let mut walk =
-        Walk { characters, frames: Vec::new(), scalars: Vec::new(), anchors: HashMap::new(), covered: Vec::new() };
+    let mut walk = Walk {
+        characters,
+        frames: Vec::new(),
+        scalars: Vec::new(),
+        anchors: HashMap::new(),
+        covered: Vec::new(),
+    };
     let read = walk.read(text);
-    let Walk { scalars, mut covered, .. } = walk;
+    let Walk {
+        scalars, mut covered, ..
+    } = walk;
     let tokens: Vec<Zeroizing<String>> = scalars.iter().filter(|s| s.is_token).map(|s| s.value.clone()).collect();
     let hidden = Hidden::new(&tokens);
     let mut sights = vec![Sight::Between; characters.len()];
@@ -90,7 +97,10 @@ pub(crate) fn sights(text: &str, characters: &[char]) -> (Vec<Sight>, usize) {
     }
     for range in covered {
         let of_it = sights.get_mut(range).unwrap_or_default();
-        of_it.iter_mut().filter(|sight| **sight == Sight::Shown).for_each(|sight| *sight = Sight::Covered);
+        of_it
+            .iter_mut()
+            .filter(|sight| **sight == Sight::Shown)
+            .for_each(|sight| *sight = Sight::Covered);
     }
     (sights, read)
 }
@@ -189,7 +199,8 @@ impl Walk<'_> {
                 }
                 Event::SequenceEnd | Event::MappingEnd => {
                     if let (Some(frame), Some(first)) = (self.frames.pop(), begun.pop()) {
-                        self.anchors.insert(frame.anchor, (frame.start..range.end, first..self.scalars.len()));
+                        self.anchors
+                            .insert(frame.anchor, (frame.start..range.end, first..self.scalars.len()));
                     }
                     self.value_has_ended();
                 }
@@ -201,7 +212,9 @@ impl Walk<'_> {
 
     /// The level of what begins here, and the key it stands under.
     fn inside(&self) -> (Level, String) {
-        let Some(frame) = self.frames.last() else { return (Level::Names, String::new()) };
+        let Some(frame) = self.frames.last() else {
+            return (Level::Names, String::new());
+        };
         let key = frame.key.clone().unwrap_or_default();
         let level = match frame.level {
             level if frame.is_list => level,
@@ -220,34 +233,59 @@ impl Walk<'_> {
     fn scalar(&mut self, value: Zeroizing<String>, range: &Range<usize>) {
         let inside = inside_quotes(self.characters, range);
         let level = self.frames.last().map_or(Level::Closed, |frame| frame.level);
-        let is_key = self.frames.last().is_some_and(|frame| !frame.is_list && frame.key.is_none());
+        let is_key = self
+            .frames
+            .last()
+            .is_some_and(|frame| !frame.is_list && frame.key.is_none());
         let scalar = if is_key {
             let after_token = self.frames.last().is_some_and(|frame| frame.after_token);
             let shown = key_is_shown(&value, level) && (!after_token || is_known(&value));
             // What follows a colon in a key was meant to be a value.
-            let length = value.chars().position(|c| c == ':').map_or(inside.len(), |colon| colon + 1);
+            let length = value
+                .chars()
+                .position(|c| c == ':')
+                .map_or(inside.len(), |colon| colon + 1);
             let cut = (inside.start + length).min(inside.end);
             if let Some(frame) = self.frames.last_mut() {
                 frame.key = Some(value.to_string());
                 frame.after_token = false;
             }
-            Scalar { cut, range: inside, value, shown, is_token: false }
+            Scalar {
+                cut,
+                range: inside,
+                value,
+                shown,
+                is_token: false,
+            }
         } else {
-            let key = self.frames.last().and_then(|frame| frame.key.clone()).unwrap_or_default();
+            let key = self
+                .frames
+                .last()
+                .and_then(|frame| frame.key.clone())
+                .unwrap_or_default();
             let shown = value_is_shown(&key, &value, level);
             let is_token = level == Level::Closed || holds_a_token(&key);
             self.value_has_ended();
             if let Some(frame) = self.frames.last_mut() {
                 frame.after_token = holds_a_token(&key) && value.is_empty();
             }
-            Scalar { cut: inside.end, range: inside, value, shown, is_token }
+            Scalar {
+                cut: inside.end,
+                range: inside,
+                value,
+                shown,
+                is_token,
+            }
         };
         self.scalars.push(scalar);
     }
 
     /// A value that stands elsewhere. Used as a credential, it is one.
     fn alias(&mut self, anchor: usize) {
-        let is_key = self.frames.last().is_some_and(|frame| !frame.is_list && frame.key.is_none());
+        let is_key = self
+            .frames
+            .last()
+            .is_some_and(|frame| !frame.is_list && frame.key.is_none());
         let (level, key) = self.inside();
         if let (true, Some((range, scalars))) = (level == Level::Closed || is_closed(&key), self.anchors.get(&anchor)) {
             self.covered.push(range.clone());
@@ -320,7 +358,10 @@ fn inside_quotes(characters: &[char], range: &Range<usize>) -> Range<usize> {
     let text = characters.get(range.clone()).unwrap_or_default();
     let (Some(quote @ ('"' | '\'')), start) = (text.first(), range.start + 1) else {
         let is_block = matches!(text.first(), Some('|' | '>')) || text.contains(&'\n');
-        let comment = text.windows(2).position(|two| matches!(two, [' ' | '\t', '#'])).filter(|_| !is_block);
+        let comment = text
+            .windows(2)
+            .position(|two| matches!(two, [' ' | '\t', '#']))
+            .filter(|_| !is_block);
         let text = text.get(..comment.unwrap_or(text.len())).unwrap_or_default();
         let end = text.iter().rposition(|c| !c.is_whitespace()).map_or(0, |n| n + 1);
         return range.start..range.start + end;

@@ -18,7 +18,10 @@ pub(crate) fn text<'a>(bytes: &'a [u8], notes: &mut Notes) -> Option<&'a str> {
     }
     match bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
-            notes.error(start, "the file is UTF-16 text (it begins with that byte order mark); save it as UTF-8");
+            notes.error(
+                start,
+                "the file is UTF-16 text (it begins with that byte order mark); save it as UTF-8",
+            );
             return None;
         }
         [0x1f, 0x8b, ..] | [b'P', b'K', 3, 4, ..] => {

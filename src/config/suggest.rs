@@ -57,7 +57,10 @@ pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     if let Some(same) = known.iter().find(|candidate| squeezed(candidate) == bare) {
         return Some(same);
     }
-    if let Some((_, name)) = OTHER_NAMES.iter().find(|(other, name)| *other == bare && known.contains(name)) {
+    if let Some((_, name)) = OTHER_NAMES
+        .iter()
+        .find(|(other, name)| *other == bare && known.contains(name))
+    {
         return known.iter().find(|candidate| *candidate == name).copied();
     }
     known
@@ -75,14 +78,24 @@ pub(crate) fn did_you_mean(word: &str, known: &[&str]) -> Option<String> {
 
 /// A word without case, underscores and whatever else is no letter or digit.
 fn squeezed(word: &str) -> String {
-    word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    word.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const KNOWN: &[&str] = &["registry", "username", "accessToken", "lifecycle_policy", "tags", "secret"];
+    const KNOWN: &[&str] = &[
+        "registry",
+        "username",
+        "accessToken",
+        "lifecycle_policy",
+        "tags",
+        "secret",
+    ];
 
     #[test]
     fn near_words_are_found() {

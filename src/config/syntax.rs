@@ -6,7 +6,11 @@ use super::raw;
 /// What is wrong with the syntax, and a guess at why. Nothing of the text is repeated.
 pub(crate) fn message(info: &str, text: &str, at: Position) -> String {
     // The parser names a character in one message; it may be part of a token.
-    let info = if info.starts_with("unexpected character") { "unexpected character" } else { info };
+    let info = if info.starts_with("unexpected character") {
+        "unexpected character"
+    } else {
+        info
+    };
     let hint = if let Some(field) = field_without_space(text, at) {
         format!("put a space after the colon of `{field}`")
     } else {
@@ -39,5 +43,8 @@ pub(crate) fn message(info: &str, text: &str, at: Position) -> String {
 /// The known field at the beginning of the line at fault, or the one before it, that has no space after its colon.
 fn field_without_space(text: &str, at: Position) -> Option<&'static str> {
     let mut lines = text.lines().skip(at.line.saturating_sub(2));
-    [lines.next(), lines.next()].into_iter().flatten().find_map(raw::field_without_space)
+    [lines.next(), lines.next()]
+        .into_iter()
+        .flatten()
+        .find_map(raw::field_without_space)
 }

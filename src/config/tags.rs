@@ -52,7 +52,10 @@ pub(crate) fn read(entry: &Entry, notes: &mut Notes) -> Option<Tags> {
         }
         tags.insert(tag.name().to_owned(), value);
     }
-    Some(Tags { tags, key: entry.key.at })
+    Some(Tags {
+        tags,
+        key: entry.key.at,
+    })
 }
 
 fn tag_name(name: &str) -> String {
@@ -63,10 +66,15 @@ fn tag_name(name: &str) -> String {
 pub(crate) fn key_fault(key: &str) -> Option<String> {
     let length = key.chars().count();
     if key.is_empty() || length > MOST_KEY {
-        return Some(format!("the key of a tag has 1 to {MOST_KEY} characters, this one has {length}"));
+        return Some(format!(
+            "the key of a tag has 1 to {MOST_KEY} characters, this one has {length}"
+        ));
     }
     if key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
-        return Some(format!("the tag {} begins with `aws:`, which only AWS may use; name it otherwise", shown(key)));
+        return Some(format!(
+            "the tag {} begins with `aws:`, which only AWS may use; name it otherwise",
+            shown(key)
+        ));
     }
     if key.to_lowercase().starts_with(OUR_PREFIX) {
         return Some(format!(
@@ -74,22 +82,36 @@ pub(crate) fn key_fault(key: &str) -> Option<String> {
             shown(key)
         ));
     }
-    bad_character(key).map(|c| format!("the tag {} has the character {}; {ALLOWED}", shown(key), shown(&c.to_string())))
+    bad_character(key).map(|c| {
+        format!(
+            "the tag {} has the character {}; {ALLOWED}",
+            shown(key),
+            shown(&c.to_string())
+        )
+    })
 }
 
 /// What is wrong with the value of a tag. The value is not repeated.
 pub(crate) fn value_fault(value: &str) -> Option<String> {
     let length = value.chars().count();
     if length > MOST_VALUE {
-        return Some(format!("the value of a tag has at most {MOST_VALUE} characters, this one has {length}"));
+        return Some(format!(
+            "the value of a tag has at most {MOST_VALUE} characters, this one has {length}"
+        ));
     }
-    bad_character(value).map(|c| format!("the value of a tag has the character {}; {ALLOWED}", shown(&c.to_string())))
+    bad_character(value).map(|c| {
+        format!(
+            "the value of a tag has the character {}; {ALLOWED}",
+            shown(&c.to_string())
+        )
+    })
 }
 
 const ALLOWED: &str = "letters, digits, spaces and `_.:/=+-@` are allowed";
 
 fn bad_character(text: &str) -> Option<char> {
-    text.chars().find(|c| !(c.is_alphanumeric() || *c == ' ' || "_.:/=+-@".contains(*c)))
+    text.chars()
+        .find(|c| !(c.is_alphanumeric() || *c == ' ' || "_.:/=+-@".contains(*c)))
 }
 
 /// Tags over tags, the later ones winning.
@@ -119,7 +141,16 @@ mod tests {
         for good in ["team", "cost-center", "a b", "größe", "k8s.io/x", "awsome", "é"] {
             assert_eq!(key_fault(good), None, "{good}");
         }
-        for bad in ["", "aws:x", "AWS:x", "ecr-pull-through-sync:owner", "a,b", "a\tb", "a#b", &"a".repeat(129)] {
+        for bad in [
+            "",
+            "aws:x",
+            "AWS:x",
+            "ecr-pull-through-sync:owner",
+            "a,b",
+            "a\tb",
+            "a#b",
+            &"a".repeat(129),
+        ] {
             assert!(key_fault(bad).is_some(), "{bad}");
         }
         assert_eq!(value_fault(""), None);

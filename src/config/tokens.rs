@@ -38,8 +38,14 @@ pub(crate) fn is_mere_word(text: &str) -> bool {
 /// Whether a text has a part that begins as a token does, or that no person makes up: long, or of letters and digits that
 /// change all the time.
 pub(crate) fn looks_like_a_token(text: &str) -> bool {
-    let begins_word = |at: usize| !text.get(..at).is_some_and(|before| before.ends_with(|c: char| c.is_alphanumeric()));
-    BEGINNINGS.iter().any(|beginning| text.match_indices(beginning).any(|(at, _)| begins_word(at)))
+    let begins_word = |at: usize| {
+        !text
+            .get(..at)
+            .is_some_and(|before| before.ends_with(|c: char| c.is_alphanumeric()))
+    };
+    BEGINNINGS
+        .iter()
+        .any(|beginning| text.match_indices(beginning).any(|(at, _)| begins_word(at)))
         || text.split_whitespace().filter(|word| !is_aws_name(word)).any(|word| {
             word.split(|c| "/:,;=@?&()[]{}\"'".contains(c))
                 .any(|part| !is_plain_host(part) && is_made_up_by_no_one(part))
@@ -53,7 +59,10 @@ fn is_aws_name(word: &str) -> bool {
 
 /// Azure's names are of letters and digits, and nobody chooses the numbers in ECR's.
 fn is_plain_host(part: &str) -> bool {
-    let is_azure = |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let is_azure = |name: &str| {
+        name.bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
     part.strip_suffix(".azurecr.io").is_some_and(is_azure) || part.ends_with(".amazonaws.com")
 }
 
@@ -62,7 +71,11 @@ fn is_made_up_by_no_one(part: &str) -> bool {
     let is_long = |word: &str| {
         let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
         // The words of `ImmutableWithExclusion` are three.
-        let longest = word.split(|c: char| c.is_ascii_uppercase()).map(str::len).max().unwrap_or_default();
+        let longest = word
+            .split(|c: char| c.is_ascii_uppercase())
+            .map(str::len)
+            .max()
+            .unwrap_or_default();
         let is_upper = word.bytes().all(|byte| byte.is_ascii_uppercase());
         let length = if is_upper { word.len() } else { longest };
         length > if is_number { LONGEST_NUMBER } else { LONGEST_WORD }
@@ -81,7 +94,10 @@ fn changes(word: &str) -> usize {
         _ => 2,
     };
     let kinds: Vec<u8> = word.as_bytes().iter().map(kind).collect();
-    kinds.windows(2).filter(|two| !matches!(two, [a, b] if a == b) && !matches!(two, [1, 2])).count()
+    kinds
+        .windows(2)
+        .filter(|two| !matches!(two, [a, b] if a == b) && !matches!(two, [1, 2]))
+        .count()
 }
 
 #[cfg(test)]

@@ -24,13 +24,43 @@ enum Host {
 const TABLE: &[(Host, UpstreamKind, &str, CredentialNeed)] = {
     use CredentialNeed::{Forbidden, Required, RoleOptional};
     &[
-        (Host::Exact("registry-1.docker.io"), UpstreamKind::DockerHub, "docker-hub", Required),
-        (Host::Exact("ghcr.io"), UpstreamKind::GitHub, "github-container-registry", Required),
-        (Host::Exact("registry.gitlab.com"), UpstreamKind::GitLab, "gitlab-container-registry", Required),
+        (
+            Host::Exact("registry-1.docker.io"),
+            UpstreamKind::DockerHub,
+            "docker-hub",
+            Required,
+        ),
+        (
+            Host::Exact("ghcr.io"),
+            UpstreamKind::GitHub,
+            "github-container-registry",
+            Required,
+        ),
+        (
+            Host::Exact("registry.gitlab.com"),
+            UpstreamKind::GitLab,
+            "gitlab-container-registry",
+            Required,
+        ),
         (Host::Exact("cgr.dev"), UpstreamKind::Chainguard, "chainguard", Required),
-        (Host::Under(".azurecr.io"), UpstreamKind::Azure, "azure-container-registry", Required),
-        (Host::Exact("public.ecr.aws"), UpstreamKind::EcrPublic, "ecr-public", Forbidden),
-        (Host::Exact("registry.k8s.io"), UpstreamKind::Kubernetes, "k8s", Forbidden),
+        (
+            Host::Under(".azurecr.io"),
+            UpstreamKind::Azure,
+            "azure-container-registry",
+            Required,
+        ),
+        (
+            Host::Exact("public.ecr.aws"),
+            UpstreamKind::EcrPublic,
+            "ecr-public",
+            Forbidden,
+        ),
+        (
+            Host::Exact("registry.k8s.io"),
+            UpstreamKind::Kubernetes,
+            "k8s",
+            Forbidden,
+        ),
         (Host::Exact("quay.io"), UpstreamKind::Quay, "quay", Forbidden),
         (Host::PrivateEcr, UpstreamKind::Ecr, "ecr", RoleOptional),
     ]
@@ -51,7 +81,10 @@ const OTHER_HOSTS: &[(&str, &str)] = &[
 ];
 
 /// Hosts that are easily taken for one of the table, and what they are.
-const UNSUPPORTED: &[(&str, &str)] = &[("dhi.io", "Docker Hardened Images: a registry of its own, not Docker Hub")];
+const UNSUPPORTED: &[(&str, &str)] = &[(
+    "dhi.io",
+    "Docker Hardened Images: a registry of its own, not Docker Hub",
+)];
 
 const DOCKER_HUB: &str = "registry-1.docker.io";
 
@@ -62,7 +95,11 @@ const ALSO_DOCKER_HUB: [&str; 2] = ["docker.io", "index.docker.io"];
 #[must_use]
 pub fn canonical_host(host: &str) -> String {
     let host = host.to_ascii_lowercase();
-    if ALSO_DOCKER_HUB.contains(&host.as_str()) { DOCKER_HUB.to_owned() } else { host }
+    if ALSO_DOCKER_HUB.contains(&host.as_str()) {
+        DOCKER_HUB.to_owned()
+    } else {
+        host
+    }
 }
 
 /// What an upstream wants to know of who is pulling.
@@ -124,13 +161,19 @@ impl UpstreamKind {
     /// What credential an upstream of this kind takes.
     #[must_use]
     pub fn needs(self) -> CredentialNeed {
-        TABLE.iter().find(|(_, kind, ..)| *kind == self).map_or(CredentialNeed::Optional, |(.., need)| *need)
+        TABLE
+            .iter()
+            .find(|(_, kind, ..)| *kind == self)
+            .map_or(CredentialNeed::Optional, |(.., need)| *need)
     }
 
     /// What the ECR API calls it (`UpstreamRegistry`); nothing for a host that is not in our list.
     #[must_use]
     pub fn as_str(self) -> Option<&'static str> {
-        TABLE.iter().find(|(_, kind, ..)| *kind == self).map(|(_, _, word, _)| *word)
+        TABLE
+            .iter()
+            .find(|(_, kind, ..)| *kind == self)
+            .map(|(_, _, word, _)| *word)
     }
 }
 
@@ -147,9 +190,11 @@ impl Upstream {
 pub(crate) fn hosts() -> impl Iterator<Item = (Vec<String>, Value, CredentialNeed)> {
     TABLE.iter().map(|(host, .., need)| {
         let names = match host {
-            Host::Exact(name @ DOCKER_HUB) => {
-                [*name].into_iter().chain(ALSO_DOCKER_HUB).map(ToOwned::to_owned).collect()
-            }
+            Host::Exact(name @ DOCKER_HUB) => [*name]
+                .into_iter()
+                .chain(ALSO_DOCKER_HUB)
+                .map(ToOwned::to_owned)
+                .collect(),
             Host::Exact(name) => vec![(*name).to_owned()],
             Host::Under(end) => vec![format!("<name>{end}")],
             Host::PrivateEcr => vec!["<account>.dkr.ecr.<region>.amazonaws.com".to_owned()],
@@ -190,16 +235,26 @@ pub(crate) fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Resu
     }
     let host = bare_host(text);
     if host.is_empty() {
-        return Err(format!("`registry` is the host of the upstream, such as `{DOCKER_HUB}`, but it is empty"));
+        return Err(format!(
+            "`registry` is the host of the upstream, such as `{DOCKER_HUB}`, but it is empty"
+        ));
     }
     let meant = OTHER_HOSTS
         .iter()
         .find(|(other, _)| *other == host)
         .map_or_else(|| host.clone(), |(_, meant)| (*meant).to_owned());
     if host != text && is_host(&host) {
-        return Err(format!("`registry` is the host alone, {}; write {}", extra(text), shown(&meant)));
+        return Err(format!(
+            "`registry` is the host alone, {}; write {}",
+            extra(text),
+            shown(&meant)
+        ));
     }
-    let host = if ALSO_DOCKER_HUB.contains(&text) { meant.clone() } else { host };
+    let host = if ALSO_DOCKER_HUB.contains(&text) {
+        meant.clone()
+    } else {
+        host
+    };
     if let Some((_, kind, ..)) = TABLE.iter().find(|(known, ..)| known.is(&host)) {
         if private_ecr(&host).is_some_and(|(account, region)| {
             (Some(account), Some(region)) == (context.account.as_deref(), context.region.as_deref())
@@ -214,11 +269,18 @@ pub(crate) fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Resu
     if !is_host(&host) {
         // Without a dot, it may be anything that was meant for another place.
         let is_shown = text.contains('.') || is_mere_word(text);
-        let what = if is_shown { shown(text) } else { "what stands here".to_owned() };
+        let what = if is_shown {
+            shown(text)
+        } else {
+            "what stands here".to_owned()
+        };
         return Err(format!("{what} is no host name; write one such as `{DOCKER_HUB}`"));
     }
     if allow_unlisted {
-        return Ok(Upstream { host, kind: UpstreamKind::Unlisted });
+        return Ok(Upstream {
+            host,
+            kind: UpstreamKind::Unlisted,
+        });
     }
     Err(unsupported(&host, &meant))
 }
@@ -269,7 +331,11 @@ fn unsupported(host: &str, meant: &str) -> String {
         "ECR cannot cache {}{what}; {hint}it can cache {}, and of others `<name>.azurecr.io` and `<account>.dkr.ecr.<region>.amazonaws.com` \
          (if ECR has learned a new host since, write `allow_unlisted_upstream: true`)",
         shown(host),
-        exact.iter().map(|host| format!("`{host}`")).collect::<Vec<_>>().join(", "),
+        exact
+            .iter()
+            .map(|host| format!("`{host}`"))
+            .collect::<Vec<_>>()
+            .join(", "),
     )
 }
 
@@ -277,7 +343,9 @@ impl Host {
     fn is(&self, host: &str) -> bool {
         match self {
             Self::Exact(known) => *known == host,
-            Self::Under(end) => host.strip_suffix(end).is_some_and(|name| !name.contains('.') && is_label(name)),
+            Self::Under(end) => host
+                .strip_suffix(end)
+                .is_some_and(|name| !name.contains('.') && is_label(name)),
             Self::PrivateEcr => private_ecr(host).is_some(),
         }
     }
@@ -299,7 +367,9 @@ fn is_label(label: &str) -> bool {
         && label.len() <= 63
         && !label.starts_with('-')
         && !label.ends_with('-')
-        && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && label
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 #[cfg(test)]
@@ -320,7 +390,11 @@ mod tests {
     #[test]
     fn every_host_of_the_table_is_known() {
         for (host, kind, need) in [
-            ("registry-1.docker.io", UpstreamKind::DockerHub, CredentialNeed::Required),
+            (
+                "registry-1.docker.io",
+                UpstreamKind::DockerHub,
+                CredentialNeed::Required,
+            ),
             ("ghcr.io", UpstreamKind::GitHub, CredentialNeed::Required),
             ("registry.gitlab.com", UpstreamKind::GitLab, CredentialNeed::Required),
             ("cgr.dev", UpstreamKind::Chainguard, CredentialNeed::Required),
@@ -328,11 +402,22 @@ mod tests {
             ("public.ecr.aws", UpstreamKind::EcrPublic, CredentialNeed::Forbidden),
             ("registry.k8s.io", UpstreamKind::Kubernetes, CredentialNeed::Forbidden),
             ("quay.io", UpstreamKind::Quay, CredentialNeed::Forbidden),
-            ("444455556666.dkr.ecr.us-east-1.amazonaws.com", UpstreamKind::Ecr, CredentialNeed::RoleOptional),
-            ("111122223333.dkr.ecr.us-east-1.amazonaws.com", UpstreamKind::Ecr, CredentialNeed::RoleOptional),
+            (
+                "444455556666.dkr.ecr.us-east-1.amazonaws.com",
+                UpstreamKind::Ecr,
+                CredentialNeed::RoleOptional,
+            ),
+            (
+                "111122223333.dkr.ecr.us-east-1.amazonaws.com",
+                UpstreamKind::Ecr,
+                CredentialNeed::RoleOptional,
+            ),
         ] {
             let upstream = parse(host, false, &context()).unwrap();
-            assert_eq!((upstream.host.as_str(), upstream.kind, upstream.needs()), (host, kind, need));
+            assert_eq!(
+                (upstream.host.as_str(), upstream.kind, upstream.needs()),
+                (host, kind, need)
+            );
         }
     }
 
@@ -346,7 +431,10 @@ mod tests {
     #[test]
     fn what_to_write_instead_is_said() {
         for (text, part) in [
-            ("https://registry-1.docker.io/v2/", "without a scheme or a path; write `registry-1.docker.io`"),
+            (
+                "https://registry-1.docker.io/v2/",
+                "without a scheme or a path; write `registry-1.docker.io`",
+            ),
             ("https://docker.io", "write `registry-1.docker.io`"),
             ("ghcr.io/acme", "without a `/` or a path; write `ghcr.io`"),
             ("ghcr.io:443", "without a port; write `ghcr.io`"),
@@ -370,7 +458,10 @@ mod tests {
 
     #[test]
     fn an_unlisted_host_can_be_let_pass() {
-        assert_eq!(parse("new.example.com", true, &context()).unwrap().kind, UpstreamKind::Unlisted);
+        assert_eq!(
+            parse("new.example.com", true, &context()).unwrap().kind,
+            UpstreamKind::Unlisted
+        );
         assert_eq!(parse("quay.io", true, &context()).unwrap().kind, UpstreamKind::Quay);
         assert!(parse("https://new.example.com", true, &context()).is_err());
         assert!(parse("not a host", true, &context()).is_err());

@@ -35,7 +35,12 @@ pub(crate) enum Parsed {
 
 /// Reads the one document of a text.
 pub(crate) fn parse(text: &str, notes: &mut Notes) -> Parsed {
-    let mut builder = Builder { notes, frames: Vec::new(), anchors: HashMap::new(), root: None };
+    let mut builder = Builder {
+        notes,
+        frames: Vec::new(),
+        anchors: HashMap::new(),
+        root: None,
+    };
     let mut parser = Parser::new_from_str(text);
     let mut documents = 0_usize;
     while let Some(event) = parser.next_event() {
@@ -66,9 +71,15 @@ pub(crate) fn parse(text: &str, notes: &mut Notes) -> Parsed {
                 builder.scalar(Zeroizing::new(text.into_owned()), style, anchor, tag.as_deref(), at)
             }
             Event::SequenceStart(anchor, tag) => builder.open(Shape::List(Vec::new()), anchor, tag.as_deref(), at),
-            Event::MappingStart(anchor, tag) => {
-                builder.open(Shape::Map { entries: Vec::new(), key: Pending::None }, anchor, tag.as_deref(), at)
-            }
+            Event::MappingStart(anchor, tag) => builder.open(
+                Shape::Map {
+                    entries: Vec::new(),
+                    key: Pending::None,
+                },
+                anchor,
+                tag.as_deref(),
+                at,
+            ),
             Event::SequenceEnd | Event::MappingEnd => builder.close(),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
         };
@@ -84,7 +95,10 @@ pub(crate) fn parse(text: &str, notes: &mut Notes) -> Parsed {
 
 /// The parser counts lines from 1 and columns from 0.
 pub(crate) fn position(marker: Marker) -> Position {
-    Position { line: marker.line().max(1), column: marker.col() + 1 }
+    Position {
+        line: marker.line().max(1),
+        column: marker.col() + 1,
+    }
 }
 
 /// Reading cannot go on; the reason is noted.
@@ -148,14 +162,25 @@ impl Builder<'_> {
         if text.len() >= 8 && looks_like_a_token(&text) {
             self.notes.hide(&text);
         }
-        self.finish(Rc::new(Node { at, weight: 1, height: 0, value: Value::Scalar(Scalar { text, plain }) }), anchor)
+        self.finish(
+            Rc::new(Node {
+                at,
+                weight: 1,
+                height: 0,
+                value: Value::Scalar(Scalar { text, plain }),
+            }),
+            anchor,
+        )
     }
 
     fn alias(&mut self, anchor: usize, at: Position) -> Result<(), Stop> {
         match self.anchors.get(&anchor).cloned() {
             Some(node) => self.place(node, at),
             None => {
-                self.error(at, "this alias stands inside the value it refers to, which would never end; remove it");
+                self.error(
+                    at,
+                    "this alias stands inside the value it refers to, which would never end; remove it",
+                );
                 Err(Stop)
             }
         }
@@ -164,25 +189,49 @@ impl Builder<'_> {
     fn open(&mut self, shape: Shape, anchor: usize, tag: Option<&Tag>, at: Position) -> Result<(), Stop> {
         let fits = match tag.map(kind_of_tag) {
             None => true,
-            Some(kind) => matches!((kind, &shape), (TagKind::Map, Shape::Map { .. }) | (TagKind::List, Shape::List(_))),
+            Some(kind) => matches!(
+                (kind, &shape),
+                (TagKind::Map, Shape::Map { .. }) | (TagKind::List, Shape::List(_))
+            ),
         };
         if !fits {
             self.error(at, UNKNOWN_TAG);
         }
         self.check_depth(0, at)?;
-        self.frames.push(Frame { at, anchor, weight: 1, height: 0, shape });
+        self.frames.push(Frame {
+            at,
+            anchor,
+            weight: 1,
+            height: 0,
+            shape,
+        });
         Ok(())
     }
 
     fn close(&mut self) -> Result<(), Stop> {
-        let Some(Frame { at, anchor, weight, height, shape }) = self.frames.pop() else {
+        let Some(Frame {
+            at,
+            anchor,
+            weight,
+            height,
+            shape,
+        }) = self.frames.pop()
+        else {
             return Ok(());
         };
         let value = match shape {
             Shape::List(items) => Value::List(items),
             Shape::Map { entries, .. } => Value::Map(self.merged(entries)),
         };
-        self.finish(Rc::new(Node { at, weight, height: height + 1, value }), anchor)
+        self.finish(
+            Rc::new(Node {
+                at,
+                weight,
+                height: height + 1,
+                value,
+            }),
+            anchor,
+        )
     }
 
     fn finish(&mut self, node: Rc<Node>, anchor: usize) -> Result<(), Stop> {
@@ -222,7 +271,11 @@ impl Builder<'_> {
                         }
                         Some(_) => None,
                     };
-                    *key = if refused.is_some() { Pending::Refused } else { Pending::Key(node) };
+                    *key = if refused.is_some() {
+                        Pending::Refused
+                    } else {
+                        Pending::Key(node)
+                    };
                     if let Some(message) = refused {
                         self.error(at, message);
                     }
@@ -247,7 +300,10 @@ impl Builder<'_> {
         if self.frames.len() + height < MAX_DEPTH {
             return Ok(());
         }
-        self.error(at, format!("lists and maps are nested more than {MAX_DEPTH} deep here; no field needs that"));
+        self.error(
+            at,
+            format!("lists and maps are nested more than {MAX_DEPTH} deep here; no field needs that"),
+        );
         Err(Stop)
     }
 
@@ -323,7 +379,11 @@ impl Builder<'_> {
             [root] => key_of(root) == Some("registries"),
             _ => false,
         };
-        self.notes.registry = if among_registries { Some(name.to_owned()) } else { self.registry_here() };
+        self.notes.registry = if among_registries {
+            Some(name.to_owned())
+        } else {
+            self.registry_here()
+        };
         self.notes.error(at, message);
         self.notes.registry = None;
     }
@@ -362,7 +422,9 @@ fn is_file_key(name: &str) -> bool {
 
 fn key_of(frame: &Frame) -> Option<&str> {
     match &frame.shape {
-        Shape::Map { key: Pending::Key(key), .. } => key.scalar().map(|scalar| scalar.text.as_str()),
+        Shape::Map {
+            key: Pending::Key(key), ..
+        } => key.scalar().map(|scalar| scalar.text.as_str()),
         _ => None,
     }
 }
@@ -374,7 +436,9 @@ fn is_merge(entry: &Entry) -> bool {
 /// Whether a key, well spelled or not, is one whose value no message may show.
 pub(crate) fn holds_a_token(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    ["token", "passw", "pwd", "credential"].iter().any(|part| key.contains(part))
+    ["token", "passw", "pwd", "credential"]
+        .iter()
+        .any(|part| key.contains(part))
 }
 
 /// The tag itself is not shown: `accessToken: !abc` is a token that wants quotes.

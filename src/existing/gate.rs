@@ -56,7 +56,11 @@ impl Existing<'_> {
         loop {
             if whose == Whose::Nobodys {
                 let start = || self.reader.start_preview(repository, text);
-                whose = match self.lanes.call("StartLifecyclePolicyPreview", &self.deadline, start).await {
+                whose = match self
+                    .lanes
+                    .call("StartLifecyclePolicyPreview", &self.deadline, start)
+                    .await
+                {
                     Ok(()) => Whose::Ours,
                     // It must end first.
                     Err(error) if error.is("LifecyclePolicyPreviewInProgressException") => Whose::Others,
@@ -107,10 +111,21 @@ impl Existing<'_> {
     /// Counts. ECR's summary tells without paging; where it is missing all pages are counted. `None` where another
     /// preview took the place of ours between two pages.
     async fn toll(&self, repository: &str, first: Preview, text: &str) -> Result<Option<Toll>, AwsError> {
-        let tags = first.tags.iter().take(MOST_TAGS).map(|tag| one_line(tag, LONGEST_TAG)).collect();
-        let mut toll = Toll { expiring: first.listed_expiring, archiving: first.listed_archiving, tags };
+        let tags = first
+            .tags
+            .iter()
+            .take(MOST_TAGS)
+            .map(|tag| one_line(tag, LONGEST_TAG))
+            .collect();
+        let mut toll = Toll {
+            expiring: first.listed_expiring,
+            archiving: first.listed_archiving,
+            tags,
+        };
         // A policy without a transition archives nothing, and ECR may leave that number out.
-        let archiving = first.archiving.or_else(|| (!text.contains("\"transition\"")).then_some(0));
+        let archiving = first
+            .archiving
+            .or_else(|| (!text.contains("\"transition\"")).then_some(0));
         let mut next = first.next.filter(|_| first.expiring.is_none() || archiving.is_none());
         let mut pages = Pages::of("GetLifecyclePolicyPreview", MOST_PAGES);
         while let Some(token) = next {
@@ -142,24 +157,46 @@ fn unable(failures: usize) -> AwsError {
 impl Toll {
     /// What comes of it where the file allows `most`, and the stack no more than `bound`.
     fn gate(&self, most: u32, bound: u32) -> Gate {
-        let Self { expiring, archiving, tags } = self;
+        let Self {
+            expiring,
+            archiving,
+            tags,
+        } = self;
         let all = expiring + archiving;
         if all <= u64::from(most.min(bound)) {
             return Gate::Open;
         }
-        let images = |n: u64| if n == 1 { "1 image".to_owned() } else { format!("{n} images") };
+        let images = |n: u64| {
+            if n == 1 {
+                "1 image".to_owned()
+            } else {
+                format!("{n} images")
+            }
+        };
         let what = match (*expiring, *archiving) {
             (n, 0) => format!("expire {}", images(n)),
             (0, n) => format!("archive {}", images(n)),
             (n, m) => format!("expire {} and archive {m}", images(n)),
         };
-        let which = if tags.is_empty() { "no tags".to_owned() } else { format!("tags: {}", tags.join(", ")) };
-        let more = if tags.len() < MOST_TAGS || tags.len() as u64 >= expiring + archiving { "" } else { ", …" };
+        let which = if tags.is_empty() {
+            "no tags".to_owned()
+        } else {
+            format!("tags: {}", tags.join(", "))
+        };
+        let more = if tags.len() < MOST_TAGS || tags.len() as u64 >= expiring + archiving {
+            ""
+        } else {
+            ", …"
+        };
         let would = format!("the lifecycle policy would {what} ({which}{more})");
         Gate::Held(if all <= u64::from(most) {
             bounds::too_many_expire(&would, most, bound)
         } else {
-            let beyond = if most > bound { " (the stack's MaxExpiringImages, MAX_EXPIRING_IMAGES, too)" } else { "" };
+            let beyond = if most > bound {
+                " (the stack's MaxExpiringImages, MAX_EXPIRING_IMAGES, too)"
+            } else {
+                ""
+            };
             let message =
                 format!("{would}, and the file allows {most}: raise max_expiring_images{beyond} if that is wanted");
             Cause::new(Reason::WOULD_EXPIRE, message)
@@ -180,18 +217,37 @@ mod tests {
         };
         assert_eq!(toll(0, 0, &[]).gate(0, 0), Gate::Open);
         assert_eq!(toll(2, 1, &[]).gate(3, 9), Gate::Open);
-        let Gate::Held(cause) = toll(2, 1, &[]).gate(3, 2) else { unreachable!("more than the stack allows") };
+        let Gate::Held(cause) = toll(2, 1, &[]).gate(3, 2) else {
+            unreachable!("more than the stack allows")
+        };
         assert_eq!(cause.reason, Reason::NOT_ALLOWED);
-        assert!(cause.message.contains("the file allows 3, but the stack only 2: MaxExpiringImages"), "{cause}");
-        let Gate::Held(cause) = toll(4, 0, &[]).gate(3, 2) else { unreachable!("more than both allow") };
+        assert!(
+            cause
+                .message
+                .contains("the file allows 3, but the stack only 2: MaxExpiringImages"),
+            "{cause}"
+        );
+        let Gate::Held(cause) = toll(4, 0, &[]).gate(3, 2) else {
+            unreachable!("more than both allow")
+        };
         assert_eq!(cause.reason, Reason::WOULD_EXPIRE);
         assert!(cause.message.contains("MAX_EXPIRING_IMAGES"), "{cause}");
         for (toll, most, words) in [
-            (toll(1, 0, &["v1"]), 0, "expire 1 image (tags: v1), and the file allows 0"),
+            (
+                toll(1, 0, &["v1"]),
+                0,
+                "expire 1 image (tags: v1), and the file allows 0",
+            ),
             (toll(0, 2, &[]), 1, "archive 2 images (no tags), and the file allows 1"),
-            (toll(7, 2, &["a", "b", "c", "d", "e"]), 8, "expire 7 images and archive 2 (tags: a, b, c, d, e, …)"),
+            (
+                toll(7, 2, &["a", "b", "c", "d", "e"]),
+                8,
+                "expire 7 images and archive 2 (tags: a, b, c, d, e, …)",
+            ),
         ] {
-            let Gate::Held(cause) = toll.gate(most, u32::MAX) else { unreachable!("{toll:?} passed") };
+            let Gate::Held(cause) = toll.gate(most, u32::MAX) else {
+                unreachable!("{toll:?} passed")
+            };
             assert!(cause.message.contains(words), "{cause}");
         }
     }
@@ -204,7 +260,11 @@ mod tests {
             .region(aws_sdk_ecr::config::Region::new("eu-west-1"))
             .build();
         let (reader, _) = crate::account::connect(&config);
-        let home = crate::home::Home { account: "1".into(), region: "eu-west-1".into(), partition: "aws".into() };
+        let home = crate::home::Home {
+            account: "1".into(),
+            region: "eu-west-1".into(),
+            partition: "aws".into(),
+        };
         let pace = crate::pace::Pace::default();
         let deadline = crate::pace::Deadline::in_time(std::time::Duration::from_secs(60), &pace);
         let context = crate::config::Context {
@@ -229,7 +289,9 @@ mod tests {
             tags: Vec::new(),
             next: None,
         };
-        let toll = existing.toll("quay/a", preview, r#"{"action":{"type":"transition"}}"#).await;
+        let toll = existing
+            .toll("quay/a", preview, r#"{"action":{"type":"transition"}}"#)
+            .await;
         let toll = toll.ok().flatten().unwrap_or_default();
         assert_ne!(toll.gate(0, 0), Gate::Open, "ECR said that 7 images would expire");
     }

@@ -48,7 +48,11 @@ impl Lines {
 
     /// A line, or one of an earlier report that sums up.
     pub fn push(&mut self, mut change: Change) {
-        let size = change.diff.iter().map(|d| d.old.to_string().len() + d.new.to_string().len()).sum::<usize>();
+        let size = change
+            .diff
+            .iter()
+            .map(|d| d.old.to_string().len() + d.new.to_string().len())
+            .sum::<usize>();
         self.listed += size;
         if self.listed > MOST_LISTED {
             change.diff.clear();
@@ -84,11 +88,19 @@ impl Lines {
         changes.extend(self.others);
         changes.sort_by(|a, b| (&a.registry, &a.id, a.result).cmp(&(&b.registry, &b.id, b.result)));
         changes.extend(self.more.into_iter().map(|((registry, result), more)| {
-            let id = if registry == ROOT { "*".to_owned() } else { format!("{registry}/*") };
+            let id = if registry == ROOT {
+                "*".to_owned()
+            } else {
+                format!("{registry}/*")
+            };
             let fields = more.fields.into_iter().collect();
-            let change =
-                Change::of(&registry, Resource::Repository, Action::Update, &id).with(result).in_fields(fields);
-            Change { more: Some(more.lines), ..change.noting("as many repositories more".into()) }
+            let change = Change::of(&registry, Resource::Repository, Action::Update, &id)
+                .with(result)
+                .in_fields(fields);
+            Change {
+                more: Some(more.lines),
+                ..change.noting("as many repositories more".into())
+            }
         }));
         changes
     }

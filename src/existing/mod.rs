@@ -86,7 +86,10 @@ impl Planned {
     /// All of it together.
     pub fn sum(&self) -> Sum {
         let held = |(name, differing): (&String, &Differing)| {
-            let held = differing.held.keys().map(|setting| Sum::of(name, *setting, None, "held"));
+            let held = differing
+                .held
+                .keys()
+                .map(|setting| Sum::of(name, *setting, None, "held"));
             held.fold(differing.sum, Sum::and)
         };
         self.by_repository.iter().map(held).fold(Sum::default(), Sum::and)
@@ -162,7 +165,13 @@ impl<'a> Existing<'a> {
     ) -> Self {
         let wards = territories.registries().filter_map(|registry| {
             let wanted = Wanted::of(registry, registry.existing_repositories.as_ref()?, home);
-            Some((registry.name.as_str(), Ward { wanted, given_up: AtomicBool::new(false) }))
+            Some((
+                registry.name.as_str(),
+                Ward {
+                    wanted,
+                    given_up: AtomicBool::new(false),
+                },
+            ))
         });
         Self {
             reader,
@@ -182,7 +191,10 @@ impl<'a> Existing<'a> {
 
     /// The same, where only what a plan has shown may be done.
     pub fn only(self, planned: Planned) -> Self {
-        Self { planned: Some(planned), ..self }
+        Self {
+            planned: Some(planned),
+            ..self
+        }
     }
 
     /// Every repository that a registry speaks for, by name.
@@ -220,7 +232,11 @@ impl<'a> Existing<'a> {
     /// # Errors
     /// As DescribeRepositories, and when the deadline comes first.
     pub async fn named(&self, names: &[String]) -> Result<Vec<Target<'a>>, AwsError> {
-        let mut names: Vec<String> = names.iter().filter(|name| self.territories.of(name).is_some()).cloned().collect();
+        let mut names: Vec<String> = names
+            .iter()
+            .filter(|name| self.territories.of(name).is_some())
+            .cloned()
+            .collect();
         names.sort();
         names.dedup();
         let mut found = Vec::new();
@@ -247,7 +263,13 @@ impl<'a> Existing<'a> {
         let registry = self.territories.of(&repository.name)?.name.as_str();
         let differs = self.wards.get(registry)?.wanted.differs_in_mutability(&repository);
         let other_mutability = differs.then(|| Box::new(Wanted::shown_mutability(&repository)));
-        Some(Target { name: repository.name, registry, other_mutability, outcome: Outcome::Untried, wrote: false })
+        Some(Target {
+            name: repository.name,
+            registry,
+            other_mutability,
+            outcome: Outcome::Untried,
+            wrote: false,
+        })
     }
 
     /// Works on all targets that are open.
@@ -255,14 +277,19 @@ impl<'a> Existing<'a> {
         let mut planned = Planned::default();
         let mut outcomes: Vec<(usize, Outcome, bool)> = Vec::new();
         {
-            let open = targets.iter().enumerate().filter(|(_, target)| target.outcome.is_open());
+            let open = targets
+                .iter()
+                .enumerate()
+                .filter(|(_, target)| target.outcome.is_open());
             let work = open.map(|(n, target)| async move { (n, self.one(target).await) });
             let mut work = std::pin::pin!(stream::iter(work).buffer_unordered(AT_A_TIME));
             while let Some((n, found)) = work.next().await {
                 outcomes.push((n, found.outcome, found.wrote()));
                 let differs = self.pen.is_none() && found.differing.sum != Sum::default();
                 if let Some(target) = targets.get(n).filter(|_| differs) {
-                    planned.by_repository.insert(target.name.clone(), found.differing.clone());
+                    planned
+                        .by_repository
+                        .insert(target.name.clone(), found.differing.clone());
                 }
                 lines.add(found);
             }
@@ -272,7 +299,10 @@ impl<'a> Existing<'a> {
                 (target.outcome, target.wrote) = (outcome, wrote);
             }
         }
-        Settled { newest: !self.stale.load(Ordering::Relaxed), planned }
+        Settled {
+            newest: !self.stale.load(Ordering::Relaxed),
+            planned,
+        }
     }
 
     /// Whether the file's word may still be written. Asked right before every write, when its turn has come: a run of

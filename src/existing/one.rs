@@ -83,7 +83,9 @@ impl Existing<'_> {
     /// Works on one repository. Its settings do not wait for each other: what is held or fails stops nothing else.
     pub(super) async fn one(&self, target: &Target<'_>) -> Found {
         let mut found = Found::new(Outcome::Done);
-        let Some(ward) = self.wards.get(target.registry) else { return found };
+        let Some(ward) = self.wards.get(target.registry) else {
+            return found;
+        };
         if self.deadline.is_near() || self.stale.load(Ordering::Relaxed) {
             return Found::new(Outcome::Untried);
         }
@@ -117,7 +119,11 @@ impl Existing<'_> {
                 Err(Trouble::Failed(cause)) => (Outcome::Failed, Some(cause)),
                 Err(Trouble::Open(error)) => {
                     // Out of time, or out of date: that says nothing about the repository.
-                    let open = if error.may_go_better() { Outcome::Stuck } else { Outcome::Untried };
+                    let open = if error.may_go_better() {
+                        Outcome::Stuck
+                    } else {
+                        Outcome::Untried
+                    };
                     found.outcome = found.outcome.max(open);
                     found.open = Some(error);
                     continue;
@@ -134,7 +140,13 @@ impl Existing<'_> {
             if let (Outcome::Held, Some(cause)) = (outcome, &cause) {
                 found.differing.held.insert(setting, cause.clone());
             }
-            found.tell(target, setting, result, cause.as_ref(), diff.filter(|_| self.pen.is_none()));
+            found.tell(
+                target,
+                setting,
+                result,
+                cause.as_ref(),
+                diff.filter(|_| self.pen.is_none()),
+            );
         }
         found
     }
@@ -145,7 +157,9 @@ impl Existing<'_> {
         target: &Target<'_>,
         differences: &[(Setting, Result<Option<Differs>, Trouble>)],
     ) -> Result<BTreeMap<Setting, Cause>, Cause> {
-        let Some(planned) = &self.planned else { return Ok(BTreeMap::new()) };
+        let Some(planned) = &self.planned else {
+            return Ok(BTreeMap::new());
+        };
         let differs = differences.iter().filter_map(|(setting, differs)| match differs {
             Ok(None) => None,
             Ok(Some(differs)) => Some(sum(target, *setting, Some(&differs.diff))),
@@ -156,7 +170,10 @@ impl Existing<'_> {
         if differs == Sum::default() || differs == planned.sum {
             Ok(planned.held)
         } else {
-            Err(Cause::new(Reason::CHANGED_MEANWHILE, "it is not as it was when the plan was made: make a new plan"))
+            Err(Cause::new(
+                Reason::CHANGED_MEANWHILE,
+                "it is not as it was when the plan was made: make a new plan",
+            ))
         }
     }
 
@@ -164,8 +181,13 @@ impl Existing<'_> {
     async fn differences(&self, ward: &Ward, target: &Target<'_>) -> [(Setting, Result<Option<Differs>, Trouble>); 4] {
         let (wanted, name, reader) = (&ward.wanted, target.name.as_str(), self.reader);
         let lifecycle = async {
-            let Some(text) = &wanted.lifecycle_policy else { return Ok(None) };
-            let have = self.lanes.call("GetLifecyclePolicy", &self.deadline, || reader.lifecycle_policy(name)).await?;
+            let Some(text) = &wanted.lifecycle_policy else {
+                return Ok(None);
+            };
+            let have = self
+                .lanes
+                .call("GetLifecyclePolicy", &self.deadline, || reader.lifecycle_policy(name))
+                .await?;
             let shown = |text: &str| lifecycle_in_form(text);
             let differs = || {
                 let old = have.as_deref().map_or(Value::Null, shown);
@@ -174,9 +196,13 @@ impl Existing<'_> {
             Ok(wanted.differs_in_lifecycle(have.as_deref()).then(differs))
         };
         let policy = async {
-            let Some(text) = &wanted.repository_policy else { return Ok(None) };
-            let have =
-                self.lanes.call("GetRepositoryPolicy", &self.deadline, || reader.repository_policy(name)).await?;
+            let Some(text) = &wanted.repository_policy else {
+                return Ok(None);
+            };
+            let have = self
+                .lanes
+                .call("GetRepositoryPolicy", &self.deadline, || reader.repository_policy(name))
+                .await?;
             let shown = |text: &str| policy_in_form(text, &self.home.partition);
             let differs = || {
                 let old = have.as_deref().map_or(Value::Null, shown);
@@ -189,7 +215,10 @@ impl Existing<'_> {
                 return Ok(None);
             }
             let arn = self.home.repository_arn(name);
-            let have = self.lanes.call("ListTagsForResource", &self.deadline, || reader.repository_tags(&arn)).await?;
+            let have = self
+                .lanes
+                .call("ListTagsForResource", &self.deadline, || reader.repository_tags(&arn))
+                .await?;
             let missing = wanted.missing_tags(&have).map_err(Trouble::Failed)?;
             let old = shown_tags(have.iter().filter(|(key, _)| missing.contains_key(*key)));
             let new = shown_tags(&missing);
@@ -213,7 +242,9 @@ impl Existing<'_> {
         {
             return Err(Trouble::Held(cause));
         }
-        let Some(pen) = &self.pen else { return Ok(ChangeResult::Planned) };
+        let Some(pen) = &self.pen else {
+            return Ok(ChangeResult::Planned);
+        };
         self.write(pen, ward, &target.name, &put).await?;
         info!(registry = %target.registry, repository = %target.name, setting = put.setting().as_str(), "applied");
         Ok(ChangeResult::Applied)
@@ -223,16 +254,23 @@ impl Existing<'_> {
         let writer = pen.writer;
         match put {
             Put::Lifecycle(text) => {
-                self.pen_down(pen, "PutLifecyclePolicy", || writer.put_lifecycle_policy(name, text)).await
+                self.pen_down(pen, "PutLifecyclePolicy", || writer.put_lifecycle_policy(name, text))
+                    .await
             }
             Put::Policy(text) => self.write_policy(pen, ward, name, text).await,
             Put::Mutability => {
-                let Some((word, filters)) = &ward.wanted.mutability else { return Ok(()) };
-                self.pen_down(pen, "PutImageTagMutability", || writer.put_mutability(name, word, filters)).await
+                let Some((word, filters)) = &ward.wanted.mutability else {
+                    return Ok(());
+                };
+                self.pen_down(pen, "PutImageTagMutability", || {
+                    writer.put_mutability(name, word, filters)
+                })
+                .await
             }
             Put::Tags(tags) => {
                 let arn = self.home.repository_arn(name);
-                self.pen_down(pen, "TagResource", || writer.tag_repository(&arn, tags)).await
+                self.pen_down(pen, "TagResource", || writer.tag_repository(&arn, tags))
+                    .await
             }
         }
     }
@@ -275,12 +313,22 @@ impl Existing<'_> {
 
 /// How one setting of a repository differs; what is to become of it follows from that, and from what is held.
 fn sum(target: &Target<'_>, setting: Setting, diff: Option<&Difference>) -> Sum {
-    Sum::of(&target.name, setting, diff, if diff.is_some() { "differs" } else { "not looked at" })
+    Sum::of(
+        &target.name,
+        setting,
+        diff,
+        if diff.is_some() { "differs" } else { "not looked at" },
+    )
 }
 
 impl Found {
     fn new(outcome: Outcome) -> Self {
-        Self { outcome, changes: Vec::new(), differing: Differing::default(), open: None }
+        Self {
+            outcome,
+            changes: Vec::new(),
+            differing: Differing::default(),
+            open: None,
+        }
     }
 
     /// Whether something was written.
@@ -299,14 +347,21 @@ impl Found {
     ) {
         let field = Cow::Borrowed(setting.as_str());
         let error = cause.map(|cause| cause.message.as_str());
-        match self.changes.iter_mut().find(|change| change.result == result && change.error.as_deref() == error) {
+        match self
+            .changes
+            .iter_mut()
+            .find(|change| change.result == result && change.error.as_deref() == error)
+        {
             Some(change) => {
                 change.fields.push(field);
                 change.diff.extend(diff);
             }
             None => {
                 let change = Change::of(target.registry, Resource::Repository, Action::Update, &target.name);
-                let change = change.with(result).in_fields(vec![field]).differing(diff.into_iter().collect());
+                let change = change
+                    .with(result)
+                    .in_fields(vec![field])
+                    .differing(diff.into_iter().collect());
                 self.changes.push(match cause {
                     Some(cause) => change.because(cause),
                     None => change,

@@ -63,8 +63,10 @@ mod tests {
         targets.push(target("hub", 120, Outcome::Done));
         targets.push(target("quay", 0, Outcome::Untried));
         let portions = portions("run", &targets);
-        let sizes: Vec<(u32, &str, usize)> =
-            portions.iter().map(|p| (p.part, p.registry.as_str(), p.repositories.len())).collect();
+        let sizes: Vec<(u32, &str, usize)> = portions
+            .iter()
+            .map(|p| (p.part, p.registry.as_str(), p.repositories.len()))
+            .collect();
         assert_eq!(sizes, [(0, "hub", 50), (1, "hub", 50), (2, "hub", 20), (3, "quay", 1)]);
         let back: Vec<Portion> = parcels(&portions)
             .iter()

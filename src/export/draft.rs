@@ -17,7 +17,10 @@ use crate::settings::Settings;
 
 /// No run deletes more: all that a plan would take away is to be told.
 fn no_limit() -> Bounds {
-    Bounds { limit: u32::MAX.into(), ..Bounds::default() }
+    Bounds {
+        limit: u32::MAX.into(),
+        ..Bounds::default()
+    }
 }
 
 /// A registry of the file.
@@ -72,7 +75,12 @@ impl Draft {
             }
         }
         let file = whole(&mut entries, &mut refused, &context)?;
-        Ok(Self { entries, refused, file, notes: notes(snapshot, settings) })
+        Ok(Self {
+            entries,
+            refused,
+            file,
+            notes: notes(snapshot, settings),
+        })
     }
 
     /// The file, as it is read.
@@ -82,7 +90,11 @@ impl Draft {
 
     /// Adds what a plan of the file over `account`, which it was written from, would change.
     pub fn finish(mut self, account: &Account, home: &Home, settings: &Settings) -> Exported {
-        let scope = Scope { home, settings, uploaded: Timestamp::now() };
+        let scope = Scope {
+            home,
+            settings,
+            uploaded: Timestamp::now(),
+        };
         let plan = plan::plan(&self.file, account, scope, &no_limit());
         let anothers: BTreeMap<String, String> = plan.registries.iter().filter_map(another_owner).collect();
         for (name, reason) in anothers {
@@ -98,17 +110,27 @@ impl Draft {
             }
         }
         self.notes.extend(
-            self.refused.iter().map(|(name, (_, reason))| format!("{name} stands in the file as a comment: {reason}")),
+            self.refused
+                .iter()
+                .map(|(name, (_, reason))| format!("{name} stands in the file as a comment: {reason}")),
         );
         if !self.file.registries.is_empty() {
             self.notes.extend(removals(&plan));
         }
-        let page = Page { entries: &self.entries, refused: &self.refused, home };
+        let page = Page {
+            entries: &self.entries,
+            refused: &self.refused,
+            home,
+        };
         let yaml = page.write();
         let json = |entry: &Entry| serde_json::to_value(&entry.fields).unwrap_or_default();
         Exported {
             yaml,
-            registries: self.entries.iter().map(|(name, entry)| (name.clone(), json(entry))).collect(),
+            registries: self
+                .entries
+                .iter()
+                .map(|(name, entry)| (name.clone(), json(entry)))
+                .collect(),
             remarks: self
                 .entries
                 .into_iter()
@@ -157,7 +179,14 @@ fn settle(name: &str, base: &Group, more: &[Group], context: &Context) -> Result
 /// Whether a file of this one registry is accepted.
 fn accepts(name: &str, fields: &Mapping, context: &Context) -> Result<(), String> {
     let read = config::read(page::block(name, fields).as_bytes(), context);
-    read.map(drop).map_err(|rejected| rejected.errors.into_iter().map(|error| error.message).next().unwrap_or_default())
+    read.map(drop).map_err(|rejected| {
+        rejected
+            .errors
+            .into_iter()
+            .map(|error| error.message)
+            .next()
+            .unwrap_or_default()
+    })
 }
 
 /// The whole file. What is only wrong beside another registry, such as two names that ECR takes for one, is refused
@@ -168,19 +197,28 @@ fn whole(
     context: &Context,
 ) -> Result<File, ExportError> {
     while !entries.is_empty() {
-        let text: String = entries.iter().map(|(name, entry)| page::block(name, &entry.fields)).collect();
+        let text: String = entries
+            .iter()
+            .map(|(name, entry)| page::block(name, &entry.fields))
+            .collect();
         let errors = match config::read(text.as_bytes(), context) {
             Ok(file) => return Ok(file),
             Err(rejected) => rejected.errors,
         };
-        let named = errors.iter().find_map(|error| Some((error.registry.clone()?, error.message.clone())));
+        let named = errors
+            .iter()
+            .find_map(|error| Some((error.registry.clone()?, error.message.clone())));
         let first = || errors.first().map(|error| error.message.clone()).unwrap_or_default();
         match named.and_then(|(name, reason)| Some((entries.remove_entry(&name)?, reason))) {
             Some(((name, entry), reason)) => _ = refused.insert(name, (entry.fields, reason)),
             None => return Err(ExportError::Settings(first())),
         }
     }
-    Ok(File { registries: Vec::new(), max_deletions: None, warnings: Vec::new() })
+    Ok(File {
+        registries: Vec::new(),
+        max_deletions: None,
+        warnings: Vec::new(),
+    })
 }
 
 fn mapping(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Mapping {
@@ -191,7 +229,10 @@ fn mapping(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Mapping {
 fn remark_on_template(template: Option<&Template>, prefix: &str) -> Option<String> {
     match template {
         Some(template) if template.prefix == prefix => None,
-        Some(template) => Some(format!("has no template of its own: its settings are those of {}", template.prefix)),
+        Some(template) => Some(format!(
+            "has no template of its own: its settings are those of {}",
+            template.prefix
+        )),
         None => Some("has no template: new repositories have no lifecycle policy".to_owned()),
     }
 }
@@ -199,9 +240,11 @@ fn remark_on_template(template: Option<&Template>, prefix: &str) -> Option<Strin
 /// A registry that another stack keeps, and why it cannot be in this file.
 fn another_owner(plan: &RegistryPlan) -> Option<(String, String)> {
     match &plan.verdict {
-        Verdict::Refused { resource: Resource::Template, cause, .. } => {
-            Some((plan.registry.clone(), cause.message.clone()))
-        }
+        Verdict::Refused {
+            resource: Resource::Template,
+            cause,
+            ..
+        } => Some((plan.registry.clone(), cause.message.clone())),
         _ => None,
     }
 }
@@ -210,14 +253,22 @@ fn another_owner(plan: &RegistryPlan) -> Option<(String, String)> {
 fn notes(snapshot: &Snapshot, settings: &Settings) -> Vec<String> {
     let templates = snapshot.templates.values();
     let cached = |template: &&Template| template.spec.applied_for.contains(PULL_THROUGH_CACHE);
-    let without = templates.clone().filter(cached).filter(|template| !snapshot.rules.contains_key(&template.prefix));
+    let without = templates
+        .clone()
+        .filter(cached)
+        .filter(|template| !snapshot.rules.contains_key(&template.prefix));
     let mut notes: Vec<String> = without
         .map(|template| {
-            format!("the template {} has no rule of its prefix, so that it is not in the file", template.prefix)
+            format!(
+                "the template {} has no rule of its prefix, so that it is not in the file",
+                template.prefix
+            )
         })
         .collect();
     let of_rules = templates.filter(|template| snapshot.rules.contains_key(&template.prefix));
-    let roles: BTreeSet<&str> = of_rules.filter_map(|template| template.spec.custom_role_arn.as_deref()).collect();
+    let roles: BTreeSet<&str> = of_rules
+        .filter_map(|template| template.spec.custom_role_arn.as_deref())
+        .collect();
     if settings.template_role_arn.is_none() && !roles.is_empty() {
         let roles = roles.into_iter().collect::<Vec<_>>().join(", ");
         notes.push(format!(
@@ -230,7 +281,12 @@ fn notes(snapshot: &Snapshot, settings: &Settings) -> Vec<String> {
 /// What a plan of the file would take away: it carries our mark or tag, and no registry of the file has it.
 fn removals(plan: &Plan) -> Vec<String> {
     let gone = plan.removals.left.iter().chain(&plan.removals.orphans);
-    let told =
-        gone.map(|left| format!("a plan of this file would: {}, of {}", page::steps(&left.steps), left.registry));
+    let told = gone.map(|left| {
+        format!(
+            "a plan of this file would: {}, of {}",
+            page::steps(&left.steps),
+            left.registry
+        )
+    });
     told.collect()
 }

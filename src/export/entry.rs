@@ -24,7 +24,10 @@ pub(super) fn of_rule(rule: &Rule, names: &BTreeMap<String, String>) -> Group {
         ("upstream_repository_prefix", rule.upstream_prefix.as_ref()),
         ("custom_role_arn", rule.custom_role_arn.as_ref()),
     ];
-    fields.into_iter().filter_map(|(name, value)| Some((name, value?.as_str().into()))).collect()
+    fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?.as_str().into())))
+        .collect()
 }
 
 /// The template that new repositories of a rule get their settings from. ECR takes the one with the longest prefix, at a
@@ -34,7 +37,11 @@ pub(super) fn template_of<'a>(prefix: &str, snapshot: &'a Snapshot) -> Option<&'
     let mut above = std::iter::successors(Some(prefix), |prefix| prefix.rsplit_once('/').map(|(above, _)| above));
     let applied = |prefix: &str| {
         let template = snapshot.templates.get(prefix)?;
-        template.spec.applied_for.contains(PULL_THROUGH_CACHE).then_some(template)
+        template
+            .spec
+            .applied_for
+            .contains(PULL_THROUGH_CACHE)
+            .then_some(template)
     };
     own.or_else(|| above.find_map(applied)).or_else(|| applied(ROOT))
 }
@@ -59,8 +66,13 @@ pub(super) fn of_template(spec: &TemplateSpec, home: &Home, settings: &Settings)
     groups.extend(lifecycle::value(&spec.lifecycle_policy).map(|policy| vec![("lifecycle_policy", policy)]));
     groups.extend(encryption(spec).map(|encryption| vec![("encryption_configuration", encryption)]));
     // What RESOURCE_TAGS says for everything need not be said again.
-    let tags = spec.tags.iter().filter(|(key, value)| settings.resource_tags.get(*key) != Some(value));
-    let tags: Mapping = tags.map(|(key, value)| (Value::from(key.as_str()), Value::from(value.as_str()))).collect();
+    let tags = spec
+        .tags
+        .iter()
+        .filter(|(key, value)| settings.resource_tags.get(*key) != Some(value));
+    let tags: Mapping = tags
+        .map(|(key, value)| (Value::from(key.as_str()), Value::from(value.as_str())))
+        .collect();
     if !tags.is_empty() {
         groups.push(vec![("tags", Value::Mapping(tags))]);
     }
@@ -70,14 +82,22 @@ pub(super) fn of_template(spec: &TemplateSpec, home: &Home, settings: &Settings)
 
 /// What repositories have that no template is for: ECR gives them no lifecycle policy.
 pub(super) fn without_template() -> Vec<Group> {
-    lifecycle::value("").map(|none| vec![("lifecycle_policy", none)]).into_iter().collect()
+    lifecycle::value("")
+        .map(|none| vec![("lifecycle_policy", none)])
+        .into_iter()
+        .collect()
 }
 
 fn encryption(spec: &TemplateSpec) -> Option<Value> {
     if matches!(spec.encryption_type.as_str(), "" | "AES256") {
         return None;
     }
-    let fields = [("encryption_type", Some(&spec.encryption_type)), ("kms_key", spec.kms_key.as_ref())];
-    let fields = fields.into_iter().filter_map(|(name, value)| Some((name.into(), value?.as_str().into())));
+    let fields = [
+        ("encryption_type", Some(&spec.encryption_type)),
+        ("kms_key", spec.kms_key.as_ref()),
+    ];
+    let fields = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.into(), value?.as_str().into())));
     Some(Value::Mapping(fields.collect()))
 }

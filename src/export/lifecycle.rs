@@ -18,7 +18,9 @@ pub(super) fn value(text: &str) -> Option<Value> {
     if same_lifecycle(text, &LifecyclePolicy::default_policy().to_json()) {
         return None;
     }
-    let Ok(Json::Object(mut policy)) = serde_json::from_str(text) else { return Some(text.into()) };
+    let Ok(Json::Object(mut policy)) = serde_json::from_str(text) else {
+        return Some(text.into());
+    };
     if let Some(Json::Array(rules)) = policy.get_mut("rules") {
         rules.sort_by_key(|rule| rule.get("rulePriority").and_then(Json::as_i64));
     }
@@ -50,7 +52,9 @@ fn ordered(value: Json) -> Value {
         Json::Object(map) => {
             let mut entries: Vec<(String, Json)> = map.into_iter().filter(|(key, value)| says(key, value)).collect();
             entries.sort_by_key(|(key, _)| ORDER.iter().position(|known| known == key).unwrap_or(ORDER.len()));
-            let entries = entries.into_iter().map(|(key, value)| (Value::from(key), ordered(value)));
+            let entries = entries
+                .into_iter()
+                .map(|(key, value)| (Value::from(key), ordered(value)));
             Value::Mapping(entries.collect::<Mapping>())
         }
         Json::Array(items) => items.into_iter().map(ordered).collect(),

@@ -75,8 +75,14 @@ pub async fn export(reader: &Reader, home: &Home, settings: &Settings) -> Result
 /// The names of the secrets that rules point to, by ARN, and why some could not be learnt. One that is on its way out
 /// keeps its ARN: its name may soon be another's.
 async fn names(reader: &Reader, snapshot: &Snapshot) -> (BTreeMap<String, String>, Vec<String>) {
-    let arns: BTreeSet<&str> = snapshot.rules.values().filter_map(|rule| rule.credential_arn.as_deref()).collect();
-    let looks = arns.into_iter().map(|arn| async move { (arn, reader.secret(arn).await) });
+    let arns: BTreeSet<&str> = snapshot
+        .rules
+        .values()
+        .filter_map(|rule| rule.credential_arn.as_deref())
+        .collect();
+    let looks = arns
+        .into_iter()
+        .map(|arn| async move { (arn, reader.secret(arn).await) });
     let looks: Vec<_> = stream::iter(looks).buffered(READS).collect().await;
     let (mut names, mut unread) = (BTreeMap::new(), Vec::new());
     for (arn, look) in looks {

@@ -31,10 +31,19 @@ impl Page<'_> {
     /// No time stands in it: the same account makes the same file.
     fn write_to(&self, page: &mut String) -> std::fmt::Result {
         let Home { account, region, .. } = self.home;
-        writeln!(page, "# The pull-through cache rules and their templates of account {account} in {region}, as")?;
-        writeln!(page, "# `ptc export` found them. Credentials stay in Secrets Manager: no token is in this file.")?;
+        writeln!(
+            page,
+            "# The pull-through cache rules and their templates of account {account} in {region}, as"
+        )?;
+        writeln!(
+            page,
+            "# `ptc export` found them. Credentials stay in Secrets Manager: no token is in this file."
+        )?;
         if self.entries.is_empty() {
-            writeln!(page, "#\n# There is no registry to write, and a file without any is refused.")?;
+            writeln!(
+                page,
+                "#\n# There is no registry to write, and a file without any is refused."
+            )?;
         }
         for (name, entry) in self.entries {
             writeln!(page)?;
@@ -63,7 +72,9 @@ fn comment(page: &mut String, text: &str) -> std::fmt::Result {
 
 /// One registry.
 pub(super) fn block(name: &str, fields: &Mapping) -> String {
-    let registry: Mapping = [(Value::from(name), Value::Mapping(fields.clone()))].into_iter().collect();
+    let registry: Mapping = [(Value::from(name), Value::Mapping(fields.clone()))]
+        .into_iter()
+        .collect();
     // Texts, lists and maps with texts as keys can always be written; nothing would be refused as an empty file.
     serde_yaml::to_string(&registry).unwrap_or_default()
 }
@@ -81,7 +92,11 @@ pub(super) fn remark(plan: &RegistryPlan) -> Option<String> {
 /// Steps in words: `adopt template hub (description, tags)`.
 pub(super) fn steps(steps: &[Step]) -> String {
     let words = steps.iter().map(|step| {
-        let fields = if step.fields.is_empty() { String::new() } else { format!(" ({})", step.fields.join(", ")) };
+        let fields = if step.fields.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", step.fields.join(", "))
+        };
         format!("{} {} {}{fields}", word(&step.action), word(&step.resource), step.id)
     });
     words.collect::<Vec<_>>().join("; ")

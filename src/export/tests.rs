@@ -12,7 +12,11 @@ use crate::config::{self, Context, Credential, File};
 use crate::plan::{Bounds, Operation, Plan, Scope, plan};
 
 fn home() -> Home {
-    Home { account: "123456789012".into(), region: "eu-west-1".into(), partition: "aws".into() }
+    Home {
+        account: "123456789012".into(),
+        region: "eu-west-1".into(),
+        partition: "aws".into(),
+    }
 }
 
 fn settings() -> Settings {
@@ -61,7 +65,10 @@ fn sights(file: &File) -> BTreeMap<String, Sight> {
         })),
         _ => Sight::NotNeeded,
     };
-    file.registries.iter().map(|registry| (registry.name.clone(), sight(&registry.credential))).collect()
+    file.registries
+        .iter()
+        .map(|registry| (registry.name.clone(), sight(&registry.credential)))
+        .collect()
 }
 
 /// What a run over a file that is uploaded now is to do.
@@ -69,14 +76,21 @@ fn planned(file: &File, account: &Account) -> Plan {
     plan(
         file,
         account,
-        Scope { home: &home(), settings: &settings(), uploaded: jiff::Timestamp::now() },
+        Scope {
+            home: &home(),
+            settings: &settings(),
+            uploaded: jiff::Timestamp::now(),
+        },
         &Bounds::default(),
     )
 }
 
 /// The account that a file makes of an empty one.
 fn applied(file: &File) -> Account {
-    let mut account = Account { sights: sights(file), ..Account::default() };
+    let mut account = Account {
+        sights: sights(file),
+        ..Account::default()
+    };
     let plan = planned(file, &account);
     for step in plan.registries.into_iter().flat_map(|plan| plan.steps) {
         match step.operation {
@@ -90,13 +104,32 @@ fn applied(file: &File) -> Account {
 
 fn exported(snapshot: &Snapshot, names: &BTreeMap<String, String>) -> Exported {
     let draft = Draft::new(snapshot, names, &home(), &settings()).unwrap();
-    let account = Account { snapshot: snapshot.clone(), sights: sights(draft.file()) };
+    let account = Account {
+        snapshot: snapshot.clone(),
+        sights: sights(draft.file()),
+    };
     draft.finish(&account, &home(), &settings())
 }
 
 /// What YAML would read as something else than a text, or not at all, if it were not in quotes.
-const TEXTS: [&str; 16] =
-    ["yes", "No", "null", "none", "true", "010", "1e3", "0x1F", "1.0", "2026-01-01", "-", "=", "@x", "a: b", "ü", ""];
+const TEXTS: [&str; 16] = [
+    "yes",
+    "No",
+    "null",
+    "none",
+    "true",
+    "010",
+    "1e3",
+    "0x1F",
+    "1.0",
+    "2026-01-01",
+    "-",
+    "=",
+    "@x",
+    "a: b",
+    "ü",
+    "",
+];
 
 const NAMES: [&str; 14] = [
     "yes",
@@ -116,12 +149,19 @@ const NAMES: [&str; 14] = [
 ];
 
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof![proptest::sample::select(&TEXTS[..]).prop_map(str::to_owned), "[ -~]{1,20}"]
+    prop_oneof![
+        proptest::sample::select(&TEXTS[..]).prop_map(str::to_owned),
+        "[ -~]{1,20}"
+    ]
 }
 
 /// A lifecycle policy, all rules of which count images.
 fn lifecycle() -> impl Strategy<Value = Value> {
-    let rule = (proptest::option::of(text()), 1u32..100, proptest::option::of("[a-z0-9.]{1,9}"));
+    let rule = (
+        proptest::option::of(text()),
+        1u32..100,
+        proptest::option::of("[a-z0-9.]{1,9}"),
+    );
     let policy = proptest::collection::vec(rule, 1..4).prop_map(|rules| {
         let rules = rules.into_iter().enumerate().map(|(n, (description, count, pattern))| {
             let mut selection = json!({"tagStatus": "tagged", "countType": "imageCountMoreThan", "countNumber": count});
@@ -162,8 +202,11 @@ fn registry() -> impl Strategy<Value = Value> {
         Just(json!({"encryption_configuration": {"encryption_type": "KMS_DSSE",
             "kms_key": "arn:aws:kms:eu-west-1:123456789012:key/1"}})),
     ];
-    let tags =
-        proptest::collection::btree_map("[a-zA-Z0-9=_.:+@ -]{2,9}|cost|yes|010", "[a-zA-Z0-9=_.:+@ -]{0,9}", 0..4);
+    let tags = proptest::collection::btree_map(
+        "[a-zA-Z0-9=_.:+@ -]{2,9}|cost|yes|010",
+        "[a-zA-Z0-9=_.:+@ -]{0,9}",
+        0..4,
+    );
     (upstream, readers, mutability, lifecycle(), encryption, tags).prop_map(
         |(mut registry, readers, mutability, lifecycle, encryption, tags)| {
             let fields = registry.as_object_mut().unwrap();
@@ -179,7 +222,11 @@ fn registry() -> impl Strategy<Value = Value> {
 }
 
 fn registries() -> impl Strategy<Value = BTreeMap<String, Value>> {
-    proptest::collection::btree_map(proptest::sample::select(&NAMES[..]).prop_map(str::to_owned), registry(), 1..6)
+    proptest::collection::btree_map(
+        proptest::sample::select(&NAMES[..]).prop_map(str::to_owned),
+        registry(),
+        1..6,
+    )
 }
 
 /// A document that may be anything.
@@ -196,22 +243,29 @@ fn document() -> impl Strategy<Value = String> {
 
 fn foreign_rule() -> impl Strategy<Value = Rule> {
     let host = prop_oneof![Just("quay.io".to_owned()), Just("ghcr.io".to_owned()), text()];
-    (host, proptest::option::of(text()), proptest::option::of(text()), proptest::option::of(text())).prop_map(
-        |(upstream_url, upstream_prefix, secret, custom_role_arn)| Rule {
+    (
+        host,
+        proptest::option::of(text()),
+        proptest::option::of(text()),
+        proptest::option::of(text()),
+    )
+        .prop_map(|(upstream_url, upstream_prefix, secret, custom_role_arn)| Rule {
             prefix: String::new(),
             upstream_url,
             upstream_prefix,
             credential_arn: secret.map(|name| arn(&format!("ecr-pullthroughcache/{name}"))),
             custom_role_arn,
-        },
-    )
+        })
 }
 
 fn foreign_template() -> impl Strategy<Value = TemplateSpec> {
     let owner = prop_oneof![
         text(),
         Just(crate::ownership::template_description("a", "stack")),
-        Just(crate::ownership::template_description("a", "other\n# x: {registry: quay.io}")),
+        Just(crate::ownership::template_description(
+            "a",
+            "other\n# x: {registry: quay.io}"
+        )),
     ];
     let tags = proptest::collection::btree_map(text(), text(), 0..3);
     (owner, text(), document(), document(), tags, any::<bool>()).prop_map(

@@ -17,9 +17,16 @@ const WITHOUT: &str = "Bottlerocket asks the upstream where a mirror refuses, an
 /// Where nothing but ECR may be asked.
 pub(super) fn artefact(mirrors: &Mirrors<'_>) -> Result<Artefact, LeftOut> {
     if mirrors.fallback == Fallback::Never {
-        return Err(LeftOut { part: Part::Bottlerocket, reason: WITHOUT.into(), notes: Vec::new() });
+        return Err(LeftOut {
+            part: Part::Bottlerocket,
+            reason: WITHOUT.into(),
+            notes: Vec::new(),
+        });
     }
-    let mut content = format!("# For the user data of Bottlerocket nodes.\n# Risk: {}.\n", Fallback::RISK);
+    let mut content = format!(
+        "# For the user data of Bottlerocket nodes.\n# Risk: {}.\n",
+        Fallback::RISK
+    );
     for mirror in &mirrors.mirrors {
         // Writing to a string cannot fail.
         _ = write!(
@@ -33,7 +40,11 @@ pub(super) fn artefact(mirrors: &Mirrors<'_>) -> Result<Artefact, LeftOut> {
             "\n[settings.kubernetes.credential-providers.ecr-credential-provider]\nenabled = true\ncache-duration = \"12h\"\nimage-patterns = [\n",
         );
         // ECR's own hosts, which the list must not lose, and then the mirrored ones.
-        let ecr = ["*.dkr.ecr.*.amazonaws.com", "*.dkr.ecr.*.amazonaws.com.cn", "*.dkr.ecr-fips.*.amazonaws.com"];
+        let ecr = [
+            "*.dkr.ecr.*.amazonaws.com",
+            "*.dkr.ecr.*.amazonaws.com.cn",
+            "*.dkr.ecr-fips.*.amazonaws.com",
+        ];
         let hosts = mirrors.mirrors.iter().map(|mirror| mirror.host);
         for pattern in ecr.into_iter().chain([mirrors.own.as_str()]).chain(hosts) {
             _ = writeln!(content, "  \"{pattern}\",");

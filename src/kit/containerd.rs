@@ -41,7 +41,13 @@ pub(super) fn artefacts(mirrors: &Mirrors<'_>) -> Vec<Artefact> {
 
 /// Names and hosts consist of letters, digits and `-_./`, so they need no escapes.
 fn hosts(mirror: &Mirror<'_>, fallback: Fallback) -> String {
-    let Mirror { host, server, kind, registry, endpoint } = mirror;
+    let Mirror {
+        host,
+        server,
+        kind,
+        registry,
+        endpoint,
+    } = mirror;
     let mut text =
         format!("# /etc/containerd/certs.d/{host}/hosts.toml: images of {host} come through `{registry}`.\n");
     if *kind == UpstreamKind::EcrPublic {

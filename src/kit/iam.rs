@@ -47,7 +47,11 @@ pub(super) fn artefact(registries: &[Registry], home: &Home) -> Artefact {
         },
         allow(
             "Pull",
-            &["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            &[
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+            ],
             repositories(&all, home),
         ),
         allow(
@@ -58,9 +62,16 @@ pub(super) fn artefact(registries: &[Registry], home: &Home) -> Artefact {
     ];
     if !tagged.is_empty() {
         // Where the template has tags, ECR asks this of whoever pulls first.
-        statement.push(allow("TagWhatIsMade", &["ecr:TagResource"], repositories(&tagged, home)));
+        statement.push(allow(
+            "TagWhatIsMade",
+            &["ecr:TagResource"],
+            repositories(&tagged, home),
+        ));
     }
-    let content = json(&Policy { version: "2012-10-17", statement });
+    let content = json(&Policy {
+        version: "2012-10-17",
+        statement,
+    });
     let mut notes = Vec::new();
     if registries.iter().any(|registry| registry.name == ROOT) {
         notes.push(
@@ -84,7 +95,13 @@ pub(super) fn artefact(registries: &[Registry], home: &Home) -> Artefact {
 }
 
 fn allow(sid: &'static str, action: &'static [&'static str], resource: Vec<String>) -> Statement {
-    Statement { sid, effect: "Allow", action, resource, condition: None }
+    Statement {
+        sid,
+        effect: "Allow",
+        action,
+        resource,
+        condition: None,
+    }
 }
 
 /// The repositories of some registries. One that another's pattern covers is not named again.
@@ -93,6 +110,16 @@ fn repositories(registries: &[&Registry], home: &Home) -> Vec<String> {
         wide != name && (wide == ROOT || name.strip_prefix(wide).is_some_and(|rest| rest.starts_with('/')))
     };
     let names = registries.iter().map(|registry| registry.name.as_str());
-    let outer = names.clone().filter(|name| !names.clone().any(|wide| covers(wide, name)));
-    outer.map(|name| home.repository_arn(&if name == ROOT { "*".to_owned() } else { format!("{name}/*") })).collect()
+    let outer = names
+        .clone()
+        .filter(|name| !names.clone().any(|wide| covers(wide, name)));
+    outer
+        .map(|name| {
+            home.repository_arn(&if name == ROOT {
+                "*".to_owned()
+            } else {
+                format!("{name}/*")
+            })
+        })
+        .collect()
 }

@@ -17,7 +17,11 @@ const WITHOUT: &str = "kOps writes the mirrors of its nodes itself, with the ups
 /// Where nothing but ECR may be asked.
 pub(super) fn artefact(mirrors: &Mirrors<'_>) -> Result<Artefact, LeftOut> {
     if mirrors.fallback == Fallback::Never {
-        return Err(LeftOut { part: Part::Kops, reason: WITHOUT.into(), notes: Vec::new() });
+        return Err(LeftOut {
+            part: Part::Kops,
+            reason: WITHOUT.into(),
+            notes: Vec::new(),
+        });
     }
     let mut content = format!(
         "# A part of the cluster: kops edit cluster.\n# Risk: {}.\nspec:\n  containerd:\n    useECRCredentialsForMirrors: true\n    registryMirrors:",

@@ -111,7 +111,11 @@ fn steps(route: &Route<'_>) -> Vec<Step> {
     } else {
         format!("{}/", literal(&route.source()))
     };
-    let others = route.taken.iter().map(|taken| taken.path).chain(route.elsewhere.iter().copied());
+    let others = route
+        .taken
+        .iter()
+        .map(|taken| taken.path)
+        .chain(route.elsewhere.iter().copied());
     let mut beginnings: Vec<String> = others.map(|path| format!("{front}{}/", literal(path))).collect();
     if !route.has_library() {
         return vec![Step {
@@ -155,7 +159,12 @@ fn literal(text: &str) -> String {
 }
 
 fn foreach(step: &Step, list: &str, only: &str) -> String {
-    let Step { about, from, to, unless } = step;
+    let Step {
+        about,
+        from,
+        to,
+        unless,
+    } = step;
     let mut text = format!(
         r#"          # {about}
           - list: "request.object.spec.{list} || `[]`"

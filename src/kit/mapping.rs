@@ -43,7 +43,12 @@ pub(super) fn artefact(routes: &Routes<'_>, home: &Home) -> Artefact {
     let mut bases = BTreeMap::new();
     for route in &routes.routes {
         bases.insert(route.source(), route.base.as_str());
-        bases.extend(route.aliases.iter().map(|alias| ((*alias).to_owned(), route.base.as_str())));
+        bases.extend(
+            route
+                .aliases
+                .iter()
+                .map(|alias| ((*alias).to_owned(), route.base.as_str())),
+        );
     }
     let mapping = Mapping {
         account: &home.account,

@@ -62,13 +62,28 @@ impl<'a> Mirrors<'a> {
                     route.host
                 ));
             }
-            let endpoint = if name == ROOT { format!("https://{own}/v2") } else { format!("https://{own}/v2/{name}") };
+            let endpoint = if name == ROOT {
+                format!("https://{own}/v2")
+            } else {
+                format!("https://{own}/v2/{name}")
+            };
             let server = match fallback {
                 Fallback::Never => endpoint.clone(),
                 Fallback::Upstream => format!("https://{}", route.registry.upstream.host),
             };
-            mirrors.push(Mirror { host: route.host, server, kind, registry: name, endpoint });
+            mirrors.push(Mirror {
+                host: route.host,
+                server,
+                kind,
+                registry: name,
+                endpoint,
+            });
         }
-        Self { mirrors, own, notes, fallback }
+        Self {
+            mirrors,
+            own,
+            notes,
+            fallback,
+        }
     }
 }

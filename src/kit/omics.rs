@@ -43,10 +43,15 @@ pub(super) fn artefact(routes: &Routes<'_>) -> Artefact {
             UpstreamKind::Chainguard | UpstreamKind::Ecr | UpstreamKind::Unlisted => false,
         };
         if !known || name == ROOT {
-            notes.push(format!("`{name}` is left out: HealthOmics does not list {host} with a prefix like this."));
+            notes.push(format!(
+                "`{name}` is left out: HealthOmics does not list {host} with a prefix like this."
+            ));
             continue;
         }
-        registry_mappings.push(Mapping { upstream_registry_url: host, ecr_repository_prefix: name });
+        registry_mappings.push(Mapping {
+            upstream_registry_url: host,
+            ecr_repository_prefix: name,
+        });
     }
     Artefact {
         part: Part::HealthOmics,

@@ -60,5 +60,8 @@ fn of_this_file(content: &mut String, notes: &str) {
 }
 
 fn list<'a>(sentences: impl IntoIterator<Item = &'a String>) -> String {
-    sentences.into_iter().map(|sentence| format!("- {sentence}\n")).collect()
+    sentences
+        .into_iter()
+        .map(|sentence| format!("- {sentence}\n"))
+        .collect()
 }

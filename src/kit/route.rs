@@ -73,8 +73,11 @@ impl<'a> Routes<'a> {
             }
             if !route.taken.is_empty() {
                 let (host, source) = (route.host, route.source());
-                let paths: Vec<String> =
-                    route.taken.iter().map(|taken| format!("{source}/{}/... (`{}`)", taken.path, taken.by)).collect();
+                let paths: Vec<String> = route
+                    .taken
+                    .iter()
+                    .map(|taken| format!("{source}/{}/... (`{}`)", taken.path, taken.by))
+                    .collect();
                 notes.push(format!(
                     "Names are prefixes, and the longer one wins: through `{}` these images of {host} would come from another upstream, that of the registry in brackets. Do not pull them through it, or rename: {}.",
                     registry.name,
@@ -89,7 +92,10 @@ impl<'a> Routes<'a> {
             }
             routes.push(route);
         }
-        let parts: Vec<(&str, &str)> = routes.iter().filter_map(|route| Some((route.host, route.under?))).collect();
+        let parts: Vec<(&str, &str)> = routes
+            .iter()
+            .filter_map(|route| Some((route.host, route.under?)))
+            .collect();
         for route in &mut routes {
             let inside = |part: &'a str| match route.under {
                 None => Some(part),
@@ -111,15 +117,28 @@ fn route<'a>(registry: &'a Registry, all: &'a [Registry], home: &Home) -> Route<
         ROOT => Some(name),
         own => name.strip_prefix(own)?.strip_prefix('/'),
     };
-    let others = all.iter().map(|other| other.name.as_str()).filter(|name| *name != registry.name && *name != ROOT);
+    let others = all
+        .iter()
+        .map(|other| other.name.as_str())
+        .filter(|name| *name != registry.name && *name != ROOT);
     Route {
         registry,
         host,
         aliases,
         // ECR says ROOT where nothing was set.
-        under: registry.upstream_repository_prefix.as_deref().filter(|prefix| *prefix != ROOT),
+        under: registry
+            .upstream_repository_prefix
+            .as_deref()
+            .filter(|prefix| *prefix != ROOT),
         base: home.pull_url(&registry.name),
-        taken: others.filter_map(|name| Some(Taken { path: behind(name)?, by: name })).collect(),
+        taken: others
+            .filter_map(|name| {
+                Some(Taken {
+                    path: behind(name)?,
+                    by: name,
+                })
+            })
+            .collect(),
         elsewhere: Vec::new(),
     }
 }

@@ -41,15 +41,26 @@ pub(super) fn artefact(registries: &[Registry], home: &Home) -> Result<Artefact,
                 "`{}` is left out: the webhook would look for it under the name `{host}`.",
                 registry.name
             ));
-        } else if registry.upstream_repository_prefix.as_deref().is_some_and(|prefix| prefix != crate::config::ROOT) {
-            notes.push(format!("`{}` is left out: it serves a part of its upstream only.", registry.name));
+        } else if registry
+            .upstream_repository_prefix
+            .as_deref()
+            .is_some_and(|prefix| prefix != crate::config::ROOT)
+        {
+            notes.push(format!(
+                "`{}` is left out: it serves a part of its upstream only.",
+                registry.name
+            ));
         } else if reachable {
             fitting.push(host);
         }
     }
     if fitting.is_empty() {
         let reason = "No registry of the file can be used with the webhook, and a ConfigMap without one does nothing. Use `kyverno.yaml`, or call the registries like their upstreams.";
-        return Err(LeftOut { part: Part::Webhook, reason: reason.into(), notes });
+        return Err(LeftOut {
+            part: Part::Webhook,
+            reason: reason.into(),
+            notes,
+        });
     }
     let mut content = format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ecr-pull-through\n  namespace: kube-system\ndata:\n  registries.yaml: |\n    awsRegion: {}\n    awsAccountId: \"{}\"\n    registries:\n",

@@ -57,12 +57,18 @@ struct Limit {
 impl Lane {
     /// A lane that AWS has not throttled. It never gets slower than a call in `longest_wait`.
     pub(super) fn new(longest_wait: Duration) -> Self {
-        Self { least: 1.0 / longest_wait.as_secs_f64(), limit: None, answers: VecDeque::new() }
+        Self {
+            least: 1.0 / longest_wait.as_secs_f64(),
+            limit: None,
+            answers: VecDeque::new(),
+        }
     }
 
     /// How long it takes until the next call may start.
     pub(super) fn wait(&self, now: Instant) -> Duration {
-        self.limit.as_ref().map_or(Duration::ZERO, |limit| limit.next.saturating_duration_since(now))
+        self.limit
+            .as_ref()
+            .map_or(Duration::ZERO, |limit| limit.next.saturating_duration_since(now))
     }
 
     /// A call starts.
@@ -101,7 +107,13 @@ impl Lane {
         };
         let rate = (proven * DECREASE).max(self.least);
         let next = now + Duration::from_secs_f64(1.0 / rate);
-        self.limit = Some(Limit { rate, proven: proven.max(self.least), decreased: now, grown: now, next });
+        self.limit = Some(Limit {
+            rate,
+            proven: proven.max(self.least),
+            decreased: now,
+            grown: now,
+            next,
+        });
     }
 
     /// Calls that AWS took, a second.
@@ -111,7 +123,12 @@ impl Lane {
         if recent >= SAMPLE {
             return recent as f64 / WINDOW.as_secs_f64();
         }
-        let sample = self.answers.iter().rev().take(SAMPLE).take_while(|at| age(at) <= LONGEST);
+        let sample = self
+            .answers
+            .iter()
+            .rev()
+            .take(SAMPLE)
+            .take_while(|at| age(at) <= LONGEST);
         let count = sample.clone().count();
         let span = sample.last().map_or(WINDOW, age).max(WINDOW);
         count as f64 / span.as_secs_f64()

@@ -50,7 +50,11 @@ impl Lanes {
     /// Lanes that know of no limit yet. `pace` says how long to wait after transient errors, and how slow a lane gets:
     /// a call in its longest wait, or in five seconds.
     pub fn new(pace: &Pace) -> Self {
-        Self { queues: Mutex::default(), slots: Semaphore::new(IN_FLIGHT), pace: pace.clone() }
+        Self {
+            queues: Mutex::default(),
+            slots: Semaphore::new(IN_FLIGHT),
+            pace: pace.clone(),
+        }
     }
 
     /// Makes a call of `operation` when its lane allows, and makes it again as often as AWS throttles it, until
@@ -78,7 +82,10 @@ impl Lanes {
                 return Err(last.unwrap_or_else(|| AwsError::no_turn(operation)));
             };
             let sent = Instant::now();
-            let result = deadline.bound(call()).await.unwrap_or_else(|| Err(AwsError::out_of_time(operation)));
+            let result = deadline
+                .bound(call())
+                .await
+                .unwrap_or_else(|| Err(AwsError::out_of_time(operation)));
             drop(slot);
             match result {
                 Err(error) if error.is_throttling() => locked(&queue.lane).throttled(sent, Instant::now()),
@@ -103,7 +110,12 @@ impl Lanes {
 
     fn queue(&self, operation: &'static str) -> Arc<Queue> {
         let longest = self.pace.longest_wait.clamp(Duration::from_millis(1), LONGEST_TURN);
-        let new = || Arc::new(Queue { head: tokio::sync::Mutex::default(), lane: Mutex::new(Lane::new(longest)) });
+        let new = || {
+            Arc::new(Queue {
+                head: tokio::sync::Mutex::default(),
+                lane: Mutex::new(Lane::new(longest)),
+            })
+        };
         Arc::clone(locked(&self.queues).entry(operation).or_insert_with(new))
     }
 
@@ -148,7 +160,11 @@ mod tests {
     const OPERATION: &str = "PutLifecyclePolicy";
 
     fn pace() -> Pace {
-        Pace { first_wait: Duration::from_millis(1), longest_wait: Duration::from_millis(500), ..Pace::default() }
+        Pace {
+            first_wait: Duration::from_millis(1),
+            longest_wait: Duration::from_millis(500),
+            ..Pace::default()
+        }
     }
 
     fn in_seconds(seconds: u64) -> Deadline {
@@ -165,7 +181,11 @@ mod tests {
         let result = Lanes::new(&pace())
             .call(OPERATION, deadline, async || {
                 made.set(made.get() + 1);
-                if made.get() > failures { Ok(()) } else { Err(error(code)) }
+                if made.get() > failures {
+                    Ok(())
+                } else {
+                    Err(error(code))
+                }
             })
             .await;
         (result, made.get())
@@ -182,13 +202,19 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn no_call_is_made_when_the_deadline_is_near() {
-        assert_eq!(calls(0, "", &in_seconds(0)).await, (Err(AwsError::no_turn(OPERATION)), 0));
+        assert_eq!(
+            calls(0, "", &in_seconds(0)).await,
+            (Err(AwsError::no_turn(OPERATION)), 0)
+        );
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn another_transient_error_is_met_a_few_times() {
         assert_eq!(calls(3, "ServerException", &in_seconds(60)).await, (Ok(()), 4));
-        assert_eq!(calls(9, "ServerException", &in_seconds(60)).await, (Err(error("ServerException")), 4));
+        assert_eq!(
+            calls(9, "ServerException", &in_seconds(60)).await,
+            (Err(error("ServerException")), 4)
+        );
     }
 
     #[tokio::test(flavor = "current_thread")]

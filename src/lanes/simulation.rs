@@ -40,12 +40,22 @@ struct Process {
 
 impl Process {
     fn new(to_make: usize) -> Self {
-        Self { lane: Lane::new(LONGEST_TURN), to_make, under_way: VecDeque::new(), throttled: 0 }
+        Self {
+            lane: Lane::new(LONGEST_TURN),
+            to_make,
+            under_way: VecDeque::new(),
+            throttled: 0,
+        }
     }
 
     /// Hears the answers that are there, and makes the calls that may be made.
     fn step(&mut self, now: Instant, latency: Duration, bucket: &mut Bucket) {
-        while let Some((sent, taken)) = self.under_way.front().copied().filter(|(sent, _)| *sent + latency <= now) {
+        while let Some((sent, taken)) = self
+            .under_way
+            .front()
+            .copied()
+            .filter(|(sent, _)| *sent + latency <= now)
+        {
             self.under_way.pop_front();
             if taken {
                 self.lane.taken(now);
@@ -67,9 +77,17 @@ impl Process {
 fn simulate(rate: f64, burst: f64, latency_ms: u64, calls: &[usize]) -> (f64, f64) {
     let start = Instant::now();
     let mut now = start;
-    let mut bucket = Bucket { rate, burst, tokens: burst, filled: start };
+    let mut bucket = Bucket {
+        rate,
+        burst,
+        tokens: burst,
+        filled: start,
+    };
     let mut processes: Vec<Process> = calls.iter().map(|calls| Process::new(*calls)).collect();
-    while processes.iter().any(|process| process.to_make > 0 || !process.under_way.is_empty()) {
+    while processes
+        .iter()
+        .any(|process| process.to_make > 0 || !process.under_way.is_empty())
+    {
         now += Duration::from_millis(1);
         for process in &mut processes {
             process.step(now, Duration::from_millis(latency_ms), &mut bucket);
@@ -86,7 +104,10 @@ fn ten_a_second(calls: &[usize], most_throttled: f64) {
     for (burst, latency_ms) in [(10.0, 20), (10.0, 200), (50.0, 20), (50.0, 200)] {
         let (seconds, throttled) = simulate(10.0, burst, latency_ms, calls);
         let told = format!("burst {burst}, {latency_ms} ms: {seconds} s, {throttled} of the answers throttled");
-        assert!((290.0..345.0).contains(&seconds) && throttled < most_throttled, "{told}");
+        assert!(
+            (290.0..345.0).contains(&seconds) && throttled < most_throttled,
+            "{told}"
+        );
     }
 }
 
@@ -107,7 +128,10 @@ fn two_or_four_who_share_a_limit_use_it_up_together() {
 fn a_limit_of_any_size_is_found() {
     for (rate, calls, most_throttled) in [(1.0, 300, 0.2), (3.0, 900, 0.15), (100.0, 30_000, 0.02)] {
         let (seconds, throttled) = simulate(rate, rate * 2.0, 50, &[calls]);
-        assert!((290.0..345.0).contains(&seconds) && throttled < most_throttled, "{rate}: {seconds} s, {throttled}");
+        assert!(
+            (290.0..345.0).contains(&seconds) && throttled < most_throttled,
+            "{rate}: {seconds} s, {throttled}"
+        );
     }
 }
 
@@ -122,13 +146,21 @@ fn a_server_that_never_throttles_is_not_slowed() {
 fn a_long_burst_is_not_taken_for_the_limit() {
     let (seconds, throttled) = simulate(10.0, 1000.0, 15, &[3000]);
     // 1,000 at once, 200 s for the others.
-    assert!((190.0..230.0).contains(&seconds) && throttled < 0.06, "{seconds} s, {throttled}");
+    assert!(
+        (190.0..230.0).contains(&seconds) && throttled < 0.06,
+        "{seconds} s, {throttled}"
+    );
 }
 
 #[test]
 fn who_comes_late_to_a_limit_gets_a_part_of_it() {
     let start = Instant::now();
-    let mut bucket = Bucket { rate: 10.0, burst: 10.0, tokens: 10.0, filled: start };
+    let mut bucket = Bucket {
+        rate: 10.0,
+        burst: 10.0,
+        tokens: 10.0,
+        filled: start,
+    };
     let (mut first, mut late) = (Process::new(100_000), Process::new(100_000));
     for ms in 0..180_000 {
         let (now, latency) = (start + Duration::from_millis(ms), Duration::from_millis(20));
@@ -144,19 +176,37 @@ fn who_comes_late_to_a_limit_gets_a_part_of_it() {
 #[test]
 fn a_limit_that_is_no_more_is_forgotten() {
     let start = Instant::now();
-    let mut bucket = Bucket { rate: 10.0, burst: 10.0, tokens: 10.0, filled: start };
+    let mut bucket = Bucket {
+        rate: 10.0,
+        burst: 10.0,
+        tokens: 10.0,
+        filled: start,
+    };
     let mut process = Process::new(usize::MAX / 2);
     let mut in_second = |from: u64| {
         let before = process.to_make;
         if from >= 30 {
-            bucket = Bucket { rate: 1e9, burst: 1e9, tokens: 1e9, filled: start };
+            bucket = Bucket {
+                rate: 1e9,
+                burst: 1e9,
+                tokens: 1e9,
+                filled: start,
+            };
         }
         for ms in from * 1000..(from + 1) * 1000 {
-            process.step(start + Duration::from_millis(ms), Duration::from_millis(50), &mut bucket);
+            process.step(
+                start + Duration::from_millis(ms),
+                Duration::from_millis(50),
+                &mut bucket,
+            );
         }
         before - process.to_make
     };
     let made: Vec<usize> = (0..90).map(&mut in_second).collect();
-    assert!(made.get(20..30).is_some_and(|ten| ten.iter().all(|made| (5..15).contains(made))), "{made:?}");
+    assert!(
+        made.get(20..30)
+            .is_some_and(|ten| ten.iter().all(|made| (5..15).contains(made))),
+        "{made:?}"
+    );
     assert!(made.last().is_some_and(|made| *made >= 300), "{made:?}");
 }

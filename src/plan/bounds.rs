@@ -27,20 +27,39 @@ pub(super) fn refusal(
 ) -> Option<Verdict> {
     let refused = |resource, action, message: String| {
         let (id, cause) = (registry.name.clone(), Cause::new(Reason::NOT_ALLOWED, message));
-        Some(Verdict::Refused { resource, action, id, cause })
+        Some(Verdict::Refused {
+            resource,
+            action,
+            id,
+            cause,
+        })
     };
     let host = &registry.upstream.host;
     let serves = rule.is_some_and(|rule| rule.upstream_url == *host);
-    let is_allowed = settings.bounds.upstreams.as_ref().is_none_or(|allowed| allowed.contains(host));
+    let is_allowed = settings
+        .bounds
+        .upstreams
+        .as_ref()
+        .is_none_or(|allowed| allowed.contains(host));
     if is_bounded(registry) && !is_allowed && !serves {
         let message = format!(
             "the stack does not allow the upstream {host}: whoever deploys it names the host in its parameter \
              AllowedUpstreams (ALLOWED_UPSTREAMS)"
         );
-        return refused(Resource::Rule, if rule.is_some() { Action::Replace } else { Action::Create }, message);
+        return refused(
+            Resource::Rule,
+            if rule.is_some() {
+                Action::Replace
+            } else {
+                Action::Create
+            },
+            message,
+        );
     }
     let readers = settings.bounds.readers.as_ref()?;
-    let beyond: BTreeSet<&str> = foreign(registry, home).filter(|account| !readers.contains(*account)).collect();
+    let beyond: BTreeSet<&str> = foreign(registry, home)
+        .filter(|account| !readers.contains(*account))
+        .collect();
     if beyond.is_empty() {
         return None;
     }
@@ -51,7 +70,11 @@ pub(super) fn refusal(
          stack name them in its parameter AllowedReaders (ALLOWED_READERS)",
         named.join(", ")
     );
-    refused(Resource::Template, if has_template { Action::Update } else { Action::Create }, message)
+    refused(
+        Resource::Template,
+        if has_template { Action::Update } else { Action::Create },
+        message,
+    )
 }
 
 /// Whether the upstream is a host that anybody could have made, and so has to be allowed.
@@ -62,7 +85,11 @@ fn is_bounded(registry: &Registry) -> bool {
 /// The other accounts that a registry lets pull.
 fn foreign<'a>(registry: &'a Registry, home: &'a Home) -> impl Iterator<Item = &'a str> {
     let account = |text: &'a String| Arn::parse(text).map_or(text.as_str(), |arn| arn.account);
-    registry.read_access.iter().map(account).filter(|account| *account != home.account)
+    registry
+        .read_access
+        .iter()
+        .map(account)
+        .filter(|account| *account != home.account)
 }
 
 /// Which repositories may be changed.
@@ -71,7 +98,13 @@ pub struct Touchable(Vec<WildMatch>);
 impl Touchable {
     /// Those that the stack names.
     pub fn of(bounds: &Bounds) -> Self {
-        Self(bounds.repositories.iter().map(|pattern| WildMatch::new(pattern)).collect())
+        Self(
+            bounds
+                .repositories
+                .iter()
+                .map(|pattern| WildMatch::new(pattern))
+                .collect(),
+        )
     }
 
     /// Whether a repository of a registry may be changed.
@@ -82,7 +115,11 @@ impl Touchable {
         if self.0.iter().any(|pattern| pattern.matches(repository)) {
             return Ok(());
         }
-        let pattern = if registry == ROOT { repository.to_owned() } else { format!("{registry}/*") };
+        let pattern = if registry == ROOT {
+            repository.to_owned()
+        } else {
+            format!("{registry}/*")
+        };
         let message = format!(
             "the stack does not allow a file to change this repository: whoever deploys it names it, or a pattern such as \
              {pattern}, in its parameter ExistingRepositories (EXISTING_REPOSITORIES)"
@@ -142,5 +179,10 @@ pub fn unchecked(file: &File, is_sealed: bool, home: &Home, settings: &Settings)
 
 /// A problem of the whole file.
 fn whole(message: String) -> Problem {
-    Problem { registry: None, line: None, column: None, message }
+    Problem {
+        registry: None,
+        line: None,
+        column: None,
+        message,
+    }
 }

@@ -29,28 +29,56 @@ pub fn checksum(plan: &Plan, repositories: Sum, home: &Home) -> String {
 
 /// Whether a text can be a checksum.
 pub fn is_checksum(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    text.len() == 64
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 fn registry_in_form(plan: &RegistryPlan) -> Value {
-    let RegistryPlan { registry, marked: _, verdict, steps, secret: _, instead_of } = plan;
+    let RegistryPlan {
+        registry,
+        marked: _,
+        verdict,
+        steps,
+        secret: _,
+        instead_of,
+    } = plan;
     let instead_of = instead_of.as_ref().map(|rule| rule.prefix.as_str());
     // Reasons are for people, and AWS words some of them anew each time.
     let verdict = match verdict {
         Verdict::Go => json!("go"),
         Verdict::Held(_) => json!("held"),
-        Verdict::Refused { resource, action, id, .. } => json!(["refused", resource, action, id]),
+        Verdict::Refused {
+            resource, action, id, ..
+        } => json!(["refused", resource, action, id]),
     };
-    json!([registry, verdict, instead_of, steps.iter().map(step_in_form).collect::<Value>()])
+    json!([
+        registry,
+        verdict,
+        instead_of,
+        steps.iter().map(step_in_form).collect::<Value>()
+    ])
 }
 
 fn left_in_form(left: &Left) -> Value {
-    json!([left.registry, left.held.is_some(), left.steps.iter().map(step_in_form).collect::<Value>()])
+    json!([
+        left.registry,
+        left.held.is_some(),
+        left.steps.iter().map(step_in_form).collect::<Value>()
+    ])
 }
 
 /// What is to be called follows from what is observed and what differs.
 fn step_in_form(step: &Step) -> Value {
-    let Step { resource, action, id, fields, diff, operation: _ } = step;
+    let Step {
+        resource,
+        action,
+        id,
+        fields,
+        diff,
+        operation: _,
+    } = step;
     json!([resource, action, id, fields, diff])
 }
 
@@ -89,7 +117,12 @@ fn sorted(value: &Value) -> Value {
         Value::Object(map) => {
             let mut entries: Vec<(&String, &Value)> = map.iter().collect();
             entries.sort_by_key(|(key, _)| *key);
-            Value::Object(entries.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect::<Map<_, _>>())
+            Value::Object(
+                entries
+                    .into_iter()
+                    .map(|(key, value)| (key.clone(), sorted(value)))
+                    .collect::<Map<_, _>>(),
+            )
         }
         Value::Array(items) => items.iter().map(sorted).collect(),
         scalar => scalar.clone(),

@@ -20,7 +20,11 @@ pub struct Difference {
 impl Difference {
     /// Of one field.
     pub fn new(field: &'static str, old: impl Into<Value>, new: impl Into<Value>) -> Self {
-        Self { field: Cow::Borrowed(field), old: old.into(), new: new.into() }
+        Self {
+            field: Cow::Borrowed(field),
+            old: old.into(),
+            new: new.into(),
+        }
     }
 }
 
@@ -30,15 +34,22 @@ pub(super) type Fields = Vec<(&'static str, Value)>;
 /// Something that is to be made: all that it will have.
 pub(super) fn made(new: Fields) -> Vec<Difference> {
     let given = new.into_iter().filter(|(_, value)| !value.is_null());
-    given.map(|(field, value)| Difference::new(field, Value::Null, value)).collect()
+    given
+        .map(|(field, value)| Difference::new(field, Value::Null, value))
+        .collect()
 }
 
 /// Something that is to be changed: the fields that were found to differ.
 pub(super) fn changed(fields: &[&'static str], old: &Fields, new: &Fields) -> Vec<Difference> {
     let of = |all: &Fields, field: &str| {
-        all.iter().find(|(name, _)| *name == field).map_or(Value::Null, |(_, value)| value.clone())
+        all.iter()
+            .find(|(name, _)| *name == field)
+            .map_or(Value::Null, |(_, value)| value.clone())
     };
-    fields.iter().map(|field| Difference::new(field, of(old, field), of(new, field))).collect()
+    fields
+        .iter()
+        .map(|field| Difference::new(field, of(old, field), of(new, field)))
+        .collect()
 }
 
 /// A text, or nothing where it is empty.
@@ -49,12 +60,22 @@ pub(super) fn text(text: &str) -> Value {
 /// Some items in their order, or nothing where there are none.
 pub(super) fn list<'a>(items: impl IntoIterator<Item = &'a String>) -> Value {
     let items: Vec<Value> = items.into_iter().map(|item| item.as_str().into()).collect();
-    if items.is_empty() { Value::Null } else { Value::Array(items) }
+    if items.is_empty() {
+        Value::Null
+    } else {
+        Value::Array(items)
+    }
 }
 
 /// Tags, or nothing where there are none.
 pub(crate) fn tags<'a>(tags: impl IntoIterator<Item = (&'a String, &'a String)>) -> Value {
-    let tags: serde_json::Map<String, Value> =
-        tags.into_iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect();
-    if tags.is_empty() { Value::Null } else { Value::Object(tags) }
+    let tags: serde_json::Map<String, Value> = tags
+        .into_iter()
+        .map(|(key, value)| (key.clone(), value.as_str().into()))
+        .collect();
+    if tags.is_empty() {
+        Value::Null
+    } else {
+        Value::Object(tags)
+    }
 }

@@ -49,12 +49,18 @@ pub struct Limit {
 impl Limit {
     /// In a terminal.
     pub fn of_person(most: u32) -> Self {
-        Self { most, raised_to: |n| format!("`--max-deletions {n}`") }
+        Self {
+            most,
+            raised_to: |n| format!("`--max-deletions {n}`"),
+        }
     }
 
     /// In the function.
     pub fn of_function(most: u32) -> Self {
-        Self { most, raised_to: |n| format!("{{\"action\": \"apply\", \"max_deletions\": {n}}}") }
+        Self {
+            most,
+            raised_to: |n| format!("{{\"action\": \"apply\", \"max_deletions\": {n}}}"),
+        }
     }
 }
 
@@ -88,15 +94,31 @@ pub fn removals(
     let whose = Whose::of(file, account, settings);
     let mut left = left(&whose);
     let limit = usize::try_from(bounds.limit.most).unwrap_or(usize::MAX);
-    let is_unknown = |left: &Left| bounds.known.as_ref().is_some_and(|known| !known.contains(&left.registry));
-    let names: BTreeSet<&str> = left.iter().filter(|l| !is_unknown(l)).map(|left| left.registry.as_str()).collect();
+    let is_unknown = |left: &Left| {
+        bounds
+            .known
+            .as_ref()
+            .is_some_and(|known| !known.contains(&left.registry))
+    };
+    let names: BTreeSet<&str> = left
+        .iter()
+        .filter(|l| !is_unknown(l))
+        .map(|left| left.registry.as_str())
+        .collect();
     let too_many = (names.len() > limit).then(|| too_many(&names, bounds.limit));
     let held = bounds.hold.clone().or(too_many);
     for left in &mut left {
-        left.held = if is_unknown(left) { Some(of_another_holder(settings)) } else { held.clone() };
+        left.held = if is_unknown(left) {
+            Some(of_another_holder(settings))
+        } else {
+            held.clone()
+        };
     }
     let mut strays = strays(&whose);
-    let stray_names = strays.iter().flat_map(|stray| stray.steps.iter().map(|step| step.id.clone())).collect();
+    let stray_names = strays
+        .iter()
+        .flat_map(|stray| stray.steps.iter().map(|step| step.id.clone()))
+        .collect();
     let names: BTreeSet<&str> = strays.iter().map(|stray| stray.registry.as_str()).collect();
     if names.len() > limit {
         // None is ever deleted. So many look like what was left when somebody cleaned up by hand, which is news.
@@ -104,16 +126,26 @@ pub fn removals(
         strays.iter_mut().for_each(|stray| stray.held.clone_from(&held));
         left.append(&mut strays);
     }
-    Removals { left, orphans: orphans(&whose, registries), strays: stray_names }
+    Removals {
+        left,
+        orphans: orphans(&whose, registries),
+        strays: stray_names,
+    }
 }
 
 /// Nothing of a registry that left is deleted while one of the file with the same upstream is not ready: that may be its
 /// new name, and has to work before the old one goes. Whether their values are the same says nothing: a rename with a
 /// typo in the token is one.
 pub fn hold_for_new_names(file: &File, left: &mut [Left], is_ready: impl Fn(&str) -> bool) {
-    let unready: Vec<_> = file.registries.iter().filter(|registry| !is_ready(&registry.name)).collect();
+    let unready: Vec<_> = file
+        .registries
+        .iter()
+        .filter(|registry| !is_ready(&registry.name))
+        .collect();
     for left in left.iter_mut().filter(|left| left.held.is_none()) {
-        let new = unready.iter().filter(|registry| left.upstream() == Some(registry.upstream.host.as_str()));
+        let new = unready
+            .iter()
+            .filter(|registry| left.upstream() == Some(registry.upstream.host.as_str()));
         let names: Vec<&str> = new.map(|registry| registry.name.as_str()).collect();
         if !names.is_empty() {
             left.held = Some(waits_for(&names));
@@ -158,19 +190,32 @@ fn too_many_strays(names: &BTreeSet<&str>, limit: usize) -> Cause {
 /// What is ours and has left the file.
 fn left(whose: &Whose<'_>) -> Vec<Left> {
     let rules = &whose.account.snapshot.rules;
-    let gone = whose.marked.values().filter(|template| !whose.named.contains(template.prefix.as_str()));
+    let gone = whose
+        .marked
+        .values()
+        .filter(|template| !whose.named.contains(template.prefix.as_str()));
     gone.map(|template| {
         let registry = template.prefix.as_str();
         let rule = rules.get(registry);
         let used = |s: &ListedSecret| {
             // By another rule, or by a registry of the file that takes it along.
             whose.taken.contains(s.arn.as_str())
-                || rules.values().any(|r| Some(r) != rule && r.credential_arn.as_deref() == Some(s.arn.as_str()))
+                || rules
+                    .values()
+                    .any(|r| Some(r) != rule && r.credential_arn.as_deref() == Some(s.arn.as_str()))
         };
-        let its = whose.secrets().filter(|secret| whose.registry(secret) == Some(registry) && !used(secret));
+        let its = whose
+            .secrets()
+            .filter(|secret| whose.registry(secret) == Some(registry) && !used(secret));
         let mut steps: Vec<Step> = rule.map(rule_step).into_iter().chain(its.map(secret_step)).collect();
         steps.push(template_step(template));
-        Left { registry: registry.to_owned(), rule: rule.cloned(), held: None, marked: true, steps }
+        Left {
+            registry: registry.to_owned(),
+            rule: rule.cloned(),
+            held: None,
+            marked: true,
+            steps,
+        }
     })
     .collect()
 }
@@ -179,14 +224,26 @@ fn left(whose: &Whose<'_>) -> Vec<Left> {
 /// no rule of anybody points to one is read afresh before it is deleted.
 fn orphans(whose: &Whose<'_>, registries: &[RegistryPlan]) -> Vec<Left> {
     // A registry that is held, or whose secret could not be read, keeps what it has.
-    let going: BTreeSet<&str> =
-        registries.iter().filter(|plan| plan.verdict == Verdict::Go).map(|plan| plan.registry.as_str()).collect();
+    let going: BTreeSet<&str> = registries
+        .iter()
+        .filter(|plan| plan.verdict == Verdict::Go)
+        .map(|plan| plan.registry.as_str())
+        .collect();
     let used = used_after(whose.account, registries);
     let unused = whose.secrets().filter(|secret| !used.contains(secret.arn.as_str()));
     unused
         .filter_map(|secret| {
-            let registry = whose.registry(secret).filter(|registry| going.contains(registry))?.to_owned();
-            Some(Left { registry, rule: None, held: None, marked: false, steps: vec![secret_step(secret)] })
+            let registry = whose
+                .registry(secret)
+                .filter(|registry| going.contains(registry))?
+                .to_owned();
+            Some(Left {
+                registry,
+                rule: None,
+                held: None,
+                marked: false,
+                steps: vec![secret_step(secret)],
+            })
         })
         .collect()
 }
@@ -196,14 +253,24 @@ fn strays(whose: &Whose<'_>) -> Vec<Left> {
     let rules = &whose.account.snapshot.rules;
     let used = |s: &ListedSecret| {
         whose.taken.contains(s.arn.as_str())
-            || rules.values().any(|rule| rule.credential_arn.as_deref() == Some(s.arn.as_str()))
+            || rules
+                .values()
+                .any(|rule| rule.credential_arn.as_deref() == Some(s.arn.as_str()))
     };
-    let strays = whose.secrets().filter(|secret| whose.registry(secret).is_none() && !used(secret));
+    let strays = whose
+        .secrets()
+        .filter(|secret| whose.registry(secret).is_none() && !used(secret));
     strays
         .filter_map(|secret| {
             let made = registry_of_secret(&secret.name)?;
             let registry = made.legacy_registry.unwrap_or(made.registry).to_owned();
-            Some(Left { registry, rule: None, held: None, marked: false, steps: vec![secret_step(secret)] })
+            Some(Left {
+                registry,
+                rule: None,
+                held: None,
+                marked: false,
+                steps: vec![secret_step(secret)],
+            })
         })
         .collect()
 }
@@ -238,7 +305,12 @@ impl<'a> Whose<'a> {
 
     /// Those with our tag, but for what the file only refers to.
     fn secrets(&self) -> impl Iterator<Item = &'a ListedSecret> {
-        let tagged = self.account.snapshot.tagged.iter().filter(|secret| secret.name.starts_with(SECRET_PREFIX));
+        let tagged = self
+            .account
+            .snapshot
+            .tagged
+            .iter()
+            .filter(|secret| secret.name.starts_with(SECRET_PREFIX));
         let ours = tagged.filter(|secret| Owner::of_secret(&secret.tags, self.settings).is_ours());
         ours.filter(|secret| !is_referenced(secret, &self.referenced))
     }
@@ -247,21 +319,40 @@ impl<'a> Whose<'a> {
     /// has. A tag alone says nothing.
     fn registry(&self, secret: &'a ListedSecret) -> Option<&'a str> {
         let made = registry_of_secret(&secret.name);
-        let names = || made.iter().flat_map(|made| [made.legacy_registry, Some(made.registry)]).flatten();
+        let names = || {
+            made.iter()
+                .flat_map(|made| [made.legacy_registry, Some(made.registry)])
+                .flatten()
+        };
         let points = |rule: &&Rule| {
             rule.credential_arn.as_deref() == Some(secret.arn.as_str())
                 && self.marked.contains_key(rule.prefix.as_str())
         };
         let of_file = names().find(|name| self.named.contains(name));
-        let by_rule = || self.account.snapshot.rules.values().find(points).map(|rule| rule.prefix.as_str());
-        of_file.or_else(by_rule).or_else(|| names().find(|name| self.marked.contains_key(name)))
+        let by_rule = || {
+            self.account
+                .snapshot
+                .rules
+                .values()
+                .find(points)
+                .map(|rule| rule.prefix.as_str())
+        };
+        of_file
+            .or_else(by_rule)
+            .or_else(|| names().find(|name| self.marked.contains_key(name)))
     }
 }
 
 fn rule_step(rule: &Rule) -> Step {
-    let operation = Operation::DeleteRule { prefix: rule.prefix.clone() };
-    let had = rule::fields(rule, None).into_iter().filter(|(_, value)| !value.is_null());
-    let diff = had.map(|(field, value)| Difference::new(field, value, serde_json::Value::Null)).collect();
+    let operation = Operation::DeleteRule {
+        prefix: rule.prefix.clone(),
+    };
+    let had = rule::fields(rule, None)
+        .into_iter()
+        .filter(|(_, value)| !value.is_null());
+    let diff = had
+        .map(|(field, value)| Difference::new(field, value, serde_json::Value::Null))
+        .collect();
     Step {
         resource: Resource::Rule,
         action: Action::Delete,
@@ -273,7 +364,9 @@ fn rule_step(rule: &Rule) -> Step {
 }
 
 fn secret_step(secret: &ListedSecret) -> Step {
-    let operation = Operation::DeleteSecret { arn: secret.arn.clone() };
+    let operation = Operation::DeleteSecret {
+        arn: secret.arn.clone(),
+    };
     Step {
         resource: Resource::Secret,
         action: Action::Delete,
@@ -293,11 +386,25 @@ fn template_step(template: &Template) -> Step {
     let shown = |spec| template::fields(spec, "");
     let diff = changed(&fields, &shown(&template.spec), &shown(&others.spec));
     let (action, fields, diff, operation) = if others.spec.applied_for.is_empty() {
-        (Action::Delete, Vec::new(), Vec::new(), Operation::DeleteTemplate { template: template.clone() })
+        (
+            Action::Delete,
+            Vec::new(),
+            Vec::new(),
+            Operation::DeleteTemplate {
+                template: template.clone(),
+            },
+        )
     } else {
         (Action::Update, fields.to_vec(), diff, Operation::UpdateTemplate(others))
     };
-    Step { resource: Resource::Template, action, id: template.prefix.clone(), fields, diff, operation }
+    Step {
+        resource: Resource::Template,
+        action,
+        id: template.prefix.clone(),
+        fields,
+        diff,
+        operation,
+    }
 }
 
 fn referenced(file: &File) -> BTreeSet<&str> {
@@ -320,8 +427,14 @@ fn used_after<'a>(account: &'a Account, registries: &'a [RegistryPlan]) -> BTree
         .filter(|plan| plan.verdict == Verdict::Go && plan.steps.iter().any(moves))
         .map(|plan| plan.registry.as_str())
         .collect();
-    let rules = account.snapshot.rules.values().filter(|rule| !moving.contains(rule.prefix.as_str()));
-    in_sight(account).chain(rules.filter_map(|rule| rule.credential_arn.as_deref())).collect()
+    let rules = account
+        .snapshot
+        .rules
+        .values()
+        .filter(|rule| !moving.contains(rule.prefix.as_str()));
+    in_sight(account)
+        .chain(rules.filter_map(|rule| rule.credential_arn.as_deref()))
+        .collect()
 }
 
 /// The secrets of the file's registries.

@@ -245,11 +245,20 @@ pub struct Bounds {
 
 /// Plans a whole run.
 pub fn plan(file: &File, account: &Account, scope: Scope<'_>, bounds: &Bounds) -> Plan {
-    let mut registries: Vec<RegistryPlan> =
-        file.registries.iter().map(|registry| plan_registry(registry, &account.view(&registry.name), scope)).collect();
+    let mut registries: Vec<RegistryPlan> = file
+        .registries
+        .iter()
+        .map(|registry| plan_registry(registry, &account.view(&registry.name), scope))
+        .collect();
     let mut removals = left::removals(file, account, &registries, bounds, scope.settings);
     room::hold_for_stuck(file, &mut removals.left, &registries);
-    room::make_room(file, account.snapshot.rules.len(), &bounds.refused, &mut registries, &mut removals.left);
+    room::make_room(
+        file,
+        account.snapshot.rules.len(),
+        &bounds.refused,
+        &mut registries,
+        &mut removals.left,
+    );
     Plan { registries, removals }
 }
 
@@ -288,13 +297,25 @@ fn plan_with(registry: &Registry, view: &View, marked: bool, scope: Scope<'_>) -
         Sight::Found(secret) => Some(secret.arn.clone()),
         _ => None,
     };
-    RegistryPlan { registry: name, marked, verdict, steps, secret, instead_of: None }
+    RegistryPlan {
+        registry: name,
+        marked,
+        verdict,
+        steps,
+        secret,
+        instead_of: None,
+    }
 }
 
 /// What stands in the way of writing anything for this registry.
 fn refusal(registry: &Registry, view: &View, settings: &Settings) -> Option<Verdict> {
     let refused = |resource, id: &str, cause: Cause| {
-        Some(Verdict::Refused { resource, action: Action::Adopt, id: id.to_owned(), cause })
+        Some(Verdict::Refused {
+            resource,
+            action: Action::Adopt,
+            id: id.to_owned(),
+            cause,
+        })
     };
     if let Some(template) = &view.template
         && let Owner::Other(owner) = Owner::of_template(&template.spec.description, settings)
@@ -303,7 +324,11 @@ fn refusal(registry: &Registry, view: &View, settings: &Settings) -> Option<Verd
             "its template carries the mark of another owner, {owner:?}: take the registry out of one of the two files, \
              or name {owner:?} in TAKE_OVER_FROM if that stack is gone"
         );
-        return refused(Resource::Template, &registry.name, Cause::new(Reason::OTHER_OWNER, reason));
+        return refused(
+            Resource::Template,
+            &registry.name,
+            Cause::new(Reason::OTHER_OWNER, reason),
+        );
     }
     match &view.sight {
         Sight::Unread(error) => Some(Verdict::Refused {
@@ -319,12 +344,25 @@ fn refusal(registry: &Registry, view: &View, settings: &Settings) -> Option<Verd
             let message = format!(
                 "the secret {name} is for {}, and its value is not sent to {host}. If it is for both: `aws secretsmanager \
                  tag-resource --secret-id {name} --tags 'Key={UPSTREAM_TAG},Value={}'`",
-                if hosts.is_empty() { "another host".to_owned() } else { hosts.join(", ") },
+                if hosts.is_empty() {
+                    "another host".to_owned()
+                } else {
+                    hosts.join(", ")
+                },
                 all.join(" ")
             );
             let cause = Cause::new(Reason::WRONG_HOST, message);
-            let action = if view.rule.is_some() { Action::Update } else { Action::Create };
-            Some(Verdict::Refused { resource: Resource::Rule, action, id: registry.name.clone(), cause })
+            let action = if view.rule.is_some() {
+                Action::Update
+            } else {
+                Action::Create
+            };
+            Some(Verdict::Refused {
+                resource: Resource::Rule,
+                action,
+                id: registry.name.clone(),
+                cause,
+            })
         }
         Sight::OthersTag { name, owner } => {
             let reason = format!(
@@ -343,9 +381,18 @@ fn refusal(registry: &Registry, view: &View, settings: &Settings) -> Option<Verd
         sight => match secret::refusal(registry, sight, settings) {
             // What `secret:` names is never written: it is the rule that cannot be made, or stay.
             Some((_, cause)) if matches!(registry.credential, config::Credential::Secret(_)) => {
-                let action = if view.rule.is_some() { Action::Update } else { Action::Create };
+                let action = if view.rule.is_some() {
+                    Action::Update
+                } else {
+                    Action::Create
+                };
                 let id = registry.name.clone();
-                Some(Verdict::Refused { resource: Resource::Rule, action, id, cause })
+                Some(Verdict::Refused {
+                    resource: Resource::Rule,
+                    action,
+                    id,
+                    cause,
+                })
             }
             refusal => refusal.and_then(|(id, cause)| refused(Resource::Secret, &id, cause)),
         },

@@ -39,9 +39,15 @@ impl<'a> Territories<'a> {
     pub fn new(file: &'a File, snapshot: &'a Snapshot, open: impl Fn(&str) -> bool) -> Self {
         let rules = snapshot.rules.keys();
         let cached = |t: &&crate::account::Template| t.spec.applied_for.contains(PULL_THROUGH_CACHE);
-        let templates = snapshot.templates.values().filter(cached).map(|template| &template.prefix);
+        let templates = snapshot
+            .templates
+            .values()
+            .filter(cached)
+            .map(|template| &template.prefix);
         // ECR assumes a trailing slash where there is none.
-        let others = rules.chain(templates).map(|prefix| (prefix.trim_end_matches('/'), None));
+        let others = rules
+            .chain(templates)
+            .map(|prefix| (prefix.trim_end_matches('/'), None));
         let mut prefixes: BTreeMap<&str, Option<Territory<'_>>> = others.collect();
         for registry in &file.registries {
             let territory = registry.existing_repositories.as_ref().filter(|_| open(&registry.name));
@@ -63,9 +69,14 @@ impl<'a> Territories<'a> {
     /// The registry that speaks for a repository, if one does: the longest prefix wins, and `ROOT` has what no other
     /// prefix has.
     pub fn of(&self, repository: &str) -> Option<&'a Registry> {
-        let parents = repository.rmatch_indices('/').filter_map(|(at, _)| repository.get(..at));
+        let parents = repository
+            .rmatch_indices('/')
+            .filter_map(|(at, _)| repository.get(..at));
         let claimed = parents.chain([ROOT]).find_map(|prefix| self.prefixes.get(prefix))?;
-        claimed.as_ref().filter(|territory| territory.holds(repository)).map(|territory| territory.registry)
+        claimed
+            .as_ref()
+            .filter(|territory| territory.holds(repository))
+            .map(|territory| territory.registry)
     }
 }
 
@@ -98,13 +109,20 @@ impl Wanted {
     pub fn of(registry: &Registry, existing: &ExistingRepositories, home: &Home) -> Self {
         let applies = |setting| existing.apply.contains(&setting);
         let filters = || registry.mutability.filters().iter().cloned().collect();
-        let lifecycle = registry.lifecycle.as_ref().filter(|_| applies(Setting::LifecyclePolicy));
+        let lifecycle = registry
+            .lifecycle
+            .as_ref()
+            .filter(|_| applies(Setting::LifecyclePolicy));
         Self {
             lifecycle_policy: lifecycle.map(|policy| policy.to_json()),
             repository_policy: applies(Setting::RepositoryPolicy)
                 .then(|| repository_policy(home, &registry.read_access)),
             mutability: applies(Setting::ImageTagMutability).then(|| (registry.mutability.as_str(), filters())),
-            tags: if applies(Setting::Tags) { registry.tags.clone() } else { BTreeMap::new() },
+            tags: if applies(Setting::Tags) {
+                registry.tags.clone()
+            } else {
+                BTreeMap::new()
+            },
             max_expiring_images: existing.max_expiring_images,
             partition: home.partition.clone(),
         }
@@ -112,13 +130,17 @@ impl Wanted {
 
     /// Whether a repository with this lifecycle policy is to get ours.
     pub fn differs_in_lifecycle(&self, have: Option<&str>) -> bool {
-        self.lifecycle_policy.as_ref().is_some_and(|want| have.is_none_or(|have| !same_lifecycle(want, have)))
+        self.lifecycle_policy
+            .as_ref()
+            .is_some_and(|want| have.is_none_or(|have| !same_lifecycle(want, have)))
     }
 
     /// Whether a repository with this policy is to get ours.
     pub fn differs_in_policy(&self, have: Option<&str>) -> bool {
         let same = |want: &str, have: &str| same_policy(want, have, &self.partition);
-        self.repository_policy.as_ref().is_some_and(|want| have.is_none_or(|have| !same(want, have)))
+        self.repository_policy
+            .as_ref()
+            .is_some_and(|want| have.is_none_or(|have| !same(want, have)))
     }
 
     /// Whether the mutability of a repository is to be changed.
@@ -134,7 +156,9 @@ impl Wanted {
 
     /// The mutability that is to be, to be shown.
     pub fn mutability_to_be(&self) -> Value {
-        self.mutability.as_ref().map_or(Value::Null, |(word, filters)| mutability_in_form(word, filters))
+        self.mutability
+            .as_ref()
+            .map_or(Value::Null, |(word, filters)| mutability_in_form(word, filters))
     }
 
     /// The tags that a repository lacks or has with another value.
@@ -158,7 +182,11 @@ impl Wanted {
 }
 
 fn mutability_in_form(word: &str, filters: &BTreeSet<String>) -> Value {
-    if filters.is_empty() { word.into() } else { json!({"mutability": word, "exclusion_filters": filters}) }
+    if filters.is_empty() {
+        word.into()
+    } else {
+        json!({"mutability": word, "exclusion_filters": filters})
+    }
 }
 
 #[cfg(test)]
@@ -178,7 +206,11 @@ mod tests {
     }
 
     fn home() -> Home {
-        Home { account: "123456789012".into(), region: "eu-west-1".into(), partition: "aws".into() }
+        Home {
+            account: "123456789012".into(),
+            region: "eu-west-1".into(),
+            partition: "aws".into(),
+        }
     }
 
     #[test]
@@ -202,7 +234,10 @@ ROOT: {registry: public.ecr.aws, existing_repositories: {include: ['app*', quay]
             custom_role_arn: None,
         };
         snapshot.rules.insert(foreign.prefix.clone(), foreign);
-        let replication = crate::account::Template { prefix: "quay/copies".into(), spec: Default::default() };
+        let replication = crate::account::Template {
+            prefix: "quay/copies".into(),
+            spec: Default::default(),
+        };
         snapshot.templates.insert(replication.prefix.clone(), replication);
         let territories = Territories::new(&file, &snapshot, |name| name != "held");
         for (repository, registry) in [
@@ -224,7 +259,11 @@ ROOT: {registry: public.ecr.aws, existing_repositories: {include: ['app*', quay]
             ("apps/api", Some("ROOT")),
             ("other", None),
         ] {
-            assert_eq!(territories.of(repository).map(|r| r.name.as_str()), registry, "{repository}");
+            assert_eq!(
+                territories.of(repository).map(|r| r.name.as_str()),
+                registry,
+                "{repository}"
+            );
         }
     }
 
@@ -238,7 +277,11 @@ k8s: {registry: registry.k8s.io, tags: {a: '1', b: '2'}, existing_repositories: 
         );
         let [quay, k8s] = [0, 1].map(|n| {
             let registry = file.registries.get(n).unwrap_or_else(|| unreachable!());
-            Wanted::of(registry, &registry.existing_repositories.clone().unwrap_or_default(), &home())
+            Wanted::of(
+                registry,
+                &registry.existing_repositories.clone().unwrap_or_default(),
+                &home(),
+            )
         });
         assert!(!quay.differs_in_lifecycle(None) && !quay.differs_in_lifecycle(Some("{}")));
         assert!(quay.differs_in_policy(None));
@@ -251,8 +294,14 @@ k8s: {registry: registry.k8s.io, tags: {a: '1', b: '2'}, existing_repositories: 
         assert!(!quay.differs_in_mutability(&repository("MUTABLE")));
         assert!(!k8s.differs_in_policy(None) && !k8s.differs_in_mutability(&repository("IMMUTABLE")));
         let have = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        assert_eq!(k8s.missing_tags(&have(&[("a", "1"), ("b", "3"), ("c", "4")])), Ok(have(&[("b", "2")])));
+        assert_eq!(
+            k8s.missing_tags(&have(&[("a", "1"), ("b", "3"), ("c", "4")])),
+            Ok(have(&[("b", "2")]))
+        );
         let many: BTreeMap<String, String> = (0..49).map(|n| (format!("t{n}"), String::new())).collect();
-        assert!(k8s.missing_tags(&many).is_err_and(|cause| cause.message.contains("49 tags")));
+        assert!(
+            k8s.missing_tags(&many)
+                .is_err_and(|cause| cause.message.contains("49 tags"))
+        );
     }
 }

@@ -62,7 +62,9 @@ pub enum Next {
 /// [`file_has_the_word`].
 pub fn next(secret: &Secret, valid: bool, rotations: bool, file: bool) -> Next {
     let holder = |label| secret.holder(label).map(str::to_owned);
-    let Some(current) = holder(CURRENT) else { return Next::Nothing };
+    let Some(current) = holder(CURRENT) else {
+        return Next::Nothing;
+    };
     let (previous, rejected) = (holder(PREVIOUS), holder(REJECTED));
     match holder(ROLLING_BACK) {
         Some(failed) if failed == current && (valid || rejected.as_ref() == Some(&failed)) => {
@@ -93,11 +95,19 @@ pub fn next(secret: &Secret, valid: bool, rotations: bool, file: bool) -> Next {
 
 /// Whether a refused current version would be rolled back. It is asked about more than once then.
 pub fn is_eligible(secret: &Secret, rotations: bool) -> bool {
-    let Some(current) = secret.holder(CURRENT) else { return false };
+    let Some(current) = secret.holder(CURRENT) else {
+        return false;
+    };
     if secret.holder(ROLLING_BACK).is_some() {
         return true;
     }
-    may_begin(secret, current, secret.holder(PREVIOUS), secret.holder(REJECTED), rotations)
+    may_begin(
+        secret,
+        current,
+        secret.holder(PREVIOUS),
+        secret.holder(REJECTED),
+        rotations,
+    )
 }
 
 fn may_begin(secret: &Secret, current: &str, previous: Option<&str>, rejected: Option<&str>, rotations: bool) -> bool {
@@ -123,9 +133,16 @@ pub fn is_to_be_remembered(secret: &Secret) -> bool {
 /// Whether the file's value may be tried in place of a refused one: that was put by somebody else, before the upload, and
 /// the file's was not refused itself.
 pub fn file_has_the_word(secret: &Secret, uploaded: Timestamp) -> bool {
-    let (Some(current), Some(configured)) = (secret.holder(CURRENT), secret.holder(CONFIGURED)) else { return false };
-    let is_older = secret.created.get(current).is_some_and(|put| put.as_second() < uploaded.as_second());
-    let is_usable = [REJECTED, FILE_REFUSED].iter().all(|label| !secret.carries(configured, label));
+    let (Some(current), Some(configured)) = (secret.holder(CURRENT), secret.holder(CONFIGURED)) else {
+        return false;
+    };
+    let is_older = secret
+        .created
+        .get(current)
+        .is_some_and(|put| put.as_second() < uploaded.as_second());
+    let is_usable = [REJECTED, FILE_REFUSED]
+        .iter()
+        .all(|label| !secret.carries(configured, label));
     current != configured && is_older && is_usable
 }
 
@@ -133,7 +150,9 @@ pub fn file_has_the_word(secret: &Secret, uploaded: Timestamp) -> bool {
 /// would not do, since a later rollback takes it to another version.
 pub fn is_file_refused(secret: &Secret) -> bool {
     let configured = secret.holder(CONFIGURED);
-    let refused = [REJECTED, FILE_REFUSED].iter().any(|label| secret.holder(label) == configured);
+    let refused = [REJECTED, FILE_REFUSED]
+        .iter()
+        .any(|label| secret.holder(label) == configured);
     configured.is_some() && refused && configured != secret.holder(CURRENT)
 }
 
@@ -157,7 +176,10 @@ mod tests {
         };
         let version = |word: &str| {
             let (version, letters) = word.split_once(':').unwrap();
-            (version.to_owned(), letters.chars().map(|l| name(l).to_owned()).collect::<BTreeSet<_>>())
+            (
+                version.to_owned(),
+                letters.chars().map(|l| name(l).to_owned()).collect::<BTreeSet<_>>(),
+            )
         };
         Secret {
             arn: String::new(),
@@ -237,14 +259,23 @@ mod tests {
         ] {
             let mut secret = secret(labels);
             for version in secret.labels.keys() {
-                secret.created.insert(version.clone(), Timestamp::from_second(put).unwrap());
+                secret
+                    .created
+                    .insert(version.clone(), Timestamp::from_second(put).unwrap());
             }
             let uploaded = Timestamp::from_second(100).unwrap();
             assert_eq!(file_has_the_word(&secret, uploaded), is_heard, "{labels} {put}");
         }
         let tries = |labels: &str| matches!(next(&secret(labels), false, false, true), Next::TryFile { failed } if failed == "bad");
         assert!(tries("file:k bad:c old:p") && tries("file:k bad:co old:p"));
-        assert_eq!(next(&secret("file:k bad:cv"), false, false, true), Next::Nothing, "what was proven stays");
-        assert_eq!(next(&secret("file:k bad:cr"), true, false, true), Next::Redeem { version: "bad".into() });
+        assert_eq!(
+            next(&secret("file:k bad:cv"), false, false, true),
+            Next::Nothing,
+            "what was proven stays"
+        );
+        assert_eq!(
+            next(&secret("file:k bad:cr"), true, false, true),
+            Next::Redeem { version: "bad".into() }
+        );
     }
 }

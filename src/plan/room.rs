@@ -16,19 +16,30 @@ impl RegistryPlan {
         self.instead_of = Some(old.clone());
         for step in &mut self.steps {
             if let Operation::CreateRule(new) = &step.operation {
-                step.operation = Operation::SwapRule { old: old.clone(), new: new.clone() };
+                step.operation = Operation::SwapRule {
+                    old: old.clone(),
+                    new: new.clone(),
+                };
             }
         }
     }
 
     fn creates(&self) -> bool {
-        self.verdict == Verdict::Go && self.steps.iter().any(|step| matches!(step.operation, Operation::CreateRule(_)))
+        self.verdict == Verdict::Go
+            && self
+                .steps
+                .iter()
+                .any(|step| matches!(step.operation, Operation::CreateRule(_)))
     }
 }
 
 /// The hold that shows before anything is done: a registry that is held or refused will not become ready.
 pub(super) fn hold_for_stuck(file: &File, left: &mut [Left], registries: &[RegistryPlan]) {
-    let goes = |name: &str| registries.iter().any(|plan| plan.registry == name && plan.verdict == Verdict::Go);
+    let goes = |name: &str| {
+        registries
+            .iter()
+            .any(|plan| plan.registry == name && plan.verdict == Verdict::Go)
+    };
     hold_for_new_names(file, left, goes);
 }
 
@@ -43,12 +54,18 @@ pub(super) fn make_room(
 ) {
     let fit = RULE_QUOTA.saturating_sub(rules);
     let waiting = registries.iter().filter(|plan| plan.creates()).skip(fit);
-    let waiting: Vec<&Registry> =
-        waiting.filter_map(|plan| file.registries.iter().find(|r| r.name == plan.registry)).collect();
+    let waiting: Vec<&Registry> = waiting
+        .filter_map(|plan| file.registries.iter().find(|r| r.name == plan.registry))
+        .collect();
     let places = places(&waiting, left);
     for registry in &waiting {
-        let Some(plan) = registries.iter_mut().find(|plan| plan.registry == registry.name) else { continue };
-        let old = places.iter().find(|(new, _)| new.name == registry.name).and_then(|(_, at)| left.get_mut(*at));
+        let Some(plan) = registries.iter_mut().find(|plan| plan.registry == registry.name) else {
+            continue;
+        };
+        let old = places
+            .iter()
+            .find(|(new, _)| new.name == registry.name)
+            .and_then(|(_, at)| left.get_mut(*at));
         match old.and_then(|left| left.rule.clone().map(|rule| (left, rule))) {
             Some((left, rule)) if refused.contains(&registry.name) => {
                 plan.verdict = Verdict::Held(refused_in_its_place(&rule.prefix));
@@ -65,8 +82,12 @@ pub(super) fn make_room(
 /// Which new registry gets the place of which one that left. A rule stays whose upstream is also that of a new registry
 /// which gets no place: that one may be its new name.
 fn places<'a>(waiting: &[&'a Registry], left: &[Left]) -> Vec<(&'a Registry, usize)> {
-    let mut free: Vec<usize> =
-        left.iter().enumerate().filter(|(_, l)| l.held.is_none() && l.rule.is_some()).map(|(at, _)| at).collect();
+    let mut free: Vec<usize> = left
+        .iter()
+        .enumerate()
+        .filter(|(_, l)| l.held.is_none() && l.rule.is_some())
+        .map(|(at, _)| at)
+        .collect();
     let host = |at: usize| left.get(at).and_then(Left::upstream);
     loop {
         let mut open = free.clone();
@@ -83,7 +104,9 @@ fn places<'a>(waiting: &[&'a Registry], left: &[Left]) -> Vec<(&'a Registry, usi
             }
         }
         let is_stuck = |host: &str| {
-            let mut stuck = waiting.iter().filter(|r| !places.iter().any(|(placed, _)| placed.name == r.name));
+            let mut stuck = waiting
+                .iter()
+                .filter(|r| !places.iter().any(|(placed, _)| placed.name == r.name));
             stuck.any(|registry| registry.upstream.host == host)
         };
         let before = free.len();
@@ -103,22 +126,33 @@ fn explain_a_full_quota(waiting: &[&Registry], registries: &mut [RegistryPlan], 
             let is_it = |plan: &RegistryPlan| plan.registry == name && plan.verdict == Verdict::Held(over_quota());
             registries.iter().any(is_it)
         };
-        let new = waiting.iter().filter(|r| r.upstream.host == host && is_over_quota(&r.name));
+        let new = waiting
+            .iter()
+            .filter(|r| r.upstream.host == host && is_over_quota(&r.name));
         let new: Vec<&Registry> = new.copied().collect();
         let stays = |left: &&mut Left| {
-            let waits = left.held.as_ref().is_some_and(|held| held.reason == Reason::REPLACEMENT_NOT_READY);
+            let waits = left
+                .held
+                .as_ref()
+                .is_some_and(|held| held.reason == Reason::REPLACEMENT_NOT_READY);
             waits && left.upstream() == Some(host.as_str())
         };
         let mut old: Vec<&mut Left> = left.iter_mut().filter(stays).collect();
         if new.is_empty() || old.is_empty() {
             continue;
         }
-        let lines: Vec<String> = new.iter().map(|new| format!("{} (line {})", new.name, new.line)).collect();
+        let lines: Vec<String> = new
+            .iter()
+            .map(|new| format!("{} (line {})", new.name, new.line))
+            .collect();
         let message = format!(
             "{} left the file, and {} came with the same upstream. ECR's {RULE_QUOTA} rules are used up: deleting what left \
              makes room for {}, but any of the new ones may be its new name, and nothing is deleted before each of them \
              works. Take {} of these lines out of the file and upload it, and put it back when another rule is free",
-            old.iter().map(|left| left.registry.as_str()).collect::<Vec<_>>().join(", "),
+            old.iter()
+                .map(|left| left.registry.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
             lines.join(", "),
             old.len(),
             new.len().saturating_sub(old.len()).max(1),
@@ -126,7 +160,10 @@ fn explain_a_full_quota(waiting: &[&Registry], registries: &mut [RegistryPlan], 
         for left in &mut old {
             left.held = Some(Cause::new(Reason::REPLACEMENT_NOT_READY, message.clone()));
         }
-        for plan in registries.iter_mut().filter(|plan| new.iter().any(|new| new.name == plan.registry)) {
+        for plan in registries
+            .iter_mut()
+            .filter(|plan| new.iter().any(|new| new.name == plan.registry))
+        {
             plan.verdict = Verdict::Held(Cause::new(Reason::QUOTA, message.clone()));
         }
     }

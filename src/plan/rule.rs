@@ -27,7 +27,10 @@ fn target(registry: &Registry, sight: &Sight) -> Target {
         rule: Rule {
             prefix: registry.name.clone(),
             upstream_url: registry.upstream.host.clone(),
-            upstream_prefix: registry.upstream_repository_prefix.clone().filter(|prefix| prefix != "ROOT"),
+            upstream_prefix: registry
+                .upstream_repository_prefix
+                .clone()
+                .filter(|prefix| prefix != "ROOT"),
             credential_arn,
             custom_role_arn: registry.custom_role_arn.clone(),
         },
@@ -47,7 +50,13 @@ pub(super) fn step(registry: &Registry, rule: Option<&Rule>, sight: &Sight) -> O
         fields(&target.rule, to_come)
     };
     let Some(old) = rule else {
-        return Some(new_step(registry, Action::Create, Vec::new(), made(new), Operation::CreateRule(target)));
+        return Some(new_step(
+            registry,
+            Action::Create,
+            Vec::new(),
+            made(new),
+            Operation::CreateRule(target),
+        ));
     };
     let fields = differences(&target, old);
     if fields.is_empty() {
@@ -59,9 +68,20 @@ pub(super) fn step(registry: &Registry, rule: Option<&Rule>, sight: &Sight) -> O
     let wants_any =
         target.with_new_secret || target.rule.credential_arn.is_some() || target.rule.custom_role_arn.is_some();
     let has_any = old.credential_arn.is_some() || old.custom_role_arn.is_some();
-    let points_elsewhere = fields.iter().any(|field| matches!(*field, "registry" | "upstream_repository_prefix"));
+    let points_elsewhere = fields
+        .iter()
+        .any(|field| matches!(*field, "registry" | "upstream_repository_prefix"));
     Some(if points_elsewhere || !wants_any || !has_any {
-        new_step(registry, Action::Replace, fields, diff, Operation::ReplaceRule { old: old.clone(), new: target })
+        new_step(
+            registry,
+            Action::Replace,
+            fields,
+            diff,
+            Operation::ReplaceRule {
+                old: old.clone(),
+                new: target,
+            },
+        )
     } else {
         new_step(registry, Action::Update, fields, diff, Operation::UpdateRule(target))
     })
@@ -74,12 +94,25 @@ fn new_step(
     diff: Vec<Difference>,
     operation: Operation,
 ) -> Step {
-    Step { resource: Resource::Rule, action, id: registry.name.clone(), fields, diff, operation }
+    Step {
+        resource: Resource::Rule,
+        action,
+        id: registry.name.clone(),
+        fields,
+        diff,
+        operation,
+    }
 }
 
 /// Every field by the file's name of it, to be shown.
 pub(super) fn fields(rule: &Rule, secret_to_come: Option<&str>) -> Fields {
-    let Rule { prefix: _, upstream_url, upstream_prefix, credential_arn, custom_role_arn } = rule;
+    let Rule {
+        prefix: _,
+        upstream_url,
+        upstream_prefix,
+        credential_arn,
+        custom_role_arn,
+    } = rule;
     let shown = |text: Option<&str>| text.map_or(Value::Null, difference::text);
     vec![
         ("registry", difference::text(upstream_url)),
@@ -91,7 +124,13 @@ pub(super) fn fields(rule: &Rule, secret_to_come: Option<&str>) -> Fields {
 
 /// The file's names of what differs. A new field of [`Rule`] does not compile until someone has decided about it.
 fn differences(target: &Target, old: &Rule) -> Vec<&'static str> {
-    let Rule { prefix: _, upstream_url, upstream_prefix, credential_arn, custom_role_arn } = &target.rule;
+    let Rule {
+        prefix: _,
+        upstream_url,
+        upstream_prefix,
+        credential_arn,
+        custom_role_arn,
+    } = &target.rule;
     let mut fields = Vec::new();
     if *upstream_url != old.upstream_url {
         fields.push("registry");
@@ -112,7 +151,10 @@ fn differences(target: &Target, old: &Rule) -> Vec<&'static str> {
 /// so.
 pub(super) fn verdict(registry: &Registry, rule: Option<&Rule>, ours: bool) -> Verdict {
     let Some(rule) = rule else { return Verdict::Go };
-    let wanted = registry.upstream_repository_prefix.as_deref().filter(|prefix| *prefix != "ROOT");
+    let wanted = registry
+        .upstream_repository_prefix
+        .as_deref()
+        .filter(|prefix| *prefix != "ROOT");
     let elsewhere = rule.upstream_url != registry.upstream.host || rule.upstream_prefix.as_deref() != wanted;
     if !elsewhere || ours || registry.take_over {
         return Verdict::Go;

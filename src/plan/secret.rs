@@ -122,7 +122,9 @@ fn is_unusable(secret: &Secret) -> bool {
 /// What the secret needs, in order.
 pub(super) fn steps(registry: &Registry, sight: &Sight, scope: Scope<'_>) -> Vec<Step> {
     let Scope { home, settings, .. } = scope;
-    let config::Credential::Given(credential) = &registry.credential else { return Vec::new() };
+    let config::Credential::Given(credential) = &registry.credential else {
+        return Vec::new();
+    };
     match sight {
         Sight::Absent(name) => vec![
             Step {
@@ -148,7 +150,10 @@ pub(super) fn steps(registry: &Registry, sight: &Sight, scope: Scope<'_>) -> Vec
                 id: name.clone(),
                 fields: Vec::new(),
                 diff: made(vec![("policy", policy_in_form(&secret_policy(home), &home.partition))]),
-                operation: Operation::PutSecretPolicy { arn: None, policy: secret_policy(home) },
+                operation: Operation::PutSecretPolicy {
+                    arn: None,
+                    policy: secret_policy(home),
+                },
             },
         ],
         Sight::Found(secret) if secret.scheduled_for_deletion => vec![Step {
@@ -157,7 +162,9 @@ pub(super) fn steps(registry: &Registry, sight: &Sight, scope: Scope<'_>) -> Vec
             id: secret.name.clone(),
             fields: Vec::new(),
             diff: vec![restored(secret)],
-            operation: Operation::RestoreSecret { arn: secret.arn.clone() },
+            operation: Operation::RestoreSecret {
+                arn: secret.arn.clone(),
+            },
         }],
         Sight::Found(secret) => existing(registry, secret, credential, scope),
         _ => Vec::new(),
@@ -167,8 +174,11 @@ pub(super) fn steps(registry: &Registry, sight: &Sight, scope: Scope<'_>) -> Vec
 /// What is known of a secret that is to be restored. Its value and policy can only be read when it is back, so what it needs
 /// then is no part of the plan; which versions, and under which tags, is.
 fn restored(secret: &Secret) -> Difference {
-    let versions: serde_json::Map<String, Value> =
-        secret.labels.iter().map(|(version, labels)| (version.clone(), difference::list(labels))).collect();
+    let versions: serde_json::Map<String, Value> = secret
+        .labels
+        .iter()
+        .map(|(version, labels)| (version.clone(), difference::list(labels)))
+        .collect();
     let old = serde_json::json!({"versions": versions, "tags": difference::tags(&secret.tags)});
     Difference::new("scheduled for deletion", old, "restored, and then as the file says")
 }
@@ -177,7 +187,12 @@ fn existing(registry: &Registry, secret: &Secret, credential: &Credential, scope
     let unbound = unbound(secret, credential);
     let dress = dress(registry, secret, scope.settings);
     let policy = policy(secret, scope.home);
-    unbound.into_iter().chain(dress).chain(policy).chain(value(secret, credential, scope.uploaded)).collect()
+    unbound
+        .into_iter()
+        .chain(dress)
+        .chain(policy)
+        .chain(value(secret, credential, scope.uploaded))
+        .collect()
 }
 
 /// Before the tag says which host the secret is for, what it held until then is marked, but for the version that is current
@@ -201,8 +216,16 @@ fn unbound(secret: &Secret, credential: &Credential) -> Option<Step> {
         action: Action::Label,
         id: secret.name.clone(),
         fields: vec![UNBOUND],
-        diff: vec![Difference::new(UNBOUND, from.as_deref().map_or(Value::Null, shown), shown(version))],
-        operation: Operation::LabelUnbound { arn: secret.arn.clone(), from, to: version.to_owned() },
+        diff: vec![Difference::new(
+            UNBOUND,
+            from.as_deref().map_or(Value::Null, shown),
+            shown(version),
+        )],
+        operation: Operation::LabelUnbound {
+            arn: secret.arn.clone(),
+            from,
+            to: version.to_owned(),
+        },
     })
 }
 
@@ -219,11 +242,19 @@ fn dress(registry: &Registry, secret: &Secret, settings: &Settings) -> Option<St
     if !missing.is_empty() {
         fields.push("tags");
         let old = secret.tags.iter().filter(|(key, _)| missing.contains_key(*key));
-        diff.push(Difference::new("tags", difference::tags(old), difference::tags(&missing)));
+        diff.push(Difference::new(
+            "tags",
+            difference::tags(old),
+            difference::tags(&missing),
+        ));
     }
     if let Some(description) = &description {
         fields.push("description");
-        diff.push(Difference::new("description", difference::text(&secret.description), difference::text(description)));
+        diff.push(Difference::new(
+            "description",
+            difference::text(&secret.description),
+            difference::text(description),
+        ));
     }
     let owned = Owner::of_secret(&secret.tags, settings) != Owner::Nobody;
     (!fields.is_empty()).then(|| Step {
@@ -232,7 +263,11 @@ fn dress(registry: &Registry, secret: &Secret, settings: &Settings) -> Option<St
         id: secret.name.clone(),
         fields,
         diff,
-        operation: Operation::DressSecret(Dress { arn: secret.arn.clone(), tags: missing, description }),
+        operation: Operation::DressSecret(Dress {
+            arn: secret.arn.clone(),
+            tags: missing,
+            description,
+        }),
     })
 }
 
@@ -251,7 +286,10 @@ fn policy(secret: &Secret, home: &Home) -> Option<Step> {
         id: secret.name.clone(),
         fields: Vec::new(),
         diff: vec![Difference::new("policy", old, shown(&wanted))],
-        operation: Operation::PutSecretPolicy { arn: Some(secret.arn.clone()), policy: wanted },
+        operation: Operation::PutSecretPolicy {
+            arn: Some(secret.arn.clone()),
+            policy: wanted,
+        },
     })
 }
 
@@ -270,9 +308,20 @@ fn value(secret: &Secret, credential: &Credential, uploaded: Timestamp) -> Optio
     let to = |version: &str| Value::from(format!("version {version}"));
     let step = |action, field: &'static str, new: Value, operation| {
         let label = if field == VALUE { CURRENT } else { field };
-        let diff = vec![Difference::new(field, secret.holder(label).map_or(Value::Null, to), new)];
+        let diff = vec![Difference::new(
+            field,
+            secret.holder(label).map_or(Value::Null, to),
+            new,
+        )];
         let (id, fields) = (secret.name.clone(), vec![field]);
-        Some(Step { resource: Resource::Secret, action, id, fields, diff, operation })
+        Some(Step {
+            resource: Resource::Secret,
+            action,
+            id,
+            fields,
+            diff,
+            operation,
+        })
     };
     match Move::of(secret, credential, uploaded) {
         Move::Nothing => None,
@@ -282,11 +331,24 @@ fn value(secret: &Secret, credential: &Credential, uploaded: Timestamp) -> Optio
         }
         Move::Label { version } => {
             let new = to(&version);
-            step(Action::Label, CONFIGURED, new, Operation::LabelConfigured(labels(Some(version))))
+            step(
+                Action::Label,
+                CONFIGURED,
+                new,
+                Operation::LabelConfigured(labels(Some(version))),
+            )
         }
-        Move::Beside { holds } => step(Action::Label, CONFIGURED, OF_FILE.into(), Operation::PutBeside(labels(holds))),
-        Move::MakeCurrent { holds } => {
-            step(Action::Update, VALUE, OF_FILE.into(), Operation::PutSecretValue(labels(holds)))
-        }
+        Move::Beside { holds } => step(
+            Action::Label,
+            CONFIGURED,
+            OF_FILE.into(),
+            Operation::PutBeside(labels(holds)),
+        ),
+        Move::MakeCurrent { holds } => step(
+            Action::Update,
+            VALUE,
+            OF_FILE.into(),
+            Operation::PutSecretValue(labels(holds)),
+        ),
     }
 }

@@ -33,7 +33,11 @@ fn desired(registry: &Registry, have: Option<&TemplateSpec>, home: &Home, settin
         mutability: registry.mutability.as_str().to_owned(),
         exclusion_filters: registry.mutability.filters().iter().cloned().collect(),
         repository_policy: repository_policy(home, &registry.read_access),
-        lifecycle_policy: registry.lifecycle.as_ref().map(|policy| policy.to_json()).unwrap_or_default(),
+        lifecycle_policy: registry
+            .lifecycle
+            .as_ref()
+            .map(|policy| policy.to_json())
+            .unwrap_or_default(),
         custom_role_arn: settings.template_role_arn.clone().filter(|_| needs_role),
     }
 }
@@ -41,10 +45,18 @@ fn desired(registry: &Registry, have: Option<&TemplateSpec>, home: &Home, settin
 /// What the template needs, if anything.
 pub(super) fn step(registry: &Registry, have: Option<&Template>, home: &Home, settings: &Settings) -> Option<Step> {
     let spec = desired(registry, have.map(|t| &t.spec), home, settings);
-    let template = Template { prefix: registry.name.clone(), spec };
+    let template = Template {
+        prefix: registry.name.clone(),
+        spec,
+    };
     let new = fields(&template.spec, &home.partition);
     let (action, fields, diff, operation) = match have {
-        None => (Action::Create, Vec::new(), made(new), Operation::CreateTemplate(template)),
+        None => (
+            Action::Create,
+            Vec::new(),
+            made(new),
+            Operation::CreateTemplate(template),
+        ),
         Some(have) => {
             let fields = differences(&template.spec, &have.spec, &home.partition);
             let diff = changed(&fields, &self::fields(&have.spec, &home.partition), &new);
@@ -56,7 +68,14 @@ pub(super) fn step(registry: &Registry, have: Option<&Template>, home: &Home, se
     if have.is_some() && fields.is_empty() {
         return None;
     }
-    Some(Step { resource: Resource::Template, action, id: registry.name.clone(), fields, diff, operation })
+    Some(Step {
+        resource: Resource::Template,
+        action,
+        id: registry.name.clone(),
+        fields,
+        diff,
+        operation,
+    })
 }
 
 /// The file's names of what differs in meaning. A new field does not compile until someone has decided about it.
@@ -76,12 +95,24 @@ pub fn differences(want: &TemplateSpec, have: &TemplateSpec, partition: &str) ->
     [
         ("description", *description == have.description),
         ("applied_for", *applied_for == have.applied_for),
-        ("encryption_configuration", *encryption_type == have.encryption_type && same_key(kms_key, have)),
+        (
+            "encryption_configuration",
+            *encryption_type == have.encryption_type && same_key(kms_key, have),
+        ),
         ("tags", *tags == have.tags),
         ("image_tag_mutability", *mutability == have.mutability),
-        ("image_tag_mutability_exclusion_filters", *exclusion_filters == have.exclusion_filters),
-        ("repository_policy", same_policy(repository_policy, &have.repository_policy, partition)),
-        ("lifecycle_policy", same_lifecycle(lifecycle_policy, &have.lifecycle_policy)),
+        (
+            "image_tag_mutability_exclusion_filters",
+            *exclusion_filters == have.exclusion_filters,
+        ),
+        (
+            "repository_policy",
+            same_policy(repository_policy, &have.repository_policy, partition),
+        ),
+        (
+            "lifecycle_policy",
+            same_lifecycle(lifecycle_policy, &have.lifecycle_policy),
+        ),
         ("custom_role_arn", *custom_role_arn == have.custom_role_arn),
     ]
     .into_iter()
@@ -114,10 +145,16 @@ pub(super) fn fields(spec: &TemplateSpec, partition: &str) -> Fields {
         ("encryption_configuration", encryption),
         ("tags", difference::tags(tags)),
         ("image_tag_mutability", difference::text(mutability)),
-        ("image_tag_mutability_exclusion_filters", difference::list(exclusion_filters)),
+        (
+            "image_tag_mutability_exclusion_filters",
+            difference::list(exclusion_filters),
+        ),
         ("repository_policy", policy_in_form(repository_policy, partition)),
         ("lifecycle_policy", lifecycle_in_form(lifecycle_policy)),
-        ("custom_role_arn", custom_role_arn.as_deref().map_or(Value::Null, difference::text)),
+        (
+            "custom_role_arn",
+            custom_role_arn.as_deref().map_or(Value::Null, difference::text),
+        ),
     ]
 }
 

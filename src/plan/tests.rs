@@ -14,7 +14,11 @@ other: {registry: 111122223333.dkr.ecr.eu-west-1.amazonaws.com, custom_role_arn:
 ";
 
 fn home() -> Home {
-    Home { account: "123456789012".into(), region: "eu-west-1".into(), partition: "aws".into() }
+    Home {
+        account: "123456789012".into(),
+        region: "eu-west-1".into(),
+        partition: "aws".into(),
+    }
 }
 
 fn settings() -> Settings {
@@ -29,7 +33,11 @@ fn settings() -> Settings {
 
 /// Of a file that was uploaded at second 100.
 fn scope<'a>(home: &'a Home, settings: &'a Settings) -> Scope<'a> {
-    Scope { home, settings, uploaded: Timestamp::from_second(100).unwrap() }
+    Scope {
+        home,
+        settings,
+        uploaded: Timestamp::from_second(100).unwrap(),
+    }
 }
 
 fn file(text: &str) -> File {
@@ -51,13 +59,26 @@ fn credential(token: &str) -> VersionValue {
 /// The account right after the file was applied to an empty one.
 fn in_sync() -> Account {
     let file = file(FILE);
-    let mut account = Account { snapshot: Snapshot::default(), sights: BTreeMap::new() };
-    account.sights.insert("hub".into(), Sight::Absent("ecr-pullthroughcache/hub".into()));
+    let mut account = Account {
+        snapshot: Snapshot::default(),
+        sights: BTreeMap::new(),
+    };
+    account
+        .sights
+        .insert("hub".into(), Sight::Absent("ecr-pullthroughcache/hub".into()));
     let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ecr-pullthroughcache/hub-AbCdEf";
-    for step in plan(&file, &account, scope(&home(), &settings()), &Bounds { limit: 1.into(), ..Bounds::default() })
-        .registries
-        .into_iter()
-        .flat_map(|plan| plan.steps)
+    for step in plan(
+        &file,
+        &account,
+        scope(&home(), &settings()),
+        &Bounds {
+            limit: 1.into(),
+            ..Bounds::default()
+        },
+    )
+    .registries
+    .into_iter()
+    .flat_map(|plan| plan.steps)
     {
         match step.operation {
             Operation::CreateTemplate(template) => _ = account.snapshot.templates.insert(step.id, template),
@@ -95,20 +116,31 @@ fn in_sync() -> Account {
 /// The steps, a line each; a plan that is not to be carried out begins with why.
 fn steps(text: &str, account: &Account) -> Vec<String> {
     let mut lines = Vec::new();
-    for plan in
-        plan(&file(text), account, scope(&home(), &settings()), &Bounds { limit: 1.into(), ..Bounds::default() })
-            .registries
+    for plan in plan(
+        &file(text),
+        account,
+        scope(&home(), &settings()),
+        &Bounds {
+            limit: 1.into(),
+            ..Bounds::default()
+        },
+    )
+    .registries
     {
         match &plan.verdict {
             Verdict::Go => {}
             Verdict::Held(cause) => lines.push(format!("{} held: {}", plan.registry, &cause.message[..24])),
             Verdict::Refused { id, .. } => lines.push(format!("{} refused: {id}", plan.registry)),
         }
-        lines.extend(
-            plan.steps.iter().map(|step| {
-                format!("{} {:?} {:?} {}", plan.registry, step.action, step.resource, step.fields.join(" "))
-            }),
-        );
+        lines.extend(plan.steps.iter().map(|step| {
+            format!(
+                "{} {:?} {:?} {}",
+                plan.registry,
+                step.action,
+                step.resource,
+                step.fields.join(" ")
+            )
+        }));
     }
     lines.iter().map(|line| line.trim_end().to_owned()).collect()
 }
@@ -138,27 +170,66 @@ fn edits() -> [(Edit, &'static str); 21] {
     [
         (|a| drop(a.snapshot.rules.remove("quay")), "quay Create Rule"),
         (|a| drop(a.snapshot.templates.remove("quay")), "quay Create Template"),
-        (|a| template(a, "quay").description.clear(), "quay Adopt Template description"),
-        (|a| template(a, "quay").applied_for.clear(), "quay Update Template applied_for"),
-        (|a| template(a, "quay").lifecycle_policy.clear(), "quay Update Template lifecycle_policy"),
-        (|a| template(a, "quay").repository_policy.clear(), "quay Update Template repository_policy"),
-        (|a| template(a, "quay").mutability = "IMMUTABLE".into(), "quay Update Template image_tag_mutability"),
+        (
+            |a| template(a, "quay").description.clear(),
+            "quay Adopt Template description",
+        ),
+        (
+            |a| template(a, "quay").applied_for.clear(),
+            "quay Update Template applied_for",
+        ),
+        (
+            |a| template(a, "quay").lifecycle_policy.clear(),
+            "quay Update Template lifecycle_policy",
+        ),
+        (
+            |a| template(a, "quay").repository_policy.clear(),
+            "quay Update Template repository_policy",
+        ),
+        (
+            |a| template(a, "quay").mutability = "IMMUTABLE".into(),
+            "quay Update Template image_tag_mutability",
+        ),
         (
             |a| _ = template(a, "quay").exclusion_filters.insert("v*".into()),
             "quay Update Template image_tag_mutability_exclusion_filters",
         ),
-        (|a| template(a, "quay").encryption_type = "KMS".into(), "quay Update Template encryption_configuration"),
+        (
+            |a| template(a, "quay").encryption_type = "KMS".into(),
+            "quay Update Template encryption_configuration",
+        ),
         (|a| template(a, "hub").tags.clear(), "hub Update Template tags"),
-        (|a| template(a, "hub").custom_role_arn = None, "hub Update Template custom_role_arn"),
-        (|a| rule(a, "quay").upstream_prefix = Some("x".into()), "quay Replace Rule upstream_repository_prefix"),
-        (|a| rule(a, "hub").upstream_url = "ghcr.io".into(), "hub Replace Rule registry"),
-        (|a| rule(a, "hub").credential_arn = Some("arn:other".into()), "hub Update Rule secret"),
+        (
+            |a| template(a, "hub").custom_role_arn = None,
+            "hub Update Template custom_role_arn",
+        ),
+        (
+            |a| rule(a, "quay").upstream_prefix = Some("x".into()),
+            "quay Replace Rule upstream_repository_prefix",
+        ),
+        (
+            |a| rule(a, "hub").upstream_url = "ghcr.io".into(),
+            "hub Replace Rule registry",
+        ),
+        (
+            |a| rule(a, "hub").credential_arn = Some("arn:other".into()),
+            "hub Update Rule secret",
+        ),
         (|a| rule(a, "hub").credential_arn = None, "hub Replace Rule secret"),
-        (|a| rule(a, "other").custom_role_arn = Some("arn:other".into()), "other Update Rule custom_role_arn"),
-        (|a| rule(a, "quay").custom_role_arn = Some("arn:other".into()), "quay Replace Rule custom_role_arn"),
+        (
+            |a| rule(a, "other").custom_role_arn = Some("arn:other".into()),
+            "other Update Rule custom_role_arn",
+        ),
+        (
+            |a| rule(a, "quay").custom_role_arn = Some("arn:other".into()),
+            "quay Replace Rule custom_role_arn",
+        ),
         (|a| secret(a).description.clear(), "hub Update Secret description"),
         (|a| drop(secret(a).tags.remove("team")), "hub Update Secret tags"),
-        (|a| drop(secret(a).tags.remove(crate::ownership::OWNER_TAG)), "hub Adopt Secret tags"),
+        (
+            |a| drop(secret(a).tags.remove(crate::ownership::OWNER_TAG)),
+            "hub Adopt Secret tags",
+        ),
         (|a| secret(a).policy = None, "hub Create SecretPolicy"),
     ]
 }
@@ -173,7 +244,15 @@ fn each_difference_is_one_step() {
 }
 
 fn planned(text: &str, account: &Account) -> Plan {
-    plan(&file(text), account, scope(&home(), &settings()), &Bounds { limit: 1.into(), ..Bounds::default() })
+    plan(
+        &file(text),
+        account,
+        scope(&home(), &settings()),
+        &Bounds {
+            limit: 1.into(),
+            ..Bounds::default()
+        },
+    )
 }
 
 fn sum(plan: &Plan) -> String {
@@ -185,13 +264,20 @@ fn each_field_that_differs_is_shown_as_it_is_and_as_it_is_to_be() {
     for (edit, line) in edits() {
         let mut account = in_sync();
         edit(&mut account);
-        let steps = planned(FILE, &account).registries.into_iter().flat_map(|plan| plan.steps);
+        let steps = planned(FILE, &account)
+            .registries
+            .into_iter()
+            .flat_map(|plan| plan.steps);
         for step in steps {
             let shown: Vec<&str> = step.diff.iter().map(|difference| difference.field.as_ref()).collect();
             if matches!(step.action, Action::Update | Action::Adopt | Action::Replace) {
                 assert_eq!(shown, step.fields, "{line}");
             }
-            assert!(!shown.is_empty() && step.diff.iter().all(|d| d.old != d.new), "{line}: {:?}", step.diff);
+            assert!(
+                !shown.is_empty() && step.diff.iter().all(|d| d.old != d.new),
+                "{line}: {:?}",
+                step.diff
+            );
         }
     }
 }
@@ -217,7 +303,10 @@ fn a_checksum_is_that_of_one_plan_alone_and_knows_no_token() {
     assert_eq!(sum(&changed), sum(&planned(&c, &in_sync())));
     assert!(sums.insert(sum(&changed)), "a changed token is a change");
     assert!(!format!("{changed:?}").contains("token-b"));
-    let elsewhere = Home { region: "eu-central-1".into(), ..home() };
+    let elsewhere = Home {
+        region: "eu-central-1".into(),
+        ..home()
+    };
     assert!(sums.insert(checksum(&changed, Sum::default(), &elsewhere)));
 }
 
@@ -226,18 +315,45 @@ fn a_checksum_is_that_of_one_plan_alone_and_knows_no_token() {
 #[test]
 fn the_three_way_rule() {
     let (c, k, p) = (CURRENT, CONFIGURED, FILE_PENDING);
-    let (put, label, drop) =
-        (["hub Update Secret value"], ["hub Label Secret CONFIGURED"], ["hub Label Secret FILE_PENDING"]);
+    let (put, label, drop) = (
+        ["hub Update Secret value"],
+        ["hub Label Secret CONFIGURED"],
+        ["hub Label Secret FILE_PENDING"],
+    );
     type Versions<'a> = &'a [(&'a str, &'a str, i64, &'a [&'a str])];
     let cases: [(&str, Versions<'_>, &[&str]); 25] = [
         ("nothing changed", &[("v0", "token-a", 1, &[c, k])], &[]),
-        ("rotated since", &[("v0", "token-a", 1, &[k]), ("v1", "token-r", 2, &[c])], &[]),
-        ("rotated after the upload", &[("v0", "token-a", 1, &[k]), ("v1", "token-r", 101, &[c])], &[]),
+        (
+            "rotated since",
+            &[("v0", "token-a", 1, &[k]), ("v1", "token-r", 2, &[c])],
+            &[],
+        ),
+        (
+            "rotated after the upload",
+            &[("v0", "token-a", 1, &[k]), ("v1", "token-r", 101, &[c])],
+            &[],
+        ),
         ("the file changed", &[("v0", "token-z", 1, &[c, k])], &put),
-        ("rotated, then changed", &[("v0", "token-z", 1, &[k]), ("v1", "token-r", 99, &[c])], &put),
-        ("changed, then rotated", &[("v0", "token-z", 1, &[k]), ("v1", "token-r", 101, &[c])], &label),
-        ("rotated in the second of the upload", &[("v0", "token-z", 1, &[k]), ("v1", "token-r", 100, &[c])], &label),
-        ("already current", &[("v0", "token-z", 1, &[k]), ("v1", "token-a", 2, &[c])], &label),
+        (
+            "rotated, then changed",
+            &[("v0", "token-z", 1, &[k]), ("v1", "token-r", 99, &[c])],
+            &put,
+        ),
+        (
+            "changed, then rotated",
+            &[("v0", "token-z", 1, &[k]), ("v1", "token-r", 101, &[c])],
+            &label,
+        ),
+        (
+            "rotated in the second of the upload",
+            &[("v0", "token-z", 1, &[k]), ("v1", "token-r", 100, &[c])],
+            &label,
+        ),
+        (
+            "already current",
+            &[("v0", "token-z", 1, &[k]), ("v1", "token-a", 2, &[c])],
+            &label,
+        ),
         (
             "already current, and put after the upload",
             &[("v0", "token-z", 1, &[k]), ("v1", "token-a", 101, &[c])],
@@ -245,15 +361,27 @@ fn the_three_way_rule() {
         ),
         ("a secret without our label", &[("v0", "token-a", 1, &[c])], &label),
         ("no version yet", &[], &put),
-        ("died before the move", &[("v0", "token-z", 1, &[c, k]), ("file-1-on-v0", "token-a", 100, &[p])], &put),
+        (
+            "died before the move",
+            &[("v0", "token-z", 1, &[c, k]), ("file-1-on-v0", "token-a", 100, &[p])],
+            &put,
+        ),
         (
             "died before the move, then rotated",
-            &[("v0", "token-z", 1, &[k]), ("file-1-on-v0", "token-a", 100, &[p]), ("v2", "token-r", 101, &[c])],
+            &[
+                ("v0", "token-z", 1, &[k]),
+                ("file-1-on-v0", "token-a", 100, &[p]),
+                ("v2", "token-r", 101, &[c]),
+            ],
             &label,
         ),
         (
             "the same by the ids alone",
-            &[("v0", "token-z", 1, &[k]), ("file-1-on-v0", "token-a", 1, &[p]), ("v2", "token-r", 1, &[c])],
+            &[
+                ("v0", "token-z", 1, &[k]),
+                ("file-1-on-v0", "token-a", 1, &[p]),
+                ("v2", "token-r", 1, &[c]),
+            ],
             &label,
         ),
         (
@@ -261,13 +389,21 @@ fn the_three_way_rule() {
             &[("v0", "token-a", 1, &[c, k]), ("file-1-on-v0", "token-z", 99, &[p])],
             &drop,
         ),
-        ("somebody else's use of the label", &[("v0", "token-z", 1, &[c, k]), ("v1", "token-a", 2, &[p])], &put),
+        (
+            "somebody else's use of the label",
+            &[("v0", "token-z", 1, &[c, k]), ("v1", "token-a", 2, &[p])],
+            &put,
+        ),
         (
             "died before CONFIGURED moved, then the file went back",
             &[("v0", "token-a", 1, &[k]), ("file-1-on-v0", "token-z", 99, &[c])],
             &put,
         ),
-        ("the same by the ids alone", &[("v0", "token-a", 1, &[k]), ("file-1-on-v0", "token-z", 1, &[c])], &put),
+        (
+            "the same by the ids alone",
+            &[("v0", "token-a", 1, &[k]), ("file-1-on-v0", "token-z", 1, &[c])],
+            &put,
+        ),
         (
             "overtaken: the run over an older file made its value current and died",
             &[
@@ -279,12 +415,18 @@ fn the_three_way_rule() {
         ),
         (
             "an older value of the file was made current by hand",
-            &[("file-1-on-v0", "token-a", 2, &[k]), ("file-0-on-nothing-before", "token-z", 1, &[c])],
+            &[
+                ("file-1-on-v0", "token-a", 2, &[k]),
+                ("file-0-on-nothing-before", "token-z", 1, &[c]),
+            ],
             &[],
         ),
         (
             "the same by the ids alone",
-            &[("file-1-on-0", "token-a", 1, &[k]), ("file-0-on-nothing-before", "token-z", 1, &[c])],
+            &[
+                ("file-1-on-0", "token-a", 1, &[k]),
+                ("file-0-on-nothing-before", "token-z", 1, &[c]),
+            ],
             &[],
         ),
         (
@@ -306,7 +448,11 @@ fn the_three_way_rule() {
             &[("v0", "token-a", 1, &[k]), ("file-1-on-v0", "token-z", 2, &[c, p])],
             &put,
         ),
-        ("rotated, and something was on its way", &[("v0", "token-a", 1, &[k]), ("v1", "token-r", 2, &[c, p])], &drop),
+        (
+            "rotated, and something was on its way",
+            &[("v0", "token-a", 1, &[k]), ("v1", "token-r", 2, &[c, p])],
+            &drop,
+        ),
     ];
     for (what, versions, expected) in cases {
         let mut account = in_sync();
@@ -314,9 +460,14 @@ fn the_three_way_rule() {
         secret.labels.clear();
         secret.values.clear();
         for (id, token, second, labels) in versions {
-            secret.labels.insert((*id).to_owned(), labels.iter().map(|label| (*label).to_owned()).collect());
+            secret.labels.insert(
+                (*id).to_owned(),
+                labels.iter().map(|label| (*label).to_owned()).collect(),
+            );
             secret.values.insert((*id).to_owned(), credential(token));
-            secret.created.insert((*id).to_owned(), Timestamp::from_second(*second).unwrap());
+            secret
+                .created
+                .insert((*id).to_owned(), Timestamp::from_second(*second).unwrap());
         }
         assert_eq!(steps(FILE, &account), expected, "{what}");
     }
@@ -339,10 +490,17 @@ fn a_foreign_rule_elsewhere_is_held_and_its_steps_are_shown() {
     let mut account = in_sync();
     account.snapshot.templates.remove("quay");
     account.snapshot.rules.get_mut("quay").unwrap().upstream_url = "public.ecr.aws".into();
-    let held = ["quay held: a rule that is not ours", "quay Create Template", "quay Replace Rule registry"];
+    let held = [
+        "quay held: a rule that is not ours",
+        "quay Create Template",
+        "quay Replace Rule registry",
+    ];
     assert_eq!(steps(FILE, &account), held);
     let allowed = FILE.replace("quay.io", "quay.io, take_over: true");
-    assert_eq!(steps(&allowed, &account), ["quay Create Template", "quay Replace Rule registry"]);
+    assert_eq!(
+        steps(&allowed, &account),
+        ["quay Create Template", "quay Replace Rule registry"]
+    );
 }
 
 #[test]
@@ -350,9 +508,12 @@ fn what_aws_does_to_documents_is_no_drift() {
     let mut account = in_sync();
     for template in account.snapshot.templates.values_mut() {
         let spec = &mut template.spec;
-        spec.repository_policy = spec.repository_policy.replace("arn:aws:iam::123456789012:root", "123456789012");
-        spec.lifecycle_policy =
-            spec.lifecycle_policy.replace("\"tagStatus\"", "\"storageClass\":\"standard\",\"tagStatus\"");
+        spec.repository_policy = spec
+            .repository_policy
+            .replace("arn:aws:iam::123456789012:root", "123456789012");
+        spec.lifecycle_policy = spec
+            .lifecycle_policy
+            .replace("\"tagStatus\"", "\"storageClass\":\"standard\",\"tagStatus\"");
     }
     assert_eq!(steps(FILE, &account), Vec::<String>::new());
 }

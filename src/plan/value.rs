@@ -108,5 +108,8 @@ fn is_to_be_tried_again(secret: &Secret, current: &str, configured: &str, upload
 /// Whether a version was put, or its secret rotated, in the second of the upload or later. S3 tells whole seconds.
 fn is_younger(secret: &Secret, version: &str, uploaded: Timestamp) -> bool {
     let times = [secret.created.get(version).copied(), secret.rotated];
-    times.into_iter().flatten().any(|time| time.as_second() >= uploaded.as_second())
+    times
+        .into_iter()
+        .flatten()
+        .any(|time| time.as_second() >= uploaded.as_second())
 }

@@ -83,14 +83,20 @@ impl Past {
     /// The registries that a status has named as this stack's own; `None` where none has named any.
     pub fn known(&self) -> Option<BTreeSet<String>> {
         let of_older_release = || self.registries.keys().cloned().collect();
-        let known: BTreeSet<String> =
-            if self.memory.named.is_empty() { of_older_release() } else { self.memory.named.clone() };
+        let known: BTreeSet<String> = if self.memory.named.is_empty() {
+            of_older_release()
+        } else {
+            self.memory.named.clone()
+        };
         (!known.is_empty()).then_some(known)
     }
 
     /// What is passed on by a run that comes to nothing.
     pub fn passed_on(&self) -> Memory {
-        Memory { named: self.known().unwrap_or_default(), ..self.memory.clone() }
+        Memory {
+            named: self.known().unwrap_or_default(),
+            ..self.memory.clone()
+        }
     }
 
     /// Adds what the same run has named in a round before, whose status was not written.
@@ -110,8 +116,12 @@ impl Past {
     fn believed(mut self) -> Self {
         let time = |text: Option<String>| text.and_then(|text| Some(text.parse::<Timestamp>().ok()?.to_string()));
         self.last_success_at = time(self.last_success_at);
-        self.changes.iter_mut().for_each(|change| change.since = time(change.since.take()));
-        self.registries.values_mut().for_each(|registry| registry.since = time(registry.since.take()));
+        self.changes
+            .iter_mut()
+            .for_each(|change| change.since = time(change.since.take()));
+        self.registries
+            .values_mut()
+            .for_each(|registry| registry.since = time(registry.since.take()));
         if let Some(existing) = &mut self.existing_repositories {
             let is_name = |next: &Next| is_repository_name(&next.repository);
             existing.next = existing.next.take().filter(is_name);
@@ -152,11 +162,17 @@ impl Past {
     /// goes by the time of the upload. What a run over a refused file calls ready was only proven.
     pub fn left_ready(&self, config: &ConfigReport, registry: &str) -> bool {
         let same_file = self.config.is_same_upload(config) && self.outcome != Some(Outcome::Rejected);
-        same_file && self.registries.get(registry).is_some_and(|past| past.state == State::Ready)
+        same_file
+            && self
+                .registries
+                .get(registry)
+                .is_some_and(|past| past.state == State::Ready)
     }
 
     fn first_time(&self, since: Option<&String>) -> Option<String> {
-        since.or(Some(&self.started_at).filter(|time| time.parse::<Timestamp>().is_ok())).cloned()
+        since
+            .or(Some(&self.started_at).filter(|time| time.parse::<Timestamp>().is_ok()))
+            .cloned()
     }
 }
 
@@ -164,6 +180,14 @@ impl Past {
 type Identity<'a> = (&'a str, Resource, Action, &'a str, ChangeResult, Option<&'a Reason>);
 
 fn identity(change: &Change) -> Identity<'_> {
-    let Change { registry, resource, action, id, result, reason, .. } = change;
+    let Change {
+        registry,
+        resource,
+        action,
+        id,
+        result,
+        reason,
+        ..
+    } = change;
     (registry, *resource, *action, id, *result, reason.as_ref())
 }

@@ -30,7 +30,14 @@ pub fn log(report: &Report) {
         warn!(registry, line = problem.line, column = problem.column, why = %problem.message, "error in the file");
     }
     if let Some(Existing { progress, .. }) = &report.existing_repositories {
-        let Progress { found, done, changed, held, failed, to_do } = *progress;
+        let Progress {
+            found,
+            done,
+            changed,
+            held,
+            failed,
+            to_do,
+        } = *progress;
         info!(found, done, changed, held, failed, to_do, "existing repositories");
     }
     info!(outcome = report.outcome.as_str(), mode = report.mode.as_str(), trigger = report.trigger.kind.as_str(),

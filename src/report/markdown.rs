@@ -24,12 +24,36 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
         text(&report.started_at),
         text(&report.finished_at)
     )?;
-    let version = report.config.version_id.as_deref().map(|v| format!(", version `{}`", code(v))).unwrap_or_default();
-    writeln!(page, "- file `{}`{version}", code(&format!("s3://{}/{}", report.config.bucket, report.config.key)))?;
-    writeln!(page, "- last success: {}", text(report.last_success_at.as_deref().unwrap_or("none yet")))?;
-    writeln!(page, "- {} AWS calls, {} ms", report.stats.aws_calls, report.stats.duration_ms)?;
+    let version = report
+        .config
+        .version_id
+        .as_deref()
+        .map(|v| format!(", version `{}`", code(v)))
+        .unwrap_or_default();
+    writeln!(
+        page,
+        "- file `{}`{version}",
+        code(&format!("s3://{}/{}", report.config.bucket, report.config.key))
+    )?;
+    writeln!(
+        page,
+        "- last success: {}",
+        text(report.last_success_at.as_deref().unwrap_or("none yet"))
+    )?;
+    writeln!(
+        page,
+        "- {} AWS calls, {} ms",
+        report.stats.aws_calls, report.stats.duration_ms
+    )?;
     if let Some(Existing { progress, .. }) = &report.existing_repositories {
-        let Progress { found, done, changed, held, failed, to_do } = progress;
+        let Progress {
+            found,
+            done,
+            changed,
+            held,
+            failed,
+            to_do,
+        } = progress;
         writeln!(
             page,
             "- existing repositories: {found} found, {done} done ({changed} changed), {held} held, {failed} failed, \
@@ -38,10 +62,17 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
     }
     problems(page, "Errors", &report.errors)?;
     if !report.registries.is_empty() {
-        writeln!(page, "\n## Registries\n\n| registry | state | upstream | pull URL | credential | message |")?;
+        writeln!(
+            page,
+            "\n## Registries\n\n| registry | state | upstream | pull URL | credential | message |"
+        )?;
         writeln!(page, "| --- | --- | --- | --- | --- | --- |")?;
         for (name, registry) in &report.registries {
-            let since = registry.since.as_ref().map(|s| format!(" (since {})", text(s))).unwrap_or_default();
+            let since = registry
+                .since
+                .as_ref()
+                .map(|s| format!(" (since {})", text(s)))
+                .unwrap_or_default();
             writeln!(
                 page,
                 "| {} | {}{since} | {} | `{}` | {} | {} |",
@@ -55,10 +86,17 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
         }
     }
     if !report.changes.is_empty() {
-        writeln!(page, "\n## Changes\n\n| registry | change | id | fields | result | why |")?;
+        writeln!(
+            page,
+            "\n## Changes\n\n| registry | change | id | fields | result | why |"
+        )?;
         writeln!(page, "| --- | --- | --- | --- | --- | --- |")?;
         for change in &report.changes {
-            let since = change.since.as_ref().map(|s| format!(" (since {})", text(s))).unwrap_or_default();
+            let since = change
+                .since
+                .as_ref()
+                .map(|s| format!(" (since {})", text(s)))
+                .unwrap_or_default();
             let why = change.error.as_deref().or(change.note.as_deref()).unwrap_or_default();
             let more = change.more.map(|n| format!("{n} more: ")).unwrap_or_default();
             writeln!(
@@ -87,7 +125,11 @@ fn problems(page: &mut String, title: &str, problems: &[Problem]) -> std::fmt::R
             (Some(line), Some(column)) => format!("line {line}, column {column}: "),
             _ => String::new(),
         };
-        let registry = problem.registry.as_deref().map(|r| format!("**{}**, ", text(r))).unwrap_or_default();
+        let registry = problem
+            .registry
+            .as_deref()
+            .map(|r| format!("**{}**, ", text(r)))
+            .unwrap_or_default();
         writeln!(page, "- {registry}{place}{}", text(&problem.message))?;
     }
     Ok(())
@@ -122,7 +164,15 @@ pub fn text(raw: &str) -> String {
 
 /// Text between backticks in a table: a backtick would end it, a bar the cell.
 pub fn code(raw: &str) -> String {
-    raw.chars().map(|c| if is_invisible(c) || matches!(c, '`' | '|') { ' ' } else { c }).collect()
+    raw.chars()
+        .map(|c| {
+            if is_invisible(c) || matches!(c, '`' | '|') {
+                ' '
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -131,8 +181,14 @@ mod tests {
 
     #[test]
     fn nothing_from_outside_becomes_markup() {
-        assert_eq!(text("a|b <script> [x](y) `c`\n# h"), r"a\|b &lt;script&gt; \[x\](y) \`c\` \# h");
+        assert_eq!(
+            text("a|b <script> [x](y) `c`\n# h"),
+            r"a\|b &lt;script&gt; \[x\](y) \`c\` \# h"
+        );
         assert_eq!(code("a`b|c\nd"), "a b c d");
-        assert_eq!((text("a\u{202e}b\u{1b}"), code("a\u{2066}b")), ("a b ".into(), "a b".into()));
+        assert_eq!(
+            (text("a\u{202e}b\u{1b}"), code("a\u{2066}b")),
+            ("a b ".into(), "a b".into())
+        );
     }
 }

@@ -37,7 +37,9 @@ type Metric = (&'static str, Unit, u64);
 /// `own` is what this very run did, which of a message is less than the status tells. `before` is the status that the
 /// run started from.
 pub fn lines(report: &Report, own: &[Change], before: &Past, owner: &str) -> Vec<String> {
-    let Ok(finished_at) = report.finished_at.parse::<Timestamp>() else { return Vec::new() };
+    let Ok(finished_at) = report.finished_at.parse::<Timestamp>() else {
+        return Vec::new();
+    };
     let line = |dimension: Option<(&'static str, &str)>, metrics: &[Metric]| {
         let dimensions: Vec<(&'static str, &str)> = std::iter::once(("Stack", owner)).chain(dimension).collect();
         line(finished_at, &dimensions, metrics)
@@ -49,7 +51,10 @@ pub fn lines(report: &Report, own: &[Change], before: &Past, owner: &str) -> Vec
             CredentialState::Invalid => 0,
             CredentialState::None | CredentialState::Unchecked => continue,
         };
-        lines.push(line(Some(("Registry", name)), &[("CredentialValid", Unit::None, valid)]));
+        lines.push(line(
+            Some(("Registry", name)),
+            &[("CredentialValid", Unit::None, valid)],
+        ));
     }
     let mut actions: BTreeMap<Action, u64> = BTreeMap::new();
     for change in own.iter().filter(|change| change.result == ChangeResult::Applied) {
@@ -65,13 +70,24 @@ fn of_run(report: &Report, own: &[Change], before: &Past, finished_at: Timestamp
     let changes = |result| own.iter().filter(|change| change.result == result).map(weight).sum();
     let mut metrics = vec![
         ("Runs", Unit::Count, 1),
-        ("RejectedFile", Unit::Count, u64::from(report.outcome == Outcome::Rejected)),
+        (
+            "RejectedFile",
+            Unit::Count,
+            u64::from(report.outcome == Outcome::Rejected),
+        ),
         ("AccountUnread", Unit::Count, u64::from(report.blind)),
         ("ChangesApplied", Unit::Count, changes(ChangeResult::Applied)),
         ("ChangesFailed", Unit::Count, changes(ChangeResult::Failed)),
         ("ChangesHeld", Unit::Count, changes(ChangeResult::Held)),
         ("NewTroubles", Unit::Count, new_troubles(report)),
-        ("Drift", Unit::Count, own.iter().filter(|change| is_drift(change, report, before)).map(weight).sum()),
+        (
+            "Drift",
+            Unit::Count,
+            own.iter()
+                .filter(|change| is_drift(change, report, before))
+                .map(weight)
+                .sum(),
+        ),
         ("Duration", Unit::Milliseconds, report.stats.duration_ms),
         ("AwsCalls", Unit::Count, report.stats.aws_calls),
     ];
@@ -80,19 +96,41 @@ fn of_run(report: &Report, own: &[Change], before: &Past, finished_at: Timestamp
     if !report.registries.is_empty() {
         let count = |is: fn(&RegistryReport) -> bool| report.registries.values().map(|r| u64::from(is(r))).sum();
         metrics.extend([
-            ("ReadyRegistries", Unit::Count, count(|registry| registry.state == State::Ready)),
-            ("NotReadyRegistries", Unit::Count, count(|registry| registry.state != State::Ready)),
-            ("InvalidCredentials", Unit::Count, count(|registry| registry.credential == CredentialState::Invalid)),
+            (
+                "ReadyRegistries",
+                Unit::Count,
+                count(|registry| registry.state == State::Ready),
+            ),
+            (
+                "NotReadyRegistries",
+                Unit::Count,
+                count(|registry| registry.state != State::Ready),
+            ),
+            (
+                "InvalidCredentials",
+                Unit::Count,
+                count(|registry| registry.credential == CredentialState::Invalid),
+            ),
         ]);
         if report.outcome != Outcome::Rejected {
-            let to_do = report.existing_repositories.as_ref().map_or(0, |existing| existing.progress.to_do);
+            let to_do = report
+                .existing_repositories
+                .as_ref()
+                .map_or(0, |existing| existing.progress.to_do);
             metrics.push(("RepositoriesToDo", Unit::Count, to_do));
         }
     }
-    let last_success = report.last_success_at.as_ref().and_then(|time| time.parse::<Timestamp>().ok());
+    let last_success = report
+        .last_success_at
+        .as_ref()
+        .and_then(|time| time.parse::<Timestamp>().ok());
     if let Some(last_success) = last_success {
         let seconds = finished_at.duration_since(last_success).as_secs();
-        metrics.push(("SecondsSinceSuccess", Unit::Seconds, u64::try_from(seconds).unwrap_or_default()));
+        metrics.push((
+            "SecondsSinceSuccess",
+            Unit::Seconds,
+            u64::try_from(seconds).unwrap_or_default(),
+        ));
     }
     metrics
 }
@@ -100,8 +138,15 @@ fn of_run(report: &Report, own: &[Change], before: &Past, finished_at: Timestamp
 /// What failed or is held, and was not or for another reason in the last status.
 fn new_troubles(report: &Report) -> u64 {
     let is_trouble = |change: &&Change| matches!(change.result, ChangeResult::Failed | ChangeResult::Held);
-    let changes = report.changes.iter().filter(is_trouble).filter(|change| change.since.is_none());
-    let registries = report.registries.values().filter(|r| matches!(r.state, State::Failed | State::Held));
+    let changes = report
+        .changes
+        .iter()
+        .filter(is_trouble)
+        .filter(|change| change.since.is_none());
+    let registries = report
+        .registries
+        .values()
+        .filter(|r| matches!(r.state, State::Failed | State::Held));
     let registries = registries.filter(|registry| registry.since.is_none()).map(|_| 1);
     changes.map(weight).chain(registries).fold(0, u64::saturating_add)
 }
@@ -123,12 +168,23 @@ fn weight(change: &Change) -> u64 {
 
 fn line(time: Timestamp, dimensions: &[(&'static str, &str)], metrics: &[Metric]) -> String {
     let names: Vec<&str> = dimensions.iter().map(|(name, _)| *name).collect();
-    let definitions: Vec<Value> = metrics.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
+    let definitions: Vec<Value> = metrics
+        .iter()
+        .map(|(name, unit, _)| json!({"Name": name, "Unit": unit}))
+        .collect();
     let directive = json!({"Namespace": NAMESPACE, "Dimensions": [names], "Metrics": definitions});
     let metadata = json!({"Timestamp": time.as_millisecond(), "CloudWatchMetrics": [directive]});
     let mut line = Map::from_iter([("_aws".to_owned(), metadata)]);
     let bounded = |text: &str| text.chars().take(LONGEST).collect::<String>();
-    line.extend(dimensions.iter().map(|(name, text)| ((*name).to_owned(), Value::from(bounded(text)))));
-    line.extend(metrics.iter().map(|(name, _, value)| ((*name).to_owned(), Value::from(*value))));
+    line.extend(
+        dimensions
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), Value::from(bounded(text)))),
+    );
+    line.extend(
+        metrics
+            .iter()
+            .map(|(name, _, value)| ((*name).to_owned(), Value::from(*value))),
+    );
     Value::Object(line).to_string()
 }

@@ -214,7 +214,11 @@ impl Change {
     pub fn new(registry: &str, step: &Step, result: ChangeResult) -> Self {
         let change = Self::of(registry, step.resource, step.action, &step.id);
         let fields = step.fields.iter().map(|field| Cow::Borrowed(*field)).collect();
-        Self { fields, result, ..change }
+        Self {
+            fields,
+            result,
+            ..change
+        }
     }
 
     /// With what is there and what is to be.
@@ -224,7 +228,9 @@ impl Change {
 
     /// A registry of which nothing is written, and what stands in the way.
     pub fn refused(registry: &str, resource: Resource, action: Action, id: &str, cause: &Cause) -> Self {
-        Self::of(registry, resource, action, id).with(ChangeResult::Failed).because(cause)
+        Self::of(registry, resource, action, id)
+            .with(ChangeResult::Failed)
+            .because(cause)
     }
 
     /// With another result.
@@ -234,8 +240,17 @@ impl Change {
 
     /// With the cause of a failure or a hold.
     pub fn because(self, cause: &Cause) -> Self {
-        let Cause { reason, message, transient } = cause.clone();
-        Self { error: Some(message), reason: Some(reason), transient, ..self }
+        let Cause {
+            reason,
+            message,
+            transient,
+        } = cause.clone();
+        Self {
+            error: Some(message),
+            reason: Some(reason),
+            transient,
+            ..self
+        }
     }
 
     /// With what differed.
@@ -245,7 +260,10 @@ impl Change {
 
     /// With something worth knowing.
     pub fn noting(self, note: String) -> Self {
-        Self { note: Some(note), ..self }
+        Self {
+            note: Some(note),
+            ..self
+        }
     }
 
     /// With whether a retry may help.

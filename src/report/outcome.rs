@@ -8,10 +8,18 @@ use crate::trigger::Mode;
 pub fn judge(report: &Report) -> (Outcome, String) {
     let count = |state| report.registries.values().filter(|r| r.state == state).count();
     let changes = |result| {
-        let counts = report.changes.iter().filter(|c| c.result == result).map(|c| c.more.unwrap_or(1));
+        let counts = report
+            .changes
+            .iter()
+            .filter(|c| c.result == result)
+            .map(|c| c.more.unwrap_or(1));
         counts.fold(0, usize::saturating_add)
     };
-    let existing = report.existing_repositories.as_ref().map(|existing| existing.progress).unwrap_or_default();
+    let existing = report
+        .existing_repositories
+        .as_ref()
+        .map(|existing| existing.progress)
+        .unwrap_or_default();
     let to_do = existing.to_do > 0 && report.mode == Mode::Apply;
     let (failed, held): (usize, usize) = (count(State::Failed), count(State::Held));
     let failed_changes: usize = changes(ChangeResult::Failed) + changes(ChangeResult::Skipped);
@@ -24,27 +32,46 @@ pub fn judge(report: &Report) -> (Outcome, String) {
     match report.mode {
         Mode::Apply if any_failed || any_held => {
             let ready = count(State::Ready);
-            let message =
-                format!("{ready} of {}; {}; {troubles}", registries(all, "ready"), changes_words(applied, "applied"));
+            let message = format!(
+                "{ready} of {}; {}; {troubles}",
+                registries(all, "ready"),
+                changes_words(applied, "applied")
+            );
             (Outcome::Partial, message)
         }
-        Mode::Apply if applied > 0 => {
-            (Outcome::Changed, format!("{}; {}", registries(all, "ready"), changes_words(applied, "applied")))
-        }
-        Mode::Apply => (Outcome::Converged, format!("{}; nothing had to change", registries(all, "ready"))),
+        Mode::Apply if applied > 0 => (
+            Outcome::Changed,
+            format!("{}; {}", registries(all, "ready"), changes_words(applied, "applied")),
+        ),
+        Mode::Apply => (
+            Outcome::Converged,
+            format!("{}; nothing had to change", registries(all, "ready")),
+        ),
         // A plan that shows anything to do is one, whatever else stands in the way; a proof that failed is not.
-        Mode::Validate if any_failed => {
-            (Outcome::Partial, format!("{}; {troubles}", changes_words(planned, "to apply")))
-        }
-        Mode::Plan if any_failed && planned == 0 && !any_held => {
-            (Outcome::Partial, format!("{}; {troubles}", changes_words(planned, "to apply")))
-        }
+        Mode::Validate if any_failed => (
+            Outcome::Partial,
+            format!("{}; {troubles}", changes_words(planned, "to apply")),
+        ),
+        Mode::Plan if any_failed && planned == 0 && !any_held => (
+            Outcome::Partial,
+            format!("{}; {troubles}", changes_words(planned, "to apply")),
+        ),
         Mode::Plan | Mode::Validate if planned > 0 || any_held => {
-            let held = if any_held || any_failed { format!("; {troubles}") } else { String::new() };
-            (Outcome::Pending, format!("{}{held}", changes_words(planned, "to apply")))
+            let held = if any_held || any_failed {
+                format!("; {troubles}")
+            } else {
+                String::new()
+            };
+            (
+                Outcome::Pending,
+                format!("{}{held}", changes_words(planned, "to apply")),
+            )
         }
         Mode::Plan => (Outcome::Converged, "nothing to change".into()),
-        Mode::Validate => (Outcome::Converged, format!("{}; nothing to change", registries(all, "ready"))),
+        Mode::Validate => (
+            Outcome::Converged,
+            format!("{}; nothing to change", registries(all, "ready")),
+        ),
     }
 }
 
@@ -67,23 +94,44 @@ fn changes_words(n: usize, what: &str) -> String {
 fn troubles(report: &Report, existing: Progress) -> String {
     let late = |registry: &RegistryReport| registry.reason == Some(Reason::DEADLINE);
     let named = |word: &str, of: &dyn Fn(&RegistryReport) -> bool| {
-        let names = report.registries.iter().filter(|(_, registry)| of(registry)).map(|(name, _)| name.as_str());
+        let names = report
+            .registries
+            .iter()
+            .filter(|(_, registry)| of(registry))
+            .map(|(name, _)| name.as_str());
         let names: Vec<&str> = names.collect();
         (!names.is_empty()).then(|| format!("{word}: {}", names.join(", ")))
     };
-    let counts = [(existing.failed, "failed"), (existing.held, "held"), (existing.to_do, "to do")];
-    let counts = counts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+    let counts = [
+        (existing.failed, "failed"),
+        (existing.held, "held"),
+        (existing.to_do, "to do"),
+    ];
+    let counts = counts
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} {what}"));
     let counts: Vec<String> = counts.collect();
     let repositories =
         (!counts.is_empty()).then(|| format!("of {} existing repositories {}", existing.found, counts.join(", ")));
-    let skipped = report.changes.iter().filter(|change| change.result == ChangeResult::Skipped).count();
+    let skipped = report
+        .changes
+        .iter()
+        .filter(|change| change.result == ChangeResult::Skipped)
+        .count();
     let words = [
         named("failed", &|registry| registry.state == State::Failed && !late(registry)),
         named("held", &|registry| registry.state == State::Held),
-        named("not finished", &|registry| registry.state == State::Failed && late(registry)),
+        named("not finished", &|registry| {
+            registry.state == State::Failed && late(registry)
+        }),
         repositories,
         (skipped > 0).then(|| changes_words(skipped, "not made")),
     ];
     let words: Vec<String> = words.into_iter().flatten().collect();
-    if words.is_empty() { "some changes failed or are held".into() } else { words.join("; ") }
+    if words.is_empty() {
+        "some changes failed or are held".into()
+    } else {
+        words.join("; ")
+    }
 }

@@ -23,9 +23,20 @@ pub fn redact(report: &mut Report, seen: &[Credential]) {
     for change in &mut report.changes {
         change.error.iter_mut().chain(&mut change.note).for_each(clean);
     }
-    report.registries.values_mut().filter_map(|registry| registry.message.as_mut()).for_each(clean);
-    let work = report.existing_repositories.as_mut().and_then(|existing| existing.work.as_mut());
+    report
+        .registries
+        .values_mut()
+        .filter_map(|registry| registry.message.as_mut())
+        .for_each(clean);
+    let work = report
+        .existing_repositories
+        .as_mut()
+        .and_then(|existing| existing.work.as_mut());
     let bases = work.into_iter().flat_map(|work| work.base.values_mut());
     bases.filter_map(|base| base.message.as_mut()).for_each(clean);
-    report.warnings.iter_mut().map(|problem| &mut problem.message).for_each(clean);
+    report
+        .warnings
+        .iter_mut()
+        .map(|problem| &mut problem.message)
+        .for_each(clean);
 }

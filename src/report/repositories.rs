@@ -28,7 +28,14 @@ pub struct Progress {
 
 impl AddAssign for Progress {
     fn add_assign(&mut self, other: Self) {
-        let Self { found, done, changed, held, failed, to_do } = other;
+        let Self {
+            found,
+            done,
+            changed,
+            held,
+            failed,
+            to_do,
+        } = other;
         // The counts of a status are whatever somebody wrote there.
         self.found = self.found.saturating_add(found);
         self.done = self.done.saturating_add(done);
@@ -42,8 +49,17 @@ impl AddAssign for Progress {
 impl Progress {
     /// Whether the counts fit together, as ours do: each repository that was found is counted once.
     pub fn adds_up(&self) -> bool {
-        let Self { found, done, changed, held, failed, to_do } = *self;
-        let counts = [done, held, failed, to_do].into_iter().try_fold(0_u64, u64::checked_add);
+        let Self {
+            found,
+            done,
+            changed,
+            held,
+            failed,
+            to_do,
+        } = *self;
+        let counts = [done, held, failed, to_do]
+            .into_iter()
+            .try_fold(0_u64, u64::checked_add);
         counts == Some(found) && changed <= found
     }
 }
@@ -126,19 +142,27 @@ impl Base {
         queued: bool,
         unlisted: Option<String>,
     ) -> (State, Option<String>) {
-        let Progress { held, failed, to_do, .. } = progress;
+        let Progress {
+            held, failed, to_do, ..
+        } = progress;
         // Without the number of all: one more that is cached meanwhile makes no news of old trouble.
         let some = |n: u64, what: &str| match n {
             1 => format!("1 existing repository {what}"),
             n => format!("{n} existing repositories {what}"),
         };
         let (worse, reason) = match (unlisted, mode) {
-            (Some(error), _) => (State::Failed, format!("its existing repositories could not be listed: {error}")),
+            (Some(error), _) => (
+                State::Failed,
+                format!("its existing repositories could not be listed: {error}"),
+            ),
             _ if failed > 0 => (State::Failed, some(failed, "failed")),
             _ if held > 0 => (State::Held, format!("{}; pulling works", some(held, "held"))),
             _ if to_do == 0 => return (self.state, self.message.clone()),
             (_, Mode::Apply) if queued => (State::Planned, some(to_do, "still to do, and in the queue")),
-            (_, Mode::Apply) => (State::Planned, some(to_do, "still to do; the next run goes on with them")),
+            (_, Mode::Apply) => (
+                State::Planned,
+                some(to_do, "still to do; the next run goes on with them"),
+            ),
             (_, Mode::Plan | Mode::Validate) => (State::Planned, some(to_do, "to change")),
         };
         match (self.state, &self.message) {
@@ -156,8 +180,19 @@ mod tests {
 
     #[test]
     fn a_registry_is_ready_when_its_repositories_are() {
-        let progress = |held, failed, to_do| Progress { found: 9, done: 9, changed: 0, held, failed, to_do };
-        let base = |state, message| Base { state, message, progress: Progress::default() };
+        let progress = |held, failed, to_do| Progress {
+            found: 9,
+            done: 9,
+            changed: 0,
+            held,
+            failed,
+            to_do,
+        };
+        let base = |state, message| Base {
+            state,
+            message,
+            progress: Progress::default(),
+        };
         for (state, progress, mode, end) in [
             (State::Ready, progress(0, 0, 0), Mode::Apply, State::Ready),
             (State::Ready, progress(1, 0, 1), Mode::Apply, State::Held),
@@ -166,9 +201,16 @@ mod tests {
             (State::Planned, progress(1, 0, 0), Mode::Plan, State::Planned),
             (State::Failed, progress(1, 0, 0), Mode::Apply, State::Failed),
         ] {
-            assert_eq!(base(state, None).with(progress, mode, true, None).0, end, "{state:?} {progress:?}");
+            assert_eq!(
+                base(state, None).with(progress, mode, true, None).0,
+                end,
+                "{state:?} {progress:?}"
+            );
         }
         let (_, message) = base(State::Failed, Some("x".into())).with(progress(2, 0, 0), Mode::Apply, true, None);
-        assert_eq!(message.as_deref(), Some("x; 2 existing repositories held; pulling works"));
+        assert_eq!(
+            message.as_deref(),
+            Some("x; 2 existing repositories held; pulling works")
+        );
     }
 }

@@ -49,7 +49,11 @@ impl Run<'_> {
                         add_earlier(&mut report, &earlier);
                         return Ok(*report);
                     }
-                    Look::Done { report, transient, portions } => (*report, transient, portions),
+                    Look::Done {
+                        report,
+                        transient,
+                        portions,
+                    } => (*report, transient, portions),
                     Look::Stale(report) => {
                         named.extend(report.memory.named.iter().cloned());
                         earlier.extend(applied(&report));
@@ -79,7 +83,11 @@ impl Run<'_> {
                         }
                         return Err(self.not_handed_over(&error));
                     }
-                    return if transient { Err(self.incomplete(&report, &self.status_place())) } else { Ok(report) };
+                    return if transient {
+                        Err(self.incomplete(&report, &self.status_place()))
+                    } else {
+                        Ok(report)
+                    };
                 };
                 if found.past.is_of(&report) {
                     // Our own write, whose answer was lost: its history is still the one of before.
@@ -108,10 +116,18 @@ impl Run<'_> {
     /// The status, and a file and an account that are no older: a run over a newer file that ends after the status was read
     /// makes this one lose. So file and account are read after the status, save where what was read beside it is as good:
     /// where the status tells of that very version, or there is none, no run over a newer one had ended yet.
-    async fn looks(&self) -> (Result<Base, Failure>, Result<Object, ObjectError>, Result<Snapshot, AwsError>) {
+    async fn looks(
+        &self,
+    ) -> (
+        Result<Base, Failure>,
+        Result<Object, ObjectError>,
+        Result<Snapshot, AwsError>,
+    ) {
         let account = || snapshot(self.core.reader);
         let (base, object, seen) = tokio::join!(self.base(), self.load(), account());
-        let (Ok(status), Ok(file)) = (&base, &object) else { return (base, object, seen) };
+        let (Ok(status), Ok(file)) = (&base, &object) else {
+            return (base, object, seen);
+        };
         let is_as_good =
             status.condition == Condition::IsAbsent || is_same_file(&status.past.config, &self.identity(file));
         if is_as_good {
@@ -131,16 +147,21 @@ impl Run<'_> {
 
     pub(super) async fn base(&self) -> Result<Base, Failure> {
         let (bucket, key) = (&self.core.settings.config_bucket, self.core.settings.status_key());
-        let read = self.deadline.at_last(self.core.reader.object(bucket, &key, STATUS_MAX)).await;
+        let read = self
+            .deadline
+            .at_last(self.core.reader.object(bucket, &key, STATUS_MAX))
+            .await;
         match read.unwrap_or_else(|| Err(AwsError::out_of_time("GetObject").into())) {
             Ok(object) => Ok(Base {
                 condition: object.etag.map_or(Condition::Any, Condition::Is),
                 past: Past::from_status(&object.bytes),
                 report: serde_json::from_slice(&object.bytes).ok(),
             }),
-            Err(ObjectError::Missing(_)) => {
-                Ok(Base { condition: Condition::IsAbsent, past: Past::default(), report: None })
-            }
+            Err(ObjectError::Missing(_)) => Ok(Base {
+                condition: Condition::IsAbsent,
+                past: Past::default(),
+                report: None,
+            }),
             Err(error) => Err(self.status_failure("read", error.to_string())),
         }
     }
@@ -152,7 +173,11 @@ impl Run<'_> {
         report: &Report,
         condition: &Condition,
     ) -> Result<Option<Base>, Failure> {
-        if self.write(writer, report, condition).await? { Ok(None) } else { self.base().await.map(Some) }
+        if self.write(writer, report, condition).await? {
+            Ok(None)
+        } else {
+            self.base().await.map(Some)
+        }
     }
 
     /// Writes both forms; says whether the fence held. Lambda's deadline is kept to: without an answer nobody would hear
@@ -176,21 +201,38 @@ impl Run<'_> {
 
     fn not_handed_over(&self, error: &AwsError) -> Failure {
         let reason = format!("what is left of the existing repositories could not be put into the queue: {error}");
-        Failure::Incomplete { outcome: "partial", reason, status: self.status_place() }
+        Failure::Incomplete {
+            outcome: "partial",
+            reason,
+            status: self.status_place(),
+        }
     }
 
     fn status_failure(&self, verb: &'static str, error: String) -> Failure {
         let bucket = self.core.settings.config_bucket.clone();
-        Failure::Status { bucket, key: self.core.settings.status_key(), verb, error }
+        Failure::Status {
+            bucket,
+            key: self.core.settings.status_key(),
+            verb,
+            error,
+        }
     }
 
     pub(super) fn status_place(&self) -> String {
-        format!("s3://{}/{}", self.core.settings.config_bucket, self.core.settings.status_key())
+        format!(
+            "s3://{}/{}",
+            self.core.settings.config_bucket,
+            self.core.settings.status_key()
+        )
     }
 }
 
 fn applied(report: &Report) -> impl Iterator<Item = Change> {
-    report.changes.iter().filter(|change| change.result == ChangeResult::Applied).cloned()
+    report
+        .changes
+        .iter()
+        .filter(|change| change.result == ChangeResult::Applied)
+        .cloned()
 }
 
 /// Whether another run has worked from the very version of the file. Without versions that cannot be told: two
@@ -209,7 +251,9 @@ fn add_earlier(report: &mut Report, earlier: &[Change]) {
         (report.outcome, report.message) = report::judge(report);
     } else {
         let n = earlier.len();
-        report.message =
-            format!("{}; before that, {n} changes were applied over an earlier version of it", report.message);
+        report.message = format!(
+            "{}; before that, {n} changes were applied over an earlier version of it",
+            report.message
+        );
     }
 }

@@ -41,20 +41,32 @@ impl Run<'_> {
     pub(super) async fn load(&self) -> Result<Object, ObjectError> {
         match self.source {
             Source::Uploaded => self.uploaded().await,
-            Source::AtHand { bytes, .. } => Ok(Object { bytes: bytes.to_vec().into(), ..Object::default() }),
+            Source::AtHand { bytes, .. } => Ok(Object {
+                bytes: bytes.to_vec().into(),
+                ..Object::default()
+            }),
         }
     }
 
     async fn uploaded(&self) -> Result<Object, ObjectError> {
         let settings = self.core.settings;
-        self.core.reader.object(&settings.config_bucket, &settings.config_key, config::MAX_BYTES).await
+        self.core
+            .reader
+            .object(&settings.config_bucket, &settings.config_key, config::MAX_BYTES)
+            .await
     }
 
     /// Whether the function goes by another file than the one at hand, and what follows from that. It goes back to its own
     /// with its next run; and what its own names must not be deleted for another's not naming it.
     pub(super) async fn differs_from_upload(&self) -> Option<String> {
-        let Source::AtHand { name, bytes } = self.source else { return None };
-        let Settings { config_bucket, config_key, .. } = self.core.settings;
+        let Source::AtHand { name, bytes } = self.source else {
+            return None;
+        };
+        let Settings {
+            config_bucket,
+            config_key,
+            ..
+        } = self.core.settings;
         if config_bucket.is_empty() {
             return None;
         }
@@ -65,8 +77,14 @@ impl Run<'_> {
             Err(ObjectError::Missing(_)) => format!("{place}, which the function follows, is not there yet"),
             Err(error) => format!("{place}, which the function follows, could not be compared: {error}"),
         };
-        let from = if name.starts_with('<') { "-".into() } else { quoted(name) };
-        Some(format!("{what}: its next run goes by that one; upload this one with `aws s3 cp {from} {place}`"))
+        let from = if name.starts_with('<') {
+            "-".into()
+        } else {
+            quoted(name)
+        };
+        Some(format!(
+            "{what}: its next run goes by that one; upload this one with `aws s3 cp {from} {place}`"
+        ))
     }
 
     pub(super) fn newest<'r>(&'r self, config: &'r ConfigReport) -> Newest<'r> {
@@ -92,7 +110,8 @@ impl Run<'_> {
             Some(metadata) => config::read_sealed(&object.bytes, &self.unlock(&metadata?).await?, &context)?,
         };
         let mut file = finish::fits(file, self.home)?;
-        file.warnings.extend(bounds::unchecked(&file, is_sealed, self.home, self.core.settings));
+        file.warnings
+            .extend(bounds::unchecked(&file, is_sealed, self.home, self.core.settings));
         Ok(file)
     }
 
@@ -100,8 +119,15 @@ impl Run<'_> {
         if let Some(key) = &self.data_key {
             return Ok(key.clone());
         }
-        match self.deadline.bound(Keyring::of_function(self.core.reader).unlock(metadata)).await {
-            None => Err(Unread::Locked(format!("{} came while KMS was asked for its key", self.deadline.what()))),
+        match self
+            .deadline
+            .bound(Keyring::of_function(self.core.reader).unlock(metadata))
+            .await
+        {
+            None => Err(Unread::Locked(format!(
+                "{} came while KMS was asked for its key",
+                self.deadline.what()
+            ))),
             Some(Ok(key)) => Ok(key),
             Some(Err(locked)) if locked.is_transient() => Err(Unread::Locked(locked.to_string())),
             Some(Err(locked)) => Err(Unread::Rejected(locked.into_rejected(metadata))),
@@ -112,5 +138,9 @@ impl Run<'_> {
 /// A path as a shell takes it for one word.
 fn quoted(path: &str) -> String {
     let plain = !path.starts_with('-') && path.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
-    if plain { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
+    if plain {
+        path.to_owned()
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
+    }
 }

@@ -77,9 +77,11 @@ impl<'a> Findings<'a> {
                 (End::Failed(cause), _) | (End::Done { .. }, Some(cause)) => {
                     (State::Failed, Some(cause.reason), Some(cause.message))
                 }
-                (End::Unfinished | End::Stale, _) => {
-                    (State::Failed, Some(unfinished.reason.clone()), Some(unfinished.message.clone()))
-                }
+                (End::Unfinished | End::Stale, _) => (
+                    State::Failed,
+                    Some(unfinished.reason.clone()),
+                    Some(unfinished.message.clone()),
+                ),
                 (End::Done { .. }, None) if planned > 0 => (State::Planned, None, Some(changes_to_apply(planned))),
                 (End::Done { .. }, None) if credential == CredentialState::Unchecked => {
                     let message = "nothing to change; a plan does not ask ECR to prove the credential";
@@ -88,7 +90,9 @@ impl<'a> Findings<'a> {
                 (End::Done { .. }, None) => (State::Ready, None, None),
             };
             let url = home.pull_url(name);
-            report.pull_through_cache_urls.insert(name.clone(), format!("{url}/your_image:tag"));
+            report
+                .pull_through_cache_urls
+                .insert(name.clone(), format!("{url}/your_image:tag"));
             let upstream = registry.upstream.host.clone();
             let line = RegistryReport {
                 state,
@@ -104,7 +108,9 @@ impl<'a> Findings<'a> {
         }
         if let Some(removals) = &self.removals {
             for left in &removals.left {
-                report.registries.insert(left.registry.clone(), self.leaving(left, home));
+                report
+                    .registries
+                    .insert(left.registry.clone(), self.leaving(left, home));
             }
         }
         let strangers = self.strangers();
@@ -116,8 +122,11 @@ impl<'a> Findings<'a> {
             report.message = format!("interrupted; {}", report.message);
         }
         if let Some(change) = &order.secret {
-            report.message =
-                format!("{}; {}", verdict(change, self.account, &self.proofs, &report.changes), report.message);
+            report.message = format!(
+                "{}; {}",
+                verdict(change, self.account, &self.proofs, &report.changes),
+                report.message
+            );
         }
         (transient, portions)
     }
@@ -165,7 +174,9 @@ impl<'a> Findings<'a> {
 
     /// As the labels are after this run, or were before it where it had no need to look again.
     fn is_file_refused(&self, registry: &config::Registry) -> bool {
-        let config::Credential::Given(credential) = &registry.credential else { return false };
+        let config::Credential::Given(credential) = &registry.credential else {
+            return false;
+        };
         let before = match self.account.sights.get(&registry.name) {
             Some(Sight::Found(secret)) if is_file_refused(secret) => {
                 secret.labelled(CONFIGURED) == Some(&VersionValue::Credential(credential.clone()))
@@ -179,7 +190,11 @@ impl<'a> Findings<'a> {
     fn leaving(&self, left: &Left, home: &Home) -> RegistryReport {
         let (state, reason, message) = match &left.held {
             Some(cause) => (State::Held, Some(cause.reason.clone()), cause.message.clone()),
-            None => (State::Planned, None, "to be deleted: the file does not name it any more".into()),
+            None => (
+                State::Planned,
+                None,
+                "to be deleted: the file does not name it any more".into(),
+            ),
         };
         let credential = match self.proofs.get(&left.registry) {
             Some(Ok(proof)) if proof.valid => CredentialState::Valid,
@@ -220,14 +235,20 @@ impl<'a> Findings<'a> {
 }
 
 fn changes_to_apply(n: usize) -> String {
-    if n == 1 { "1 change to apply".into() } else { format!("{n} changes to apply") }
+    if n == 1 {
+        "1 change to apply".into()
+    } else {
+        format!("{n} changes to apply")
+    }
 }
 
 /// The verdict on a secret whose change was the reason of the run: its name, the version and what ECR said.
 fn verdict(change: &SecretChange, account: &Account, proofs: &Proofs, changes: &[Change]) -> String {
     // The last proof may be that of the version before.
     let rolled_back = |registry: &str| {
-        let mut rollbacks = changes.iter().filter(|c| c.action == Action::Rollback && c.registry == registry);
+        let mut rollbacks = changes
+            .iter()
+            .filter(|c| c.action == Action::Rollback && c.registry == registry);
         rollbacks.any(|change| change.result == ChangeResult::Applied)
     };
     let using = account.snapshot.rules.values().filter(|rule| points_to(rule, change));
@@ -241,13 +262,24 @@ fn verdict(change: &SecretChange, account: &Account, proofs: &Proofs, changes: &
         .collect();
     said.sort_unstable();
     said.dedup();
-    let version = change.version_id.as_deref().map(|version| format!(", version {version}")).unwrap_or_default();
-    let said = if said.is_empty() { "no rule uses it yet".to_owned() } else { said.join(" and ") };
+    let version = change
+        .version_id
+        .as_deref()
+        .map(|version| format!(", version {version}"))
+        .unwrap_or_default();
+    let said = if said.is_empty() {
+        "no rule uses it yet".to_owned()
+    } else {
+        said.join(" and ")
+    };
     format!("secret {}{version} ({}): {said}", change.name, change.event)
 }
 
 pub(super) fn refused(registry: &config::Registry, proof: &Proof) -> Cause {
-    Cause::new(Reason::REFUSED, format!("{} refuses the credential: {}", registry.upstream.host, proof.failure))
+    Cause::new(
+        Reason::REFUSED,
+        format!("{} refuses the credential: {}", registry.upstream.host, proof.failure),
+    )
 }
 
 /// A plan that is not applied: its steps as they would be.
@@ -257,7 +289,9 @@ pub(super) fn show(plan: Plan, applied: &mut Applied) -> Removals {
         let name = &registry.registry;
         let end = match registry.verdict {
             Verdict::Go => {
-                applied.changes.extend(registry.steps.iter().map(|step| planned(name, step)));
+                applied
+                    .changes
+                    .extend(registry.steps.iter().map(|step| planned(name, step)));
                 End::Done { fresh: false }
             }
             Verdict::Held(cause) => {
@@ -265,8 +299,15 @@ pub(super) fn show(plan: Plan, applied: &mut Applied) -> Removals {
                 applied.changes.extend(registry.steps.iter().map(held));
                 End::Held(cause)
             }
-            Verdict::Refused { resource, action, id, cause } => {
-                applied.changes.push(Change::refused(name, resource, action, &id, &cause));
+            Verdict::Refused {
+                resource,
+                action,
+                id,
+                cause,
+            } => {
+                applied
+                    .changes
+                    .push(Change::refused(name, resource, action, &id, &cause));
                 End::Failed(cause)
             }
         };
@@ -291,7 +332,14 @@ pub(super) fn fits(file: File, home: &Home) -> Result<File, Rejected> {
         })
     });
     let errors: Vec<Problem> = too_long.collect();
-    if errors.is_empty() { Ok(file) } else { Err(Rejected { errors, warnings: file.warnings }) }
+    if errors.is_empty() {
+        Ok(file)
+    } else {
+        Err(Rejected {
+            errors,
+            warnings: file.warnings,
+        })
+    }
 }
 
 /// A rotation that failed left the secret as it was; the people who run it should look at their rotation function.
@@ -299,7 +347,11 @@ pub(super) fn rotation_failed(order: &Order, account: &Account) -> Option<Proble
     let change = order.secret.as_ref()?;
     let said = change.failed.as_ref()?;
     let uses = |sight: &Sight| matches!(sight, Sight::Found(secret) if change.refers_to(&secret.name));
-    let registry = account.sights.iter().find(|(_, sight)| uses(sight)).map(|(name, _)| name.clone());
+    let registry = account
+        .sights
+        .iter()
+        .find(|(_, sight)| uses(sight))
+        .map(|(name, _)| name.clone());
     Some(Problem {
         registry,
         line: None,
@@ -330,12 +382,20 @@ pub(super) fn strays(names: &[String]) -> impl Iterator<Item = Problem> {
 pub(super) fn unlisted(account: &Account) -> Option<Problem> {
     let error = account.snapshot.unlisted.as_ref()?;
     let message = format!("own secrets that no registry uses any more could not be looked for: {error}");
-    Some(Problem { registry: None, line: None, column: None, message })
+    Some(Problem {
+        registry: None,
+        line: None,
+        column: None,
+        message,
+    })
 }
 
 /// Secrets of others that nothing binds to a host: any registry of the file may send them to its own.
 pub(super) fn unbound(file: &File, account: &Account) -> Vec<Problem> {
-    let referring = file.registries.iter().filter(|r| matches!(r.credential, config::Credential::Secret(_)));
+    let referring = file
+        .registries
+        .iter()
+        .filter(|r| matches!(r.credential, config::Credential::Secret(_)));
     let unbound = referring.filter_map(|registry| match account.sights.get(&registry.name) {
         Some(Sight::Found(secret)) if secret.binding == Binding::Nothing => Some((registry, secret)),
         _ => None,
@@ -388,12 +448,22 @@ pub(super) fn prove_marked<'a>(
             Some(Ok(proof)) if proof.valid => (State::Ready, CredentialState::Valid, None, None),
             Some(Ok(proof)) => {
                 let message = format!("{} refuses the credential: {}", rule.upstream_url, proof.failure);
-                (State::Failed, CredentialState::Invalid, Some(Reason::REFUSED), Some(message))
+                (
+                    State::Failed,
+                    CredentialState::Invalid,
+                    Some(Reason::REFUSED),
+                    Some(message),
+                )
             }
             Some(Err(error)) => {
                 transient |= error.is_transient();
                 let message = format!("the credential could not be checked: {error}");
-                (State::Failed, CredentialState::Unchecked, Some(Reason::UNCHECKED), Some(message))
+                (
+                    State::Failed,
+                    CredentialState::Unchecked,
+                    Some(Reason::UNCHECKED),
+                    Some(message),
+                )
             }
         };
         let (upstream, url) = (rule.upstream_url.clone(), home.pull_url(&rule.prefix));

@@ -90,9 +90,17 @@ impl Run<'_> {
             let account = self.deadline.bound(observed).await.ok_or_else(|| self.late())?;
             self.remember(&file, &account);
             // The same word as that of a whole run: what it does not touch, no message does.
-            let scope = Scope { home: self.home, settings, uploaded };
+            let scope = Scope {
+                home: self.home,
+                settings,
+                uploaded,
+            };
             let plan = plan(&file, &account, scope, &Bounds::default());
-            let verdict = plan.registries.iter().find(|p| p.registry == portion.registry).map(|p| &p.verdict);
+            let verdict = plan
+                .registries
+                .iter()
+                .find(|p| p.registry == portion.registry)
+                .map(|p| &p.verdict);
             if let Some(Verdict::Refused { cause, .. }) = verdict
                 && cause.transient
             {
@@ -101,7 +109,10 @@ impl Run<'_> {
             let goes = verdict == Some(&Verdict::Go);
             let open = |name: &str| goes && name == portion.registry;
             let territories = Territories::new(&file, &account.snapshot, open);
-            let pen = Pen { writer, newest: self.newest(&config) };
+            let pen = Pen {
+                writer,
+                newest: self.newest(&config),
+            };
             let (reader, pace) = (self.core.reader, self.core.pace);
             let (bounds, deadline) = (&settings.bounds, self.deadline.clone());
             let existing = Existing::new(reader, Some(pen), self.home, bounds, pace, deadline, &territories);
@@ -114,7 +125,11 @@ impl Run<'_> {
             }
             let left = self.left_open(writer, message, &mut targets, &mut lines).await;
             let progress = progress(targets.iter()).into_values().next().unwrap_or_default();
-            let worked = Worked { config, progress, changes: std::mem::take(&mut lines).into_changes() };
+            let worked = Worked {
+                config,
+                progress,
+                changes: std::mem::take(&mut lines).into_changes(),
+            };
             let written = worked.changes.clone();
             let Some(report) = self.told(writer, order, portion, worked, base).await? else {
                 written.into_iter().for_each(|change| lines.push(change));
@@ -141,8 +156,10 @@ impl Run<'_> {
         if open == 0 {
             return None;
         }
-        let why =
-            lines.open.as_ref().map_or_else(|| format!("{} came first", self.deadline.what()), ToString::to_string);
+        let why = lines
+            .open
+            .as_ref()
+            .map_or_else(|| format!("{} came first", self.deadline.what()), ToString::to_string);
         let reason = format!("{open} of {} repositories are left: {why}", targets.len());
         if !self.is_last_try(writer, message).await {
             return Some(Left::Again(reason));
@@ -161,10 +178,17 @@ impl Run<'_> {
         worked: Worked,
         mut base: Base,
     ) -> Result<Option<Report>, Failure> {
-        let Worked { config, progress, changes } = worked;
+        let Worked {
+            config,
+            progress,
+            changes,
+        } = worked;
         let mut own = self.blank(order);
         own.config = config.clone();
-        own.existing_repositories = Some(report::Existing { progress, ..report::Existing::default() });
+        own.existing_repositories = Some(report::Existing {
+            progress,
+            ..report::Existing::default()
+        });
         own.changes = changes;
         for _ in 0..MERGES {
             let Some(mut report) = base.report.take().filter(|sender| is_part(sender, portion, &config)) else {
@@ -229,7 +253,9 @@ impl Run<'_> {
     /// When that fails: then the message stays in the queue, whose redrive takes it in the end.
     async fn bury(&self, writer: &Writer, message: &WorkMessage, reason: &str) -> Result<(), Failure> {
         let Some(queue) = &self.core.settings.work_queue_url else {
-            return Err(self.again(format!("{reason}; there is no WORK_QUEUE_URL, and so no place for dead letters")));
+            return Err(self.again(format!(
+                "{reason}; there is no WORK_QUEUE_URL, and so no place for dead letters"
+            )));
         };
         let bury = writer.send_to_dead_letters(queue, &message.body, reason);
         match self.deadline.at_last(bury).await {
@@ -245,7 +271,11 @@ impl Run<'_> {
     }
 
     fn again(&self, reason: String) -> Failure {
-        Failure::Incomplete { outcome: "partial", reason, status: self.status_place() }
+        Failure::Incomplete {
+            outcome: "partial",
+            reason,
+            status: self.status_place(),
+        }
     }
 }
 
@@ -257,8 +287,13 @@ enum Left {
 
 /// Whether a report is the one whose part this is, over the same file.
 fn is_part(report: &Report, portion: &Portion, config: &ConfigReport) -> bool {
-    let work = report.existing_repositories.as_ref().and_then(|existing| existing.work.as_ref());
-    let part = work.filter(|work| work.id == portion.id).and_then(|work| work.parts.get(&portion.part));
+    let work = report
+        .existing_repositories
+        .as_ref()
+        .and_then(|existing| existing.work.as_ref());
+    let part = work
+        .filter(|work| work.id == portion.id)
+        .and_then(|work| work.parts.get(&portion.part));
     part.is_some_and(|part| part.registry == portion.registry) && report.config == *config
 }
 
@@ -267,25 +302,37 @@ fn is_part(report: &Report, portion: &Portion, config: &ConfigReport) -> bool {
 fn merge(report: &mut Report, portion: &Portion, progress: Progress, changes: &[Change]) {
     let named: BTreeSet<&str> = portion.repositories.iter().map(String::as_str).collect();
     let is_over = |c: &Change| named.contains(c.id.as_str()) && c.result != ChangeResult::Applied;
-    let (mut repositories, others): (Vec<Change>, Vec<Change>) =
-        std::mem::take(&mut report.changes).into_iter().partition(|change| change.resource == Resource::Repository);
+    let (mut repositories, others): (Vec<Change>, Vec<Change>) = std::mem::take(&mut report.changes)
+        .into_iter()
+        .partition(|change| change.resource == Resource::Repository);
     repositories.retain(|change| !is_over(change));
     for change in changes {
         let same = |old: &&mut Change| old.id == change.id && old.result == change.result && old.error == change.error;
         match repositories.iter_mut().find(same) {
-            Some(old) => {
-                old.fields.extend(change.fields.iter().filter(|f| !old.fields.contains(f)).cloned().collect::<Vec<_>>())
-            }
+            Some(old) => old.fields.extend(
+                change
+                    .fields
+                    .iter()
+                    .filter(|f| !old.fields.contains(f))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            ),
             None => repositories.push(change.clone()),
         }
     }
     let mut lines = Lines::default();
     repositories.into_iter().for_each(|change| lines.push(change));
     report.changes = others;
-    let Some(existing) = &mut report.existing_repositories else { return };
+    let Some(existing) = &mut report.existing_repositories else {
+        return;
+    };
     let Some(work) = &mut existing.work else { return };
     if let Some(part) = work.parts.get_mut(&portion.part) {
-        let changed = part.progress.changed.saturating_add(progress.changed).min(progress.found);
+        let changed = part
+            .progress
+            .changed
+            .saturating_add(progress.changed)
+            .min(progress.found);
         part.progress = Progress { changed, ..progress };
     }
     existing.progress = Progress::default();
@@ -298,7 +345,9 @@ fn merge(report: &mut Report, portion: &Portion, progress: Progress, changes: &[
         }
     }
     lines.recount(|registry, result| {
-        let Progress { changed, held, failed, .. } = work.progress(registry);
+        let Progress {
+            changed, held, failed, ..
+        } = work.progress(registry);
         match result {
             ChangeResult::Applied => changed,
             ChangeResult::Held => held,
@@ -332,10 +381,18 @@ mod tests {
                     "parts": {"0": {"registry": "hub", "progress": counts(1, 0, 1)}}}},
         });
         let mut report: Report = serde_json::from_value(report).unwrap_or_else(|e| unreachable!("{e}"));
-        let portion =
-            Portion { id: "r".into(), part: 0, registry: "hub".into(), repositories: vec!["hub/01000".into()] };
+        let portion = Portion {
+            id: "r".into(),
+            part: 0,
+            registry: "hub".into(),
+            repositories: vec!["hub/01000".into()],
+        };
         let change: Change = serde_json::from_value(line(1000)).unwrap_or_else(|e| unreachable!("{e}"));
-        let held = Progress { found: 1, held: 1, ..Progress::default() };
+        let held = Progress {
+            found: 1,
+            held: 1,
+            ..Progress::default()
+        };
         for _ in 0..3 {
             merge(&mut report, &portion, held, std::slice::from_ref(&change));
         }

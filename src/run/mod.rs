@@ -106,7 +106,11 @@ pub struct Run<'a> {
 /// How one look at file and account came out.
 enum Look {
     /// A report, whether another try may go better, and what the queue is to have.
-    Done { report: Box<Report>, transient: bool, portions: Vec<Portion> },
+    Done {
+        report: Box<Report>,
+        transient: bool,
+        portions: Vec<Portion>,
+    },
     /// Not our business, or not the plan that was to be applied: no status is written.
     Ignored(Box<Report>),
     /// A newer file has come; what was changed stands in the report.
@@ -136,7 +140,10 @@ impl<'a> Run<'a> {
     /// The same over a file that is at hand.
     #[must_use]
     pub fn over(self, name: &'a str, bytes: &'a [u8]) -> Self {
-        Self { source: Source::AtHand { name, bytes }, ..self }
+        Self {
+            source: Source::AtHand { name, bytes },
+            ..self
+        }
     }
 
     /// The same with the key that the file at hand is encrypted with, if it is.
@@ -204,7 +211,11 @@ impl<'a> Run<'a> {
                     let what = self.deadline.what();
                     report.message = format!("{what} came while the account was being read, which was left as it is");
                     self.close(&mut report, past);
-                    return Look::Done { report: Box::new(report), transient: true, portions: Vec::new() };
+                    return Look::Done {
+                        report: Box::new(report),
+                        transient: true,
+                        portions: Vec::new(),
+                    };
                 };
                 self.remember(&file, &account);
                 if let Some(change) = &order.secret
@@ -249,7 +260,11 @@ impl<'a> Run<'a> {
             }
         };
         self.close(&mut report, past);
-        Look::Done { report: Box::new(report), transient, portions: left }
+        Look::Done {
+            report: Box::new(report),
+            transient,
+            portions: left,
+        }
     }
 
     /// The file is refused: nothing is changed. The clock and rotations still have the credentials proven of the
@@ -268,7 +283,9 @@ impl<'a> Run<'a> {
         };
         report.errors = rejected.errors;
         report.warnings = rejected.warnings;
-        report.warnings.extend(finish::rotation_failed(order, &Account::default()));
+        report
+            .warnings
+            .extend(finish::rotation_failed(order, &Account::default()));
         let proves = matches!(order.kind, Kind::Schedule | Kind::SecretRotation) || matches!(self.hand, Hand::Validate);
         if !proves {
             return false;
@@ -277,15 +294,21 @@ impl<'a> Run<'a> {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 report.blind = true;
-                report.message =
-                    format!("{}; the account could not be read to prove its credentials: {error}", report.message);
+                report.message = format!(
+                    "{}; the account could not be read to prove its credentials: {error}",
+                    report.message
+                );
                 return error.is_transient();
             }
         };
         let marked: Vec<&Rule> = marked_rules(&snapshot, self.core.settings).collect();
         let candidates = marked.iter().filter(|rule| rule.credential_arn.is_some());
-        let candidates =
-            candidates.map(|rule| Candidate { prefix: rule.prefix.clone(), patience: Patience::Once }).collect();
+        let candidates = candidates
+            .map(|rule| Candidate {
+                prefix: rule.prefix.clone(),
+                patience: Patience::Once,
+            })
+            .collect();
         let proofs = prove(self.core.reader, candidates, self.core.pace, self.deadline).await;
         finish::prove_marked(report, marked.into_iter(), &proofs, self.home)
     }
@@ -300,20 +323,32 @@ impl<'a> Run<'a> {
     }
 
     fn place(&self) -> ConfigReport {
-        let Settings { config_bucket, config_key, .. } = self.core.settings;
+        let Settings {
+            config_bucket,
+            config_key,
+            ..
+        } = self.core.settings;
         match self.source {
-            Source::Uploaded => {
-                ConfigReport { bucket: config_bucket.clone(), key: config_key.clone(), ..ConfigReport::default() }
-            }
-            Source::AtHand { name, .. } => ConfigReport { key: name.to_owned(), ..ConfigReport::default() },
+            Source::Uploaded => ConfigReport {
+                bucket: config_bucket.clone(),
+                key: config_key.clone(),
+                ..ConfigReport::default()
+            },
+            Source::AtHand { name, .. } => ConfigReport {
+                key: name.to_owned(),
+                ..ConfigReport::default()
+            },
         }
     }
 
     fn remember(&self, file: &File, account: &Account) {
-        let given = file.registries.iter().filter_map(|registry| match &registry.credential {
-            config::Credential::Given(credential) => Some(credential),
-            _ => None,
-        });
+        let given = file
+            .registries
+            .iter()
+            .filter_map(|registry| match &registry.credential {
+                config::Credential::Given(credential) => Some(credential),
+                _ => None,
+            });
         let held = account.sights.values().filter_map(|sight| match sight {
             Sight::Found(secret) => Some(secret.values.values()),
             _ => None,
@@ -344,7 +379,10 @@ impl<'a> Run<'a> {
             outcome: Outcome::Converged,
             mode: self.hand.mode(),
             message: String::new(),
-            trigger: TriggerReport { kind: order.kind, source: order.source.clone() },
+            trigger: TriggerReport {
+                kind: order.kind,
+                source: order.source.clone(),
+            },
             config: self.place(),
             changes: Vec::new(),
             registries: BTreeMap::new(),
@@ -365,13 +403,18 @@ impl<'a> Run<'a> {
         let success = matches!(report.outcome, Outcome::Converged | Outcome::Changed) && report.mode == Mode::Apply;
         // No success is yet to come, whatever the last status says: both are times in UTC.
         let last = past.last_success_at.as_ref().map(|time| time.min(&report.finished_at));
-        report.last_success_at = if success { Some(report.finished_at.clone()) } else { last.cloned() };
+        report.last_success_at = if success {
+            Some(report.finished_at.clone())
+        } else {
+            last.cloned()
+        };
         report::redact(report, &self.seen.lock().unwrap_or_else(PoisonError::into_inner));
         // A run that came to nothing does not forget where the next one is to go on.
         if report.outcome == Outcome::Partial && report.existing_repositories.is_none() {
-            report.existing_repositories = past
-                .resumes(&report.config)
-                .map(|next| report::Existing { next: Some(next.clone()), ..report::Existing::default() });
+            report.existing_repositories = past.resumes(&report.config).map(|next| report::Existing {
+                next: Some(next.clone()),
+                ..report::Existing::default()
+            });
         }
         past.mark_old_news(report);
         report.stats.aws_calls = self.core.reader.calls() - self.calls_before;
@@ -422,8 +465,14 @@ impl<'a> Run<'a> {
 
 /// Whether any registry of the file, or any rule that carries our mark, uses the secret an event is about.
 fn uses(account: &Account, file: &File, change: &SecretChange, settings: &Settings) -> bool {
-    let of_file = account.snapshot.rules.values().filter(|rule| file.registries.iter().any(|r| r.name == rule.prefix));
-    let by_rule = of_file.chain(marked_rules(&account.snapshot, settings)).any(|rule| points_to(rule, change));
+    let of_file = account
+        .snapshot
+        .rules
+        .values()
+        .filter(|rule| file.registries.iter().any(|r| r.name == rule.prefix));
+    let by_rule = of_file
+        .chain(marked_rules(&account.snapshot, settings))
+        .any(|rule| points_to(rule, change));
     // A secret that could not be read may well be it: the run says what is wrong.
     let by_sight = account.sights.values().any(|sight| match sight {
         Sight::Found(secret) => change.refers_to(&secret.name),
@@ -445,7 +494,10 @@ fn marked_rules<'a>(snapshot: &'a Snapshot, settings: &'a Settings) -> impl Iter
 
 /// Whether a rule's credential is the secret that changed.
 fn points_to(rule: &Rule, change: &SecretChange) -> bool {
-    rule.credential_arn.as_deref().and_then(secret_name_of).is_some_and(|name| change.refers_to(name))
+    rule.credential_arn
+        .as_deref()
+        .and_then(secret_name_of)
+        .is_some_and(|name| change.refers_to(name))
 }
 
 /// The name in a full ARN: without the hyphen and six characters that Secrets Manager appends.

@@ -67,7 +67,9 @@ impl Run<'_> {
         past: &Past,
         planned: Option<Planned>,
     ) -> Result<Reached, Vec<Change>> {
-        let Core { reader, settings, pace, .. } = self.core;
+        let Core {
+            reader, settings, pace, ..
+        } = self.core;
         let territories = Territories::new(file, snapshot, |name| open.contains(name));
         let names: Vec<String> = territories.registries().map(|registry| registry.name.clone()).collect();
         let mut reached = Reached::default();
@@ -81,8 +83,15 @@ impl Run<'_> {
         let queues = writes && !at_hand && planned.is_none() && order.kind != Kind::Work;
         let queues = queues && settings.work_queue_url.is_some();
         let deadline = self.deadline.clone();
-        let deadline = if queues { deadline.earlier(pace.wind_down / 2) } else { deadline };
-        let pen = writer.map(|writer| Pen { writer, newest: self.newest(config) });
+        let deadline = if queues {
+            deadline.earlier(pace.wind_down / 2)
+        } else {
+            deadline
+        };
+        let pen = writer.map(|writer| Pen {
+            writer,
+            newest: self.newest(config),
+        });
         let mut existing = Existing::new(reader, pen, self.home, &settings.bounds, pace, deadline, &territories);
         if let Some(planned) = planned {
             existing = existing.only(planned);
@@ -104,10 +113,15 @@ impl Run<'_> {
         let mut passed = BTreeMap::new();
         if let Some(next) = resumed {
             let of_open = next.passed.iter().filter(|(registry, _)| open.contains(*registry));
-            passed = of_open.map(|(registry, progress)| (registry.clone(), *progress)).collect();
+            passed = of_open
+                .map(|(registry, progress)| (registry.clone(), *progress))
+                .collect();
             match pass(&mut targets, &next.repository, &passed) {
                 Some(names) => {
-                    let before = past.troubles().filter(known).filter(|change| names.contains(&change.id));
+                    let before = past
+                        .troubles()
+                        .filter(known)
+                        .filter(|change| names.contains(&change.id));
                     before.for_each(|change| lines.push(change.clone()));
                 }
                 None => passed.clear(),
@@ -130,7 +144,10 @@ impl Run<'_> {
         let untried = targets.iter().filter(|target| target.outcome == Outcome::Untried);
         let untried: BTreeSet<&str> = untried.map(|target| target.name.as_str()).collect();
         // What was known of the ones that were not looked at is still the newest that is known.
-        let old = past.troubles().filter(known).filter(|change| untried.contains(change.id.as_str()));
+        let old = past
+            .troubles()
+            .filter(known)
+            .filter(|change| untried.contains(change.id.as_str()));
         old.for_each(|change| lines.push(change.clone()));
         if targets.iter().any(|target| target.outcome.is_open()) {
             if at_hand {
@@ -149,7 +166,10 @@ impl Run<'_> {
                 // One that was tried in vain does not keep the next run from those behind it, nor from a new start.
                 reached.next = untried.first().map(|first| {
                     let before = |target: &Target<'_>| target.name.as_str() < *first;
-                    Next { passed: sums(&passed, &targets, before), repository: (*first).to_owned() }
+                    Next {
+                        passed: sums(&passed, &targets, before),
+                        repository: (*first).to_owned(),
+                    }
                 });
             }
         }
@@ -162,11 +182,19 @@ impl Run<'_> {
     /// Puts into the queue what this run could not finish. The status tells of it already: a message that comes at once
     /// finds its part there.
     pub(super) async fn hand_over(&self, writer: &Writer, portions: &[Portion]) -> Result<(), AwsError> {
-        let Some(queue) = &self.core.settings.work_queue_url else { return Ok(()) };
+        let Some(queue) = &self.core.settings.work_queue_url else {
+            return Ok(());
+        };
         let parcels = parcels(portions);
-        let sends = parcels.chunks(MESSAGES_AT_A_TIME).map(|some| writer.send_messages(queue, some));
+        let sends = parcels
+            .chunks(MESSAGES_AT_A_TIME)
+            .map(|some| writer.send_messages(queue, some));
         let all = stream::iter(sends).buffer_unordered(BATCHES).try_collect::<Vec<()>>();
-        self.deadline.at_last(all).await.unwrap_or_else(|| Err(AwsError::out_of_time("SendMessageBatch"))).map(drop)
+        self.deadline
+            .at_last(all)
+            .await
+            .unwrap_or_else(|| Err(AwsError::out_of_time("SendMessageBatch")))
+            .map(drop)
     }
 }
 
@@ -174,7 +202,11 @@ impl Run<'_> {
 pub(super) fn give_up(targets: &mut [Target<'_>], lines: &mut Lines, what: &str, deadline: &Deadline) {
     let why = lines.open.as_ref().map(Cause::from);
     let why = why.unwrap_or_else(|| Cause::for_now(Reason::DEADLINE, format!("{} came first", deadline.what())));
-    let cause = Cause { message: format!("{what}: {why}"), transient: false, ..why };
+    let cause = Cause {
+        message: format!("{what}: {why}"),
+        transient: false,
+        ..why
+    };
     for target in targets.iter_mut().filter(|target| target.outcome.is_open()) {
         target.outcome = Outcome::Failed;
         let change = Change::of(target.registry, Resource::Repository, Action::Update, &target.name);
@@ -187,18 +219,28 @@ pub(super) fn give_up(targets: &mut [Target<'_>], lines: &mut Lines, what: &str,
 /// not decide by it what is looked at; and where it fits, it says where one run begins, and not the one after.
 fn pass(targets: &mut Vec<Target<'_>>, next: &str, passed: &BTreeMap<String, Progress>) -> Option<BTreeSet<String>> {
     let is_there = targets.iter().any(|target| target.name == next);
-    let before = |registry: &str| targets.iter().filter(|t| t.registry == registry && t.name.as_str() < next).count();
+    let before = |registry: &str| {
+        targets
+            .iter()
+            .filter(|t| t.registry == registry && t.name.as_str() < next)
+            .count()
+    };
     let fits = |(registry, progress): (&String, &Progress)| {
         progress.adds_up() && usize::try_from(progress.found).is_ok_and(|found| found <= before(registry))
     };
     if !is_there || !passed.iter().all(fits) {
         return None;
     }
-    let mut left: BTreeMap<&str, u64> = passed.iter().map(|(name, progress)| (name.as_str(), progress.found)).collect();
+    let mut left: BTreeMap<&str, u64> = passed
+        .iter()
+        .map(|(name, progress)| (name.as_str(), progress.found))
+        .collect();
     let mut names = BTreeSet::new();
     targets.retain(|target| {
         // No more than were passed: the others have come since.
-        let left = left.get_mut(target.registry).filter(|left| target.name.as_str() < next && **left > 0);
+        let left = left
+            .get_mut(target.registry)
+            .filter(|left| target.name.as_str() < next && **left > 0);
         if let Some(left) = left {
             *left -= 1;
             names.insert(target.name.clone());
@@ -228,15 +270,30 @@ impl Reached {
         if self.progress.is_empty() {
             return Vec::new();
         }
-        let id = self.portions.first().map(|portion| portion.id.clone()).unwrap_or_default();
+        let id = self
+            .portions
+            .first()
+            .map(|portion| portion.id.clone())
+            .unwrap_or_default();
         let mut work = Work { id, ..Work::default() };
         let mut existing = report::Existing::default();
         for (name, progress) in &self.progress {
-            let Some(registry) = report.registries.get_mut(name) else { continue };
+            let Some(registry) = report.registries.get_mut(name) else {
+                continue;
+            };
             let settled = self.settled.get(name).copied().unwrap_or_default();
-            let base = Base { state: registry.state, message: registry.message.take(), progress: settled };
+            let base = Base {
+                state: registry.state,
+                message: registry.message.take(),
+                progress: settled,
+            };
             let queued = !self.portions.is_empty();
-            let end = base.with(*progress, report.mode, queued, self.unlisted.as_ref().map(ToString::to_string));
+            let end = base.with(
+                *progress,
+                report.mode,
+                queued,
+                self.unlisted.as_ref().map(ToString::to_string),
+            );
             (registry.state, registry.message) = end;
             registry.existing_repositories = Some(*progress);
             existing.progress += *progress;
@@ -244,8 +301,18 @@ impl Reached {
         }
         for portion in &self.portions {
             let many = portion.repositories.len() as u64;
-            let progress = Progress { found: many, to_do: many, ..Progress::default() };
-            work.parts.insert(portion.part, Part { registry: portion.registry.clone(), progress });
+            let progress = Progress {
+                found: many,
+                to_do: many,
+                ..Progress::default()
+            };
+            work.parts.insert(
+                portion.part,
+                Part {
+                    registry: portion.registry.clone(),
+                    progress,
+                },
+            );
         }
         existing.work = Some(work).filter(|work| !work.parts.is_empty());
         existing.next = self.next.take();
@@ -255,7 +322,12 @@ impl Reached {
             let message = format!("existing repositories were left to do, the first because of {reason}");
             // In the status it would stand after they are done.
             if self.portions.is_empty() {
-                report.warnings.push(Problem { registry: None, line: None, column: None, message });
+                report.warnings.push(Problem {
+                    registry: None,
+                    line: None,
+                    column: None,
+                    message,
+                });
             } else {
                 tracing::warn!("{message}");
             }
@@ -266,7 +338,13 @@ impl Reached {
 
 /// Says in a report that what is left is not in the queue after all.
 pub(super) fn take_back(report: &mut Report) {
-    let Some(work) = report.existing_repositories.as_mut().and_then(|existing| existing.work.take()) else { return };
+    let Some(work) = report
+        .existing_repositories
+        .as_mut()
+        .and_then(|existing| existing.work.take())
+    else {
+        return;
+    };
     for (name, base) in &work.base {
         if let Some(registry) = report.registries.get_mut(name) {
             (registry.state, registry.message) = base.with(work.progress(name), report.mode, false, None);
@@ -278,7 +356,10 @@ pub(super) fn take_back(report: &mut Report) {
 impl Past {
     /// The lines about repositories that were held or failed, those that sum up aside.
     fn troubles(&self) -> impl Iterator<Item = &Change> {
-        let of_repository = self.changes.iter().filter(|c| c.resource == Resource::Repository && c.more.is_none());
+        let of_repository = self
+            .changes
+            .iter()
+            .filter(|c| c.resource == Resource::Repository && c.more.is_none());
         of_repository.filter(|change| matches!(change.result, ChangeResult::Held | ChangeResult::Failed))
     }
 }

@@ -60,22 +60,39 @@ impl Run<'_> {
             Source::AtHand { .. } => Limit::of_person(limit),
             Source::Uploaded => Limit::of_function(limit),
         };
-        let scope = Scope { home: self.home, settings, uploaded };
-        let mut bounds = Bounds { limit, ..Bounds::default() };
+        let scope = Scope {
+            home: self.home,
+            settings,
+            uploaded,
+        };
+        let mut bounds = Bounds {
+            limit,
+            ..Bounds::default()
+        };
         if let Some(differs) = self.differs_from_upload().await {
             let message =
                 "nothing is deleted by a file that the function does not follow: a warning says which it follows";
             bounds.hold = Some(Cause::new(Reason::OTHER_FILE, message));
-            report.warnings.push(Problem { registry: None, line: None, column: None, message: differs });
+            report.warnings.push(Problem {
+                registry: None,
+                line: None,
+                column: None,
+                message: differs,
+            });
         }
-        report.memory.refused = past.memory.still_refused(&report.config, |name| match account.sights.get(name) {
-            Some(Sight::Found(secret)) => secret.holder(CURRENT).map(str::to_owned),
-            _ => None,
-        });
+        report.memory.refused = past
+            .memory
+            .still_refused(&report.config, |name| match account.sights.get(name) {
+                Some(Sight::Found(secret)) => secret.holder(CURRENT).map(str::to_owned),
+                _ => None,
+            });
         // A person who says how many are to go has looked at them.
         bounds.known = past.known().filter(|_| order.max_deletions.is_none());
         // So that a run that starts over knows what it may have made.
-        report.memory.named.extend(file.registries.iter().map(|registry| registry.name.clone()));
+        report
+            .memory
+            .named
+            .extend(file.registries.iter().map(|registry| registry.name.clone()));
         bounds.refused = report.memory.refused.keys().cloned().collect();
         let plan = plan(&file, &account, scope, &bounds);
         report.warnings.extend(finish::strays(&plan.removals.strays));
@@ -90,7 +107,11 @@ impl Run<'_> {
         };
         let mut planned = None;
         if writer.is_none() || order.plan_checksum.is_some() {
-            let ground = Ground { file: &file, snapshot: &account.snapshot, open: &open };
+            let ground = Ground {
+                file: &file,
+                snapshot: &account.snapshot,
+                open: &open,
+            };
             // Nothing is written, so no newer file comes in between.
             let looked = self.reach(None, order, ground, &report.config, past, None);
             let mut looked = Box::pin(looked).await.unwrap_or_default();
@@ -116,7 +137,11 @@ impl Run<'_> {
         // What a run may not touch it leaves alone as a whole; what only failed has repositories all the same.
         open.retain(|name| !matches!(findings.applied.ends.get(name), Some(End::Held(_))));
         let snapshot = without_removed(&account.snapshot, &findings.applied.changes);
-        let ground = Ground { file: &file, snapshot: &snapshot, open: &open };
+        let ground = Ground {
+            file: &file,
+            snapshot: &snapshot,
+            open: &open,
+        };
         match Box::pin(self.reach(Some(writer), order, ground, &report.config, past, planned)).await {
             Ok(reached) => findings.reached = reached,
             Err(written) => {
@@ -134,7 +159,11 @@ impl Run<'_> {
             && !refused
         {
             // What was to be is of no interest any more, and policies are long.
-            findings.applied.changes.iter_mut().for_each(|change| change.diff.clear());
+            findings
+                .applied
+                .changes
+                .iter_mut()
+                .for_each(|change| change.diff.clear());
         }
         let asked = report.mode;
         if refused {
@@ -145,7 +174,10 @@ impl Run<'_> {
         if !refused {
             return After::Done { transient, portions };
         }
-        let (is, was) = (report.plan_checksum.as_deref().unwrap_or_default(), order.plan_checksum.as_deref());
+        let (is, was) = (
+            report.plan_checksum.as_deref().unwrap_or_default(),
+            order.plan_checksum.as_deref(),
+        );
         if self.deadline.is_asked_for() {
             // What was not looked at any more is why it looks like another plan.
             report.message = "interrupted, and nothing was changed".into();
@@ -174,10 +206,15 @@ impl Run<'_> {
         report: &mut Report,
         findings: &mut Findings<'_>,
     ) -> bool {
-        let Plan { registries, mut removals } = plan;
+        let Plan {
+            registries,
+            mut removals,
+        } = plan;
         let swaps: Vec<Swap> = registries.iter().filter_map(Swap::of).collect();
         let config = report.config.clone();
-        let Findings { file, account, scope, .. } = *findings;
+        let Findings {
+            file, account, scope, ..
+        } = *findings;
         let settings = self.core.settings;
         let observed = Instant::now();
         let newest = self.newest(&config);
@@ -204,11 +241,23 @@ impl Run<'_> {
             Box::pin(settle(&applier, swaps, &mut removals, findings)).await;
             return false;
         }
-        let asked = candidates_after(file, account, &findings.applied, before, settings.rollback_invalid_rotation);
+        let asked = candidates_after(
+            file,
+            account,
+            &findings.applied,
+            before,
+            settings.rollback_invalid_rotation,
+        );
         findings.proofs = self.prove(asked).await;
         recover(&applier, findings).await;
         for (name, secret_version) in Box::pin(settle(&applier, swaps, &mut removals, findings)).await {
-            report.memory.refused.insert(name, Refused { config: config.clone(), secret_version });
+            report.memory.refused.insert(
+                name,
+                Refused {
+                    config: config.clone(),
+                    secret_version,
+                },
+            );
         }
         // What comes too late is not held by anything: it is skipped, and said to be.
         let late = self.deadline.is_near();
@@ -219,22 +268,34 @@ impl Run<'_> {
         let (mut held, going): (Vec<Left>, Vec<Left>) = removals.left.into_iter().partition(|left| left.held.is_some());
         let mut named: BTreeSet<String> = file.registries.iter().map(|registry| registry.name.clone()).collect();
         let is_own = |left: &&Left| left.marked && left.held.as_ref().is_none_or(|c| c.reason != Reason::OTHER_HOLDER);
-        named.extend(held.iter().chain(&going).filter(is_own).map(|left| left.registry.clone()));
+        named.extend(
+            held.iter()
+                .chain(&going)
+                .filter(is_own)
+                .map(|left| left.registry.clone()),
+        );
         if !going.is_empty() {
             match newest.is_it().await {
                 Ok(true) => {
                     gone = applier.remove(&going).await;
                     let went = |c: &&Change| c.resource == Resource::Template && c.result == ChangeResult::Applied;
-                    gone.iter().filter(went).for_each(|change| _ = named.remove(&change.registry));
+                    gone.iter()
+                        .filter(went)
+                        .for_each(|change| _ = named.remove(&change.registry));
                 }
                 Ok(false) => return false,
-                Err(cause) => held.extend(going.into_iter().map(|left| Left { held: Some(cause.clone()), ..left })),
+                Err(cause) => held.extend(going.into_iter().map(|left| Left {
+                    held: Some(cause.clone()),
+                    ..left
+                })),
             }
         }
         removals.left = held;
         report.memory.named = named;
         // A secret that served until now goes only when what serves instead is proven.
-        removals.orphans.retain(|orphan| late || is_ready(findings, &orphan.registry));
+        removals
+            .orphans
+            .retain(|orphan| late || is_ready(findings, &orphan.registry));
         let orphans = applier.remove(&removals.orphans).await;
         removals.orphans.clear();
         findings.applied.changes.extend(gone);
@@ -251,7 +312,9 @@ impl Run<'_> {
     fn candidates(&self, plans: &[RegistryPlan], account: &Account, order: &Order) -> Vec<Candidate> {
         let rules = &account.snapshot.rules;
         let judged = plans.iter().filter(|plan| !matches!(plan.verdict, Verdict::Held(_)));
-        let judged = judged.filter_map(|plan| rules.get(&plan.registry)).filter(|rule| rule.credential_arn.is_some());
+        let judged = judged
+            .filter_map(|plan| rules.get(&plan.registry))
+            .filter(|rule| rule.credential_arn.is_some());
         let mut prefixes: BTreeSet<&str> = judged.map(|rule| rule.prefix.as_str()).collect();
         let mut rotated: BTreeSet<&str> = BTreeSet::new();
         if let Some(change) = &order.secret {
@@ -260,8 +323,15 @@ impl Run<'_> {
         }
         prefixes.extend(&rotated);
         let candidate = |prefix: &str| {
-            let patience = if rotated.contains(prefix) { Patience::Thrice } else { Patience::Once };
-            Candidate { prefix: prefix.to_owned(), patience }
+            let patience = if rotated.contains(prefix) {
+                Patience::Thrice
+            } else {
+                Patience::Once
+            };
+            Candidate {
+                prefix: prefix.to_owned(),
+                patience,
+            }
         };
         prefixes.into_iter().map(candidate).collect()
     }
@@ -294,7 +364,10 @@ fn candidates_after(
             Some(End::Failed(_) | End::Unfinished | End::Stale) => {}
         }
     }
-    after.into_iter().map(|(prefix, patience)| Candidate { prefix, patience }).collect()
+    after
+        .into_iter()
+        .map(|(prefix, patience)| Candidate { prefix, patience })
+        .collect()
 }
 
 /// A rule that is made in the place of another.
@@ -309,8 +382,17 @@ struct Swap {
 
 impl Swap {
     fn of(plan: &RegistryPlan) -> Option<Self> {
-        let RegistryPlan { registry, secret, instead_of, .. } = plan;
-        Some(Self { registry: registry.clone(), secret: secret.clone(), old: instead_of.clone()? })
+        let RegistryPlan {
+            registry,
+            secret,
+            instead_of,
+            ..
+        } = plan;
+        Some(Self {
+            registry: registry.clone(),
+            secret: secret.clone(),
+            old: instead_of.clone()?,
+        })
     }
 }
 
@@ -323,7 +405,12 @@ async fn settle(
     findings: &mut Findings<'_>,
 ) -> Vec<(String, Option<String>)> {
     let mut refused = Vec::new();
-    for Swap { registry: name, secret, old } in swaps {
+    for Swap {
+        registry: name,
+        secret,
+        old,
+    } in swaps
+    {
         let is_rule = |c: &&mut Change| c.registry == name && c.resource == Resource::Rule;
         let is_ready = is_ready(findings, &name);
         let left = removals.left.iter_mut().find(|left| left.registry == old.prefix);
@@ -334,24 +421,34 @@ async fn settle(
         if change.result == ChangeResult::Applied && is_ready {
             let gone = Change::of(&old.prefix, Resource::Rule, Action::Delete, &old.prefix);
             findings.applied.changes.push(gone.with(ChangeResult::Applied));
-            left.into_iter().for_each(|left| left.steps.retain(|step| step.resource != Resource::Rule));
+            left.into_iter()
+                .for_each(|left| left.steps.retain(|step| step.resource != Resource::Rule));
             continue;
         }
         left.into_iter().for_each(|left| left.held = Some(waits_for(&[&name])));
-        let Some(registry) = findings.file.registries.iter().find(|registry| registry.name == name) else { continue };
+        let Some(registry) = findings.file.registries.iter().find(|registry| registry.name == name) else {
+            continue;
+        };
         if change.result == ChangeResult::Applied {
             let why = match findings.proofs.get(&name) {
                 Some(Ok(proof)) if !proof.valid => finish::refused(registry, proof),
                 Some(Err(error)) => {
                     let message = format!("the credential could not be checked: {error}");
-                    Cause { transient: error.is_transient(), ..Cause::new(Reason::UNCHECKED, message) }
+                    Cause {
+                        transient: error.is_transient(),
+                        ..Cause::new(Reason::UNCHECKED, message)
+                    }
                 }
                 _ => Cause::for_now(Reason::UNCHECKED, "whether the new rule works was not seen"),
             };
             let back = applier.swap_back(&old, &name).await;
             let transient = why.transient || back.is_err();
             let note = back.unwrap_or_else(|note| note);
-            let cause = Cause { message: format!("{}; {note}", why.message), transient, ..why };
+            let cause = Cause {
+                message: format!("{}; {note}", why.message),
+                transient,
+                ..why
+            };
             *change = change.clone().with(ChangeResult::Failed).because(&cause);
             findings.applied.ends.insert(name.clone(), End::Failed(cause));
         }
@@ -376,7 +473,13 @@ async fn settle(
 /// rollback that was not finished. A verdict is one on the secret and the host of the rule that was asked: of a rule that
 /// could not be made as the file says yet, it says nothing.
 async fn recover(applier: &Applier<'_>, findings: &mut Findings<'_>) {
-    let Findings { file, account, applied, proofs, .. } = findings;
+    let Findings {
+        file,
+        account,
+        applied,
+        proofs,
+        ..
+    } = findings;
     let rules = &account.snapshot.rules;
     let in_need = file.registries.iter().filter_map(|registry| {
         let name = registry.name.as_str();
@@ -415,7 +518,9 @@ async fn recover(applier: &Applier<'_>, findings: &mut Findings<'_>) {
 /// What this run has taken away claims no repository any more.
 fn without_removed(snapshot: &Snapshot, changes: &[Change]) -> Snapshot {
     let mut snapshot = snapshot.clone();
-    let removed = changes.iter().filter(|c| c.action == Action::Delete && c.result == ChangeResult::Applied);
+    let removed = changes
+        .iter()
+        .filter(|c| c.action == Action::Delete && c.result == ChangeResult::Applied);
     for change in removed {
         match change.resource {
             Resource::Rule => drop(snapshot.rules.remove(&change.registry)),
@@ -430,7 +535,10 @@ fn without_removed(snapshot: &Snapshot, changes: &[Change]) -> Snapshot {
 fn is_ready(findings: &Findings<'_>, registry: &str) -> bool {
     let done = matches!(findings.applied.ends.get(registry), Some(End::Done { .. }));
     let proven = matches!(findings.proofs.get(registry), Some(Ok(proof)) if proof.valid);
-    let open =
-        findings.file.registries.iter().any(|r| r.name == registry && matches!(r.credential, config::Credential::None));
+    let open = findings
+        .file
+        .registries
+        .iter()
+        .any(|r| r.name == registry && matches!(r.credential, config::Credential::None));
     done && (proven || open)
 }

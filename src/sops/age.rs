@@ -70,7 +70,10 @@ impl Identities {
     }
 
     fn add_file(&mut self, place: &str, path: &Path) -> Result<(), BadIdentities> {
-        let unreadable = |error| BadIdentities::Unreadable { place: place.to_owned(), error };
+        let unreadable = |error| BadIdentities::Unreadable {
+            place: place.to_owned(),
+            error,
+        };
         let mut text = Zeroizing::new(String::new());
         let file = std::fs::File::open(path).map_err(unreadable)?;
         file.take(MOST_BYTES).read_to_string(&mut text).map_err(unreadable)?;
@@ -104,7 +107,11 @@ impl Identities {
         // The beginning of an SSH key, which is far longer, tells enough.
         let beginning = |recipient: &AgeRecipient| recipient.recipient.chars().take(MOST_SHOWN).collect::<String>();
         let wanted = recipients.iter().map(beginning).collect::<Vec<_>>().join(" or ");
-        let looked = if self.looked.is_empty() { "nowhere".to_owned() } else { self.looked.join(", ") };
+        let looked = if self.looked.is_empty() {
+            "nowhere".to_owned()
+        } else {
+            self.looked.join(", ")
+        };
         Err(format!(
             "no age identity here is that of {wanted} (looked into: {looked}); set SOPS_AGE_KEY_FILE to the file that has it"
         ))
@@ -115,7 +122,9 @@ impl Identities {
             return None;
         }
         let decryptor = Decryptor::new_buffered(ArmoredReader::new(encrypted.as_bytes())).ok()?;
-        let mut reader = decryptor.decrypt(self.found.iter().map(|identity| &**identity as &dyn Identity)).ok()?;
+        let mut reader = decryptor
+            .decrypt(self.found.iter().map(|identity| &**identity as &dyn Identity))
+            .ok()?;
         // Room for all of it: a Vec that grows leaves its old content behind.
         let mut plain = Zeroizing::new(Vec::with_capacity(encrypted.len()));
         reader.read_to_end(&mut plain).ok()?;
@@ -132,8 +141,12 @@ impl std::fmt::Debug for Identities {
 /// Where SOPS keeps identities.
 fn usual_file(lookup: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     let home = |folder: &str| lookup("HOME").map(|home| Path::new(&home).join(folder));
-    let folder = lookup("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(|| home(if cfg!(target_os = "macos") { "Library/Application Support" } else { ".config" }))?;
+    let folder = lookup("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| {
+        home(if cfg!(target_os = "macos") {
+            "Library/Application Support"
+        } else {
+            ".config"
+        })
+    })?;
     Some(folder.join("sops/age/keys.txt"))
 }

@@ -46,8 +46,16 @@ impl Locked {
     #[must_use]
     pub fn into_rejected(self, metadata: &Metadata) -> Rejected {
         let (line, column) = metadata.at;
-        let error = Problem { registry: None, line: Some(line), column: Some(column), message: self.to_string() };
-        Rejected { errors: vec![error], warnings: Vec::new() }
+        let error = Problem {
+            registry: None,
+            line: Some(line),
+            column: Some(column),
+            message: self.to_string(),
+        };
+        Rejected {
+            errors: vec![error],
+            warnings: Vec::new(),
+        }
     }
 }
 
@@ -67,7 +75,11 @@ impl<'a> Keyring<'a> {
     #[cfg(feature = "cli")]
     #[must_use]
     pub fn of_person(identities: &'a Identities, reader: Option<&'a Reader>) -> Self {
-        Self { kms: reader, age: Some(identities), owner: Owner::Person }
+        Self {
+            kms: reader,
+            age: Some(identities),
+            owner: Owner::Person,
+        }
     }
 
     /// Gets the data key: first what costs no call, then from one KMS key after the other until one answers.
@@ -91,7 +103,11 @@ impl<'a> Keyring<'a> {
                 }
             }
         }
-        let said = refusals.iter().map(|refusal| refusal.why.as_str()).collect::<Vec<_>>().join("; ");
+        let said = refusals
+            .iter()
+            .map(|refusal| refusal.why.as_str())
+            .collect::<Vec<_>>()
+            .join("; ");
         Err(if refusals.iter().any(|refusal| refusal.transient) {
             Locked::Unavailable(said)
         } else if refusals.is_empty() {

@@ -48,15 +48,30 @@ impl KmsRecipient {
             return Err(format!("has the `arn` {}, which is none of a KMS key", shown(arn)));
         };
         let encrypted = text(node, "enc").ok_or("lacks the encrypted data key, `enc`")?;
-        let encrypted = base64::decode(encrypted.trim()).ok().filter(|bytes| bytes.len() <= MOST_BYTES);
+        let encrypted = base64::decode(encrypted.trim())
+            .ok()
+            .filter(|bytes| bytes.len() <= MOST_BYTES);
         let encrypted = encrypted.ok_or("has an `enc` that is no base64 of a data key")?;
         let mut context = BTreeMap::new();
-        for entry in node.get("context").and_then(|entry| entry.value.map()).unwrap_or_default() {
-            let value = entry.value.scalar().ok_or("has a `context` whose values are no texts")?;
+        for entry in node
+            .get("context")
+            .and_then(|entry| entry.value.map())
+            .unwrap_or_default()
+        {
+            let value = entry
+                .value
+                .scalar()
+                .ok_or("has a `context` whose values are no texts")?;
             context.insert(entry.name().to_owned(), value.text.to_string());
         }
         let has_role = text(node, "role").is_some();
-        Ok(Self { arn: arn.to_owned(), region: parts.region.to_owned(), context, encrypted, has_role })
+        Ok(Self {
+            arn: arn.to_owned(),
+            region: parts.region.to_owned(),
+            context,
+            encrypted,
+            has_role,
+        })
     }
 }
 
@@ -80,14 +95,21 @@ pub(super) async fn ask(reader: &Reader, recipient: &KmsRecipient, who: &str) ->
                 ))
             })
         }
-        Err(error) => Err(Refusal { transient: error.is_transient(), why: sentence(recipient, &error, who) }),
+        Err(error) => Err(Refusal {
+            transient: error.is_transient(),
+            why: sentence(recipient, &error, who),
+        }),
     }
 }
 
 fn sentence(recipient: &KmsRecipient, error: &AwsError, who: &str) -> String {
     let arn = &recipient.arn;
     if error.is("AccessDeniedException") {
-        let role = if recipient.has_role { "; the `role` that the file names is not taken" } else { "" };
+        let role = if recipient.has_role {
+            "; the `role` that the file names is not taken"
+        } else {
+            ""
+        };
         return format!("access to {arn} is denied: {who}{role}");
     }
     match error.code.as_str() {

@@ -74,10 +74,12 @@ fn canonical(scalar: &Scalar) -> String {
     }
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     // A zero in front makes an octal number too: so Go reads it, whatever YAML 1.2 says.
-    let radix = [("0x", 16), ("0o", 8), ("0b", 2), ("0", 8)].into_iter().find_map(|(mark, radix)| {
-        let number = i64::from_str_radix(unsigned.strip_prefix(mark)?, radix).ok()?;
-        Some(if text.starts_with('-') { -number } else { number })
-    });
+    let radix = [("0x", 16), ("0o", 8), ("0b", 2), ("0", 8)]
+        .into_iter()
+        .find_map(|(mark, radix)| {
+            let number = i64::from_str_radix(unsigned.strip_prefix(mark)?, radix).ok()?;
+            Some(if text.starts_with('-') { -number } else { number })
+        });
     if let Some(number) = radix.or_else(|| text.parse::<i64>().ok()) {
         return number.to_string();
     }
@@ -117,7 +119,10 @@ mod tests {
             ("nan", "nan"),
             ("1.2.3", "1.2.3"),
         ] {
-            let scalar = |plain| Scalar { text: written.to_owned().into(), plain };
+            let scalar = |plain| Scalar {
+                text: written.to_owned().into(),
+                plain,
+            };
             assert_eq!(canonical(&scalar(true)), canonical_form, "{written}");
             assert_eq!(canonical(&scalar(false)), written, "{written} in quotes");
         }

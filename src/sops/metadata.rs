@@ -110,7 +110,10 @@ pub(crate) fn read(node: &Node, notes: &mut Notes) -> Option<Metadata> {
     let age = list(node, "age", notes, read_age);
     let others: Vec<String> = others(node).take(MOST_RECIPIENTS).map(str::to_owned).collect();
     if kms.len() + age.len() + others.len() == 0 && !has_groups && notes.is_clean() {
-        notes.error(at, "the file has no recipient, so that nobody can decrypt it; restore the encrypted original");
+        notes.error(
+            at,
+            "the file has no recipient, so that nobody can decrypt it; restore the encrypted original",
+        );
     }
     if !notes.is_clean() {
         return None;
@@ -129,7 +132,10 @@ pub(crate) fn read(node: &Node, notes: &mut Notes) -> Option<Metadata> {
 
 fn check_version(node: &Node, notes: &mut Notes) {
     let Some(version) = text(node, "version") else {
-        notes.error(node.at, "`version` is missing, which says what wrote the file; restore the encrypted original");
+        notes.error(
+            node.at,
+            "`version` is missing, which says what wrote the file; restore the encrypted original",
+        );
         return;
     };
     let mut numbers = version.split(['.', '-', '+']);
@@ -164,7 +170,9 @@ fn check_fields(node: &Node, notes: &mut Notes) {
 /// Whether a key may be the name of a kind of recipients. Messages repeat it.
 fn is_kind(name: &str) -> bool {
     (1..=20).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || b"_0123456789".contains(&byte))
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || b"_0123456789".contains(&byte))
 }
 
 /// The kinds of recipients that are there and not supported.
@@ -177,10 +185,15 @@ fn others(node: &Node) -> impl Iterator<Item = &str> {
 }
 
 fn list<T>(node: &Node, name: &str, notes: &mut Notes, read: fn(&Node) -> Result<T, String>) -> Vec<T> {
-    let Some(entry) = node.get(name).filter(|entry| !is_nothing(&entry.value)) else { return Vec::new() };
+    let Some(entry) = node.get(name).filter(|entry| !is_nothing(&entry.value)) else {
+        return Vec::new();
+    };
     let items = entry.value.list().unwrap_or_default();
     if items.is_empty() || items.len() > MOST_RECIPIENTS {
-        notes.error(entry.key.at, format!("`{name}` is a list of 1 to {MOST_RECIPIENTS} recipients"));
+        notes.error(
+            entry.key.at,
+            format!("`{name}` is a list of 1 to {MOST_RECIPIENTS} recipients"),
+        );
         return Vec::new();
     }
     let mut found = Vec::with_capacity(items.len());
@@ -204,7 +217,10 @@ fn read_age(node: &Node) -> Result<AgeRecipient, String> {
     if recipient.len() > MOST_NAME || recipient.contains(|c: char| !matches!(c, ' '..='~')) {
         return Err("has a `recipient` that is none of age".to_owned());
     }
-    Ok(AgeRecipient { recipient: recipient.to_owned(), encrypted: encrypted.to_owned() })
+    Ok(AgeRecipient {
+        recipient: recipient.to_owned(),
+        encrypted: encrypted.to_owned(),
+    })
 }
 
 /// A field's text, where there is some.

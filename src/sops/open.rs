@@ -37,7 +37,11 @@ pub(crate) fn open(root: &Rc<Node>, metadata: &Metadata, key: &DataKey, notes: &
         known: HashMap::new(),
         mac: Mac::new(metadata.mac_only_encrypted),
     };
-    let entries = root.map().unwrap_or_default().iter().filter(|entry| entry.name() != "sops");
+    let entries = root
+        .map()
+        .unwrap_or_default()
+        .iter()
+        .filter(|entry| entry.name() != "sops");
     let entries: Vec<Entry> = entries.map(|entry| opener.entry(entry)).collect();
     let computed = opener.mac.finish();
     if !notes.is_clean() {
@@ -48,7 +52,12 @@ pub(crate) fn open(root: &Rc<Node>, metadata: &Metadata, key: &DataKey, notes: &
         notes.error(at, "the MAC does not fit the values: one of them was changed, added, removed or moved without SOPS; restore the encrypted original, and edit it with `sops`");
         return None;
     }
-    Some(Rc::new(Node { at: root.at, weight: root.weight, height: root.height, value: Value::Map(entries) }))
+    Some(Rc::new(Node {
+        at: root.at,
+        weight: root.weight,
+        height: root.height,
+        value: Value::Map(entries),
+    }))
 }
 
 struct Opener<'a, 'n> {
@@ -68,7 +77,10 @@ impl<'n> Opener<'_, 'n> {
     fn entry(&mut self, entry: &'n Entry) -> Entry {
         let key = entry.name();
         if key.len() > MOST_KEY {
-            self.notes.error(entry.key.at, format!("this key has more than {MOST_KEY} bytes, which no field needs"));
+            self.notes.error(
+                entry.key.at,
+                format!("this key has more than {MOST_KEY} bytes, which no field needs"),
+            );
             return entry.clone();
         }
         let rule = &self.metadata.rule;
@@ -78,7 +90,10 @@ impl<'n> Opener<'_, 'n> {
         let value = self.node(&entry.value);
         self.ruled -= usize::from(is_of);
         self.path.pop();
-        Entry { key: Rc::clone(&entry.key), value }
+        Entry {
+            key: Rc::clone(&entry.key),
+            value,
+        }
     }
 
     /// No deeper than the tree, whose depth the parser has limited.
@@ -91,7 +106,12 @@ impl<'n> Opener<'_, 'n> {
             Value::List(items) => Value::List(items.iter().map(|item| self.node(item)).collect()),
             Value::Map(entries) => Value::Map(entries.iter().map(|entry| self.entry(entry)).collect()),
         };
-        Rc::new(Node { at: node.at, weight: node.weight, height: node.height, value })
+        Rc::new(Node {
+            at: node.at,
+            weight: node.weight,
+            height: node.height,
+            value,
+        })
     }
 
     /// The scalar to put into this place; none, where the one that is there stays.
@@ -117,7 +137,10 @@ impl<'n> Opener<'_, 'n> {
             Ok(plain) => plain,
             Err(fault) => {
                 self.notes.registry = registry_on(&self.path);
-                self.notes.error(node.at, format!("the encrypted value {fault}; edit the file with `sops` only"));
+                self.notes.error(
+                    node.at,
+                    format!("the encrypted value {fault}; edit the file with `sops` only"),
+                );
                 self.notes.registry = None;
                 return None;
             }
@@ -147,5 +170,8 @@ fn into_scalar(plain: Plain) -> Scalar {
     if kind == Kind::Boolean {
         text.make_ascii_lowercase();
     }
-    Scalar { text, plain: kind != Kind::Text }
+    Scalar {
+        text,
+        plain: kind != Kind::Text,
+    }
 }

@@ -33,7 +33,12 @@ pub(super) enum Rule {
 impl Rule {
     /// Reads the rule of the map `sops`, after a note of what is wrong with it.
     pub fn read(metadata: &Node, at: Position, notes: &mut Notes) -> Option<Self> {
-        const RULES: [&str; 4] = ["unencrypted_suffix", "encrypted_suffix", "unencrypted_regex", "encrypted_regex"];
+        const RULES: [&str; 4] = [
+            "unencrypted_suffix",
+            "encrypted_suffix",
+            "unencrypted_regex",
+            "encrypted_regex",
+        ];
         // Comments are no part of the tree that the file is read into.
         for name in ["unencrypted_comment_regex", "encrypted_comment_regex"] {
             if metadata.get(name).is_some_and(|entry| !entry.value.is_null()) {
@@ -49,7 +54,10 @@ impl Rule {
             return Some(Self::UnencryptedSuffix(USUAL_SUFFIX.to_owned()));
         };
         if let Some((other, _)) = given.next() {
-            notes.error(at, format!("the file has both `{name}` and `{other}`, of which SOPS allows one"));
+            notes.error(
+                at,
+                format!("the file has both `{name}` and `{other}`, of which SOPS allows one"),
+            );
             return None;
         }
         match name {
@@ -57,12 +65,20 @@ impl Rule {
             "encrypted_suffix" => return Some(Self::EncryptedSuffix(text.to_owned())),
             _ => {}
         }
-        let regex = RegexBuilder::new(text).size_limit(MOST_COMPILED).build().ok().filter(|_| text.len() <= MOST_REGEX);
+        let regex = RegexBuilder::new(text)
+            .size_limit(MOST_COMPILED)
+            .build()
+            .ok()
+            .filter(|_| text.len() <= MOST_REGEX);
         let Some(regex) = regex else {
             notes.error(at, format!("`{name}` is no regular expression that is understood here; use a simpler one, without classes such as `\\p{{...}}`"));
             return None;
         };
-        Some(if name == "encrypted_regex" { Self::EncryptedRegex(regex) } else { Self::UnencryptedRegex(regex) })
+        Some(if name == "encrypted_regex" {
+            Self::EncryptedRegex(regex)
+        } else {
+            Self::UnencryptedRegex(regex)
+        })
     }
 
     /// Whether it speaks of a key.
@@ -101,12 +117,28 @@ mod tests {
         let regex = |text| Regex::new(text).unwrap();
         for (rule, path, encrypted) in [
             (Rule::UnencryptedSuffix("_unencrypted".into()), "hub accessToken", true),
-            (Rule::UnencryptedSuffix("_unencrypted".into()), "hub note_unencrypted", false),
-            (Rule::UnencryptedSuffix("_unencrypted".into()), "hub_unencrypted accessToken", false),
+            (
+                Rule::UnencryptedSuffix("_unencrypted".into()),
+                "hub note_unencrypted",
+                false,
+            ),
+            (
+                Rule::UnencryptedSuffix("_unencrypted".into()),
+                "hub_unencrypted accessToken",
+                false,
+            ),
             (Rule::EncryptedSuffix("Token".into()), "hub accessToken", true),
             (Rule::EncryptedSuffix("Token".into()), "hub registry", false),
-            (Rule::EncryptedRegex(regex("^(username|accessToken)$")), "hub username", true),
-            (Rule::EncryptedRegex(regex("^(username|accessToken)$")), "hub registry", false),
+            (
+                Rule::EncryptedRegex(regex("^(username|accessToken)$")),
+                "hub username",
+                true,
+            ),
+            (
+                Rule::EncryptedRegex(regex("^(username|accessToken)$")),
+                "hub registry",
+                false,
+            ),
             (Rule::EncryptedRegex(regex("oken")), "hub accessToken x", true),
             (Rule::UnencryptedRegex(regex("^registry$")), "hub registry", false),
             (Rule::UnencryptedRegex(regex("^registry$")), "hub username", true),

@@ -64,8 +64,13 @@ pub(super) fn decrypt(text: &str, key: &DataKey, place: &str) -> Result<Plain, F
         return Err(Fault::Form);
     }
     message.extend_from_slice(&tag);
-    let payload = Payload { msg: &message, aad: place.as_bytes() };
-    let plain = Cipher::new(key.bytes().into()).decrypt(&nonce.into(), payload).map_err(|_| Fault::Broken)?;
+    let payload = Payload {
+        msg: &message,
+        aad: place.as_bytes(),
+    };
+    let plain = Cipher::new(key.bytes().into())
+        .decrypt(&nonce.into(), payload)
+        .map_err(|_| Fault::Broken)?;
     let kind = match parts.kind {
         "str" => Kind::Text,
         "int" => Kind::Integer,
@@ -86,7 +91,11 @@ pub(super) fn decrypt(text: &str, key: &DataKey, place: &str) -> Result<Plain, F
         Kind::Float => text.parse::<f64>().is_ok_and(f64::is_finite),
         Kind::Boolean => matches!(text.to_ascii_lowercase().as_str(), "true" | "false"),
     };
-    if fits { Ok(Plain { text, kind }) } else { Err(Fault::NotOfKind) }
+    if fits {
+        Ok(Plain { text, kind })
+    } else {
+        Err(Fault::NotOfKind)
+    }
 }
 
 /// The four parts as they are written.
@@ -103,7 +112,12 @@ impl<'a> Parts<'a> {
         let inner = text.trim().strip_prefix(BEGINNING)?.strip_suffix(']')?;
         let mut parts = inner.split(',');
         let mut part = |name: &str| parts.next()?.strip_prefix(name)?.strip_prefix(':');
-        let found = Self { data: part("data")?, iv: part("iv")?, tag: part("tag")?, kind: part("type")? };
+        let found = Self {
+            data: part("data")?,
+            iv: part("iv")?,
+            tag: part("tag")?,
+            kind: part("type")?,
+        };
         parts.next().is_none().then_some(found)
     }
 }
@@ -114,8 +128,13 @@ mod tests {
 
     /// Encrypts as SOPS does, with a nonce that a test can do with.
     fn encrypted(plain: &str, kind: &str, place: &str) -> String {
-        let payload = Payload { msg: plain.as_bytes(), aad: place.as_bytes() };
-        let both = Cipher::new(&[7; 32].into()).encrypt(&[9; NONCE].into(), payload).unwrap();
+        let payload = Payload {
+            msg: plain.as_bytes(),
+            aad: place.as_bytes(),
+        };
+        let both = Cipher::new(&[7; 32].into())
+            .encrypt(&[9; NONCE].into(), payload)
+            .unwrap();
         let (data, tag) = both.split_at(both.len() - TAG);
         let [data, iv, tag] = [data, &[9; NONCE], tag].map(base64::encode);
         format!("ENC[AES256_GCM,data:{data},iv:{iv},tag:{tag},type:{kind}]")
@@ -132,7 +151,10 @@ mod tests {
         assert_eq!((plain.text.as_str(), plain.kind), ("hunter22", Kind::Text));
         assert_eq!(fault(&format!("{value}\n"), "hub:accessToken:"), None);
         assert_eq!(fault(&value, "hub:username:"), Some(Fault::Broken));
-        assert_eq!(decrypt(&value, &DataKey::new(&[8; 32]).unwrap(), "hub:accessToken:").err(), Some(Fault::Broken));
+        assert_eq!(
+            decrypt(&value, &DataKey::new(&[8; 32]).unwrap(), "hub:accessToken:").err(),
+            Some(Fault::Broken)
+        );
     }
 
     #[test]
@@ -155,18 +177,35 @@ mod tests {
             ("type:str", "type:bytes", Fault::Kind),
             ("type:str", "type:", Fault::Kind),
         ] {
-            assert_eq!(fault(&value.replacen(from, to, 1), "a:"), Some(expected), "{from} -> {to}");
+            assert_eq!(
+                fault(&value.replacen(from, to, 1), "a:"),
+                Some(expected),
+                "{from} -> {to}"
+            );
         }
-        assert_eq!(fault("ENC[AES256_GCM,data:,iv:,tag:,type:str]", "a:"), Some(Fault::Form));
+        assert_eq!(
+            fault("ENC[AES256_GCM,data:,iv:,tag:,type:str]", "a:"),
+            Some(Fault::Form)
+        );
     }
 
     #[test]
     fn types_are_what_they_say() {
-        for (plain, kind) in [("-12", "int"), ("1.5", "float"), ("True", "bool"), ("false", "bool"), ("", "str")] {
+        for (plain, kind) in [
+            ("-12", "int"),
+            ("1.5", "float"),
+            ("True", "bool"),
+            ("false", "bool"),
+            ("", "str"),
+        ] {
             assert_eq!(fault(&encrypted(plain, kind, "a:"), "a:"), None, "{plain}");
         }
         for (plain, kind) in [("1.5", "int"), ("inf", "float"), ("yes", "bool")] {
-            assert_eq!(fault(&encrypted(plain, kind, "a:"), "a:"), Some(Fault::NotOfKind), "{plain}");
+            assert_eq!(
+                fault(&encrypted(plain, kind, "a:"), "a:"),
+                Some(Fault::NotOfKind),
+                "{plain}"
+            );
         }
     }
 }

@@ -20,15 +20,31 @@ pub(super) fn read(fields: &Map<String, Value>) -> Result<Trigger, Unplaceable> 
         return Err(Unplaceable::Unknown { what: keys_of(fields) });
     }
     if let Some(unknown) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        let hint = nearest(unknown, KEYS)
-            .map_or_else(|| format!("the keys are {}", KEYS.join(", ")), |key| format!("did you mean \"{key}\"?"));
-        return Err(Unplaceable::Manual(format!("unknown key \"{}\": {hint}", shown(unknown))));
+        let hint = nearest(unknown, KEYS).map_or_else(
+            || format!("the keys are {}", KEYS.join(", ")),
+            |key| format!("did you mean \"{key}\"?"),
+        );
+        return Err(Unplaceable::Manual(format!(
+            "unknown key \"{}\": {hint}",
+            shown(unknown)
+        )));
     }
     let mode = fields.get(ACTION).map_or(Ok(Mode::Plan), action)?;
     let max_deletions = fields.get(MAX_DELETIONS).map(max_deletions).transpose()?;
-    let plan_checksum = fields.get(PLAN_CHECKSUM).map(|value| plan_checksum(value, mode)).transpose()?;
-    let job = Job::Run { mode, max_deletions, plan_checksum };
-    Ok(Trigger { kind: Kind::Manual, source: "invoke".to_owned(), job })
+    let plan_checksum = fields
+        .get(PLAN_CHECKSUM)
+        .map(|value| plan_checksum(value, mode))
+        .transpose()?;
+    let job = Job::Run {
+        mode,
+        max_deletions,
+        plan_checksum,
+    };
+    Ok(Trigger {
+        kind: Kind::Manual,
+        source: "invoke".to_owned(),
+        job,
+    })
 }
 
 /// A call has one of the keys, spelt well or nearly so, or no key at all.
@@ -38,7 +54,10 @@ fn resembles_a_call(fields: &Map<String, Value>) -> bool {
 
 fn action(value: &Value) -> Result<Mode, Unplaceable> {
     let Value::String(word) = value else {
-        return Err(Unplaceable::Manual(format!("\"action\" must be a string, not {}", json_type(value))));
+        return Err(Unplaceable::Manual(format!(
+            "\"action\" must be a string, not {}",
+            json_type(value)
+        )));
     };
     if let Some(mode) = MODES.into_iter().find(|mode| mode.as_str() == word) {
         return Ok(mode);
@@ -47,20 +66,24 @@ fn action(value: &Value) -> Result<Mode, Unplaceable> {
         || "the actions are apply, plan and validate".to_owned(),
         |action| format!("did you mean \"{action}\"?"),
     );
-    Err(Unplaceable::Manual(format!("unknown action \"{}\": {hint}", shown(word))))
+    Err(Unplaceable::Manual(format!(
+        "unknown action \"{}\": {hint}",
+        shown(word)
+    )))
 }
 
 /// Not negative, not a fraction. A number too large to matter (an account has 50 rules) is as good as the largest.
 fn max_deletions(value: &Value) -> Result<u32, Unplaceable> {
     match value {
-        Value::Number(number) => {
-            number.as_u64().map(|count| u32::try_from(count).unwrap_or(u32::MAX)).ok_or_else(|| {
+        Value::Number(number) => number
+            .as_u64()
+            .map(|count| u32::try_from(count).unwrap_or(u32::MAX))
+            .ok_or_else(|| {
                 Unplaceable::Manual(format!(
                     "\"max_deletions\" must be a whole number, 0 or more, not {}",
                     shown(&number.to_string())
                 ))
-            })
-        }
+            }),
         other => Err(Unplaceable::Manual(format!(
             "\"max_deletions\" must be a whole number, 0 or more, not {}",
             json_type(other)

@@ -109,7 +109,11 @@ pub enum Job {
 
 impl Job {
     /// The run every event but a manual one asks for.
-    const APPLY: Self = Self::Run { mode: Mode::Apply, max_deletions: None, plan_checksum: None };
+    const APPLY: Self = Self::Run {
+        mode: Mode::Apply,
+        max_deletions: None,
+        plan_checksum: None,
+    };
 }
 
 /// What a run may do.
@@ -202,7 +206,9 @@ pub enum Unplaceable {
 /// [`Unplaceable`] for an event that belongs to no kind the function knows, naming those it does.
 pub fn classify(event: &Value, place: &Place<'_>) -> Result<Trigger, Unplaceable> {
     let Value::Object(fields) = event else {
-        return Err(Unplaceable::NotAnObject { found: json_type(event) });
+        return Err(Unplaceable::NotAnObject {
+            found: json_type(event),
+        });
     };
     if let Some(trigger) = carried(event, place, "", 0) {
         return trigger;
@@ -236,10 +242,16 @@ fn carried(event: &Value, place: &Place<'_>, via: &str, depth: usize) -> Option<
         ("aws.events" | "aws.scheduler", schedule::DETAIL_TYPE) => Ok(schedule::read()),
         _ => {
             let (source, detail_type) = (shown(source), shown(detail_type));
-            Err(Unplaceable::Unknown { what: format!("an EventBridge event \"{detail_type}\" from {source}") })
+            Err(Unplaceable::Unknown {
+                what: format!("an EventBridge event \"{detail_type}\" from {source}"),
+            })
         }
     };
-    Some(trigger.map(|(kind, job)| Trigger { kind, source: source_name(via, &format!("eventbridge:{source}")), job }))
+    Some(trigger.map(|(kind, job)| Trigger {
+        kind,
+        source: source_name(via, &format!("eventbridge:{source}")),
+        job,
+    }))
 }
 
 /// The name of a source: the wrapper an event came through, else the event's own.

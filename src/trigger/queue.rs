@@ -30,7 +30,10 @@ pub(super) fn read_records(
     via: &str,
     depth: usize,
 ) -> Result<Trigger, Unplaceable> {
-    let malformed = |why: &str| Unplaceable::Malformed { what: "a list of records", why: why.to_owned() };
+    let malformed = |why: &str| Unplaceable::Malformed {
+        what: "a list of records",
+        why: why.to_owned(),
+    };
     let Value::Array(records) = records else {
         return Err(malformed(&format!("Records is {}, not a list", json_type(records))));
     };
@@ -49,21 +52,34 @@ fn read_record(record: &Value, place: &Place<'_>, via: &str, depth: usize) -> Re
         Some("aws:sqs") => from_sqs(record, place, depth),
         Some("aws:sns") => match record.get("Sns") {
             Some(message) => from_sns(message, place, via, depth),
-            None => Err(Unplaceable::Malformed { what: "an SNS notification", why: "Sns is missing".to_owned() }),
+            None => Err(Unplaceable::Malformed {
+                what: "an SNS notification",
+                why: "Sns is missing".to_owned(),
+            }),
         },
-        Some(other) => Err(Unplaceable::Unknown { what: format!("a record from {}", shown(other)) }),
-        None => Err(Unplaceable::Unknown { what: "a record without an eventSource".to_owned() }),
+        Some(other) => Err(Unplaceable::Unknown {
+            what: format!("a record from {}", shown(other)),
+        }),
+        None => Err(Unplaceable::Unknown {
+            what: "a record without an eventSource".to_owned(),
+        }),
     }
 }
 
 /// A message of a queue: the function's own work, or another event in its body. What makes no sense in the own queue
 /// never will: it is put among the dead letters, with the reason.
 fn from_sqs(record: &Value, place: &Place<'_>, depth: usize) -> Result<Trigger, Unplaceable> {
-    let message = SqsMessage::deserialize(record)
-        .map_err(|error| Unplaceable::Malformed { what: "an SQS message", why: shown(&error.to_string()) })?;
+    let message = SqsMessage::deserialize(record).map_err(|error| Unplaceable::Malformed {
+        what: "an SQS message",
+        why: shown(&error.to_string()),
+    })?;
     let queue = last_part(message.event_source_arn.as_deref());
     let (via, own) = (format!("sqs:{queue}"), queue == place.work_queue);
-    let work = |job| Trigger { kind: Kind::Work, source: shown(&via), job };
+    let work = |job| Trigger {
+        kind: Kind::Work,
+        source: shown(&via),
+        job,
+    };
     match in_sqs(&message, place, &via, depth, work) {
         Err(unplaceable) if own => {
             let message = WorkMessage::without_sense(message, &unplaceable.to_string());
@@ -84,7 +100,11 @@ fn in_sqs(
     if let Some(work) = body.get("work") {
         // One without any particulars asks for a look at everything, as `{}` does to a person.
         let whole = work.as_object().is_some_and(serde_json::Map::is_empty);
-        return Ok(trigger(if whole { Job::APPLY } else { Job::Work(vec![WorkMessage::read(message.clone(), work)]) }));
+        return Ok(trigger(if whole {
+            Job::APPLY
+        } else {
+            Job::Work(vec![WorkMessage::read(message.clone(), work)])
+        }));
     }
     if body.get("TopicArn").is_some() && body.get("Message").is_some() {
         return from_sns(&body, place, via, depth + 1);
@@ -94,8 +114,10 @@ fn in_sqs(
 
 /// A notification of a topic, from SNS itself or out of a queue that is subscribed to it.
 fn from_sns(message: &Value, place: &Place<'_>, via: &str, depth: usize) -> Result<Trigger, Unplaceable> {
-    let notification = Notification::deserialize(message)
-        .map_err(|error| Unplaceable::Malformed { what: "an SNS notification", why: shown(&error.to_string()) })?;
+    let notification = Notification::deserialize(message).map_err(|error| Unplaceable::Malformed {
+        what: "an SNS notification",
+        why: shown(&error.to_string()),
+    })?;
     let topic = format!("sns:{}", last_part(Some(&notification.topic_arn)));
     let via = if via.is_empty() { topic.as_str() } else { via };
     let body = json(&notification.message, via)?;
@@ -104,22 +126,33 @@ fn from_sns(message: &Value, place: &Place<'_>, via: &str, depth: usize) -> Resu
 
 /// The event that was inside.
 fn unwrapped(body: &Value, place: &Place<'_>, via: &str, depth: usize) -> Result<Trigger, Unplaceable> {
-    let inside = if depth < DEEPEST { carried(body, place, via, depth + 1) } else { None };
+    let inside = if depth < DEEPEST {
+        carried(body, place, via, depth + 1)
+    } else {
+        None
+    };
     inside.unwrap_or_else(|| {
         Err(Unplaceable::Unknown {
-            what: format!("a message from {} that holds no event of S3 or EventBridge and no work", shown(via)),
+            what: format!(
+                "a message from {} that holds no event of S3 or EventBridge and no work",
+                shown(via)
+            ),
         })
     })
 }
 
 fn json(text: &str, via: &str) -> Result<Value, Unplaceable> {
-    serde_json::from_str(text)
-        .map_err(|error| Unplaceable::NotJson { source_name: shown(via), why: shown(&error.to_string()) })
+    serde_json::from_str(text).map_err(|error| Unplaceable::NotJson {
+        source_name: shown(via),
+        why: shown(&error.to_string()),
+    })
 }
 
 /// The name of a queue or topic: what stands last in its ARN.
 fn last_part(arn: Option<&str>) -> &str {
-    arn.and_then(|arn| arn.rsplit(':').next()).filter(|name| !name.is_empty()).unwrap_or("?")
+    arn.and_then(|arn| arn.rsplit(':').next())
+        .filter(|name| !name.is_empty())
+        .unwrap_or("?")
 }
 
 /// What two records say together. The one that asks for more wins; one that is ours wins over one that cannot be
@@ -142,14 +175,25 @@ fn together(first: Result<Trigger, Unplaceable>, second: Result<Trigger, Unplace
             return Ok(Trigger { job, ..one.clone() });
         }
     }
-    if weight(&second) > weight(&first) { second } else { first }
+    if weight(&second) > weight(&first) {
+        second
+    } else {
+        first
+    }
 }
 
 const fn weight(outcome: &Result<Trigger, Unplaceable>) -> u8 {
     match outcome {
-        Ok(Trigger { job: Job::Run { .. }, .. }) => 3,
-        Ok(Trigger { job: Job::Secret(_) | Job::Work(_), .. }) => 2,
+        Ok(Trigger {
+            job: Job::Run { .. }, ..
+        }) => 3,
+        Ok(Trigger {
+            job: Job::Secret(_) | Job::Work(_),
+            ..
+        }) => 2,
         Err(_) => 1,
-        Ok(Trigger { job: Job::Ignore(_), .. }) => 0,
+        Ok(Trigger {
+            job: Job::Ignore(_), ..
+        }) => 0,
     }
 }

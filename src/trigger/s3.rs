@@ -46,10 +46,21 @@ struct Object {
 
 /// A record whose `eventSource` is `aws:s3`.
 pub(super) fn from_record(record: &Value, place: &Place<'_>, via: &str) -> Result<Trigger, Unplaceable> {
-    let malformed = |why: String| Unplaceable::Malformed { what: "an S3 notification", why };
+    let malformed = |why: String| Unplaceable::Malformed {
+        what: "an S3 notification",
+        why,
+    };
     let record = Record::deserialize(record).map_err(|error| malformed(shown(&error.to_string())))?;
-    let bucket = record.s3.bucket.name.ok_or_else(|| malformed("s3.bucket.name is missing".to_owned()))?;
-    let key = record.s3.object.key.ok_or_else(|| malformed("s3.object.key is missing".to_owned()))?;
+    let bucket = record
+        .s3
+        .bucket
+        .name
+        .ok_or_else(|| malformed("s3.bucket.name is missing".to_owned()))?;
+    let key = record
+        .s3
+        .object
+        .key
+        .ok_or_else(|| malformed("s3.object.key is missing".to_owned()))?;
     // "ObjectCreated:Put" in records, "s3:ObjectCreated:Put" in configurations and hand-made events.
     let name = record.event_name.trim_start_matches("s3:");
     let job = if name.starts_with("ObjectCreated:") {
@@ -57,7 +68,11 @@ pub(super) fn from_record(record: &Value, place: &Place<'_>, via: &str) -> Resul
     } else {
         not_an_upload(name, &bucket)
     };
-    Ok(Trigger { kind: Kind::S3Upload, source: source_name(via, "s3"), job })
+    Ok(Trigger {
+        kind: Kind::S3Upload,
+        source: source_name(via, "s3"),
+        job,
+    })
 }
 
 /// An EventBridge event from `aws.s3`. Its keys are plain: decoding them would corrupt a `+` or `%` in a key.
@@ -91,16 +106,23 @@ pub(super) fn test_event(via: &str) -> Trigger {
 fn created(bucket: &str, key: &str, place: &Place<'_>) -> Job {
     if bucket != place.bucket {
         let (theirs, ours) = (shown(bucket), shown(place.bucket));
-        return Job::Ignore(format!("The event is about the bucket {theirs}, and the file is in {ours}."));
+        return Job::Ignore(format!(
+            "The event is about the bucket {theirs}, and the file is in {ours}."
+        ));
     }
     if key == place.key {
         return Job::APPLY;
     }
     let shown_key = shown(key);
     if !place.status_prefix.is_empty() && key.starts_with(place.status_prefix) {
-        return Job::Ignore(format!("{shown_key} is a status object, which this function writes itself."));
+        return Job::Ignore(format!(
+            "{shown_key} is a status object, which this function writes itself."
+        ));
     }
-    Job::Ignore(format!("The event is about the object {shown_key}, and the file is {}.", shown(place.key)))
+    Job::Ignore(format!(
+        "The event is about the object {shown_key}, and the file is {}.",
+        shown(place.key)
+    ))
 }
 
 /// A deletion, an expiry, a restore, new tags: none of them is a new file, and a deleted file deletes nothing.

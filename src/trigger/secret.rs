@@ -45,7 +45,12 @@ impl SecretChange {
     /// characters.
     #[must_use]
     pub fn refers_to(&self, name: &str) -> bool {
-        self.name == name || self.arn.as_deref().and_then(Arn::parse).is_some_and(|arn| arn.resource == name)
+        self.name == name
+            || self
+                .arn
+                .as_deref()
+                .and_then(Arn::parse)
+                .is_some_and(|arn| arn.resource == name)
     }
 }
 
@@ -70,9 +75,10 @@ pub(super) fn from_eventbridge(
         LABEL_UPDATED => label_updated(event, place)?,
         API_CALL => api_call(event, place)?,
         SERVICE_EVENT => service_event(event, place)?,
-        other => {
-            Job::Ignore(format!("Secrets Manager's event \"{}\" does not tell of a new secret value.", shown(other)))
-        }
+        other => Job::Ignore(format!(
+            "Secrets Manager's event \"{}\" does not tell of a new secret value.",
+            shown(other)
+        )),
     };
     Ok((Kind::SecretRotation, job))
 }
@@ -89,12 +95,24 @@ fn label_updated(event: &Value, place: &Place<'_>) -> Result<Job, Unplaceable> {
     }
     let ids = SecretIds {
         found: vec![
-            typed.resources.as_deref().and_then(<[String]>::first).map(String::as_str),
+            typed
+                .resources
+                .as_deref()
+                .and_then(<[String]>::first)
+                .map(String::as_str),
             Some(detail.name.as_str()),
         ],
         what: "a \"Secret Label Updated\" event",
     };
-    ids.change(place, event, About { event: LABEL_UPDATED, version_id: detail.version_id.as_deref(), failed: None })
+    ids.change(
+        place,
+        event,
+        About {
+            event: LABEL_UPDATED,
+            version_id: detail.version_id.as_deref(),
+            failed: None,
+        },
+    )
 }
 
 /// A call that may have moved `AWSCURRENT`. One that failed has moved nothing.
@@ -104,14 +122,17 @@ fn api_call(event: &Value, place: &Place<'_>) -> Result<Job, Unplaceable> {
     let request = field(detail, "requestParameters");
     let label = match name {
         "PutSecretValue" => request.and_then(|request| not_current(field(request, "versionStages")?)),
-        "UpdateSecretVersionStage" => {
-            request.and_then(|request| text(request, "versionStage")).filter(|label| *label != CURRENT)
-        }
+        "UpdateSecretVersionStage" => request
+            .and_then(|request| text(request, "versionStage"))
+            .filter(|label| *label != CURRENT),
         "UpdateSecret" | "RestoreSecret" => None,
         other => return Ok(other_event(other)),
     };
     if let Some(code) = text(detail, "errorCode") {
-        return Ok(Job::Ignore(format!("The call {name} failed ({}), so it changed no secret.", shown(&mask(code)))));
+        return Ok(Job::Ignore(format!(
+            "The call {name} failed ({}), so it changed no secret.",
+            shown(&mask(code))
+        )));
     }
     if let Some(label) = label {
         return Ok(other_label(label));
@@ -124,7 +145,11 @@ fn api_call(event: &Value, place: &Place<'_>) -> Result<Job, Unplaceable> {
     SecretIds::of_cloudtrail(event, detail, "a CloudTrail event of a Secrets Manager call").change(
         place,
         event,
-        About { event: name, version_id, failed: None },
+        About {
+            event: name,
+            version_id,
+            failed: None,
+        },
     )
 }
 
@@ -134,13 +159,19 @@ fn service_event(event: &Value, place: &Place<'_>) -> Result<Job, Unplaceable> {
     let name = text(detail, "eventName").unwrap_or_default();
     let failed = match name {
         "RotationSucceeded" => None,
-        "RotationFailed" => Some(shown(&mask(text(detail, "errorMessage").unwrap_or("no reason was given")))),
+        "RotationFailed" => Some(shown(&mask(
+            text(detail, "errorMessage").unwrap_or("no reason was given"),
+        ))),
         other => return Ok(other_event(other)),
     };
     SecretIds::of_cloudtrail(event, detail, "a CloudTrail event of a rotation").change(
         place,
         event,
-        About { event: name, version_id: None, failed },
+        About {
+            event: name,
+            version_id: None,
+            failed,
+        },
     )
 }
 
@@ -152,11 +183,17 @@ struct About<'a> {
 }
 
 fn other_label(label: &str) -> Job {
-    Job::Ignore(format!("The staging label {} moved, and only AWSCURRENT is what ECR pulls with.", shown(label)))
+    Job::Ignore(format!(
+        "The staging label {} moved, and only AWSCURRENT is what ECR pulls with.",
+        shown(label)
+    ))
 }
 
 fn other_event(name: &str) -> Job {
-    Job::Ignore(format!("The CloudTrail event \"{}\" does not tell of a new secret value.", shown(name)))
+    Job::Ignore(format!(
+        "The CloudTrail event \"{}\" does not tell of a new secret value.",
+        shown(name)
+    ))
 }
 
 /// The first label of a `PutSecretValue` whose labels leave `AWSCURRENT` out, as a rotation's `AWSPENDING` does. A
@@ -174,7 +211,10 @@ fn not_current(stages: &Value) -> Option<&str> {
 /// `ARN`. JSON `null` is an absent field.
 fn field<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
     let found = object.as_object()?.iter();
-    found.filter(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_null()).map(|(_, value)| value).next()
+    found
+        .filter(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_null())
+        .map(|(_, value)| value)
+        .next()
 }
 
 fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
@@ -194,7 +234,10 @@ impl<'a> SecretIds<'a> {
         let in_part = |part: &str, name: &str| text(field(detail, part)?, name);
         Self {
             found: vec![
-                event.pointer("/resources/0").and_then(Value::as_str).filter(|id| Arn::parse(id).is_some()),
+                event
+                    .pointer("/resources/0")
+                    .and_then(Value::as_str)
+                    .filter(|id| Arn::parse(id).is_some()),
                 in_part("additionalEventData", "secretId"),
                 in_part("requestParameters", "secretId"),
                 in_part("requestParameters", "name"),
@@ -209,7 +252,10 @@ impl<'a> SecretIds<'a> {
     /// The change of the secret these name, if it is one of this place's that ECR can use.
     fn change(self, place: &Place<'_>, event: &Value, about: About<'_>) -> Result<Job, Unplaceable> {
         let Some(secret) = Secret::named_by(self.found.into_iter().flatten()) else {
-            return Err(Unplaceable::Malformed { what: self.what, why: "it names no secret".to_owned() });
+            return Err(Unplaceable::Malformed {
+                what: self.what,
+                why: "it names no secret".to_owned(),
+            });
         };
         let name = shown(&secret.name);
         if !is_secret_name(&secret.name) || !secret.name.starts_with(SECRET_PREFIX) {
@@ -246,18 +292,29 @@ impl<'a> Secret<'a> {
         let ids: Vec<&str> = ids.filter(|id| !id.is_empty()).collect();
         let first = *ids.first()?;
         let Some(arn) = Arn::parse(first) else {
-            let full = ids.iter().find(|id| Arn::parse(id).is_some_and(|arn| is_full(arn.resource, first)));
-            return Some(Self { name: first.to_owned(), arn: full.copied() });
+            let full = ids
+                .iter()
+                .find(|id| Arn::parse(id).is_some_and(|arn| is_full(arn.resource, first)));
+            return Some(Self {
+                name: first.to_owned(),
+                arn: full.copied(),
+            });
         };
-        let named =
-            ids.iter().find(|id| Arn::parse(id).is_none() && (arn.resource == **id || is_full(arn.resource, id)));
-        let completed = ids.iter().find(|id| Arn::parse(id).is_some_and(|other| is_full(other.resource, arn.resource)));
+        let named = ids
+            .iter()
+            .find(|id| Arn::parse(id).is_none() && (arn.resource == **id || is_full(arn.resource, id)));
+        let completed = ids
+            .iter()
+            .find(|id| Arn::parse(id).is_some_and(|other| is_full(other.resource, arn.resource)));
         let name = match (named, completed) {
             (Some(name), _) => name,
             (None, Some(_)) => arn.resource,
             (None, None) => without_suffix(arn.resource),
         };
-        Some(Self { name: name.to_owned(), arn: Some(completed.copied().unwrap_or(first)) })
+        Some(Self {
+            name: name.to_owned(),
+            arn: Some(completed.copied().unwrap_or(first)),
+        })
     }
 
     /// Where the secret is, if that is not here. Its ARN knows best; without one it is where the event comes from.

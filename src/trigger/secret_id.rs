@@ -14,9 +14,12 @@ impl<'a> Arn<'a> {
         let mut parts = id.splitn(7, ':');
         let mut next = || parts.next();
         match (next()?, next()?, next()?, next()?, next()?, next()?, next()?) {
-            ("arn", partition, "secretsmanager", region, account, "secret", resource) => {
-                Some(Self { partition, region, account, resource })
-            }
+            ("arn", partition, "secretsmanager", region, account, "secret", resource) => Some(Self {
+                partition,
+                region,
+                account,
+                resource,
+            }),
             _ => None,
         }
     }
@@ -32,7 +35,10 @@ pub(super) fn without_suffix(resource: &str) -> &str {
 
 /// Whether the resource part of an ARN is that name with a random suffix.
 pub(super) fn is_full(resource: &str, name: &str) -> bool {
-    resource.strip_prefix(name).and_then(|rest| rest.strip_prefix('-')).is_some_and(is_suffix)
+    resource
+        .strip_prefix(name)
+        .and_then(|rest| rest.strip_prefix('-'))
+        .is_some_and(is_suffix)
 }
 
 fn is_suffix(text: &str) -> bool {
@@ -41,7 +47,10 @@ fn is_suffix(text: &str) -> bool {
 
 /// What Secrets Manager accepts as a name: letters, digits and `/_+=.@-`, and `!` in names that services make.
 pub(super) fn is_secret_name(name: &str) -> bool {
-    name.len() <= 512 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+=.@-!".contains(&byte))
+    name.len() <= 512
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"/_+=.@-!".contains(&byte))
 }
 
 /// A version's id is the caller's token: 32 to 64 characters, by habit a UUID.

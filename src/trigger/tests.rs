@@ -1,5 +1,10 @@
 //! What each event means, in tables. The samples under `events/` have a test of their own; here are the finer cases.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod hostile;
 mod secrets;
@@ -84,7 +89,9 @@ fn arn(resource: &str) -> String {
 }
 
 fn batch(events: &[Value]) -> Value {
-    let records = events.iter().flat_map(|event| event["Records"].as_array().unwrap().clone());
+    let records = events
+        .iter()
+        .flat_map(|event| event["Records"].as_array().unwrap().clone());
     json!({"Records": records.collect::<Vec<_>>()})
 }
 
@@ -125,14 +132,29 @@ fn what_is_ignored_says_why() {
         (put("my-registries", "other.yaml"), "object other.yaml"),
         (put("my-registries", "status/x.json"), "status object"),
         (object_created("other", "x"), "bucket other"),
-        (with_name("ObjectRemoved:Delete"), "\"ObjectRemoved:Delete\" in the bucket my-registries"),
+        (
+            with_name("ObjectRemoved:Delete"),
+            "\"ObjectRemoved:Delete\" in the bucket my-registries",
+        ),
         (with_name("LifecycleExpiration:Delete"), "is not an upload"),
         (with_name(""), "is not an upload"),
         (json!({"Event": "s3:TestEvent"}), "test event"),
-        (json!({"source": "aws.s3", "detail-type": "Object Deleted"}), "not an upload"),
-        (json!({"source": "aws.secretsmanager", "detail-type": "New Thing"}), "\"New Thing\""),
-        (api_call("DeleteSecret", &json!({"secretId": "x"}), &Value::Null), "\"DeleteSecret\""),
-        (api_call("PutSecretValue", &json!({"secretId": "prod/db"}), &Value::Null), "prod/db is not under"),
+        (
+            json!({"source": "aws.s3", "detail-type": "Object Deleted"}),
+            "not an upload",
+        ),
+        (
+            json!({"source": "aws.secretsmanager", "detail-type": "New Thing"}),
+            "\"New Thing\"",
+        ),
+        (
+            api_call("DeleteSecret", &json!({"secretId": "x"}), &Value::Null),
+            "\"DeleteSecret\"",
+        ),
+        (
+            api_call("PutSecretValue", &json!({"secretId": "prod/db"}), &Value::Null),
+            "prod/db is not under",
+        ),
     ] {
         let reason = reason(&event);
         assert!(reason.contains(words), "{reason}");
@@ -168,10 +190,17 @@ fn a_message_of_the_own_queue_is_work() {
     assert_eq!((whole.kind, whole.job), (Kind::Work, Job::APPLY));
     let portion = r#"{"work": {"id": "r", "part": 3, "registry": "hub", "repositories": ["hub/a"]}}"#;
     let two = trigger(&json!({"Records": [message(portion), message(r#"{"work": {"after": "x"}, "more": 1}"#)]}));
-    let Job::Work(messages) = two.job else { panic!("{two:?}") };
+    let Job::Work(messages) = two.job else {
+        panic!("{two:?}")
+    };
     assert_eq!(messages[0].portion.as_ref().map(|portion| portion.part), Ok(3));
     assert_eq!((messages[0].body.as_str(), messages[0].receive_count), (portion, 1));
-    assert!(messages[1].portion.as_ref().is_err_and(|refusal| refusal.to_string().contains("`after`")));
+    assert!(
+        messages[1]
+            .portion
+            .as_ref()
+            .is_err_and(|refusal| refusal.to_string().contains("`after`"))
+    );
     for body in ["{}", "[]", "null", "7", r#"{"action": "apply"}"#] {
         assert!(error(&in_queue(body)).contains("no work"), "{body}");
     }
@@ -190,41 +219,82 @@ fn a_batch_is_ours_if_any_of_its_records_is() {
     };
     let (one, two) = (label("ecr-pullthroughcache/one"), label("ecr-pullthroughcache/two"));
     let broken = in_queue("{");
-    for events in [vec![&ours, &other], vec![&other, &ours], vec![&broken, &ours], vec![&one, &ours], vec![&one, &two]]
-    {
+    for events in [
+        vec![&ours, &other],
+        vec![&other, &ours],
+        vec![&broken, &ours],
+        vec![&one, &ours],
+        vec![&one, &two],
+    ] {
         let events: Vec<Value> = events.into_iter().cloned().collect();
         assert_eq!(job(&batch(&events)), Job::APPLY, "{events:?}");
     }
-    assert!(matches!(job(&batch(&[other.clone(), one.clone(), broken.clone()])), Job::Secret(_)));
-    assert!(matches!(job(&batch(&[one.clone(), one])), Job::Secret(_)), "a duplicate is no second secret");
+    assert!(matches!(
+        job(&batch(&[other.clone(), one.clone(), broken.clone()])),
+        Job::Secret(_)
+    ));
+    assert!(
+        matches!(job(&batch(&[one.clone(), one])), Job::Secret(_)),
+        "a duplicate is no second secret"
+    );
     assert!(error(&batch(&[other.clone(), broken])).contains("not JSON"));
     assert!(matches!(job(&batch(&[other.clone(), other])), Job::Ignore(_)));
 }
 
 #[test]
 fn manual_calls_are_strict() {
-    let run = |mode, max_deletions| Job::Run { mode, max_deletions, plan_checksum: None };
+    let run = |mode, max_deletions| Job::Run {
+        mode,
+        max_deletions,
+        plan_checksum: None,
+    };
     let sum = "0123456789abcdef".repeat(4);
-    let exact = Job::Run { mode: Mode::Apply, max_deletions: None, plan_checksum: Some(sum.clone()) };
+    let exact = Job::Run {
+        mode: Mode::Apply,
+        max_deletions: None,
+        plan_checksum: Some(sum.clone()),
+    };
     for (event, expected) in [
         (json!({}), run(Mode::Plan, None)),
         (json!({"max_deletions": 0}), run(Mode::Plan, Some(0))),
         (json!({"action": "plan"}), run(Mode::Plan, None)),
         (json!({"action": "validate"}), run(Mode::Validate, None)),
-        (json!({"action": "apply", "max_deletions": 7}), run(Mode::Apply, Some(7))),
-        (json!({"action": "apply", "max_deletions": u64::MAX}), run(Mode::Apply, Some(u32::MAX))),
+        (
+            json!({"action": "apply", "max_deletions": 7}),
+            run(Mode::Apply, Some(7)),
+        ),
+        (
+            json!({"action": "apply", "max_deletions": u64::MAX}),
+            run(Mode::Apply, Some(u32::MAX)),
+        ),
         (json!({"action": "apply", "plan_checksum": sum}), exact),
     ] {
         let trigger = trigger(&event);
-        assert_eq!((trigger.kind, trigger.source.as_str(), trigger.job), (Kind::Manual, "invoke", expected), "{event}");
+        assert_eq!(
+            (trigger.kind, trigger.source.as_str(), trigger.job),
+            (Kind::Manual, "invoke", expected),
+            "{event}"
+        );
     }
     for (event, words) in [
-        (json!({"action": "aply"}), "unknown action \"aply\": did you mean \"apply\"?"),
-        (json!({"action": "Apply"}), "unknown action \"Apply\": did you mean \"apply\"?"),
-        (json!({"action": "destroy"}), "unknown action \"destroy\": the actions are apply, plan and validate"),
+        (
+            json!({"action": "aply"}),
+            "unknown action \"aply\": did you mean \"apply\"?",
+        ),
+        (
+            json!({"action": "Apply"}),
+            "unknown action \"Apply\": did you mean \"apply\"?",
+        ),
+        (
+            json!({"action": "destroy"}),
+            "unknown action \"destroy\": the actions are apply, plan and validate",
+        ),
         (json!({"action": null}), "\"action\" must be a string, not null"),
         (json!({"action": ["apply"]}), "\"action\" must be a string, not a list"),
-        (json!({"acton": "apply"}), "unknown key \"acton\": did you mean \"action\"?"),
+        (
+            json!({"acton": "apply"}),
+            "unknown key \"acton\": did you mean \"action\"?",
+        ),
         (
             json!({"action": "apply", "max-deletions": 1}),
             "unknown key \"max-deletions\": did you mean \"max_deletions\"?",
@@ -233,12 +303,30 @@ fn manual_calls_are_strict() {
             json!({"action": "apply", "force": true}),
             "unknown key \"force\": the keys are action, max_deletions, plan_checksum",
         ),
-        (json!({"max_deletions": -1}), "must be a whole number, 0 or more, not -1"),
-        (json!({"max_deletions": 1.5}), "must be a whole number, 0 or more, not 1.5"),
-        (json!({"max_deletions": "3"}), "must be a whole number, 0 or more, not a string"),
-        (json!({"plan_checksum": sum}), "goes with \"action\": \"apply\", not with plan"),
-        (json!({"action": "apply", "plan_checksum": &sum[1..]}), "must be the 64 characters 0-9a-f"),
-        (json!({"action": "apply", "plan_checksum": 1}), "must be the 64 characters 0-9a-f"),
+        (
+            json!({"max_deletions": -1}),
+            "must be a whole number, 0 or more, not -1",
+        ),
+        (
+            json!({"max_deletions": 1.5}),
+            "must be a whole number, 0 or more, not 1.5",
+        ),
+        (
+            json!({"max_deletions": "3"}),
+            "must be a whole number, 0 or more, not a string",
+        ),
+        (
+            json!({"plan_checksum": sum}),
+            "goes with \"action\": \"apply\", not with plan",
+        ),
+        (
+            json!({"action": "apply", "plan_checksum": &sum[1..]}),
+            "must be the 64 characters 0-9a-f",
+        ),
+        (
+            json!({"action": "apply", "plan_checksum": 1}),
+            "must be the 64 characters 0-9a-f",
+        ),
         (json!({"action": "apply", "checksum": sum}), "unknown key \"checksum\""),
     ] {
         let error = error(&event);
@@ -257,13 +345,28 @@ fn what_cannot_be_placed_is_told_what_can() {
         (json!({"Records": []}), "Records is empty"),
         (json!({"Records": 7}), "Records is a number"),
         (json!({"Records": [7]}), "without an eventSource"),
-        (json!({"Records": [{"eventSource": "aws:kinesis"}]}), "a record from aws:kinesis"),
+        (
+            json!({"Records": [{"eventSource": "aws:kinesis"}]}),
+            "a record from aws:kinesis",
+        ),
         (json!({"Records": [{"eventSource": "aws:s3"}]}), "missing field `s3`"),
         (json!({"Records": [{"EventSource": "aws:sns"}]}), "Sns is missing"),
-        (json!({"source": "aws.s3", "detail-type": "Object Created"}), "missing field `detail`"),
-        (json!({"source": "aws.events", "detail-type": "Else"}), "\"Else\" from aws.events"),
-        (json!({"source": "aws.secretsmanager", "detail-type": "Secret Label Updated"}), "cannot be read"),
-        (json!({"RequestType": "Delete"}), "CloudFormation custom resource (RequestType Delete)"),
+        (
+            json!({"source": "aws.s3", "detail-type": "Object Created"}),
+            "missing field `detail`",
+        ),
+        (
+            json!({"source": "aws.events", "detail-type": "Else"}),
+            "\"Else\" from aws.events",
+        ),
+        (
+            json!({"source": "aws.secretsmanager", "detail-type": "Secret Label Updated"}),
+            "cannot be read",
+        ),
+        (
+            json!({"RequestType": "Delete"}),
+            "CloudFormation custom resource (RequestType Delete)",
+        ),
     ] {
         let error = error(&event);
         assert!(error.contains(words), "{error}");
@@ -277,7 +380,13 @@ fn what_cannot_be_placed_is_told_what_can() {
 
 #[test]
 fn kinds_and_modes_serialise_as_they_are_named() {
-    for kind in [Kind::S3Upload, Kind::SecretRotation, Kind::Schedule, Kind::Work, Kind::Manual] {
+    for kind in [
+        Kind::S3Upload,
+        Kind::SecretRotation,
+        Kind::Schedule,
+        Kind::Work,
+        Kind::Manual,
+    ] {
         assert_eq!(json!(kind), json!(kind.as_str()));
     }
     for mode in [Mode::Apply, Mode::Plan, Mode::Validate] {

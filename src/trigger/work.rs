@@ -47,7 +47,10 @@ impl Portion {
         let portion = Self::deserialize(work).map_err(|error| Refusal(shown(&error.to_string())))?;
         let all = portion.repositories.iter().chain([&portion.id, &portion.registry]);
         if portion.repositories.is_empty() || portion.repositories.len() > MOST_REPOSITORIES {
-            return Err(Refusal(format!("it names {} repositories, not 1 to 100", portion.repositories.len())));
+            return Err(Refusal(format!(
+                "it names {} repositories, not 1 to 100",
+                portion.repositories.len()
+            )));
         }
         if all.into_iter().any(|text| text.is_empty() || text.len() > LONGEST_NAME) {
             return Err(Refusal("a name in it is empty or longer than 256 characters".into()));
@@ -73,13 +76,23 @@ pub struct WorkMessage {
 impl WorkMessage {
     /// A message of the own queue that is no work and nothing else that the function knows.
     pub(super) fn without_sense(message: SqsMessage, why: &str) -> Self {
-        Self { portion: Err(Refusal(why.to_owned())), ..Self::read(message, &Value::Null) }
+        Self {
+            portion: Err(Refusal(why.to_owned())),
+            ..Self::read(message, &Value::Null)
+        }
     }
 
     /// Reads a message whose body has the value `work` under that key.
     pub(super) fn read(message: SqsMessage, work: &Value) -> Self {
-        let count = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
-        Self { body: message.body.unwrap_or_default(), receive_count: count.unwrap_or(1), portion: Portion::read(work) }
+        let count = message
+            .attributes
+            .get("ApproximateReceiveCount")
+            .and_then(|count| count.parse().ok());
+        Self {
+            body: message.body.unwrap_or_default(),
+            receive_count: count.unwrap_or(1),
+            portion: Portion::read(work),
+        }
     }
 }
 
@@ -107,7 +120,10 @@ mod tests {
             ("part", json!(-1), "-1"),
             ("token", json!("x"), "unknown field `token`"),
         ] {
-            let refusal = with(key, value).err().map(|refusal| refusal.to_string()).unwrap_or_default();
+            let refusal = with(key, value)
+                .err()
+                .map(|refusal| refusal.to_string())
+                .unwrap_or_default();
             assert!(refusal.contains(words), "{key}: {refusal}");
         }
     }

@@ -19,7 +19,10 @@ pub struct Case {
 
 /// Each page of the table: its path, what stands above the cases, and the cases.
 pub fn tables() -> Vec<(PathBuf, String, Vec<Case>)> {
-    let mut paths: Vec<PathBuf> = fs::read_dir("tests/bad_files").unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> = fs::read_dir("tests/bad_files")
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
     let read = |path: PathBuf| {
         let (preamble, cases) = cases(&fs::read_to_string(&path).unwrap());
@@ -39,7 +42,10 @@ fn cases(text: &str) -> (String, Vec<Case>) {
         Case {
             title: title.to_owned(),
             yaml: if yaml == "\n" { String::new() } else { yaml },
-            expected: expected.iter().map(|line| line.trim_start_matches(">> ").to_owned()).collect(),
+            expected: expected
+                .iter()
+                .map(|line| line.trim_start_matches(">> ").to_owned())
+                .collect(),
         }
     });
     (preamble, cases.collect())
@@ -55,7 +61,9 @@ pub fn context_of(title: &str) -> Context {
         context.resource_tags.insert("team".to_owned(), "platform".to_owned());
     }
     if title.contains("{bad-resource-tags}") {
-        context.resource_tags.insert("aws:team".to_owned(), "platform".to_owned());
+        context
+            .resource_tags
+            .insert("aws:team".to_owned(), "platform".to_owned());
     }
     context
 }

@@ -34,7 +34,9 @@ impl Judge {
         const PLACE: &str = "http://localhost/schema.json";
         let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
         compiler.add_resource(PLACE, schema).unwrap();
-        let index = compiler.compile(PLACE, &mut schemas).unwrap_or_else(|error| panic!("{error:#}"));
+        let index = compiler
+            .compile(PLACE, &mut schemas)
+            .unwrap_or_else(|error| panic!("{error:#}"));
         Self { schemas, index }
     }
 
@@ -57,10 +59,18 @@ impl Judge {
 
 /// Whether a file is accepted, on which the reader and the schema must agree: for an account, and on somebody's desk.
 pub fn agree(judge: &Judge, file: &str) -> bool {
-    let desk = Context { account: None, region: None, ..context() };
+    let desk = Context {
+        account: None,
+        region: None,
+        ..context()
+    };
     let at_home = read(file.as_bytes(), &desk);
     let read = read(file.as_bytes(), &context());
-    assert_eq!(read.is_ok(), at_home.is_ok(), "{file}\nfor an account: {read:?}\non a desk: {at_home:?}");
+    assert_eq!(
+        read.is_ok(),
+        at_home.is_ok(),
+        "{file}\nfor an account: {read:?}\non a desk: {at_home:?}"
+    );
     match (&read, judge.file(file)) {
         (Ok(_), Verdict::Accepted) => true,
         (Err(_), Verdict::Refused(_)) => false,

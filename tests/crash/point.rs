@@ -60,12 +60,18 @@ pub(super) async fn every_lost_answer(kind: Kind) {
         }
         let (bench, event) = arranged(&kind).await;
         let before = Picture::of(&bench);
-        let lost = Fault::on(point.service.as_str(), point.operation.as_str()).skip(point.nth - 1).times(1);
+        let lost = Fault::on(point.service.as_str(), point.operation.as_str())
+            .skip(point.nth - 1)
+            .times(1);
         bench.aws.fault(lost.reset_after());
         let report = Box::pin(quiet::send(&bench.app, event)).await.unwrap();
         assert_eq!(
             report["outcome"],
-            if kind.outcome == "converged" { "changed" } else { kind.outcome },
+            if kind.outcome == "converged" {
+                "changed"
+            } else {
+                kind.outcome
+            },
             "{point:?}: {report:#}"
         );
         assert_eq!(lines(&report), clean, "{point:?}: {report:#}");
@@ -99,7 +105,12 @@ async fn points(kind: &Kind) -> Vec<Point> {
 }
 
 pub(super) fn point(side: Side, service: &str, operation: &str, nth: usize) -> Point {
-    Point { side, service: service.to_owned(), operation: operation.to_owned(), nth }
+    Point {
+        side,
+        service: service.to_owned(),
+        operation: operation.to_owned(),
+        nth,
+    }
 }
 
 /// The account as it is before the run, and the event that starts it.
@@ -119,7 +130,11 @@ async fn arranged(kind: &Kind) -> (Bench, Value) {
         }
         None => {
             let events = bench.aws.events();
-            events.into_iter().rev().find(|event| event["detail"]["labelUpdated"] == "AWSCURRENT").unwrap()
+            events
+                .into_iter()
+                .rev()
+                .find(|event| event["detail"]["labelUpdated"] == "AWSCURRENT")
+                .unwrap()
         }
     };
     (bench, event)
@@ -140,15 +155,28 @@ pub(super) async fn one_crash(kind: &Kind, point: Point, form: Form) {
 
 /// Kills the compiled function at the point.
 async fn crash_the_process(kind: &Kind, bench: &Bench, event: Value, point: &Point) {
-    let settings = [("CONFIG_BUCKET", BUCKET), ("OWNER", "stack"), ("TEMPLATE_ROLE_ARN", ROLE), ("LOG_LEVEL", "TRACE")];
-    let env: Vec<(&str, &str)> = settings.into_iter().chain(USUAL).chain(kind.env.iter().copied()).collect();
+    let settings = [
+        ("CONFIG_BUCKET", BUCKET),
+        ("OWNER", "stack"),
+        ("TEMPLATE_ROLE_ARN", ROLE),
+        ("LOG_LEVEL", "TRACE"),
+    ];
+    let env: Vec<(&str, &str)> = settings
+        .into_iter()
+        .chain(USUAL)
+        .chain(kind.env.iter().copied())
+        .collect();
     let lambda = bench.aws.lambda();
     let bootstrap = Path::new(env!("CARGO_BIN_EXE_ecr-pull-through-sync"));
     let function = Arc::new(lambda.spawn(bootstrap, &env).unwrap());
     role::enforce(&bench.aws, function.principal(), kind.env);
     let victim = Arc::clone(&function);
     at(&bench.aws, point, move || victim.kill());
-    let died = lambda.invoke(event, Duration::from_secs(120)).await.result.expect_err("the point is reached");
+    let died = lambda
+        .invoke(event, Duration::from_secs(120))
+        .await
+        .result
+        .expect_err("the point is reached");
     assert_eq!(died["errorType"], "Runtime.ExitError", "{point:?}: {died}");
     assert!(!function.output().contains("canary"), "a token in the log");
 }
@@ -183,8 +211,12 @@ fn at(aws: &LocalAws, point: &Point, kill: impl FnOnce() + Send + 'static) {
 /// Waits until the call of the crash is over: the sender is gone at once, its call is not.
 async fn is_still(aws: &LocalAws, point: &Point) {
     let is_over = |call: &Call| point.side == Side::After || call.status == 0;
-    let of_point =
-        |calls: Vec<Call>| calls.into_iter().filter(|call| call.operation == point.operation).nth(point.nth - 1);
+    let of_point = |calls: Vec<Call>| {
+        calls
+            .into_iter()
+            .filter(|call| call.operation == point.operation)
+            .nth(point.nth - 1)
+    };
     while !of_point(aws.calls()).is_some_and(|call| is_over(&call)) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -207,10 +239,22 @@ impl Picture {
         let list = |service: &str, operation: &str, list: &str, name: &str| -> BTreeMap<String, Value> {
             let answer = aws.call(service, operation, json!({})).unwrap();
             let named = answer[list].as_array().unwrap().iter();
-            named.map(|one| (one[name].as_str().unwrap().to_owned(), one.clone())).collect()
+            named
+                .map(|one| (one[name].as_str().unwrap().to_owned(), one.clone()))
+                .collect()
         };
-        let rules = list("ecr", "DescribePullThroughCacheRules", "pullThroughCacheRules", "ecrRepositoryPrefix");
-        let templates = list("ecr", "DescribeRepositoryCreationTemplates", "repositoryCreationTemplates", "prefix");
+        let rules = list(
+            "ecr",
+            "DescribePullThroughCacheRules",
+            "pullThroughCacheRules",
+            "ecrRepositoryPrefix",
+        );
+        let templates = list(
+            "ecr",
+            "DescribeRepositoryCreationTemplates",
+            "repositoryCreationTemplates",
+            "prefix",
+        );
         let mut secrets = list("secretsmanager", "ListSecrets", "SecretList", "Name");
         secrets.retain(|_, secret| secret["DeletedDate"].is_null());
         let theirs = |name: &str| {
@@ -219,10 +263,22 @@ impl Picture {
             let mut described = ask("DescribeSecret");
             // Reading is no harm.
             described.as_object_mut().unwrap().remove("LastAccessedDate");
-            json!([rules.get(name), templates.get(name), described, ask("GetSecretValue"), ask("GetResourcePolicy")])
+            json!([
+                rules.get(name),
+                templates.get(name),
+                described,
+                ask("GetSecretValue"),
+                ask("GetResourcePolicy")
+            ])
         };
         let foreign = json!([theirs("by-hand"), theirs("others")]).to_string();
-        Self { rules, templates, secrets, foreign, ends: Ends::of(aws) }
+        Self {
+            rules,
+            templates,
+            secrets,
+            foreign,
+            ends: Ends::of(aws),
+        }
     }
 
     fn is_marked(&self, registry: &str) -> bool {
@@ -233,7 +289,9 @@ impl Picture {
     /// Secrets that carry our tag.
     fn own_secrets(&self) -> impl Iterator<Item = (&String, &Value)> {
         let tag = json!({"Key": "ecr-pull-through-sync:owner", "Value": "stack"});
-        self.secrets.iter().filter(move |(_, secret)| secret["Tags"].as_array().is_some_and(|tags| tags.contains(&tag)))
+        self.secrets
+            .iter()
+            .filter(move |(_, secret)| secret["Tags"].as_array().is_some_and(|tags| tags.contains(&tag)))
     }
 }
 
@@ -241,12 +299,18 @@ impl Picture {
 fn is_safe(kind: &Kind, bench: &Bench, before: &Picture, point: &Point) {
     let now = Picture::of(bench);
     for rule in now.rules.values().filter(|rule| rule["credentialArn"].is_string()) {
-        let there = now.secrets.values().any(|secret| secret["ARN"] == rule["credentialArn"]);
+        let there = now
+            .secrets
+            .values()
+            .any(|secret| secret["ARN"] == rule["credentialArn"]);
         assert!(there, "{point:?}: a rule points to a secret that is gone: {rule}");
     }
     for (prefix, rule) in &now.rules {
         let made_by_us = before.rules.get(prefix) != Some(rule) || before.is_marked(prefix);
-        assert!(!made_by_us || now.is_marked(prefix), "{point:?}: a rule of ours without a mark: {rule}");
+        assert!(
+            !made_by_us || now.is_marked(prefix),
+            "{point:?}: a rule of ours without a mark: {rule}"
+        );
     }
     for name in before.secrets.keys().chain(now.secrets.keys()) {
         let own = |picture: &Picture| picture.own_secrets().any(|(own, _)| own == name);
@@ -260,7 +324,10 @@ fn is_safe(kind: &Kind, bench: &Bench, before: &Picture, point: &Point) {
         let is_its = |name: &str| name == format!("ecr-pullthroughcache/{registry}");
         let left = now.rules.contains_key(registry)
             || now.own_secrets().any(|(name, secret)| is_its(name) && !is_used(secret));
-        assert!(!left || now.is_marked(registry), "{point:?}: the mark of {registry} went first");
+        assert!(
+            !left || now.is_marked(registry),
+            "{point:?}: the mark of {registry} went first"
+        );
     }
     assert_eq!(now.foreign, before.foreign, "{point:?}");
     for prefix in kind.served {

@@ -32,14 +32,23 @@ impl Desk {
     pub async fn run_out_of_time(&self, yaml: &str) -> Value {
         self.bench.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
         self.bench.upload(yaml);
-        let report = self.bench.send_within(uploaded(), Duration::from_millis(6000)).await.unwrap();
+        let report = self
+            .bench
+            .send_within(uploaded(), Duration::from_millis(6000))
+            .await
+            .unwrap();
         self.bench.aws.clear_faults();
         assert_eq!(report["outcome"], "partial", "{report:#}");
         report
     }
 
     pub fn waiting(&self) -> usize {
-        self.bench.aws.messages(&self.queue).iter().filter(|message| message["visible"] == true).count()
+        self.bench
+            .aws
+            .messages(&self.queue)
+            .iter()
+            .filter(|message| message["visible"] == true)
+            .count()
     }
 
     /// Hands one message to the function, as Lambda does.

@@ -37,14 +37,19 @@ async fn a_message_that_comes_again_for_the_rest_keeps_what_it_did_before() {
     let message = &desk.bench.aws.messages(&desk.queue)[0];
     let work: Value = serde_json::from_str(message["body"].as_str().unwrap()).unwrap();
     let stuck = work["work"]["repositories"][7].as_str().unwrap().to_owned();
-    desk.bench.aws.fault(Fault::on("ecr", "TagResource").subject_contains(stuck).server_error());
+    desk.bench
+        .aws
+        .fault(Fault::on("ecr", "TagResource").subject_contains(stuck).server_error());
     desk.deliver().await.unwrap_err();
     desk.bench.aws.clear_faults();
     while desk.waiting() > 0 {
         desk.deliver().await.unwrap();
     }
     let status = desk.bench.status();
-    assert_eq!((count(&status, "done"), count(&status, "changed")), (REPOSITORIES as u64, REPOSITORIES as u64));
+    assert_eq!(
+        (count(&status, "done"), count(&status, "changed")),
+        (REPOSITORIES as u64, REPOSITORIES as u64)
+    );
 }
 
 /// Whatever keeps a message from being worked on, its last try tells it.
@@ -63,7 +68,11 @@ async fn a_message_that_dies_since_the_file_cannot_be_read_has_its_reason() {
     desk.bench.aws.clear_faults();
     let dead = desk.bench.aws.messages(&desk.dead);
     assert_eq!(dead.len(), 1);
-    assert!(dead[0]["messageAttributes"]["reason"].is_object(), "{:#}", dead[0]["messageAttributes"]);
+    assert!(
+        dead[0]["messageAttributes"]["reason"].is_object(),
+        "{:#}",
+        dead[0]["messageAttributes"]
+    );
 }
 
 /// No number of tries makes sense of it.
@@ -84,7 +93,9 @@ async fn what_is_no_json_or_no_event_dies_at_once_with_its_reason() {
 #[tokio::test]
 async fn a_name_that_no_repository_has_neither_reaches_ecr_nor_holds_up_the_others() {
     let desk = Desk::open(2).await;
-    desk.bench.follow("quay: {registry: quay.io, tags: {team: web}}\n").await;
+    desk.bench
+        .follow("quay: {registry: quay.io, tags: {team: web}}\n")
+        .await;
     desk.bench.upload(TAGS);
     for odd in ["quay/", "quay/Ünïcode", "quay/a b", "quay/../x", "quay/000\n"] {
         desk.put(
@@ -95,7 +106,13 @@ async fn a_name_that_no_repository_has_neither_reaches_ecr_nor_holds_up_the_othe
         while desk.waiting() > 0 {
             _ = desk.deliver().await;
         }
-        let asked = desk.bench.aws.calls().iter().filter(|call| call.operation == "DescribeRepositories").count();
+        let asked = desk
+            .bench
+            .aws
+            .calls()
+            .iter()
+            .filter(|call| call.operation == "DescribeRepositories")
+            .count();
         assert!(
             delivered.is_ok(),
             "{odd:?} fails the message, {asked} calls: {:?}",
@@ -155,9 +172,14 @@ async fn a_message_whose_registry_cannot_be_looked_at_comes_again() {
     bench.upload(&file.replace("web}", "web}, existing_repositories: {apply: [tags]}"));
     let work = json!({"work": {"id": "x", "part": 0, "registry": "dockerhub", "repositories": ["dockerhub/a"]}});
     desk.put(&work.to_string());
-    bench.aws.fault(Fault::on("secretsmanager", "DescribeSecret").server_error());
+    bench
+        .aws
+        .fault(Fault::on("secretsmanager", "DescribeSecret").server_error());
     let failure = desk.deliver().await.unwrap_err().to_string();
-    assert!(failure.contains("dockerhub could not be looked at: DescribeSecret"), "{failure}");
+    assert!(
+        failure.contains("dockerhub could not be looked at: DescribeSecret"),
+        "{failure}"
+    );
     bench.aws.clear_faults();
     desk.deliver().await.unwrap();
     assert_eq!(team(&bench.aws, "dockerhub/a").as_deref(), Some("web"));

@@ -17,7 +17,11 @@ pub struct Case {
 
 impl Case {
     pub fn of(name: &'static str, yaml: String, region: &str, partition: &str, fallback: Fallback) -> Self {
-        let home = Home { account: "111122223333".into(), region: region.into(), partition: partition.into() };
+        let home = Home {
+            account: "111122223333".into(),
+            region: region.into(),
+            partition: partition.into(),
+        };
         let context = Context {
             account: Some(home.account.clone()),
             region: Some(home.region.clone()),
@@ -27,7 +31,12 @@ impl Case {
         };
         let file = read(yaml.as_bytes(), &context).unwrap_or_else(|rejected| panic!("{name}: {rejected}"));
         let Kit { artefacts, not_made } = kit(&file.registries, &home, fallback);
-        Self { name, yaml, kit: artefacts, not_made }
+        Self {
+            name,
+            yaml,
+            kit: artefacts,
+            not_made,
+        }
     }
 
     /// The content of the first artefact of a part.
@@ -45,42 +54,77 @@ impl Case {
 
     /// The content at a path.
     pub fn file(&self, path: &str) -> &str {
-        &self.kit.iter().find(|artefact| artefact.path == path).unwrap_or_else(|| panic!("no {path}")).content
+        &self
+            .kit
+            .iter()
+            .find(|artefact| artefact.path == path)
+            .unwrap_or_else(|| panic!("no {path}"))
+            .content
     }
 
     /// Why a part was not made.
     pub fn not_made(&self, part: Part) -> &LeftOut {
-        assert!(self.kit.iter().all(|artefact| artefact.part != part), "{} was made", part.as_str());
+        assert!(
+            self.kit.iter().all(|artefact| artefact.part != part),
+            "{} was made",
+            part.as_str()
+        );
         self.not_made.iter().find(|left_out| left_out.part == part).unwrap()
     }
 
     /// All notes of a part.
     pub fn notes(&self, part: Part) -> String {
-        let notes = self.kit.iter().filter(|artefact| artefact.part == part).flat_map(|artefact| &artefact.notes);
+        let notes = self
+            .kit
+            .iter()
+            .filter(|artefact| artefact.part == part)
+            .flat_map(|artefact| &artefact.notes);
         notes.cloned().collect::<Vec<_>>().join("\n")
     }
 }
 
 /// What users of the Terraform module have.
 pub fn legacy() -> Case {
-    Case::of("legacy", fs::read_to_string("examples/registries.yaml").unwrap(), "eu-central-1", "aws", Fallback::Never)
+    Case::of(
+        "legacy",
+        fs::read_to_string("examples/registries.yaml").unwrap(),
+        "eu-central-1",
+        "aws",
+        Fallback::Never,
+    )
 }
 
 /// Everything at once.
 pub fn every() -> Case {
-    Case::of("every", fs::read_to_string("tests/kit/every.yaml").unwrap(), "eu-central-1", "aws", Fallback::Never)
+    Case::of(
+        "every",
+        fs::read_to_string("tests/kit/every.yaml").unwrap(),
+        "eu-central-1",
+        "aws",
+        Fallback::Never,
+    )
 }
 
 /// The same, with the upstream behind ECR: only what that changes.
 pub fn fallback() -> Case {
     let yaml = fs::read_to_string("tests/kit/every.yaml").unwrap();
     let mut case = Case::of("fallback", yaml, "eu-central-1", "aws", Fallback::Upstream);
-    case.kit
-        .retain(|artefact| matches!(artefact.part, Part::Readme | Part::Containerd | Part::Bottlerocket | Part::Kops));
+    case.kit.retain(|artefact| {
+        matches!(
+            artefact.part,
+            Part::Readme | Part::Containerd | Part::Bottlerocket | Part::Kops
+        )
+    });
     case
 }
 
 /// Another partition.
 pub fn china() -> Case {
-    Case::of("china", fs::read_to_string("tests/kit/china.yaml").unwrap(), "cn-north-1", "aws-cn", Fallback::Never)
+    Case::of(
+        "china",
+        fs::read_to_string("tests/kit/china.yaml").unwrap(),
+        "cn-north-1",
+        "aws-cn",
+        Fallback::Never,
+    )
 }

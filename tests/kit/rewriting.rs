@@ -21,26 +21,50 @@ const TABLE: &[(&str, Option<&str>)] = &[
     ("grafana/grafana:11.0.0", Some("dockerhub/grafana/grafana:11.0.0")),
     ("docker.io/nginx", Some("dockerhub/library/nginx")),
     ("docker.io/library/nginx:1", Some("dockerhub/library/nginx:1")),
-    ("docker.io/grafana/grafana:11.0.0", Some("dockerhub/grafana/grafana:11.0.0")),
+    (
+        "docker.io/grafana/grafana:11.0.0",
+        Some("dockerhub/grafana/grafana:11.0.0"),
+    ),
     ("index.docker.io/nginx:1", Some("dockerhub/library/nginx:1")),
-    ("registry-1.docker.io/grafana/grafana", Some("dockerhub/grafana/grafana")),
+    (
+        "registry-1.docker.io/grafana/grafana",
+        Some("dockerhub/grafana/grafana"),
+    ),
     ("bitnami/charts/nginx:1", Some("dockerhub/bitnami/charts/nginx:1")),
     ("ghcr.io/acme/app:v1", Some("ghcr.io/acme/app:v1")),
     ("ghcr.io/acme/app/deep", Some("ghcr.io/acme/app/deep")),
-    ("quay.io/prometheus/node-exporter:v1.8.0", Some("quay.io/prometheus/node-exporter:v1.8.0")),
+    (
+        "quay.io/prometheus/node-exporter:v1.8.0",
+        Some("quay.io/prometheus/node-exporter:v1.8.0"),
+    ),
     ("registry.k8s.io/pause:3.10", Some("k8s/pause:3.10")),
     ("registry.k8s.io/coredns/coredns:v1", Some("k8s/coredns/coredns:v1")),
-    ("public.ecr.aws/amazonlinux/amazonlinux:2023", Some("ecr-public/amazonlinux/amazonlinux:2023")),
+    (
+        "public.ecr.aws/amazonlinux/amazonlinux:2023",
+        Some("ecr-public/amazonlinux/amazonlinux:2023"),
+    ),
     ("registry.gitlab.com/acme/app:1", Some("gitlab/acme/app:1")),
     ("cgr.dev/chainguard/static", Some("chainguard/chainguard/static")),
     ("acme.azurecr.io/app:1", Some("azure/app:1")),
     ("registry.example.com/app:1", Some("newcomer/app:1")),
-    ("444455556666.dkr.ecr.eu-central-1.amazonaws.com/team/app:1", Some("shared/team/app:1")),
+    (
+        "444455556666.dkr.ecr.eu-central-1.amazonaws.com/team/app:1",
+        Some("shared/team/app:1"),
+    ),
     // A part of that host has a registry of its own.
-    ("444455556666.dkr.ecr.eu-central-1.amazonaws.com/base/java:21", Some("base-images/java:21")),
-    ("444455556666.dkr.ecr.eu-central-1.amazonaws.com/based/java:21", Some("shared/based/java:21")),
+    (
+        "444455556666.dkr.ecr.eu-central-1.amazonaws.com/base/java:21",
+        Some("base-images/java:21"),
+    ),
+    (
+        "444455556666.dkr.ecr.eu-central-1.amazonaws.com/based/java:21",
+        Some("shared/based/java:21"),
+    ),
     // The registry itself has no path.
-    ("111122223333.dkr.ecr.us-east-1.amazonaws.com/team/app:1", Some("team/app:1")),
+    (
+        "111122223333.dkr.ecr.us-east-1.amazonaws.com/team/app:1",
+        Some("team/app:1"),
+    ),
     // Another registry's name hides these: ECR would take them from the wrong upstream.
     ("registry.k8s.io/ingress-nginx/controller:v1", None),
     ("111122223333.dkr.ecr.us-east-1.amazonaws.com/quay.io/app:1", None),
@@ -76,8 +100,16 @@ struct Step {
 
 /// The arguments of a call `{{ function('a', element.image, 'b') }}`.
 fn arguments(text: &str, function: &str) -> Option<Vec<String>> {
-    let call = text.strip_prefix("{{ ")?.strip_suffix(") }}")?.strip_prefix(function)?.strip_prefix('(')?;
-    Some(call.split(", ").map(|argument| argument.trim_matches('\'').to_owned()).collect())
+    let call = text
+        .strip_prefix("{{ ")?
+        .strip_suffix(") }}")?
+        .strip_prefix(function)?
+        .strip_prefix('(')?;
+    Some(
+        call.split(", ")
+            .map(|argument| argument.trim_matches('\'').to_owned())
+            .collect(),
+    )
 }
 
 fn steps(rule: &Value) -> Vec<Step> {
@@ -87,7 +119,12 @@ fn steps(rule: &Value) -> Vec<Step> {
 
 fn step(rule: &Value, each: &Value) -> Step {
     let list = each["list"].as_str().unwrap();
-    let list = list.strip_prefix("request.object.spec.").unwrap().strip_suffix(" || `[]`").unwrap().to_owned();
+    let list = list
+        .strip_prefix("request.object.spec.")
+        .unwrap()
+        .strip_suffix(" || `[]`")
+        .unwrap()
+        .to_owned();
     let (mut conditions, mut only_new) = (Vec::new(), false);
     for condition in each["preconditions"]["all"].as_array().unwrap() {
         let key = condition["key"].as_str().unwrap();
@@ -95,12 +132,18 @@ fn step(rule: &Value, each: &Value) -> Step {
             "Equals" => {
                 let arguments = arguments(key, "regex_match").unwrap();
                 assert_eq!(arguments[1], "element.image");
-                conditions.push((Regex::new(&arguments[0]).unwrap(), condition["value"].as_bool().unwrap()));
+                conditions.push((
+                    Regex::new(&arguments[0]).unwrap(),
+                    condition["value"].as_bool().unwrap(),
+                ));
             }
             "AnyNotIn" => {
                 assert_eq!(key, "{{ element.name }}");
                 let old = condition["value"].as_str().unwrap();
-                assert!(old.contains("request.oldObject.spec.ephemeralContainers[].name"), "{old}");
+                assert!(
+                    old.contains("request.oldObject.spec.ephemeralContainers[].name"),
+                    "{old}"
+                );
                 only_new = true;
             }
             other => panic!("{} has the operator {other}", rule["name"]),
@@ -112,20 +155,36 @@ fn step(rule: &Value, each: &Value) -> Step {
     assert_eq!(patches[0]["path"], format!("/spec/{list}/{{{{ elementIndex }}}}/image"));
     let arguments = arguments(patches[0]["value"].as_str().unwrap(), "regex_replace_all").unwrap();
     assert_eq!(arguments[1], "element.image");
-    Step { list, conditions, only_new, from: Regex::new(&arguments[0]).unwrap(), to: arguments[2].clone() }
+    Step {
+        list,
+        conditions,
+        only_new,
+        from: Regex::new(&arguments[0]).unwrap(),
+        to: arguments[2].clone(),
+    }
 }
 
 /// What the steps for one list make of an image: at most one applies, so that their order is no matter.
 fn rewrite(steps: &[Step], list: &str, image: &str) -> String {
-    let applies = |step: &&Step| step.conditions.iter().all(|(regex, wanted)| regex.is_match(image) == *wanted);
+    let applies = |step: &&Step| {
+        step.conditions
+            .iter()
+            .all(|(regex, wanted)| regex.is_match(image) == *wanted)
+    };
     let applying: Vec<&Step> = steps.iter().filter(|step| step.list == list).filter(applies).collect();
     assert!(applying.len() <= 1, "{image} matches {} steps", applying.len());
-    applying.first().map_or_else(|| image.to_owned(), |step| step.from.replace_all(image, &step.to).into_owned())
+    applying.first().map_or_else(
+        || image.to_owned(),
+        |step| step.from.replace_all(image, &step.to).into_owned(),
+    )
 }
 
 fn policy(case: &Case) -> Value {
     let text = case.content(Part::Kyverno);
-    assert!(!text.contains('\\'), "how many backslashes survive depends on who reads");
+    assert!(
+        !text.contains('\\'),
+        "how many backslashes survive depends on who reads"
+    );
     serde_yaml::from_str(text).unwrap()
 }
 
@@ -138,11 +197,17 @@ fn kyverno_rewrites_images_as_the_table_says() {
     let running_pods = steps(&rules[1]);
     for row in TABLE {
         let wanted = expected(row);
-        for (steps, list) in
-            [(&new_pods, "containers"), (&new_pods, "initContainers"), (&running_pods, "ephemeralContainers")]
-        {
+        for (steps, list) in [
+            (&new_pods, "containers"),
+            (&new_pods, "initContainers"),
+            (&running_pods, "ephemeralContainers"),
+        ] {
             assert_eq!(rewrite(steps, list, row.0), wanted, "{list}: {}", row.0);
-            assert_eq!(rewrite(steps, list, &wanted), wanted, "{list}: {wanted} is rewritten twice");
+            assert_eq!(
+                rewrite(steps, list, &wanted),
+                wanted,
+                "{list}: {wanted} is rewritten twice"
+            );
         }
     }
 }
@@ -155,11 +220,21 @@ fn kyverno_leaves_running_containers_and_whoever_says_so_alone() {
     // An update of a pod that rewrote an image would restart its container.
     assert_eq!(operations(&rules[0]), serde_json::json!(["CREATE"]));
     assert_eq!(operations(&rules[1]), serde_json::json!(["UPDATE"]));
-    assert!(steps(&rules[1]).iter().all(|step| step.only_new && step.list == "ephemeralContainers"));
+    assert!(
+        steps(&rules[1])
+            .iter()
+            .all(|step| step.only_new && step.list == "ephemeralContainers")
+    );
     for rule in rules {
         let excluded = rule["exclude"]["any"].as_array().unwrap();
-        assert_eq!(excluded[0]["resources"]["selector"]["matchLabels"]["ecr-pull-through"], "disabled");
-        assert_eq!(excluded[1]["resources"]["namespaceSelector"]["matchLabels"]["ecr-pull-through"], "disabled");
+        assert_eq!(
+            excluded[0]["resources"]["selector"]["matchLabels"]["ecr-pull-through"],
+            "disabled"
+        );
+        assert_eq!(
+            excluded[1]["resources"]["namespaceSelector"]["matchLabels"]["ecr-pull-through"],
+            "disabled"
+        );
     }
 }
 
@@ -172,7 +247,12 @@ fn the_script_says_the_same_as_the_table() {
     for row in TABLE {
         let output = Command::new("sh").arg(&script).arg(row.0).output().unwrap();
         assert!(output.status.success(), "{}: {output:?}", row.0);
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{}\n", expected(row)), "{}", row.0);
+        assert_eq!(
+            String::from_utf8(output.stdout).unwrap(),
+            format!("{}\n", expected(row)),
+            "{}",
+            row.0
+        );
     }
     let without = Command::new("sh").arg(&script).output().unwrap();
     assert_eq!(without.status.code(), Some(1));

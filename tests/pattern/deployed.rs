@@ -30,9 +30,15 @@ impl Deployed {
     pub fn new(at: Options, parameters: &[(&str, &str)]) -> Self {
         let template = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml")).unwrap();
         let stack = Stack::read(&template, &at).unwrap().physical("ConfigBucket", BUCKET);
-        let stack = parameters.iter().fold(stack, |stack, (name, value)| stack.parameter(name, value));
+        let stack = parameters
+            .iter()
+            .fold(stack, |stack, (name, value)| stack.parameter(name, value));
         let rule = |name| Pattern::read(&pattern_of(&stack, name)).unwrap_or_else(|why| panic!("{name}: {why}"));
-        Self { rules: RULES.map(|name| (name, rule(name))).into(), stack, at }
+        Self {
+            rules: RULES.map(|name| (name, rule(name))).into(),
+            stack,
+            at,
+        }
     }
 
     /// With the bucket it makes, in the account of the samples.
@@ -42,24 +48,49 @@ impl Deployed {
 
     /// The rules that an event passes.
     pub fn woken_by(&self, event: &Value) -> Vec<&'static str> {
-        RULES.into_iter().filter(|name| self.rules[name].matches(event)).collect()
+        RULES
+            .into_iter()
+            .filter(|name| self.rules[name].matches(event))
+            .collect()
     }
 
     pub fn classify(&self, event: &Value) -> Result<Trigger, Unplaceable> {
-        let Options { account, region, partition, .. } = &self.at;
-        let place =
-            Place { bucket: BUCKET, key: KEY, status_prefix: "status/", work_queue: "", account, region, partition };
+        let Options {
+            account,
+            region,
+            partition,
+            ..
+        } = &self.at;
+        let place = Place {
+            bucket: BUCKET,
+            key: KEY,
+            status_prefix: "status/",
+            work_queue: "",
+            account,
+            region,
+            partition,
+        };
         classify(event, &place)
     }
 }
 
 fn pattern_of(stack: &Stack, rule: &str) -> Value {
-    let path = ["Resources", "SyncFunction", "Properties", "Events", rule, "Properties", "Pattern"];
+    let path = [
+        "Resources",
+        "SyncFunction",
+        "Properties",
+        "Events",
+        rule,
+        "Properties",
+        "Pattern",
+    ];
     stack.value(&path).unwrap_or_else(|why| panic!("{rule}: {why}"))
 }
 
 pub fn sample(file: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(format!("{file}.json"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("events")
+        .join(format!("{file}.json"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
@@ -76,7 +107,9 @@ pub fn changed<const N: usize>(file: &str, changes: [(&str, Value); N]) -> Value
     let mut event = sample(file);
     for (pointer, value) in changes {
         let (parent, field) = pointer.rsplit_once('/').unwrap();
-        event.pointer_mut(parent).unwrap_or_else(|| panic!("{file} has no {parent}"))[field] = value;
+        event
+            .pointer_mut(parent)
+            .unwrap_or_else(|| panic!("{file} has no {parent}"))[field] = value;
     }
     event
 }
@@ -84,6 +117,12 @@ pub fn changed<const N: usize>(file: &str, changes: [(&str, Value); N]) -> Value
 /// A sample without a field.
 pub fn without(file: &str, parent: &str, field: &str) -> Value {
     let mut event = sample(file);
-    event.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(field).unwrap();
+    event
+        .pointer_mut(parent)
+        .unwrap()
+        .as_object_mut()
+        .unwrap()
+        .remove(field)
+        .unwrap();
     event
 }

@@ -34,9 +34,10 @@ impl Pattern {
                 Ok(Self::Any(ways.iter().map(Self::read).collect::<Result<_, _>>()?))
             }
             ("$or", _) => Err(format!("$or wants two ways or more, not {value}")),
-            (_, Value::Array(tests)) if !tests.is_empty() => {
-                Ok(Self::Field(name.clone(), tests.iter().map(Test::read).collect::<Result<_, _>>()?))
-            }
+            (_, Value::Array(tests)) if !tests.is_empty() => Ok(Self::Field(
+                name.clone(),
+                tests.iter().map(Test::read).collect::<Result<_, _>>()?,
+            )),
             (_, Value::Object(_)) => Ok(Self::In(name.clone(), Box::new(Self::read(value)?))),
             _ => Err(format!("{name}: {value} is neither a list of values nor an object")),
         };
@@ -78,7 +79,10 @@ impl Test {
     fn passes(&self, found: &[&Value]) -> bool {
         match self {
             Self::Is(text) => found.iter().any(|value| value.as_str() == Some(text)),
-            Self::Prefix(start) => found.iter().filter_map(|value| value.as_str()).any(|text| text.starts_with(start)),
+            Self::Prefix(start) => found
+                .iter()
+                .filter_map(|value| value.as_str())
+                .any(|text| text.starts_with(start)),
             Self::Exists(exists) => found.is_empty() != *exists,
         }
     }
@@ -124,10 +128,19 @@ fn the_matcher_matches_as_eventbridge_does() {
         // What is asked of one object of a list is asked of the same.
         (json!({"detail": {"list": {"k": ["1"], "v": ["2"]}}}), true),
         (json!({"detail": {"list": {"k": ["3"], "v": ["2"]}}}), false),
-        (json!({"$or": [{"source": ["x"]}, {"account": [{"prefix": "123"}]}]}), true),
+        (
+            json!({"$or": [{"source": ["x"]}, {"account": [{"prefix": "123"}]}]}),
+            true,
+        ),
         (json!({"$or": [{"source": ["x"]}, {"account": ["x"]}]}), false),
-        (json!({"source": ["x"], "$or": [{"account": [{"prefix": "1"}]}, {"account": ["x"]}]}), false),
-        (json!({"detail": {"$or": [{"state": ["x"]}, {"inner": {"x": ["1"]}}]}}), true),
+        (
+            json!({"source": ["x"], "$or": [{"account": [{"prefix": "1"}]}, {"account": ["x"]}]}),
+            false,
+        ),
+        (
+            json!({"detail": {"$or": [{"state": ["x"]}, {"inner": {"x": ["1"]}}]}}),
+            true,
+        ),
     ] {
         assert_eq!(Pattern::read(&pattern).unwrap().matches(&event), expected, "{pattern}");
     }

@@ -37,10 +37,14 @@ impl Ptc {
 
     /// Without any account.
     pub fn alone() -> Self {
-        Self { env: Vec::new(), directory: None, input: None }
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .env("AWS_CONFIG_FILE", "/dev/null")
-            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        Self {
+            env: Vec::new(),
+            directory: None,
+            input: None,
+        }
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     }
 
     /// With a variable. An empty value is a variable too.
@@ -71,17 +75,37 @@ impl Ptc {
     /// Runs it to its end.
     pub async fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ptc"));
-        command.args(args).env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+            .args(args)
+            .env_clear()
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
         let input = self.input.clone();
-        let finished = tokio::task::spawn_blocking(move || finish(command, input)).await.unwrap();
+        let finished = tokio::task::spawn_blocking(move || finish(command, input))
+            .await
+            .unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        let status = finished.status.code().unwrap_or_else(|| panic!("ptc was killed: {}", finished.status));
-        let output = Output { status, stdout: text(finished.stdout), stderr: text(finished.stderr) };
-        assert!(!output.stdout.contains("canary"), "a token on standard output:\n{}", output.stdout);
-        assert!(!output.stderr.contains("canary"), "a token on standard error:\n{}", output.stderr);
+        let status = finished
+            .status
+            .code()
+            .unwrap_or_else(|| panic!("ptc was killed: {}", finished.status));
+        let output = Output {
+            status,
+            stdout: text(finished.stdout),
+            stderr: text(finished.stderr),
+        };
+        assert!(
+            !output.stdout.contains("canary"),
+            "a token on standard output:\n{}",
+            output.stdout
+        );
+        assert!(
+            !output.stderr.contains("canary"),
+            "a token on standard error:\n{}",
+            output.stderr
+        );
         output
     }
 }
@@ -95,7 +119,11 @@ impl Output {
     /// Holds the exit status against what is expected, and shows what was printed where it is another.
     #[track_caller]
     pub fn ends(self, status: i32) -> Self {
-        assert_eq!(self.status, status, "standard output:\n{}\nstandard error:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.status, status,
+            "standard output:\n{}\nstandard error:\n{}",
+            self.stdout, self.stderr
+        );
         self
     }
 }

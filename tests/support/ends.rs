@@ -24,7 +24,10 @@ impl Ends {
     pub fn of(aws: &LocalAws) -> Self {
         let rules = list(aws, "ecr", "DescribePullThroughCacheRules", "pullThroughCacheRules");
         let rules = rules.iter().map(|rule| text(&rule["ecrRepositoryPrefix"])).collect();
-        Self { rules, secrets: living(aws).iter().map(|secret| text(&secret["Name"])).collect() }
+        Self {
+            rules,
+            secrets: living(aws).iter().map(|secret| text(&secret["Name"])).collect(),
+        }
     }
 
     /// Ends a test.
@@ -38,15 +41,23 @@ impl Ends {
         let now = Self::of(aws);
         let gone: Vec<&String> = self.secrets.difference(&now.secrets).collect();
         let own = |name: &&&String| {
-            let secret = aws.call("secretsmanager", "DescribeSecret", json!({"SecretId": name})).unwrap();
+            let secret = aws
+                .call("secretsmanager", "DescribeSecret", json!({"SecretId": name}))
+                .unwrap();
             ["stack", "old-stack"].iter().any(|owner| is_owned_by(&secret, owner))
         };
-        let mut wrong: Vec<String> =
-            gone.iter().filter(|name| !own(name)).map(|name| format!("{name} was not ours")).collect();
+        let mut wrong: Vec<String> = gone
+            .iter()
+            .filter(|name| !own(name))
+            .map(|name| format!("{name} was not ours"))
+            .collect();
         let named = file(aws);
         let of_secrets = gone.iter().map(|name| registry(name));
         let of_rules = self.rules.difference(&now.rules).map(String::as_str);
-        let left: BTreeSet<&str> = of_secrets.chain(of_rules).filter(|name| named.get(*name).is_none()).collect();
+        let left: BTreeSet<&str> = of_secrets
+            .chain(of_rules)
+            .filter(|name| named.get(*name).is_none())
+            .collect();
         if left.len() > LIMIT {
             wrong.push(format!("beyond the limit: {left:?}"));
         }
@@ -60,7 +71,9 @@ fn registry(secret: &str) -> &str {
     let name = name.split_once('@').map_or(name, |(registry, _)| registry);
     let is_suffix = |suffix: &str| suffix.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let halves = name.len().checked_sub(26).and_then(|at| name.split_at_checked(at));
-    halves.filter(|(registry, suffix)| !registry.is_empty() && is_suffix(suffix)).map_or(name, |(registry, _)| registry)
+    halves
+        .filter(|(registry, suffix)| !registry.is_empty() && is_suffix(suffix))
+        .map_or(name, |(registry, _)| registry)
 }
 
 /// What somebody said last, and is not heard: of the own secrets of an account.
@@ -78,10 +91,15 @@ fn lost(aws: &LocalAws) -> Vec<String> {
             && is_ours(&current.id)
             && current.put > configured.put
         {
-            wrong.push(format!("{name}: {} is current, and the file says {}", current.id, configured.id));
+            wrong.push(format!(
+                "{name}: {} is current, and the file says {}",
+                current.id, configured.id
+            ));
         }
         // A rotation that came in or after the second of the upload stands, unless it was refused and rolled back.
-        let rotations = versions.iter().filter(|version| !is_ours(&version.id) && version.put >= uploaded);
+        let rotations = versions
+            .iter()
+            .filter(|version| !is_ours(&version.id) && version.put >= uploaded);
         let newest = rotations.clone().map(|version| version.put).max();
         let mut newest = rotations.filter(|version| Some(version.put) == newest).peekable();
         let is_buried = |version: &Version| !version.carries("AWSCURRENT") && !version.carries("REJECTED");
@@ -102,10 +120,13 @@ fn unheard(aws: &LocalAws) -> Vec<String> {
     let status: Value = serde_json::from_slice(&status).unwrap();
     let rules = list(aws, "ecr", "DescribePullThroughCacheRules", "pullThroughCacheRules");
     let file = file(aws);
-    let ready =
-        rules.iter().filter(|rule| status["registries"][text(&rule["ecrRepositoryPrefix"])]["state"] == "ready");
+    let ready = rules
+        .iter()
+        .filter(|rule| status["registries"][text(&rule["ecrRepositoryPrefix"])]["state"] == "ready");
     let unheard = ready.filter(|rule| {
-        let said = file[text(&rule["ecrRepositoryPrefix"])]["accessToken"].as_str().map(str::to_owned);
+        let said = file[text(&rule["ecrRepositoryPrefix"])]["accessToken"]
+            .as_str()
+            .map(str::to_owned);
         let id = json!({"SecretId": rule["credentialArn"], "VersionStage": "CONFIGURED"});
         let held = || {
             let value = aws.call("secretsmanager", "GetSecretValue", id).ok()?;
@@ -114,7 +135,9 @@ fn unheard(aws: &LocalAws) -> Vec<String> {
         };
         said.is_some_and(|said| held() != Some(said))
     });
-    unheard.map(|rule| format!("{} is ready without the file's value", rule["ecrRepositoryPrefix"])).collect()
+    unheard
+        .map(|rule| format!("{} is ready without the file's value", rule["ecrRepositoryPrefix"]))
+        .collect()
 }
 
 struct Version {
@@ -126,7 +149,11 @@ struct Version {
 impl Version {
     fn of(version: &Value) -> Self {
         let put = Timestamp::from_second(version["CreatedDate"].as_f64().unwrap() as i64).unwrap();
-        Self { id: text(&version["VersionId"]), labels: version["VersionStages"].clone(), put }
+        Self {
+            id: text(&version["VersionId"]),
+            labels: version["VersionStages"].clone(),
+            put,
+        }
     }
 
     fn carries(&self, label: &str) -> bool {
@@ -142,7 +169,10 @@ fn file(aws: &LocalAws) -> Value {
 
 fn uploaded_at(aws: &LocalAws) -> Timestamp {
     let events = aws.events();
-    let upload = events.iter().rev().find(|event| event["detail"]["object"]["key"] == KEY);
+    let upload = events
+        .iter()
+        .rev()
+        .find(|event| event["detail"]["object"]["key"] == KEY);
     upload.map_or(Timestamp::MIN, |event| event["time"].as_str().unwrap().parse().unwrap())
 }
 
@@ -158,7 +188,10 @@ fn is_owned_by(secret: &Value, owner: &str) -> bool {
 }
 
 fn list(aws: &LocalAws, service: &str, operation: &str, list: &str) -> Vec<Value> {
-    aws.call(service, operation, json!({})).unwrap()[list].as_array().unwrap().clone()
+    aws.call(service, operation, json!({})).unwrap()[list]
+        .as_array()
+        .unwrap()
+        .clone()
 }
 
 fn text(value: &Value) -> String {
@@ -191,7 +224,10 @@ mod tests {
         let input = json!({
             "SecretId": HUB, "VersionStage": "AWSCURRENT", "MoveToVersionId": version, "RemoveFromVersionId": current,
         });
-        bench.aws.call("secretsmanager", "UpdateSecretVersionStage", input).unwrap();
+        bench
+            .aws
+            .call("secretsmanager", "UpdateSecretVersionStage", input)
+            .unwrap();
     }
 
     #[test]
@@ -233,7 +269,11 @@ mod tests {
     async fn a_ready_registry_without_the_value_of_the_file_is_found() {
         let (bench, _) = bench().await;
         bench.upload(&hub("canary-docker-2"));
-        assert!(lost(&bench.aws)[0].contains("without the file's value"), "{:?}", lost(&bench.aws));
+        assert!(
+            lost(&bench.aws)[0].contains("without the file's value"),
+            "{:?}",
+            lost(&bench.aws)
+        );
     }
 
     #[tokio::test]
@@ -241,7 +281,14 @@ mod tests {
         let (bench, ends) = bench().await;
         bench.upload("other: {registry: quay.io}\n");
         let delete = |prefix: &str| {
-            bench.aws.call("ecr", "DeletePullThroughCacheRule", json!({"ecrRepositoryPrefix": prefix})).unwrap();
+            bench
+                .aws
+                .call(
+                    "ecr",
+                    "DeletePullThroughCacheRule",
+                    json!({"ecrRepositoryPrefix": prefix}),
+                )
+                .unwrap();
         };
         delete("quay");
         assert_eq!(ends.deleted(&bench.aws), Vec::<String>::new());
@@ -249,7 +296,14 @@ mod tests {
         assert!(ends.deleted(&bench.aws)[0].contains("beyond the limit"));
         bench.make_secret("ecr-pullthroughcache/ops", &json!("x"), json!([]));
         let ends = Ends::of(&bench.aws);
-        bench.aws.call("secretsmanager", "DeleteSecret", json!({"SecretId": "ecr-pullthroughcache/ops"})).unwrap();
+        bench
+            .aws
+            .call(
+                "secretsmanager",
+                "DeleteSecret",
+                json!({"SecretId": "ecr-pullthroughcache/ops"}),
+            )
+            .unwrap();
         assert_eq!(ends.deleted(&bench.aws), ["ecr-pullthroughcache/ops was not ours"]);
     }
 }

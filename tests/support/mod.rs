@@ -111,7 +111,13 @@ static METRICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 /// The metric lines of a stack's runs.
 pub fn metrics(stack: &str) -> Vec<String> {
     let stack = format!("\"Stack\":\"{stack}\"");
-    METRICS.lock().unwrap().iter().filter(|line| line.contains(&stack)).cloned().collect()
+    METRICS
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|line| line.contains(&stack))
+        .cloned()
+        .collect()
 }
 
 pub struct Bench {
@@ -129,8 +135,14 @@ impl Bench {
         let aws = LocalAws::start(options).await.unwrap();
         aws.create_bucket(BUCKET, true);
         for (host, tokens) in [
-            ("registry-1.docker.io", ["canary-docker-1", "canary-docker-2", "canary-docker-3"]),
-            ("registry.gitlab.com", ["canary-gitlab-1", "canary-gitlab-2", "canary-gitlab-3"]),
+            (
+                "registry-1.docker.io",
+                ["canary-docker-1", "canary-docker-2", "canary-docker-3"],
+            ),
+            (
+                "registry.gitlab.com",
+                ["canary-gitlab-1", "canary-gitlab-2", "canary-gitlab-3"],
+            ),
             ("ghcr.io", ["canary-ghcr-1", "canary-ghcr-2", "canary-ghcr-3"]),
         ] {
             for token in tokens {
@@ -162,7 +174,11 @@ impl Bench {
         let result = result.map(|report| serde_json::to_value(report).unwrap());
         self.search_for_tokens(&result);
         assert_tokens_stay_home(&self.aws);
-        assert_eq!(self.aws.denied(), Vec::<String>::new(), "what the role in template.yaml lacks");
+        assert_eq!(
+            self.aws.denied(),
+            Vec::<String>::new(),
+            "what the role in template.yaml lacks"
+        );
         result
     }
 
@@ -182,21 +198,44 @@ impl Bench {
 
     /// Names of the calls that changed something, the status objects' aside.
     pub fn writes(&self) -> Vec<String> {
-        self.aws.calls().iter().filter(|call| is_write(call)).map(|call| call.operation.clone()).collect()
+        self.aws
+            .calls()
+            .iter()
+            .filter(|call| is_write(call))
+            .map(|call| call.operation.clone())
+            .collect()
     }
 
     pub fn rule(&self, prefix: &str) -> Option<Value> {
-        let rules = self.aws.call("ecr", "DescribePullThroughCacheRules", json!({})).unwrap();
-        rules["pullThroughCacheRules"].as_array().unwrap().iter().find(|r| r["ecrRepositoryPrefix"] == prefix).cloned()
+        let rules = self
+            .aws
+            .call("ecr", "DescribePullThroughCacheRules", json!({}))
+            .unwrap();
+        rules["pullThroughCacheRules"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|r| r["ecrRepositoryPrefix"] == prefix)
+            .cloned()
     }
 
     pub fn template(&self, prefix: &str) -> Option<Value> {
-        let answer = self.aws.call("ecr", "DescribeRepositoryCreationTemplates", json!({})).unwrap();
-        answer["repositoryCreationTemplates"].as_array().unwrap().iter().find(|t| t["prefix"] == prefix).cloned()
+        let answer = self
+            .aws
+            .call("ecr", "DescribeRepositoryCreationTemplates", json!({}))
+            .unwrap();
+        answer["repositoryCreationTemplates"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|t| t["prefix"] == prefix)
+            .cloned()
     }
 
     pub fn secret(&self, id: &str) -> Option<Value> {
-        self.aws.call("secretsmanager", "DescribeSecret", json!({"SecretId": id})).ok()
+        self.aws
+            .call("secretsmanager", "DescribeSecret", json!({"SecretId": id}))
+            .ok()
     }
 
     /// The token in the version of a secret that carries a label.
@@ -215,7 +254,10 @@ impl Bench {
     /// A secret that somebody else makes; gives its ARN.
     pub fn make_secret(&self, name: &str, value: &Value, tags: Value) -> String {
         let input = json!({"Name": name, "SecretString": value.to_string(), "Tags": tags});
-        self.aws.call("secretsmanager", "CreateSecret", input).unwrap()["ARN"].as_str().unwrap().to_owned()
+        self.aws.call("secretsmanager", "CreateSecret", input).unwrap()["ARN"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// The id of the version that carries a label.
@@ -223,13 +265,20 @@ impl Bench {
         let secret = self.secret(id)?;
         let versions = secret["VersionIdsToStages"].as_object()?;
         let carries = |labels: &Value| labels.as_array().unwrap().contains(&json!(label));
-        versions.iter().find(|(_, labels)| carries(labels)).map(|(version, _)| version.clone())
+        versions
+            .iter()
+            .find(|(_, labels)| carries(labels))
+            .map(|(version, _)| version.clone())
     }
 
     /// The newest event that tells of a new current version.
     pub fn newest_rotation(&self) -> Value {
         let events = self.aws.events();
-        events.into_iter().rev().find(|event| event["detail"]["labelUpdated"] == "AWSCURRENT").unwrap()
+        events
+            .into_iter()
+            .rev()
+            .find(|event| event["detail"]["labelUpdated"] == "AWSCURRENT")
+            .unwrap()
     }
 
     /// Whether a secret is scheduled for deletion.
@@ -248,7 +297,10 @@ impl Bench {
             assert!(!String::from_utf8_lossy(&object).contains("canary"), "a token in {key}");
         }
         assert!(!a_token_is_logged(), "a token in the logs");
-        assert!(!METRICS.lock().unwrap().iter().any(|line| line.contains("canary")), "a token in the metrics");
+        assert!(
+            !METRICS.lock().unwrap().iter().any(|line| line.contains("canary")),
+            "a token in the metrics"
+        );
     }
 }
 
@@ -287,7 +339,8 @@ pub fn make_rule(aws: &LocalAws, prefix: &str, host: &str, secret: Option<&str>)
 
 /// A repository that ECR made without a template.
 pub fn repository(aws: &LocalAws, name: &str) {
-    aws.call("ecr", "CreateRepository", json!({"repositoryName": name})).unwrap();
+    aws.call("ecr", "CreateRepository", json!({"repositoryName": name}))
+        .unwrap();
 }
 
 /// Images `v1`, `v2`…, the oldest first, a day apart.
@@ -299,14 +352,31 @@ pub fn images(aws: &LocalAws, name: &str, n: i64) {
         Image::new(&format!("sha256:{day:064}"), &[&format!("v{day}")], pushed)
     };
     let images = (1..=n).map(image).collect();
-    aws.with_ecr(|ecr| ecr.seed_images(&Cx { account, region, partition, now }, name, images));
+    aws.with_ecr(|ecr| {
+        ecr.seed_images(
+            &Cx {
+                account,
+                region,
+                partition,
+                now,
+            },
+            name,
+            images,
+        )
+    });
 }
 
 /// A whole run of another invocation, over the newest file, from inside a hook.
 pub fn another_run(aws: &LocalAws) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
-        let other = Bench { aws: aws.clone(), app: app(aws, &[]).await };
+        let other = Bench {
+            aws: aws.clone(),
+            app: app(aws, &[]).await,
+        };
         other.send(uploaded()).await.unwrap();
     });
 }
@@ -331,12 +401,18 @@ pub async fn app(aws: &LocalAws, env: &[(&str, &str)]) -> App {
 /// A function with this access key, whoever is held to which role.
 pub async fn app_as(aws: &LocalAws, access_key: &str, env: &[(&str, &str)]) -> App {
     let lookup = |name: &str| {
-        let given = env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let given = env
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| (*value).to_owned());
         given.or_else(|| match name {
             "CONFIG_BUCKET" => Some(BUCKET.to_owned()),
             "OWNER" => Some("stack".to_owned()),
             "TEMPLATE_ROLE_ARN" => Some(ROLE.to_owned()),
-            name => USUAL.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()),
+            name => USUAL
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned()),
         })
     };
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
@@ -361,7 +437,13 @@ pub async fn app_as(aws: &LocalAws, access_key: &str, env: &[(&str, &str)]) -> A
         .await;
     let (reader, writer) = account::connect(&config);
     let metrics = |line: &str| METRICS.lock().unwrap().push(line.to_owned());
-    App { reader, writer, settings: Settings::from_lookup(lookup).unwrap(), pace: quick(), metrics }
+    App {
+        reader,
+        writer,
+        settings: Settings::from_lookup(lookup).unwrap(),
+        pace: quick(),
+        metrics,
+    }
 }
 
 /// Production's pace, a hundred times faster.
@@ -401,7 +483,12 @@ pub fn lines(report: &Value) -> Vec<String> {
     changes
         .iter()
         .map(|c| {
-            let fields: Vec<&str> = c["fields"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let fields: Vec<&str> = c["fields"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
             let line = format!(
                 "{} {} {} {} [{}] {}",
                 word(c, "registry"),

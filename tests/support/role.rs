@@ -27,13 +27,21 @@ pub fn stack(aws: &LocalAws, env: &[(&str, &str)]) -> Stack {
     let bucket = given("CONFIG_BUCKET").unwrap_or(BUCKET);
     let stack = Stack::read(TEMPLATE, aws.options()).unwrap();
     let stack = stack.physical("ConfigBucket", bucket).physical("TemplateRole", role);
-    let queue = given("WORK_QUEUE_URL").and_then(|url| url.rsplit('/').next()).unwrap_or("work");
-    let stack = stack.physical("WorkQueue", queue).physical("WorkDeadLetters", &format!("{queue}-dlq"));
+    let queue = given("WORK_QUEUE_URL")
+        .and_then(|url| url.rsplit('/').next())
+        .unwrap_or("work");
+    let stack = stack
+        .physical("WorkQueue", queue)
+        .physical("WorkDeadLetters", &format!("{queue}-dlq"));
     let usual = |name: &str| USUAL.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
     let owner = given("OWNER").unwrap_or("stack");
     let given = |name: &str| given(name).or_else(|| usual(name));
-    let parameters = PARAMETERS.iter().filter_map(|(variable, parameter)| Some((parameter, given(variable)?)));
-    parameters.fold(stack.parameter("Owner", owner), |stack, (parameter, value)| stack.parameter(parameter, value))
+    let parameters = PARAMETERS
+        .iter()
+        .filter_map(|(variable, parameter)| Some((parameter, given(variable)?)));
+    parameters.fold(stack.parameter("Owner", owner), |stack, (parameter, value)| {
+        stack.parameter(parameter, value)
+    })
 }
 
 /// Holds a function with this access key and environment to its role.

@@ -137,7 +137,9 @@ impl LocalAws {
         let mut input = input;
         let takes_token = matches!(operation, "CreateSecret" | "PutSecretValue" | "UpdateSecret");
         if let (true, "secretsmanager", Some(members)) = (takes_token, service, input.as_object_mut()) {
-            members.entry("ClientRequestToken").or_insert_with(|| json!(Uuid::new_v4().to_string()));
+            members
+                .entry("ClientRequestToken")
+                .or_insert_with(|| json!(Uuid::new_v4().to_string()));
         }
         self.state().call(service, operation, &input)
     }
@@ -370,7 +372,10 @@ impl LocalAws {
     /// Registers a function as deployed, with the variables of its environment, for those who look it up; gives its ARN.
     /// Nothing runs: what runs a function is [`LocalAws::lambda`].
     pub fn deploy_function(&self, name: &str, variables: &[(&str, &str)]) -> String {
-        let variables = variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let variables = variables
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
         let mut state = self.state();
         let cx = state.cx();
         state.functions.deploy(&cx, name, variables)
@@ -442,7 +447,13 @@ impl LocalAws {
     }
 
     pub(crate) fn judge(&self, service: &str, operation: &str, subject: &str) -> Verdict {
-        fault::judge(&mut lock(&self.inner.faults), Instant::now(), service, operation, subject)
+        fault::judge(
+            &mut lock(&self.inner.faults),
+            Instant::now(),
+            service,
+            operation,
+            subject,
+        )
     }
 
     pub(crate) fn log(&self, mut call: Call) {
@@ -483,13 +494,21 @@ impl LocalAws {
 
     fn add_hook(&self, moment: Moment, service: &str, operation: &str, nth: usize, run: Run) {
         let (service, operation) = (service.to_owned(), operation.to_owned());
-        lock(&self.inner.hooks).push(Hook { moment, service, operation, left: nth.max(1), run });
+        lock(&self.inner.hooks).push(Hook {
+            moment,
+            service,
+            operation,
+            left: nth.max(1),
+            run,
+        });
     }
 }
 
 impl std::fmt::Debug for LocalAws {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LocalAws").field("endpoint", &self.endpoint()).finish_non_exhaustive()
+        f.debug_struct("LocalAws")
+            .field("endpoint", &self.endpoint())
+            .finish_non_exhaustive()
     }
 }
 

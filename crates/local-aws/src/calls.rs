@@ -36,8 +36,12 @@ pub struct Call {
 impl Call {
     /// What it is counted as: `service:Operation`, and `!Code` after it if it was throttled.
     pub(crate) fn kind(&self) -> String {
-        const THROTTLED: [&str; 4] =
-            ["ThrottlingException", "RequestThrottled", "SlowDown", "TooManyRequestsException"];
+        const THROTTLED: [&str; 4] = [
+            "ThrottlingException",
+            "RequestThrottled",
+            "SlowDown",
+            "TooManyRequestsException",
+        ];
         let (service, operation) = (&self.service, &self.operation);
         match self.error.as_deref().filter(|code| THROTTLED.contains(code)) {
             Some(code) => format!("{service}:{operation}!{code}"),
@@ -71,7 +75,15 @@ pub(crate) fn is_write(service: &str, operation: &str) -> bool {
         "sqs" => &["Get", "List", "Receive"],
         "kms" => &["Encrypt", "Decrypt"],
         "secretsmanager" => &["Get", "Describe", "List", "Validate", "BatchGet"],
-        _ => &["Get", "Describe", "List", "Validate", "BatchGet", "BatchCheck", "StartLifecyclePolicyPreview"],
+        _ => &[
+            "Get",
+            "Describe",
+            "List",
+            "Validate",
+            "BatchGet",
+            "BatchCheck",
+            "StartLifecyclePolicyPreview",
+        ],
     };
     !reading.iter().any(|start| operation.starts_with(start))
 }
@@ -117,7 +129,11 @@ mod tests {
         assert!(!is_write("ecr", "StartLifecyclePolicyPreview"));
         assert!(!is_write("s3", "HeadObject"));
         assert!(!is_write("sqs", "ReceiveMessage"));
-        assert!(["SendMessageBatch", "DeleteMessage", "ChangeMessageVisibility"].iter().all(|op| is_write("sqs", op)));
+        assert!(
+            ["SendMessageBatch", "DeleteMessage", "ChangeMessageVisibility"]
+                .iter()
+                .all(|op| is_write("sqs", op))
+        );
     }
 
     fn between(began: u64, ended: u64) -> Call {
@@ -159,7 +175,10 @@ mod tests {
     fn finds_the_subject() {
         assert_eq!(subject(&json!({"SecretId": "a", "VersionId": "b"})), "a");
         assert_eq!(subject(&json!({"ecrRepositoryPrefixes": ["a", "b"]})), "a,b");
-        assert_eq!(subject(&json!({"QueueUrl": "http://127.0.0.1:1/123456789012/work", "MessageBody": "x"})), "work");
+        assert_eq!(
+            subject(&json!({"QueueUrl": "http://127.0.0.1:1/123456789012/work", "MessageBody": "x"})),
+            "work"
+        );
         assert_eq!(subject(&json!({"QueueName": "work"})), "work");
         assert_eq!(subject(&json!({"maxResults": 3})), "");
     }

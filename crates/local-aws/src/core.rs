@@ -20,7 +20,11 @@ pub struct ApiError {
 impl ApiError {
     /// A client error (HTTP 400), the usual answer of the JSON protocols.
     pub fn client(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), status: 400 }
+        Self {
+            code: code.into(),
+            message: message.into(),
+            status: 400,
+        }
     }
 }
 

@@ -100,7 +100,11 @@ impl Fault {
     /// Answers with this error; S3 gets it as XML.
     #[must_use]
     pub fn error(self, code: impl Into<String>, message: impl Into<String>, status: u16) -> Self {
-        self.kind(Kind::Error { code: code.into(), message: message.into(), status })
+        self.kind(Kind::Error {
+            code: code.into(),
+            message: message.into(),
+            status,
+        })
     }
 
     /// Answers `ThrottlingException`, 400 (S3: `SlowDown`, 503; SQS: `RequestThrottled`, 400).
@@ -169,7 +173,10 @@ impl Fault {
     /// is not processed.
     #[must_use]
     pub fn endless_body(self, bytes: usize, every: Duration) -> Self {
-        self.kind(Kind::EndlessBody { bytes, every_ms: u64::try_from(every.as_millis()).unwrap_or(u64::MAX) })
+        self.kind(Kind::EndlessBody {
+            bytes,
+            every_ms: u64::try_from(every.as_millis()).unwrap_or(u64::MAX),
+        })
     }
 
     /// Answers a call that lists (of ECR or Secrets Manager) with its first page, over and over, and the token of a next
@@ -261,24 +268,37 @@ pub(crate) fn judge(faults: &mut Vec<Fault>, now: Instant, service: &str, operat
 
 fn fate(kind: &Kind, service: &str, operation: &str, subject: &str) -> Fate {
     let (s3, sqs) = (service == "s3", service == "sqs");
-    let refused =
-        |code: &str, message: String, status| Fate::Refused(ApiError { code: code.to_owned(), message, status });
+    let refused = |code: &str, message: String, status| {
+        Fate::Refused(ApiError {
+            code: code.to_owned(),
+            message,
+            status,
+        })
+    };
     match kind {
         Kind::Throttle | Kind::Rate(_) if s3 => refused("SlowDown", "Please reduce your request rate.".to_owned(), 503),
         Kind::Throttle | Kind::Rate(_) if sqs => refused("RequestThrottled", "Request is throttled.".to_owned(), 400),
         Kind::Throttle | Kind::Rate(_) => refused("ThrottlingException", "Rate exceeded".to_owned(), 400),
-        Kind::ServerError if s3 => {
-            refused("InternalError", "We encountered an internal error. Please try again.".to_owned(), 500)
-        }
-        Kind::ServerError if service == "secretsmanager" => {
-            refused("InternalServiceError", "An error occurred on the server side.".to_owned(), 500)
-        }
-        Kind::ServerError if sqs => {
-            refused("InternalFailure", "The request processing has failed because of an unknown error.".to_owned(), 500)
-        }
-        Kind::ServerError => {
-            refused("ServerException", "These errors are usually caused by a server-side issue.".to_owned(), 500)
-        }
+        Kind::ServerError if s3 => refused(
+            "InternalError",
+            "We encountered an internal error. Please try again.".to_owned(),
+            500,
+        ),
+        Kind::ServerError if service == "secretsmanager" => refused(
+            "InternalServiceError",
+            "An error occurred on the server side.".to_owned(),
+            500,
+        ),
+        Kind::ServerError if sqs => refused(
+            "InternalFailure",
+            "The request processing has failed because of an unknown error.".to_owned(),
+            500,
+        ),
+        Kind::ServerError => refused(
+            "ServerException",
+            "These errors are usually caused by a server-side issue.".to_owned(),
+            500,
+        ),
         Kind::AccessDenied if s3 => refused("AccessDenied", "Access Denied".to_owned(), 403),
         Kind::AccessDenied => refused(
             "AccessDeniedException",
@@ -295,9 +315,10 @@ fn fate(kind: &Kind, service: &str, operation: &str, subject: &str) -> Fate {
         Kind::ResetAfter => Fate::ResetAfter,
         Kind::Hollow => Fate::Hollow,
         Kind::HollowAfter => Fate::HollowAfter,
-        Kind::EndlessBody { bytes, every_ms } => {
-            Fate::EndlessBody { bytes: *bytes, every: Duration::from_millis(*every_ms) }
-        }
+        Kind::EndlessBody { bytes, every_ms } => Fate::EndlessBody {
+            bytes: *bytes,
+            every: Duration::from_millis(*every_ms),
+        },
         Kind::EndlessPages(tokens) => Fate::EndlessPages(*tokens),
         Kind::LatencyMs(_) => Fate::Served,
     }
@@ -349,7 +370,10 @@ mod tests {
         let mut passes = |op: &str, ms: u64| {
             judge(&mut faults, start + Duration::from_millis(ms), "ecr", op, "").fate == Fate::Served
         };
-        let (first, later) = (["Put"; 4].map(|op| passes(op, 0)), ["Get", "Put", "Put"].map(|op| passes(op, 500)));
+        let (first, later) = (
+            ["Put"; 4].map(|op| passes(op, 0)),
+            ["Get", "Put", "Put"].map(|op| passes(op, 500)),
+        );
         assert_eq!((first, later), ([true, true, true, false], [true, true, false]));
         assert!(!faults.is_empty());
         Ok(())
@@ -357,7 +381,10 @@ mod tests {
 
     #[test]
     fn a_call_that_another_fault_met_costs_no_token() {
-        let mut faults = vec![Fault::on("ecr", "Put").times(2).server_error(), Fault::on("ecr", "Put").rate(1)];
+        let mut faults = vec![
+            Fault::on("ecr", "Put").times(2).server_error(),
+            Fault::on("ecr", "Put").rate(1),
+        ];
         let now = Instant::now();
         let mut served = || judge(&mut faults, now, "ecr", "Put", "").fate == Fate::Served;
         assert_eq!([served(), served(), served(), served()], [false, false, true, false]);
@@ -367,20 +394,33 @@ mod tests {
     fn has_a_json_form() -> Result<(), serde_json::Error> {
         let json = r#"{"service":"s3","operation":"PutObject","times":1,"kind":{"error":{"code":"ConditionalRequestConflict","message":"m","status":409}}}"#;
         let mut faults = vec![serde_json::from_str(json)?];
-        let error = ApiError { code: "ConditionalRequestConflict".to_owned(), message: "m".to_owned(), status: 409 };
-        assert_eq!(judge(&mut faults, Instant::now(), "s3", "PutObject", "").fate, Fate::Refused(error));
+        let error = ApiError {
+            code: "ConditionalRequestConflict".to_owned(),
+            message: "m".to_owned(),
+            status: 409,
+        };
+        assert_eq!(
+            judge(&mut faults, Instant::now(), "s3", "PutObject", "").fate,
+            Fate::Refused(error)
+        );
         assert!(faults.is_empty());
         for (kind, fate) in [
             (r#""hollow""#, Fate::Hollow),
             (r#""hollow_after""#, Fate::HollowAfter),
             (
                 r#"{"endless_body":{"bytes":1,"every_ms":9}}"#,
-                Fate::EndlessBody { bytes: 1, every: Duration::from_millis(9) },
+                Fate::EndlessBody {
+                    bytes: 1,
+                    every: Duration::from_millis(9),
+                },
             ),
             (r#"{"endless_pages":2}"#, Fate::EndlessPages(2)),
         ] {
             let json = format!(r#"{{"service":"ecr","operation":"*","kind":{kind}}}"#);
-            assert_eq!(judge(&mut vec![serde_json::from_str(&json)?], Instant::now(), "ecr", "X", "").fate, fate);
+            assert_eq!(
+                judge(&mut vec![serde_json::from_str(&json)?], Instant::now(), "ecr", "X", "").fate,
+                fate
+            );
         }
         Ok(())
     }

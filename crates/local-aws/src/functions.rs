@@ -37,7 +37,11 @@ impl Functions {
         let named = arn(cx, asked.name);
         let full = qualifier.map_or_else(|| named.clone(), |qualifier| format!("{named}:{qualifier}"));
         // Nothing here publishes versions or makes aliases: the newest code is the only one.
-        match self.0.get(asked.name).filter(|_| qualifier.is_none_or(|qualifier| qualifier == "$LATEST")) {
+        match self
+            .0
+            .get(asked.name)
+            .filter(|_| qualifier.is_none_or(|qualifier| qualifier == "$LATEST"))
+        {
             Some(variables) => Ok(configuration(cx, asked.name, &full, variables)),
             None => Err(ApiError {
                 code: "ResourceNotFoundException".to_owned(),
@@ -64,14 +68,20 @@ fn configuration(cx: &Cx, name: &str, arn: &str, variables: &BTreeMap<String, St
     });
     // A function without variables has no such member.
     if let (false, Some(members)) = (variables.is_empty(), answer.as_object_mut()) {
-        let variables: Map<String, Value> = variables.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+        let variables: Map<String, Value> = variables
+            .iter()
+            .map(|(key, value)| (key.clone(), json!(value)))
+            .collect();
         members.insert("Environment".to_owned(), json!({ "Variables": variables }));
     }
     answer
 }
 
 pub(crate) fn arn(cx: &Cx, name: &str) -> String {
-    format!("arn:{}:lambda:{}:{}:function:{name}", cx.partition, cx.region, cx.account)
+    format!(
+        "arn:{}:lambda:{}:{}:function:{name}",
+        cx.partition, cx.region, cx.account
+    )
 }
 
 /// A function as it may be named: `name`, `<account>:function:name` or the whole ARN, each with or without a qualifier.
@@ -106,7 +116,10 @@ impl<'a> Name<'a> {
             _ => return Err(invalid()),
         };
         let word = |word: &str| {
-            !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+            !word.is_empty()
+                && word
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
         };
         if !word(name) || name.len() > 64 || !qualifier.is_none_or(|q| q == "$LATEST" || word(q)) {
             return Err(invalid());
@@ -127,7 +140,9 @@ mod tests {
     fn ask(name: &str) -> Result<String, String> {
         let mut state = State::new(&Options::default(), "http://127.0.0.1:1");
         let cx = state.cx();
-        state.functions.deploy(&cx, "sync", BTreeMap::from([("OWNER".to_owned(), "stack".to_owned())]));
+        state
+            .functions
+            .deploy(&cx, "sync", BTreeMap::from([("OWNER".to_owned(), "stack".to_owned())]));
         let answer = state.call("lambda", "GetFunctionConfiguration", &json!({ "FunctionName": name }));
         answer.map_err(|error| error.code).map(|answer| {
             assert_eq!(answer["Environment"], json!({"Variables": {"OWNER": "stack"}}));
@@ -151,8 +166,14 @@ mod tests {
             ("sync:live", "ResourceNotFoundException"),
             ("", "ValidationException"),
             ("a b", "ValidationException"),
-            ("arn:aws:lambda:eu-west-1:111122223333:function:sync", "AccessDeniedException"),
-            ("arn:aws:lambda:us-east-1:123456789012:function:sync", "AccessDeniedException"),
+            (
+                "arn:aws:lambda:eu-west-1:111122223333:function:sync",
+                "AccessDeniedException",
+            ),
+            (
+                "arn:aws:lambda:us-east-1:123456789012:function:sync",
+                "AccessDeniedException",
+            ),
         ] {
             assert_eq!(ask(name), Err(code.to_owned()), "{name}");
         }

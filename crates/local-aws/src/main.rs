@@ -47,7 +47,10 @@ fn run(options: Options) -> std::io::Result<()> {
     let aws = LocalAws::start_blocking(options)
         .map_err(|why| std::io::Error::new(why.kind(), format!("cannot listen on 127.0.0.1:{port}: {why}")))?;
     println!("{}", greeting(&aws.endpoint(), &region));
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(tokio::signal::ctrl_c())?;
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(tokio::signal::ctrl_c())?;
     aws.shutdown();
     Ok(())
 }
@@ -74,7 +77,9 @@ const FLAGS: [&str; 9] = [
 ];
 
 fn number<T: FromStr>(flag: &str, value: &str) -> Result<T, String> {
-    value.parse().map_err(|_| format!("{flag} {value:?} is not a number that fits"))
+    value
+        .parse()
+        .map_err(|_| format!("{flag} {value:?} is not a number that fits"))
 }
 
 /// Reads the flags; `None` asks for help.
@@ -91,7 +96,9 @@ fn read(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Strin
         if !FLAGS.contains(&flag.as_str()) {
             return Err(format!("unknown flag {flag:?}"));
         }
-        let value = value.or_else(|| args.next()).ok_or_else(|| format!("{flag} needs a value"))?;
+        let value = value
+            .or_else(|| args.next())
+            .ok_or_else(|| format!("{flag} needs a value"))?;
         match flag.as_str() {
             "--port" => options.port = number(&flag, &value)?,
             "--page-size" => options.page_size = Some(number(&flag, &value)?),
@@ -99,8 +106,9 @@ fn read(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Strin
             "--secret-visible-after" => options.secret_visible_after = Duration::from_secs(number(&flag, &value)?),
             "--list-lag" => options.list_lag = Duration::from_secs(number(&flag, &value)?),
             "--put-moves-current" => {
-                options.put_moves_current =
-                    value.parse().map_err(|_| format!("{flag} is true or false, not {value:?}"))?;
+                options.put_moves_current = value
+                    .parse()
+                    .map_err(|_| format!("{flag} is true or false, not {value:?}"))?;
             }
             "--account" if value.len() == 12 && value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 options.account = value
@@ -124,7 +132,9 @@ mod tests {
 
     #[test]
     fn flags_are_read_in_both_forms() {
-        let read = flags("--port 4566 --region=us-east-1 --account 999999999999").ok().flatten();
+        let read = flags("--port 4566 --region=us-east-1 --account 999999999999")
+            .ok()
+            .flatten();
         let read = read.map(|options| (options.port, options.region, options.account));
         assert_eq!(read, Some((4566, "us-east-1".to_owned(), "999999999999".to_owned())));
     }

@@ -72,7 +72,10 @@ pub fn knows(service: Service, op: &str) -> bool {
 
 /// The refusal of an operation that the stand-in does not have.
 pub fn unknown_operation(service: Service, op: &str) -> ApiError {
-    ApiError::client("UnknownOperationException", format!("local-aws does not implement {op} of {service:?}"))
+    ApiError::client(
+        "UnknownOperationException",
+        format!("local-aws does not implement {op} of {service:?}"),
+    )
 }
 
 impl Service {
@@ -103,7 +106,9 @@ impl Service {
         if let Some(message) = found.wrong_type {
             return Err(ApiError::client("SerializationException", message));
         }
-        let Some(first) = found.violations.first() else { return Ok(()) };
+        let Some(first) = found.violations.first() else {
+            return Ok(());
+        };
         if let Some((code, sentence)) = found.violations.iter().find_map(|violation| violation.says.clone()) {
             return Err(ApiError::client(code, sentence));
         }
@@ -112,7 +117,11 @@ impl Service {
             Self::SecretsManager | Self::Kms => {
                 let count = found.violations.len();
                 let noun = if count == 1 { "error" } else { "errors" };
-                let list: Vec<String> = found.violations.iter().map(|violation| self.sentence(violation)).collect();
+                let list: Vec<String> = found
+                    .violations
+                    .iter()
+                    .map(|violation| self.sentence(violation))
+                    .collect();
                 let message = format!("{count} validation {noun} detected: {}", list.join("; "));
                 ApiError::client("ValidationException", message)
             }
@@ -122,8 +131,15 @@ impl Service {
 
     fn sentence(self, violation: &Violation) -> String {
         let label = self.label(&violation.path);
-        let value = violation.value.as_ref().map(|value| format!(" '{value}'")).unwrap_or_default();
-        format!("Value{value} at '{label}' failed to satisfy constraint: {}", violation.constraint)
+        let value = violation
+            .value
+            .as_ref()
+            .map(|value| format!(" '{value}'"))
+            .unwrap_or_default();
+        format!(
+            "Value{value} at '{label}' failed to satisfy constraint: {}",
+            violation.constraint
+        )
     }
 }
 
@@ -137,7 +153,10 @@ pub fn invalid_parameter(at: &str, constraint: &str) -> ApiError {
 
 fn lower_first(word: &str) -> String {
     let mut letters = word.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| first.to_lowercase().chain(letters).collect())
+        .unwrap_or_default()
 }
 
 /// All that is wrong with one input.
@@ -167,14 +186,22 @@ impl Violation {
         if self.constraint.starts_with(NOT_IN_SET) {
             return ApiError::client("InvalidAttributeName", format!("Unknown Attribute {value}."));
         }
-        let message = format!("Value {value} for parameter {path} is invalid. Reason: {}.", self.constraint);
+        let message = format!(
+            "Value {value} for parameter {path} is invalid. Reason: {}.",
+            self.constraint
+        );
         ApiError::client("InvalidParameterValueException", message)
     }
 }
 
 impl Findings {
     fn add(&mut self, path: &str, value: Option<String>, constraint: impl Into<String>) {
-        self.violations.push(Violation { path: path.to_owned(), value, constraint: constraint.into(), says: None });
+        self.violations.push(Violation {
+            path: path.to_owned(),
+            value,
+            constraint: constraint.into(),
+            says: None,
+        });
     }
 
     fn expected(&mut self, kind: &str, path: &str, got: &Value) {
@@ -186,7 +213,8 @@ impl Findings {
             Value::Array(_) => "START_ARRAY",
             Value::Object(_) => "START_OBJECT",
         };
-        self.wrong_type.get_or_insert_with(|| format!("{got} can not be converted to {kind} at '{path}'"));
+        self.wrong_type
+            .get_or_insert_with(|| format!("{got} can not be converted to {kind} at '{path}'"));
     }
 }
 
@@ -204,12 +232,23 @@ struct Member {
 }
 
 enum Shape {
-    Text { bounds: Bounds, pattern: Option<Pattern>, sensitive: bool, says: Option<(String, String)> },
+    Text {
+        bounds: Bounds,
+        pattern: Option<Pattern>,
+        sensitive: bool,
+        says: Option<(String, String)>,
+    },
     Integer(Bounds),
     Boolean,
     Enum(Vec<String>),
-    List { bounds: Bounds, item: usize },
-    Map { key: usize, value: usize },
+    List {
+        bounds: Bounds,
+        item: usize,
+    },
+    Map {
+        key: usize,
+        value: usize,
+    },
     Struct(Vec<Member>),
 }
 
@@ -227,7 +266,10 @@ struct Bounds {
 impl Bounds {
     /// Blobs travel as base64, four characters for three bytes, padding included.
     fn of_base64(self) -> Self {
-        Self { min: self.min, max: self.max.map(|bytes| (bytes + 2) / 3 * 4) }
+        Self {
+            min: self.min,
+            max: self.max.map(|bytes| (bytes + 2) / 3 * 4),
+        }
     }
 
     /// What is wrong with `n`, in the words of the service: "Member must have <measure> …".
@@ -247,7 +289,13 @@ impl Table {
         let Value::Object(given) = input else {
             return found.expected("a structure", at, input);
         };
-        let path = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
+        let path = |name: &str| {
+            if at.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{at}.{name}")
+            }
+        };
         for member in members {
             match given.get(&member.name) {
                 None | Some(Value::Null) if member.required => {
@@ -257,14 +305,29 @@ impl Table {
                 Some(value) => self.check_value(member.shape, value, &path(&member.name), found),
             }
         }
-        for name in given.keys().filter(|name| members.iter().all(|member| member.name != **name)) {
-            found.add(&path(name), None, "Unknown member; local-aws refuses what AWS would silently drop");
+        for name in given
+            .keys()
+            .filter(|name| members.iter().all(|member| member.name != **name))
+        {
+            found.add(
+                &path(name),
+                None,
+                "Unknown member; local-aws refuses what AWS would silently drop",
+            );
         }
     }
 
     fn check_value(&self, shape: usize, value: &Value, at: &str, found: &mut Findings) {
         match (self.shapes.get(shape), value) {
-            (Some(Shape::Text { bounds, pattern, sensitive, says }), Value::String(text)) => {
+            (
+                Some(Shape::Text {
+                    bounds,
+                    pattern,
+                    sensitive,
+                    says,
+                }),
+                Value::String(text),
+            ) => {
                 let shown = (!sensitive).then(|| text.clone());
                 let length = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
                 let before = found.violations.len();
@@ -274,7 +337,11 @@ impl Table {
                 if let Some(pattern) = pattern.as_ref().filter(|pattern| !pattern.regex.is_match(text)) {
                     found.add(at, shown, format!("must satisfy regular expression '{}'", pattern.text));
                 }
-                found.violations.iter_mut().skip(before).for_each(|violation| violation.says.clone_from(says));
+                found
+                    .violations
+                    .iter_mut()
+                    .skip(before)
+                    .for_each(|violation| violation.says.clone_from(says));
             }
             (Some(Shape::Enum(values)), Value::String(text)) => {
                 if !values.contains(text) {
@@ -315,7 +382,11 @@ impl Table {
 
     fn parse(text: &str) -> Result<Self, String> {
         let mut table = Self::default();
-        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        for line in text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        {
             table.define(line).map_err(|why| format!("{why} in `{line}`"))?;
         }
         Ok(table)
@@ -336,11 +407,19 @@ impl Table {
             "integer" | "long" => Shape::Integer(bounds),
             "boolean" => Shape::Boolean,
             "enum" => Shape::Enum(rest.split_whitespace().map(str::to_owned).collect()),
-            "list" => Shape::List { bounds, item: self.named(rest.trim())? },
+            "list" => Shape::List {
+                bounds,
+                item: self.named(rest.trim())?,
+            },
             "map" => {
-                let (key, value) =
-                    rest.trim().split_once(' ').ok_or("a map needs the shapes of its keys and values")?;
-                Shape::Map { key: self.named(key)?, value: self.named(value.trim())? }
+                let (key, value) = rest
+                    .trim()
+                    .split_once(' ')
+                    .ok_or("a map needs the shapes of its keys and values")?;
+                Shape::Map {
+                    key: self.named(key)?,
+                    value: self.named(value.trim())?,
+                }
             }
             "struct" => Shape::Struct(self.members(rest)?),
             other => return Err(format!("unknown kind {other}")),
@@ -355,13 +434,20 @@ impl Table {
             let (name, shape) = word.split_once(':').ok_or_else(|| format!("no shape in {word}"))?;
             let shape = self.named(shape)?;
             let required = name.ends_with('*');
-            Ok(Member { name: name.trim_end_matches('*').to_owned(), required, shape })
+            Ok(Member {
+                name: name.trim_end_matches('*').to_owned(),
+                required,
+                shape,
+            })
         };
         text.split_whitespace().map(member).collect()
     }
 
     fn named(&self, name: &str) -> Result<usize, String> {
-        self.names.get(name).copied().ok_or_else(|| format!("unknown shape {name}"))
+        self.names
+            .get(name)
+            .copied()
+            .ok_or_else(|| format!("unknown shape {name}"))
     }
 }
 
@@ -388,7 +474,13 @@ fn take_bounds(text: &str) -> Result<(Bounds, &str), String> {
         "" => Ok(None),
         digits => digits.parse().map(Some).map_err(|_| format!("bad bound {digits}")),
     };
-    Ok((Bounds { min: number(min)?, max: number(max)? }, rest))
+    Ok((
+        Bounds {
+            min: number(min)?,
+            max: number(max)?,
+        },
+        rest,
+    ))
 }
 
 fn text_shape(bounds: Bounds, text: &str) -> Result<Shape, String> {
@@ -408,12 +500,20 @@ fn text_shape(bounds: Bounds, text: &str) -> Result<Shape, String> {
         Some(pattern) => {
             // The services match whole texts, also where the model's pattern has no anchors; their \w is ASCII.
             let regex = Regex::new(&format!("^(?-u:{pattern})$")).map_err(|error| error.to_string())?;
-            Some(Pattern { text: pattern.to_owned(), regex })
+            Some(Pattern {
+                text: pattern.to_owned(),
+                regex,
+            })
         }
         None if text.is_empty() => None,
         None => return Err(format!("left over: {text}")),
     };
-    Ok(Shape::Text { bounds, pattern, sensitive, says })
+    Ok(Shape::Text {
+        bounds,
+        pattern,
+        sensitive,
+        says,
+    })
 }
 
 #[cfg(test)]

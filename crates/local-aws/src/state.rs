@@ -79,7 +79,10 @@ impl State {
             "lambda" => self.functions.call(&cx, operation, input),
             other => Err(ApiError {
                 code: "UnknownOperationException".to_owned(),
-                message: format!("local-aws serves {}; it has no service {other:?}", crate::core::SERVICES),
+                message: format!(
+                    "local-aws serves {}; it has no service {other:?}",
+                    crate::core::SERVICES
+                ),
                 status: 404,
             }),
         }

@@ -27,17 +27,28 @@ fn allow(action: &str, resource: &str) -> Value {
 #[test]
 fn a_json_service_refuses_by_name_and_does_nothing() {
     let aws = account(json!([allow("ecr:Describe*", "*")]));
-    assert_eq!(call(&aws, "ecr", "DescribePullThroughCacheRules", &json!({})).unwrap().status, 200);
+    assert_eq!(
+        call(&aws, "ecr", "DescribePullThroughCacheRules", &json!({}))
+            .unwrap()
+            .status,
+        200
+    );
     let input = json!({"ecrRepositoryPrefix": "quay", "upstreamRegistryUrl": "quay.io"});
     let answer = call(&aws, "ecr", "CreatePullThroughCacheRule", &input).unwrap();
-    assert_eq!((answer.status, &answer.json()["__type"]), (400, &json!("AccessDeniedException")));
+    assert_eq!(
+        (answer.status, &answer.json()["__type"]),
+        (400, &json!("AccessDeniedException"))
+    );
     assert_eq!(
         answer.json()["message"],
         "User: arn:aws:sts::123456789012:assumed-role/role/ecr-pull-through-sync is not authorized to perform: \
          ecr:CreatePullThroughCacheRule on resource: * because no identity-based policy allows the \
          ecr:CreatePullThroughCacheRule action"
     );
-    assert_eq!(aws.denied(), ["ecr:CreatePullThroughCacheRule needs ecr:CreatePullThroughCacheRule on *"]);
+    assert_eq!(
+        aws.denied(),
+        ["ecr:CreatePullThroughCacheRule needs ecr:CreatePullThroughCacheRule on *"]
+    );
     assert_eq!(aws.calls()[1].error.as_deref(), Some("AccessDeniedException"));
     let rules = aws.call("ecr", "DescribePullThroughCacheRules", json!({})).unwrap();
     assert_eq!(rules["pullThroughCacheRules"], json!([]));
@@ -47,13 +58,19 @@ fn a_json_service_refuses_by_name_and_does_nothing() {
 
 #[test]
 fn an_action_behind_the_call_is_asked_for_too() {
-    let aws = account(json!([allow("ecr:*", "*"), allow("secretsmanager:GetSecretValue", "*")]));
+    let aws = account(json!([
+        allow("ecr:*", "*"),
+        allow("secretsmanager:GetSecretValue", "*")
+    ]));
     let rule = rule(&aws, "hub", "t");
     let answer = call(&aws, "ecr", "CreatePullThroughCacheRule", &rule).unwrap();
     assert!(answer.body.contains("iam:CreateServiceLinkedRole"), "{}", answer.body);
     aws.call("ecr", "CreatePullThroughCacheRule", rule.clone()).unwrap();
     let update = json!({"ecrRepositoryPrefix": "hub", "credentialArn": rule["credentialArn"]});
-    assert_eq!(call(&aws, "ecr", "UpdatePullThroughCacheRule", &update).unwrap().status, 200);
+    assert_eq!(
+        call(&aws, "ecr", "UpdatePullThroughCacheRule", &update).unwrap().status,
+        200
+    );
 }
 
 #[test]
@@ -61,7 +78,12 @@ fn an_explicit_deny_says_so() {
     let deny = json!({"Sid": "No", "Effect": "Deny", "Action": "secretsmanager:List*", "Resource": "*"});
     let aws = account(json!([allow("secretsmanager:*", "*"), deny]));
     let answer = call(&aws, "secretsmanager", "ListSecrets", &json!({})).unwrap();
-    assert!(answer.json()["Message"].as_str().unwrap().ends_with("with an explicit deny in an identity-based policy"));
+    assert!(
+        answer.json()["Message"]
+            .as_str()
+            .unwrap()
+            .ends_with("with an explicit deny in an identity-based policy")
+    );
 }
 
 #[test]
@@ -72,12 +94,31 @@ fn s3_refuses_in_xml_and_hides_what_is_missing_from_those_who_may_not_list() {
     let refused = s3(&aws, "PUT", "/b/k", &[], "other");
     assert_eq!(refused.status, 403);
     assert!(refused.body.contains("<Code>AccessDenied</Code>"), "{}", refused.body);
-    assert!(refused.body.contains("s3:PutObject on resource: \"arn:aws:s3:::b/k\""), "{}", refused.body);
-    assert_eq!((s3(&aws, "GET", "/b/k2", &[], "").status, s3(&aws, "HEAD", "/b/k2", &[], "").status), (403, 403));
+    assert!(
+        refused.body.contains("s3:PutObject on resource: \"arn:aws:s3:::b/k\""),
+        "{}",
+        refused.body
+    );
+    assert_eq!(
+        (
+            s3(&aws, "GET", "/b/k2", &[], "").status,
+            s3(&aws, "HEAD", "/b/k2", &[], "").status
+        ),
+        (403, 403)
+    );
     assert_eq!(aws.denied().len(), 3);
 
-    let aws = account(json!([allow("s3:GetObject", "arn:aws:s3:::b/*"), allow("s3:ListBucket", "arn:aws:s3:::b")]));
-    assert_eq!((s3(&aws, "GET", "/b/k2", &[], "").status, s3(&aws, "HEAD", "/b/k2", &[], "").status), (404, 404));
+    let aws = account(json!([
+        allow("s3:GetObject", "arn:aws:s3:::b/*"),
+        allow("s3:ListBucket", "arn:aws:s3:::b")
+    ]));
+    assert_eq!(
+        (
+            s3(&aws, "GET", "/b/k2", &[], "").status,
+            s3(&aws, "HEAD", "/b/k2", &[], "").status
+        ),
+        (404, 404)
+    );
     assert_eq!(aws.denied(), Vec::<String>::new());
 }
 
@@ -85,12 +126,24 @@ fn s3_refuses_in_xml_and_hides_what_is_missing_from_those_who_may_not_list() {
 fn sqs_refuses_in_lower_case_with_both_of_its_codes() {
     let aws = account(json!([allow("sqs:GetQueueUrl", "*")]));
     aws.call("sqs", "CreateQueue", json!({"QueueName": "work"})).unwrap();
-    let url = call(&aws, "sqs", "GetQueueUrl", &json!({"QueueName": "work"})).unwrap().json()["QueueUrl"].clone();
-    let answer = call(&aws, "sqs", "SendMessage", &json!({"QueueUrl": url, "MessageBody": "x"})).unwrap();
+    let url = call(&aws, "sqs", "GetQueueUrl", &json!({"QueueName": "work"}))
+        .unwrap()
+        .json()["QueueUrl"]
+        .clone();
+    let answer = call(
+        &aws,
+        "sqs",
+        "SendMessage",
+        &json!({"QueueUrl": url, "MessageBody": "x"}),
+    )
+    .unwrap();
     let said = (answer.status, answer.header("x-amzn-query-error"));
     assert_eq!(said, (403, Some("AccessDenied;Sender")), "{}", answer.head);
     let message = answer.json()["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("sqs:sendmessage on resource: arn:aws:sqs:eu-west-1:123456789012:work "), "{message}");
+    assert!(
+        message.contains("sqs:sendmessage on resource: arn:aws:sqs:eu-west-1:123456789012:work "),
+        "{message}"
+    );
 }
 
 #[test]
@@ -98,13 +151,23 @@ fn other_keys_may_do_anything_and_a_reset_does_not_free_the_role() {
     let aws = account(json!([]));
     aws.enforce("AKIDOTHER", Policy::read("other", &[]).unwrap());
     aws.reset();
-    assert_eq!(call(&aws, "ecr", "DescribePullThroughCacheRules", &json!({})).unwrap().status, 400);
+    assert_eq!(
+        call(&aws, "ecr", "DescribePullThroughCacheRules", &json!({}))
+            .unwrap()
+            .status,
+        400
+    );
     assert_eq!(aws.denied().len(), 1);
     aws.reset();
     assert_eq!(aws.denied(), Vec::<String>::new());
     let free = common::aws(Options::default());
     free.enforce("AKIDOTHER", Policy::read("other", &[]).unwrap());
-    assert_eq!(call(&free, "ecr", "DescribePullThroughCacheRules", &json!({})).unwrap().status, 200);
+    assert_eq!(
+        call(&free, "ecr", "DescribePullThroughCacheRules", &json!({}))
+            .unwrap()
+            .status,
+        200
+    );
 }
 
 #[test]
@@ -112,15 +175,27 @@ fn a_refused_call_meets_no_hook_and_no_fault() {
     let aws = account(json!([]));
     aws.fault(Fault::on("*", "*").times(1).server_error());
     aws.before("*", "*", 1, |aws| aws.create_bucket("from-the-hook", false));
-    assert_eq!(call(&aws, "ecr", "DescribePullThroughCacheRules", &json!({})).unwrap().status, 400);
+    assert_eq!(
+        call(&aws, "ecr", "DescribePullThroughCacheRules", &json!({}))
+            .unwrap()
+            .status,
+        400
+    );
     assert_eq!(aws.objects("from-the-hook"), Vec::<String>::new());
     let other = common::signed("AKIDOTHER", "ecr");
     let headers = [
         ("authorization", other.as_str()),
-        ("x-amz-target", "AmazonEC2ContainerRegistry_V20150921.DescribePullThroughCacheRules"),
+        (
+            "x-amz-target",
+            "AmazonEC2ContainerRegistry_V20150921.DescribePullThroughCacheRules",
+        ),
         ("content-type", "application/x-amz-json-1.1"),
     ];
-    assert_eq!(common::send(&aws, "POST", "/", &headers, "{}").unwrap().status, 500, "the fault was not used up");
+    assert_eq!(
+        common::send(&aws, "POST", "/", &headers, "{}").unwrap().status,
+        500,
+        "the fault was not used up"
+    );
 }
 
 #[test]
@@ -138,13 +213,23 @@ fn looking_a_function_up_needs_leave_and_asking_who_one_is_does_not() {
     let aws = account(json!([allow("lambda:GetFunctionConfiguration", &format!("{arn}2"))]));
     aws.deploy_function("sync", &[]);
     let refused = look(&aws);
-    assert_eq!((refused.status, refused.header("x-amzn-errortype")), (403, Some("AccessDeniedException")));
+    assert_eq!(
+        (refused.status, refused.header("x-amzn-errortype")),
+        (403, Some("AccessDeniedException"))
+    );
     assert_eq!(
         aws.denied(),
-        [format!("lambda:GetFunctionConfiguration needs lambda:GetFunctionConfiguration on {arn}")]
+        [format!(
+            "lambda:GetFunctionConfiguration needs lambda:GetFunctionConfiguration on {arn}"
+        )]
     );
     let key = common::signed(KEY, "sts");
     let form = ("content-type", "application/x-www-form-urlencoded");
     let body = "Action=GetCallerIdentity&Version=2011-06-15";
-    assert_eq!(common::send(&aws, "POST", "/", &[("authorization", &key), form], body).unwrap().status, 200);
+    assert_eq!(
+        common::send(&aws, "POST", "/", &[("authorization", &key), form], body)
+            .unwrap()
+            .status,
+        200
+    );
 }

@@ -46,7 +46,9 @@ async fn aws() -> LocalAws {
 }
 
 fn spawn(lambda: &LambdaApi) -> Function {
-    lambda.spawn(&std::env::current_exe().unwrap(), &[("LOG_LEVEL", "trace")]).unwrap()
+    lambda
+        .spawn(&std::env::current_exe().unwrap(), &[("LOG_LEVEL", "trace")])
+        .unwrap()
 }
 
 fn error_type(invocation: &Invocation) -> &str {
@@ -61,8 +63,14 @@ async fn an_event_is_answered_with_lambdas_context() {
     for n in 0..3 {
         let done = lambda.invoke(json!({"n": n}), LONG).await;
         let answer = done.result.unwrap();
-        assert_eq!((&answer["payload"]["n"], &answer["request_id"]), (&json!(n), &json!(done.request_id)));
-        assert_eq!(answer["arn"], "arn:aws:lambda:eu-west-1:123456789012:function:ecr-pull-through-sync");
+        assert_eq!(
+            (&answer["payload"]["n"], &answer["request_id"]),
+            (&json!(n), &json!(done.request_id))
+        );
+        assert_eq!(
+            answer["arn"],
+            "arn:aws:lambda:eu-west-1:123456789012:function:ecr-pull-through-sync"
+        );
         let environment = &answer["environment"];
         assert_eq!(
             (&environment["AWS_ENDPOINT_URL"], &environment["LOG_LEVEL"]),
@@ -71,7 +79,11 @@ async fn an_event_is_answered_with_lambdas_context() {
         assert_eq!(environment["AWS_ACCESS_KEY_ID"], function.principal());
         assert!(environment.get("HOME").is_none());
     }
-    assert!(function.first_poll().is_some_and(|after| after > Duration::ZERO && after < began.elapsed()));
+    assert!(
+        function
+            .first_poll()
+            .is_some_and(|after| after > Duration::ZERO && after < began.elapsed())
+    );
     assert!(!function.exited());
     function.kill();
     assert!(function.exited());
@@ -88,7 +100,12 @@ async fn errors_deaths_and_overruns_end_the_invocation() {
     assert_eq!(second.map(drop).unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
     let died = lambda.invoke(json!({"do": "exit"}), LONG).await;
     assert_eq!(error_type(&died), "Runtime.ExitError");
-    assert!(died.result.unwrap_err()["errorMessage"].as_str().unwrap().contains("exit status 3"));
+    assert!(
+        died.result.unwrap_err()["errorMessage"]
+            .as_str()
+            .unwrap()
+            .contains("exit status 3")
+    );
     assert!(function.exited());
     assert_eq!(error_type(&lambda.invoke(json!({}), LONG).await), "Runtime.ExitError");
 
@@ -111,15 +128,24 @@ async fn errors_deaths_and_overruns_end_the_invocation() {
     }
     function.kill();
     let killed = waiting.await.unwrap();
-    assert!(killed.result.unwrap_err()["errorMessage"].as_str().unwrap().contains("signal: killed"));
+    assert!(
+        killed.result.unwrap_err()["errorMessage"]
+            .as_str()
+            .unwrap()
+            .contains("signal: killed")
+    );
 }
 
 async fn a_start_that_fails_ends_the_invocation() {
     let aws = aws().await;
     let lambda = aws.lambda();
     assert!(lambda.spawn(Path::new("not-there"), &[]).is_err());
-    let _function =
-        lambda.spawn(&std::env::current_exe().unwrap(), &[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "much")]).unwrap();
+    let _function = lambda
+        .spawn(
+            &std::env::current_exe().unwrap(),
+            &[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "much")],
+        )
+        .unwrap();
     assert_eq!(error_type(&lambda.invoke(json!({}), LONG).await), "Runtime.ExitError");
 }
 
@@ -129,5 +155,8 @@ async fn two_functions_run_side_by_side() {
     let functions = [spawn(&one), spawn(&other)];
     let (first, second) = tokio::join!(one.invoke(json!({}), LONG), other.invoke(json!({}), LONG));
     let key = |done: Invocation| done.result.unwrap()["environment"]["AWS_ACCESS_KEY_ID"].clone();
-    assert_eq!([key(first), key(second)], [functions[0].principal(), functions[1].principal()]);
+    assert_eq!(
+        [key(first), key(second)],
+        [functions[0].principal(), functions[1].principal()]
+    );
 }

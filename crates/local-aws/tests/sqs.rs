@@ -12,12 +12,21 @@ use std::time::Duration;
 fn an_error_comes_with_both_of_its_codes() {
     let aws = aws(Options::default());
     let answer = call(&aws, "sqs", "GetQueueUrl", &json!({"QueueName": "nothing"})).unwrap();
-    assert_eq!((answer.status, &answer.json()["__type"]), (400, &json!("com.amazonaws.sqs#QueueDoesNotExist")));
-    assert_eq!(answer.header("x-amzn-query-error"), Some("AWS.SimpleQueueService.NonExistentQueue;Sender"));
+    assert_eq!(
+        (answer.status, &answer.json()["__type"]),
+        (400, &json!("com.amazonaws.sqs#QueueDoesNotExist"))
+    );
+    assert_eq!(
+        answer.header("x-amzn-query-error"),
+        Some("AWS.SimpleQueueService.NonExistentQueue;Sender")
+    );
     assert_eq!(answer.header("content-type"), Some("application/x-amz-json-1.0"));
     assert_eq!(answer.json()["message"], "The specified queue does not exist.");
     let log = aws.calls();
-    assert_eq!((log[0].subject.as_str(), log[0].error.as_deref()), ("nothing", Some("QueueDoesNotExist")));
+    assert_eq!(
+        (log[0].subject.as_str(), log[0].error.as_deref()),
+        ("nothing", Some("QueueDoesNotExist"))
+    );
 }
 
 #[test]
@@ -45,7 +54,13 @@ fn a_function_is_fed_by_its_queue() {
     let (work, dead) = aws.create_queue_pair("work", 1);
     assert_eq!(work, format!("{}/123456789012/work", aws.endpoint()));
     let entries = json!([{"Id": "1", "MessageBody": "a"}, {"Id": "2", "MessageBody": "b"}]);
-    let sent = call(&aws, "sqs", "SendMessageBatch", &json!({"QueueUrl": work, "Entries": entries})).unwrap();
+    let sent = call(
+        &aws,
+        "sqs",
+        "SendMessageBatch",
+        &json!({"QueueUrl": work, "Entries": entries}),
+    )
+    .unwrap();
     assert_eq!(sent.status, 200);
     let event = aws.take_work(&work, 1).unwrap();
     assert_eq!(event["Records"][0]["body"], "a");
@@ -56,7 +71,10 @@ fn a_function_is_fed_by_its_queue() {
     aws.advance(Duration::from_secs(30));
     assert_eq!(aws.take_work(&work, 10), None);
     let messages = aws.messages(&dead);
-    assert_eq!((messages.len(), &messages[0]["body"], &messages[0]["receiveCount"]), (1, &json!("b"), &json!(1)));
+    assert_eq!(
+        (messages.len(), &messages[0]["body"], &messages[0]["receiveCount"]),
+        (1, &json!("b"), &json!(1))
+    );
     assert!(aws.messages(&work).is_empty());
     aws.with_sqs(|sqs| sqs.newest_first = true);
     aws.reset();
@@ -70,7 +88,13 @@ fn it_throttles_and_denies_in_its_own_words() {
     aws.fault(Fault::on("sqs", "SendMessage").times(1).throttle());
     aws.fault(Fault::on("sqs", "SendMessage").times(1).access_denied());
     let send = || {
-        let answer = call(&aws, "sqs", "SendMessage", &json!({"QueueUrl": url, "MessageBody": "x"})).unwrap();
+        let answer = call(
+            &aws,
+            "sqs",
+            "SendMessage",
+            &json!({"QueueUrl": url, "MessageBody": "x"}),
+        )
+        .unwrap();
         (answer.status, answer.header("x-amzn-query-error").map(str::to_owned))
     };
     assert_eq!(send(), (400, Some("RequestThrottled;Sender".to_owned())));

@@ -12,12 +12,33 @@ use std::time::{Duration, Instant};
 #[test]
 fn errors_have_the_form_of_their_service() {
     let aws = aws(Options::default());
-    let ecr = call(&aws, "ecr", "DeletePullThroughCacheRule", &json!({"ecrRepositoryPrefix": "nothing"})).unwrap();
-    assert_eq!((ecr.status, &ecr.json()["__type"]), (400, &json!("PullThroughCacheRuleNotFoundException")));
+    let ecr = call(
+        &aws,
+        "ecr",
+        "DeletePullThroughCacheRule",
+        &json!({"ecrRepositoryPrefix": "nothing"}),
+    )
+    .unwrap();
+    assert_eq!(
+        (ecr.status, &ecr.json()["__type"]),
+        (400, &json!("PullThroughCacheRuleNotFoundException"))
+    );
     assert!(ecr.json()["message"].is_string());
-    let secret = call(&aws, "secretsmanager", "DescribeSecret", &json!({"SecretId": "nothing"})).unwrap();
-    assert_eq!((secret.status, &secret.json()["__type"]), (400, &json!("ResourceNotFoundException")));
-    assert_eq!(secret.json()["Message"], "Secrets Manager can't find the specified secret.");
+    let secret = call(
+        &aws,
+        "secretsmanager",
+        "DescribeSecret",
+        &json!({"SecretId": "nothing"}),
+    )
+    .unwrap();
+    assert_eq!(
+        (secret.status, &secret.json()["__type"]),
+        (400, &json!("ResourceNotFoundException"))
+    );
+    assert_eq!(
+        secret.json()["Message"],
+        "Secrets Manager can't find the specified secret."
+    );
     let object = s3(&aws, "GET", "/none/key", &[], "");
     assert_eq!(object.status, 404);
     assert!(
@@ -27,9 +48,15 @@ fn errors_have_the_form_of_their_service() {
 
 #[test]
 fn a_call_must_be_signed_for_the_region_and_service_and_be_json() {
-    let aws = aws(Options { region: "us-east-1".to_owned(), ..Options::default() });
+    let aws = aws(Options {
+        region: "us-east-1".to_owned(),
+        ..Options::default()
+    });
     let elsewhere = call(&aws, "ecr", "DescribeRepositories", &json!({})).unwrap();
-    assert_eq!((elsewhere.status, &elsewhere.json()["__type"]), (403, &json!("InvalidSignatureException")));
+    assert_eq!(
+        (elsewhere.status, &elsewhere.json()["__type"]),
+        (403, &json!("InvalidSignatureException"))
+    );
     let target = ("x-amz-target", "secretsmanager.ListSecrets");
     let json = ("content-type", "application/x-amz-json-1.1");
     let unsigned = send(&aws, "POST", "/", &[target, json], "{}").unwrap();
@@ -54,14 +81,34 @@ fn the_log_tells_who_did_what_to_which_resource() {
     call(&aws, "ecr", "CreatePullThroughCacheRule", &create).unwrap();
     call(&aws, "ecr", "CreatePullThroughCacheRule", &create).unwrap();
     s3(&aws, "PUT", "/b/a%20key", &[], "x");
-    let log: Vec<_> =
-        aws.calls().into_iter().map(|c| (c.n, c.service, c.operation, c.subject, c.status, c.write)).collect();
+    let log: Vec<_> = aws
+        .calls()
+        .into_iter()
+        .map(|c| (c.n, c.service, c.operation, c.subject, c.status, c.write))
+        .collect();
     let made = |n, status| {
-        (n, "ecr".to_owned(), "CreatePullThroughCacheRule".to_owned(), "dockerhub".to_owned(), status, true)
+        (
+            n,
+            "ecr".to_owned(),
+            "CreatePullThroughCacheRule".to_owned(),
+            "dockerhub".to_owned(),
+            status,
+            true,
+        )
     };
-    let put = (3, "s3".to_owned(), "PutObject".to_owned(), "b/a key".to_owned(), 200, true);
+    let put = (
+        3,
+        "s3".to_owned(),
+        "PutObject".to_owned(),
+        "b/a key".to_owned(),
+        200,
+        true,
+    );
     assert_eq!(log, [made(1, 200), made(2, 400), put]);
-    assert_eq!(aws.calls()[1].error.as_deref(), Some("PullThroughCacheRuleAlreadyExistsException"));
+    assert_eq!(
+        aws.calls()[1].error.as_deref(),
+        Some("PullThroughCacheRuleAlreadyExistsException")
+    );
     assert!(aws.calls().iter().all(|call| call.principal == "AKIDTEST"));
     aws.clear_calls();
     call(&aws, "ecr", "DescribePullThroughCacheRules", &json!({})).unwrap();
@@ -102,7 +149,11 @@ fn a_reset_before_changes_nothing_and_a_reset_after_loses_only_the_answer() {
     aws.fault(Fault::on("secretsmanager", "CreateSecret").times(1).reset_after());
     assert!(call(&aws, "secretsmanager", "CreateSecret", &token).is_err());
     assert!(describe().is_ok());
-    assert!(aws.calls().iter().all(|call| call.status == 0 && call.error.as_deref() == Some("local-aws:reset")));
+    assert!(
+        aws.calls()
+            .iter()
+            .all(|call| call.status == 0 && call.error.as_deref() == Some("local-aws:reset"))
+    );
 }
 
 #[test]
@@ -110,7 +161,10 @@ fn a_hanging_call_ends_with_the_server_and_a_slow_one_is_only_slow() {
     let aws = aws(Options::default());
     aws.fault(Fault::on("ecr", "*").times(1).latency(Duration::from_millis(150)));
     let began = Instant::now();
-    assert_eq!(call(&aws, "ecr", "DescribeRepositories", &json!({})).unwrap().status, 200);
+    assert_eq!(
+        call(&aws, "ecr", "DescribeRepositories", &json!({})).unwrap().status,
+        200
+    );
     assert!(began.elapsed() >= Duration::from_millis(150));
     aws.fault(Fault::on("ecr", "*").timeout());
     let hanging = std::thread::spawn({
@@ -122,7 +176,12 @@ fn a_hanging_call_ends_with_the_server_and_a_slow_one_is_only_slow() {
     }
     aws.shutdown();
     assert!(hanging.join().unwrap().is_err());
-    assert_eq!(call(&aws, "ecr", "DescribeRepositories", &json!({})).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    assert_eq!(
+        call(&aws, "ecr", "DescribeRepositories", &json!({}))
+            .unwrap_err()
+            .kind(),
+        ErrorKind::ConnectionRefused
+    );
 }
 
 #[test]
@@ -150,16 +209,23 @@ fn hooks_run_right_before_and_right_after_the_nth_call() {
         aws.call("secretsmanager", "DeleteSecret", delete).unwrap();
     });
     aws.after("*", "DescribeSecret", 3, move |aws| {
-        aws.call("secretsmanager", "CreateSecret", json!({"Name": "a"})).unwrap();
+        aws.call("secretsmanager", "CreateSecret", json!({"Name": "a"}))
+            .unwrap();
     });
-    let look = || call(&aws, "secretsmanager", "DescribeSecret", &json!({"SecretId": "a"})).unwrap().status;
+    let look = || {
+        call(&aws, "secretsmanager", "DescribeSecret", &json!({"SecretId": "a"}))
+            .unwrap()
+            .status
+    };
     assert_eq!([look(), look(), look(), look()], [200, 400, 400, 200]);
 }
 
 #[test]
 fn a_call_is_processed_even_if_its_sender_dies_while_it_waits() {
     let aws = aws(Options::default());
-    aws.before("secretsmanager", "CreateSecret", 1, |_| std::thread::sleep(Duration::from_millis(300)));
+    aws.before("secretsmanager", "CreateSecret", 1, |_| {
+        std::thread::sleep(Duration::from_millis(300))
+    });
     let address = aws.endpoint().replace("http://", "");
     let authorization = signed("AKIDTEST", "secretsmanager");
     let body = json!({"Name": "s"}).to_string();
@@ -176,21 +242,32 @@ fn a_call_is_processed_even_if_its_sender_dies_while_it_waits() {
     while aws.calls().is_empty() {
         assert!(began.elapsed() < Duration::from_secs(10));
     }
-    assert!(aws.call("secretsmanager", "DescribeSecret", json!({"SecretId": "s"})).is_ok());
+    assert!(
+        aws.call("secretsmanager", "DescribeSecret", json!({"SecretId": "s"}))
+            .is_ok()
+    );
 }
 
 #[test]
 fn s3_faults_are_xml() {
     let aws = aws(Options::default());
     aws.create_bucket("b", false);
-    aws.fault(Fault::on("s3", "PutObject").times(1).error("ConditionalRequestConflict", "busy", 409));
+    aws.fault(
+        Fault::on("s3", "PutObject")
+            .times(1)
+            .error("ConditionalRequestConflict", "busy", 409),
+    );
     aws.fault(Fault::on("s3", "*").times(1).throttle());
     aws.fault(Fault::on("s3", "*").times(1).access_denied());
     let put = || {
         let answer = s3(&aws, "PUT", "/b/k", &[], "x");
         (
             answer.status,
-            answer.body.split("<Code>").nth(1).map(|rest| rest.split('<').next().unwrap_or_default().to_owned()),
+            answer
+                .body
+                .split("<Code>")
+                .nth(1)
+                .map(|rest| rest.split('<').next().unwrap_or_default().to_owned()),
         )
     };
     assert_eq!(put(), (409, Some("ConditionalRequestConflict".to_owned())));
@@ -201,15 +278,24 @@ fn s3_faults_are_xml() {
 
 #[test]
 fn a_credential_is_proven_against_the_table_of_upstreams_and_secrets_are_seen_late() {
-    let aws = aws(Options { secret_visible_after: Duration::from_secs(12), ..Options::default() });
+    let aws = aws(Options {
+        secret_visible_after: Duration::from_secs(12),
+        ..Options::default()
+    });
     let create = rule(&aws, "dockerhub", "good");
     let early = call(&aws, "ecr", "CreatePullThroughCacheRule", &create).unwrap();
     assert_eq!(early.json()["__type"], "SecretNotFoundException");
     aws.advance(Duration::from_secs(12));
-    assert_eq!(call(&aws, "ecr", "CreatePullThroughCacheRule", &create).unwrap().status, 200);
+    assert_eq!(
+        call(&aws, "ecr", "CreatePullThroughCacheRule", &create).unwrap().status,
+        200
+    );
     let valid = || {
         let input = json!({"ecrRepositoryPrefix": "dockerhub"});
-        call(&aws, "ecr", "ValidatePullThroughCacheRule", &input).unwrap().json()["isValid"] == true
+        call(&aws, "ecr", "ValidatePullThroughCacheRule", &input)
+            .unwrap()
+            .json()["isValid"]
+            == true
     };
     assert!(!valid());
     aws.accept_upstream("registry-1.docker.io", "u", "good");
@@ -226,12 +312,21 @@ fn admin_requests_need_no_signature_and_a_reset_empties_the_account() {
     assert_eq!(post("buckets", r#"{"name":"b","versioned":true}"#).status, 200);
     aws.put_object("b", "k", "x");
     assert_eq!(aws.objects("b"), ["k"]);
-    assert_eq!(post("faults", r#"{"service":"ecr","operation":"*","kind":"nonsense"}"#).status, 400);
+    assert_eq!(
+        post("faults", r#"{"service":"ecr","operation":"*","kind":"nonsense"}"#).status,
+        400
+    );
     assert_eq!(post("pull", r#"{"image":"nothing/here"}"#).status, 400);
     assert!(post("nonsense", "").body.contains("POST upstreams"));
     assert_eq!(post("reset", "").status, 200);
-    assert_eq!((aws.objects("b").len(), aws.calls().len(), aws.events().len()), (0, 0, 0));
-    assert_eq!(send(&aws, "GET", "/_local-aws/calls", &[], "").unwrap().json(), json!([]));
+    assert_eq!(
+        (aws.objects("b").len(), aws.calls().len(), aws.events().len()),
+        (0, 0, 0)
+    );
+    assert_eq!(
+        send(&aws, "GET", "/_local-aws/calls", &[], "").unwrap().json(),
+        json!([])
+    );
 }
 
 /// STS speaks the query protocol.
@@ -240,22 +335,44 @@ fn a_key_can_ask_whose_it_is() {
     let aws = aws(Options::default());
     let ask = |authorization: Option<&str>, form: &str| {
         let kind = ("content-type", "application/x-www-form-urlencoded");
-        let headers: Vec<_> = authorization.map(|value| ("authorization", value)).into_iter().chain([kind]).collect();
+        let headers: Vec<_> = authorization
+            .map(|value| ("authorization", value))
+            .into_iter()
+            .chain([kind])
+            .collect();
         send(&aws, "POST", "/", &headers, form).unwrap()
     };
     let key = signed("AKIDTEST", "sts");
     let answer = ask(Some(&key), "Action=GetCallerIdentity&Version=2011-06-15");
     assert_eq!(answer.status, 200);
-    for part in ["<Account>123456789012</Account>", "<Arn>arn:aws:iam::123456789012:user/local-aws</Arn>"] {
+    for part in [
+        "<Account>123456789012</Account>",
+        "<Arn>arn:aws:iam::123456789012:user/local-aws</Arn>",
+    ] {
         assert!(answer.body.contains(part), "{}", answer.body);
     }
     let ecr = signed("AKIDTEST", "ecr");
     for (key, form, status, code) in [
-        (None, "Action=GetCallerIdentity&Version=2011-06-15", 403, "MissingAuthenticationToken"),
-        (Some(ecr.as_str()), "Action=GetCallerIdentity&Version=2011-06-15", 403, "SignatureDoesNotMatch"),
+        (
+            None,
+            "Action=GetCallerIdentity&Version=2011-06-15",
+            403,
+            "MissingAuthenticationToken",
+        ),
+        (
+            Some(ecr.as_str()),
+            "Action=GetCallerIdentity&Version=2011-06-15",
+            403,
+            "SignatureDoesNotMatch",
+        ),
         (Some(&key), "Action=AssumeRole&Version=2011-06-15", 400, "InvalidAction"),
         (Some(&key), "Action=GetCallerIdentity", 400, "InvalidAction"),
-        (Some(&key), "Action=GetCallerIdentity&Version=2011-06-15&X=1", 400, "ValidationError"),
+        (
+            Some(&key),
+            "Action=GetCallerIdentity&Version=2011-06-15&X=1",
+            400,
+            "ValidationError",
+        ),
         (Some(&key), "Version=2011-06-15", 400, "MissingAction"),
     ] {
         let answer = ask(key, form);
@@ -276,21 +393,48 @@ fn a_deployed_function_can_be_looked_up() {
     let encoded = arn.replace(':', "%3A");
     for name in ["sync", &encoded] {
         let answer = ask("GET", &format!("/2015-03-31/functions/{name}/configuration"), "lambda");
-        assert_eq!((answer.status, answer.json()["FunctionArn"].as_str()), (200, Some(arn.as_str())));
-        assert_eq!(answer.json()["Environment"]["Variables"]["CONFIG_BUCKET"], "my-registries");
+        assert_eq!(
+            (answer.status, answer.json()["FunctionArn"].as_str()),
+            (200, Some(arn.as_str()))
+        );
+        assert_eq!(
+            answer.json()["Environment"]["Variables"]["CONFIG_BUCKET"],
+            "my-registries"
+        );
     }
     for (method, path, service, status, code) in [
         ("GET", "none/configuration", "lambda", 404, "ResourceNotFoundException"),
-        ("GET", "sync/configuration?Qualifier=1", "lambda", 404, "ResourceNotFoundException"),
-        ("GET", "sync/configuration?Version=1", "lambda", 400, "InvalidParameterValueException"),
+        (
+            "GET",
+            "sync/configuration?Qualifier=1",
+            "lambda",
+            404,
+            "ResourceNotFoundException",
+        ),
+        (
+            "GET",
+            "sync/configuration?Version=1",
+            "lambda",
+            400,
+            "InvalidParameterValueException",
+        ),
         ("GET", "sync", "lambda", 404, "UnknownOperationException"),
         ("PUT", "sync/configuration", "lambda", 404, "UnknownOperationException"),
         ("GET", "sync/configuration", "s3", 403, "InvalidSignatureException"),
     ] {
         let answer = ask(method, &format!("/2015-03-31/functions/{path}"), service);
-        assert_eq!((answer.status, answer.header("x-amzn-errortype")), (status, Some(code)), "{method} {path}");
+        assert_eq!(
+            (answer.status, answer.header("x-amzn-errortype")),
+            (status, Some(code)),
+            "{method} {path}"
+        );
     }
-    let subjects: Vec<_> = aws.calls().into_iter().filter(|call| call.status == 200).map(|call| call.subject).collect();
+    let subjects: Vec<_> = aws
+        .calls()
+        .into_iter()
+        .filter(|call| call.status == 200)
+        .map(|call| call.subject)
+        .collect();
     assert_eq!(subjects, ["sync", arn.as_str()]);
 }
 
@@ -299,7 +443,10 @@ fn a_hollow_answer_has_nothing_in_it_whether_the_call_was_processed_or_not() {
     let aws = aws(Options::default());
     let there =
         || aws.call("ecr", "DescribePullThroughCacheRules", json!({})).unwrap()["pullThroughCacheRules"] != json!([]);
-    for (fault, is_made) in [(Fault::hollow as fn(Fault) -> Fault, false), (Fault::hollow_after, true)] {
+    for (fault, is_made) in [
+        (Fault::hollow as fn(Fault) -> Fault, false),
+        (Fault::hollow_after, true),
+    ] {
         aws.fault(fault(Fault::on("ecr", "CreatePullThroughCacheRule")).times(1));
         let input = json!({"ecrRepositoryPrefix": "quay", "upstreamRegistryUrl": "quay.io"});
         let answer = call(&aws, "ecr", "CreatePullThroughCacheRule", &input).unwrap();
@@ -311,9 +458,10 @@ fn a_hollow_answer_has_nothing_in_it_whether_the_call_was_processed_or_not() {
 fn endless_pages_show_the_first_one_and_their_tokens_go_round() {
     let aws = aws(Options::default());
     aws.fault(Fault::on("*", "*").endless_pages(2));
-    for (service, operation, member) in
-        [("ecr", "DescribePullThroughCacheRules", "nextToken"), ("secretsmanager", "ListSecrets", "NextToken")]
-    {
+    for (service, operation, member) in [
+        ("ecr", "DescribePullThroughCacheRules", "nextToken"),
+        ("secretsmanager", "ListSecrets", "NextToken"),
+    ] {
         let (mut input, mut tokens) = (json!({}), Vec::new());
         for _ in 0..3 {
             let page = call(&aws, service, operation, &input).unwrap().json();

@@ -116,7 +116,10 @@ async fn carry_out(
     }
     let stop = Stop::default();
     let deadline = Deadline::in_time(TIME, &plan::pace()).or(stop.clone());
-    let report = ui.waiting("applying", plan::report(input, session, Hand::Apply(writer), order, deadline));
+    let report = ui.waiting(
+        "applying",
+        plan::report(input, session, Hand::Apply(writer), order, deadline),
+    );
     let mut report = std::pin::pin!(report);
     tokio::select! {
         report = &mut report => return report,
@@ -153,7 +156,11 @@ async fn asked_to_stop() {
 fn told(report: &Report, input: &Input, session: &Session, color: bool) -> String {
     let refused = report.changes.iter().any(|change| !change.diff.is_empty());
     if report.outcome == Outcome::Rejected || refused {
-        return format!("{}\n{}\n", page(report, input, session, color).trim_end(), visible(&report.message));
+        return format!(
+            "{}\n{}\n",
+            page(report, input, session, color).trim_end(),
+            visible(&report.message)
+        );
     }
     let mut page = String::new();
     // Writing into a String cannot fail.
@@ -162,9 +169,18 @@ fn told(report: &Report, input: &Input, session: &Session, color: bool) -> Strin
 }
 
 fn write_told(page: &mut String, report: &Report, color: bool) -> std::fmt::Result {
-    for change in report.changes.iter().filter(|change| change.result == ChangeResult::Applied) {
+    for change in report
+        .changes
+        .iter()
+        .filter(|change| change.result == ChangeResult::Applied)
+    {
         let Some(note) = &change.note else { continue };
-        let line = format!("{} {}: {}: {note}", show::mark(change).as_str(), change.registry, show::words(change));
+        let line = format!(
+            "{} {}: {}: {note}",
+            show::mark(change).as_str(),
+            change.registry,
+            show::words(change)
+        );
         writeln!(page, "{}", show::mark(change).paint(&visible(&line), color))?;
     }
     let troubles = show::troubles(report);
@@ -173,9 +189,18 @@ fn write_told(page: &mut String, report: &Report, color: bool) -> std::fmt::Resu
     }
     for (name, registry) in &report.registries {
         let told = |message: &&String| !troubles.iter().any(|trouble| trouble.is_for(message));
-        let message = registry.message.as_ref().filter(told).map(|message| format!(": {message}")).unwrap_or_default();
+        let message = registry
+            .message
+            .as_ref()
+            .filter(told)
+            .map(|message| format!(": {message}"))
+            .unwrap_or_default();
         let credential = registry.credential.as_str();
-        let line = format!("{name} {} ({}, credential {credential}){message}", registry.state.as_str(), registry.url);
+        let line = format!(
+            "{name} {} ({}, credential {credential}){message}",
+            registry.state.as_str(),
+            registry.url
+        );
         writeln!(page, "{}", visible(&line))?;
     }
     for warning in &report.warnings {

@@ -86,7 +86,9 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     for path in &args.files {
         checked.push(check(path, &context).await);
     }
-    let format = args.format.unwrap_or(if ui.json { Format::Json } else { Format::Human });
+    let format = args
+        .format
+        .unwrap_or(if ui.json { Format::Json } else { Format::Human });
     let bad = |file: &Checked| !file.errors.is_empty() || (args.deny_warnings && !file.warnings.is_empty());
     let failed = checked.iter().any(bad);
     match format {
@@ -109,14 +111,25 @@ async fn check(path: &str, context: &config::Context) -> Checked {
                 Failure::File { error, .. } => format!("the file cannot be read: {error}"),
                 other => other.to_string(),
             };
-            let problem = Problem { registry: None, line: None, column: None, message };
+            let problem = Problem {
+                registry: None,
+                line: None,
+                column: None,
+                message,
+            };
             return checked(&visible(path), None, vec![problem], Vec::new(), Excerpts::default());
         }
     };
     match Box::pin(sealed::open(&input.bytes, context, None)).await {
         Ok(file) => {
             let excerpts = Excerpts::of(&input.bytes);
-            checked(&input.name, Some(file.registries.len()), Vec::new(), file.warnings, excerpts)
+            checked(
+                &input.name,
+                Some(file.registries.len()),
+                Vec::new(),
+                file.warnings,
+                excerpts,
+            )
         }
         Err(rejected) => Checked::rejected(&input, rejected),
     }
@@ -129,5 +142,11 @@ fn checked(
     warnings: Vec<Problem>,
     excerpts: Excerpts,
 ) -> Checked {
-    Checked { file: file.to_owned(), registries, errors, warnings, excerpts }
+    Checked {
+        file: file.to_owned(),
+        registries,
+        errors,
+        warnings,
+        excerpts,
+    }
 }

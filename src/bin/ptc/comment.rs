@@ -30,7 +30,10 @@ impl Page {
 
 /// A plan in Markdown.
 pub fn comment(report: &Report, file: &str, home: &Home) -> String {
-    let mut page = Page { text: String::new(), left_out: 0 };
+    let mut page = Page {
+        text: String::new(),
+        left_out: 0,
+    };
     page.add(&format!("### `{}`: {}\n\n", code(file), text(&show::tally(report))));
     page.add(&format!(
         "Account `{}`, Region `{}`, outcome **{}**\n",
@@ -42,7 +45,11 @@ pub fn comment(report: &Report, file: &str, home: &Home) -> String {
         page.add(&format!("\n{}\n", text(&report.message)));
     }
     list(&mut page, "Errors", report.errors.iter().map(problem));
-    list(&mut page, "Not as it should be", show::troubles(report).iter().map(show::Trouble::line));
+    list(
+        &mut page,
+        "Not as it should be",
+        show::troubles(report).iter().map(show::Trouble::line),
+    );
     if !report.changes.is_empty() {
         page.add("\n| | registry | change | fields |\n| --- | --- | --- | --- |\n");
     }
@@ -56,7 +63,9 @@ pub fn comment(report: &Report, file: &str, home: &Home) -> String {
     }
     let Page { mut text, left_out } = page;
     if left_out > 0 {
-        text.push_str(&format!("\n{left_out} lines or details do not fit here: run `ptc plan` to see them.\n"));
+        text.push_str(&format!(
+            "\n{left_out} lines or details do not fit here: run `ptc plan` to see them.\n"
+        ));
     }
     if let Some(sum) = &report.plan_checksum {
         text.push_str(&format!("\nPlan checksum: `{sum}`\n"));
@@ -120,8 +129,15 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_counted_and_nobody_is_called() {
-        let mut page = Page { text: String::new(), left_out: 0 };
-        list(&mut page, "Errors", (0..2000).map(|n| format!("{n} {}", "&".repeat(60))));
+        let mut page = Page {
+            text: String::new(),
+            left_out: 0,
+        };
+        list(
+            &mut page,
+            "Errors",
+            (0..2000).map(|n| format!("{n} {}", "&".repeat(60))),
+        );
         assert!(page.text.len() <= MOST && page.left_out > 1000);
         assert_eq!(text("@org/team \u{202e}<b>"), "@\u{200b}org/team \\\\u{202e}&lt;b&gt;");
     }

@@ -44,15 +44,23 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     }
     let session = args.session.open(ui).await?;
     let exported = export(&session.reader, &session.home, &session.settings);
-    let exported = ui.waiting("reading the account", exported).await.map_err(|error| match error {
-        ExportError::Aws(error) => Failure::Aws(error.to_string()),
-        ExportError::Settings(_) => Failure::Usage(error.to_string()),
-    })?;
+    let exported = ui
+        .waiting("reading the account", exported)
+        .await
+        .map_err(|error| match error {
+            ExportError::Aws(error) => Failure::Aws(error.to_string()),
+            ExportError::Settings(_) => Failure::Usage(error.to_string()),
+        })?;
     if let Some(place) = &place {
         place.write(&exported.yaml, args.force)?;
     }
     if ui.json {
-        let Exported { yaml, registries, remarks, notes } = &exported;
+        let Exported {
+            yaml,
+            registries,
+            remarks,
+            notes,
+        } = &exported;
         ui.value(&json!({ "yaml": yaml, "registries": registries, "remarks": remarks, "notes": notes }))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -68,7 +76,9 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
 
 /// What was written, in a line.
 fn tally(exported: &Exported) -> String {
-    let Exported { registries, remarks, .. } = exported;
+    let Exported {
+        registries, remarks, ..
+    } = exported;
     let all = match registries.len() {
         0 => return "no registry could be written".to_owned(),
         1 => "1 registry".to_owned(),
@@ -81,6 +91,12 @@ fn tally(exported: &Exported) -> String {
 }
 
 fn in_the_way(place: &Place) -> Failure {
-    let error = io::Error::new(io::ErrorKind::AlreadyExists, "a file is there already; --force writes over it");
-    Failure::File { path: place.shown(), error }
+    let error = io::Error::new(
+        io::ErrorKind::AlreadyExists,
+        "a file is there already; --force writes over it",
+    );
+    Failure::File {
+        path: place.shown(),
+        error,
+    }
 }

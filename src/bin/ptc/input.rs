@@ -23,10 +23,20 @@ impl Input {
     /// # Errors
     /// When the system does not let us.
     pub fn read(path: &str) -> Result<Self, Failure> {
-        let read = if path == "-" { bounded(io::stdin().lock()) } else { File::open(path).and_then(bounded) };
+        let read = if path == "-" {
+            bounded(io::stdin().lock())
+        } else {
+            File::open(path).and_then(bounded)
+        };
         match read {
-            Ok(bytes) => Ok(Self { name: if path == "-" { "<stdin>".into() } else { visible(path) }, bytes }),
-            Err(error) => Err(Failure::File { path: path.to_owned(), error }),
+            Ok(bytes) => Ok(Self {
+                name: if path == "-" { "<stdin>".into() } else { visible(path) },
+                bytes,
+            }),
+            Err(error) => Err(Failure::File {
+                path: path.to_owned(),
+                error,
+            }),
         }
     }
 }

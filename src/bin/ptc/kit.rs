@@ -49,7 +49,10 @@ pub struct Args {
 }
 
 fn part(name: String) -> Result<Part, String> {
-    Part::ALL.into_iter().find(|part| part.as_str() == name).ok_or_else(|| format!("there is no {name}"))
+    Part::ALL
+        .into_iter()
+        .find(|part| part.as_str() == name)
+        .ok_or_else(|| format!("there is no {name}"))
 }
 
 /// Runs the command.
@@ -70,8 +73,15 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
             return Ok(FAILED);
         }
     };
-    let fallback = if args.fallback { Fallback::Upstream } else { Fallback::Never };
-    let Kit { mut artefacts, mut not_made } = kit(&file.registries, &home, fallback);
+    let fallback = if args.fallback {
+        Fallback::Upstream
+    } else {
+        Fallback::Never
+    };
+    let Kit {
+        mut artefacts,
+        mut not_made,
+    } = kit(&file.registries, &home, fallback);
     let wanted = |part| args.only.is_empty() || args.only.contains(&part);
     artefacts.retain(|artefact| wanted(artefact.part));
     not_made.retain(|left_out| wanted(left_out.part));
@@ -105,10 +115,20 @@ async fn place(session: &SessionArgs, ui: &Ui) -> Result<(Home, Context, Option<
             (session.home, Some(session.settings.resource_tags), Some(session.reader))
         }
     };
-    let named = PlaceArgs { account: Some(home.account.clone()), region: Some(home.region.clone()) };
+    let named = PlaceArgs {
+        account: Some(home.account.clone()),
+        region: Some(home.region.clone()),
+    };
     let context = named.context()?;
     let resource_tags = tags.unwrap_or(context.resource_tags);
-    Ok((home, Context { resource_tags, ..context }, reader))
+    Ok((
+        home,
+        Context {
+            resource_tags,
+            ..context
+        },
+        reader,
+    ))
 }
 
 /// Reads and checks the file.
@@ -125,7 +145,11 @@ fn not_made_line(left_out: &LeftOut) -> String {
 /// What was asked for; or what there is, and how to get it.
 fn print(artefacts: &[Artefact], not_made: &[LeftOut], chosen: bool, ui: &Ui) -> Result<(), Failure> {
     let readme = |artefact: &&Artefact| chosen || artefact.part == Part::Readme;
-    let contents: Vec<&str> = artefacts.iter().filter(readme).map(|artefact| artefact.content.as_str()).collect();
+    let contents: Vec<&str> = artefacts
+        .iter()
+        .filter(readme)
+        .map(|artefact| artefact.content.as_str())
+        .collect();
     ui.raw(contents.join("\n").as_bytes())?;
     if chosen {
         for artefact in artefacts {
@@ -139,7 +163,9 @@ fn print(artefacts: &[Artefact], not_made: &[LeftOut], chosen: bool, ui: &Ui) ->
         }
     } else {
         let names = Part::ALL.map(Part::as_str).join(", ");
-        ui.note(&format!("\n--output DIR writes all of it; --only prints one of {names}."));
+        ui.note(&format!(
+            "\n--output DIR writes all of it; --only prints one of {names}."
+        ));
     }
     Ok(())
 }
@@ -177,6 +203,8 @@ fn write(artefacts: &[Artefact], not_made: &[LeftOut], folder: &Path, force: boo
         ui.note(&not_made_line(left_out));
     }
     let lines = written.iter().map(|path| format!("written    {path}\n"));
-    let lines: String = lines.chain(unchanged.iter().map(|path| format!("unchanged  {path}\n"))).collect();
+    let lines: String = lines
+        .chain(unchanged.iter().map(|path| format!("unchanged  {path}\n")))
+        .collect();
     ui.raw(lines.as_bytes())
 }

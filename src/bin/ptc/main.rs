@@ -73,7 +73,11 @@ async fn main() -> ExitCode {
             // Where it cannot be printed, nobody is listening.
             _ = error.print();
             // Status 2 says that a plan has changes: a mistyped call must not look like one.
-            return if error.use_stderr() { ui::FAILED } else { ExitCode::SUCCESS };
+            return if error.use_stderr() {
+                ui::FAILED
+            } else {
+                ExitCode::SUCCESS
+            };
         }
     };
     let ui = Ui::new(cli.json, cli.color);
@@ -141,10 +145,15 @@ mod tests {
         let lines = lines.map(|line| line.trim().trim_start_matches("- run: ").trim_start_matches("$ "));
         let mut commands = 0;
         for line in lines.filter(|line| line.starts_with("ptc ") && !line.contains("...")) {
-            let words =
-                words(line).into_iter().map(|word| if word.starts_with("$(jq") { "0".repeat(64) } else { word });
+            let words = words(line)
+                .into_iter()
+                .map(|word| if word.starts_with("$(jq") { "0".repeat(64) } else { word });
             let parsed = Cli::try_parse_from(words.collect::<Vec<_>>());
-            assert!(parsed.is_ok(), "{line}: {}", parsed.err().map(|error| error.to_string()).unwrap_or_default());
+            assert!(
+                parsed.is_ok(),
+                "{line}: {}",
+                parsed.err().map(|error| error.to_string()).unwrap_or_default()
+            );
             commands += 1;
         }
         assert!(commands > 12, "only {commands} were found");

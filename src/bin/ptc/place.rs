@@ -20,20 +20,33 @@ pub struct PlaceArgs {
 
 fn account(text: &str) -> Result<String, String> {
     let good = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if good { Ok(text.to_owned()) } else { Err("an account is 12 digits".into()) }
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err("an account is 12 digits".into())
+    }
 }
 
 fn region(text: &str) -> Result<String, String> {
-    let good =
-        text.split('-').count() > 2 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if good { Ok(text.to_owned()) } else { Err("a Region is named like eu-central-1".into()) }
+    let good = text.split('-').count() > 2
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err("a Region is named like eu-central-1".into())
+    }
 }
 
 impl PlaceArgs {
     /// The Region that was named, or that the environment names.
     pub fn region(&self) -> Option<String> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        self.region.clone().or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"))
+        self.region
+            .clone()
+            .or_else(|| variable("AWS_REGION"))
+            .or_else(|| variable("AWS_DEFAULT_REGION"))
     }
 
     /// What a check that asks nobody may know. The stack always has a role for templates, so the file may count on it.
@@ -59,6 +72,10 @@ impl PlaceArgs {
     /// The account and Region, where both are known without asking AWS.
     pub fn home(&self) -> Option<Home> {
         let (account, region) = (self.account.clone()?, self.region()?);
-        Some(Home { account, partition: partition_of(&region).to_owned(), region })
+        Some(Home {
+            account,
+            partition: partition_of(&region).to_owned(),
+            region,
+        })
     }
 }

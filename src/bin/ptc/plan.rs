@@ -65,7 +65,10 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let order = order(args.max_deletions, None);
     let report = report(&input, &session, hand, &order, Deadline::in_time(TIME, &pace()));
     let report = ui.waiting("reading the account", report).await?;
-    match args.format.unwrap_or(if ui.json { Format::Json } else { Format::Human }) {
+    match args
+        .format
+        .unwrap_or(if ui.json { Format::Json } else { Format::Human })
+    {
         Format::Human => ui.raw(page(&report, &input, &session, ui.color).as_bytes())?,
         Format::Json => ui.value(&report)?,
         Format::Markdown => ui.raw(comment::comment(&report, &input.name, &session.home).as_bytes())?,
@@ -84,7 +87,13 @@ pub fn pace() -> Pace {
 
 /// What a run from a terminal is asked for.
 pub fn order(max_deletions: Option<u32>, plan_checksum: Option<String>) -> Order {
-    Order { kind: Kind::Manual, source: "ptc".into(), max_deletions, plan_checksum, secret: None }
+    Order {
+        kind: Kind::Manual,
+        source: "ptc".into(),
+        max_deletions,
+        plan_checksum,
+        secret: None,
+    }
 }
 
 /// Runs over a file at hand.
@@ -99,7 +108,12 @@ pub async fn report(
     deadline: Deadline,
 ) -> Result<Report, Failure> {
     let pace = pace();
-    let core = Core { reader: &session.reader, settings: &session.settings, pace: &pace, metrics: |_| {} };
+    let core = Core {
+        reader: &session.reader,
+        settings: &session.settings,
+        pace: &pace,
+        metrics: |_| {},
+    };
     let run_id = format!("ptc-{:016x}", fastrand::u64(..));
     let data_key = Box::pin(sealed::unlock(&input.bytes, &session.reader))
         .await
@@ -107,13 +121,18 @@ pub async fn report(
     let run = Run::new(core, hand, &session.home, &deadline, &run_id).over(&input.name, &input.bytes);
     let run = run.unlocked(data_key);
     // The futures of a run are large.
-    Box::pin(run.execute(order)).await.map_err(|failure| Failure::Aws(failure.to_string()))
+    Box::pin(run.execute(order))
+        .await
+        .map_err(|failure| Failure::Aws(failure.to_string()))
 }
 
 /// A plan as a page.
 pub fn page(report: &Report, input: &Input, session: &Session, color: bool) -> String {
     if report.outcome == Outcome::Rejected {
-        let rejected = Rejected { errors: report.errors.clone(), warnings: report.warnings.clone() };
+        let rejected = Rejected {
+            errors: report.errors.clone(),
+            warnings: report.warnings.clone(),
+        };
         return problems::page(&Checked::rejected(input, rejected), color);
     }
     let mut page = String::new();
@@ -134,7 +153,11 @@ fn write_page(page: &mut String, report: &Report, input: &Input, session: &Sessi
         let head = format!("{} {}: {}", mark.as_str(), change.registry, show::words(change));
         writeln!(page, "{}", mark.paint(&visible(&head), color))?;
         for (mark, line) in change.diff.iter().flat_map(show::lines) {
-            writeln!(page, "{}", mark.paint(&visible(&format!("    {} {line}", mark.as_str())), color))?;
+            writeln!(
+                page,
+                "{}",
+                mark.paint(&visible(&format!("    {} {line}", mark.as_str())), color)
+            )?;
         }
         if change.diff.is_empty() && !change.fields.is_empty() {
             writeln!(page, "      {}", change.fields.join(", "))?;
@@ -144,7 +167,11 @@ fn write_page(page: &mut String, report: &Report, input: &Input, session: &Sessi
         writeln!(page)?;
     }
     for trouble in show::troubles(report) {
-        writeln!(page, "{}\n", Mark::Stop.paint(&visible(&format!("! {}", trouble.line())), color))?;
+        writeln!(
+            page,
+            "{}\n",
+            Mark::Stop.paint(&visible(&format!("! {}", trouble.line())), color)
+        )?;
     }
     for warning in &report.warnings {
         writeln!(page, "warning: {}\n", visible(&problems::said(warning)))?;

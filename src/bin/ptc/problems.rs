@@ -37,17 +37,31 @@ pub fn page(file: &Checked, color: bool) -> String {
 }
 
 fn verdict(file: &Checked) -> String {
-    let count = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
+    let count = |n: usize, what: &str| {
+        if n == 1 {
+            format!("1 {what}")
+        } else {
+            format!("{n} {what}s")
+        }
+    };
     let warnings = match file.warnings.len() {
         0 => String::new(),
         n => format!(", {}", count(n, "warning")),
     };
     match file.registries {
         Some(registries) => {
-            let registries = if registries == 1 { "1 registry".to_owned() } else { format!("{registries} registries") };
+            let registries = if registries == 1 {
+                "1 registry".to_owned()
+            } else {
+                format!("{registries} registries")
+            };
             format!("{}: good, {registries}{warnings}", file.file)
         }
-        None => format!("{}: refused, {}{warnings}", file.file, count(file.errors.len(), "error")),
+        None => format!(
+            "{}: refused, {}{warnings}",
+            file.file,
+            count(file.errors.len(), "error")
+        ),
     }
 }
 
@@ -57,12 +71,17 @@ fn excerpt(file: &Checked, level: Level, problem: &Problem, color: bool) -> Stri
         Level::Warning => Title::WARNING,
     };
     let title = title.primary_title(said(problem));
-    let line = problem.line.and_then(|number| Some((number, file.excerpts.line(number)?)));
+    let line = problem
+        .line
+        .and_then(|number| Some((number, file.excerpts.line(number)?)));
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     match (line, problem.column) {
         (Some((number, line)), Some(column)) => {
             let word = AnnotationKind::Primary.span(Excerpts::word(line, column));
-            let snippet = Snippet::source(line).path(file.file.as_str()).line_start(number).annotation(word);
+            let snippet = Snippet::source(line)
+                .path(file.file.as_str())
+                .line_start(number)
+                .annotation(word);
             renderer.render(&[title.element(snippet)])
         }
         // Not in the file, or in one that is no text: there is no line to show.
@@ -91,8 +110,18 @@ pub fn annotations(file: &Checked) -> String {
         let mut properties = vec![format!("file={}", property(&file.file))];
         properties.extend(problem.line.map(|line| format!("line={line}")));
         properties.extend(problem.column.map(|column| format!("col={column}")));
-        properties.extend(problem.registry.as_ref().map(|registry| format!("title={}", property(registry))));
-        format!("::{} {}::{}\n", level.as_str(), properties.join(","), data(&problem.message))
+        properties.extend(
+            problem
+                .registry
+                .as_ref()
+                .map(|registry| format!("title={}", property(registry))),
+        );
+        format!(
+            "::{} {}::{}\n",
+            level.as_str(),
+            properties.join(","),
+            data(&problem.message)
+        )
     });
     lines.collect()
 }

@@ -33,7 +33,11 @@ impl<S: Subscriber> Layer<S> for Progress {
         event.record(&mut fields);
         if let Some(line) = line(&fields.0) {
             // Where standard error is closed nobody wants to know.
-            _ = writeln!(std::io::stderr().lock(), "{}", Mark::More.paint(&visible(&line), self.color));
+            _ = writeln!(
+                std::io::stderr().lock(),
+                "{}",
+                Mark::More.paint(&visible(&line), self.color)
+            );
         }
     }
 }
@@ -45,9 +49,19 @@ fn line(fields: &BTreeMap<&'static str, String>) -> Option<String> {
         return None;
     }
     Some(match fields.get("repository") {
-        Some(repository) => format!("  {}: {} of repository {repository}", field("registry"), field("setting")),
+        Some(repository) => format!(
+            "  {}: {} of repository {repository}",
+            field("registry"),
+            field("setting")
+        ),
         None => {
-            format!("  {}: {} {} {}", field("registry"), words(field("action")), words(field("resource")), field("id"))
+            format!(
+                "  {}: {} {} {}",
+                field("registry"),
+                words(field("action")),
+                words(field("resource")),
+                field("id")
+            )
         }
     })
 }
@@ -92,8 +106,16 @@ mod tests {
             ("id", "x"),
         ];
         assert_eq!(line(&fields(&step)).as_deref(), Some("  hub: create secret policy x"));
-        let repository = [("message", "applied"), ("registry", "hub"), ("repository", "hub/a"), ("setting", "tags")];
-        assert_eq!(line(&fields(&repository)).as_deref(), Some("  hub: tags of repository hub/a"));
+        let repository = [
+            ("message", "applied"),
+            ("registry", "hub"),
+            ("repository", "hub/a"),
+            ("setting", "tags"),
+        ];
+        assert_eq!(
+            line(&fields(&repository)).as_deref(),
+            Some("  hub: tags of repository hub/a")
+        );
         assert_eq!(line(&fields(&[("message", "run")])), None);
     }
 }

@@ -48,12 +48,16 @@ async fn unlock_with(metadata: &Metadata, reader: Option<&Reader>) -> Result<Dat
     let reader = match reader {
         Some(reader) => reader,
         None => {
-            own = environment().await.map_err(|failure| rejected(metadata, failure.to_string()))?;
+            own = environment()
+                .await
+                .map_err(|failure| rejected(metadata, failure.to_string()))?;
             &own
         }
     };
     let keyring = Keyring::of_person(&identities, Some(reader));
-    Box::pin(keyring.unlock(metadata)).await.map_err(|locked| locked.into_rejected(metadata))
+    Box::pin(keyring.unlock(metadata))
+        .await
+        .map_err(|locked| locked.into_rejected(metadata))
 }
 
 /// Of the credentials of the environment. The Region of a call is that of its key.
@@ -67,6 +71,14 @@ async fn environment() -> Result<Reader, Failure> {
 fn rejected(metadata: &Metadata, why: String) -> Rejected {
     let (line, column) = metadata.at;
     let message = format!("the file is encrypted with SOPS and cannot be decrypted: {why}");
-    let error = Problem { registry: None, line: Some(line), column: Some(column), message };
-    Rejected { errors: vec![error], warnings: Vec::new() }
+    let error = Problem {
+        registry: None,
+        line: Some(line),
+        column: Some(column),
+        message,
+    };
+    Rejected {
+        errors: vec![error],
+        warnings: Vec::new(),
+    }
 }

@@ -52,13 +52,23 @@ impl SessionArgs {
     /// As [`SessionArgs::open`].
     pub async fn open_to_write(&self, ui: &Ui) -> Result<(Session, Writer), Failure> {
         let config = self.config().await;
-        ui.waiting("looking for credentials", credentials_are_there(&config, self.profile.as_deref())).await?;
-        let region = config.region().map(ToString::to_string).filter(|region| !region.is_empty());
+        ui.waiting(
+            "looking for credentials",
+            credentials_are_there(&config, self.profile.as_deref()),
+        )
+        .await?;
+        let region = config
+            .region()
+            .map(ToString::to_string)
+            .filter(|region| !region.is_empty());
         let region = region.ok_or_else(|| {
             Failure::Usage("no Region is known: give --region, or set AWS_REGION or a profile that has one".into())
         })?;
         let deployed = match &self.function {
-            Some(name) => Some(ui.waiting("GetFunctionConfiguration", Deployed::read(&config, name)).await?),
+            Some(name) => Some(
+                ui.waiting("GetFunctionConfiguration", Deployed::read(&config, name))
+                    .await?,
+            ),
             None => None,
         };
         let home = ui.waiting("GetCallerIdentity", caller(&config, region)).await?;
@@ -100,11 +110,16 @@ impl SessionArgs {
         if let Some(profile) = &self.profile {
             let config = ProviderConfig::without_region().with_http_client(account::http_client());
             if region.is_none() {
-                let of_profile = ProfileFileRegionProvider::builder().configure(&config).profile_name(profile).build();
+                let of_profile = ProfileFileRegionProvider::builder()
+                    .configure(&config)
+                    .profile_name(profile)
+                    .build();
                 region = of_profile.region().await;
             }
             let config = config.with_region(region.clone());
-            let credentials = ProfileFileCredentialsProvider::builder().configure(&config).profile_name(profile);
+            let credentials = ProfileFileCredentialsProvider::builder()
+                .configure(&config)
+                .profile_name(profile);
             loader = loader.profile_name(profile).credentials_provider(credentials.build());
         }
         if let Some(region) = region {
@@ -119,13 +134,18 @@ impl SessionArgs {
 /// # Errors
 /// When there are none, or the profile that was named has none.
 pub async fn credentials_are_there(config: &SdkConfig, profile: Option<&str>) -> Result<(), Failure> {
-    let Some(credentials) = config.credentials_provider() else { return Ok(()) };
+    let Some(credentials) = config.credentials_provider() else {
+        return Ok(());
+    };
     credentials.provide_credentials().await.map(|_| ()).map_err(|error| {
         let why = std::error::Error::source(&error).map(causes);
         Failure::Usage(match profile {
             Some(profile) => {
                 let why = why.unwrap_or_else(|| "there is no such profile, or it has no credentials".into());
-                format!("--profile {profile} cannot be used: {why}. What was read: {}", profile_files().join(", "))
+                format!(
+                    "--profile {profile} cannot be used: {why}. What was read: {}",
+                    profile_files().join(", ")
+                )
             }
             None => {
                 let why = why.unwrap_or_else(|| error.to_string());
@@ -140,8 +160,11 @@ pub async fn credentials_are_there(config: &SdkConfig, profile: Option<&str>) ->
 
 /// Where the SDK looks for profiles.
 fn profile_files() -> [String; 2] {
-    [("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")]
-        .map(|(variable, default)| std::env::var(variable).unwrap_or_else(|_| default.to_owned()))
+    [
+        ("AWS_CONFIG_FILE", "~/.aws/config"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
+    ]
+    .map(|(variable, default)| std::env::var(variable).unwrap_or_else(|_| default.to_owned()))
 }
 
 /// A function as it is deployed.
@@ -152,14 +175,21 @@ struct Deployed {
 
 impl Deployed {
     async fn read(config: &SdkConfig, name: &str) -> Result<Self, Failure> {
-        let client = aws_sdk_lambda::config::Builder::from(config).interceptor(Calls::default()).build();
+        let client = aws_sdk_lambda::config::Builder::from(config)
+            .interceptor(Calls::default())
+            .build();
         let client = aws_sdk_lambda::Client::from_conf(client);
         let call = client.get_function_configuration().function_name(name).send().await;
         let answer = call.map_err(|e| Failure::Aws(AwsError::new("GetFunctionConfiguration", &e).to_string()))?;
-        let variables = answer.environment.and_then(|environment| environment.variables).unwrap_or_default();
+        let variables = answer
+            .environment
+            .and_then(|environment| environment.variables)
+            .unwrap_or_default();
         let arn = answer.function_arn.unwrap_or_default();
         if !variables.contains_key("CONFIG_BUCKET") {
-            return Err(Failure::Usage(format!("{name} has no CONFIG_BUCKET: it is not an ecr-pull-through-sync")));
+            return Err(Failure::Usage(format!(
+                "{name} has no CONFIG_BUCKET: it is not an ecr-pull-through-sync"
+            )));
         }
         Ok(Self { arn, variables })
     }
@@ -167,10 +197,24 @@ impl Deployed {
 
 /// Whose credentials these are.
 async fn caller(config: &SdkConfig, region: String) -> Result<Home, Failure> {
-    let client = aws_sdk_sts::config::Builder::from(config).interceptor(Calls::default()).build();
-    let call = aws_sdk_sts::Client::from_conf(client).get_caller_identity().send().await;
+    let client = aws_sdk_sts::config::Builder::from(config)
+        .interceptor(Calls::default())
+        .build();
+    let call = aws_sdk_sts::Client::from_conf(client)
+        .get_caller_identity()
+        .send()
+        .await;
     let answer = call.map_err(|e| Failure::Aws(AwsError::new("GetCallerIdentity", &e).to_string()))?;
     let account = answer.account.unwrap_or_default();
-    let partition = answer.arn.as_deref().and_then(|arn| arn.split(':').nth(1)).unwrap_or("aws").to_owned();
-    Ok(Home { account, region, partition })
+    let partition = answer
+        .arn
+        .as_deref()
+        .and_then(|arn| arn.split(':').nth(1))
+        .unwrap_or("aws")
+        .to_owned();
+    Ok(Home {
+        account,
+        region,
+        partition,
+    })
 }

@@ -48,7 +48,11 @@ impl Mark {
             Self::Less | Self::Stop => "31",
             Self::Other => "33",
         };
-        if color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if color {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }
 
@@ -65,7 +69,12 @@ pub fn mark(change: &Change) -> Mark {
 /// A change in a few words: `update template dockerhub`.
 pub fn words(change: &Change) -> String {
     let more = change.more.map(|n| format!("{n} more: ")).unwrap_or_default();
-    format!("{more}{} {} {}", word(&change.action), word(&change.resource).replace('_', " "), change.id)
+    format!(
+        "{more}{} {} {}",
+        word(&change.action),
+        word(&change.resource).replace('_', " "),
+        change.id
+    )
 }
 
 /// The word of the JSON report.
@@ -105,7 +114,9 @@ fn whole(mark: Mark, field: &str, document: &Value) -> Vec<(Mark, String)> {
     let text = pretty(document);
     let mut lines = text.lines();
     let first = (mark, format!("{field}: {}", lines.next().unwrap_or_default()));
-    std::iter::once(first).chain(lines.map(|line| (mark, line.to_owned()))).collect()
+    std::iter::once(first)
+        .chain(lines.map(|line| (mark, line.to_owned())))
+        .collect()
 }
 
 /// What differs between two documents, with a few lines around it.
@@ -136,7 +147,12 @@ fn pretty(value: &Value) -> String {
 /// A plan in a sentence: `2 to create, 1 to update, 1 held`.
 pub fn tally(report: &Report) -> String {
     let count = |of: &dyn Fn(&Change) -> bool| -> usize {
-        report.changes.iter().filter(|change| of(change)).map(|change| change.more.unwrap_or(1)).sum()
+        report
+            .changes
+            .iter()
+            .filter(|change| of(change))
+            .map(|change| change.more.unwrap_or(1))
+            .sum()
     };
     let planned = |mark_of: Mark| count(&|c| c.result == ChangeResult::Planned && mark(c) == mark_of);
     let counts = [
@@ -146,8 +162,11 @@ pub fn tally(report: &Report) -> String {
         (count(&|c| c.result == ChangeResult::Held), "held"),
         (count(&|c| c.result == ChangeResult::Failed), "failed"),
     ];
-    let words: Vec<String> =
-        counts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let words: Vec<String> = counts
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} {what}"))
+        .collect();
     match report.outcome {
         _ if !words.is_empty() => words.join(", "),
         Outcome::Converged => "nothing to change".into(),
@@ -177,15 +196,31 @@ pub fn troubles(report: &Report) -> Vec<Trouble<'_>> {
             ChangeResult::Applied | ChangeResult::Planned => continue,
         };
         let (why, since) = (change.error.as_deref(), change.since.as_deref());
-        let trouble = Trouble { result, why, since, changes: vec![change], registries: vec![&change.registry] };
+        let trouble = Trouble {
+            result,
+            why,
+            since,
+            changes: vec![change],
+            registries: vec![&change.registry],
+        };
         put(&mut troubles, trouble);
     }
     // A registry of which a change tells waits, or failed, for that.
     let told: BTreeSet<&str> = troubles.iter().flat_map(|trouble| trouble.registries.clone()).collect();
-    for (name, registry) in report.registries.iter().filter(|(name, _)| !told.contains(name.as_str())) {
+    for (name, registry) in report
+        .registries
+        .iter()
+        .filter(|(name, _)| !told.contains(name.as_str()))
+    {
         if let (State::Held | State::Failed, Some(why)) = (registry.state, registry.message.as_deref()) {
             let (result, since) = (registry.state.as_str(), registry.since.as_deref());
-            let trouble = Trouble { result, why: Some(why), since, changes: Vec::new(), registries: vec![name] };
+            let trouble = Trouble {
+                result,
+                why: Some(why),
+                since,
+                changes: Vec::new(),
+                registries: vec![name],
+            };
             put(&mut troubles, trouble);
         }
     }
@@ -230,7 +265,9 @@ impl Trouble<'_> {
             [change] => vec![format!("{}: {}{}", told(change), self.result, self.because())],
             changes => {
                 let first = format!("{}{}", self.result, self.because());
-                std::iter::once(first).chain(changes.iter().map(|change| format!("    {}", told(change)))).collect()
+                std::iter::once(first)
+                    .chain(changes.iter().map(|change| format!("    {}", told(change))))
+                    .collect()
             }
         }
     }
@@ -247,8 +284,14 @@ impl Trouble<'_> {
 
 /// Whether something is wrong, whatever else there is to do.
 pub fn is_wrong(report: &Report) -> bool {
-    let failed = report.registries.values().any(|registry| registry.state == State::Failed)
-        || report.changes.iter().any(|change| change.result == ChangeResult::Failed);
+    let failed = report
+        .registries
+        .values()
+        .any(|registry| registry.state == State::Failed)
+        || report
+            .changes
+            .iter()
+            .any(|change| change.result == ChangeResult::Failed);
     failed || !matches!(report.outcome, Outcome::Converged | Outcome::Pending)
 }
 
@@ -260,7 +303,10 @@ mod tests {
 
     fn shown(old: Value, new: Value) -> String {
         let lines = lines(&Difference::new("field", old, new));
-        lines.iter().map(|(mark, text)| format!("{}{text}\n", mark.as_str())).collect()
+        lines
+            .iter()
+            .map(|(mark, text)| format!("{}{text}\n", mark.as_str()))
+            .collect()
     }
 
     #[test]

@@ -89,7 +89,12 @@ impl Status {
         let time = |text: &str| text.parse::<Timestamp>().map_err(|_| format!("{text:?} is no time"));
         let finished_at = time(&report.finished_at)?;
         let last_success_at = report.last_success_at.as_deref().map(time).transpose()?;
-        Ok(Self { object, report, finished_at, last_success_at })
+        Ok(Self {
+            object,
+            report,
+            finished_at,
+            last_success_at,
+        })
     }
 
     /// For programs: the object, and the ages that a person would reckon.
@@ -98,7 +103,10 @@ impl Status {
         let mut object = self.object.clone();
         if let Some(members) = object.as_object_mut() {
             members.insert("age_seconds".into(), seconds(self.finished_at).into());
-            members.insert("last_success_age_seconds".into(), self.last_success_at.map(seconds).into());
+            members.insert(
+                "last_success_age_seconds".into(),
+                self.last_success_at.map(seconds).into(),
+            );
         }
         object
     }
@@ -112,7 +120,12 @@ fn page(status: &Status, now: Timestamp, color: bool) -> String {
 }
 
 fn write_page(page: &mut String, status: &Status, now: Timestamp, color: bool) -> std::fmt::Result {
-    let Status { report, finished_at, last_success_at, .. } = status;
+    let Status {
+        report,
+        finished_at,
+        last_success_at,
+        ..
+    } = status;
     let outcome = mark_of(report.outcome).paint(report.outcome.as_str(), color);
     writeln!(page, "{outcome}: {}\n", one_line(&report.message))?;
     writeln!(page, "  last run      {}, {finished_at}", age(*finished_at, now))?;
@@ -120,9 +133,19 @@ fn write_page(page: &mut String, status: &Status, now: Timestamp, color: bool) -
         Some(success) => writeln!(page, "  last success  {}, {success}", age(*success, now))?,
         None => writeln!(page, "  last success  none yet")?,
     }
-    let trigger = format!("{}, {} ({})", report.mode.as_str(), report.trigger.kind.as_str(), report.trigger.source);
+    let trigger = format!(
+        "{}, {} ({})",
+        report.mode.as_str(),
+        report.trigger.kind.as_str(),
+        report.trigger.source
+    );
     writeln!(page, "  trigger       {}", one_line(&trigger))?;
-    let version = report.config.version_id.as_deref().map(|id| format!(", version {id}")).unwrap_or_default();
+    let version = report
+        .config
+        .version_id
+        .as_deref()
+        .map(|id| format!(", version {id}"))
+        .unwrap_or_default();
     let file = format!("s3://{}/{}{version}", report.config.bucket, report.config.key);
     writeln!(page, "  file          {}", one_line(&file))?;
     if let Some(existing) = &report.existing_repositories {
@@ -139,14 +162,20 @@ fn write_page(page: &mut String, status: &Status, now: Timestamp, color: bool) -
         writeln!(page)?;
     }
     for trouble in troubles {
-        let since = trouble.since.map(|since| format!(" (since {})", for_how_long(since, now))).unwrap_or_default();
+        let since = trouble
+            .since
+            .map(|since| format!(" (since {})", for_how_long(since, now)))
+            .unwrap_or_default();
         let mut lines = trouble.lines();
         lines.iter_mut().take(1).for_each(|line| line.push_str(&since));
         for line in show::marked(lines) {
             writeln!(page, "{}", Mark::Stop.paint(&one_line(&line), color))?;
         }
     }
-    for (word, mark, problems) in [("error", Mark::Stop, &report.errors), ("warning", Mark::Other, &report.warnings)] {
+    for (word, mark, problems) in [
+        ("error", Mark::Stop, &report.errors),
+        ("warning", Mark::Other, &report.warnings),
+    ] {
         if !problems.is_empty() {
             writeln!(page)?;
         }
@@ -165,20 +194,46 @@ fn write_page(page: &mut String, status: &Status, now: Timestamp, color: bool) -
 /// The registries, a row each, without the reasons that stand below.
 fn registries(report: &Report, troubles: &[show::Trouble<'_>], now: Timestamp, color: bool) -> String {
     let row = |(name, registry): (&String, &RegistryReport)| {
-        let RegistryReport { state, upstream, url, credential, existing_repositories, message, reason: _, since } =
-            registry;
+        let RegistryReport {
+            state,
+            upstream,
+            url,
+            credential,
+            existing_repositories,
+            message,
+            reason: _,
+            since,
+        } = registry;
         vec![
             state.as_str().to_owned(),
             name.clone(),
             upstream.clone(),
             url.clone(),
             credential.as_str().to_owned(),
-            existing_repositories.as_ref().map(|of| format!("{} of {}", of.done, of.found)).unwrap_or_default(),
-            since.as_deref().map(|since| for_how_long(since, now)).unwrap_or_default(),
-            message.clone().filter(|message| !troubles.iter().any(|of| of.is_for(message))).unwrap_or_default(),
+            existing_repositories
+                .as_ref()
+                .map(|of| format!("{} of {}", of.done, of.found))
+                .unwrap_or_default(),
+            since
+                .as_deref()
+                .map(|since| for_how_long(since, now))
+                .unwrap_or_default(),
+            message
+                .clone()
+                .filter(|message| !troubles.iter().any(|of| of.is_for(message)))
+                .unwrap_or_default(),
         ]
     };
-    let head = ["state", "registry", "upstream", "pull URL", "credential", "repositories", "since", "message"];
+    let head = [
+        "state",
+        "registry",
+        "upstream",
+        "pull URL",
+        "credential",
+        "repositories",
+        "since",
+        "message",
+    ];
     let marks = [
         (State::Ready.as_str(), Mark::More),
         (State::Failed.as_str(), Mark::Stop),
@@ -194,7 +249,14 @@ fn for_how_long(since: &str, now: Timestamp) -> String {
 }
 
 fn progress(progress: &Progress) -> String {
-    let Progress { found, done, changed, held, failed, to_do } = progress;
+    let Progress {
+        found,
+        done,
+        changed,
+        held,
+        failed,
+        to_do,
+    } = progress;
     format!("{found} found, {done} done ({changed} changed), {held} held, {failed} failed, {to_do} to do")
 }
 

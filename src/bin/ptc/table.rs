@@ -11,7 +11,11 @@ use crate::visible::visible;
 /// A table without lines; nothing where there are no rows. What it is written to decides how wide it may be: a file or
 /// a pipe takes any line.
 pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    render(head, rows, terminal_size_of(std::io::stdout()).map(|(Width(width), _)| width))
+    render(
+        head,
+        rows,
+        terminal_size_of(std::io::stdout()).map(|(Width(width), _)| width),
+    )
 }
 
 fn render(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>, width: Option<u16>) -> String {
@@ -20,7 +24,10 @@ fn render(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>, width: Opt
         return String::new();
     }
     // A column that says nothing takes no room.
-    let says = |column: usize| rows.iter().any(|row| row.get(column).is_some_and(|cell| !cell.is_empty()));
+    let says = |column: usize| {
+        rows.iter()
+            .any(|row| row.get(column).is_some_and(|cell| !cell.is_empty()))
+    };
     let kept: Vec<usize> = (0..head.len()).filter(|column| says(*column)).collect();
     let pick = |cells: &dyn Fn(usize) -> Option<String>| -> Vec<String> {
         kept.iter().map(|column| cells(*column).unwrap_or_default()).collect()
@@ -28,11 +35,15 @@ fn render(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>, width: Opt
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     if let Some(width) = width {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width);
     }
     table.set_header(pick(&|column| head.get(column).map(|word| word.to_uppercase())));
     for row in &rows {
-        table.add_row(pick(&|column| row.get(column).map(|cell| visible(cell).replace('\n', " "))));
+        table.add_row(pick(&|column| {
+            row.get(column).map(|cell| visible(cell).replace('\n', " "))
+        }));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -44,7 +55,9 @@ fn render(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>, width: Opt
 pub fn paint_first(text: &str, marks: &[(&str, Mark)], color: bool) -> String {
     let painted = text.lines().map(|line| {
         let found = marks.iter().find_map(|(word, mark)| {
-            let rest = line.strip_prefix(word).filter(|rest| rest.is_empty() || rest.starts_with(' '))?;
+            let rest = line
+                .strip_prefix(word)
+                .filter(|rest| rest.is_empty() || rest.starts_with(' '))?;
             Some(mark.paint(word, color) + rest)
         });
         found.unwrap_or_else(|| line.to_owned()) + "\n"
@@ -102,20 +115,31 @@ mod tests {
             render(&head, rows("no token"), None),
             "STATE   REGISTRY  MESSAGE\nready   hub\nfailed  gitlab    no token\n"
         );
-        assert_eq!(render(&head, rows(""), None), "STATE   REGISTRY\nready   hub\nfailed  gitlab\n");
+        assert_eq!(
+            render(&head, rows(""), None),
+            "STATE   REGISTRY\nready   hub\nfailed  gitlab\n"
+        );
         assert_eq!(render(&head, Vec::new(), None), "");
     }
 
     #[test]
     fn a_narrow_terminal_breaks_the_long_column() {
-        let text = render(&["state", "registry", "since", "message"], rows(&"word ".repeat(20)), Some(40));
+        let text = render(
+            &["state", "registry", "since", "message"],
+            rows(&"word ".repeat(20)),
+            Some(40),
+        );
         assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
         assert_eq!(text.matches("word").count(), 20);
     }
 
     #[test]
     fn a_cell_moves_no_cursor_and_ends_no_line() {
-        let text = render(&["state", "registry", "since", "message"], rows("a\u{1b}[2Jb\nc\u{202e}"), None);
+        let text = render(
+            &["state", "registry", "since", "message"],
+            rows("a\u{1b}[2Jb\nc\u{202e}"),
+            None,
+        );
         assert!(text.contains("a\\u{1b}[2Jb c\\u{202e}"), "{text}");
     }
 

@@ -9,7 +9,11 @@ pub fn visible(text: &str) -> String {
     let stays = |c| matches!(c, '\n' | '\u{a0}' | '\u{3000}') || !is_invisible(c);
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if stays(c) { out.push(c) } else { out.extend(c.escape_unicode()) }
+        if stays(c) {
+            out.push(c)
+        } else {
+            out.extend(c.escape_unicode())
+        }
     }
     out
 }

@@ -16,7 +16,10 @@ pub struct Place {
 impl Place {
     /// A file of that name below a folder.
     pub fn below(folder: &Path, below: &str) -> Self {
-        Self { folder: folder.to_owned(), below: below.into() }
+        Self {
+            folder: folder.to_owned(),
+            below: below.into(),
+        }
     }
 
     /// A file where the user names it.
@@ -25,8 +28,14 @@ impl Place {
     /// When that is no name of a file.
     pub fn named(path: &Path) -> Result<Self, Failure> {
         match (path.parent(), path.file_name()) {
-            (Some(folder), Some(name)) => Ok(Self { folder: folder.to_owned(), below: name.into() }),
-            _ => Err(file(path, io::Error::new(ErrorKind::InvalidInput, "is no name of a file"))),
+            (Some(folder), Some(name)) => Ok(Self {
+                folder: folder.to_owned(),
+                below: name.into(),
+            }),
+            _ => Err(file(
+                path,
+                io::Error::new(ErrorKind::InvalidInput, "is no name of a file"),
+            )),
         }
     }
 
@@ -65,7 +74,10 @@ impl Place {
     /// As [`Place::is_there`], and when the system does not let us read it.
     pub fn read(&self) -> Result<Option<Vec<u8>>, Failure> {
         let path = self.path();
-        self.standing()?.map(|_| fs::read(&path)).transpose().map_err(|error| file(&path, error))
+        self.standing()?
+            .map(|_| fs::read(&path))
+            .transpose()
+            .map_err(|error| file(&path, error))
     }
 
     /// Writes the file, over one that is there only if that is wanted.
@@ -74,12 +86,16 @@ impl Place {
     /// When something is in the way, or the system does not let us.
     pub fn write(&self, text: &str, over: bool) -> Result<(), Failure> {
         let standing = self.standing()?;
-        self.put(text, over, standing.map(|metadata| metadata.permissions())).map_err(|error| file(&self.path(), error))
+        self.put(text, over, standing.map(|metadata| metadata.permissions()))
+            .map_err(|error| file(&self.path(), error))
     }
 
     fn put(&self, text: &str, over: bool, permissions: Option<Permissions>) -> io::Result<()> {
         let path = self.path();
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
         builder.prefix(".ptc-");
         #[cfg(unix)]
@@ -94,7 +110,11 @@ impl Place {
             beside.as_file().set_permissions(permissions)?;
         }
         // Looked at again by the system, for a file that came in the meantime.
-        let persisted = if over { beside.persist(&path) } else { beside.persist_noclobber(&path) };
+        let persisted = if over {
+            beside.persist(&path)
+        } else {
+            beside.persist_noclobber(&path)
+        };
         persisted.map(drop).map_err(|error| error.error)
     }
 
@@ -112,15 +132,21 @@ impl Place {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(file(&path, error)),
             };
-            let wanted: fn(&FileType) -> bool =
-                if parts.peek().is_some() { FileType::is_dir } else { FileType::is_file };
+            let wanted: fn(&FileType) -> bool = if parts.peek().is_some() {
+                FileType::is_dir
+            } else {
+                FileType::is_file
+            };
             if metadata.is_symlink() {
                 return Err(in_the_way(
                     &path,
                     "is a symbolic link, and nothing is written through one: take it away first",
                 ));
             } else if !wanted(&metadata.file_type()) {
-                return Err(in_the_way(&path, "is something else than what is to be written: take it away first"));
+                return Err(in_the_way(
+                    &path,
+                    "is something else than what is to be written: take it away first",
+                ));
             } else if parts.peek().is_none() {
                 return Ok(Some(metadata));
             }
@@ -134,5 +160,8 @@ fn in_the_way(path: &Path, what: &'static str) -> Failure {
 }
 
 fn file(path: &Path, error: io::Error) -> Failure {
-    Failure::File { path: path.display().to_string(), error }
+    Failure::File {
+        path: path.display().to_string(),
+        error,
+    }
 }

@@ -41,7 +41,11 @@ pub fn schema() -> Value {
     }
     definitions.insert("lifecycleRule".to_owned(), rules::lifecycle_rule(map::<RuleKey>()));
     definitions.insert(EACH.to_owned(), rules::registry(registry()));
-    definitions.extend(rules::of_defaults().into_iter().map(|(name, rule)| (name.to_owned(), rule)));
+    definitions.extend(
+        rules::of_defaults()
+            .into_iter()
+            .map(|(name, rule)| (name.to_owned(), rule)),
+    );
     json!({
         "$schema": DRAFT,
         "title": "registries.yaml of ecr-pull-through-sync",
@@ -60,12 +64,18 @@ pub fn schema() -> Value {
 
 /// A file with SOPS's metadata.
 fn encrypted() -> Value {
-    rules::like("sops", json!({"type": "object", "anyOf": [rules::has("mac"), rules::has("lastmodified")]}))
+    rules::like(
+        "sops",
+        json!({"type": "object", "anyOf": [rules::has("mac"), rules::has("lastmodified")]}),
+    )
 }
 
 /// A `registries` that is no registry itself.
 fn wrapper() -> Value {
-    let mut registry = rules::like(RegistryKey::Registry.as_str(), json!({"type": ["string", "number", "boolean"]}));
+    let mut registry = rules::like(
+        RegistryKey::Registry.as_str(),
+        json!({"type": ["string", "number", "boolean"]}),
+    );
     set(&mut registry, "type", json!("object"));
     rules::like(REGISTRIES, json!({ "not": registry }))
 }
@@ -80,7 +90,11 @@ fn flat() -> Value {
 /// The wrapped form.
 fn wrapped() -> Value {
     let mut schema = map::<FileKey>();
-    set(&mut schema, "patternProperties", json!({"^x-": {"description": "Ignored: a home for anchors."}}));
+    set(
+        &mut schema,
+        "patternProperties",
+        json!({"^x-": {"description": "Ignored: a home for anchors."}}),
+    );
     set(&mut schema, "allOf", rules::wrapped());
     schema
 }
@@ -104,14 +118,20 @@ pub(crate) fn defaults() -> Value {
 
 /// A map with the keys of a table and no others.
 pub(crate) fn map<K: Key>() -> Value {
-    object(K::ALL.iter().map(|key| (key.name(), property(&key.about()))), K::required().map(K::name))
+    object(
+        K::ALL.iter().map(|key| (key.name(), property(&key.about()))),
+        K::required().map(K::name),
+    )
 }
 
 fn object<'a>(
     properties: impl IntoIterator<Item = (&'a str, Value)>,
     required: impl IntoIterator<Item = &'a str>,
 ) -> Value {
-    let properties: Map<String, Value> = properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let properties: Map<String, Value> = properties
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
     let required: Vec<&str> = required.into_iter().collect();
     json!({"type": "object", "additionalProperties": false, "required": required, "properties": properties})
 }
@@ -127,7 +147,11 @@ fn property(about: &About) -> Value {
     set(&mut schema, "description", json!(plain(&text)));
     set(&mut schema, "markdownDescription", json!(without_links(&text)));
     if let Absent::Json(default) = about.absent {
-        set(&mut schema, "default", serde_json::from_str(default).unwrap_or_default());
+        set(
+            &mut schema,
+            "default",
+            serde_json::from_str(default).unwrap_or_default(),
+        );
     }
     schema
 }
@@ -185,7 +209,10 @@ mod tests {
 
     #[test]
     fn links_and_marks_are_taken_off() {
-        assert_eq!(without_links("a [b](c.md), **[d](e.md#f)** and `[]`"), "a b, **d** and `[]`");
+        assert_eq!(
+            without_links("a [b](c.md), **[d](e.md#f)** and `[]`"),
+            "a b, **d** and `[]`"
+        );
         assert_eq!(plain("a [b](c.md), **d** and `[]`"), "a b, d and []");
     }
 }

@@ -81,8 +81,14 @@ pub(super) fn registry(fields: Value) -> Value {
     let no_credentials: Vec<Value> = [USERNAME, TOKEN, SECRET].map(|key| lacks(key, no_credential)).into();
     let rules = vec![
         either(),
-        when(hosts(|need| matches!(need, Forbidden | RoleOptional)), json!({ "allOf": no_credentials })),
-        unless(hosts(|need| need == RoleOptional), json!({"allOf": [lacks(PREFIX, only_ecr), lacks(ROLE, only_ecr)]})),
+        when(
+            hosts(|need| matches!(need, Forbidden | RoleOptional)),
+            json!({ "allOf": no_credentials }),
+        ),
+        unless(
+            hosts(|need| need == RoleOptional),
+            json!({"allOf": [lacks(PREFIX, only_ecr), lacks(ROLE, only_ecr)]}),
+        ),
         when(is(MUTABILITY, &words(|word| !word.takes_filters())), no_filters()),
         when(like(UNLISTED, json!({"const": false})), listed()),
     ];
@@ -113,12 +119,18 @@ fn included() -> Value {
 /// `secret`, or the two others.
 fn either() -> Value {
     let other = "`secret` does not go with `username` and `accessToken`.";
-    when(has(SECRET), json!({"allOf": [lacks(USERNAME, other), lacks(TOKEN, other)]}))
+    when(
+        has(SECRET),
+        json!({"allOf": [lacks(USERNAME, other), lacks(TOKEN, other)]}),
+    )
 }
 
 /// A host of ours whose credential is like this.
 fn hosts(wanted: impl Fn(CredentialNeed) -> bool) -> Value {
-    let hosts: Vec<Value> = upstream::hosts().filter(|(.., need)| wanted(*need)).map(|(_, schema, _)| schema).collect();
+    let hosts: Vec<Value> = upstream::hosts()
+        .filter(|(.., need)| wanted(*need))
+        .map(|(_, schema, _)| schema)
+        .collect();
     like(HOST, json!({ "anyOf": hosts }))
 }
 
@@ -128,11 +140,18 @@ fn listed() -> Value {
 }
 
 fn no_filters() -> Value {
-    lacks(FILTERS, "This goes with MUTABLE_WITH_EXCLUSION and IMMUTABLE_WITH_EXCLUSION only.")
+    lacks(
+        FILTERS,
+        "This goes with MUTABLE_WITH_EXCLUSION and IMMUTABLE_WITH_EXCLUSION only.",
+    )
 }
 
 fn words(wanted: impl Fn(Word) -> bool) -> Vec<&'static str> {
-    Word::WORDS.iter().filter(|(_, word)| wanted(*word)).map(|(name, _)| *name).collect()
+    Word::WORDS
+        .iter()
+        .filter(|(_, word)| wanted(*word))
+        .map(|(name, _)| *name)
+        .collect()
 }
 
 fn filtered() -> Value {
@@ -165,8 +184,14 @@ pub(super) fn of_defaults() -> Vec<Rule> {
         unless(takes_one, json!({"anyOf": [has(SECRET), has(key)]}))
     };
     vec![
-        (CREDENTIAL, when(hosts(|need| need == Required), json!({"anyOf": [has(SECRET), both]}))),
-        (PAIR, json!({"allOf": [when(has(USERNAME), has(TOKEN)), when(has(TOKEN), has(USERNAME))]})),
+        (
+            CREDENTIAL,
+            when(hosts(|need| need == Required), json!({"anyOf": [has(SECRET), both]})),
+        ),
+        (
+            PAIR,
+            json!({"allOf": [when(has(USERNAME), has(TOKEN)), when(has(TOKEN), has(USERNAME))]}),
+        ),
         (NEEDS_USERNAME, beside(USERNAME)),
         (NEEDS_TOKEN, beside(TOKEN)),
         (LISTED, unless(like(UNLISTED, json!({"const": true})), listed())),
@@ -211,20 +236,29 @@ fn each(rule: &str) -> Value {
 
 /// No key with `AES256`.
 pub(super) fn encryption(keys: Value) -> Value {
-    let condition = is(EncryptionKey::EncryptionType.as_str(), &[EncryptionKind::Aes256.as_str()]);
+    let condition = is(
+        EncryptionKey::EncryptionType.as_str(),
+        &[EncryptionKind::Aes256.as_str()],
+    );
     let why = "This does not go with AES256, where S3 keeps the keys.";
     with(keys, vec![when(condition, lacks(EncryptionKey::KmsKey.as_str(), why))])
 }
 
 /// What goes together in a selection.
 pub(super) fn selection(keys: Value) -> Value {
-    let (patterns, prefixes) = (SelectionKey::TagPatternList.as_str(), SelectionKey::TagPrefixList.as_str());
+    let (patterns, prefixes) = (
+        SelectionKey::TagPatternList.as_str(),
+        SelectionKey::TagPrefixList.as_str(),
+    );
     let (count, unit) = (SelectionKey::CountType.as_str(), SelectionKey::CountUnit.as_str());
     let tagged = is(SelectionKey::TagStatus.as_str(), &[TagStatus::Tagged.as_str()]);
     let archive = is(SelectionKey::StorageClass.as_str(), &[StorageClass::Archive.as_str()]);
     let transitioned = [CountType::SinceImageTransitioned.as_str()];
-    let others: Vec<&str> =
-        CountType::WORDS.iter().map(|(word, _)| *word).filter(|word| !transitioned.contains(word)).collect();
+    let others: Vec<&str> = CountType::WORDS
+        .iter()
+        .map(|(word, _)| *word)
+        .filter(|word| !transitioned.contains(word))
+        .collect();
     let only_tagged = "This goes with `tagStatus: tagged` only.";
     let images = is(count, &[CountType::ImageCountMoreThan.as_str()]);
     let rules = vec![

@@ -98,10 +98,16 @@ pub(crate) fn host() -> Value {
 
 /// `username` and `accessToken`: one line, no space at either end. What SOPS left encrypted is none.
 pub(crate) fn credential() -> Value {
-    let mut value =
-        loose(r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$", secrets::MOST_VALUE);
+    let mut value = loose(
+        r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$",
+        secrets::MOST_VALUE,
+    );
     explained(&mut value, "One line, without spaces around it.");
-    super::set(&mut value, "not", json!({"type": "string", "pattern": r"^ENC\[AES256_GCM,"}));
+    super::set(
+        &mut value,
+        "not",
+        json!({"type": "string", "pattern": r"^ENC\[AES256_GCM,"}),
+    );
     value
 }
 
@@ -167,7 +173,10 @@ pub(crate) fn role() -> Value {
         "^arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_-]([A-Za-z0-9+=,.@_/-]*[A-Za-z0-9+=,.@_-])?$",
         raw::MOST_ROLE,
     );
-    explained(&mut role, "The ARN of a role of this account: `arn:aws:iam::<account>:role/...`.");
+    explained(
+        &mut role,
+        "The ARN of a role of this account: `arn:aws:iam::<account>:role/...`.",
+    );
     role
 }
 
@@ -185,7 +194,10 @@ pub(crate) fn encryption_type() -> Value {
 pub(crate) fn kms_key() -> Value {
     let arn = format!("^arn:aws[a-z0-9-]*:kms:{REGION}:[0-9]{{12}}:key/[a-z0-9-]+$");
     let mut key = json!({"type": "string", "pattern": arn});
-    explained(&mut key, "The full ARN of a key, no alias: `arn:aws:kms:<region>:<account>:key/...`.");
+    explained(
+        &mut key,
+        "The full ARN of a key, no alias: `arn:aws:kms:<region>:<account>:key/...`.",
+    );
     key
 }
 
@@ -265,7 +277,11 @@ pub(crate) fn tag_status() -> Value {
 /// `tagPatternList`.
 pub(crate) fn tag_patterns() -> Value {
     let mut item = loose("^[A-Za-z0-9._*-]+$", MOST_TAG);
-    super::set(&mut item, "allOf", json!([{"pattern": format!(r"^[^*]*(\*[^*]*){{0,{MOST_WILDCARDS}}}$")}]));
+    super::set(
+        &mut item,
+        "allOf",
+        json!([{"pattern": format!(r"^[^*]*(\*[^*]*){{0,{MOST_WILDCARDS}}}$")}]),
+    );
     list(&item, 1)
 }
 

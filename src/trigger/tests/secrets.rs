@@ -21,12 +21,18 @@ fn a_secret_is_found_wherever_the_event_names_it() {
         (with("requestParameters", json!({"secretId": full})), true),
         (with("requestParameters", json!({"SECRETID": full})), true),
         (with("requestParameters", json!({"secretId": name})), false),
-        (with("requestParameters", json!({"secretId": null, "name": name})), false),
+        (
+            with("requestParameters", json!({"secretId": null, "name": name})),
+            false,
+        ),
         (with("responseElements", json!({"arn": full})), true),
         (with("responseElements", json!({"aRN": full})), true),
         (with("responseElements", json!({"ARN": full})), true),
         (with("serviceEventDetails", json!({"secretId": full})), true),
-        (api_call("UpdateSecret", &json!({"secretId": name}), &json!({"arn": full})), true),
+        (
+            api_call("UpdateSecret", &json!({"secretId": name}), &json!({"arn": full})),
+            true,
+        ),
     ] {
         let change = change(&event);
         assert_eq!(change.name, name, "{event}");
@@ -48,11 +54,19 @@ fn only_an_arn_loses_its_suffix() {
     for (request, response, name) in [
         // A name may end like a suffix.
         (format!("{p}/docker-mirror"), None, format!("{p}/docker-mirror")),
-        (arn(&format!("{p}/docker-mirror-a1B2c3")), None, format!("{p}/docker-mirror")),
+        (
+            arn(&format!("{p}/docker-mirror-a1B2c3")),
+            None,
+            format!("{p}/docker-mirror"),
+        ),
         (arn(&format!("{p}/hub")), None, format!("{p}/hub")),
         (arn(&format!("{p}/hub-short")), None, format!("{p}/hub-short")),
         // Without its suffix, but the answer had it.
-        (arn(&format!("{p}/docker-mirror")), Some(format!("{p}/docker-mirror-a1B2c3")), format!("{p}/docker-mirror")),
+        (
+            arn(&format!("{p}/docker-mirror")),
+            Some(format!("{p}/docker-mirror-a1B2c3")),
+            format!("{p}/docker-mirror"),
+        ),
         // In doubt: see `refers_to`.
         (arn(&format!("{p}/docker-mirror")), None, format!("{p}/docker")),
     ] {
@@ -73,13 +87,20 @@ fn secrets_of_other_places_are_not_ours() {
         (format!("arn:aws:secretsmanager:eu-west-1:123456789012:{secret}"), true),
         (format!("arn:aws:secretsmanager:eu-west-2:123456789012:{secret}"), false),
         (format!("arn:aws:secretsmanager:eu-west-1:210987654321:{secret}"), false),
-        (format!("arn:aws-cn:secretsmanager:eu-west-1:123456789012:{secret}"), false),
+        (
+            format!("arn:aws-cn:secretsmanager:eu-west-1:123456789012:{secret}"),
+            false,
+        ),
     ] {
         let job = job(&api_call("PutSecretValue", &json!({"secretId": id}), &Value::Null));
         assert_eq!(matches!(job, Job::Secret(_)), ours, "{id}");
     }
     // A plain name is one of the place the event comes from.
-    let mut event = api_call("PutSecretValue", &json!({"secretId": "ecr-pullthroughcache/hub"}), &Value::Null);
+    let mut event = api_call(
+        "PutSecretValue",
+        &json!({"secretId": "ecr-pullthroughcache/hub"}),
+        &Value::Null,
+    );
     assert!(matches!(job(&event), Job::Secret(_)));
     event["region"] = "eu-west-2".into();
     assert!(reason(&event).contains("account 123456789012, region eu-west-2"));
@@ -91,10 +112,26 @@ fn labels_other_than_awscurrent_are_ignored() {
     for (name, request, ours) in [
         ("PutSecretValue", json!({"secretId": id}), true),
         ("PutSecretValue", json!({"secretId": id, "versionStages": null}), true),
-        ("PutSecretValue", json!({"secretId": id, "versionStages": ["CONFIGURED", "AWSCURRENT"]}), true),
-        ("PutSecretValue", json!({"secretId": id, "versionStages": ["AWSPENDING"]}), false),
-        ("UpdateSecretVersionStage", json!({"secretId": id, "versionStage": "AWSCURRENT"}), true),
-        ("UpdateSecretVersionStage", json!({"secretId": id, "versionStage": "CONFIGURED"}), false),
+        (
+            "PutSecretValue",
+            json!({"secretId": id, "versionStages": ["CONFIGURED", "AWSCURRENT"]}),
+            true,
+        ),
+        (
+            "PutSecretValue",
+            json!({"secretId": id, "versionStages": ["AWSPENDING"]}),
+            false,
+        ),
+        (
+            "UpdateSecretVersionStage",
+            json!({"secretId": id, "versionStage": "AWSCURRENT"}),
+            true,
+        ),
+        (
+            "UpdateSecretVersionStage",
+            json!({"secretId": id, "versionStage": "CONFIGURED"}),
+            false,
+        ),
         ("UpdateSecret", json!({"secretId": id}), true),
         ("RestoreSecret", json!({"secretId": id}), true),
     ] {

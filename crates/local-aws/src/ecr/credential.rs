@@ -15,9 +15,15 @@ const MALFORMED: &str = "The secret value is not in the expected format. It must
 
 /// Whether this kind of credential belongs to this kind of upstream.
 pub(super) fn check_kind(upstream: Upstream, secret: Option<&str>, role: Option<&str>) -> Result<(), ApiError> {
-    let mismatch = || Err(invalid("Upstream registry URL and provided credential type do not match"));
+    let mismatch = || {
+        Err(invalid(
+            "Upstream registry URL and provided credential type do not match",
+        ))
+    };
     match (upstream.takes, secret, role) {
-        (Takes::Nothing, Some(_), _) => Err(invalid("The specified upstream registry doesn't require authentication")),
+        (Takes::Nothing, Some(_), _) => Err(invalid(
+            "The specified upstream registry doesn't require authentication",
+        )),
         (Takes::Nothing | Takes::Secret, _, Some(_)) | (Takes::Role, Some(_), _) => mismatch(),
         (Takes::Secret, None, None) => Err(ApiError::client(
             "UnsupportedUpstreamRegistryException",
@@ -72,7 +78,13 @@ impl Ecr {
 fn user_and_token(text: &str) -> Option<(String, String)> {
     let value: Value = serde_json::from_str(text).ok()?;
     let object = value.as_object().filter(|object| object.len() == 2)?;
-    let field = |name: &str| object.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let field = |name: &str| {
+        object
+            .get(name)?
+            .as_str()
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+    };
     Some((field("username")?, field("accessToken")?))
 }
 

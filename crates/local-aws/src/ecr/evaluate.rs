@@ -61,7 +61,9 @@ pub(super) fn evaluate(policy: &Policy, images: &[Image], now: Timestamp) -> Vec
     for rule in &policy.rules {
         let selected: Vec<&Image> = images.iter().filter(|image| rule.selection.covers(image)).collect();
         let doomed = rule.doomed(&selected, now);
-        let acted_on = doomed.into_iter().filter(|image| !claimed.contains(image.digest.as_str()) && !held(image));
+        let acted_on = doomed
+            .into_iter()
+            .filter(|image| !claimed.contains(image.digest.as_str()) && !held(image));
         outcomes.extend(acted_on.map(|image| Outcome {
             image: image.clone(),
             action: rule.action.kind,
@@ -80,7 +82,11 @@ impl Rule {
         let number = self.selection.count_number;
         let older = |time: fn(&Image) -> Timestamp| {
             let age = SignedDuration::from_hours(24 * i64::from(number));
-            selected.iter().copied().filter(|image| now.duration_since(time(image)) > age).collect()
+            selected
+                .iter()
+                .copied()
+                .filter(|image| now.duration_since(time(image)) > age)
+                .collect()
         };
         match self.selection.count_type {
             CountType::ImageCountMoreThan => {
@@ -106,8 +112,12 @@ impl Selection {
                 let patterns = self.tag_pattern_list.iter().flatten();
                 let prefixes = self.tag_prefix_list.iter().flatten();
                 !image.tags.is_empty()
-                    && patterns.into_iter().all(|pattern| any_tag(&|tag| matches(pattern, tag)))
-                    && prefixes.into_iter().all(|prefix| any_tag(&|tag| tag.starts_with(prefix.as_str())))
+                    && patterns
+                        .into_iter()
+                        .all(|pattern| any_tag(&|tag| matches(pattern, tag)))
+                    && prefixes
+                        .into_iter()
+                        .all(|prefix| any_tag(&|tag| tag.starts_with(prefix.as_str())))
             }
         };
         tags && image.storage_class == self.class()

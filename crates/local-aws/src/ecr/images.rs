@@ -53,14 +53,18 @@ impl Images {
     /// Whether there is an image of this digest or tag.
     pub(super) fn has(&self, repository: &str, reference: &str) -> bool {
         let images = self.list(repository);
-        images.iter().any(|image| image.digest == reference || image.tags.iter().any(|tag| tag == reference))
+        images
+            .iter()
+            .any(|image| image.digest == reference || image.tags.iter().any(|tag| tag == reference))
     }
 }
 
 fn daily(repository: &str, n: usize, count: usize, last: Timestamp) -> Image {
     let tag = format!("v{n}");
     let age = i64::try_from(count - n).unwrap_or(i64::MAX).saturating_mul(24);
-    let pushed = last.checked_sub(SignedDuration::from_hours(age)).unwrap_or(Timestamp::MIN);
+    let pushed = last
+        .checked_sub(SignedDuration::from_hours(age))
+        .unwrap_or(Timestamp::MIN);
     Image::new(&digest(&format!("{repository}:{tag}")), &[&tag], pushed)
 }
 

@@ -100,8 +100,12 @@ pub(super) enum ActionKind {
 
 /// Parses and checks a policy.
 pub(super) fn parse(text: &str) -> Result<Policy, ApiError> {
-    let refuse =
-        |why: &str| invalid_parameter("LifecyclePolicyText", &format!("Lifecycle policy validation failure:\n{why}\n"));
+    let refuse = |why: &str| {
+        invalid_parameter(
+            "LifecyclePolicyText",
+            &format!("Lifecycle policy validation failure:\n{why}\n"),
+        )
+    };
     let value: Value =
         serde_json::from_str(text).map_err(|_| refuse("Could not map policyString into LifecyclePolicy."))?;
     if has_null(&value) {
@@ -113,7 +117,11 @@ pub(super) fn parse(text: &str) -> Result<Policy, ApiError> {
         return Err(refuse(NO_SCHEMA));
     }
     policy.rules.sort_by_key(|rule| rule.rule_priority);
-    policy.rules.iter().try_for_each(Rule::check).map_err(|why| refuse(&why))?;
+    policy
+        .rules
+        .iter()
+        .try_for_each(Rule::check)
+        .map_err(|why| refuse(&why))?;
     policy.check_together().map_err(|why| refuse(&why))?;
     Ok(policy)
 }
@@ -136,11 +144,18 @@ impl Policy {
     /// The rules about several rules. What may occur once, may occur once per storage class.
     fn check_together(&self) -> Result<(), String> {
         let pairs = self.rules.iter().zip(self.rules.iter().skip(1));
-        if pairs.into_iter().any(|(one, next)| one.rule_priority == next.rule_priority) {
+        if pairs
+            .into_iter()
+            .any(|(one, next)| one.rule_priority == next.rule_priority)
+        {
             return Err("Duplicate priority in multiple rules".into());
         }
         for class in [StorageClass::Standard, StorageClass::Archive] {
-            let rules: Vec<&Rule> = self.rules.iter().filter(|rule| rule.selection.class() == class).collect();
+            let rules: Vec<&Rule> = self
+                .rules
+                .iter()
+                .filter(|rule| rule.selection.class() == class)
+                .collect();
             let with = |status: TagStatus| rules.iter().filter(|rule| rule.selection.tag_status == status).count();
             if with(TagStatus::Any) > 1 {
                 return Err("Only one rule can specify tagStatus=ANY".into());
@@ -153,7 +168,11 @@ impl Policy {
                 return Err("Rule for tagStatus=ANY must have the highest rulePriority".into());
             }
             let mut seen = HashSet::new();
-            if !rules.iter().filter_map(|rule| rule.selection.tags()).all(|tags| seen.insert(tags)) {
+            if !rules
+                .iter()
+                .filter_map(|rule| rule.selection.tags())
+                .all(|tags| seen.insert(tags))
+            {
                 // The rule is documented, AWS's words are not known.
                 return Err("Tag prefix and tag pattern lists must be unique across rules".into());
             }
@@ -165,8 +184,15 @@ impl Policy {
 impl Rule {
     /// What must hold within one rule.
     fn check(&self) -> Result<(), String> {
-        let Selection { tag_status, tag_pattern_list, tag_prefix_list, count_type, count_unit, count_number, .. } =
-            &self.selection;
+        let Selection {
+            tag_status,
+            tag_pattern_list,
+            tag_prefix_list,
+            count_type,
+            count_unit,
+            count_number,
+            ..
+        } = &self.selection;
         let no_schema = || Err(NO_SCHEMA.to_owned());
         if self.rule_priority < 1 || *count_number < 1 {
             return no_schema();
@@ -180,12 +206,20 @@ impl Rule {
             (TagStatus::Tagged, ..) => return no_schema(),
             (_, None, None) => {}
             (status, patterns, _) => {
-                let member = if patterns.is_some() { "tagPatternList" } else { "tagPrefixList" };
+                let member = if patterns.is_some() {
+                    "tagPatternList"
+                } else {
+                    "tagPrefixList"
+                };
                 let status = if *status == TagStatus::Any { "ANY" } else { "UNTAGGED" };
                 return Err(format!("Cannot specify {member} with tagStatus {status}"));
             }
         }
-        if tag_pattern_list.iter().flatten().any(|pattern| pattern.matches('*').count() > MOST_STARS) {
+        if tag_pattern_list
+            .iter()
+            .flatten()
+            .any(|pattern| pattern.matches('*').count() > MOST_STARS)
+        {
             return Err(format!("Total number of * must not exceed {MOST_STARS}"));
         }
         if count_unit.is_some() == (*count_type == CountType::ImageCountMoreThan) {
@@ -218,6 +252,9 @@ impl Selection {
     /// The tags it asks for, in no order: patterns or prefixes.
     fn tags(&self) -> Option<(bool, BTreeSet<&str>)> {
         let list = self.tag_pattern_list.as_ref().or(self.tag_prefix_list.as_ref())?;
-        Some((self.tag_pattern_list.is_some(), list.iter().map(String::as_str).collect()))
+        Some((
+            self.tag_pattern_list.is_some(),
+            list.iter().map(String::as_str).collect(),
+        ))
     }
 }

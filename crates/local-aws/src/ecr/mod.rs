@@ -150,7 +150,14 @@ impl Ecr {
 
 /// Whether the operation changes the configuration of the account. A lifecycle preview does not: it only looks.
 pub fn is_write(op: &str) -> bool {
-    let reads = ["Describe", "Get", "List", "Validate", "BatchGet", "StartLifecyclePolicyPreview"];
+    let reads = [
+        "Describe",
+        "Get",
+        "List",
+        "Validate",
+        "BatchGet",
+        "StartLifecyclePolicyPreview",
+    ];
     !reads.iter().any(|verb| op.starts_with(verb))
 }
 
@@ -165,9 +172,11 @@ pub fn subject(op: &str, input: &Value) -> String {
     names
         .iter()
         .find_map(|name| match input.get(name)? {
-            Value::String(text) => {
-                Some(text.rsplit_once(":repository/").map_or(text.as_str(), |(_, name)| name).to_owned())
-            }
+            Value::String(text) => Some(
+                text.rsplit_once(":repository/")
+                    .map_or(text.as_str(), |(_, name)| name)
+                    .to_owned(),
+            ),
             Value::Array(items) => Some(items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
             _ => None,
         })

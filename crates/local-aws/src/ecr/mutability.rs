@@ -24,7 +24,10 @@ pub(super) struct Mutability {
 
 impl Default for Mutability {
     fn default() -> Self {
-        Self { image_tag_mutability: "MUTABLE".into(), image_tag_mutability_exclusion_filters: None }
+        Self {
+            image_tag_mutability: "MUTABLE".into(),
+            image_tag_mutability_exclusion_filters: None,
+        }
     }
 }
 
@@ -35,7 +38,9 @@ impl Mutability {
         mutability: Option<String>,
         filters: Option<Vec<ExclusionFilter>>,
     ) -> Result<Option<Self>, ApiError> {
-        let excludes = mutability.as_deref().is_some_and(|value| value.ends_with("_WITH_EXCLUSION"));
+        let excludes = mutability
+            .as_deref()
+            .is_some_and(|value| value.ends_with("_WITH_EXCLUSION"));
         match (excludes, &filters) {
             (true, None) => Err(invalid(
                 "Invalid parameter at 'imageTagMutabilityExclusionFilters' failed to satisfy constraint: 'Image tag mutability exclusion filters must be provided when imageTagMutability is IMMUTABLE_WITH_EXCLUSION or MUTABLE_WITH_EXCLUSION'",
@@ -62,7 +67,10 @@ pub(super) struct Encryption {
 
 impl Default for Encryption {
     fn default() -> Self {
-        Self { encryption_type: "AES256".into(), kms_key: None }
+        Self {
+            encryption_type: "AES256".into(),
+            kms_key: None,
+        }
     }
 }
 

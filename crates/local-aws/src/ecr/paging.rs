@@ -24,11 +24,18 @@ pub(super) fn cut<'a, T, I: Iterator<Item = (&'a str, T)>>(
     cap: Option<usize>,
     items: impl FnOnce(Option<&str>) -> I,
 ) -> Result<Page<T>, ApiError> {
-    let asked = input.get("maxResults").and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok()).unwrap_or(100);
+    let asked = input
+        .get("maxResults")
+        .and_then(Value::as_u64)
+        .and_then(|n| usize::try_from(n).ok())
+        .unwrap_or(100);
     let size = cap.map_or(asked, |cap| asked.min(cap)).max(1);
     let after = text(input, "nextToken").map(|token| open(op, token)).transpose()?;
     let mut rest = items(after.as_deref());
-    let mut page = Page { items: Vec::new(), next: None };
+    let mut page = Page {
+        items: Vec::new(),
+        next: None,
+    };
     let mut last = "";
     for (name, item) in rest.by_ref().take(size) {
         last = name;
@@ -46,7 +53,8 @@ pub(super) fn rest<'a, T>(
     after: Option<&str>,
 ) -> impl Iterator<Item = (&'a str, &'a T)> + use<'a, T> {
     let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-    map.range::<str, _>((start, Bound::Unbounded)).map(|(name, item)| (name.as_str(), item))
+    map.range::<str, _>((start, Bound::Unbounded))
+        .map(|(name, item)| (name.as_str(), item))
 }
 
 impl<T> Page<T> {

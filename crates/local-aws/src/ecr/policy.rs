@@ -41,12 +41,17 @@ static ACTION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(\*|ecr:
 
 /// The policy as ECR hands it back, or nothing where it refuses it.
 fn rewrite(cx: &Cx, text: &str, kind: Kind, unknown: &BTreeSet<String>) -> Option<String> {
-    let Value::Object(mut policy) = serde_json::from_str(text).ok()? else { return None };
+    let Value::Object(mut policy) = serde_json::from_str(text).ok()? else {
+        return None;
+    };
     let version = policy.remove("Version").unwrap_or_else(|| "2008-10-17".into());
     if !["2008-10-17", "2012-10-17"].contains(&version.as_str()?) {
         return None;
     }
-    let id = policy.remove("Id").map(|id| id.is_string().then_some(id)).unwrap_or(Some(Value::Null))?;
+    let id = policy
+        .remove("Id")
+        .map(|id| id.is_string().then_some(id))
+        .unwrap_or(Some(Value::Null))?;
     let statements = match policy.remove("Statement")? {
         Value::Array(statements) if !statements.is_empty() => statements,
         one @ Value::Object(_) => vec![one],
@@ -56,8 +61,10 @@ fn rewrite(cx: &Cx, text: &str, kind: Kind, unknown: &BTreeSet<String>) -> Optio
         return None;
     }
     let mut sids = HashSet::new();
-    let statements: Option<Vec<Value>> =
-        statements.into_iter().map(|each| statement(cx, each, kind, unknown, &mut sids)).collect();
+    let statements: Option<Vec<Value>> = statements
+        .into_iter()
+        .map(|each| statement(cx, each, kind, unknown, &mut sids))
+        .collect();
     let mut rewritten = json!({"Statement": statements?, "Version": version});
     if let (Some(rewritten), false) = (rewritten.as_object_mut(), id.is_null()) {
         rewritten.insert("Id".into(), id);
@@ -83,7 +90,10 @@ fn statement(
         kept.insert("Condition".into(), condition.is_object().then_some(condition)?);
     }
     let effect = given.remove("Effect")?;
-    kept.insert("Effect".into(), matches!(effect.as_str(), Some("Allow" | "Deny")).then_some(effect)?);
+    kept.insert(
+        "Effect".into(),
+        matches!(effect.as_str(), Some("Allow" | "Deny")).then_some(effect)?,
+    );
 
     let (name, principal) = one_of(&mut given, "Principal", "NotPrincipal")?;
     kept.insert(name.into(), principals(cx, principal, unknown)?);
@@ -125,10 +135,16 @@ fn principals(cx: &Cx, value: Value, unknown: &BTreeSet<String>) -> Option<Value
         let mut members = texts(&members)?;
         match group.as_str() {
             "AWS" => {
-                if !members.iter().all(|member| fits(&PRINCIPAL, member) && !unknown.contains(member)) {
+                if !members
+                    .iter()
+                    .all(|member| fits(&PRINCIPAL, member) && !unknown.contains(member))
+                {
                     return None;
                 }
-                for member in members.iter_mut().filter(|member| member.chars().all(|letter| letter.is_ascii_digit())) {
+                for member in members
+                    .iter_mut()
+                    .filter(|member| member.chars().all(|letter| letter.is_ascii_digit()))
+                {
                     *member = format!("arn:{}:iam::{member}:root", cx.partition);
                 }
             }

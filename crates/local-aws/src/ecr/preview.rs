@@ -57,13 +57,19 @@ struct Filter {
 impl GetPreview {
     /// Images that are named come in one answer, and by something.
     fn check(&self, input: &Value) -> Result<(), ApiError> {
-        let paged =
-            ["nextToken", "maxResults"].iter().any(|name| input.get(name).is_some_and(|value| !value.is_null()));
+        let paged = ["nextToken", "maxResults"]
+            .iter()
+            .any(|name| input.get(name).is_some_and(|value| !value.is_null()));
         let ids = self.image_ids.iter().flatten();
         if self.image_ids.is_some() && paged {
-            return Err(invalid("nextToken and maxResults cannot be used when imageIds is specified"));
+            return Err(invalid(
+                "nextToken and maxResults cannot be used when imageIds is specified",
+            ));
         }
-        if ids.into_iter().any(|id| id.image_digest.is_none() && id.image_tag.is_none()) {
+        if ids
+            .into_iter()
+            .any(|id| id.image_digest.is_none() && id.image_tag.is_none())
+        {
             return Err(invalid(
                 "Invalid parameter at 'imageIds' failed to satisfy constraint: 'An image needs a digest or a tag'",
             ));
@@ -72,7 +78,10 @@ impl GetPreview {
     }
 
     fn wants(&self, image: &Image) -> bool {
-        let named = self.image_ids.as_ref().is_none_or(|ids| ids.iter().any(|id| id.is(image)));
+        let named = self
+            .image_ids
+            .as_ref()
+            .is_none_or(|ids| ids.iter().any(|id| id.is(image)));
         let status = self.filter.as_ref().and_then(|filter| filter.tag_status.as_deref());
         named
             && match status {
@@ -133,7 +142,11 @@ impl Ecr {
     pub(super) fn start_preview(&mut self, cx: &Cx, input: &Value) -> Answer {
         let polls = self.preview_polls;
         let repository = self.repository_mut(cx, input)?;
-        if repository.preview.as_ref().is_some_and(|preview| preview.in_progress(cx)) {
+        if repository
+            .preview
+            .as_ref()
+            .is_some_and(|preview| preview.in_progress(cx))
+        {
             return Err(ApiError::client(
                 "LifecyclePolicyPreviewInProgressException",
                 format!(
@@ -145,10 +158,18 @@ impl Ecr {
         }
         let policy_text = match text(input, "lifecyclePolicyText") {
             Some(given) => lifecycle::parse(given).map(|_| given.to_owned())?,
-            None => repository.lifecycle_policy.clone().ok_or_else(|| no_lifecycle_policy(cx, input))?,
+            None => repository
+                .lifecycle_policy
+                .clone()
+                .ok_or_else(|| no_lifecycle_policy(cx, input))?,
         };
         let shown = answer(cx, input, &policy_text, "IN_PROGRESS");
-        repository.preview = Some(Preview { policy_text, started: cx.now, polls_left: polls, results: None });
+        repository.preview = Some(Preview {
+            policy_text,
+            started: cx.now,
+            polls_left: polls,
+            results: None,
+        });
         Ok(shown)
     }
 
@@ -179,7 +200,11 @@ impl Ecr {
         }
         let outcomes = match preview.results.take() {
             Some(outcomes) => outcomes,
-            None => evaluate(&lifecycle::parse(&preview.policy_text)?, &repository.images.list(name), cx.now),
+            None => evaluate(
+                &lifecycle::parse(&preview.policy_text)?,
+                &repository.images.list(name),
+                cx.now,
+            ),
         };
         let outcomes = preview.results.insert(outcomes);
 
@@ -189,7 +214,9 @@ impl Ecr {
         let cap = if wanted.image_ids.is_some() { None } else { cap };
         let page = paging::cut("GetLifecyclePolicyPreview", input, cap, |after| {
             asked.retain(|outcome| after.is_none_or(|after| outcome.image.digest.as_str() > after));
-            asked.into_iter().map(|outcome| (outcome.image.digest.as_str(), show(outcome)))
+            asked
+                .into_iter()
+                .map(|outcome| (outcome.image.digest.as_str(), show(outcome)))
         })?;
         let mut shown = answer(cx, input, &preview.policy_text, "COMPLETE");
         if let Some(shown) = shown.as_object_mut() {

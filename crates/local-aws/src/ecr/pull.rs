@@ -36,15 +36,33 @@ impl Ecr {
         };
         let probe = serde_json::json!({"repositoryName": name});
         shape::check(Service::Ecr, "GetRepositoryPolicy", &probe).map_err(|error| invalid(error.message))?;
-        let cached = self.repositories.get(name).is_some_and(|repository| repository.images.has(name, reference));
+        let cached = self
+            .repositories
+            .get(name)
+            .is_some_and(|repository| repository.images.has(name, reference));
 
         let Some((rule, path)) = self.rule_for(name) else {
-            let pulled =
-                Pulled { repository: name.to_owned(), created: false, template: None, upstream: String::new() };
-            return cached.then_some(pulled).ok_or_else(|| misled("no rule covers it and no such image is stored"));
+            let pulled = Pulled {
+                repository: name.to_owned(),
+                created: false,
+                template: None,
+                upstream: String::new(),
+            };
+            return cached
+                .then_some(pulled)
+                .ok_or_else(|| misled("no rule covers it and no such image is stored"));
         };
-        let upstream = format!("{}/{path}{}{reference}", rule.upstream_registry_url, separator(reference));
-        let mut pulled = Pulled { repository: name.to_owned(), created: false, template: None, upstream };
+        let upstream = format!(
+            "{}/{path}{}{reference}",
+            rule.upstream_registry_url,
+            separator(reference)
+        );
+        let mut pulled = Pulled {
+            repository: name.to_owned(),
+            created: false,
+            template: None,
+            upstream,
+        };
         if cached {
             // Whatever became of the credential: what is cached is served, which is why a dead token goes unnoticed.
             return Ok(pulled);
@@ -61,7 +79,9 @@ impl Ecr {
         if !self.repositories.contains_key(name) {
             let template = self.template_for(name);
             if template.is_some_and(Template::lacks_role) {
-                return Err(misled("the creation template has tags or a KMS key, and no customRoleArn"));
+                return Err(misled(
+                    "the creation template has tags or a KMS key, and no customRoleArn",
+                ));
             }
             pulled.created = true;
             pulled.template = template.map(|template| template.prefix.clone());
@@ -69,7 +89,9 @@ impl Ecr {
             self.repositories.insert(name.to_owned(), repository);
         }
         if let Some(repository) = self.repositories.get_mut(name) {
-            repository.images.extend(name, [Image::new(&digest(image), &[reference], cx.now)]);
+            repository
+                .images
+                .extend(name, [Image::new(&digest(image), &[reference], cx.now)]);
         }
         Ok(pulled)
     }
@@ -77,7 +99,11 @@ impl Ecr {
     /// The rule with the longest prefix, and the path at its upstream.
     fn rule_for(&self, name: &str) -> Option<(&Rule, String)> {
         let (key, rule) = most_specific(self.rules.iter(), name)?;
-        let rest = if key == "ROOT" { name } else { name.get(key.len() + 1..)? };
+        let rest = if key == "ROOT" {
+            name
+        } else {
+            name.get(key.len() + 1..)?
+        };
         let path = match rule.upstream_repository_prefix.as_str() {
             "ROOT" => rest.to_owned(),
             prefix => format!("{}/{rest}", prefix.trim_end_matches('/')),
@@ -114,12 +140,17 @@ fn most_specific<'a, T>(entries: impl Iterator<Item = (&'a String, &'a T)>, name
         key => name.strip_prefix(key)?.starts_with('/').then_some(key.len()),
     };
     let covering = entries.filter_map(|(key, entry)| Some((length(key)?, key.as_str(), entry)));
-    covering.max_by_key(|(length, ..)| *length).map(|(_, key, entry)| (key, entry))
+    covering
+        .max_by_key(|(length, ..)| *length)
+        .map(|(_, key, entry)| (key, entry))
 }
 
 /// Repository name, and tag or digest.
 fn split(image: &str) -> (&str, &str) {
-    image.split_once('@').or_else(|| image.rsplit_once(':')).unwrap_or((image, "latest"))
+    image
+        .split_once('@')
+        .or_else(|| image.rsplit_once(':'))
+        .unwrap_or((image, "latest"))
 }
 
 fn separator(reference: &str) -> &'static str {

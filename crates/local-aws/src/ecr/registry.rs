@@ -27,7 +27,10 @@ pub(super) fn authorization_token(cx: &Cx) -> Value {
 fn not_found(cx: &Cx) -> ApiError {
     ApiError::client(
         "RegistryPolicyNotFoundException",
-        format!("Registry policy does not exist in the registry with id '{}'", cx.account),
+        format!(
+            "Registry policy does not exist in the registry with id '{}'",
+            cx.account
+        ),
     )
 }
 

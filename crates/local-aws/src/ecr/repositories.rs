@@ -44,7 +44,11 @@ impl Repository {
     }
 
     fn show(&self, cx: &Cx, name: &str) -> Value {
-        let suffix = if cx.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let suffix = if cx.partition == "aws-cn" {
+            "amazonaws.com.cn"
+        } else {
+            "amazonaws.com"
+        };
         let mut shown = json!(self.mutability);
         let rest = json!({
             "createdAt": self.created_at,
@@ -66,7 +70,10 @@ impl Repository {
 pub(super) fn not_found(cx: &Cx, name: &str) -> ApiError {
     ApiError::client(
         "RepositoryNotFoundException",
-        format!("The repository with name '{name}' does not exist in the registry with id '{}'", cx.account),
+        format!(
+            "The repository with name '{name}' does not exist in the registry with id '{}'",
+            cx.account
+        ),
     )
 }
 
@@ -101,9 +108,10 @@ impl Ecr {
     /// Those that are there already stay as they are. Ten thousand cost a few megabytes, however many images they have.
     pub fn seed_repositories(&mut self, cx: &Cx, names: impl IntoIterator<Item = String>, images_each: usize) {
         for name in names {
-            self.repositories
-                .entry(name)
-                .or_insert_with(|| Repository { images: Images::daily(images_each, cx.now), ..Repository::new(cx) });
+            self.repositories.entry(name).or_insert_with(|| Repository {
+                images: Images::daily(images_each, cx.now),
+                ..Repository::new(cx)
+            });
         }
     }
 
@@ -124,7 +132,10 @@ impl Ecr {
         if self.repositories.contains_key(&name) {
             return Err(ApiError::client(
                 "RepositoryAlreadyExistsException",
-                format!("The repository with name '{name}' already exists in the registry with id '{}'", cx.account),
+                format!(
+                    "The repository with name '{name}' already exists in the registry with id '{}'",
+                    cx.account
+                ),
             ));
         }
         let mut repository = Repository::new(cx);
@@ -134,10 +145,15 @@ impl Ecr {
         repository.mutability =
             Mutability::pair(input.image_tag_mutability, input.image_tag_mutability_exclusion_filters)?
                 .unwrap_or_default();
-        repository.encryption =
-            input.encryption_configuration.map(Encryption::checked).transpose()?.unwrap_or_default();
-        repository.scan_on_push =
-            input.image_scanning_configuration.and_then(|scan| scan.scan_on_push).unwrap_or_default();
+        repository.encryption = input
+            .encryption_configuration
+            .map(Encryption::checked)
+            .transpose()?
+            .unwrap_or_default();
+        repository.scan_on_push = input
+            .image_scanning_configuration
+            .and_then(|scan| scan.scan_on_push)
+            .unwrap_or_default();
         let shown = json!({"repository": repository.show(cx, &name)});
         self.repositories.insert(name, repository);
         Ok(shown)
@@ -148,10 +164,13 @@ impl Ecr {
             Some(names) if !names.is_null() => Some(read(names)?),
             _ => None,
         };
-        let paged =
-            ["nextToken", "maxResults"].iter().any(|name| input.get(name).is_some_and(|value| !value.is_null()));
+        let paged = ["nextToken", "maxResults"]
+            .iter()
+            .any(|name| input.get(name).is_some_and(|value| !value.is_null()));
         if names.is_some() && paged {
-            return Err(invalid("nextToken and maxResults cannot be used when repositoryNames is specified"));
+            return Err(invalid(
+                "nextToken and maxResults cannot be used when repositoryNames is specified",
+            ));
         }
         if let Some(names) = names {
             // Repositories asked for by name come in one answer, which has no pages.

@@ -70,8 +70,13 @@ pub(super) fn wanted(
     member: &str,
     exists: impl Fn(&str) -> Result<(), ApiError>,
 ) -> Result<Option<Vec<String>>, ApiError> {
-    let Some(names) = input.get(member).and_then(Value::as_array) else { return Ok(None) };
-    let keys = names.iter().filter_map(Value::as_str).map(|name| exists(key(name)).map(|()| key(name).to_owned()));
+    let Some(names) = input.get(member).and_then(Value::as_array) else {
+        return Ok(None);
+    };
+    let keys = names
+        .iter()
+        .filter_map(Value::as_str)
+        .map(|name| exists(key(name)).map(|()| key(name).to_owned()));
     keys.collect::<Result<_, _>>().map(Some)
 }
 
@@ -103,15 +108,26 @@ impl CreateRule {
             )
         })?;
         if *url == format!("{}.dkr.ecr.{}.amazonaws.com", cx.account, cx.region) {
-            return Err(invalid("Upstream registry URL cannot be the same as the cache registry"));
+            return Err(invalid(
+                "Upstream registry URL cannot be the same as the cache registry",
+            ));
         }
         // AWS checks the declared registry of authenticated upstreams only.
         let declared = self.upstream_registry.as_deref().unwrap_or(upstream.name);
         if upstream.takes == Takes::Secret && declared != upstream.name {
-            return Err(invalid("Upstream registry URL and entered upstream registry do not match"));
+            return Err(invalid(
+                "Upstream registry URL and entered upstream registry do not match",
+            ));
         }
-        check_kind(upstream, self.credential_arn.as_deref(), role(self.custom_role_arn.as_deref()))?;
-        let mapped = self.upstream_repository_prefix.as_deref().is_some_and(|prefix| prefix != ROOT);
+        check_kind(
+            upstream,
+            self.credential_arn.as_deref(),
+            role(self.custom_role_arn.as_deref()),
+        )?;
+        let mapped = self
+            .upstream_repository_prefix
+            .as_deref()
+            .is_some_and(|prefix| prefix != ROOT);
         if mapped && self.ecr_repository_prefix == ROOT {
             return Err(invalid(
                 "The upstream repository prefix can be set only when the ECR repository prefix is not ROOT",
@@ -140,7 +156,10 @@ impl Ecr {
         if self.rules.len() >= self.rule_quota {
             return Err(ApiError::client(
                 "LimitExceededException",
-                format!("The maximum number of pull through cache rules for the registry is {}.", self.rule_quota),
+                format!(
+                    "The maximum number of pull through cache rules for the registry is {}.",
+                    self.rule_quota
+                ),
             ));
         }
         if let Some(arn) = &input.credential_arn {
@@ -150,7 +169,10 @@ impl Ecr {
             ecr_repository_prefix: input.ecr_repository_prefix.clone(),
             upstream_registry: upstream.name,
             upstream_registry_url: input.upstream_registry_url.clone(),
-            upstream_repository_prefix: input.upstream_repository_prefix.clone().unwrap_or_else(|| ROOT.to_owned()),
+            upstream_repository_prefix: input
+                .upstream_repository_prefix
+                .clone()
+                .unwrap_or_else(|| ROOT.to_owned()),
             credential_arn: input.credential_arn.clone(),
             custom_role_arn: role(input.custom_role_arn.as_deref()).map(str::to_owned),
             created_at: seconds(cx.now),
@@ -178,31 +200,52 @@ impl Ecr {
     pub(super) fn update_rule(&mut self, cx: &Cx, secrets: &dyn SecretSource, input: &UpdateRule) -> Answer {
         let (credential, role) = (input.credential_arn.as_deref(), role(input.custom_role_arn.as_deref()));
         if credential.is_none() && role.is_none() {
-            return Err(invalid("Please set either credential arn or role arn to update the credentials"));
+            return Err(invalid(
+                "Please set either credential arn or role arn to update the credentials",
+            ));
         }
         let key = key(&input.ecr_repository_prefix);
-        let rule = self.rules.get(key).ok_or_else(|| not_found(cx, &input.ecr_repository_prefix))?;
+        let rule = self
+            .rules
+            .get(key)
+            .ok_or_else(|| not_found(cx, &input.ecr_repository_prefix))?;
         if let Some(upstream) = upstream::of(&rule.upstream_registry_url) {
             check_kind(upstream, credential, role)?;
         }
         if let Some(arn) = credential {
             self.check_secret(cx, secrets, arn)?;
         }
-        let rule = self.rules.get_mut(key).ok_or_else(|| not_found(cx, &input.ecr_repository_prefix))?;
+        let rule = self
+            .rules
+            .get_mut(key)
+            .ok_or_else(|| not_found(cx, &input.ecr_repository_prefix))?;
         rule.credential_arn = credential.map(str::to_owned);
         rule.custom_role_arn = role.map(str::to_owned);
         rule.updated_at = seconds(cx.now);
         Ok(rule.show(
             cx,
-            &["credentialArn", "customRoleArn", "ecrRepositoryPrefix", "updatedAt", "upstreamRepositoryPrefix"],
+            &[
+                "credentialArn",
+                "customRoleArn",
+                "ecrRepositoryPrefix",
+                "updatedAt",
+                "upstreamRepositoryPrefix",
+            ],
         ))
     }
 
     pub(super) fn describe_rules(&self, cx: &Cx, input: &Value) -> Answer {
         let wanted = wanted(input, "ecrRepositoryPrefixes", |prefix| {
-            self.rules.contains_key(prefix).then_some(()).ok_or_else(|| not_found(cx, prefix))
+            self.rules
+                .contains_key(prefix)
+                .then_some(())
+                .ok_or_else(|| not_found(cx, prefix))
         })?;
-        let asked = |key: &str| wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|wanted| wanted == key));
+        let asked = |key: &str| {
+            wanted
+                .as_ref()
+                .is_none_or(|wanted| wanted.iter().any(|wanted| wanted == key))
+        };
         let page = paging::cut("DescribePullThroughCacheRules", input, self.page_cap, |after| {
             paging::rest(&self.rules, after).filter(|(key, _)| asked(key))
         })?;

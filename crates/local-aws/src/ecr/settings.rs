@@ -74,19 +74,30 @@ impl Ecr {
     }
 
     pub(super) fn get_repository_policy(&self, cx: &Cx, input: &Value) -> Answer {
-        let text = self.repository(cx, input)?.policy.as_ref().ok_or_else(|| no_policy(cx, input))?;
+        let text = self
+            .repository(cx, input)?
+            .policy
+            .as_ref()
+            .ok_or_else(|| no_policy(cx, input))?;
         Ok(about(cx, input, json!({"policyText": text})))
     }
 
     pub(super) fn delete_repository_policy(&mut self, cx: &Cx, input: &Value) -> Answer {
-        let text = self.repository_mut(cx, input)?.policy.take().ok_or_else(|| no_policy(cx, input))?;
+        let text = self
+            .repository_mut(cx, input)?
+            .policy
+            .take()
+            .ok_or_else(|| no_policy(cx, input))?;
         Ok(about(cx, input, json!({"policyText": text})))
     }
 
     pub(super) fn put_mutability(&mut self, cx: &Cx, input: &Value) -> Answer {
         let given: MutabilityInput = read(input)?;
         let repository = self.repository_mut(cx, input)?;
-        let paired = Mutability::pair(Some(given.image_tag_mutability), given.image_tag_mutability_exclusion_filters)?;
+        let paired = Mutability::pair(
+            Some(given.image_tag_mutability),
+            given.image_tag_mutability_exclusion_filters,
+        )?;
         repository.mutability = paired.unwrap_or_default();
         Ok(about(cx, input, json!(repository.mutability)))
     }

@@ -36,7 +36,10 @@ pub(super) fn check(tags: &[Tag]) -> Result<(), ApiError> {
         }
     }
     if tags.len() > MOST {
-        return Err(ApiError::client("TooManyTagsException", format!("A resource can have at most {MOST} tags")));
+        return Err(ApiError::client(
+            "TooManyTagsException",
+            format!("A resource can have at most {MOST} tags"),
+        ));
     }
     Ok(())
 }
@@ -73,7 +76,8 @@ impl Ecr {
 
     pub(super) fn untag(&mut self, cx: &Cx, input: &Value) -> Answer {
         let given: UntagInput = read(input)?;
-        self.tags_of(cx, input)?.retain(|tag| !given.tag_keys.contains(&tag.key));
+        self.tags_of(cx, input)?
+            .retain(|tag| !given.tag_keys.contains(&tag.key));
         Ok(json!({}))
     }
 
@@ -85,8 +89,13 @@ impl Ecr {
         let arn = required(input, "resourceArn");
         let own = format!("arn:{}:ecr:{}:{}:repository/", cx.partition, cx.region, cx.account);
         let name = arn.strip_prefix(&own).ok_or_else(|| {
-            invalid(format!("Invalid parameter at 'resourceArn' failed to satisfy constraint: 'Invalid ARN {arn}'"))
+            invalid(format!(
+                "Invalid parameter at 'resourceArn' failed to satisfy constraint: 'Invalid ARN {arn}'"
+            ))
         })?;
-        self.repositories.get_mut(name).map(|repository| &mut repository.tags).ok_or_else(|| not_found(cx, name))
+        self.repositories
+            .get_mut(name)
+            .map(|repository| &mut repository.tags)
+            .ok_or_else(|| not_found(cx, name))
     }
 }

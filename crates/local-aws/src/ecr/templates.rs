@@ -41,7 +41,11 @@ impl Ecr {
     pub(super) fn update_template(&mut self, cx: &Cx, input: Input) -> Answer {
         let key = key(&input.prefix).to_owned();
         // Worked on a copy, so that a refused update changes nothing.
-        let mut template = self.templates.get(&key).ok_or_else(|| not_found(&input.prefix))?.clone();
+        let mut template = self
+            .templates
+            .get(&key)
+            .ok_or_else(|| not_found(&input.prefix))?
+            .clone();
         self.fill(cx, &mut template, input)?;
         template.updated_at = seconds(cx.now);
         let shown = answer(cx, &template);
@@ -52,10 +56,17 @@ impl Ecr {
     pub(super) fn describe_templates(&self, cx: &Cx, input: &Value) -> Answer {
         // Not modelled, but Terraform and ACK both meet a not-found error here.
         let wanted = wanted(input, "prefixes", |prefix| {
-            self.templates.contains_key(prefix).then_some(()).ok_or_else(|| not_found(prefix))
+            self.templates
+                .contains_key(prefix)
+                .then_some(())
+                .ok_or_else(|| not_found(prefix))
         })?
         .filter(|prefixes| !prefixes.is_empty());
-        let asked = |key: &str| wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|wanted| wanted == key));
+        let asked = |key: &str| {
+            wanted
+                .as_ref()
+                .is_none_or(|wanted| wanted.iter().any(|wanted| wanted == key))
+        };
         let page = paging::cut("DescribeRepositoryCreationTemplates", input, self.page_cap, |after| {
             paging::rest(&self.templates, after).filter(|(key, _)| asked(key))
         })?;

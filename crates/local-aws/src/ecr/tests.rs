@@ -41,8 +41,17 @@ fn arn(name: &str) -> String {
 impl World {
     fn new() -> Self {
         let now = "2026-11-23T05:00:00Z".parse().unwrap();
-        let cx = Cx { account: ACCOUNT.into(), region: "eu-west-1".into(), partition: "aws".into(), now };
-        Self { ecr: Ecr::new(50), secrets: Secrets::default(), cx }
+        let cx = Cx {
+            account: ACCOUNT.into(),
+            region: "eu-west-1".into(),
+            partition: "aws".into(),
+            now,
+        };
+        Self {
+            ecr: Ecr::new(50),
+            secrets: Secrets::default(),
+            cx,
+        }
     }
 
     fn call(&mut self, op: &str, input: &Value) -> Result<Value, String> {
@@ -52,7 +61,8 @@ impl World {
 
     /// The answer of a call that must succeed.
     fn must(&mut self, op: &str, input: &Value) -> Value {
-        self.call(op, input).unwrap_or_else(|error| panic!("{op} {input}: {error}"))
+        self.call(op, input)
+            .unwrap_or_else(|error| panic!("{op} {input}: {error}"))
     }
 
     /// A call that must be refused with a text that has this part.
@@ -65,7 +75,11 @@ impl World {
 
     /// A secret with this value; its ARN.
     fn secret(&mut self, name: &str, current: Option<&str>) -> String {
-        let seen = SeenSecret { deleted: false, current: current.map(str::to_owned), customer_key: false };
+        let seen = SeenSecret {
+            deleted: false,
+            current: current.map(str::to_owned),
+            customer_key: false,
+        };
         self.secrets.0.insert(arn(name), seen);
         arn(name)
     }
@@ -85,7 +99,9 @@ impl World {
     }
 
     fn pull(&mut self, image: &str) -> Result<Pulled, String> {
-        self.ecr.pull(&self.cx, &self.secrets, image).map_err(|error| format!("{}: {}", error.code, error.message))
+        self.ecr
+            .pull(&self.cx, &self.secrets, image)
+            .map_err(|error| format!("{}: {}", error.code, error.message))
     }
 
     fn later(&mut self, hours: i64) {
@@ -97,20 +113,59 @@ impl World {
 fn operations_it_does_not_have_are_refused_in_its_own_name() {
     let mut world = World::new();
     for op in ["DescribeImages", "PutReplicationConfiguration", ""] {
-        world.refused(op, &json!({}), "UnknownOperationException: local-aws does not implement");
+        world.refused(
+            op,
+            &json!({}),
+            "UnknownOperationException: local-aws does not implement",
+        );
     }
 }
 
 #[test]
 fn writes_and_subjects() {
     let table = [
-        ("CreatePullThroughCacheRule", json!({"ecrRepositoryPrefix": "hub"}), true, "hub"),
-        ("DescribePullThroughCacheRules", json!({"ecrRepositoryPrefixes": ["a", "b"]}), false, "a,b"),
-        ("ValidatePullThroughCacheRule", json!({"ecrRepositoryPrefix": "hub"}), false, "hub"),
-        ("UpdateRepositoryCreationTemplate", json!({"prefix": "hub"}), true, "hub"),
-        ("StartLifecyclePolicyPreview", json!({"repositoryName": "hub/x"}), false, "hub/x"),
-        ("GetLifecyclePolicyPreview", json!({"repositoryName": "hub/x"}), false, "hub/x"),
-        ("TagResource", json!({"resourceArn": "arn:aws:ecr:eu-west-1:1:repository/hub/x"}), true, "hub/x"),
+        (
+            "CreatePullThroughCacheRule",
+            json!({"ecrRepositoryPrefix": "hub"}),
+            true,
+            "hub",
+        ),
+        (
+            "DescribePullThroughCacheRules",
+            json!({"ecrRepositoryPrefixes": ["a", "b"]}),
+            false,
+            "a,b",
+        ),
+        (
+            "ValidatePullThroughCacheRule",
+            json!({"ecrRepositoryPrefix": "hub"}),
+            false,
+            "hub",
+        ),
+        (
+            "UpdateRepositoryCreationTemplate",
+            json!({"prefix": "hub"}),
+            true,
+            "hub",
+        ),
+        (
+            "StartLifecyclePolicyPreview",
+            json!({"repositoryName": "hub/x"}),
+            false,
+            "hub/x",
+        ),
+        (
+            "GetLifecyclePolicyPreview",
+            json!({"repositoryName": "hub/x"}),
+            false,
+            "hub/x",
+        ),
+        (
+            "TagResource",
+            json!({"resourceArn": "arn:aws:ecr:eu-west-1:1:repository/hub/x"}),
+            true,
+            "hub/x",
+        ),
         ("ListTagsForResource", json!({}), false, ""),
         ("PutRegistryPolicy", json!({}), true, ""),
     ];

@@ -46,14 +46,24 @@ pub(super) fn of(host: &str) -> Option<Upstream> {
         return Some(Upstream { name, takes });
     }
     if AZURE.as_ref().is_some_and(|azure| azure.is_match(host)) {
-        return Some(Upstream { name: "azure-container-registry", takes: Takes::Secret });
+        return Some(Upstream {
+            name: "azure-container-registry",
+            takes: Takes::Secret,
+        });
     }
-    private_ecr_account(host).map(|_| Upstream { name: "ecr", takes: Takes::Role })
+    private_ecr_account(host).map(|_| Upstream {
+        name: "ecr",
+        takes: Takes::Role,
+    })
 }
 
 /// The account of a private ECR host.
 pub(super) fn private_ecr_account(host: &str) -> Option<&str> {
-    PRIVATE_ECR.as_ref()?.captures(host)?.get(1).map(|account| account.as_str())
+    PRIVATE_ECR
+        .as_ref()?
+        .captures(host)?
+        .get(1)
+        .map(|account| account.as_str())
 }
 
 /// Which credentials the upstream registries accept. Empty at first: every credential is refused.
@@ -101,7 +111,9 @@ impl Upstreams {
             return Ok(());
         }
         // Never the token, and not the user either: the text ends up in logs.
-        Err(format!("The upstream registry {host} refused the credentials: 401 Unauthorized."))
+        Err(format!(
+            "The upstream registry {host} refused the credentials: 401 Unauthorized."
+        ))
     }
 }
 
@@ -117,10 +129,16 @@ mod tests {
             ("quay.io", Some(("quay", Takes::Nothing))),
             ("registry-1.docker.io", Some(("docker-hub", Takes::Secret))),
             ("ghcr.io", Some(("github-container-registry", Takes::Secret))),
-            ("registry.gitlab.com", Some(("gitlab-container-registry", Takes::Secret))),
+            (
+                "registry.gitlab.com",
+                Some(("gitlab-container-registry", Takes::Secret)),
+            ),
             ("cgr.dev", Some(("chainguard", Takes::Secret))),
             ("corp.azurecr.io", Some(("azure-container-registry", Takes::Secret))),
-            ("222233334444.dkr.ecr.us-east-1.amazonaws.com", Some(("ecr", Takes::Role))),
+            (
+                "222233334444.dkr.ecr.us-east-1.amazonaws.com",
+                Some(("ecr", Takes::Role)),
+            ),
             ("docker.io", None),
             ("Registry-1.docker.io", None),
             ("https://quay.io", None),
@@ -135,7 +153,11 @@ mod tests {
             ("", None),
         ];
         for (host, expected) in table {
-            assert_eq!(of(host).map(|upstream| (upstream.name, upstream.takes)), expected, "{host}");
+            assert_eq!(
+                of(host).map(|upstream| (upstream.name, upstream.takes)),
+                expected,
+                "{host}"
+            );
         }
     }
 }

@@ -22,7 +22,10 @@ impl Buckets {
     /// Whether a call may pass at this instant, at so many calls a second. One second's worth may pass in a burst.
     pub(super) fn pass(&mut self, operation: &str, per_second: u32, now: Instant) -> bool {
         let full = u128::from(per_second) * TOKEN;
-        let bucket = self.0.entry(operation.to_owned()).or_insert(Bucket { tokens: full, at: now });
+        let bucket = self
+            .0
+            .entry(operation.to_owned())
+            .or_insert(Bucket { tokens: full, at: now });
         // Calls of several threads may come with instants in another order; time does not run back for the bucket.
         let refill = now.saturating_duration_since(bucket.at).as_nanos() * u128::from(per_second);
         bucket.tokens = (bucket.tokens + refill).min(full);

@@ -50,20 +50,31 @@ pub(crate) struct Passing<'a> {
 
 /// Lets a call pass, or says how AWS refuses it.
 pub(crate) fn authorize(aws: &LocalAws, call: Passing<'_>) -> Result<(), ApiError> {
-    let Some(policy) = policy_of(aws, call) else { return Ok(()) };
+    let Some(policy) = policy_of(aws, call) else {
+        return Ok(());
+    };
     let Some(input) = call.input else { return Ok(()) };
     let needs = needs::of(&aws.state(), call.service, call.operation, input);
     let Some(needs) = needs else {
-        let message = format!("local-aws does not know what {} of {} needs of IAM", call.operation, call.service);
+        let message = format!(
+            "local-aws does not know what {} of {} needs of IAM",
+            call.operation, call.service
+        );
         aws.guard().denied.push(message.clone());
-        return Err(ApiError { code: "NotImplemented".into(), message, status: 501 });
+        return Err(ApiError {
+            code: "NotImplemented".into(),
+            message,
+            status: 501,
+        });
     };
     needs.iter().try_for_each(|need| ask(aws, &policy, call, need))
 }
 
 /// An object that is not there is a refusal to those who may not list the bucket: they must not learn it.
 pub(crate) fn conceal(aws: &LocalAws, call: Passing<'_>, bucket: &str) -> Result<(), ApiError> {
-    let Some(policy) = policy_of(aws, call) else { return Ok(()) };
+    let Some(policy) = policy_of(aws, call) else {
+        return Ok(());
+    };
     let need = needs::of_a_missing_object(&aws.state(), bucket);
     ask(aws, &policy, call, &need)
 }
@@ -82,30 +93,47 @@ fn ask(aws: &LocalAws, policy: &Policy, call: Passing<'_>, need: &Need) -> Resul
         Decision::NotAllowed => "because no identity-based policy allows",
     };
     let Need { action, resource, .. } = need;
-    aws.guard().denied.push(format!("{}:{} needs {action} on {resource}", call.service, call.operation));
+    aws.guard().denied.push(format!(
+        "{}:{} needs {action} on {resource}",
+        call.service, call.operation
+    ));
     Err(refusal(aws, policy, call.service, need, why))
 }
 
 /// The refusal in the words of its service.
 fn refusal(aws: &LocalAws, policy: &Policy, service: &str, need: &Need, why: &str) -> ApiError {
     let options = aws.options();
-    let user =
-        format!("arn:{}:sts::{}:assumed-role/{}/{FUNCTION_NAME}", options.partition, options.account, policy.role);
+    let user = format!(
+        "arn:{}:sts::{}:assumed-role/{}/{FUNCTION_NAME}",
+        options.partition, options.account, policy.role
+    );
     // SQS writes actions in lower case, S3 puts the resource in quotes.
     let (action, resource) = match service {
         "sqs" => (need.action.to_lowercase(), need.resource.clone()),
         "s3" => (need.action.clone(), format!("\"{}\"", need.resource)),
         _ => (need.action.clone(), need.resource.clone()),
     };
-    let why = if why.ends_with("allows") { format!("{why} the {action} action") } else { why.to_owned() };
+    let why = if why.ends_with("allows") {
+        format!("{why} the {action} action")
+    } else {
+        why.to_owned()
+    };
     let message = format!("User: {user} is not authorized to perform: {action} on resource: {resource} {why}");
     match service {
         // Secrets Manager asks KMS in the caller's name, and does not pass on what KMS says.
         "secretsmanager" if need.action.starts_with("kms:") => {
             ApiError::client("AccessDeniedException", "Access to KMS is not allowed")
         }
-        "s3" => ApiError { code: "AccessDenied".into(), message, status: 403 },
-        "sqs" | "lambda" => ApiError { code: "AccessDeniedException".into(), message, status: 403 },
+        "s3" => ApiError {
+            code: "AccessDenied".into(),
+            message,
+            status: 403,
+        },
+        "sqs" | "lambda" => ApiError {
+            code: "AccessDeniedException".into(),
+            message,
+            status: 403,
+        },
         _ => ApiError::client("AccessDeniedException", message),
     }
 }

@@ -39,7 +39,8 @@ pub(super) fn is_context_key(key: &str) -> bool {
 
 /// Whether a condition key is about a tag.
 pub(super) fn is_tag_key(key: &str) -> bool {
-    key.get(..RESOURCE_TAG.len()).is_some_and(|start| start.eq_ignore_ascii_case(RESOURCE_TAG))
+    key.get(..RESOURCE_TAG.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(RESOURCE_TAG))
 }
 
 /// Actions that have no resource types, so that `*` is the only resource a statement can give them.
@@ -108,20 +109,31 @@ impl Asking<'_> {
             // The stand-in speaks plain HTTP; AWS's endpoints, for which it stands, do not.
             ("aws:SecureTransport", "true".to_owned()),
         ]);
-        let context = context.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        Need { action: action.into(), resource: resource.into(), context }
+        let context = context
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect();
+        Need {
+            action: action.into(),
+            resource: resource.into(),
+            context,
+        }
     }
 
     /// A need on a secret, which carries the secret's tags. One that does not exist yet has none.
     fn on_secret(&self, action: impl Into<String>, arn: String) -> Need {
         let mut need = self.need(action, arn);
         let tags = self.state.secrets.tags_of(&need.resource).into_iter().flatten();
-        need.context.extend(tags.map(|(key, value)| (format!("{RESOURCE_TAG}{key}"), value.clone())));
+        need.context
+            .extend(tags.map(|(key, value)| (format!("{RESOURCE_TAG}{key}"), value.clone())));
         need
     }
 
     fn arn(&self, service: &str, resource: &str) -> String {
-        format!("arn:{}:{service}:{}:{}:{resource}", self.cx.partition, self.cx.region, self.cx.account)
+        format!(
+            "arn:{}:{service}:{}:{}:{resource}",
+            self.cx.partition, self.cx.region, self.cx.account
+        )
     }
 
     fn ecr(&self, operation: &str, input: &Value) -> Option<Vec<Need>> {
@@ -143,9 +155,10 @@ impl Asking<'_> {
                 let mut needs = vec![own("*".into())];
                 // On which resource ECR asks for these is not published; every repository is the widest there is.
                 needs.push(self.need("ecr:CreateRepository", repository("*")));
-                for (member, action) in
-                    [("lifecyclePolicy", "ecr:PutLifecyclePolicy"), ("repositoryPolicy", "ecr:SetRepositoryPolicy")]
-                {
+                for (member, action) in [
+                    ("lifecyclePolicy", "ecr:PutLifecyclePolicy"),
+                    ("repositoryPolicy", "ecr:SetRepositoryPolicy"),
+                ] {
                     // Present is used: whether ECR lets one be cleared without leave to write it is not known.
                     needs.extend(input.get(member).map(|_| self.need(action, repository("*"))));
                 }
@@ -154,7 +167,11 @@ impl Asking<'_> {
                 needs
             }
             "DescribeRepositories" => match input.get("repositoryNames").and_then(Value::as_array) {
-                Some(names) => names.iter().filter_map(Value::as_str).map(|name| own(repository(name))).collect(),
+                Some(names) => names
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .map(|name| own(repository(name)))
+                    .collect(),
                 None => vec![own(repository("*"))],
             },
             "CreateRepository" => {
@@ -190,7 +207,11 @@ impl Asking<'_> {
                 let arn = self.secret(given(input, "Name").unwrap_or_default());
                 let mut needs = vec![self.need(action, arn.clone())];
                 needs.extend(has_items(input, "Tags").then(|| self.need("secretsmanager:TagResource", arn)));
-                needs.extend(given(input, "KmsKeyId").into_iter().flat_map(|key| self.writing_under(key)));
+                needs.extend(
+                    given(input, "KmsKeyId")
+                        .into_iter()
+                        .flat_map(|key| self.writing_under(key)),
+                );
                 needs
             }
             "GetSecretValue" => self.reading_of(given(input, "SecretId").unwrap_or_default()),
@@ -214,7 +235,10 @@ impl Asking<'_> {
             "PutResourcePolicy" => vec![self.on_secret(action, secret()).with(input, "BlockPublicPolicy")],
             "DeleteSecret" => {
                 let need = self.on_secret(action, secret());
-                vec![need.with(input, "RecoveryWindowInDays").with(input, "ForceDeleteWithoutRecovery")]
+                vec![
+                    need.with(input, "RecoveryWindowInDays")
+                        .with(input, "ForceDeleteWithoutRecovery"),
+                ]
             }
             // It may go without a secret: the policy alone is looked at.
             "ValidateResourcePolicy" => match given(input, "SecretId") {
@@ -247,8 +271,14 @@ impl Asking<'_> {
         };
         // A URL ends in the queue's account and name.
         let mut end = given(input, "QueueUrl").unwrap_or_default().rsplit('/');
-        let name = end.next().filter(|name| !name.is_empty()).or_else(|| given(input, "QueueName"));
-        let account = end.next().or_else(|| given(input, "QueueOwnerAWSAccountId")).unwrap_or(&self.cx.account);
+        let name = end
+            .next()
+            .filter(|name| !name.is_empty())
+            .or_else(|| given(input, "QueueName"));
+        let account = end
+            .next()
+            .or_else(|| given(input, "QueueOwnerAWSAccountId"))
+            .unwrap_or(&self.cx.account);
         let place = format!("arn:{}:sqs:{}:{account}", self.cx.partition, self.cx.region);
         let arn = format!("{place}:{}", name.unwrap_or_default());
         Some(vec![self.need(format!("sqs:{action}"), arn)])
@@ -293,12 +323,21 @@ impl Asking<'_> {
     /// Reading a secret's value, which is the caller's right also where ECR does it for a rule.
     fn reading_of(&self, id: &str) -> Vec<Need> {
         let arn = self.secret(id);
-        let key = self.state.secrets.customer_key(&arn).map(|key| self.need("kms:Decrypt", self.key(key)));
-        [self.on_secret("secretsmanager:GetSecretValue", arn)].into_iter().chain(key).collect()
+        let key = self
+            .state
+            .secrets
+            .customer_key(&arn)
+            .map(|key| self.need("kms:Decrypt", self.key(key)));
+        [self.on_secret("secretsmanager:GetSecretValue", arn)]
+            .into_iter()
+            .chain(key)
+            .collect()
     }
 
     fn writing_under(&self, key: &str) -> Vec<Need> {
-        ["kms:GenerateDataKey", "kms:Decrypt"].map(|action| self.need(action, self.key(key))).into()
+        ["kms:GenerateDataKey", "kms:Decrypt"]
+            .map(|action| self.need(action, self.key(key)))
+            .into()
     }
 
     /// A secret's full ARN, whether it is named by its name or by all or part of its ARN; for one that does not exist
@@ -330,7 +369,10 @@ impl Asking<'_> {
         if self.state.ecr.has_linked_role(service) {
             return None;
         }
-        let arn = format!("arn:{}:iam::{}:role/aws-service-role/{service}/{name}", self.cx.partition, self.cx.account);
+        let arn = format!(
+            "arn:{}:iam::{}:role/aws-service-role/{service}/{name}",
+            self.cx.partition, self.cx.account
+        );
         let mut need = self.need("iam:CreateServiceLinkedRole", arn);
         need.context.insert("iam:AWSServiceName".into(), service.to_owned());
         // IAM is not in the caller's region; a condition on the region must not be what allows this.
@@ -343,7 +385,8 @@ impl Need {
     /// The same with the condition key of a member of Secrets Manager's, where the request has it.
     fn with(mut self, input: &Value, member: &str) -> Self {
         let value = input.get(member).filter(|value| !value.is_null());
-        self.context.extend(value.map(|value| (format!("secretsmanager:{member}"), value.to_string())));
+        self.context
+            .extend(value.map(|value| (format!("secretsmanager:{member}"), value.to_string())));
         self
     }
 }
@@ -354,7 +397,10 @@ fn given<'a>(input: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 fn has_items(input: &Value, name: &str) -> bool {
-    input.get(name).and_then(Value::as_array).is_some_and(|items| !items.is_empty())
+    input
+        .get(name)
+        .and_then(Value::as_array)
+        .is_some_and(|items| !items.is_empty())
 }
 
 #[cfg(test)]
@@ -375,7 +421,10 @@ mod tests {
     /// `action resource` of each need.
     fn needs(state: &State, service: &str, operation: &str, input: &Value) -> Vec<String> {
         let needs = of(state, service, operation, Input::Json(input)).unwrap();
-        needs.iter().map(|need| format!("{} {}", need.action, need.resource)).collect()
+        needs
+            .iter()
+            .map(|need| format!("{} {}", need.action, need.resource))
+            .collect()
     }
 
     fn secret(state: &mut State, members: Value) -> String {
@@ -396,11 +445,16 @@ mod tests {
             ("sqs", include_str!("../shape/sqs.shapes")),
         ];
         for (service, table) in tables {
-            let operations: Vec<&str> =
-                table.lines().filter_map(|line| line.strip_prefix("op ")?.split(' ').next()).collect();
+            let operations: Vec<&str> = table
+                .lines()
+                .filter_map(|line| line.strip_prefix("op ")?.split(' ').next())
+                .collect();
             assert!(operations.len() > 10, "{service}");
             for operation in operations {
-                assert!(of(&state(), service, operation, Input::Json(&json!({}))).is_some(), "{service} {operation}");
+                assert!(
+                    of(&state(), service, operation, Input::Json(&json!({}))).is_some(),
+                    "{service} {operation}"
+                );
             }
         }
     }
@@ -410,29 +464,92 @@ mod tests {
         let table = [
             (Method::GET, "/b/k", "", false, "s3:GetObject arn:aws:s3:::b/k"),
             (Method::HEAD, "/b/k", "", false, "s3:GetObject arn:aws:s3:::b/k"),
-            (Method::GET, "/b/k", "versionId=1", false, "s3:GetObjectVersion arn:aws:s3:::b/k"),
+            (
+                Method::GET,
+                "/b/k",
+                "versionId=1",
+                false,
+                "s3:GetObjectVersion arn:aws:s3:::b/k",
+            ),
             (Method::PUT, "/b/k", "", false, "s3:PutObject arn:aws:s3:::b/k"),
-            (Method::PUT, "/b/k", "", true, "s3:PutObject arn:aws:s3:::b/k, s3:GetObject arn:aws:s3:::b/k"),
+            (
+                Method::PUT,
+                "/b/k",
+                "",
+                true,
+                "s3:PutObject arn:aws:s3:::b/k, s3:GetObject arn:aws:s3:::b/k",
+            ),
             (Method::DELETE, "/b/k", "", false, "s3:DeleteObject arn:aws:s3:::b/k"),
-            (Method::DELETE, "/b/k", "versionId=1", false, "s3:DeleteObjectVersion arn:aws:s3:::b/k"),
+            (
+                Method::DELETE,
+                "/b/k",
+                "versionId=1",
+                false,
+                "s3:DeleteObjectVersion arn:aws:s3:::b/k",
+            ),
             (Method::GET, "/b", "list-type=2", false, "s3:ListBucket arn:aws:s3:::b"),
             (Method::HEAD, "/b", "", false, "s3:ListBucket arn:aws:s3:::b"),
-            (Method::GET, "/b", "versions", false, "s3:ListBucketVersions arn:aws:s3:::b"),
-            (Method::GET, "/b", "location", false, "s3:GetBucketLocation arn:aws:s3:::b"),
-            (Method::GET, "/b", "versioning", false, "s3:GetBucketVersioning arn:aws:s3:::b"),
-            (Method::PUT, "/b", "versioning", false, "s3:PutBucketVersioning arn:aws:s3:::b"),
+            (
+                Method::GET,
+                "/b",
+                "versions",
+                false,
+                "s3:ListBucketVersions arn:aws:s3:::b",
+            ),
+            (
+                Method::GET,
+                "/b",
+                "location",
+                false,
+                "s3:GetBucketLocation arn:aws:s3:::b",
+            ),
+            (
+                Method::GET,
+                "/b",
+                "versioning",
+                false,
+                "s3:GetBucketVersioning arn:aws:s3:::b",
+            ),
+            (
+                Method::PUT,
+                "/b",
+                "versioning",
+                false,
+                "s3:PutBucketVersioning arn:aws:s3:::b",
+            ),
             (Method::PUT, "/b", "", false, "s3:CreateBucket arn:aws:s3:::b"),
         ];
         for (method, path, query, if_match, expected) in table {
             let (path, query) = (path.into(), query.into());
-            let asked = Asked { method, path, query, headers: HeaderMap::new(), body: "".into() };
+            let asked = Asked {
+                method,
+                path,
+                query,
+                headers: HeaderMap::new(),
+                body: "".into(),
+            };
             let request = s3::Request::read(&asked).unwrap();
-            let found = of(&state(), "s3", &request.operation(), Input::S3 { request: &request, if_match }).unwrap();
-            let found: Vec<String> = found.iter().map(|need| format!("{} {}", need.action, need.resource)).collect();
+            let found = of(
+                &state(),
+                "s3",
+                &request.operation(),
+                Input::S3 {
+                    request: &request,
+                    if_match,
+                },
+            )
+            .unwrap();
+            let found: Vec<String> = found
+                .iter()
+                .map(|need| format!("{} {}", need.action, need.resource))
+                .collect();
             assert_eq!(found.join(", "), expected);
         }
         let missing = of_a_missing_object(&state(), "b");
-        assert_eq!((missing.action.as_str(), missing.resource.as_str()), ("s3:ListBucket", "arn:aws:s3:::b"));
+        assert_eq!(
+            (missing.action.as_str(), missing.resource.as_str()),
+            ("s3:ListBucket", "arn:aws:s3:::b")
+        );
     }
 
     #[test]
@@ -443,22 +560,38 @@ mod tests {
             "ecrRepositoryPrefix": "hub", "upstreamRegistryUrl": "registry-1.docker.io", "credentialArn": arn,
         });
         let create = |state: &State, rule: &Value| needs(state, "ecr", "CreatePullThroughCacheRule", rule);
-        let (own, value) =
-            ("ecr:CreatePullThroughCacheRule *".to_owned(), format!("secretsmanager:GetSecretValue {arn}"));
+        let (own, value) = (
+            "ecr:CreatePullThroughCacheRule *".to_owned(),
+            format!("secretsmanager:GetSecretValue {arn}"),
+        );
         let linked = "iam:CreateServiceLinkedRole arn:aws:iam::123456789012:role/aws-service-role/\
                       pullthroughcache.ecr.amazonaws.com/AWSServiceRoleForECRPullThroughCache";
         assert_eq!(create(&state, &rule), [own.clone(), linked.to_owned(), value.clone()]);
         state.call("ecr", "CreatePullThroughCacheRule", &rule).unwrap();
         assert_eq!(create(&state, &rule), [own.clone(), value]);
-        state.call("ecr", "DeletePullThroughCacheRule", &json!({"ecrRepositoryPrefix": "hub"})).unwrap();
+        state
+            .call(
+                "ecr",
+                "DeletePullThroughCacheRule",
+                &json!({"ecrRepositoryPrefix": "hub"}),
+            )
+            .unwrap();
         assert_eq!(create(&state, &rule).len(), 2, "the linked role outlives the rule");
         assert_eq!(create(&state, &json!({})), [own]);
 
-        let found =
-            of(&state, "ecr", "UpdatePullThroughCacheRule", Input::Json(&json!({"customRoleArn": ROLE}))).unwrap();
+        let found = of(
+            &state,
+            "ecr",
+            "UpdatePullThroughCacheRule",
+            Input::Json(&json!({"customRoleArn": ROLE})),
+        )
+        .unwrap();
         let pass = found.last().unwrap();
         assert_eq!((pass.action.as_str(), pass.resource.as_str()), ("iam:PassRole", ROLE));
-        assert_eq!(pass.context["iam:PassedToService"], "pullthroughcache.ecr.amazonaws.com");
+        assert_eq!(
+            pass.context["iam:PassedToService"],
+            "pullthroughcache.ecr.amazonaws.com"
+        );
     }
 
     #[test]
@@ -493,14 +626,22 @@ mod tests {
             let found = needs(&state, "secretsmanager", "DescribeSecret", &json!({"SecretId": id}));
             assert_eq!(found, [format!("secretsmanager:DescribeSecret {arn}")], "{id}");
         }
-        let found = needs(&state, "secretsmanager", "GetSecretValue", &json!({"SecretId": "missing"}));
+        let found = needs(
+            &state,
+            "secretsmanager",
+            "GetSecretValue",
+            &json!({"SecretId": "missing"}),
+        );
         let missing = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:missing";
         assert_eq!(found, [format!("secretsmanager:GetSecretValue {missing}")]);
         let tagged = json!({"Name": "missing", "Tags": [{"Key": "a", "Value": "b"}]});
         let found = needs(&state, "secretsmanager", "CreateSecret", &tagged);
         assert_eq!(
             found,
-            [format!("secretsmanager:CreateSecret {missing}"), format!("secretsmanager:TagResource {missing}")]
+            [
+                format!("secretsmanager:CreateSecret {missing}"),
+                format!("secretsmanager:TagResource {missing}")
+            ]
         );
     }
 
@@ -510,27 +651,46 @@ mod tests {
         let arn = secret(&mut state, json!({"Tags": [{"Key": "team:owner", "Value": "me"}]}));
         let context = |operation: &str, members: Value| {
             let mut input = json!({"SecretId": arn});
-            input.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+            input
+                .as_object_mut()
+                .unwrap()
+                .extend(members.as_object().unwrap().clone());
             let needs = of(&state, "secretsmanager", operation, Input::Json(&input)).unwrap();
             let mut context = needs.into_iter().next().unwrap().context;
             context.retain(|key, _| key.starts_with("aws:ResourceTag") || key.starts_with("secretsmanager:"));
-            context.into_iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>()
+            context
+                .into_iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect::<Vec<_>>()
         };
         let tag = "aws:ResourceTag/team:owner=me";
-        for operation in ["DescribeSecret", "GetSecretValue", "PutSecretValue", "RestoreSecret", "TagResource"] {
+        for operation in [
+            "DescribeSecret",
+            "GetSecretValue",
+            "PutSecretValue",
+            "RestoreSecret",
+            "TagResource",
+        ] {
             assert_eq!(context(operation, json!({})).join(" "), tag, "{operation}");
         }
         let policy = context("PutResourcePolicy", json!({"BlockPublicPolicy": true}));
         assert_eq!(policy, [tag, "secretsmanager:BlockPublicPolicy=true"]);
         assert_eq!(context("PutResourcePolicy", json!({})), [tag]);
         let delete = |members: Value| context("DeleteSecret", members).split_off(1);
-        assert_eq!(delete(json!({"RecoveryWindowInDays": 7})), ["secretsmanager:RecoveryWindowInDays=7"]);
+        assert_eq!(
+            delete(json!({"RecoveryWindowInDays": 7})),
+            ["secretsmanager:RecoveryWindowInDays=7"]
+        );
         let force = delete(json!({"ForceDeleteWithoutRecovery": true}));
         assert_eq!(force, ["secretsmanager:ForceDeleteWithoutRecovery=true"]);
         assert_eq!(delete(json!({})), Vec::<String>::new());
         let input = json!({"Name": "new", "Tags": [{"Key": "team:owner", "Value": "me"}]});
         let create = of(&state, "secretsmanager", "CreateSecret", Input::Json(&input)).unwrap();
-        assert!(create.iter().all(|need| !need.context.keys().any(|key| key.starts_with("aws:ResourceTag"))));
+        assert!(
+            create
+                .iter()
+                .all(|need| !need.context.keys().any(|key| key.starts_with("aws:ResourceTag")))
+        );
     }
 
     #[test]
@@ -540,12 +700,22 @@ mod tests {
         let key = "arn:aws:kms:eu-west-1:123456789012:key/1234";
         let found = needs(&state, "secretsmanager", "GetSecretValue", &json!({"SecretId": arn}));
         assert_eq!(found.get(1), Some(&format!("kms:Decrypt {key}")));
-        let found = needs(&state, "secretsmanager", "PutSecretValue", &json!({"SecretId": arn, "SecretString": "y"}));
+        let found = needs(
+            &state,
+            "secretsmanager",
+            "PutSecretValue",
+            &json!({"SecretId": arn, "SecretString": "y"}),
+        );
         assert_eq!(
             found.get(1..),
             Some([format!("kms:GenerateDataKey {key}"), format!("kms:Decrypt {key}")].as_slice())
         );
-        let found = needs(&state, "secretsmanager", "UpdateSecret", &json!({"SecretId": arn, "Description": "y"}));
+        let found = needs(
+            &state,
+            "secretsmanager",
+            "UpdateSecret",
+            &json!({"SecretId": arn, "Description": "y"}),
+        );
         assert_eq!(found.len(), 1);
     }
 
@@ -553,11 +723,20 @@ mod tests {
     fn queues_and_repositories_are_asked_about_one_by_one() {
         let url = json!({"QueueUrl": "https://sqs.eu-west-1.amazonaws.com/123456789012/work", "MessageBody": "x"});
         let queue = "arn:aws:sqs:eu-west-1:123456789012:work";
-        assert_eq!(needs(&state(), "sqs", "SendMessageBatch", &url), [format!("sqs:SendMessage {queue}")]);
+        assert_eq!(
+            needs(&state(), "sqs", "SendMessageBatch", &url),
+            [format!("sqs:SendMessage {queue}")]
+        );
         let name = json!({"QueueName": "work"});
-        assert_eq!(needs(&state(), "sqs", "GetQueueUrl", &name), [format!("sqs:GetQueueUrl {queue}")]);
+        assert_eq!(
+            needs(&state(), "sqs", "GetQueueUrl", &name),
+            [format!("sqs:GetQueueUrl {queue}")]
+        );
         let describe = |input: Value| needs(&state(), "ecr", "DescribeRepositories", &input);
-        assert_eq!(describe(json!({})), [format!("ecr:DescribeRepositories {ECR}:repository/*")]);
+        assert_eq!(
+            describe(json!({})),
+            [format!("ecr:DescribeRepositories {ECR}:repository/*")]
+        );
         assert_eq!(
             describe(json!({"repositoryNames": ["a", "b/c"]})),
             ["a", "b/c"].map(|name| format!("ecr:DescribeRepositories {ECR}:repository/{name}"))

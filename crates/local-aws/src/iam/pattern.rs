@@ -68,7 +68,11 @@ mod tests {
         let secret = "arn:aws:secretsmanager:eu-west-1:1:secret:ecr-pullthroughcache/a-AbCdEf";
         let table = [
             ("*", secret, true),
-            ("arn:aws:secretsmanager:eu-west-1:1:secret:ecr-pullthroughcache/*", secret, true),
+            (
+                "arn:aws:secretsmanager:eu-west-1:1:secret:ecr-pullthroughcache/*",
+                secret,
+                true,
+            ),
             ("arn:aws:secretsmanager:*:*:secret:*", secret, true),
             ("arn:aws:secretsmanager:*", secret, false),
             ("arn:aws:secretsmanager:eu-west-1:2:*", secret, false),

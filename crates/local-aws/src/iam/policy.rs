@@ -88,7 +88,10 @@ impl Policy {
             if members.get("Version").and_then(Value::as_str) != Some("2012-10-17") {
                 return Err(within("its Version is not 2012-10-17".into()));
             }
-            for (n, statement) in list(members.get("Statement").unwrap_or(&Value::Null)).into_iter().enumerate() {
+            for (n, statement) in list(members.get("Statement").unwrap_or(&Value::Null))
+                .into_iter()
+                .enumerate()
+            {
                 let nameless = format!("{name}[{n}]");
                 statements.push(
                     Statement::read(statement, &nameless).map_err(|why| within(format!("statement {n}: {why}")))?,
@@ -99,7 +102,10 @@ impl Policy {
         if let Some(twice) = statements.iter().find(|statement| !sids.insert(&statement.sid)) {
             return Err(format!("{role} has two statements with the sid {}", twice.sid));
         }
-        Ok(Self { role: role.to_owned(), statements })
+        Ok(Self {
+            role: role.to_owned(),
+            statements,
+        })
     }
 
     /// Decides about one need: an explicit deny wins over every allow.
@@ -107,13 +113,19 @@ impl Policy {
     pub fn decide(&self, need: &Need) -> Decision {
         let mut grants = Vec::new();
         for statement in &self.statements {
-            let Some((action, resource)) = statement.covers(need) else { continue };
+            let Some((action, resource)) = statement.covers(need) else {
+                continue;
+            };
             if !statement.allows {
                 return Decision::Denied(statement.sid.clone());
             }
             grants.push((statement.sid.clone(), action, resource));
         }
-        if grants.is_empty() { Decision::NotAllowed } else { Decision::Allowed(grants) }
+        if grants.is_empty() {
+            Decision::NotAllowed
+        } else {
+            Decision::Allowed(grants)
+        }
     }
 
     /// Every statement's sid, in order.
@@ -130,7 +142,9 @@ impl Policy {
             .flat_map(|statement| {
                 let resources = &statement.resources.patterns;
                 statement.actions.patterns.iter().flat_map(move |action| {
-                    resources.iter().map(move |resource| (statement.sid.clone(), action.clone(), resource.clone()))
+                    resources
+                        .iter()
+                        .map(move |resource| (statement.sid.clone(), action.clone(), resource.clone()))
                 })
             })
             .collect()
@@ -158,15 +172,34 @@ impl Policy {
 impl Statement {
     fn read(value: &Value, nameless: &str) -> Result<Self, String> {
         let members = object(value)?;
-        only(members, &["Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"])?;
-        let sid = members.get("Sid").and_then(Value::as_str).unwrap_or(nameless).to_owned();
+        only(
+            members,
+            &[
+                "Sid",
+                "Effect",
+                "Action",
+                "NotAction",
+                "Resource",
+                "NotResource",
+                "Condition",
+            ],
+        )?;
+        let sid = members
+            .get("Sid")
+            .and_then(Value::as_str)
+            .unwrap_or(nameless)
+            .to_owned();
         let allows = match members.get("Effect").and_then(Value::as_str) {
             Some("Allow") => true,
             Some("Deny") => false,
             _ => return Err("its Effect is neither Allow nor Deny".into()),
         };
         let actions = Entries::read(members, "Action", "NotAction")?;
-        if let Some(odd) = actions.patterns.iter().find(|action| *action != "*" && !action.contains(':')) {
+        if let Some(odd) = actions
+            .patterns
+            .iter()
+            .find(|action| *action != "*" && !action.contains(':'))
+        {
             return Err(format!("{odd:?} is no action"));
         }
         let resources = Entries::read(members, "Resource", "NotResource")?;
@@ -187,15 +220,26 @@ impl Statement {
                 }
             }
         }
-        Ok(Self { sid, allows, actions, resources, conditions })
+        Ok(Self {
+            sid,
+            allows,
+            actions,
+            resources,
+            conditions,
+        })
     }
 
     /// The action and the resource entry by which the statement speaks about this need; a negated entry is `not …`.
     fn covers(&self, need: &Need) -> Option<(String, String)> {
         let action = need.action.to_ascii_lowercase();
-        let action = self.actions.find(|pattern| matches(&pattern.to_ascii_lowercase(), &action))?;
+        let action = self
+            .actions
+            .find(|pattern| matches(&pattern.to_ascii_lowercase(), &action))?;
         let resource = self.resources.find(|pattern| matches_arn(pattern, &need.resource))?;
-        self.conditions.iter().all(|condition| condition.holds(&need.context)).then_some((action, resource))
+        self.conditions
+            .iter()
+            .all(|condition| condition.holds(&need.context))
+            .then_some((action, resource))
     }
 }
 
@@ -225,7 +269,9 @@ impl Entries {
 
 impl Condition {
     fn read(operator: &str, key: &str, values: &Value) -> Result<Self, String> {
-        let (plain, if_exists) = operator.strip_suffix("IfExists").map_or((operator, false), |plain| (plain, true));
+        let (plain, if_exists) = operator
+            .strip_suffix("IfExists")
+            .map_or((operator, false), |plain| (plain, true));
         let operator = match plain {
             "StringEquals" => Operator::StringEquals,
             "StringLike" => Operator::StringLike,
@@ -243,13 +289,21 @@ impl Condition {
         {
             return Err(format!("{odd:?} is no number"));
         }
-        Ok(Self { operator, if_exists, key: key.to_owned(), values })
+        Ok(Self {
+            operator,
+            if_exists,
+            key: key.to_owned(),
+            values,
+        })
     }
 
     /// A key that the request does not carry matches nothing, unless the operator says `…IfExists`. Keys are matched
     /// whatever their case (that of a tag in them too), values are not.
     fn holds(&self, context: &BTreeMap<String, String>) -> bool {
-        let actual = context.iter().find(|(key, _)| key.eq_ignore_ascii_case(&self.key)).map(|(_, value)| value);
+        let actual = context
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(&self.key))
+            .map(|(_, value)| value);
         let Some(actual) = actual else { return self.if_exists };
         self.values.iter().any(|value| match self.operator {
             Operator::StringEquals => value == actual,
@@ -309,7 +363,10 @@ mod tests {
     const RULE: &str = "arn:aws:ecr:eu-west-1:1:repository/a/b";
 
     fn policy(statements: Value) -> Result<Policy, String> {
-        Policy::read("role", &[("P".into(), json!({"Version": "2012-10-17", "Statement": statements}))])
+        Policy::read(
+            "role",
+            &[("P".into(), json!({"Version": "2012-10-17", "Statement": statements}))],
+        )
     }
 
     fn need(action: &str, resource: &str) -> Need {
@@ -319,8 +376,15 @@ mod tests {
             ("aws:ResourceTag/team:owner", "me"),
             ("secretsmanager:RecoveryWindowInDays", "7"),
         ];
-        let context = context.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-        Need { action: action.into(), resource: resource.into(), context }
+        let context = context
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        Need {
+            action: action.into(),
+            resource: resource.into(),
+            context,
+        }
     }
 
     /// One statement that allows, with other members than the usual.
@@ -344,38 +408,106 @@ mod tests {
         let table = [
             ("the plain case", vec![allow(json!({}))], true),
             ("no statement", vec![], false),
-            ("another action", vec![allow(json!({"Action": "ecr:UntagResource"}))], false),
-            ("one of several actions", vec![allow(json!({"Action": ["s3:GetObject", "ecr:TagResource"]}))], true),
-            ("an action in another case", vec![allow(json!({"Action": "ECR:tagresource"}))], true),
-            ("an action with a wildcard", vec![allow(json!({"Action": "ecr:Tag*"}))], true),
-            ("another service's wildcard", vec![allow(json!({"Action": "secretsmanager:*"}))], false),
+            (
+                "another action",
+                vec![allow(json!({"Action": "ecr:UntagResource"}))],
+                false,
+            ),
+            (
+                "one of several actions",
+                vec![allow(json!({"Action": ["s3:GetObject", "ecr:TagResource"]}))],
+                true,
+            ),
+            (
+                "an action in another case",
+                vec![allow(json!({"Action": "ECR:tagresource"}))],
+                true,
+            ),
+            (
+                "an action with a wildcard",
+                vec![allow(json!({"Action": "ecr:Tag*"}))],
+                true,
+            ),
+            (
+                "another service's wildcard",
+                vec![allow(json!({"Action": "secretsmanager:*"}))],
+                false,
+            ),
             ("every action", vec![allow(json!({"Action": "*"}))], true),
-            ("NotAction of it", vec![allow(json!({"Action": null, "NotAction": "ecr:Tag*"}))], false),
-            ("NotAction of another", vec![allow(json!({"Action": null, "NotAction": ["iam:*"]}))], true),
+            (
+                "NotAction of it",
+                vec![allow(json!({"Action": null, "NotAction": "ecr:Tag*"}))],
+                false,
+            ),
+            (
+                "NotAction of another",
+                vec![allow(json!({"Action": null, "NotAction": ["iam:*"]}))],
+                true,
+            ),
             ("the resource", vec![allow(json!({"Resource": RULE}))], true),
-            ("a resource with a wildcard", vec![allow(json!({"Resource": "arn:aws:ecr:*:1:repository/a/*"}))], true),
-            ("another resource", vec![allow(json!({"Resource": "arn:aws:ecr:eu-west-1:1:repository/a"}))], false),
+            (
+                "a resource with a wildcard",
+                vec![allow(json!({"Resource": "arn:aws:ecr:*:1:repository/a/*"}))],
+                true,
+            ),
+            (
+                "another resource",
+                vec![allow(json!({"Resource": "arn:aws:ecr:eu-west-1:1:repository/a"}))],
+                false,
+            ),
             (
                 "a resource in another case",
                 vec![allow(json!({"Resource": RULE.to_uppercase().replace("ARN", "arn")}))],
                 false,
             ),
-            ("NotResource of it", vec![allow(json!({"Resource": null, "NotResource": RULE}))], false),
+            (
+                "NotResource of it",
+                vec![allow(json!({"Resource": null, "NotResource": RULE}))],
+                false,
+            ),
             (
                 "NotResource of another",
-                vec![allow(json!({"Resource": null, "NotResource": "arn:aws:ecr:eu-west-1:1:repository/c"}))],
+                vec![allow(
+                    json!({"Resource": null, "NotResource": "arn:aws:ecr:eu-west-1:1:repository/c"}),
+                )],
                 true,
             ),
-            ("a condition that holds", vec![region("StringEquals", json!("eu-west-1"))], true),
-            ("one value of several", vec![region("StringEquals", json!(["us-east-1", "eu-west-1"]))], true),
-            ("a condition that fails", vec![region("StringEquals", json!("us-east-1"))], false),
-            ("StringEquals has no wildcards", vec![region("StringEquals", json!("eu-*"))], false),
+            (
+                "a condition that holds",
+                vec![region("StringEquals", json!("eu-west-1"))],
+                true,
+            ),
+            (
+                "one value of several",
+                vec![region("StringEquals", json!(["us-east-1", "eu-west-1"]))],
+                true,
+            ),
+            (
+                "a condition that fails",
+                vec![region("StringEquals", json!("us-east-1"))],
+                false,
+            ),
+            (
+                "StringEquals has no wildcards",
+                vec![region("StringEquals", json!("eu-*"))],
+                false,
+            ),
             ("StringLike has", vec![region("StringLike", json!("eu-*"))], true),
-            ("Bool", vec![allow(json!({"Condition": {"Bool": {"aws:SecureTransport": true}}}))], true),
-            ("Bool that fails", vec![allow(json!({"Condition": {"Bool": {"aws:SecureTransport": "false"}}}))], false),
+            (
+                "Bool",
+                vec![allow(json!({"Condition": {"Bool": {"aws:SecureTransport": true}}}))],
+                true,
+            ),
+            (
+                "Bool that fails",
+                vec![allow(json!({"Condition": {"Bool": {"aws:SecureTransport": "false"}}}))],
+                false,
+            ),
             (
                 "a key that the request has not",
-                vec![allow(json!({"Condition": {"StringLike": {"iam:PassedToService": "*"}}}))],
+                vec![allow(
+                    json!({"Condition": {"StringLike": {"iam:PassedToService": "*"}}}),
+                )],
                 false,
             ),
             (
@@ -398,11 +530,27 @@ mod tests {
                 vec![secret_when("StringEquals", "aws:ResourceTag/team:owner", "Me")],
                 false,
             ),
-            ("a tag that is not there", vec![secret_when("StringEquals", "aws:ResourceTag/team", "me")], false),
-            ("a number", vec![when("NumericGreaterThanEquals", "secretsmanager:RecoveryWindowInDays", "7")], true),
+            (
+                "a tag that is not there",
+                vec![secret_when("StringEquals", "aws:ResourceTag/team", "me")],
+                false,
+            ),
+            (
+                "a number",
+                vec![when(
+                    "NumericGreaterThanEquals",
+                    "secretsmanager:RecoveryWindowInDays",
+                    "7",
+                )],
+                true,
+            ),
             (
                 "a greater one",
-                vec![when("NumericGreaterThanEquals", "secretsmanager:RecoveryWindowInDays", "7.5")],
+                vec![when(
+                    "NumericGreaterThanEquals",
+                    "secretsmanager:RecoveryWindowInDays",
+                    "7.5",
+                )],
                 false,
             ),
             (
@@ -414,7 +562,10 @@ mod tests {
             ),
             (
                 "an explicit deny",
-                vec![allow(json!({})), allow(json!({"Sid": "D", "Effect": "Deny", "Action": "ecr:*"}))],
+                vec![
+                    allow(json!({})),
+                    allow(json!({"Sid": "D", "Effect": "Deny", "Action": "ecr:*"})),
+                ],
                 false,
             ),
             (
@@ -430,9 +581,17 @@ mod tests {
         ];
         for (name, statements, allowed) in table {
             let tagged = name.starts_with("a tag");
-            let action = if tagged { "secretsmanager:GetSecretValue" } else { "ecr:TagResource" };
+            let action = if tagged {
+                "secretsmanager:GetSecretValue"
+            } else {
+                "ecr:TagResource"
+            };
             let decision = policy(json!(statements)).unwrap().decide(&need(action, RULE));
-            assert_eq!(matches!(decision, Decision::Allowed(_)), allowed, "{name}: {decision:?}");
+            assert_eq!(
+                matches!(decision, Decision::Allowed(_)),
+                allowed,
+                "{name}: {decision:?}"
+            );
         }
     }
 
@@ -442,7 +601,10 @@ mod tests {
             allow(json!({"Action": ["ecr:Get*", "ecr:TagResource"], "Resource": ["arn:aws:ecr:*:*:x", "*"]}));
         let policy = policy(statement).unwrap();
         let grant = ("S".to_owned(), "ecr:TagResource".to_owned(), "*".to_owned());
-        assert_eq!(policy.decide(&need("ecr:TagResource", RULE)), Decision::Allowed(vec![grant.clone()]));
+        assert_eq!(
+            policy.decide(&need("ecr:TagResource", RULE)),
+            Decision::Allowed(vec![grant.clone()])
+        );
         assert_eq!((policy.grants().len(), policy.grants().contains(&grant)), (4, true));
         let fewer = policy.without_action("S", "ecr:TagResource");
         assert_eq!(fewer.decide(&need("ecr:TagResource", RULE)), Decision::NotAllowed);
@@ -460,7 +622,10 @@ mod tests {
             (allow(json!({"Action": []})), "empty"),
             (allow(json!({"Resource": "bucket"})), "no ARN"),
             (allow(json!({"Resource": {"Ref": "X"}})), "no text"),
-            (allow(json!({"Resource": "arn:aws:s3:::home/${aws:username}"})), "variable"),
+            (
+                allow(json!({"Resource": "arn:aws:s3:::home/${aws:username}"})),
+                "variable",
+            ),
             (
                 allow(json!({"Condition": {"StringNotEqualsIfExists": {"aws:RequestedRegion": "x"}}})),
                 "StringNotEqualsIfExists",
@@ -477,15 +642,25 @@ mod tests {
                 ),
                 "does not know the condition key aws:ResourceTag/",
             ),
-            (allow(json!({"Condition": {"StringEquals": {"aws:resourcetag/a": "x"}}})), "of secrets alone"),
-            (allow(json!({"Condition": {"StringEquals": {"aws:username": "x"}}})), "aws:username"),
+            (
+                allow(json!({"Condition": {"StringEquals": {"aws:resourcetag/a": "x"}}})),
+                "of secrets alone",
+            ),
+            (
+                allow(json!({"Condition": {"StringEquals": {"aws:username": "x"}}})),
+                "aws:username",
+            ),
             (json!("x"), "no JSON object"),
         ];
         for (statement, expected) in table {
             let why = policy(statement).unwrap_err();
             assert!(why.contains(expected), "{why}");
         }
-        assert!(policy(json!([allow(json!({})), allow(json!({}))])).unwrap_err().contains("two statements"));
+        assert!(
+            policy(json!([allow(json!({})), allow(json!({}))]))
+                .unwrap_err()
+                .contains("two statements")
+        );
         let old = Policy::read("r", &[("P".into(), json!({"Version": "2008-10-17", "Statement": []}))]);
         assert!(old.unwrap_err().contains("2012-10-17"));
     }

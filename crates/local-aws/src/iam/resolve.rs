@@ -37,7 +37,11 @@ impl Stack {
     /// Whether a condition of the template holds.
     pub(super) fn condition(&self, name: &str) -> Result<bool, String> {
         let conditions = self.section("Conditions")?;
-        self.holds(conditions.get(name).ok_or_else(|| format!("the template has no condition {name}"))?)
+        self.holds(
+            conditions
+                .get(name)
+                .ok_or_else(|| format!("the template has no condition {name}"))?,
+        )
     }
 
     fn apply(&self, function: &str, argument: &Yaml) -> Resolved {
@@ -45,12 +49,13 @@ impl Stack {
             ("Ref", Yaml::String(name)) => self.reference(name),
             ("GetAtt", Yaml::String(path)) => {
                 let (logical_id, attribute) = path.split_once('.').ok_or_else(|| format!("GetAtt of {path}"))?;
-                self.attribute(logical_id, attribute).map(|text| Some(Json::String(text)))
+                self.attribute(logical_id, attribute)
+                    .map(|text| Some(Json::String(text)))
             }
             ("GetAtt", Yaml::Sequence(parts)) => match parts.as_slice() {
-                [Yaml::String(logical_id), Yaml::String(attribute)] => {
-                    self.attribute(logical_id, attribute).map(|text| Some(Json::String(text)))
-                }
+                [Yaml::String(logical_id), Yaml::String(attribute)] => self
+                    .attribute(logical_id, attribute)
+                    .map(|text| Some(Json::String(text))),
                 _ => Err(format!("GetAtt of {parts:?}")),
             },
             ("Sub", Yaml::String(text)) => self.substitute(text, &BTreeMap::new()),
@@ -73,7 +78,9 @@ impl Stack {
             },
             ("Join", Yaml::Sequence(parts)) => match parts.as_slice() {
                 [Yaml::String(between), items] => {
-                    let Some(Json::Array(items)) = self.resolve(items)? else { return Err("Join of no list".into()) };
+                    let Some(Json::Array(items)) = self.resolve(items)? else {
+                        return Err("Join of no list".into());
+                    };
                     let items: Result<Vec<String>, String> = items.into_iter().map(as_text).collect();
                     Ok(Some(Json::String(items?.join(between))))
                 }
@@ -82,12 +89,18 @@ impl Stack {
             ("Split", Yaml::Sequence(parts)) => match parts.as_slice() {
                 [Yaml::String(between), text] if !between.is_empty() => {
                     let text = self.text(text)?;
-                    Ok(Some(text.split(between.as_str()).map(|part| Json::String(part.to_owned())).collect()))
+                    Ok(Some(
+                        text.split(between.as_str())
+                            .map(|part| Json::String(part.to_owned()))
+                            .collect(),
+                    ))
                 }
                 _ => Err(format!("Split of {parts:?}")),
             },
             ("Equals" | "Not" | "And" | "Or" | "Condition", _) => Err(format!("{function} outside of a condition")),
-            _ => Err(format!("local-aws does not know the function {function} of {argument:?}")),
+            _ => Err(format!(
+                "local-aws does not know the function {function} of {argument:?}"
+            )),
         }
     }
 
@@ -104,7 +117,9 @@ impl Stack {
             ("Not", [one]) => Ok(!self.holds(one)?),
             ("And", [_, _, ..]) => parts.iter().try_fold(true, |all, part| Ok(all & self.holds(part)?)),
             ("Or", [_, _, ..]) => parts.iter().try_fold(false, |any, part| Ok(any | self.holds(part)?)),
-            _ => Err(format!("local-aws does not know the condition {function} of {argument:?}")),
+            _ => Err(format!(
+                "local-aws does not know the condition {function} of {argument:?}"
+            )),
         }
     }
 
@@ -131,7 +146,9 @@ impl Stack {
         let mut parts = text.split("${");
         let mut done = parts.next().unwrap_or_default().to_owned();
         for part in parts {
-            let (name, rest) = part.split_once('}').ok_or_else(|| format!("Sub of {text}: a brace is not closed"))?;
+            let (name, rest) = part
+                .split_once('}')
+                .ok_or_else(|| format!("Sub of {text}: a brace is not closed"))?;
             if let Some(literal) = name.strip_prefix('!') {
                 // `${!Name}` is the text `${Name}`.
                 done += &format!("${{{literal}}}");
@@ -140,7 +157,9 @@ impl Stack {
             } else if let Some((logical_id, attribute)) = name.split_once('.') {
                 done += &self.attribute(logical_id, attribute)?;
             } else {
-                let value = self.reference(name)?.ok_or_else(|| format!("Sub of {text}: {name} has no value"))?;
+                let value = self
+                    .reference(name)?
+                    .ok_or_else(|| format!("Sub of {text}: {name} has no value"))?;
                 done += &as_text(value)?;
             }
             done += rest;
@@ -167,7 +186,19 @@ fn function(value: &Yaml) -> Result<Option<(&str, &Yaml)>, String> {
     match value {
         Yaml::Tagged(tagged) => {
             // A tag's text is to be had by its Display alone.
-            let known = ["Ref", "GetAtt", "Sub", "If", "Join", "Split", "Equals", "Not", "And", "Or", "Condition"];
+            let known = [
+                "Ref",
+                "GetAtt",
+                "Sub",
+                "If",
+                "Join",
+                "Split",
+                "Equals",
+                "Not",
+                "And",
+                "Or",
+                "Condition",
+            ];
             let tag = known.into_iter().find(|name| tagged.tag == *name);
             let tag = tag.ok_or_else(|| format!("local-aws does not know the function {}", tagged.tag))?;
             Ok(Some((tag, &tagged.value)))

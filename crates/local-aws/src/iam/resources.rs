@@ -13,11 +13,16 @@ impl Stack {
             | "AWS::KMS::Key"
             | "AWS::Lambda::Function"
             | "AWS::Serverless::Function" => Ok(name),
-            "AWS::SQS::Queue" => {
-                Ok(format!("https://sqs.{}.{}/{}/{name}", self.region, self.url_suffix(), self.account))
-            }
+            "AWS::SQS::Queue" => Ok(format!(
+                "https://sqs.{}.{}/{}/{name}",
+                self.region,
+                self.url_suffix(),
+                self.account
+            )),
             "AWS::SNS::Topic" => self.attribute(logical_id, "TopicArn"),
-            _ => Err(format!("local-aws does not know what !Ref gives for {logical_id}, an {kind}")),
+            _ => Err(format!(
+                "local-aws does not know what !Ref gives for {logical_id}, an {kind}"
+            )),
         }
     }
 
@@ -38,18 +43,29 @@ impl Stack {
             ("AWS::Lambda::Function" | "AWS::Serverless::Function", "Arn") => {
                 regional("lambda", &format!("function:{name}"))
             }
-            _ => return Err(format!("local-aws does not know {attribute} of {logical_id}, an {kind}")),
+            _ => {
+                return Err(format!(
+                    "local-aws does not know {attribute} of {logical_id}, an {kind}"
+                ));
+            }
         })
     }
 
     /// The domain of AWS's endpoints.
     pub(super) fn url_suffix(&self) -> &'static str {
-        if self.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" }
+        if self.partition == "aws-cn" {
+            "amazonaws.com.cn"
+        } else {
+            "amazonaws.com"
+        }
     }
 
     fn kind_and_name(&self, logical_id: &str) -> Result<(&str, String), String> {
         let resource = self.resource(logical_id)?;
-        Ok((text(resource, "Type").unwrap_or_default(), self.name_of(logical_id, resource)?))
+        Ok((
+            text(resource, "Type").unwrap_or_default(),
+            self.name_of(logical_id, resource)?,
+        ))
     }
 
     fn arn(&self, place: &str, resource: &str) -> String {

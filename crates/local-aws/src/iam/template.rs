@@ -81,12 +81,17 @@ impl Stack {
             }
         }
         self.refuse_attached(role)?;
-        let policies = properties.get("Policies").map(|policies| self.resolve(policies)).transpose()?.flatten();
+        let policies = properties
+            .get("Policies")
+            .map(|policies| self.resolve(policies))
+            .transpose()?
+            .flatten();
         let mut documents = Vec::new();
         for policy in policies.as_ref().and_then(Json::as_array).into_iter().flatten() {
-            let (Some(name), Some(document)) =
-                (policy.get("PolicyName").and_then(Json::as_str), policy.get("PolicyDocument"))
-            else {
+            let (Some(name), Some(document)) = (
+                policy.get("PolicyName").and_then(Json::as_str),
+                policy.get("PolicyDocument"),
+            ) else {
                 return Err(format!("a policy of {role} has no PolicyName or no PolicyDocument"));
             };
             documents.push((name.to_owned(), document.clone()));
@@ -101,12 +106,18 @@ impl Stack {
     pub fn value(&self, path: &[&str]) -> Result<Json, String> {
         self.check_parameters()?;
         let mut at = self.section(path.first().copied().unwrap_or_default())?;
-        let (last, way) = path.get(1..).and_then(<[_]>::split_last).ok_or("the path is too short")?;
+        let (last, way) = path
+            .get(1..)
+            .and_then(<[_]>::split_last)
+            .ok_or("the path is too short")?;
         for key in way {
             at = mapping(at.get(*key), key)?;
         }
-        let value = at.get(*last).ok_or_else(|| format!("the template has no {}", path.join(".")))?;
-        self.resolve(value)?.ok_or_else(|| format!("{} is AWS::NoValue", path.join(".")))
+        let value = at
+            .get(*last)
+            .ok_or_else(|| format!("the template has no {}", path.join(".")))?;
+        self.resolve(value)?
+            .ok_or_else(|| format!("{} is AWS::NoValue", path.join(".")))
     }
 
     /// A section of the template; an optional one that is missing is an error here, too.
@@ -122,7 +133,9 @@ impl Stack {
         if let Some(condition) = text(resource, "Condition")
             && !self.condition(condition)?
         {
-            return Err(format!("{logical_id} is not made: its condition {condition} does not hold"));
+            return Err(format!(
+                "{logical_id} is not made: its condition {condition} does not hold"
+            ));
         }
         Ok(resource)
     }
@@ -133,7 +146,14 @@ impl Stack {
             return Ok(name.clone());
         }
         let properties = resource.get("Properties").and_then(Yaml::as_mapping);
-        let named = ["BucketName", "QueueName", "RoleName", "LogGroupName", "FunctionName", "TopicName"];
+        let named = [
+            "BucketName",
+            "QueueName",
+            "RoleName",
+            "LogGroupName",
+            "FunctionName",
+            "TopicName",
+        ];
         for property in named {
             if let Some(name) = properties.and_then(|properties| properties.get(property)) {
                 return match self.resolve(name)? {
@@ -147,25 +167,36 @@ impl Stack {
 
     /// A parameter's value, of the JSON type that a reference to it has.
     pub(super) fn parameter_value(&self, name: &str) -> Result<Option<Json>, String> {
-        let Some(declared) = self.template.get("Parameters").and_then(|all| all.get(name)) else { return Ok(None) };
+        let Some(declared) = self.template.get("Parameters").and_then(|all| all.get(name)) else {
+            return Ok(None);
+        };
         let declared = mapping(Some(declared), name)?;
         let default = declared.get("Default").and_then(scalar);
         let value = self.parameters.get(name).cloned().or(default);
         let value = value.ok_or_else(|| format!("the parameter {name} has neither a value nor a default"))?;
         match text(declared, "Type").unwrap_or_default() {
             "String" | "Number" => Ok(Some(Json::String(value))),
-            kind if kind == "CommaDelimitedList" || kind.starts_with("List<") => {
-                Ok(Some(value.split(',').map(|item| Json::String(item.trim().to_owned())).collect()))
-            }
+            kind if kind == "CommaDelimitedList" || kind.starts_with("List<") => Ok(Some(
+                value
+                    .split(',')
+                    .map(|item| Json::String(item.trim().to_owned()))
+                    .collect(),
+            )),
             kind if kind.starts_with("AWS::") && !kind.starts_with("AWS::SSM::") => Ok(Some(Json::String(value))),
-            kind => Err(format!("local-aws does not know the type {kind} of the parameter {name}")),
+            kind => Err(format!(
+                "local-aws does not know the type {kind} of the parameter {name}"
+            )),
         }
     }
 
     /// Given values must be such as CloudFormation would take, and given names must be of resources.
     fn check_parameters(&self) -> Result<(), String> {
         let resources = self.section("Resources")?;
-        if let Some(odd) = self.physical.keys().find(|logical_id| !resources.contains_key(logical_id.as_str())) {
+        if let Some(odd) = self
+            .physical
+            .keys()
+            .find(|logical_id| !resources.contains_key(logical_id.as_str()))
+        {
             return Err(format!("the template has no resource {odd} to give a name to"));
         }
         for (name, value) in &self.parameters {
@@ -180,9 +211,15 @@ impl Stack {
                 let whole = regex::Regex::new(&format!("^(?:{pattern})$")).map_err(|why| format!("{name}: {why}"))?;
                 // Of a list each item must match.
                 let listed = text(declared, "Type").is_some_and(|kind| kind == "CommaDelimitedList");
-                let items = if listed { value.split(',').map(str::trim).collect() } else { vec![value.as_str()] };
+                let items = if listed {
+                    value.split(',').map(str::trim).collect()
+                } else {
+                    vec![value.as_str()]
+                };
                 if let Some(odd) = items.into_iter().find(|item| !whole.is_match(item)) {
-                    return Err(format!("the parameter {name} must match {pattern}, which {odd:?} does not"));
+                    return Err(format!(
+                        "the parameter {name} must match {pattern}, which {odd:?} does not"
+                    ));
                 }
             }
         }
@@ -193,7 +230,10 @@ impl Stack {
     fn refuse_attached(&self, role: &str) -> Result<(), String> {
         for (logical_id, resource) in self.section("Resources")? {
             let kind = resource.get("Type").and_then(Yaml::as_str).unwrap_or_default();
-            if !matches!(kind, "AWS::IAM::Policy" | "AWS::IAM::ManagedPolicy" | "AWS::IAM::RolePolicy") {
+            if !matches!(
+                kind,
+                "AWS::IAM::Policy" | "AWS::IAM::ManagedPolicy" | "AWS::IAM::RolePolicy"
+            ) {
                 continue;
             }
             let properties = resource.get("Properties");
@@ -222,7 +262,9 @@ fn mentions(value: &Yaml, logical_id: &str) -> bool {
 }
 
 pub(super) fn mapping<'a>(value: Option<&'a Yaml>, name: &str) -> Result<&'a Mapping, String> {
-    value.and_then(Yaml::as_mapping).ok_or_else(|| format!("the template has no mapping {name}"))
+    value
+        .and_then(Yaml::as_mapping)
+        .ok_or_else(|| format!("the template has no mapping {name}"))
 }
 
 pub(super) fn text<'a>(members: &'a Mapping, name: &str) -> Option<&'a str> {
@@ -324,22 +366,46 @@ Resources:
                 "arn:aws:iam::123456789012:role/prod-Role",
             ])
         );
-        assert_eq!(value(&stack(), "B"), "stack-Queue 90 ${Literal} 123456789012 amazonaws.com");
+        assert_eq!(
+            value(&stack(), "B"),
+            "stack-Queue 90 ${Literal} 123456789012 amazonaws.com"
+        );
         assert_eq!(value(&stack(), "C"), json!([2, 1, {"b": true}]));
-        assert_eq!(value(&stack().parameter("Roles", "a, b"), "C"), json!([1, 1, {"b": true}]));
+        assert_eq!(
+            value(&stack().parameter("Roles", "a, b"), "C"),
+            json!([1, 1, {"b": true}])
+        );
         assert_eq!(value(&stack().parameter("Days", "1"), "D"), "1");
-        assert_eq!(value(&stack().parameter("Roles", "a, b"), "E"), json!(["a.yaml", "a", "b"]));
+        assert_eq!(
+            value(&stack().parameter("Roles", "a, b"), "E"),
+            json!(["a.yaml", "a", "b"])
+        );
     }
 
     #[test]
     fn what_cannot_be_resolved_is_refused() {
-        let bad = ["Select", "Split", "Import", "Unknown", "Attribute", "Thing", "Condition", "Required", "Variable"];
+        let bad = [
+            "Select",
+            "Split",
+            "Import",
+            "Unknown",
+            "Attribute",
+            "Thing",
+            "Condition",
+            "Required",
+            "Variable",
+        ];
         for name in bad.into_iter().chain(["Brace", "Nothing"]) {
             let refused = stack().value(&["Resources", "Values", "Refused", name]);
             assert!(refused.is_err(), "{name}: {refused:?}");
         }
         let taken = stack().parameter("Bucket", "files");
-        assert!(taken.value(&["Resources", "Values", "A"]).unwrap_err().contains("Own is not made"));
+        assert!(
+            taken
+                .value(&["Resources", "Values", "A"])
+                .unwrap_err()
+                .contains("Own is not made")
+        );
         for (name, value) in [("Bucket", "FILES"), ("Days", "2"), ("Dais", "1"), ("Roles", "a, *")] {
             let why = stack().parameter(name, value).policy("Role").unwrap_err();
             assert!(why.contains(name), "{why}");
@@ -349,15 +415,20 @@ Resources:
     #[test]
     fn a_policy_is_the_one_that_the_parameters_make() {
         let decide = |stack: &Stack, action: &str, resource: &str| {
-            let need = Need { action: action.into(), resource: resource.into(), context: BTreeMap::new() };
+            let need = Need {
+                action: action.into(),
+                resource: resource.into(),
+                context: BTreeMap::new(),
+            };
             matches!(stack.policy("Role").unwrap().decide(&need), Decision::Allowed(_))
         };
         let stack = stack().physical("Own", "files");
         assert!(decide(&stack, "s3:GetObject", "arn:aws:s3:::files/a.yaml"));
         assert!(!decide(&stack, "s3:GetObject", "arn:aws:s3:::files/b.yaml"));
         assert_eq!(stack.policy("Role").unwrap().sids(), ["Read"]);
-        let given =
-            stack.parameter("Bucket", "mine").parameter("Roles", "arn:aws:iam::1:role/a, arn:aws:iam::1:role/b");
+        let given = stack
+            .parameter("Bucket", "mine")
+            .parameter("Roles", "arn:aws:iam::1:role/a, arn:aws:iam::1:role/b");
         assert!(decide(&given, "s3:GetObject", "arn:aws:s3:::mine/a.yaml"));
         assert!(decide(&given, "iam:PassRole", "arn:aws:iam::1:role/b"));
         assert!(!decide(&given, "iam:PassRole", "arn:aws:iam::1:role/c"));
@@ -370,8 +441,14 @@ Resources:
             "  Role:\n    Type: AWS::IAM::Role\n    Properties:\n",
             "  Role:\n    Type: AWS::IAM::Role\n    Properties:\n      ManagedPolicyArns: [x]\n",
         );
-        for (template, expected) in [(format!("{TEMPLATE}{attached}"), "Extra"), (managed, "ManagedPolicyArns")] {
-            let why = Stack::read(&template, &Options::default()).unwrap().policy("Role").unwrap_err();
+        for (template, expected) in [
+            (format!("{TEMPLATE}{attached}"), "Extra"),
+            (managed, "ManagedPolicyArns"),
+        ] {
+            let why = Stack::read(&template, &Options::default())
+                .unwrap()
+                .policy("Role")
+                .unwrap_err();
             assert!(why.contains(expected), "{why}");
         }
         assert!(stack().policy("Other").is_err(), "a policy without a document");

@@ -48,7 +48,10 @@ impl Kms {
     pub(crate) fn call(&self, cx: &Cx, op: &str, input: &Value) -> Answer {
         shape::check(Service::Kms, op, input)?;
         refuse_unsupported(op, input)?;
-        if input.get("EncryptionAlgorithm").is_some_and(|algorithm| algorithm != ALGORITHM && !algorithm.is_null()) {
+        if input
+            .get("EncryptionAlgorithm")
+            .is_some_and(|algorithm| algorithm != ALGORITHM && !algorithm.is_null())
+        {
             let message = "The key does not support the algorithm of the request: all keys here are symmetric.";
             return Err(ApiError::client("InvalidKeyUsageException", message));
         }
@@ -61,13 +64,18 @@ impl Kms {
 
     /// The ARN of the key that a call is about: what its ciphertext says, else what it names.
     pub(crate) fn arn_of(&self, cx: &Cx, input: &Value) -> String {
-        let blob =
-            bytes(input, "CiphertextBlob").ok().and_then(|blob| Blob::read(&blob).map(|blob| blob.key.to_owned()));
+        let blob = bytes(input, "CiphertextBlob")
+            .ok()
+            .and_then(|blob| Blob::read(&blob).map(|blob| blob.key.to_owned()));
         match blob {
             Some(id) => arn(cx, &id),
             None => {
                 let id = input.get("KeyId").and_then(Value::as_str).unwrap_or_default();
-                if id.starts_with("arn:") { id.to_owned() } else { arn(cx, id) }
+                if id.starts_with("arn:") {
+                    id.to_owned()
+                } else {
+                    arn(cx, id)
+                }
             }
         }
     }
@@ -84,9 +92,17 @@ impl Kms {
             ));
         }
         let mut nonce = [0; NONCE];
-        nonce.iter_mut().zip(Uuid::new_v4().into_bytes()).for_each(|(byte, random)| *byte = random);
-        let payload = Payload { msg: &plain, aad: &context(input) };
-        let sealed = Aes256Gcm::new(&key.material.into()).encrypt(&nonce.into(), payload).map_err(|_| internal())?;
+        nonce
+            .iter_mut()
+            .zip(Uuid::new_v4().into_bytes())
+            .for_each(|(byte, random)| *byte = random);
+        let payload = Payload {
+            msg: &plain,
+            aad: &context(input),
+        };
+        let sealed = Aes256Gcm::new(&key.material.into())
+            .encrypt(&nonce.into(), payload)
+            .map_err(|_| internal())?;
         let length = u8::try_from(id.len()).map_err(|_| internal())?;
         let blob = [&[FORMAT, length], id.as_bytes(), &nonce, &sealed].concat();
         Ok(json!({
@@ -104,7 +120,10 @@ impl Kms {
             return Err(ApiError::client("IncorrectKeyException", message));
         }
         let key = self.usable(cx, blob.key)?;
-        let payload = Payload { msg: blob.sealed, aad: &context(input) };
+        let payload = Payload {
+            msg: blob.sealed,
+            aad: &context(input),
+        };
         let plain = Aes256Gcm::new(&key.material.into()).decrypt(&blob.nonce.into(), payload);
         let plain = plain.map_err(|_| invalid_ciphertext())?;
         Ok(json!({
@@ -132,7 +151,11 @@ impl Kms {
             let message = format!("Alias {} is not found.", arn(cx, &id).replacen("key/", "", 1));
             return Err(ApiError::client("NotFoundException", message));
         }
-        if self.keys.contains_key(&id) { Ok(id) } else { Err(missing(cx, &id)) }
+        if self.keys.contains_key(&id) {
+            Ok(id)
+        } else {
+            Err(missing(cx, &id))
+        }
     }
 
     fn usable(&self, cx: &Cx, id: &str) -> Result<&Key, ApiError> {
@@ -140,7 +163,10 @@ impl Kms {
         if key.enabled {
             return Ok(key);
         }
-        Err(ApiError::client("DisabledException", format!("{} is disabled.", arn(cx, id))))
+        Err(ApiError::client(
+            "DisabledException",
+            format!("{} is disabled.", arn(cx, id)),
+        ))
     }
 }
 
@@ -153,17 +179,28 @@ struct Blob<'a> {
 
 impl<'a> Blob<'a> {
     fn read(bytes: &'a [u8]) -> Option<Self> {
-        let [FORMAT, length, rest @ ..] = bytes else { return None };
+        let [FORMAT, length, rest @ ..] = bytes else {
+            return None;
+        };
         let (key, rest) = rest.split_at_checked((*length).into())?;
         let (nonce, sealed) = rest.split_at_checked(NONCE)?;
-        Some(Self { key: std::str::from_utf8(key).ok()?, nonce: nonce.try_into().ok()?, sealed })
+        Some(Self {
+            key: std::str::from_utf8(key).ok()?,
+            nonce: nonce.try_into().ok()?,
+            sealed,
+        })
     }
 }
 
 /// What the encryption context says, whatever the order it came in.
 fn context(input: &Value) -> Vec<u8> {
-    let context: BTreeMap<&String, &Value> =
-        input.get("EncryptionContext").and_then(Value::as_object).map(Map::iter).into_iter().flatten().collect();
+    let context: BTreeMap<&String, &Value> = input
+        .get("EncryptionContext")
+        .and_then(Value::as_object)
+        .map(Map::iter)
+        .into_iter()
+        .flatten()
+        .collect();
     serde_json::to_vec(&context).unwrap_or_default()
 }
 
@@ -181,7 +218,10 @@ fn arn(cx: &Cx, id: &str) -> String {
 /// Members that are in the model but do nothing here.
 fn refuse_unsupported(op: &str, input: &Value) -> Result<(), ApiError> {
     let unsupported = ["GrantTokens", "Recipient", "DryRun", "DryRunModifiers"];
-    match unsupported.iter().find(|name| input.get(**name).is_some_and(|value| !value.is_null())) {
+    match unsupported
+        .iter()
+        .find(|name| input.get(**name).is_some_and(|value| !value.is_null()))
+    {
         None => Ok(()),
         Some(name) => Err(ApiError {
             code: "NotImplemented".to_owned(),
@@ -209,7 +249,11 @@ fn foreign(name: &str) -> ApiError {
 }
 
 fn internal() -> ApiError {
-    ApiError { code: "KMSInternalException".into(), message: "local-aws could not encrypt".into(), status: 500 }
+    ApiError {
+        code: "KMSInternalException".into(),
+        message: "local-aws could not encrypt".into(),
+        status: 500,
+    }
 }
 
 #[cfg(test)]

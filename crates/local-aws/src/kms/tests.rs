@@ -32,20 +32,31 @@ fn code(answer: Answer) -> String {
 fn blob(kms: &Kms, context: Value) -> String {
     let plain = BASE64_STANDARD.encode("secret");
     let input = json!({"KeyId": arn(&cx(), ID), "Plaintext": plain, "EncryptionContext": context});
-    call(kms, "Encrypt", input).unwrap()["CiphertextBlob"].as_str().unwrap().to_owned()
+    call(kms, "Encrypt", input).unwrap()["CiphertextBlob"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[test]
 fn what_was_encrypted_comes_back_under_the_same_context() {
     let kms = kms();
     let blob = blob(&kms, json!({"a": "1", "b": "2"}));
-    let answer =
-        call(&kms, "Decrypt", json!({"CiphertextBlob": blob, "EncryptionContext": {"b": "2", "a": "1"}})).unwrap();
+    let answer = call(
+        &kms,
+        "Decrypt",
+        json!({"CiphertextBlob": blob, "EncryptionContext": {"b": "2", "a": "1"}}),
+    )
+    .unwrap();
     assert_eq!(answer["Plaintext"], BASE64_STANDARD.encode("secret"));
     assert_eq!(answer["KeyId"], arn(&cx(), ID));
     for context in [json!({}), json!({"a": "1"}), json!({"a": "2", "b": "1"})] {
         let input = json!({"CiphertextBlob": blob, "EncryptionContext": context});
-        assert_eq!(code(call(&kms, "Decrypt", input)), "InvalidCiphertextException", "{context}");
+        assert_eq!(
+            code(call(&kms, "Decrypt", input)),
+            "InvalidCiphertextException",
+            "{context}"
+        );
     }
 }
 
@@ -54,9 +65,15 @@ fn another_stand_in_with_the_same_key_decrypts_it() {
     let blob = blob(&kms(), json!({}));
     assert!(call(&kms(), "Decrypt", json!({"CiphertextBlob": blob})).is_ok());
     let mut stranger = Kms::default();
-    assert_eq!(code(call(&stranger, "Decrypt", json!({"CiphertextBlob": blob}))), "NotFoundException");
+    assert_eq!(
+        code(call(&stranger, "Decrypt", json!({"CiphertextBlob": blob}))),
+        "NotFoundException"
+    );
     stranger.import(&cx(), ID, [3; 32], true);
-    assert_eq!(code(call(&stranger, "Decrypt", json!({"CiphertextBlob": blob}))), "InvalidCiphertextException");
+    assert_eq!(
+        code(call(&stranger, "Decrypt", json!({"CiphertextBlob": blob}))),
+        "InvalidCiphertextException"
+    );
 }
 
 #[test]
@@ -66,11 +83,21 @@ fn a_ciphertext_that_was_changed_is_none() {
     for n in [0, 1, 5, 40, 50, whole.len() - 1] {
         let mut changed = whole.clone();
         changed[n] ^= 1;
-        let code = code(call(&kms, "Decrypt", json!({"CiphertextBlob": BASE64_STANDARD.encode(changed)})));
-        assert!(["InvalidCiphertextException", "NotFoundException"].contains(&code.as_str()), "{n}: {code}");
+        let code = code(call(
+            &kms,
+            "Decrypt",
+            json!({"CiphertextBlob": BASE64_STANDARD.encode(changed)}),
+        ));
+        assert!(
+            ["InvalidCiphertextException", "NotFoundException"].contains(&code.as_str()),
+            "{n}: {code}"
+        );
     }
     let cut = BASE64_STANDARD.encode(&whole[..20]);
-    assert_eq!(code(call(&kms, "Decrypt", json!({"CiphertextBlob": cut}))), "InvalidCiphertextException");
+    assert_eq!(
+        code(call(&kms, "Decrypt", json!({"CiphertextBlob": cut}))),
+        "InvalidCiphertextException"
+    );
 }
 
 #[test]
@@ -80,7 +107,10 @@ fn a_key_must_be_the_right_one_and_be_enabled() {
     let with = |key: &str| json!({"CiphertextBlob": blob, "KeyId": key});
     for (key, expected) in [
         (ID, ""),
-        ("arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", ""),
+        (
+            "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+            "",
+        ),
         (OTHER, "IncorrectKeyException"),
         ("missing", "NotFoundException"),
         ("alias/it", "NotFoundException"),
@@ -100,7 +130,10 @@ fn what_is_not_implemented_is_refused_by_name() {
     let kms = kms();
     let input = json!({"CiphertextBlob": blob(&kms, json!({})), "DryRun": true});
     assert_eq!(code(call(&kms, "Decrypt", input)), "NotImplemented");
-    assert_eq!(code(call(&kms, "GenerateDataKey", json!({}))), "UnknownOperationException");
+    assert_eq!(
+        code(call(&kms, "GenerateDataKey", json!({}))),
+        "UnknownOperationException"
+    );
     assert_eq!(code(call(&kms, "Decrypt", json!({}))), "ValidationException");
     let algorithm = json!({"CiphertextBlob": blob(&kms, json!({})), "EncryptionAlgorithm": "RSAES_OAEP_SHA_256"});
     assert_eq!(code(call(&kms, "Decrypt", algorithm)), "InvalidKeyUsageException");

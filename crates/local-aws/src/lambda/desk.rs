@@ -31,7 +31,17 @@ impl Event {
     ) -> (Self, oneshot::Receiver<()>, oneshot::Receiver<Outcome>) {
         let (picked, was_picked) = oneshot::channel();
         let (finish, finished) = oneshot::channel();
-        (Self { id, payload, timeout, picked, finish }, was_picked, finished)
+        (
+            Self {
+                id,
+                payload,
+                timeout,
+                picked,
+                finish,
+            },
+            was_picked,
+            finished,
+        )
     }
 }
 
@@ -74,7 +84,11 @@ enum Process {
 
 impl Desk {
     pub(super) fn new(function_arn: String) -> Self {
-        Self { function_arn, inside: Mutex::default(), news: Notify::new() }
+        Self {
+            function_arn,
+            inside: Mutex::default(),
+            news: Notify::new(),
+        }
     }
 
     /// Lays an event down, or finishes it at once when its process is known to be dead.
@@ -113,7 +127,11 @@ impl Desk {
                 if let Some(event) = inside.waiting.pop_front() {
                     let _ = event.picked.send(());
                     inside.running.insert(event.id.clone(), event.finish);
-                    return Some(Handed { id: event.id, payload: event.payload, timeout: event.timeout });
+                    return Some(Handed {
+                        id: event.id,
+                        payload: event.payload,
+                        timeout: event.timeout,
+                    });
                 }
             }
             news.await;
@@ -165,7 +183,9 @@ impl Desk {
         let mut inside = lock(&self.inside);
         inside.deaths += 1;
         let init_error = inside.init_error.take();
-        let waiting = std::mem::take(&mut inside.waiting).into_iter().map(|event| (event.id, event.finish));
+        let waiting = std::mem::take(&mut inside.waiting)
+            .into_iter()
+            .map(|event| (event.id, event.finish));
         let lost: Vec<_> = std::mem::take(&mut inside.running).into_iter().chain(waiting).collect();
         for (id, finish) in lost {
             let _ = finish.send(Err(init_error.clone().unwrap_or_else(|| exit_error(&id, &how))));
@@ -189,5 +209,8 @@ impl Desk {
 }
 
 fn exit_error(id: &str, how: &str) -> Value {
-    super::error("Runtime.ExitError", &format!("RequestId: {id} Error: Runtime exited with error: {how}"))
+    super::error(
+        "Runtime.ExitError",
+        &format!("RequestId: {id} Error: Runtime exited with error: {how}"),
+    )
 }

@@ -25,7 +25,9 @@ pub(super) fn listen(runtime: &Handle, desk: Arc<Desk>) -> std::io::Result<(Sock
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let task = runtime.spawn(async move {
-        let Ok(listener) = TcpListener::from_std(listener) else { return };
+        let Ok(listener) = TcpListener::from_std(listener) else {
+            return;
+        };
         while let Ok((stream, _)) = listener.accept().await {
             let desk = Arc::clone(&desk);
             tokio::spawn(async move {
@@ -70,7 +72,11 @@ async fn answer(asked: &Asked, desk: &Desk) -> Reply {
             desk.init_failed(function_error(asked));
             accept(true, "")
         }
-        _ => refuse(404, "UnknownPath", &format!("local-aws does not serve {} {}", asked.method, asked.path)),
+        _ => refuse(
+            404,
+            "UnknownPath",
+            &format!("local-aws does not serve {} {}", asked.method, asked.path),
+        ),
     }
 }
 
@@ -81,9 +87,15 @@ fn hand_out(event: Handed, function_arn: &str) -> Reply {
     let (root, parent) = (trace.get(..24).unwrap_or_default(), trace.get(16..).unwrap_or_default());
     Reply::new(200)
         .header("lambda-runtime-aws-request-id", event.id)
-        .header("lambda-runtime-deadline-ms", (now + event.timeout).as_millis().to_string())
+        .header(
+            "lambda-runtime-deadline-ms",
+            (now + event.timeout).as_millis().to_string(),
+        )
         .header("lambda-runtime-invoked-function-arn", function_arn)
-        .header("lambda-runtime-trace-id", format!("Root=1-{:08x}-{root};Parent={parent};Sampled=0", now.as_secs()))
+        .header(
+            "lambda-runtime-trace-id",
+            format!("Root=1-{:08x}-{root};Parent={parent};Sampled=0", now.as_secs()),
+        )
         .body("application/json", event.payload)
 }
 
@@ -92,7 +104,10 @@ fn function_error(asked: &Asked) -> Value {
     let told: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
     let text = |name: &str| told.get(name).and_then(Value::as_str).map(str::to_owned);
     let kind = text("errorType").or_else(|| asked.header("lambda-runtime-function-error-type").map(str::to_owned));
-    super::error(&kind.unwrap_or_else(|| "Runtime.Unknown".to_owned()), &text("errorMessage").unwrap_or_default())
+    super::error(
+        &kind.unwrap_or_else(|| "Runtime.Unknown".to_owned()),
+        &text("errorMessage").unwrap_or_default(),
+    )
 }
 
 fn accept(known: bool, id: &str) -> Reply {

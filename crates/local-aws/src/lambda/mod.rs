@@ -62,21 +62,36 @@ pub struct Invocation {
 impl LambdaApi {
     pub(crate) fn start(aws: &LocalAws) -> Self {
         let options = aws.options();
-        let arn =
-            format!("arn:{}:lambda:{}:{}:function:{FUNCTION_NAME}", options.partition, options.region, options.account);
+        let arn = format!(
+            "arn:{}:lambda:{}:{}:function:{FUNCTION_NAME}",
+            options.partition, options.region, options.account
+        );
         let desk = Arc::new(Desk::new(arn));
         let listener = match http::listen(aws.runtime(), Arc::clone(&desk)) {
-            Ok((address, task)) => Listener { address: Ok(address.to_string()), task: Some(task) },
+            Ok((address, task)) => Listener {
+                address: Ok(address.to_string()),
+                task: Some(task),
+            },
             // Told at the first use: a test that cannot get a port should not need a Result for every function.
-            Err(why) => Listener { address: Err(why.to_string()), task: None },
+            Err(why) => Listener {
+                address: Err(why.to_string()),
+                task: None,
+            },
         };
-        Self { aws: aws.clone(), desk, listener: Arc::new(listener) }
+        Self {
+            aws: aws.clone(),
+            desk,
+            listener: Arc::new(listener),
+        }
     }
 
     /// `host:port`, for `AWS_LAMBDA_RUNTIME_API`.
     #[must_use]
     pub fn address(&self) -> String {
-        self.listener.address.clone().unwrap_or_else(|why| format!("no port: {why}"))
+        self.listener
+            .address
+            .clone()
+            .unwrap_or_else(|why| format!("no port: {why}"))
     }
 
     /// Hands an event to the function and waits for what becomes of it. `timeout` is the function's, counted from when
@@ -86,8 +101,13 @@ impl LambdaApi {
         let desk = Arc::clone(&self.desk);
         let id = request_id.clone();
         // On the server's runtime, so that the caller's may have any clock or none.
-        let running = self.aws.runtime().spawn(async move { invoke(&desk, id, payload, timeout).await });
-        let result = running.await.unwrap_or_else(|_| Err(error("LocalAws.Stopped", "the stand-in was shut down")));
+        let running = self
+            .aws
+            .runtime()
+            .spawn(async move { invoke(&desk, id, payload, timeout).await });
+        let result = running
+            .await
+            .unwrap_or_else(|_| Err(error("LocalAws.Stopped", "the stand-in was shut down")));
         Invocation { request_id, result }
     }
 
@@ -96,7 +116,11 @@ impl LambdaApi {
     /// # Errors
     /// When the file cannot be started, or this runtime API has a running function already.
     pub fn spawn(&self, bootstrap: &Path, env: &[(&str, &str)]) -> std::io::Result<Function> {
-        let address = self.listener.address.as_ref().map_err(|why| std::io::Error::other(why.clone()))?;
+        let address = self
+            .listener
+            .address
+            .as_ref()
+            .map_err(|why| std::io::Error::other(why.clone()))?;
         Function::start(&self.aws, &self.desk, address, bootstrap, env)
     }
 }
@@ -124,7 +148,10 @@ async fn invoke(desk: &Desk, id: String, payload: Value, timeout: Duration) -> R
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(error("LocalAws.Lost", "the event was dropped without an answer")),
         Err(_) => {
-            let text = format!("RequestId: {id} Error: Task timed out after {:.2} seconds", timeout.as_secs_f64());
+            let text = format!(
+                "RequestId: {id} Error: Task timed out after {:.2} seconds",
+                timeout.as_secs_f64()
+            );
             desk.forget(&id);
             desk.kill();
             Err(error("Sandbox.Timedout", &text))

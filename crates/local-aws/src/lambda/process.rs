@@ -62,7 +62,12 @@ impl Function {
             .spawn()?;
         let child = Arc::new(Mutex::new(child));
         desk.born(&child);
-        let shared = Arc::new(Shared { child, desk: Arc::clone(desk), output, exited: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            child,
+            desk: Arc::clone(desk),
+            output,
+            exited: AtomicBool::new(false),
+        });
         let watched = Arc::clone(&shared);
         thread::spawn(move || {
             while !watched.look() {

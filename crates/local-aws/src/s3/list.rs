@@ -26,10 +26,13 @@ impl S3 {
         let mut last = None;
         let mut truncated = false;
         for key in bucket.objects.keys().filter(|key| key.starts_with(prefix)) {
-            let Some((version, content)) = bucket.current(key) else { continue };
+            let Some((version, content)) = bucket.current(key) else {
+                continue;
+            };
             let rest = key.get(prefix.len()..).unwrap_or_default();
             let common = delimiter.and_then(|d| {
-                rest.find(d).map(|at| format!("{prefix}{}", rest.get(..at + d.len()).unwrap_or_default()))
+                rest.find(d)
+                    .map(|at| format!("{prefix}{}", rest.get(..at + d.len()).unwrap_or_default()))
             });
             let name = common.clone().unwrap_or_else(|| key.clone());
             if after.as_ref().is_some_and(|after| name <= *after) || prefixes.contains(&name) {
@@ -64,7 +67,12 @@ impl S3 {
                 next_continuation_token: last.filter(|_| truncated).map(|key| write_token(&key)),
                 encoding_type: url.then_some("url"),
                 contents: entries,
-                common_prefixes: prefixes.iter().map(|name| Prefix { prefix: xml::key(name, url) }).collect(),
+                common_prefixes: prefixes
+                    .iter()
+                    .map(|name| Prefix {
+                        prefix: xml::key(name, url),
+                    })
+                    .collect(),
             },
         )
     }
@@ -79,7 +87,11 @@ impl S3 {
             .iter()
             .filter(|(key, _)| key.starts_with(prefix))
             .flat_map(|(key, versions)| {
-                versions.iter().rev().enumerate().map(move |(age, version)| (key, version, age == 0))
+                versions
+                    .iter()
+                    .rev()
+                    .enumerate()
+                    .map(move |(age, version)| (key, version, age == 0))
             })
             .collect();
         let start = match (request.parameter("key-marker"), request.parameter("version-id-marker")) {
@@ -93,7 +105,9 @@ impl S3 {
             }
             (Some(key), None) => all.iter().filter(|(name, ..)| name.as_str() <= key).count(),
             (Some(key), Some(id)) => {
-                let at = all.iter().position(|(name, version, _)| *name == key && version.id == id);
+                let at = all
+                    .iter()
+                    .position(|(name, version, _)| *name == key && version.id == id);
                 at.ok_or_else(|| fail("InvalidArgument", "Invalid version id specified", 400))? + 1
             }
         };
@@ -112,7 +126,11 @@ impl S3 {
                 size: version.content.as_ref().map(|content| content.bytes.len()),
                 storage_class: version.content.as_ref().map(|_| "STANDARD"),
             };
-            if version.content.is_some() { versions.push(entry) } else { markers.push(entry) }
+            if version.content.is_some() {
+                versions.push(entry)
+            } else {
+                markers.push(entry)
+            }
         }
         xml::reply(
             "ListVersionsResult",
@@ -136,7 +154,11 @@ fn wants_url(request: &Request) -> Result<bool, ApiError> {
     match request.parameter("encoding-type") {
         None => Ok(false),
         Some("url") => Ok(true),
-        Some(_) => Err(fail("InvalidArgument", "Invalid Encoding Method specified in Request", 400)),
+        Some(_) => Err(fail(
+            "InvalidArgument",
+            "Invalid Encoding Method specified in Request",
+            400,
+        )),
     }
 }
 
@@ -147,7 +169,11 @@ fn write_token(key: &str) -> String {
 
 fn read_token(token: &str) -> Result<String, ApiError> {
     let wrong = || fail("InvalidArgument", "The continuation token provided is incorrect", 400);
-    let byte = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    let byte = |pair: &[u8]| {
+        std::str::from_utf8(pair)
+            .ok()
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+    };
     let bytes: Option<Vec<u8>> = token.as_bytes().chunks(2).map(byte).collect();
     String::from_utf8(bytes.ok_or_else(wrong)?).map_err(|_| wrong())
 }

@@ -78,7 +78,11 @@ impl Bucket {
         let id = if keeps { version_id() } else { "null".to_owned() };
         let versions = self.objects.entry(key.to_owned()).or_default();
         versions.retain(|version| keeps || version.id != "null");
-        versions.push(Version { id: id.clone(), modified: now, content });
+        versions.push(Version {
+            id: id.clone(),
+            modified: now,
+            content,
+        });
         id
     }
 }
@@ -90,7 +94,11 @@ fn version_id() -> String {
 
 impl S3 {
     pub(crate) fn new(page_size: Option<usize>) -> Self {
-        Self { page_size, buckets: BTreeMap::new(), sequence: 0 }
+        Self {
+            page_size,
+            buckets: BTreeMap::new(),
+            sequence: 0,
+        }
     }
 
     /// Makes a bucket, or changes whether one keeps versions.
@@ -113,7 +121,12 @@ impl S3 {
         events: &mut Vec<Value>,
     ) -> Option<String> {
         let checksum = (Algorithm::Crc64Nvme, Algorithm::Crc64Nvme.of(&bytes));
-        let content = Content { etag: checksum::etag(&bytes), bytes, checksum, headers: Vec::new() };
+        let content = Content {
+            etag: checksum::etag(&bytes),
+            bytes,
+            checksum,
+            headers: Vec::new(),
+        };
         let id = self.store(cx, bucket, key, content, events);
         (id != "null").then_some(id)
     }
@@ -126,7 +139,10 @@ impl S3 {
     /// The keys of a bucket that are not deleted.
     pub(crate) fn keys(&self, bucket: &str) -> Vec<String> {
         let bucket = self.buckets.get(bucket);
-        bucket.into_iter().flat_map(|b| b.objects.keys().filter(|key| b.current(key).is_some()).cloned()).collect()
+        bucket
+            .into_iter()
+            .flat_map(|b| b.objects.keys().filter(|key| b.current(key).is_some()).cloned())
+            .collect()
     }
 
     /// Serves one request.
@@ -137,7 +153,10 @@ impl S3 {
         asked: &Asked,
         events: &mut Vec<Value>,
     ) -> Result<Reply, ApiError> {
-        if asked.header("x-amz-expected-bucket-owner").is_some_and(|owner| owner != cx.account) {
+        if asked
+            .header("x-amz-expected-bucket-owner")
+            .is_some_and(|owner| owner != cx.account)
+        {
             return Err(fail("AccessDenied", "Access Denied", 403));
         }
         if request.op == Op::CreateBucket {
@@ -161,23 +180,27 @@ impl S3 {
     }
 
     fn bucket(&self, name: &str) -> Result<&Bucket, ApiError> {
-        self.buckets.get(name).ok_or_else(|| fail("NoSuchBucket", "The specified bucket does not exist", 404))
+        self.buckets
+            .get(name)
+            .ok_or_else(|| fail("NoSuchBucket", "The specified bucket does not exist", 404))
     }
 
     /// A page's size: what was asked for, S3's thousand, and the account's own cap.
     fn page(&self, request: &Request) -> Result<usize, ApiError> {
         let asked = match request.parameter("max-keys") {
             None => 1000,
-            Some(text) => {
-                text.parse::<usize>().map_err(|_| fail("InvalidArgument", "max-keys is not a number", 400))?
-            }
+            Some(text) => text
+                .parse::<usize>()
+                .map_err(|_| fail("InvalidArgument", "max-keys is not a number", 400))?,
         };
         Ok(asked.min(1000).min(self.page_size.unwrap_or(1000)))
     }
 
     fn create(&mut self, cx: &Cx, name: &str, body: &[u8]) -> Result<Reply, ApiError> {
         let fits = (3..=63).contains(&name.len())
-            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.')
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.')
             && name.starts_with(|c: char| c.is_ascii_alphanumeric())
             && name.ends_with(|c: char| c.is_ascii_alphanumeric())
             && !name.contains("..");
@@ -217,7 +240,11 @@ impl S3 {
             "etag": content.etag,
             "sequencer": format!("{:016X}", self.sequence),
         });
-        let id = self.buckets.entry(name.to_owned()).or_default().add(key, cx.now, Some(content));
+        let id = self
+            .buckets
+            .entry(name.to_owned())
+            .or_default()
+            .add(key, cx.now, Some(content));
         if let (true, Some(object)) = (id != "null", object.as_object_mut()) {
             object.insert("version-id".to_owned(), json!(id));
         }
@@ -251,5 +278,9 @@ pub(crate) fn whole_seconds(time: Timestamp) -> String {
 
 /// An error of S3.
 fn fail(code: &str, message: &str, status: u16) -> ApiError {
-    ApiError { code: code.to_owned(), message: message.to_owned(), status }
+    ApiError {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        status,
+    }
 }

@@ -8,7 +8,13 @@ use crate::core::{ApiError, Cx};
 use crate::wire::{Asked, Reply};
 
 /// Headers of an upload that S3 hands back with the object.
-const KEPT: [&str; 5] = ["content-type", "cache-control", "content-disposition", "content-language", "expires"];
+const KEPT: [&str; 5] = [
+    "content-type",
+    "cache-control",
+    "content-disposition",
+    "content-language",
+    "expires",
+];
 
 impl S3 {
     /// GetObject and HeadObject: the same answer, of which HTTP keeps the body back for HEAD.
@@ -18,15 +24,25 @@ impl S3 {
         let no_key = || fail("NoSuchKey", "The specified key does not exist.", 404);
         let version = match request.parameter("versionId") {
             None => versions.last().ok_or_else(no_key)?,
-            Some(id) => versions.iter().find(|version| version.id == id).ok_or_else(no_version)?,
+            Some(id) => versions
+                .iter()
+                .find(|version| version.id == id)
+                .ok_or_else(no_version)?,
         };
         let Some(content) = &version.content else {
             let error = match request.parameter("versionId") {
                 None => no_key(),
-                Some(_) => fail("MethodNotAllowed", "The specified method is not allowed against this resource.", 405),
+                Some(_) => fail(
+                    "MethodNotAllowed",
+                    "The specified method is not allowed against this resource.",
+                    405,
+                ),
             };
             let reply = xml::error_reply(&request.subject(), "", &error).header("x-amz-delete-marker", "true");
-            let reply = Reply { error: Some(error.code), ..reply };
+            let reply = Reply {
+                error: Some(error.code),
+                ..reply
+            };
             return Ok(reply.header("x-amz-version-id", &version.id));
         };
         let matches = |condition: &str| condition.split(',').any(|etag| names(etag, &content.etag));
@@ -36,20 +52,32 @@ impl S3 {
         let unchanged = asked.header("if-none-match").is_some_and(matches);
         let mut reply = Reply::new(if unchanged { 304 } else { 200 })
             .header("etag", format!("\"{}\"", content.etag))
-            .header("last-modified", version.modified.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
+            .header(
+                "last-modified",
+                version.modified.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string(),
+            );
         if bucket.versioning != Versioning::Never {
             reply = reply.header("x-amz-version-id", &version.id);
         }
         if unchanged {
-            return Ok(Reply { error: Some("NotModified".to_owned()), ..reply });
+            return Ok(Reply {
+                error: Some("NotModified".to_owned()),
+                ..reply
+            });
         }
-        if asked.header("x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("enabled")) {
+        if asked
+            .header("x-amz-checksum-mode")
+            .is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"))
+        {
             reply = with_checksum(reply, content);
         }
         for (name, value) in &content.headers {
             reply = reply.header(name, value);
         }
-        Ok(Reply { body: content.bytes.clone(), ..reply })
+        Ok(Reply {
+            body: content.bytes.clone(),
+            ..reply
+        })
     }
 
     pub(super) fn put(
@@ -67,7 +95,12 @@ impl S3 {
         let (keeps, current) = (bucket.versioning == Versioning::Enabled, bucket.current(&request.key));
         check_conditions(asked, current)?;
         let etag = checksum::etag(&bytes);
-        let content = Content { bytes, etag, checksum, headers: kept_headers(asked) };
+        let content = Content {
+            bytes,
+            etag,
+            checksum,
+            headers: kept_headers(asked),
+        };
         let mut reply = with_checksum(Reply::new(200), &content).header("etag", format!("\"{}\"", content.etag));
         let id = self.store(cx, &request.bucket, &request.key, content, events);
         if keeps {
@@ -83,7 +116,9 @@ impl S3 {
         let mut reply = Reply::new(204);
         if let Some(id) = request.parameter("versionId") {
             if let Some(versions) = bucket.objects.get_mut(&request.key) {
-                let marker = versions.iter().any(|version| version.id == id && version.content.is_none());
+                let marker = versions
+                    .iter()
+                    .any(|version| version.id == id && version.content.is_none());
                 versions.retain(|version| version.id != id);
                 if marker {
                     reply = reply.header("x-amz-delete-marker", "true");
@@ -92,7 +127,9 @@ impl S3 {
             reply = reply.header("x-amz-version-id", id);
         } else if bucket.versioning != Versioning::Never {
             let id = bucket.add(&request.key, cx.now, None);
-            reply = reply.header("x-amz-delete-marker", "true").header("x-amz-version-id", id);
+            reply = reply
+                .header("x-amz-delete-marker", "true")
+                .header("x-amz-version-id", id);
         } else {
             bucket.objects.remove(&request.key);
         }
@@ -112,7 +149,11 @@ fn check_conditions(asked: &Asked, current: Option<(&Version, &Content)>) -> Res
         },
         (None, Some("*")) if current.is_some() => Err(failed_precondition()),
         (None, Some("*")) => Ok(()),
-        _ => Err(fail("NotImplemented", "A header you provided implies functionality that is not implemented", 501)),
+        _ => Err(fail(
+            "NotImplemented",
+            "A header you provided implies functionality that is not implemented",
+            501,
+        )),
     }
 }
 
@@ -123,7 +164,11 @@ fn names(condition: &str, etag: &str) -> bool {
 }
 
 fn failed_precondition() -> ApiError {
-    fail("PreconditionFailed", "At least one of the pre-conditions you specified did not hold", 412)
+    fail(
+        "PreconditionFailed",
+        "At least one of the pre-conditions you specified did not hold",
+        412,
+    )
 }
 
 fn no_version() -> ApiError {
@@ -132,20 +177,27 @@ fn no_version() -> ApiError {
 
 fn with_checksum(reply: Reply, content: &Content) -> Reply {
     let (algorithm, value) = &content.checksum;
-    reply.header(algorithm.header(), value).header("x-amz-checksum-type", "FULL_OBJECT")
+    reply
+        .header(algorithm.header(), value)
+        .header("x-amz-checksum-type", "FULL_OBJECT")
 }
 
 fn kept_headers(asked: &Asked) -> Vec<(String, String)> {
     let mut kept = Vec::new();
     for (name, value) in &asked.headers {
-        let (name, Ok(value)) = (name.as_str(), value.to_str()) else { continue };
+        let (name, Ok(value)) = (name.as_str(), value.to_str()) else {
+            continue;
+        };
         if KEPT.contains(&name) || name.starts_with("x-amz-meta-") {
             kept.push((name.to_owned(), value.to_owned()));
         }
         if name == "content-encoding" {
             // aws-chunked is how the body travelled, not what it is.
-            let left: Vec<&str> =
-                value.split(',').map(str::trim).filter(|part| *part != "aws-chunked" && !part.is_empty()).collect();
+            let left: Vec<&str> = value
+                .split(',')
+                .map(str::trim)
+                .filter(|part| *part != "aws-chunked" && !part.is_empty())
+                .collect();
             if !left.is_empty() {
                 kept.push((name.to_owned(), left.join(",")));
             }

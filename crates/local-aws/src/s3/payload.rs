@@ -20,7 +20,9 @@ pub(super) struct Payload {
 /// Reads and checks the body of a request.
 pub(super) fn read(asked: &Asked) -> Result<Payload, ApiError> {
     let presigned = asked.query.contains("X-Amz-Signature=");
-    let mode = asked.header("x-amz-content-sha256").or(presigned.then_some("UNSIGNED-PAYLOAD"));
+    let mode = asked
+        .header("x-amz-content-sha256")
+        .or(presigned.then_some("UNSIGNED-PAYLOAD"));
     let (bytes, trailers) = match mode {
         None => {
             let message = "Missing required header for this request: x-amz-content-sha256";
@@ -48,19 +50,33 @@ fn chunked(asked: &Asked, mode: &str) -> Result<(Vec<u8>, Trailers), ApiError> {
         "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
     ];
     if !known.contains(&mode) {
-        return Err(fail("NotImplemented", &format!("local-aws does not implement the payload form {mode}"), 501));
+        return Err(fail(
+            "NotImplemented",
+            &format!("local-aws does not implement the payload form {mode}"),
+            501,
+        ));
     }
     let length: usize = asked
         .header("x-amz-decoded-content-length")
         .and_then(|text| text.parse().ok())
-        .ok_or_else(|| fail("MissingContentLength", "You must provide the Content-Length HTTP header.", 411))?;
+        .ok_or_else(|| {
+            fail(
+                "MissingContentLength",
+                "You must provide the Content-Length HTTP header.",
+                411,
+            )
+        })?;
     let (bytes, trailers) = decode(&asked.body).ok_or_else(incomplete)?;
     if bytes.len() != length {
         return Err(incomplete());
     }
     let missing = |name: &str| !trailers.iter().any(|(found, _)| found == name);
     let promised = asked.header("x-amz-trailer").unwrap_or_default();
-    if promised.split(',').map(|name| name.trim().to_ascii_lowercase()).any(|name| !name.is_empty() && missing(&name)) {
+    if promised
+        .split(',')
+        .map(|name| name.trim().to_ascii_lowercase())
+        .any(|name| !name.is_empty() && missing(&name))
+    {
         let message =
             "The request contained trailing data that was not well-formed or did not conform to our published schema.";
         return Err(fail("MalformedTrailerError", message, 400));
@@ -115,14 +131,24 @@ fn check_md5(asked: &Asked, bytes: &[u8]) -> Result<(), ApiError> {
         Some(digest) if digest.len() != 24 => {
             Err(fail("InvalidDigest", "The Content-MD5 you specified was invalid.", 400))
         }
-        Some(_) => Err(fail("BadDigest", "The Content-MD5 you specified did not match what we received.", 400)),
+        Some(_) => Err(fail(
+            "BadDigest",
+            "The Content-MD5 you specified did not match what we received.",
+            400,
+        )),
     }
 }
 
 fn check_checksum(asked: &Asked, bytes: &[u8], trailers: &Trailers) -> Result<(Algorithm, String), ApiError> {
-    let in_headers = asked.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let in_headers = asked
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     let in_trailers = trailers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let sent: Vec<_> = in_headers.chain(in_trailers).filter(|(name, _)| name.starts_with("x-amz-checksum-")).collect();
+    let sent: Vec<_> = in_headers
+        .chain(in_trailers)
+        .filter(|(name, _)| name.starts_with("x-amz-checksum-"))
+        .collect();
     let (name, value) = match sent.as_slice() {
         [one] => *one,
         [] if asked.headers.contains_key("x-amz-sdk-checksum-algorithm") => {
@@ -136,14 +162,22 @@ fn check_checksum(asked: &Asked, bytes: &[u8], trailers: &Trailers) -> Result<(A
         }
     };
     let Some(algorithm) = Algorithm::of_header(name) else {
-        return Err(fail("NotImplemented", &format!("local-aws does not implement {name}"), 501));
+        return Err(fail(
+            "NotImplemented",
+            &format!("local-aws does not implement {name}"),
+            501,
+        ));
     };
     let right = algorithm.of(bytes);
     if value == right {
         return Ok((algorithm, right));
     }
     let short = name.trim_start_matches("x-amz-checksum-").to_ascii_uppercase();
-    Err(fail("BadDigest", &format!("The {short} you specified did not match the calculated checksum."), 400))
+    Err(fail(
+        "BadDigest",
+        &format!("The {short} you specified did not match the calculated checksum."),
+        400,
+    ))
 }
 
 #[cfg(test)]
@@ -158,7 +192,13 @@ mod tests {
             map.insert(*name, value.parse().unwrap());
         }
         let body = body.to_owned().into();
-        let asked = Asked { method: Method::PUT, path: "/b/k".into(), query: String::new(), headers: map, body };
+        let asked = Asked {
+            method: Method::PUT,
+            path: "/b/k".into(),
+            query: String::new(),
+            headers: map,
+            body,
+        };
         read(&asked).map_err(|error| error.code)
     }
 
@@ -166,15 +206,28 @@ mod tests {
 
     #[test]
     fn chunks_with_a_trailing_checksum_are_joined_and_checked() {
-        let headers = [TRAILER, ("x-amz-decoded-content-length", "9"), ("x-amz-trailer", "x-amz-checksum-crc32")];
+        let headers = [
+            TRAILER,
+            ("x-amz-decoded-content-length", "9"),
+            ("x-amz-trailer", "x-amz-checksum-crc32"),
+        ];
         let body = "4\r\n1234\r\n5;chunk-signature=0\r\n56789\r\n0\r\nx-amz-checksum-crc32:y/Q5Jg==\r\n\r\n";
         let payload = put(&headers, body).unwrap();
         assert_eq!(payload.bytes, b"123456789");
         assert_eq!(payload.checksum, (Algorithm::Crc32, "y/Q5Jg==".to_owned()));
 
-        assert_eq!(put(&headers, &body.replace("1234", "1235")), Err("BadDigest".to_owned()));
-        assert_eq!(put(&headers, "9\r\n123456789\r\n0\r\n\r\n"), Err("MalformedTrailerError".to_owned()));
-        assert_eq!(put(&headers, "4\r\n1234\r\n0\r\n\r\n"), Err("IncompleteBody".to_owned()));
+        assert_eq!(
+            put(&headers, &body.replace("1234", "1235")),
+            Err("BadDigest".to_owned())
+        );
+        assert_eq!(
+            put(&headers, "9\r\n123456789\r\n0\r\n\r\n"),
+            Err("MalformedTrailerError".to_owned())
+        );
+        assert_eq!(
+            put(&headers, "4\r\n1234\r\n0\r\n\r\n"),
+            Err("IncompleteBody".to_owned())
+        );
         assert_eq!(put(&headers, "fff\r\n1234"), Err("IncompleteBody".to_owned()));
     }
 
@@ -182,15 +235,27 @@ mod tests {
     fn a_plain_body_is_checked_against_every_digest_it_came_with() {
         let digest = sha256_hex(b"a");
         assert!(put(&[("x-amz-content-sha256", &digest)], "a").is_ok());
-        assert_eq!(put(&[("x-amz-content-sha256", &digest)], "b"), Err("XAmzContentSHA256Mismatch".to_owned()));
+        assert_eq!(
+            put(&[("x-amz-content-sha256", &digest)], "b"),
+            Err("XAmzContentSHA256Mismatch".to_owned())
+        );
         let plain = ("x-amz-content-sha256", "UNSIGNED-PAYLOAD");
         let md5 = md5_base64(b"a");
         assert_eq!(put(&[plain, ("content-md5", &md5)], "b"), Err("BadDigest".to_owned()));
-        assert_eq!(put(&[plain, ("content-md5", "x")], "b"), Err("InvalidDigest".to_owned()));
+        assert_eq!(
+            put(&[plain, ("content-md5", "x")], "b"),
+            Err("InvalidDigest".to_owned())
+        );
         let sha = Algorithm::Sha256.of(b"a");
         assert!(put(&[plain, ("x-amz-checksum-sha256", &sha)], "a").is_ok());
-        assert_eq!(put(&[plain, ("x-amz-checksum-sha256", &sha)], "b"), Err("BadDigest".to_owned()));
-        assert_eq!(put(&[plain, ("x-amz-sdk-checksum-algorithm", "CRC32")], "b"), Err("InvalidRequest".to_owned()));
+        assert_eq!(
+            put(&[plain, ("x-amz-checksum-sha256", &sha)], "b"),
+            Err("BadDigest".to_owned())
+        );
+        assert_eq!(
+            put(&[plain, ("x-amz-sdk-checksum-algorithm", "CRC32")], "b"),
+            Err("InvalidRequest".to_owned())
+        );
         assert_eq!(put(&[], "b"), Err("InvalidRequest".to_owned()));
     }
 }

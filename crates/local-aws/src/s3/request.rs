@@ -66,14 +66,22 @@ impl Request {
                 "encoding-type",
                 "fetch-owner",
             ],
-            Op::ListObjectVersions => {
-                &["versions", "prefix", "key-marker", "version-id-marker", "max-keys", "encoding-type"]
-            }
+            Op::ListObjectVersions => &[
+                "versions",
+                "prefix",
+                "key-marker",
+                "version-id-marker",
+                "max-keys",
+                "encoding-type",
+            ],
             Op::GetBucketLocation => &["location"],
             Op::GetBucketVersioning | Op::PutBucketVersioning => &["versioning"],
             Op::PutObject | Op::CreateBucket | Op::HeadBucket => &[],
         };
-        if let Some(name) = query.keys().find(|name| !allowed.contains(&name.as_str()) && !is_plumbing(name)) {
+        if let Some(name) = query
+            .keys()
+            .find(|name| !allowed.contains(&name.as_str()) && !is_plumbing(name))
+        {
             return Err(unsupported(&format!("the query parameter {name:?} of {op:?}")));
         }
         check_headers(asked, op)?;
@@ -87,7 +95,11 @@ impl Request {
 
     /// `bucket` or `bucket/key`.
     pub(crate) fn subject(&self) -> String {
-        if self.key.is_empty() { self.bucket.clone() } else { format!("{}/{}", self.bucket, self.key) }
+        if self.key.is_empty() {
+            self.bucket.clone()
+        } else {
+            format!("{}/{}", self.bucket, self.key)
+        }
     }
 
     /// Whether it is about one version of an object, which has permissions of its own.
@@ -102,7 +114,10 @@ impl Request {
 
     /// A query parameter; one without a value counts as absent.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
-        self.query.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.query
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 }
 
@@ -135,7 +150,10 @@ fn operation(method: &Method, key: &str, query: &BTreeMap<String, String>, bucke
         (&Method::PUT, true) if query.keys().all(|name| is_plumbing(name)) => Op::CreateBucket,
         _ => {
             let names: Vec<&str> = query.keys().map(String::as_str).collect();
-            return Err(unsupported(&format!("{method} of a bucket or object with the query [{}]", names.join("&"))));
+            return Err(unsupported(&format!(
+                "{method} of a bucket or object with the query [{}]",
+                names.join("&")
+            )));
         }
     })
 }
@@ -158,7 +176,11 @@ fn check_headers(asked: &Asked, op: Op) -> Result<(), ApiError> {
         }
     }
     let conditional = matches!(op, Op::PutObject | Op::GetObject | Op::HeadObject);
-    if !conditional && ["if-match", "if-none-match"].iter().any(|name| asked.headers.contains_key(*name)) {
+    if !conditional
+        && ["if-match", "if-none-match"]
+            .iter()
+            .any(|name| asked.headers.contains_key(*name))
+    {
         return Err(unsupported(&format!("conditions on {op:?}")));
     }
     Ok(())
@@ -169,7 +191,9 @@ fn place(asked: &Asked) -> Result<(String, String), ApiError> {
     let path = asked.path.strip_prefix('/').unwrap_or(&asked.path);
     let host = asked.header("host").unwrap_or_default();
     let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let in_host = [".localhost", ".127.0.0.1"].iter().find_map(|suffix| host.strip_suffix(suffix));
+    let in_host = [".localhost", ".127.0.0.1"]
+        .iter()
+        .find_map(|suffix| host.strip_suffix(suffix));
     let (bucket, key) = match in_host {
         Some(bucket) => (bucket, path),
         None => path.split_once('/').unwrap_or((path, "")),
@@ -191,7 +215,9 @@ fn query(text: &str) -> Result<BTreeMap<String, String>, ApiError> {
 fn decode(text: &str) -> Result<String, ApiError> {
     let text = text.replace('+', " ");
     let decoded = percent_decode_str(&text).decode_utf8();
-    decoded.map(|text| text.into_owned()).map_err(|_| fail("InvalidURI", "Couldn't parse the specified URI.", 400))
+    decoded
+        .map(|text| text.into_owned())
+        .map_err(|_| fail("InvalidURI", "Couldn't parse the specified URI.", 400))
 }
 
 #[cfg(test)]
@@ -204,8 +230,16 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("host", host.parse().unwrap());
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let asked = Asked { method, path: path.into(), query: query.into(), headers, body: "".into() };
-        Request::read(&asked).map(|request| (request.operation(), request.subject())).map_err(|error| error.message)
+        let asked = Asked {
+            method,
+            path: path.into(),
+            query: query.into(),
+            headers,
+            body: "".into(),
+        };
+        Request::read(&asked)
+            .map(|request| (request.operation(), request.subject()))
+            .map_err(|error| error.message)
     }
 
     #[test]

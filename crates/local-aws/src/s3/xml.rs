@@ -124,17 +124,31 @@ pub(super) fn reply(root: &str, document: &impl Serialize) -> Result<Reply, ApiE
 
 /// An error as S3 writes it.
 pub(crate) fn error_reply(resource: &str, request_id: &str, error: &ApiError) -> Reply {
-    let document =
-        ErrorDocument { code: &error.code, message: &error.message, resource: format!("/{resource}"), request_id };
+    let document = ErrorDocument {
+        code: &error.code,
+        message: &error.message,
+        resource: format!("/{resource}"),
+        request_id,
+    };
     match reply("Error", &document) {
-        Ok(reply) => Reply { status: error.status, ..reply }.header("x-amz-request-id", request_id),
+        Ok(reply) => Reply {
+            status: error.status,
+            ..reply
+        }
+        .header("x-amz-request-id", request_id),
         Err(_) => Reply::new(error.status),
     }
 }
 
 /// GetBucketLocation: the first region has no name here.
 pub(super) fn location(region: &str) -> Result<Reply, ApiError> {
-    reply("LocationConstraint", &Text { xmlns: NAMESPACE, text: (region != "us-east-1").then(|| region.to_owned()) })
+    reply(
+        "LocationConstraint",
+        &Text {
+            xmlns: NAMESPACE,
+            text: (region != "us-east-1").then(|| region.to_owned()),
+        },
+    )
 }
 
 /// GetBucketVersioning: a bucket that never had versions has no status.
@@ -144,7 +158,13 @@ pub(super) fn versioning(is: Versioning) -> Result<Reply, ApiError> {
         Versioning::Enabled => Some("Enabled".to_owned()),
         Versioning::Suspended => Some("Suspended".to_owned()),
     };
-    reply("VersioningConfiguration", &VersioningConfiguration { xmlns: NAMESPACE.to_owned(), status })
+    reply(
+        "VersioningConfiguration",
+        &VersioningConfiguration {
+            xmlns: NAMESPACE.to_owned(),
+            status,
+        },
+    )
 }
 
 /// The region that CreateBucket asks for.
@@ -173,8 +193,17 @@ fn malformed(why: impl std::fmt::Display) -> ApiError {
 
 /// A key in a list: as it is, or percent-encoded where the client asked for that.
 pub(super) fn key(key: &str, url: bool) -> String {
-    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
-    if url { utf8_percent_encode(key, ENCODED).to_string() } else { key.to_owned() }
+    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~')
+        .remove(b'/');
+    if url {
+        utf8_percent_encode(key, ENCODED).to_string()
+    } else {
+        key.to_owned()
+    }
 }
 
 /// A time in a list.

@@ -42,7 +42,9 @@ impl Secrets {
                 )));
             }
             (None, Some(from)) => {
-                return Err(invalid_parameter(format!("Staging label {label} is not attached to version {from}.")));
+                return Err(invalid_parameter(format!(
+                    "Staging label {label} is not attached to version {from}."
+                )));
             }
             _ => {}
         }
@@ -62,7 +64,9 @@ impl Secrets {
 impl Secret {
     /// The version that carries a label.
     pub(super) fn holder(&self, label: &str) -> Option<&Version> {
-        self.versions.iter().find(|version| version.labels.iter().any(|found| found == label))
+        self.versions
+            .iter()
+            .find(|version| version.labels.iter().any(|found| found == label))
     }
 
     pub(super) fn version(&self, id: &str) -> Option<&Version> {
@@ -116,7 +120,9 @@ impl Secret {
     /// The versions that carry labels; absent where there is none.
     pub(super) fn labels_by_version(&self) -> Option<Value> {
         let labelled = self.versions.iter().filter(|version| !version.labels.is_empty());
-        let map: Map<String, Value> = labelled.map(|version| (version.id.clone(), json!(version.labels))).collect();
+        let map: Map<String, Value> = labelled
+            .map(|version| (version.id.clone(), json!(version.labels)))
+            .collect();
         (!map.is_empty()).then_some(Value::Object(map))
     }
 

@@ -27,7 +27,10 @@ impl Secrets {
         let tags = tags::merged(&Default::default(), input)?;
         let resource = format!("{name}-{}", suffix());
         let mut secret = Secret {
-            arn: format!("arn:{}:secretsmanager:{}:{}:secret:{resource}", cx.partition, cx.region, cx.account),
+            arn: format!(
+                "arn:{}:secretsmanager:{}:{}:secret:{resource}",
+                cx.partition, cx.region, cx.account
+            ),
             name: name.to_owned(),
             description: text(input, "Description").map(str::to_owned),
             kms_key: values::kms_key(input),
@@ -40,7 +43,11 @@ impl Secrets {
             versions: Vec::new(),
         };
         let first = token.zip(content);
-        let answer = with(secret.naming(), "VersionId", first.as_ref().map(|(token, _)| json!(token)));
+        let answer = with(
+            secret.naming(),
+            "VersionId",
+            first.as_ref().map(|(token, _)| json!(token)),
+        );
         if let Some((token, content)) = first {
             secret.add_version(cx, token, content);
             secret.attach(cx, CURRENT, token, events);
@@ -51,10 +58,15 @@ impl Secrets {
 
     /// Makes a secret whose full ARN is given, for files that name one. On AWS the end of an ARN is random.
     pub(crate) fn seed(&mut self, cx: &Cx, arn: &str, input: &Value, events: &mut Vec<Value>) -> Answer {
-        let start = format!("arn:{}:secretsmanager:{}:{}:secret:", cx.partition, cx.region, cx.account);
+        let start = format!(
+            "arn:{}:secretsmanager:{}:{}:secret:",
+            cx.partition, cx.region, cx.account
+        );
         let named = arn.strip_prefix(&start).and_then(|resource| resource.rsplit_once('-'));
         let (name, _) = named.filter(|(_, end)| end.len() == SUFFIX).ok_or_else(|| {
-            invalid_parameter(format!("{arn:?} is not the full ARN of a secret of this account and region"))
+            invalid_parameter(format!(
+                "{arn:?} is not the full ARN of a secret of this account and region"
+            ))
         })?;
         let answer = self.create(cx, &with(input.clone(), "Name", Some(json!(name))), events)?;
         if let Some(secret) = self.secrets.get_mut(name) {
@@ -65,7 +77,11 @@ impl Secrets {
 
     pub(super) fn describe(&mut self, cx: &Cx, input: &Value) -> Answer {
         let secret = self.find(cx, input)?;
-        Ok(with(secret.described(), "VersionIdsToStages", secret.labels_by_version()))
+        Ok(with(
+            secret.described(),
+            "VersionIdsToStages",
+            secret.labels_by_version(),
+        ))
     }
 
     pub(super) fn delete(&mut self, cx: &Cx, input: &Value) -> Answer {
@@ -145,15 +161,28 @@ impl Secret {
                 answer.insert(name.to_owned(), value);
             }
         };
-        let tags: Vec<Value> = self.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
+        let tags: Vec<Value> = self
+            .tags
+            .iter()
+            .map(|(key, value)| json!({"Key": key, "Value": value}))
+            .collect();
         put("ARN", Some(json!(self.arn)));
         put("Name", Some(json!(self.name)));
-        put("Description", self.description.as_ref().filter(|text| !text.is_empty()).map(|text| json!(text)));
+        put(
+            "Description",
+            self.description
+                .as_ref()
+                .filter(|text| !text.is_empty())
+                .map(|text| json!(text)),
+        );
         put("KmsKeyId", self.kms_key.as_ref().map(|key| json!(key)));
         put("CreatedDate", Some(json!(seconds(self.created))));
         put("LastChangedDate", Some(json!(seconds(self.changed))));
         put("LastAccessedDate", self.accessed.map(|time| json!(seconds(time))));
-        put("DeletedDate", self.deletion.map(|deletion| json!(seconds(deletion.asked))));
+        put(
+            "DeletedDate",
+            self.deletion.map(|deletion| json!(seconds(deletion.asked))),
+        );
         put("Tags", (!tags.is_empty()).then_some(Value::Array(tags)));
         Value::Object(answer)
     }
@@ -163,6 +192,10 @@ impl Secret {
 fn suffix() -> String {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let random = Uuid::new_v4();
-    let letter = |byte: &u8| LETTERS.get(usize::from(*byte) % LETTERS.len()).map(|letter| char::from(*letter));
+    let letter = |byte: &u8| {
+        LETTERS
+            .get(usize::from(*byte) % LETTERS.len())
+            .map(|letter| char::from(*letter))
+    };
     random.as_bytes().iter().take(SUFFIX).filter_map(letter).collect()
 }

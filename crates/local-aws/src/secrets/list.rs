@@ -34,7 +34,11 @@ impl Secrets {
             .map(|secret| with(secret.described(), "SecretVersionsToStages", secret.labels_by_version()))
             .collect();
         let (entries, next) = page(entries, input, self.page_size)?;
-        Ok(with(json!({"SecretList": entries}), "NextToken", next.map(Value::String)))
+        Ok(with(
+            json!({"SecretList": entries}),
+            "NextToken",
+            next.map(Value::String),
+        ))
     }
 }
 
@@ -44,7 +48,11 @@ pub(super) fn page(
     input: &Value,
     cap: Option<usize>,
 ) -> Result<(Vec<Value>, Option<String>), ApiError> {
-    let wanted = input.get("MaxResults").and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok()).unwrap_or(100);
+    let wanted = input
+        .get("MaxResults")
+        .and_then(Value::as_u64)
+        .and_then(|n| usize::try_from(n).ok())
+        .unwrap_or(100);
     let size = wanted.min(cap.unwrap_or(100)).max(1);
     let start = match text(input, "NextToken") {
         None => 0,
@@ -80,7 +88,11 @@ fn filters(input: &Value) -> Result<Vec<Filter>, ApiError> {
         }
         if ["primary-region", "owning-service"].contains(&key.as_str()) {
             let message = format!("local-aws does not implement the filter {key}");
-            return Err(ApiError { code: "NotImplemented".to_owned(), message, status: 501 });
+            return Err(ApiError {
+                code: "NotImplemented".to_owned(),
+                message,
+                status: 501,
+            });
         }
         Ok(Filter { key, values })
     })
@@ -89,9 +101,15 @@ fn filters(input: &Value) -> Result<Vec<Filter>, ApiError> {
 
 impl Filter {
     fn admits(&self, secret: &Secret) -> bool {
-        let (not, yes): (Vec<&str>, Vec<&str>) =
-            self.values.iter().map(String::as_str).partition(|value| value.starts_with('!'));
-        let refused = not.iter().filter_map(|value| value.strip_prefix('!')).any(|value| self.matches(secret, value));
+        let (not, yes): (Vec<&str>, Vec<&str>) = self
+            .values
+            .iter()
+            .map(String::as_str)
+            .partition(|value| value.starts_with('!'));
+        let refused = not
+            .iter()
+            .filter_map(|value| value.strip_prefix('!'))
+            .any(|value| self.matches(secret, value));
         !refused && (yes.is_empty() || yes.iter().any(|value| self.matches(secret, value)))
     }
 
@@ -101,7 +119,10 @@ impl Filter {
         let description = || {
             let text = secret.description.as_deref().unwrap_or_default().to_lowercase();
             let value = value.to_lowercase();
-            text.starts_with(&value) || text.split(|c: char| !c.is_alphanumeric()).any(|word| word.starts_with(&value))
+            text.starts_with(&value)
+                || text
+                    .split(|c: char| !c.is_alphanumeric())
+                    .any(|word| word.starts_with(&value))
         };
         let tag_key = || secret.tags.keys().any(|key| key.starts_with(value));
         let tag_value = || secret.tags.values().any(|found| found.starts_with(value));

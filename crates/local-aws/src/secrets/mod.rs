@@ -91,7 +91,8 @@ impl Secrets {
     pub(crate) fn call(&mut self, cx: &Cx, op: &str, input: &Value, events: &mut Vec<Value>) -> Answer {
         shape::check(Service::SecretsManager, op, input)?;
         refuse_unsupported(op, input)?;
-        self.secrets.retain(|_, secret| secret.deletion.is_none_or(|deletion| deletion.due > cx.now));
+        self.secrets
+            .retain(|_, secret| secret.deletion.is_none_or(|deletion| deletion.due > cx.now));
         match op {
             "CreateSecret" => self.create(cx, input, events),
             "DescribeSecret" => self.describe(cx, input),
@@ -115,24 +116,39 @@ impl Secrets {
 
     /// The full ARN of a secret, named by its name, its full ARN, or its ARN without the random suffix.
     pub(crate) fn arn_of(&self, cx: &Cx, id: &str) -> Option<String> {
-        let name = if id.starts_with("arn:") { self.name_of_arn(cx, id).ok()?? } else { id.to_owned() };
+        let name = if id.starts_with("arn:") {
+            self.name_of_arn(cx, id).ok()??
+        } else {
+            id.to_owned()
+        };
         self.secrets.get(&name).map(|secret| secret.arn.clone())
     }
 
     /// The customer key that a secret is encrypted with, if it is not the default key.
     pub(crate) fn customer_key(&self, arn: &str) -> Option<&str> {
-        self.secrets.values().find(|secret| secret.arn == arn)?.kms_key.as_deref()
+        self.secrets
+            .values()
+            .find(|secret| secret.arn == arn)?
+            .kms_key
+            .as_deref()
     }
 
     /// The tags of a secret, scheduled for deletion or not.
     pub(crate) fn tags_of(&self, arn: &str) -> Option<&BTreeMap<String, String>> {
-        self.secrets.values().find(|secret| secret.arn == arn).map(|secret| &secret.tags)
+        self.secrets
+            .values()
+            .find(|secret| secret.arn == arn)
+            .map(|secret| &secret.tags)
     }
 
     /// Finds a secret by name, full ARN, or ARN without its random suffix.
     fn find(&mut self, cx: &Cx, input: &Value) -> Result<&mut Secret, ApiError> {
         let id = text(input, "SecretId").unwrap_or_default();
-        let name = if id.starts_with("arn:") { self.name_of_arn(cx, id)? } else { Some(valid_name(id)?.to_owned()) };
+        let name = if id.starts_with("arn:") {
+            self.name_of_arn(cx, id)?
+        } else {
+            Some(valid_name(id)?.to_owned())
+        };
         name.and_then(|name| self.secrets.get_mut(&name)).ok_or_else(not_found)
     }
 
@@ -163,7 +179,11 @@ impl Secrets {
             .rsplit_once('-')
             .is_some_and(|(_, end)| end.len() == 6 && end.bytes().all(|byte| byte.is_ascii_alphanumeric()));
         if looks_full {
-            return Ok(self.secrets.values().find(|secret| secret.arn == arn).map(|secret| secret.name.clone()));
+            return Ok(self
+                .secrets
+                .values()
+                .find(|secret| secret.arn == arn)
+                .map(|secret| secret.name.clone()));
         }
         Ok(Some(resource.to_owned()))
     }
@@ -197,9 +217,17 @@ impl Secret {
 
 /// Members that are in the model but do nothing here.
 fn refuse_unsupported(op: &str, input: &Value) -> Result<(), ApiError> {
-    let unsupported =
-        ["AddReplicaRegions", "CrossAccountPrimaryARN", "ForceOverwriteReplicaSecret", "RotationToken", "Type"];
-    match unsupported.iter().find(|name| input.get(**name).is_some_and(|value| !value.is_null())) {
+    let unsupported = [
+        "AddReplicaRegions",
+        "CrossAccountPrimaryARN",
+        "ForceOverwriteReplicaSecret",
+        "RotationToken",
+        "Type",
+    ];
+    match unsupported
+        .iter()
+        .find(|name| input.get(**name).is_some_and(|value| !value.is_null()))
+    {
         None => Ok(()),
         Some(name) => Err(ApiError {
             code: "NotImplemented".to_owned(),
@@ -226,7 +254,10 @@ fn flag(input: &Value, name: &str) -> bool {
 }
 
 fn valid_name(name: &str) -> Result<&str, ApiError> {
-    let fine = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+=.@-".contains(&byte));
+    let fine = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"/_+=.@-".contains(&byte));
     if fine { Ok(name) } else { Err(invalid_name()) }
 }
 
@@ -237,7 +268,10 @@ fn invalid_name() -> ApiError {
 }
 
 fn not_found() -> ApiError {
-    ApiError::client("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+    ApiError::client(
+        "ResourceNotFoundException",
+        "Secrets Manager can't find the specified secret.",
+    )
 }
 
 fn invalid_request(message: impl Into<String>) -> ApiError {

@@ -6,8 +6,17 @@ use super::{Secrets, flag, invalid_parameter, text, with};
 use crate::core::{Answer, ApiError, Cx};
 
 /// The order in which statements come back. A map of serde_json may sort its keys, so the text is written by hand.
-const STATEMENT: [&str; 9] =
-    ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"];
+const STATEMENT: [&str; 9] = [
+    "Sid",
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+];
 
 /// Conditions that make a wildcard principal a closed circle.
 const NARROWING: [&str; 10] = [
@@ -40,7 +49,11 @@ impl Secrets {
     pub(super) fn get_policy(&mut self, cx: &Cx, input: &Value) -> Answer {
         check_policy_name(input)?;
         let secret = self.find_active(cx, input)?;
-        Ok(with(secret.naming(), "ResourcePolicy", secret.policy.as_ref().map(|policy| json!(policy))))
+        Ok(with(
+            secret.naming(),
+            "ResourcePolicy",
+            secret.policy.as_ref().map(|policy| json!(policy)),
+        ))
     }
 
     pub(super) fn delete_policy(&mut self, cx: &Cx, input: &Value) -> Answer {
@@ -69,7 +82,9 @@ impl Secrets {
 fn check_policy_name(input: &Value) -> Result<(), ApiError> {
     match text(input, "PolicyName") {
         None | Some("default") => Ok(()),
-        Some(other) => Err(invalid_parameter(format!("The only permitted PolicyName is default, not {other}."))),
+        Some(other) => Err(invalid_parameter(format!(
+            "The only permitted PolicyName is default, not {other}."
+        ))),
     }
 }
 
@@ -97,10 +112,19 @@ impl Policy {
             _ => return Err(malformed("This resource policy contains no statement.")),
         };
         if let Some(name) = policy.keys().next() {
-            return Err(malformed(&format!("This resource policy contains an unsupported element: {name}.")));
+            return Err(malformed(&format!(
+                "This resource policy contains an unsupported element: {name}."
+            )));
         }
-        let statements = statements.into_iter().map(|each| statement(each, cx)).collect::<Result<_, _>>()?;
-        Ok(Self { version, id, statements })
+        let statements = statements
+            .into_iter()
+            .map(|each| statement(each, cx))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            version,
+            id,
+            statements,
+        })
     }
 
     /// Does any statement let everyone in?
@@ -113,10 +137,14 @@ impl Policy {
                     })
             };
             let everyone = statement.get("Principal").is_some_and(all) || statement.contains_key("NotPrincipal");
-            let narrowed = statement.get("Condition").and_then(Value::as_object).is_some_and(|condition| {
-                let keys = condition.values().filter_map(Value::as_object).flat_map(Map::keys);
-                keys.map(|key| key.to_ascii_lowercase()).any(|key| NARROWING.contains(&key.as_str()))
-            });
+            let narrowed = statement
+                .get("Condition")
+                .and_then(Value::as_object)
+                .is_some_and(|condition| {
+                    let keys = condition.values().filter_map(Value::as_object).flat_map(Map::keys);
+                    keys.map(|key| key.to_ascii_lowercase())
+                        .any(|key| NARROWING.contains(&key.as_str()))
+                });
             statement.get("Effect").is_some_and(|effect| effect == "Allow") && everyone && !narrowed
         })
     }
@@ -133,8 +161,16 @@ impl Policy {
                 format!("{{{}}}", members.collect::<Vec<_>>().join(","))
             })
             .collect();
-        let id = self.id.as_ref().map(|id| format!(",\"Id\":{}", json!(id))).unwrap_or_default();
-        format!("{{\"Version\":{}{id},\"Statement\":[{}]}}", json!(self.version), statements.join(","))
+        let id = self
+            .id
+            .as_ref()
+            .map(|id| format!(",\"Id\":{}", json!(id)))
+            .unwrap_or_default();
+        format!(
+            "{{\"Version\":{}{id},\"Statement\":[{}]}}",
+            json!(self.version),
+            statements.join(",")
+        )
     }
 }
 
@@ -143,12 +179,23 @@ fn statement(statement: Value, cx: &Cx) -> Result<Map<String, Value>, ApiError> 
         return Err(malformed("This resource policy contains a syntax error."));
     };
     if let Some(name) = statement.keys().find(|name| !STATEMENT.contains(&name.as_str())) {
-        return Err(malformed(&format!("This resource policy contains an unsupported element: {name}.")));
+        return Err(malformed(&format!(
+            "This resource policy contains an unsupported element: {name}."
+        )));
     }
-    if !statement.get("Effect").is_some_and(|effect| effect == "Allow" || effect == "Deny") {
-        return Err(malformed("This resource policy contains a statement without a valid Effect."));
+    if !statement
+        .get("Effect")
+        .is_some_and(|effect| effect == "Allow" || effect == "Deny")
+    {
+        return Err(malformed(
+            "This resource policy contains a statement without a valid Effect.",
+        ));
     }
-    for pair in [["Principal", "NotPrincipal"], ["Action", "NotAction"], ["Resource", "NotResource"]] {
+    for pair in [
+        ["Principal", "NotPrincipal"],
+        ["Action", "NotAction"],
+        ["Resource", "NotResource"],
+    ] {
         if pair.iter().filter(|name| statement.contains_key(**name)).count() != 1 {
             return Err(malformed(&format!(
                 "This resource policy contains a statement without exactly one {}.",
@@ -160,7 +207,10 @@ fn statement(statement: Value, cx: &Cx) -> Result<Map<String, Value>, ApiError> 
         match name.as_str() {
             "Principal" | "NotPrincipal" => principal(value, cx)?,
             "Action" | "NotAction" => strings(value, |action| {
-                let fine = action == "*" || action.strip_prefix("secretsmanager:").is_some_and(|rest| !rest.is_empty());
+                let fine = action == "*"
+                    || action
+                        .strip_prefix("secretsmanager:")
+                        .is_some_and(|rest| !rest.is_empty());
                 fine.then(|| action.to_owned())
                     .ok_or_else(|| malformed("This resource policy contains an unsupported action."))
             })?,
@@ -189,7 +239,9 @@ fn principal(value: &mut Value, cx: &Cx) -> Result<(), ApiError> {
     for (kind, named) in members {
         match kind.as_str() {
             "AWS" => strings(named, |one| aws_principal(one, cx).ok_or_else(unsupported))?,
-            "Service" => strings(named, |one| one.contains('.').then(|| one.to_owned()).ok_or_else(unsupported))?,
+            "Service" => strings(named, |one| {
+                one.contains('.').then(|| one.to_owned()).ok_or_else(unsupported)
+            })?,
             "Federated" => strings(named, |one| Ok(one.to_owned()))?,
             _ => return Err(unsupported()),
         }
@@ -207,8 +259,10 @@ fn aws_principal(one: &str, cx: &Cx) -> Option<String> {
     let fine = match parts.as_slice() {
         ["*"] => true,
         ["arn", partition, "iam", "", account, who] => {
-            let known =
-                *who == "root" || ["user/", "role/"].iter().any(|kind| who.len() > kind.len() && who.starts_with(kind));
+            let known = *who == "root"
+                || ["user/", "role/"]
+                    .iter()
+                    .any(|kind| who.len() > kind.len() && who.starts_with(kind));
             *partition == cx.partition && is_account(account) && known
         }
         ["arn", partition, "sts", "", account, who] => {
@@ -225,7 +279,9 @@ fn strings(value: &mut Value, each: impl Fn(&str) -> Result<String, ApiError>) -
         Value::String(one) => vec![each(one)?],
         Value::Array(many) if !many.is_empty() => {
             let wrong = || malformed("This resource policy contains a syntax error.");
-            many.iter().map(|one| each(one.as_str().ok_or_else(wrong)?)).collect::<Result<_, _>>()?
+            many.iter()
+                .map(|one| each(one.as_str().ok_or_else(wrong)?))
+                .collect::<Result<_, _>>()?
         }
         _ => return Err(malformed("This resource policy contains a syntax error.")),
     };

@@ -18,7 +18,13 @@ impl Secrets {
 
     pub(super) fn untag(&mut self, cx: &Cx, input: &Value) -> Answer {
         let secret = self.find_active(cx, input)?;
-        for key in input.get("TagKeys").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        for key in input
+            .get("TagKeys")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
             secret.tags.remove(key);
         }
         secret.changed = cx.now;
@@ -31,7 +37,9 @@ pub(super) fn merged(there: &BTreeMap<String, String>, input: &Value) -> Result<
     let mut tags = there.clone();
     let mut seen = Vec::new();
     for tag in input.get("Tags").and_then(Value::as_array).into_iter().flatten() {
-        let Some(key) = text(tag, "Key") else { return Err(invalid_parameter("Tag keys must not be null.")) };
+        let Some(key) = text(tag, "Key") else {
+            return Err(invalid_parameter("Tag keys must not be null."));
+        };
         if key.to_ascii_lowercase().starts_with("aws:") {
             return Err(invalid_parameter("Tag keys can't start with the reserved prefix aws:."));
         }
@@ -42,7 +50,9 @@ pub(super) fn merged(there: &BTreeMap<String, String>, input: &Value) -> Result<
         tags.insert(key.to_owned(), text(tag, "Value").unwrap_or_default().to_owned());
     }
     if tags.len() > MOST_TAGS {
-        return Err(invalid_parameter(format!("A secret can have at most {MOST_TAGS} tags.")));
+        return Err(invalid_parameter(format!(
+            "A secret can have at most {MOST_TAGS} tags."
+        )));
     }
     Ok(tags)
 }

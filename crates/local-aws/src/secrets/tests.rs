@@ -20,7 +20,11 @@ impl World {
             partition: options.partition.clone(),
             now: "2026-11-20T10:11:12.345Z".parse().unwrap(),
         };
-        Self { secrets: Secrets::new(&options), cx, events: Vec::new() }
+        Self {
+            secrets: Secrets::new(&options),
+            cx,
+            events: Vec::new(),
+        }
     }
 
     fn call(&mut self, op: &str, input: Value) -> Answer {
@@ -44,7 +48,10 @@ impl World {
 
     /// Puts a value under labels and answers its version.
     fn put(&mut self, value: &str, labels: &[&str]) -> String {
-        let put = self.ok("PutSecretValue", json!({"SecretId": "s", "SecretString": value, "VersionStages": labels}));
+        let put = self.ok(
+            "PutSecretValue",
+            json!({"SecretId": "s", "SecretString": value, "VersionStages": labels}),
+        );
         put["VersionId"].as_str().unwrap().to_owned()
     }
 
@@ -68,9 +75,18 @@ fn world() -> (World, String) {
 #[test]
 fn a_secret_made_without_a_value_has_no_version_until_the_first_put_which_becomes_current() {
     let mut world = World::new(Options::default());
-    assert!(world.ok("CreateSecret", json!({"Name": "s"})).get("VersionId").is_none());
+    assert!(
+        world
+            .ok("CreateSecret", json!({"Name": "s"}))
+            .get("VersionId")
+            .is_none()
+    );
     assert_eq!(world.stages(), Value::Null);
-    assert!(world.refusal("GetSecretValue", json!({"SecretId": "s"})).contains("staging label: AWSCURRENT"));
+    assert!(
+        world
+            .refusal("GetSecretValue", json!({"SecretId": "s"}))
+            .contains("staging label: AWSCURRENT")
+    );
     assert!(world.events.is_empty());
     let id = world.put("one", &["CONFIGURED"]);
     assert_eq!(world.stages(), json!({id: ["CONFIGURED", "AWSCURRENT"]}));
@@ -90,11 +106,19 @@ fn a_put_under_another_label_leaves_current_alone_or_not_as_the_option_says() {
     let two = world.put("two", &["FILE_PENDING"]);
     assert_eq!(world.stages(), json!({one: ["AWSCURRENT"], two: ["FILE_PENDING"]}));
 
-    let mut world = World::new(Options { put_moves_current: true, ..Options::default() });
-    let one =
-        world.ok("CreateSecret", json!({"Name": "s", "SecretString": "one"}))["VersionId"].as_str().unwrap().to_owned();
+    let mut world = World::new(Options {
+        put_moves_current: true,
+        ..Options::default()
+    });
+    let one = world.ok("CreateSecret", json!({"Name": "s", "SecretString": "one"}))["VersionId"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let two = world.put("two", &["FILE_PENDING"]);
-    assert_eq!(world.stages(), json!({one: ["AWSPREVIOUS"], two: ["FILE_PENDING", "AWSCURRENT"]}));
+    assert_eq!(
+        world.stages(),
+        json!({one: ["AWSPREVIOUS"], two: ["FILE_PENDING", "AWSCURRENT"]})
+    );
 }
 
 #[test]
@@ -109,10 +133,17 @@ fn a_label_leaves_a_version_only_when_that_version_is_named() {
     );
     assert_eq!(world.refusal("UpdateSecretVersionStage", input.clone()), expected);
     input["RemoveFromVersionId"] = json!(three);
-    assert!(world.refusal("UpdateSecretVersionStage", input.clone()).starts_with("InvalidParameterException"));
+    assert!(
+        world
+            .refusal("UpdateSecretVersionStage", input.clone())
+            .starts_with("InvalidParameterException")
+    );
     input["RemoveFromVersionId"] = json!(one);
     world.ok("UpdateSecretVersionStage", input);
-    assert_eq!(world.stages(), json!({one: ["AWSPREVIOUS"], two: ["FILE_PENDING", "AWSCURRENT"], three: ["OTHER"]}));
+    assert_eq!(
+        world.stages(),
+        json!({one: ["AWSPREVIOUS"], two: ["FILE_PENDING", "AWSCURRENT"], three: ["OTHER"]})
+    );
 }
 
 #[test]
@@ -129,15 +160,27 @@ fn rolling_back_swaps_current_and_previous() {
 fn current_is_never_taken_off_and_a_label_nobody_has_needs_no_holder() {
     let (mut world, one) = world();
     let off = json!({"SecretId": "s", "VersionStage": "AWSCURRENT", "RemoveFromVersionId": one});
-    assert!(world.refusal("UpdateSecretVersionStage", off).contains("can’t be completely removed"));
+    assert!(
+        world
+            .refusal("UpdateSecretVersionStage", off)
+            .contains("can’t be completely removed")
+    );
     let label = |to: &str| json!({"SecretId": "s", "VersionStage": "REJECTED", "MoveToVersionId": to});
     world.ok("UpdateSecretVersionStage", label(&one));
     world.ok("UpdateSecretVersionStage", label(&one));
     assert_eq!(world.stages()[&one], json!(["AWSCURRENT", "REJECTED"]));
     let gone = "0".repeat(32);
-    assert!(world.refusal("UpdateSecretVersionStage", label(&gone)).starts_with("ResourceNotFoundException"));
+    assert!(
+        world
+            .refusal("UpdateSecretVersionStage", label(&gone))
+            .starts_with("ResourceNotFoundException")
+    );
     let neither = json!({"SecretId": "s", "VersionStage": "REJECTED"});
-    assert!(world.refusal("UpdateSecretVersionStage", neither).starts_with("InvalidParameterException"));
+    assert!(
+        world
+            .refusal("UpdateSecretVersionStage", neither)
+            .starts_with("InvalidParameterException")
+    );
 }
 
 #[test]
@@ -145,7 +188,9 @@ fn a_secret_takes_twenty_labels_and_no_more() {
     let (mut world, one) = world();
     let mut put = |n: usize| {
         let input = json!({"SecretId": "s", "VersionStage": format!("L{n}"), "MoveToVersionId": one});
-        world.call("UpdateSecretVersionStage", input).map_err(|error| error.code)
+        world
+            .call("UpdateSecretVersionStage", input)
+            .map_err(|error| error.code)
     };
     assert!((1..20).all(|n| put(n).is_ok()));
     assert_eq!(put(20), Err("LimitExceededException".to_owned()));
@@ -169,13 +214,25 @@ fn a_token_names_one_value_for_ever() {
             .refusal("PutSecretValue", put("three"))
             .starts_with("ResourceExistsException: You can't use ClientRequestToken")
     );
-    assert!(world.refusal("UpdateSecret", put("two")).starts_with("ResourceExistsException"));
+    assert!(
+        world
+            .refusal("UpdateSecret", put("two"))
+            .starts_with("ResourceExistsException")
+    );
     let bare = json!({"SecretId": "s", "SecretString": "x", "ClientRequestToken": null});
-    assert!(world.refusal("PutSecretValue", bare).contains("must provide a ClientRequestToken"));
+    assert!(
+        world
+            .refusal("PutSecretValue", bare)
+            .contains("must provide a ClientRequestToken")
+    );
     let create = |value: &str| json!({"Name": "c", "SecretString": value, "ClientRequestToken": token});
     let made = world.ok("CreateSecret", create("a"));
     assert_eq!(world.ok("CreateSecret", create("a")), made);
-    assert!(world.refusal("CreateSecret", create("b")).starts_with("ResourceExistsException"));
+    assert!(
+        world
+            .refusal("CreateSecret", create("b"))
+            .starts_with("ResourceExistsException")
+    );
 }
 
 #[test]
@@ -188,7 +245,11 @@ fn deprecated_versions_stay_readable_until_there_are_a_hundred_others() {
     let got = world.ok("GetSecretValue", read.clone());
     assert_eq!((&got["SecretString"], got.get("VersionStages")), (&json!("one"), None));
     let mismatch = json!({"SecretId": "s", "VersionId": two, "VersionStage": "AWSCURRENT"});
-    assert!(world.refusal("GetSecretValue", mismatch).starts_with("InvalidRequestException"));
+    assert!(
+        world
+            .refusal("GetSecretValue", mismatch)
+            .starts_with("InvalidRequestException")
+    );
     for n in 0..120 {
         world.put(&n.to_string(), &["AWSCURRENT"]);
     }
@@ -220,10 +281,17 @@ fn a_scheduled_deletion_blocks_all_but_looking_and_restoring() {
     assert!(world.refusal("CreateSecret", json!({"Name": "s"})).ends_with(quoted));
     assert!(world.ok("DescribeSecret", json!({"SecretId": "s"}))["DeletedDate"].is_f64());
     world.ok("RestoreSecret", json!({"SecretId": arn}));
-    assert_eq!(world.ok("GetSecretValue", json!({"SecretId": arn}))["SecretString"], "one");
+    assert_eq!(
+        world.ok("GetSecretValue", json!({"SecretId": arn}))["SecretString"],
+        "one"
+    );
     world.ok("DeleteSecret", json!({"SecretId": "s", "RecoveryWindowInDays": 7}));
     world.pass(7 * 24);
-    assert!(world.refusal("DescribeSecret", json!({"SecretId": "s"})).starts_with("ResourceNotFoundException"));
+    assert!(
+        world
+            .refusal("DescribeSecret", json!({"SecretId": "s"}))
+            .starts_with("ResourceNotFoundException")
+    );
     assert_ne!(world.ok("CreateSecret", json!({"Name": "s"}))["ARN"], arn);
 }
 
@@ -235,10 +303,17 @@ fn windows_and_force_exclude_each_other() {
         json!({"SecretId": "s", "RecoveryWindowInDays": 31}),
         json!({"SecretId": "s", "RecoveryWindowInDays": 7, "ForceDeleteWithoutRecovery": true}),
     ] {
-        assert!(world.refusal("DeleteSecret", input).starts_with("InvalidParameterException"));
+        assert!(
+            world
+                .refusal("DeleteSecret", input)
+                .starts_with("InvalidParameterException")
+        );
     }
     for _ in 0..2 {
-        world.ok("DeleteSecret", json!({"SecretId": "s", "ForceDeleteWithoutRecovery": true}));
+        world.ok(
+            "DeleteSecret",
+            json!({"SecretId": "s", "ForceDeleteWithoutRecovery": true}),
+        );
     }
 }
 
@@ -246,18 +321,35 @@ fn windows_and_force_exclude_each_other() {
 fn a_secret_is_found_by_name_and_arn_but_a_name_like_a_suffix_not_by_a_partial_arn() {
     let mut world = World::new(Options::default());
     for name in ["team/token", "docker-mirror"] {
-        let arn = world.ok("CreateSecret", json!({"Name": name}))["ARN"].as_str().unwrap().to_owned();
+        let arn = world.ok("CreateSecret", json!({"Name": name}))["ARN"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let partial = arn.rsplit_once('-').unwrap().0.to_owned();
-        let mut found =
-            |id: &str| world.call("DescribeSecret", json!({"SecretId": id})).map(|secret| secret["Name"] == name);
+        let mut found = |id: &str| {
+            world
+                .call("DescribeSecret", json!({"SecretId": id}))
+                .map(|secret| secret["Name"] == name)
+        };
         assert_eq!((found(name), found(&arn)), (Ok(true), Ok(true)));
         assert_eq!(found(&partial).is_ok(), name == "team/token");
-        assert_eq!(found(&format!("{partial}-AAAAAA")).unwrap_err().code, "ResourceNotFoundException");
-        assert_eq!(found(&arn.replace("123456789012", "999999999999")).unwrap_err().code, "AccessDeniedException");
-        assert_eq!(found(&arn.replace("eu-west-1", "us-east-1")).unwrap_err().code, "ResourceNotFoundException");
+        assert_eq!(
+            found(&format!("{partial}-AAAAAA")).unwrap_err().code,
+            "ResourceNotFoundException"
+        );
+        assert_eq!(
+            found(&arn.replace("123456789012", "999999999999")).unwrap_err().code,
+            "AccessDeniedException"
+        );
+        assert_eq!(
+            found(&arn.replace("eu-west-1", "us-east-1")).unwrap_err().code,
+            "ResourceNotFoundException"
+        );
     }
     assert!(
-        world.refusal("CreateSecret", json!({"Name": "no spaces"})).starts_with("ValidationException: Invalid name")
+        world
+            .refusal("CreateSecret", json!({"Name": "no spaces"}))
+            .starts_with("ValidationException: Invalid name")
     );
 }
 
@@ -272,26 +364,60 @@ fn a_secret_can_be_seeded_with_the_arn_that_a_file_names() {
         let value = world.ok("GetSecretValue", json!({"SecretId": id}));
         assert_eq!((&value["ARN"], &value["SecretString"]), (&json!(arn), &json!("one")));
     }
-    for other in [arn.replace("-AbCdEf", ""), arn.replace("123456789012", "999999999999"), "hub".to_owned()] {
-        assert!(world.secrets.seed(&world.cx, &other, &input, &mut events).is_err(), "{other}");
+    for other in [
+        arn.replace("-AbCdEf", ""),
+        arn.replace("123456789012", "999999999999"),
+        "hub".to_owned(),
+    ] {
+        assert!(
+            world.secrets.seed(&world.cx, &other, &input, &mut events).is_err(),
+            "{other}"
+        );
     }
 }
 
 #[test]
 fn ecr_sees_a_new_secret_late_a_list_later_and_a_customer_key_at_once() {
     let lag = Duration::from_secs(3600);
-    let mut world = World::new(Options { secret_visible_after: lag, list_lag: 3 * lag, ..Options::default() });
-    let made = world.ok("CreateSecret", json!({"Name": "s", "SecretString": "one", "KmsKeyId": "alias/mine"}));
+    let mut world = World::new(Options {
+        secret_visible_after: lag,
+        list_lag: 3 * lag,
+        ..Options::default()
+    });
+    let made = world.ok(
+        "CreateSecret",
+        json!({"Name": "s", "SecretString": "one", "KmsKeyId": "alias/mine"}),
+    );
     let arn = made["ARN"].as_str().unwrap().to_owned();
-    let listed = |world: &mut World| world.ok("ListSecrets", json!({}))["SecretList"].as_array().unwrap().len();
-    assert_eq!((world.secrets.secret(&arn, world.cx.now), listed(&mut world)), (None, 0));
+    let listed = |world: &mut World| {
+        world.ok("ListSecrets", json!({}))["SecretList"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!(
+        (world.secrets.secret(&arn, world.cx.now), listed(&mut world)),
+        (None, 0)
+    );
     world.pass(1);
-    let seen = SeenSecret { deleted: false, current: Some("one".to_owned()), customer_key: true };
-    assert_eq!((world.secrets.secret(&arn, world.cx.now), listed(&mut world)), (Some(seen), 0));
+    let seen = SeenSecret {
+        deleted: false,
+        current: Some("one".to_owned()),
+        customer_key: true,
+    };
+    assert_eq!(
+        (world.secrets.secret(&arn, world.cx.now), listed(&mut world)),
+        (Some(seen), 0)
+    );
     world.pass(2);
     assert_eq!(listed(&mut world), 1);
     world.ok("UpdateSecret", json!({"SecretId": "s", "KmsKeyId": ""}));
-    assert!(world.ok("DescribeSecret", json!({"SecretId": "s"})).get("KmsKeyId").is_none());
+    assert!(
+        world
+            .ok("DescribeSecret", json!({"SecretId": "s"}))
+            .get("KmsKeyId")
+            .is_none()
+    );
     assert!(!world.secrets.secret(&arn, world.cx.now).unwrap().customer_key);
     world.ok("DeleteSecret", json!({"SecretId": "s"}));
     assert_eq!(listed(&mut world), 1);
@@ -308,10 +434,20 @@ fn moved_labels_raise_events_except_pending_and_previous() {
         .events
         .iter()
         .map(|event| {
-            (event["detail"]["labelUpdated"].as_str().unwrap(), event["detail"]["versionId"].as_str().unwrap())
+            (
+                event["detail"]["labelUpdated"].as_str().unwrap(),
+                event["detail"]["versionId"].as_str().unwrap(),
+            )
         })
         .collect();
-    assert_eq!(moved, [("AWSCURRENT", one.as_str()), ("AWSCURRENT", &three), ("CONFIGURED", &three)]);
+    assert_eq!(
+        moved,
+        [
+            ("AWSCURRENT", one.as_str()),
+            ("AWSCURRENT", &three),
+            ("CONFIGURED", &three)
+        ]
+    );
     assert_ne!(two, three);
     let event = &world.events[0];
     assert_eq!(
@@ -332,13 +468,32 @@ fn policies_are_checked_and_come_back_rewritten() {
         json!({"Version": "2012-10-17", "Statement": [statement]})
     };
     let malformed = Err("MalformedPolicyDocumentException".to_owned());
-    for broken in ["{", "[]", "{}", r#"{"Statement":[]}"#, r#"{"Statement":[{"Effect":"Allow"}]}"#] {
+    for broken in [
+        "{",
+        "[]",
+        "{}",
+        r#"{"Statement":[]}"#,
+        r#"{"Statement":[{"Effect":"Allow"}]}"#,
+    ] {
         assert_eq!(put(broken, false).map(drop), malformed, "{broken}");
     }
-    assert_eq!(put(&allow(json!({"AWS": "arn:aws:iam::123456789012:rool"})).to_string(), false).map(drop), malformed);
-    assert_eq!(put(&allow(json!("*")).to_string(), true), Err("PublicPolicyException".to_owned()));
+    assert_eq!(
+        put(
+            &allow(json!({"AWS": "arn:aws:iam::123456789012:rool"})).to_string(),
+            false
+        )
+        .map(drop),
+        malformed
+    );
+    assert_eq!(
+        put(&allow(json!("*")).to_string(), true),
+        Err("PublicPolicyException".to_owned())
+    );
     let mut narrowed = allow(json!({"AWS": ["*"]}));
-    assert_eq!(put(&narrowed.to_string(), true), Err("PublicPolicyException".to_owned()));
+    assert_eq!(
+        put(&narrowed.to_string(), true),
+        Err("PublicPolicyException".to_owned())
+    );
     narrowed["Statement"][0]["Condition"] = json!({"StringEquals": {"aws:PrincipalOrgID": "o-1"}});
     assert!(put(&narrowed.to_string(), true).is_ok());
     assert!(put(&allow(json!({"AWS": ["123456789012"]})).to_string(), true).is_ok());
@@ -349,9 +504,15 @@ fn policies_are_checked_and_come_back_rewritten() {
 
 #[test]
 fn lists_are_filtered_and_paged() {
-    let mut world = World::new(Options { page_size: Some(2), ..Options::default() });
+    let mut world = World::new(Options {
+        page_size: Some(2),
+        ..Options::default()
+    });
     for (name, tag) in [("a/1", "x"), ("a/2", "y"), ("a/3", "x"), ("b/1", "x")] {
-        world.ok("CreateSecret", json!({"Name": name, "Tags": [{"Key": "t", "Value": tag}]}));
+        world.ok(
+            "CreateSecret",
+            json!({"Name": name, "Tags": [{"Key": "t", "Value": tag}]}),
+        );
     }
     let mut names = |filters: Value| {
         let (mut found, mut token) = (Vec::new(), Value::Null);
@@ -379,7 +540,19 @@ fn lists_are_filtered_and_paged() {
 fn what_is_not_implemented_says_so() {
     let (mut world, _) = world();
     let replicas = json!({"Name": "r", "AddReplicaRegions": [{"Region": "us-east-1"}]});
-    assert!(world.refusal("CreateSecret", replicas).contains("local-aws does not implement AddReplicaRegions"));
-    assert!(world.refusal("RotateSecret", json!({"SecretId": "s"})).contains("local-aws"));
-    assert!(world.refusal("DescribeSecret", json!({"SecretId": "s", "Stage": "x"})).contains("stage"));
+    assert!(
+        world
+            .refusal("CreateSecret", replicas)
+            .contains("local-aws does not implement AddReplicaRegions")
+    );
+    assert!(
+        world
+            .refusal("RotateSecret", json!({"SecretId": "s"}))
+            .contains("local-aws")
+    );
+    assert!(
+        world
+            .refusal("DescribeSecret", json!({"SecretId": "s", "Stage": "x"}))
+            .contains("stage")
+    );
 }

@@ -55,7 +55,9 @@ impl Secrets {
         let secret = self.find_active(cx, input)?;
         let content =
             content(input)?.ok_or_else(|| invalid_request("You must provide either SecretString or SecretBinary."))?;
-        let Some(token) = token(input, true)? else { return Err(no_token()) };
+        let Some(token) = token(input, true)? else {
+            return Err(no_token());
+        };
         if let Some(there) = secret.version(token) {
             if there.content != content {
                 return Err(secret.token_in_use(token));
@@ -127,13 +129,24 @@ impl Secrets {
 impl Secret {
     /// Adds a version without labels, and lets go of what is too old.
     pub(super) fn add_version(&mut self, cx: &Cx, id: &str, content: Content) {
-        self.versions.push(Version { id: id.to_owned(), created: cx.now, content, labels: Vec::new() });
+        self.versions.push(Version {
+            id: id.to_owned(),
+            created: cx.now,
+            content,
+            labels: Vec::new(),
+        });
         self.changed = cx.now;
         let excess = self.versions.len().saturating_sub(MOST_VERSIONS);
         let is_old = |version: &Version| {
             version.labels.is_empty() && cx.now.duration_since(version.created) > SignedDuration::from_hours(24)
         };
-        let old: Vec<String> = self.versions.iter().filter(|v| is_old(v)).take(excess).map(|v| v.id.clone()).collect();
+        let old: Vec<String> = self
+            .versions
+            .iter()
+            .filter(|v| is_old(v))
+            .take(excess)
+            .map(|v| v.id.clone())
+            .collect();
         self.versions.retain(|version| !old.contains(&version.id));
     }
 
@@ -147,7 +160,10 @@ impl Secret {
 
     fn put_answer(&self, token: &str) -> Value {
         let answer = with(self.naming(), "VersionId", Some(json!(token)));
-        let labels = self.version(token).map(|version| &version.labels).filter(|labels| !labels.is_empty());
+        let labels = self
+            .version(token)
+            .map(|version| &version.labels)
+            .filter(|labels| !labels.is_empty());
         with(answer, "VersionStages", labels.map(|labels| json!(labels)))
     }
 }

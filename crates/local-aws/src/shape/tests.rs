@@ -8,7 +8,9 @@ const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:ecr-p
 
 /// The code and message of the refusal, or nothing where the input passes.
 fn refusal(service: Service, op: &str, input: &Value) -> Option<String> {
-    check(service, op, input).err().map(|error| format!("{}: {}", error.code, error.message))
+    check(service, op, input)
+        .err()
+        .map(|error| format!("{}: {}", error.code, error.message))
 }
 
 fn rule(member: &str, value: Value) -> Value {
@@ -35,16 +37,36 @@ fn both_tables_parse() {
 #[test]
 fn prefixes_follow_the_model() {
     let fits = ["docker--hub", "a__b", "foo/", "k8s.io", "ROOT", "ab", "a/b/c"];
-    let misses = ["a___b", "a..b", "foo//bar", "/foo", "Foo", "ROOT/", "-a", "a-", "", "a", &"x".repeat(31)];
+    let misses = [
+        "a___b",
+        "a..b",
+        "foo//bar",
+        "/foo",
+        "Foo",
+        "ROOT/",
+        "-a",
+        "a-",
+        "",
+        "a",
+        &"x".repeat(31),
+    ];
     for prefix in fits {
         assert_eq!(
-            refusal(Service::Ecr, "CreatePullThroughCacheRule", &rule("ecrRepositoryPrefix", json!(prefix))),
+            refusal(
+                Service::Ecr,
+                "CreatePullThroughCacheRule",
+                &rule("ecrRepositoryPrefix", json!(prefix))
+            ),
             None,
             "{prefix}"
         );
     }
     for prefix in misses {
-        let said = refusal(Service::Ecr, "CreatePullThroughCacheRule", &rule("ecrRepositoryPrefix", json!(prefix)));
+        let said = refusal(
+            Service::Ecr,
+            "CreatePullThroughCacheRule",
+            &rule("ecrRepositoryPrefix", json!(prefix)),
+        );
         assert!(
             said.expect(prefix).starts_with(
                 "InvalidParameterException: Invalid parameter at 'ecrRepositoryPrefix' failed to satisfy constraint: '"
@@ -76,18 +98,42 @@ fn ecr_inputs() {
             rule("credentialArn", json!("arn:aws:secretsmanager:eu-west-1:1:secret:x")),
             "greater than or equal to 50",
         ),
-        ("CreatePullThroughCacheRule", rule("credentialArn", json!(SECRET.replace("arn:aws:", "arn:aws-cn:"))), ""),
+        (
+            "CreatePullThroughCacheRule",
+            rule("credentialArn", json!(SECRET.replace("arn:aws:", "arn:aws-cn:"))),
+            "",
+        ),
         ("CreatePullThroughCacheRule", rule("customRoleArn", long(2048)), ""),
-        ("CreatePullThroughCacheRule", rule("customRoleArn", long(2049)), "less than or equal to 2048"),
-        ("CreatePullThroughCacheRule", rule("registryId", json!("1234567890123")), "'[0-9]{12}'"),
+        (
+            "CreatePullThroughCacheRule",
+            rule("customRoleArn", long(2049)),
+            "less than or equal to 2048",
+        ),
+        (
+            "CreatePullThroughCacheRule",
+            rule("registryId", json!("1234567890123")),
+            "'[0-9]{12}'",
+        ),
         (
             "CreatePullThroughCacheRule",
             rule("upstreamRegistry", json!("dockerhub")),
             "enum value set: [ecr, ecr-public, quay,",
         ),
-        ("CreatePullThroughCacheRule", rule("credentialARN", json!(SECRET)), "at 'credentialARN'"),
-        ("CreatePullThroughCacheRule", rule("upstreamRepositoryPrefix", Value::Null), ""),
-        ("CreatePullThroughCacheRule", rule("upstreamRepositoryPrefix", json!(7)), "SerializationException"),
+        (
+            "CreatePullThroughCacheRule",
+            rule("credentialARN", json!(SECRET)),
+            "at 'credentialARN'",
+        ),
+        (
+            "CreatePullThroughCacheRule",
+            rule("upstreamRepositoryPrefix", Value::Null),
+            "",
+        ),
+        (
+            "CreatePullThroughCacheRule",
+            rule("upstreamRepositoryPrefix", json!(7)),
+            "SerializationException",
+        ),
         (
             "UpdatePullThroughCacheRule",
             json!({"ecrRepositoryPrefix": "hub", "upstreamRegistryUrl": "quay.io"}),
@@ -99,18 +145,46 @@ fn ecr_inputs() {
             json!({"maxResults": 1001}),
             "Member must have value less than or equal to 1000",
         ),
-        ("DescribePullThroughCacheRules", json!({"maxResults": 0}), "greater than or equal to 1"),
-        ("DescribePullThroughCacheRules", json!({"maxResults": 1.5}), "SerializationException"),
-        ("DescribePullThroughCacheRules", json!({"ecrRepositoryPrefixes": []}), "greater than or equal to 1"),
+        (
+            "DescribePullThroughCacheRules",
+            json!({"maxResults": 0}),
+            "greater than or equal to 1",
+        ),
+        (
+            "DescribePullThroughCacheRules",
+            json!({"maxResults": 1.5}),
+            "SerializationException",
+        ),
+        (
+            "DescribePullThroughCacheRules",
+            json!({"ecrRepositoryPrefixes": []}),
+            "greater than or equal to 1",
+        ),
         (
             "DescribePullThroughCacheRules",
             json!({"ecrRepositoryPrefixes": ["ok", "Bad"]}),
             "ecrRepositoryPrefixes.2.member",
         ),
-        ("CreateRepositoryCreationTemplate", json!({"prefix": "hub"}), "at 'appliedFor'"),
-        ("CreateRepositoryCreationTemplate", template("appliedFor", json!(["PULL"])), "appliedFor.1.member"),
-        ("CreateRepositoryCreationTemplate", template("description", long(256)), ""),
-        ("CreateRepositoryCreationTemplate", template("description", long(257)), "less than or equal to 256"),
+        (
+            "CreateRepositoryCreationTemplate",
+            json!({"prefix": "hub"}),
+            "at 'appliedFor'",
+        ),
+        (
+            "CreateRepositoryCreationTemplate",
+            template("appliedFor", json!(["PULL"])),
+            "appliedFor.1.member",
+        ),
+        (
+            "CreateRepositoryCreationTemplate",
+            template("description", long(256)),
+            "",
+        ),
+        (
+            "CreateRepositoryCreationTemplate",
+            template("description", long(257)),
+            "less than or equal to 256",
+        ),
         (
             "CreateRepositoryCreationTemplate",
             template("encryptionConfiguration", json!({"kmsKey": ""})),
@@ -118,10 +192,17 @@ fn ecr_inputs() {
         ),
         (
             "CreateRepositoryCreationTemplate",
-            template("encryptionConfiguration", json!({"encryptionType": "KMS", "kmsKey": "alias/x"})),
+            template(
+                "encryptionConfiguration",
+                json!({"encryptionType": "KMS", "kmsKey": "alias/x"}),
+            ),
             "encryptionConfiguration.kmsKey",
         ),
-        ("CreateRepositoryCreationTemplate", template("imageTagMutabilityExclusionFilters", filter("v*")), ""),
+        (
+            "CreateRepositoryCreationTemplate",
+            template("imageTagMutabilityExclusionFilters", filter("v*")),
+            "",
+        ),
         (
             "CreateRepositoryCreationTemplate",
             template("imageTagMutabilityExclusionFilters", filter("a b")),
@@ -137,7 +218,11 @@ fn ecr_inputs() {
             template("resourceTags", json!([{"Key": "a"}])),
             "resourceTags.1.member.Value",
         ),
-        ("CreateRepositoryCreationTemplate", template("repositoryPolicy", long(10_241)), "less than or equal to 10240"),
+        (
+            "CreateRepositoryCreationTemplate",
+            template("repositoryPolicy", long(10_241)),
+            "less than or equal to 10240",
+        ),
         (
             "PutLifecyclePolicy",
             json!({"repositoryName": "hub/x", "lifecyclePolicyText": "{}"}),
@@ -154,7 +239,10 @@ fn ecr_inputs() {
         let said = refusal(Service::Ecr, op, &input);
         match expected {
             "" => assert_eq!(said, None, "{op} {input}"),
-            part => assert!(said.as_deref().is_some_and(|said| said.contains(part)), "{op} {input}: {said:?}"),
+            part => assert!(
+                said.as_deref().is_some_and(|said| said.contains(part)),
+                "{op} {input}: {said:?}"
+            ),
         }
     }
 }
@@ -162,9 +250,16 @@ fn ecr_inputs() {
 #[test]
 fn secrets_manager_words_it_otherwise_and_lists_all() {
     let id = "x".repeat(2049);
-    let said =
-        refusal(Service::SecretsManager, "GetSecretValue", &json!({"SecretId": id, "VersionId": "short"})).unwrap();
-    assert!(said.starts_with("ValidationException: 2 validation errors detected: Value 'xxx"), "{said}");
+    let said = refusal(
+        Service::SecretsManager,
+        "GetSecretValue",
+        &json!({"SecretId": id, "VersionId": "short"}),
+    )
+    .unwrap();
+    assert!(
+        said.starts_with("ValidationException: 2 validation errors detected: Value 'xxx"),
+        "{said}"
+    );
     assert!(said.contains("' at 'secretId' failed to satisfy constraint: Member must have length less than or equal to 2048; Value 'short' at 'versionId'"), "{said}");
 
     let said = refusal(Service::SecretsManager, "PutSecretValue", &json!({})).unwrap();
@@ -173,9 +268,16 @@ fn secrets_manager_words_it_otherwise_and_lists_all() {
         "ValidationException: 1 validation error detected: Value at 'secretId' failed to satisfy constraint: Member must not be null"
     );
 
-    let said = refusal(Service::SecretsManager, "PutSecretValue", &json!({"SecretId": "a", "ClientRequestToken": "b"}))
-        .unwrap();
-    assert_eq!(said, "InvalidParameterException: ClientRequestToken must be 32-64 characters long.");
+    let said = refusal(
+        Service::SecretsManager,
+        "PutSecretValue",
+        &json!({"SecretId": "a", "ClientRequestToken": "b"}),
+    )
+    .unwrap();
+    assert_eq!(
+        said,
+        "InvalidParameterException: ClientRequestToken must be 32-64 characters long."
+    );
 }
 
 #[test]
@@ -185,10 +287,16 @@ fn a_secret_value_is_never_repeated() {
         let mut input = json!({"Name": "n"});
         input[member] = json!(token);
         let said = refusal(Service::SecretsManager, "CreateSecret", &input).unwrap();
-        assert!(said.contains("less than or equal to") && !said.contains("dckr_pat_"), "{said}");
+        assert!(
+            said.contains("less than or equal to") && !said.contains("dckr_pat_"),
+            "{said}"
+        );
     }
-    let wrong =
-        refusal(Service::SecretsManager, "CreateSecret", &json!({"Name": "n", "SecretString": {"token": "dckr_pat_"}}))
-            .unwrap();
+    let wrong = refusal(
+        Service::SecretsManager,
+        "CreateSecret",
+        &json!({"Name": "n", "SecretString": {"token": "dckr_pat_"}}),
+    )
+    .unwrap();
     assert!(!wrong.contains("dckr_pat_"), "{wrong}");
 }

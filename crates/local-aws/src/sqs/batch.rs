@@ -14,9 +14,16 @@ const MOST: usize = 10;
 /// The entries of a batch that is well-formed as a whole.
 fn entries(input: &Value) -> Result<&[Value], ApiError> {
     let refuse = |code: &str, message: String| Err(ApiError::client(code, message));
-    let entries = input.get("Entries").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let entries = input
+        .get("Entries")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     if entries.is_empty() {
-        return refuse("EmptyBatchRequest", "There should be at least one entry in the request.".to_owned());
+        return refuse(
+            "EmptyBatchRequest",
+            "There should be at least one entry in the request.".to_owned(),
+        );
     }
     if entries.len() > MOST {
         let sent = entries.len();
@@ -62,7 +69,11 @@ fn each(entries: &[Value], mut act: impl FnMut(&Value) -> Answer) -> Answer {
     }
     let lists = [("Successful", successful), ("Failed", failed)];
     let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());
-    Ok(Value::Object(lists.map(|(name, list)| (name.to_owned(), Value::Array(list))).collect::<Map<_, _>>()))
+    Ok(Value::Object(
+        lists
+            .map(|(name, list)| (name.to_owned(), Value::Array(list)))
+            .collect::<Map<_, _>>(),
+    ))
 }
 
 impl Sqs {
@@ -80,7 +91,9 @@ impl Sqs {
                 format!("Batch requests cannot be longer than {LARGEST_MESSAGE} bytes. You have sent {total} bytes.");
             return Err(ApiError::client("BatchRequestTooLong", message));
         }
-        each(entries, |entry| queue.send(cx, entry, "One or more parameters cannot be validated."))
+        each(entries, |entry| {
+            queue.send(cx, entry, "One or more parameters cannot be validated.")
+        })
     }
 
     pub(super) fn delete_batch(&mut self, cx: &Cx, input: &Value) -> Answer {

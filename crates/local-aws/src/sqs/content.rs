@@ -55,20 +55,30 @@ fn check_characters(text: &str) -> Result<(), char> {
 
 /// Reads the member `MessageAttributes` of a message.
 pub(super) fn read_attributes(given: Option<&Value>) -> Result<Attributes, ApiError> {
-    let Some(given) = given.and_then(Value::as_object) else { return Ok(Attributes::new()) };
+    let Some(given) = given.and_then(Value::as_object) else {
+        return Ok(Attributes::new());
+    };
     if given.len() > MOST_ATTRIBUTES {
         let count = given.len();
         let message =
             format!("Number of message attributes [{count}] exceeds the allowed maximum [{MOST_ATTRIBUTES}].");
         return Err(invalid(message));
     }
-    given.iter().map(|(name, value)| Ok((name.clone(), read_attribute(name, value)?))).collect()
+    given
+        .iter()
+        .map(|(name, value)| Ok((name.clone(), read_attribute(name, value)?)))
+        .collect()
 }
 
 fn read_attribute(name: &str, value: &Value) -> Result<Attribute, ApiError> {
     check_name(name)?;
     let member = |member: &str| value.get(member).and_then(Value::as_str);
-    let full = |list: &str| value.get(list).and_then(Value::as_array).is_some_and(|items| !items.is_empty());
+    let full = |list: &str| {
+        value
+            .get(list)
+            .and_then(Value::as_array)
+            .is_some_and(|items| !items.is_empty())
+    };
     if full("StringListValues") || full("BinaryListValues") {
         let message = "Message attribute list values in SendMessage operation are not supported.";
         return Err(ApiError::client("UnsupportedOperation", message));
@@ -82,12 +92,20 @@ fn read_attribute(name: &str, value: &Value) -> Result<Attribute, ApiError> {
         return Err(invalid(message));
     }
     if data_type.len() > LONGEST_NAME {
-        return Err(invalid(format!("The type of message (user) attribute '{name}' must be shorter than 256 bytes.")));
+        return Err(invalid(format!(
+            "The type of message (user) attribute '{name}' must be shorter than 256 bytes."
+        )));
     }
-    let (field, other) = if kind == "Binary" { ("BinaryValue", "StringValue") } else { ("StringValue", "BinaryValue") };
+    let (field, other) = if kind == "Binary" {
+        ("BinaryValue", "StringValue")
+    } else {
+        ("StringValue", "BinaryValue")
+    };
     let given = member(field).unwrap_or_default();
     if member(other).is_some() {
-        return Err(invalid(format!("Message (user) attribute '{name}' of type '{kind}' must use {field} only.")));
+        return Err(invalid(format!(
+            "Message (user) attribute '{name}' of type '{kind}' must use {field} only."
+        )));
     }
     if given.is_empty() {
         let message = format!("Message (user) attribute '{name}' must contain a non-empty value of type '{kind}'.");
@@ -95,25 +113,38 @@ fn read_attribute(name: &str, value: &Value) -> Result<Attribute, ApiError> {
     }
     let data = match kind {
         "Binary" => Data::Bytes(STANDARD.decode(given).map_err(|_| {
-            ApiError::client("SerializationException", format!("BinaryValue of '{name}' is not base64"))
+            ApiError::client(
+                "SerializationException",
+                format!("BinaryValue of '{name}' is not base64"),
+            )
         })?),
         "Number" if !is_number(given) => {
-            return Err(invalid(format!("Can't cast the value of message (user) attribute '{name}' to a number.")));
+            return Err(invalid(format!(
+                "Can't cast the value of message (user) attribute '{name}' to a number."
+            )));
         }
         _ => {
             check_characters(given).map_err(|letter| {
                 let code = u32::from(letter);
-                invalid(format!("Invalid binary character '#x{code:X}' was found in the message attribute '{name}'."))
+                invalid(format!(
+                    "Invalid binary character '#x{code:X}' was found in the message attribute '{name}'."
+                ))
             })?;
             Data::Text(given.to_owned())
         }
     };
-    Ok(Attribute { data_type: data_type.to_owned(), data })
+    Ok(Attribute {
+        data_type: data_type.to_owned(),
+        data,
+    })
 }
 
 /// A decimal number; SQS takes no `inf` and no `NaN`, which Rust would.
 fn is_number(text: &str) -> bool {
-    text.parse::<f64>().is_ok() && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte))
+    text.parse::<f64>().is_ok()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte))
 }
 
 fn check_name(name: &str) -> Result<(), ApiError> {
@@ -121,7 +152,10 @@ fn check_name(name: &str) -> Result<(), ApiError> {
     if name.len() > LONGEST_NAME || name.is_empty() {
         return Err(invalid("Message (user) attribute names must be shorter than 256 Bytes"));
     }
-    if !name.chars().all(|letter| letter.is_alphanumeric() || "_-.".contains(letter)) {
+    if !name
+        .chars()
+        .all(|letter| letter.is_alphanumeric() || "_-.".contains(letter))
+    {
         return Err(invalid(format!(
             "Invalid message (user) attribute name '{name}'. It can only contain alphanumeric characters, hyphens, underscores and periods."
         )));
@@ -212,6 +246,9 @@ pub(super) fn shown<'a>(
     show: impl Fn(&Attribute) -> Value,
 ) -> Value {
     Value::Object(
-        attributes.into_iter().map(|(name, attribute)| (name.clone(), show(attribute))).collect::<Map<_, _>>(),
+        attributes
+            .into_iter()
+            .map(|(name, attribute)| (name.clone(), show(attribute)))
+            .collect::<Map<_, _>>(),
     )
 }

@@ -28,7 +28,11 @@ const PREFIXED: [&str; 9] = [
 
 /// What `__type` says.
 pub(crate) fn type_of(code: &str) -> String {
-    let space = if OF_THE_FRAMEWORK.contains(&code) { "com.amazon.coral.service" } else { "com.amazonaws.sqs" };
+    let space = if OF_THE_FRAMEWORK.contains(&code) {
+        "com.amazon.coral.service"
+    } else {
+        "com.amazonaws.sqs"
+    };
     format!("{space}#{code}")
 }
 
@@ -61,11 +65,16 @@ pub(super) fn invalid(message: impl Into<String>) -> ApiError {
 
 /// A parameter whose value SQS does not take.
 pub(super) fn invalid_value(value: impl std::fmt::Display, name: &str, reason: &str) -> ApiError {
-    invalid(format!("Value {value} for parameter {name} is invalid. Reason: {reason}"))
+    invalid(format!(
+        "Value {value} for parameter {name} is invalid. Reason: {reason}"
+    ))
 }
 
 pub(super) fn missing(name: &str) -> ApiError {
-    ApiError::client("MissingRequiredParameterException", format!("The request must contain the parameter {name}."))
+    ApiError::client(
+        "MissingRequiredParameterException",
+        format!("The request must contain the parameter {name}."),
+    )
 }
 
 /// A refusal in the stand-in's own name, of what AWS would serve.

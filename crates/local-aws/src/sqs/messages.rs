@@ -16,9 +16,11 @@ const SENDER: &str = "AROALOCALAWSEXAMPLE01:local-aws";
 
 fn timeout(input: &Value) -> Result<Option<i64>, ApiError> {
     match integer(input, "VisibilityTimeout") {
-        Some(seconds) if !(0..=LONGEST_TIMEOUT).contains(&seconds) => {
-            Err(invalid_value(seconds, "VisibilityTimeout", "Must be >= 0 and <= 43200, if provided."))
-        }
+        Some(seconds) if !(0..=LONGEST_TIMEOUT).contains(&seconds) => Err(invalid_value(
+            seconds,
+            "VisibilityTimeout",
+            "Must be >= 0 and <= 43200, if provided.",
+        )),
         fine => Ok(fine),
     }
 }
@@ -56,7 +58,10 @@ impl Message {
         // The sum is over what is sent along, so that the receiver can check it.
         let asked = content::asked(&self.attributes, names);
         if !asked.is_empty() {
-            shown.insert("MD5OfMessageAttributes".to_owned(), md5_of_attributes(asked.iter().copied()).into());
+            shown.insert(
+                "MD5OfMessageAttributes".to_owned(),
+                md5_of_attributes(asked.iter().copied()).into(),
+            );
             shown.insert("MessageAttributes".to_owned(), content::shown(asked, Attribute::show));
         }
         shown.into()
@@ -71,16 +76,25 @@ impl Queue {
         let attributes = read_attributes(input.get("MessageAttributes"))?;
         let most = self.settings.largest_message;
         if i64::try_from(content::size(body, &attributes)).is_ok_and(|size| size > most) {
-            return Err(invalid(format!("{says} Reason: Message must be shorter than {most} bytes.")));
+            return Err(invalid(format!(
+                "{says} Reason: Message must be shorter than {most} bytes."
+            )));
         }
         let delay = integer(input, "DelaySeconds").unwrap_or(self.settings.delay);
         if !(0..=900).contains(&delay) {
-            return Err(invalid_value(delay, "DelaySeconds", "DelaySeconds must be >= 0 and <= 900."));
+            return Err(invalid_value(
+                delay,
+                "DelaySeconds",
+                "DelaySeconds must be >= 0 and <= 900.",
+            ));
         }
         let message = Message::new(body, attributes, cx.now, delay);
         let mut answer = json!({"MessageId": message.id, "MD5OfMessageBody": md5_of_body(body)});
         if let (Some(answer), false) = (answer.as_object_mut(), message.attributes.is_empty()) {
-            answer.insert("MD5OfMessageAttributes".to_owned(), md5_of_attributes(message.attributes.iter()).into());
+            answer.insert(
+                "MD5OfMessageAttributes".to_owned(),
+                md5_of_attributes(message.attributes.iter()).into(),
+            );
         }
         self.put(message);
         Ok(answer)
@@ -102,7 +116,10 @@ impl Queue {
             return Err(invalid_value(handle, "ReceiptHandle", reason));
         };
         let until = after(cx.now, seconds);
-        if message.received.is_some_and(|received| until > after(received, LONGEST_TIMEOUT)) {
+        if message
+            .received
+            .is_some_and(|received| until > after(received, LONGEST_TIMEOUT))
+        {
             let reason = "Total VisibilityTimeout for the message is beyond the limit [43200 seconds]";
             return Err(invalid_value(seconds, "VisibilityTimeout", reason));
         }
@@ -118,7 +135,9 @@ fn bad_handle(handle: &str) -> ApiError {
 
 impl Sqs {
     pub(super) fn send(&mut self, cx: &Cx, input: &Value) -> Answer {
-        self.queue(cx, input)?.1.send(cx, input, "One or more parameters are invalid.")
+        self.queue(cx, input)?
+            .1
+            .send(cx, input, "One or more parameters are invalid.")
     }
 
     pub(super) fn delete(&mut self, cx: &Cx, input: &Value) -> Answer {
@@ -135,10 +154,18 @@ impl Sqs {
         let (name, _) = self.queue(cx, input)?;
         let most = integer(input, "MaxNumberOfMessages").unwrap_or(1);
         if !(1..=10).contains(&most) {
-            return Err(invalid_value(most, "MaxNumberOfMessages", "Must be between 1 and 10, if provided."));
+            return Err(invalid_value(
+                most,
+                "MaxNumberOfMessages",
+                "Must be between 1 and 10, if provided.",
+            ));
         }
         if let Some(wait) = integer(input, "WaitTimeSeconds").filter(|wait| !(0..=20).contains(wait)) {
-            return Err(invalid_value(wait, "WaitTimeSeconds", "Must be >= 0 and <= 20, if provided."));
+            return Err(invalid_value(
+                wait,
+                "WaitTimeSeconds",
+                "Must be >= 0 and <= 20, if provided.",
+            ));
         }
         let most = usize::try_from(most).unwrap_or(1);
         let delivered = self.deliver(cx, name, most, timeout(input)?);
@@ -148,7 +175,10 @@ impl Sqs {
         let names = texts(input, "MessageAttributeNames");
         let mut system_names = texts(input, "MessageSystemAttributeNames");
         system_names.extend(texts(input, "AttributeNames"));
-        let shown: Vec<Value> = delivered.iter().map(|message| message.show(&names, &system_names)).collect();
+        let shown: Vec<Value> = delivered
+            .iter()
+            .map(|message| message.show(&names, &system_names))
+            .collect();
         Ok(json!({"Messages": shown}))
     }
 
@@ -158,9 +188,13 @@ impl Sqs {
         // Where the dead-letter queue is gone, messages stay where they are.
         let target = redrive.and_then(|redrive| {
             let target = name_of_arn(cx, &redrive.dead_letter_target_arn)?.to_owned();
-            self.queues.contains_key(&target).then_some((target, redrive.max_receive_count))
+            self.queues
+                .contains_key(&target)
+                .then_some((target, redrive.max_receive_count))
         });
-        let Some(queue) = self.queues.get_mut(name) else { return Vec::new() };
+        let Some(queue) = self.queues.get_mut(name) else {
+            return Vec::new();
+        };
         let how = Receive {
             most,
             visibility_timeout: timeout.unwrap_or(queue.settings.visibility_timeout),

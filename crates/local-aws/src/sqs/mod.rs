@@ -105,13 +105,20 @@ impl Sqs {
             let message = format!("The address {url} is not valid for this endpoint.");
             return Err(ApiError::client("InvalidAddress", message));
         };
-        if account == cx.account { Ok(name) } else { Err(no_queue()) }
+        if account == cx.account {
+            Ok(name)
+        } else {
+            Err(no_queue())
+        }
     }
 
     /// The name and the queue that an input means.
     fn queue<'a>(&mut self, cx: &Cx, input: &'a Value) -> Result<(&'a str, &mut Queue), ApiError> {
         let name = self.name_of(cx, text(input, "QueueUrl").unwrap_or_default())?;
-        self.queues.get_mut(name).map(|queue| (name, queue)).ok_or_else(no_queue)
+        self.queues
+            .get_mut(name)
+            .map(|queue| (name, queue))
+            .ok_or_else(no_queue)
     }
 }
 
@@ -127,16 +134,22 @@ fn name_of_arn<'a>(cx: &Cx, of: &'a str) -> Option<&'a str> {
 
 /// Members that are in the model but do nothing here, in the input and in the entries of a batch.
 fn refuse_unsupported(input: &Value) -> Result<(), ApiError> {
-    const UNSUPPORTED: [&str; 5] =
-        ["MessageSystemAttributes", "MessageDeduplicationId", "MessageGroupId", "ReceiveRequestAttemptId", "tags"];
+    const UNSUPPORTED: [&str; 5] = [
+        "MessageSystemAttributes",
+        "MessageDeduplicationId",
+        "MessageGroupId",
+        "ReceiveRequestAttemptId",
+        "tags",
+    ];
     let entries = input.get("Entries").and_then(Value::as_array).into_iter().flatten();
     let given = |value: &&Value, name: &str| match value.get(name) {
         None | Some(Value::Null) => false,
         Some(Value::Object(members)) => !members.is_empty(),
         Some(_) => true,
     };
-    let found =
-        std::iter::once(input).chain(entries).find_map(|value| UNSUPPORTED.iter().find(|name| given(&value, name)));
+    let found = std::iter::once(input)
+        .chain(entries)
+        .find_map(|value| UNSUPPORTED.iter().find(|name| given(&value, name)));
     found.map_or(Ok(()), |name| Err(not_implemented(name)))
 }
 
@@ -149,5 +162,11 @@ fn integer(input: &Value, name: &str) -> Option<i64> {
 }
 
 fn texts<'a>(input: &'a Value, name: &str) -> Vec<&'a str> {
-    input.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
+    input
+        .get(name)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
 }

@@ -15,9 +15,15 @@ impl Message {
         put("receiptHandle", self.handle.as_deref().into());
         put("body", self.body.as_str().into());
         put("attributes", self.system_attributes().into());
-        put("messageAttributes", content::shown(&self.attributes, Attribute::for_lambda));
+        put(
+            "messageAttributes",
+            content::shown(&self.attributes, Attribute::for_lambda),
+        );
         if !self.attributes.is_empty() {
-            put("md5OfMessageAttributes", md5_of_attributes(self.attributes.iter()).into());
+            put(
+                "md5OfMessageAttributes",
+                md5_of_attributes(self.attributes.iter()).into(),
+            );
         }
         put("md5OfBody", md5_of_body(&self.body).into());
         put("eventSource", "aws:sqs".into());
@@ -42,8 +48,12 @@ impl Sqs {
         for record in event.get("Records").and_then(Value::as_array).into_iter().flatten() {
             let name = text(record, "eventSourceARN").and_then(|arn| name_of_arn(cx, arn));
             let handle = text(record, "receiptHandle").unwrap_or_default();
-            let Some((name, queue)) = name.and_then(|name| Some((name, self.queues.get_mut(name)?))) else { continue };
-            let Ok(Some((at, message))) = queue.of_handle(name, handle) else { continue };
+            let Some((name, queue)) = name.and_then(|name| Some((name, self.queues.get_mut(name)?))) else {
+                continue;
+            };
+            let Ok(Some((at, message))) = queue.of_handle(name, handle) else {
+                continue;
+            };
             message.visible_at = cx.now;
             if done {
                 queue.messages.remove(&at);
@@ -64,6 +74,10 @@ impl Sqs {
                 "visible": message.visible_at <= cx.now,
             })
         };
-        queue.into_iter().flat_map(|queue| queue.messages.values()).map(show).collect()
+        queue
+            .into_iter()
+            .flat_map(|queue| queue.messages.values())
+            .map(show)
+            .collect()
     }
 }

@@ -54,7 +54,12 @@ impl Message {
 
     /// The message as it comes into a dead-letter queue: with its id, its age and its receive count.
     pub(super) fn dead(self, source: &str, now: Timestamp) -> Self {
-        Self { visible_at: now, handle: None, source: Some(source.to_owned()), ..self }
+        Self {
+            visible_at: now,
+            handle: None,
+            source: Some(source.to_owned()),
+            ..self
+        }
     }
 }
 
@@ -99,7 +104,15 @@ pub(super) struct Taken {
 
 impl Queue {
     pub(super) fn new(settings: Settings, now: Timestamp) -> Self {
-        Self { settings, created: now, changed: now, purged: None, messages: BTreeMap::new(), next: 0, oldest: None }
+        Self {
+            settings,
+            created: now,
+            changed: now,
+            purged: None,
+            messages: BTreeMap::new(),
+            next: 0,
+            oldest: None,
+        }
     }
 
     pub(super) fn put(&mut self, message: Message) {
@@ -136,7 +149,9 @@ impl Queue {
         let dead = dead.iter().filter_map(|at| self.messages.remove(at)).collect();
         let mut delivered = Vec::new();
         for at in picked {
-            let Some(message) = self.messages.get_mut(&at) else { continue };
+            let Some(message) = self.messages.get_mut(&at) else {
+                continue;
+            };
             let copy = (how.duplicates && !message.copied).then(|| {
                 message.copied = true;
                 message.clone()
@@ -179,14 +194,18 @@ impl Queue {
     /// The message of a receipt handle, as long as the handle is its latest; `Err` for what is no handle of this queue.
     pub(super) fn of_handle(&mut self, name: &str, handle: &str) -> Result<Option<(u64, &mut Message)>, ()> {
         let at = open(name, handle).ok_or(())?;
-        let message = self.messages.get_mut(&at).filter(|message| message.handle.as_deref() == Some(handle));
+        let message = self
+            .messages
+            .get_mut(&at)
+            .filter(|message| message.handle.as_deref() == Some(handle));
         Ok(message.map(|message| (at, message)))
     }
 }
 
 /// A time so many seconds later.
 pub(super) fn after(time: Timestamp, seconds: i64) -> Timestamp {
-    time.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+    time.checked_add(SignedDuration::from_secs(seconds))
+        .unwrap_or(Timestamp::MAX)
 }
 
 // A handle names queue and message for the stand-in, and is new with each receive.
@@ -196,6 +215,9 @@ fn seal(name: &str, at: u64) -> String {
 
 fn open(name: &str, handle: &str) -> Option<u64> {
     let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(handle).ok()?).ok()?;
-    let rest = plain.strip_prefix("local-aws/sqs/")?.strip_prefix(name)?.strip_prefix('/')?;
+    let rest = plain
+        .strip_prefix("local-aws/sqs/")?
+        .strip_prefix(name)?
+        .strip_prefix('/')?;
     rest.split_once('/')?.0.parse().ok()
 }

@@ -21,13 +21,19 @@ fn check_name(name: &str) -> Result<(), ApiError> {
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     match (1..=80).contains(&name.len()) && name.bytes().all(fine) {
         true => Ok(()),
-        false => Err(invalid("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")),
+        false => Err(invalid(
+            "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
+        )),
     }
 }
 
 /// The member `Attributes`, if it is there.
 fn given(input: &Value) -> Map<String, Value> {
-    input.get("Attributes").and_then(Value::as_object).cloned().unwrap_or_default()
+    input
+        .get("Attributes")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default()
 }
 
 impl Sqs {
@@ -52,7 +58,11 @@ impl Sqs {
             }
             return Ok(json!({"QueueUrl": self.url(cx, name)}));
         }
-        if self.deleted.get(name).is_some_and(|deleted| cx.now.duration_since(*deleted) < MINUTE) {
+        if self
+            .deleted
+            .get(name)
+            .is_some_and(|deleted| cx.now.duration_since(*deleted) < MINUTE)
+        {
             let message =
                 "You must wait 60 seconds after deleting a queue before you can create another with the same name.";
             return Err(ApiError::client("QueueDeletedRecently", message));
@@ -65,9 +75,17 @@ impl Sqs {
     /// A queue and its dead-letter queue, `<name>-dlq`, made if need be: the URLs of both.
     pub(crate) fn create_pair(&mut self, cx: &Cx, name: &str, max_receive_count: u64) -> (String, String) {
         let dead = format!("{name}-dlq");
-        let redrive = Redrive { dead_letter_target_arn: arn(cx, &dead), max_receive_count };
-        self.queues.entry(dead.clone()).or_insert_with(|| Queue::new(Settings::default(), cx.now));
-        let queue = self.queues.entry(name.to_owned()).or_insert_with(|| Queue::new(Settings::default(), cx.now));
+        let redrive = Redrive {
+            dead_letter_target_arn: arn(cx, &dead),
+            max_receive_count,
+        };
+        self.queues
+            .entry(dead.clone())
+            .or_insert_with(|| Queue::new(Settings::default(), cx.now));
+        let queue = self
+            .queues
+            .entry(name.to_owned())
+            .or_insert_with(|| Queue::new(Settings::default(), cx.now));
         queue.settings.redrive = Some(redrive);
         (self.url(cx, name), self.url(cx, &dead))
     }
@@ -85,7 +103,11 @@ impl Sqs {
         let prefix = text(input, "QueueNamePrefix").unwrap_or_default();
         let asked = integer(input, "MaxResults");
         if let Some(most) = asked.filter(|most| !(1..=1000).contains(most)) {
-            return Err(invalid_value(most, "MaxResults", "MaxResults must be an integer between 1 and 1000."));
+            return Err(invalid_value(
+                most,
+                "MaxResults",
+                "MaxResults must be an integer between 1 and 1000.",
+            ));
         }
         let after = match text(input, "NextToken") {
             None => None,
@@ -102,7 +124,10 @@ impl Sqs {
             answer.insert("QueueUrls".to_owned(), json!(urls));
         }
         if let (Some(_), Some(_), Some(last)) = (asked, rest.next(), page.last()) {
-            answer.insert("NextToken".to_owned(), STANDARD.encode(format!("local-aws/queues/{last}")).into());
+            answer.insert(
+                "NextToken".to_owned(),
+                STANDARD.encode(format!("local-aws/queues/{last}")).into(),
+            );
         }
         Ok(answer.into())
     }
@@ -122,7 +147,11 @@ impl Sqs {
         if !asked.contains(&"All") {
             all.retain(|name, _| asked.contains(&name.as_str()));
         }
-        Ok(if all.is_empty() { json!({}) } else { json!({"Attributes": all}) })
+        Ok(if all.is_empty() {
+            json!({})
+        } else {
+            json!({"Attributes": all})
+        })
     }
 
     pub(super) fn set_attributes(&mut self, cx: &Cx, input: &Value) -> Answer {
@@ -136,7 +165,10 @@ impl Sqs {
 
     pub(super) fn purge(&mut self, cx: &Cx, input: &Value) -> Answer {
         let (name, queue) = self.queue(cx, input)?;
-        if queue.purged.is_some_and(|purged| cx.now.duration_since(purged) < MINUTE) {
+        if queue
+            .purged
+            .is_some_and(|purged| cx.now.duration_since(purged) < MINUTE)
+        {
             let message = format!("Only one PurgeQueue operation on {name} is allowed every 60 seconds.");
             return Err(ApiError::client("PurgeQueueInProgress", message));
         }

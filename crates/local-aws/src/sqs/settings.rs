@@ -60,9 +60,18 @@ impl Settings {
     }
 
     fn set(&mut self, name: &str, value: &str, exists: &impl Fn(&str) -> bool) -> Result<(), ApiError> {
-        let wrong = || ApiError::client("InvalidAttributeValue", format!("Invalid value for the parameter {name}."));
+        let wrong = || {
+            ApiError::client(
+                "InvalidAttributeValue",
+                format!("Invalid value for the parameter {name}."),
+            )
+        };
         let number = |least: i64, most: i64| {
-            value.parse().ok().filter(|number| (least..=most).contains(number)).ok_or_else(wrong)
+            value
+                .parse()
+                .ok()
+                .filter(|number| (least..=most).contains(number))
+                .ok_or_else(wrong)
         };
         match name {
             "VisibilityTimeout" => self.visibility_timeout = number(0, 43_200)?,
@@ -82,7 +91,12 @@ impl Settings {
             | "FifoThroughputLimit" => {
                 return Err(not_implemented(&format!("the queue attribute {name}")));
             }
-            _ => return Err(ApiError::client("InvalidAttributeName", format!("Unknown Attribute {name}."))),
+            _ => {
+                return Err(ApiError::client(
+                    "InvalidAttributeName",
+                    format!("Unknown Attribute {name}."),
+                ));
+            }
         }
         Ok(())
     }
@@ -128,5 +142,8 @@ fn redrive(text: &str, exists: &impl Fn(&str) -> bool) -> Result<Option<Redrive>
     if !exists(&dead_letter_target_arn) {
         return refuse("Dead letter target does not exist.");
     }
-    Ok(Some(Redrive { dead_letter_target_arn, max_receive_count }))
+    Ok(Some(Redrive {
+        dead_letter_target_arn,
+        max_receive_count,
+    }))
 }

@@ -22,8 +22,16 @@ fn url(name: &str) -> String {
 impl World {
     fn new() -> Self {
         let now = "2026-11-23T05:00:00Z".parse().unwrap();
-        let cx = Cx { account: ACCOUNT.into(), region: "eu-west-1".into(), partition: "aws".into(), now };
-        Self { sqs: Sqs::new(ENDPOINT), cx }
+        let cx = Cx {
+            account: ACCOUNT.into(),
+            region: "eu-west-1".into(),
+            partition: "aws".into(),
+            now,
+        };
+        Self {
+            sqs: Sqs::new(ENDPOINT),
+            cx,
+        }
     }
 
     /// With a queue and its dead-letter queue.
@@ -40,7 +48,8 @@ impl World {
     }
 
     fn must(&mut self, op: &str, input: &Value) -> Value {
-        self.call(op, input).unwrap_or_else(|error| panic!("{op} {input}: {error}"))
+        self.call(op, input)
+            .unwrap_or_else(|error| panic!("{op} {input}: {error}"))
     }
 
     fn refused(&mut self, op: &str, input: &Value, part: &str) {
@@ -60,10 +69,15 @@ impl World {
 
     /// Bodies of up to ten messages, and their handles.
     fn receive(&mut self, queue: &str) -> Vec<(String, String)> {
-        let got = self.must("ReceiveMessage", &json!({"QueueUrl": url(queue), "MaxNumberOfMessages": 10}));
+        let got = self.must(
+            "ReceiveMessage",
+            &json!({"QueueUrl": url(queue), "MaxNumberOfMessages": 10}),
+        );
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let messages = got["Messages"].as_array().into_iter().flatten();
-        messages.map(|message| (text(&message["Body"]), text(&message["ReceiptHandle"]))).collect()
+        messages
+            .map(|message| (text(&message["Body"]), text(&message["ReceiptHandle"])))
+            .collect()
     }
 
     fn bodies(&mut self, queue: &str) -> Vec<String> {
@@ -71,11 +85,17 @@ impl World {
     }
 
     fn delete(&mut self, handle: &str) {
-        self.must("DeleteMessage", &json!({"QueueUrl": url("work"), "ReceiptHandle": handle}));
+        self.must(
+            "DeleteMessage",
+            &json!({"QueueUrl": url("work"), "ReceiptHandle": handle}),
+        );
     }
 
     fn attribute(&mut self, queue: &str, name: &str) -> Value {
-        let got = self.must("GetQueueAttributes", &json!({"QueueUrl": url(queue), "AttributeNames": [name]}));
+        let got = self.must(
+            "GetQueueAttributes",
+            &json!({"QueueUrl": url(queue), "AttributeNames": [name]}),
+        );
         got["Attributes"][name].clone()
     }
 }
@@ -94,8 +114,14 @@ fn a_queue_through_its_life() {
         "QueueNameExists: A queue already exists with the same name and a different value for attribute DelaySeconds",
     );
     world.wait(5);
-    world.must("SetQueueAttributes", &json!({"QueueUrl": url("work"), "Attributes": {"MaximumMessageSize": "2048"}}));
-    let all = world.must("GetQueueAttributes", &json!({"QueueUrl": url("work"), "AttributeNames": ["All"]}));
+    world.must(
+        "SetQueueAttributes",
+        &json!({"QueueUrl": url("work"), "Attributes": {"MaximumMessageSize": "2048"}}),
+    );
+    let all = world.must(
+        "GetQueueAttributes",
+        &json!({"QueueUrl": url("work"), "AttributeNames": ["All"]}),
+    );
     let expected = json!({
         "ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesDelayed": "0",
         "ApproximateNumberOfMessagesNotVisible": "0", "CreatedTimestamp": "1795410000", "DelaySeconds": "0",
@@ -104,8 +130,14 @@ fn a_queue_through_its_life() {
         "SqsManagedSseEnabled": "true", "VisibilityTimeout": "20",
     });
     assert_eq!(all, json!({"Attributes": expected}));
-    assert_eq!(world.must("GetQueueAttributes", &json!({"QueueUrl": url("work")})), json!({}));
-    assert_eq!(world.must("GetQueueUrl", &json!({"QueueName": "work"})), json!({"QueueUrl": url("work")}));
+    assert_eq!(
+        world.must("GetQueueAttributes", &json!({"QueueUrl": url("work")})),
+        json!({})
+    );
+    assert_eq!(
+        world.must("GetQueueUrl", &json!({"QueueName": "work"})),
+        json!({"QueueUrl": url("work")})
+    );
 
     world.must("DeleteQueue", &json!({"QueueUrl": url("work")}));
     world.refused(
@@ -149,7 +181,11 @@ fn a_message_is_hidden_while_it_is_in_flight_and_comes_back_until_it_is_deleted(
     // An old handle is accepted, and does nothing.
     world.delete(&first);
     let change = |handle: &str, seconds: i64| json!({"QueueUrl": url("work"), "ReceiptHandle": handle, "VisibilityTimeout": seconds});
-    world.refused("ChangeMessageVisibility", &change(&first, 0), "InvalidParameterValueException: Value");
+    world.refused(
+        "ChangeMessageVisibility",
+        &change(&first, 0),
+        "InvalidParameterValueException: Value",
+    );
     world.must("ChangeMessageVisibility", &change(&second, 60));
     world.wait(59);
     assert_eq!(world.bodies("work").len(), 0);
@@ -164,14 +200,25 @@ fn a_message_is_hidden_while_it_is_in_flight_and_comes_back_until_it_is_deleted(
     world.delete(&second);
     world.delete(&second);
     assert_eq!(world.bodies("work").len(), 0);
-    world.refused("ChangeMessageVisibility", &change(&second, 0), "Message does not exist or is not available");
-    world.refused("DeleteMessage", &json!({"QueueUrl": url("work"), "ReceiptHandle": "x"}), "ReceiptHandleIsInvalid");
+    world.refused(
+        "ChangeMessageVisibility",
+        &change(&second, 0),
+        "Message does not exist or is not available",
+    );
+    world.refused(
+        "DeleteMessage",
+        &json!({"QueueUrl": url("work"), "ReceiptHandle": "x"}),
+        "ReceiptHandleIsInvalid",
+    );
 }
 
 #[test]
 fn delays_and_retention_follow_the_accounts_clock() {
     let mut world = World::with_pair(10);
-    world.must("SendMessage", &json!({"QueueUrl": url("work"), "MessageBody": "late", "DelaySeconds": 900}));
+    world.must(
+        "SendMessage",
+        &json!({"QueueUrl": url("work"), "MessageBody": "late", "DelaySeconds": 900}),
+    );
     assert_eq!(world.bodies("work").len(), 0);
     assert_eq!(world.attribute("work", "ApproximateNumberOfMessagesDelayed"), "1");
     world.wait(900);
@@ -196,11 +243,19 @@ fn a_message_received_too_often_goes_to_the_dead_letter_queue() {
     assert_eq!(world.sqs.messages(&world.cx, &url("work-dlq")).len(), 0);
     world.send("fine");
     assert_eq!(world.bodies("work"), ["fine"]);
-    let dead =
-        world.must("ReceiveMessage", &json!({"QueueUrl": url("work-dlq"), "MessageSystemAttributeNames": ["All"]}));
+    let dead = world.must(
+        "ReceiveMessage",
+        &json!({"QueueUrl": url("work-dlq"), "MessageSystemAttributeNames": ["All"]}),
+    );
     let message = &dead["Messages"][0];
-    assert_eq!((&message["MessageId"], &message["Attributes"]["ApproximateReceiveCount"]), (&id, &json!("3")));
-    assert_eq!(message["Attributes"]["DeadLetterQueueSourceArn"], format!("arn:aws:sqs:eu-west-1:{ACCOUNT}:work"));
+    assert_eq!(
+        (&message["MessageId"], &message["Attributes"]["ApproximateReceiveCount"]),
+        (&id, &json!("3"))
+    );
+    assert_eq!(
+        message["Attributes"]["DeadLetterQueueSourceArn"],
+        format!("arn:aws:sqs:eu-west-1:{ACCOUNT}:work")
+    );
     // A dead-letter queue that is gone kills nothing.
     world.must("DeleteQueue", &json!({"QueueUrl": url("work-dlq")}));
     for _ in 0..3 {
@@ -242,8 +297,10 @@ fn sums_are_those_of_aws_and_only_what_was_asked_for_comes_along() {
         "Help.Me": {"DataType": "String", "StringValue": "Me"},
     });
     // Recorded on live AWS: LocalStack's snapshot of test_receive_message_message_attribute_names_filters.
-    let sent = world
-        .must("SendMessage", &json!({"QueueUrl": url("work"), "MessageBody": "msg", "MessageAttributes": attributes}));
+    let sent = world.must(
+        "SendMessage",
+        &json!({"QueueUrl": url("work"), "MessageBody": "msg", "MessageAttributes": attributes}),
+    );
     assert_eq!(sent["MD5OfMessageBody"], "6e2baaf3b97dbeef01c0043275f9a0e7");
     assert_eq!(sent["MD5OfMessageAttributes"], "4c360f3fdafd970e05fae2f149d997f5");
     let mut asked = |names: Value, system: Value| {
@@ -263,15 +320,26 @@ fn sums_are_those_of_aws_and_only_what_was_asked_for_comes_along() {
     }
     let prefix = asked(json!(["Hel.*"]), json!([]));
     assert_eq!(prefix["MD5OfMessageAttributes"], "83fee93c1bcd8b9a5a923ffacdc636c7");
-    let some = asked(json!(["Help.*", "None"]), json!(["SentTimestamp", "ApproximateReceiveCount"]));
-    assert_eq!(some["MessageAttributes"], json!({"Help.Me": {"DataType": "String", "StringValue": "Me"}}));
-    assert_eq!(some["Attributes"], json!({"ApproximateReceiveCount": "6", "SentTimestamp": "1795410000000"}));
+    let some = asked(
+        json!(["Help.*", "None"]),
+        json!(["SentTimestamp", "ApproximateReceiveCount"]),
+    );
+    assert_eq!(
+        some["MessageAttributes"],
+        json!({"Help.Me": {"DataType": "String", "StringValue": "Me"}})
+    );
+    assert_eq!(
+        some["Attributes"],
+        json!({"ApproximateReceiveCount": "6", "SentTimestamp": "1795410000000"})
+    );
 
     // The same source, test_send_message_with_binary_attributes.
     let bytes = "dHJhY2VwYXJlbnQeMDAtNzc0MDYyZDZjMzcwODFhNWEwYjliNWI4OGUzMDYyN2MtMmQyNDgyMjExZjY0ODlkYS0wMQ==";
     let binary = json!({"attr1": {"DataType": "Binary", "BinaryValue": bytes}});
-    let sent = world
-        .must("SendMessage", &json!({"QueueUrl": url("work"), "MessageBody": "test", "MessageAttributes": binary}));
+    let sent = world.must(
+        "SendMessage",
+        &json!({"QueueUrl": url("work"), "MessageBody": "test", "MessageAttributes": binary}),
+    );
     assert_eq!(sent["MD5OfMessageAttributes"], "8cbe4db156db8a94db8b801b7addb984");
 }
 
@@ -284,10 +352,16 @@ fn a_batch_fails_as_a_whole_or_entry_by_entry() {
     let half = "x".repeat(524_288);
     let table = [
         (json!([]), "EmptyBatchRequest"),
-        (json!(many), "TooManyEntriesInBatchRequest: Maximum number of entries per request are 10. You have sent 11."),
+        (
+            json!(many),
+            "TooManyEntriesInBatchRequest: Maximum number of entries per request are 10. You have sent 11.",
+        ),
         (json!([entry("a:b", "x")]), "InvalidBatchEntryId"),
         (json!([entry(&"a".repeat(81), "x")]), "InvalidBatchEntryId"),
-        (json!([entry("a", "x"), entry("a", "y")]), "BatchEntryIdsNotDistinct: Id a repeated."),
+        (
+            json!([entry("a", "x"), entry("a", "y")]),
+            "BatchEntryIdsNotDistinct: Id a repeated.",
+        ),
         (
             json!([entry("a", &half), entry("b", &half), entry("c", "x")]),
             "BatchRequestTooLong: Batch requests cannot be longer than 1048576 bytes. You have sent 1048577 bytes.",
@@ -299,8 +373,15 @@ fn a_batch_fails_as_a_whole_or_entry_by_entry() {
     }
     assert_eq!(world.bodies("work").len(), 0);
 
-    world.must("SetQueueAttributes", &json!({"QueueUrl": url("work"), "Attributes": {"MaximumMessageSize": "1024"}}));
-    let entries = json!([entry("good", "x"), entry("control", "\u{1}"), entry("long", &"x".repeat(1025))]);
+    world.must(
+        "SetQueueAttributes",
+        &json!({"QueueUrl": url("work"), "Attributes": {"MaximumMessageSize": "1024"}}),
+    );
+    let entries = json!([
+        entry("good", "x"),
+        entry("control", "\u{1}"),
+        entry("long", &"x".repeat(1025))
+    ]);
     let sent = world.must("SendMessageBatch", &batch(entries));
     assert_eq!(sent["Successful"][0]["Id"], "good");
     assert_eq!(sent["Successful"].as_array().map(Vec::len), Some(1));
@@ -326,7 +407,10 @@ fn what_sqs_refuses_is_refused() {
     let mut world = World::with_pair(10);
     let send = |members: Value| {
         let mut input = json!({"QueueUrl": url("work"), "MessageBody": "x"});
-        input.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        input
+            .as_object_mut()
+            .unwrap()
+            .extend(members.as_object().unwrap().clone());
         input
     };
     let attribute = |name: &str, value: Value| send(json!({"MessageAttributes": {name: value}}));
@@ -353,7 +437,11 @@ fn what_sqs_refuses_is_refused() {
             send(json!({"MessageBody": "a\u{b}b"})),
             "InvalidMessageContents: Invalid binary character '#xB' was found in the message body",
         ),
-        ("SendMessage", send(json!({"MessageBody": "a\u{ffff}"})), "InvalidMessageContents"),
+        (
+            "SendMessage",
+            send(json!({"MessageBody": "a\u{ffff}"})),
+            "InvalidMessageContents",
+        ),
         ("SendMessage", send(json!({"MessageBody": "x".repeat(big)})), ""),
         (
             "SendMessage",
@@ -365,23 +453,54 @@ fn what_sqs_refuses_is_refused() {
             send(json!({"MessageBody": "x".repeat(big - 7), "MessageAttributes": {"k": text("xx")}})),
             "Message must be shorter",
         ),
-        ("SendMessage", send(json!({"DelaySeconds": 901})), "Value 901 for parameter DelaySeconds is invalid."),
-        ("SendMessage", send(json!({"MessageAttributes": eleven})), "Number of message attributes [11]"),
+        (
+            "SendMessage",
+            send(json!({"DelaySeconds": 901})),
+            "Value 901 for parameter DelaySeconds is invalid.",
+        ),
+        (
+            "SendMessage",
+            send(json!({"MessageAttributes": eleven})),
+            "Number of message attributes [11]",
+        ),
         (
             "SendMessage",
             attribute("ErrorDetails", text("")),
             "Message (user) attribute 'ErrorDetails' must contain a non-empty value of type 'String'.",
         ),
-        ("SendMessage", attribute("a", json!({"DataType": "Number", "StringValue": "seven"})), "to a number"),
-        ("SendMessage", attribute("a", json!({"DataType": "Number", "StringValue": "inf"})), "to a number"),
-        ("SendMessage", attribute("a", json!({"DataType": "Number.int", "StringValue": "7"})), ""),
-        ("SendMessage", attribute("a", json!({"DataType": "Text", "StringValue": "7"})), "is invalid"),
         (
             "SendMessage",
-            attribute("a", json!({"DataType": "String", "StringValue": "7", "BinaryValue": "eA=="})),
+            attribute("a", json!({"DataType": "Number", "StringValue": "seven"})),
+            "to a number",
+        ),
+        (
+            "SendMessage",
+            attribute("a", json!({"DataType": "Number", "StringValue": "inf"})),
+            "to a number",
+        ),
+        (
+            "SendMessage",
+            attribute("a", json!({"DataType": "Number.int", "StringValue": "7"})),
+            "",
+        ),
+        (
+            "SendMessage",
+            attribute("a", json!({"DataType": "Text", "StringValue": "7"})),
+            "is invalid",
+        ),
+        (
+            "SendMessage",
+            attribute(
+                "a",
+                json!({"DataType": "String", "StringValue": "7", "BinaryValue": "eA=="}),
+            ),
             "must use StringValue",
         ),
-        ("SendMessage", attribute("a", text("\u{8}")), "InvalidParameterValueException"),
+        (
+            "SendMessage",
+            attribute("a", text("\u{8}")),
+            "InvalidParameterValueException",
+        ),
         ("SendMessage", attribute("AWS.x", text("x")), "reserved"),
         ("SendMessage", attribute("x.", text("x")), "periods"),
         ("SendMessage", attribute("a b", text("x")), "attribute name"),
@@ -391,8 +510,16 @@ fn what_sqs_refuses_is_refused() {
             "NotImplemented: local-aws does not implement MessageGroupId",
         ),
         ("SendMessage", send(json!({"Body": "g"})), "Unknown member"),
-        ("SendMessage", json!({"QueueUrl": "work", "MessageBody": "x"}), "InvalidAddress"),
-        ("SendMessage", json!({"QueueUrl": url("none"), "MessageBody": "x"}), "QueueDoesNotExist"),
+        (
+            "SendMessage",
+            json!({"QueueUrl": "work", "MessageBody": "x"}),
+            "InvalidAddress",
+        ),
+        (
+            "SendMessage",
+            json!({"QueueUrl": url("none"), "MessageBody": "x"}),
+            "QueueDoesNotExist",
+        ),
         (
             "SendMessage",
             json!({"QueueUrl": url("work").replace(ACCOUNT, "999988887777"), "MessageBody": "x"}),
@@ -403,13 +530,21 @@ fn what_sqs_refuses_is_refused() {
             json!({"QueueUrl": url("work"), "MaxNumberOfMessages": 11}),
             "Value 11 for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided.",
         ),
-        ("ReceiveMessage", json!({"QueueUrl": url("work"), "MaxNumberOfMessages": 0}), "MaxNumberOfMessages"),
+        (
+            "ReceiveMessage",
+            json!({"QueueUrl": url("work"), "MaxNumberOfMessages": 0}),
+            "MaxNumberOfMessages",
+        ),
         (
             "ReceiveMessage",
             json!({"QueueUrl": url("work"), "WaitTimeSeconds": 21}),
             "Value 21 for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= 20, if provided.",
         ),
-        ("ReceiveMessage", json!({"QueueUrl": url("work"), "VisibilityTimeout": 43_201}), "VisibilityTimeout"),
+        (
+            "ReceiveMessage",
+            json!({"QueueUrl": url("work"), "VisibilityTimeout": 43_201}),
+            "VisibilityTimeout",
+        ),
         (
             "ReceiveMessage",
             json!({"QueueUrl": url("work"), "AttributeNames": ["Sender"]}),
@@ -421,12 +556,36 @@ fn what_sqs_refuses_is_refused() {
             "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
         ),
         ("CreateQueue", json!({"QueueName": "a.fifo"}), "NotImplemented"),
-        ("CreateQueue", json!({"QueueName": "new", "tags": {"a": "b"}}), "NotImplemented"),
-        ("CreateQueue", create(json!({"VisibilityTimeout": "43201"})), "InvalidAttributeValue"),
-        ("CreateQueue", create(json!({"VisibilityTimeout": "soon"})), "InvalidAttributeValue"),
-        ("CreateQueue", create(json!({"VisibilityTimeout": 30})), "SerializationException"),
-        ("CreateQueue", create(json!({"QueueArn": "x"})), "Unknown Attribute QueueArn."),
-        ("CreateQueue", create(json!({"Nonsense": "x"})), "Unknown Attribute Nonsense."),
+        (
+            "CreateQueue",
+            json!({"QueueName": "new", "tags": {"a": "b"}}),
+            "NotImplemented",
+        ),
+        (
+            "CreateQueue",
+            create(json!({"VisibilityTimeout": "43201"})),
+            "InvalidAttributeValue",
+        ),
+        (
+            "CreateQueue",
+            create(json!({"VisibilityTimeout": "soon"})),
+            "InvalidAttributeValue",
+        ),
+        (
+            "CreateQueue",
+            create(json!({"VisibilityTimeout": 30})),
+            "SerializationException",
+        ),
+        (
+            "CreateQueue",
+            create(json!({"QueueArn": "x"})),
+            "Unknown Attribute QueueArn.",
+        ),
+        (
+            "CreateQueue",
+            create(json!({"Nonsense": "x"})),
+            "Unknown Attribute Nonsense.",
+        ),
         ("CreateQueue", create(json!({"KmsMasterKeyId": "x"})), "NotImplemented"),
         ("CreateQueue", redrive(json!("x")), "not a valid JSON map"),
         (
@@ -449,7 +608,11 @@ fn what_sqs_refuses_is_refused() {
             redrive(json!({"deadLetterTargetArn": format!("{dlq}x"), "maxReceiveCount": 3})),
             "Dead letter target does not exist.",
         ),
-        ("CreateQueue", redrive(json!({"deadLetterTargetArn": dlq, "maxReceiveCount": "3"})), ""),
+        (
+            "CreateQueue",
+            redrive(json!({"deadLetterTargetArn": dlq, "maxReceiveCount": "3"})),
+            "",
+        ),
         ("ListQueues", json!({"MaxResults": 1001}), "MaxResults"),
         ("StartMessageMoveTask", json!({}), "UnknownOperationException"),
         ("PurgeQueue", json!({"QueueUrl": url("work")}), ""),
@@ -469,14 +632,21 @@ fn what_sqs_refuses_is_refused() {
         world.attribute("new", "RedrivePolicy"),
         format!(r#"{{"deadLetterTargetArn":"{dlq}","maxReceiveCount":3}}"#)
     );
-    world.must("SetQueueAttributes", &json!({"QueueUrl": url("new"), "Attributes": {"RedrivePolicy": ""}}));
+    world.must(
+        "SetQueueAttributes",
+        &json!({"QueueUrl": url("new"), "Attributes": {"RedrivePolicy": ""}}),
+    );
     assert_eq!(world.attribute("new", "RedrivePolicy"), Value::Null);
 }
 
 #[test]
 fn an_error_has_a_code_of_its_shape_and_one_of_the_query_protocol() {
     let forms = |code: &str, status: u16| {
-        let error = ApiError { code: code.to_owned(), message: String::new(), status };
+        let error = ApiError {
+            code: code.to_owned(),
+            message: String::new(),
+            status,
+        };
         (type_of(code), query_error(&error))
     };
     let table = [
@@ -486,15 +656,30 @@ fn an_error_has_a_code_of_its_shape_and_one_of_the_query_protocol() {
             "com.amazonaws.sqs#QueueDoesNotExist",
             "AWS.SimpleQueueService.NonExistentQueue;Sender",
         ),
-        ("QueueNameExists", 400, "com.amazonaws.sqs#QueueNameExists", "QueueAlreadyExists;Sender"),
+        (
+            "QueueNameExists",
+            400,
+            "com.amazonaws.sqs#QueueNameExists",
+            "QueueAlreadyExists;Sender",
+        ),
         (
             "InvalidBatchEntryId",
             400,
             "com.amazonaws.sqs#InvalidBatchEntryId",
             "AWS.SimpleQueueService.InvalidBatchEntryId;Sender",
         ),
-        ("ReceiptHandleIsInvalid", 400, "com.amazonaws.sqs#ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid;Sender"),
-        ("InternalFailure", 500, "com.amazon.coral.service#InternalFailure", "InternalFailure;Receiver"),
+        (
+            "ReceiptHandleIsInvalid",
+            400,
+            "com.amazonaws.sqs#ReceiptHandleIsInvalid",
+            "ReceiptHandleIsInvalid;Sender",
+        ),
+        (
+            "InternalFailure",
+            500,
+            "com.amazon.coral.service#InternalFailure",
+            "InternalFailure;Receiver",
+        ),
     ];
     for (code, status, body, header) in table {
         assert_eq!(forms(code, status), (body.to_owned(), header.to_owned()));
@@ -508,8 +693,10 @@ fn lambdas_poller_takes_and_finishes_work() {
     let attributes = json!({
         "Weeks": {"DataType": "Number", "StringValue": "6"}, "Raw": {"DataType": "Binary", "BinaryValue": "eA=="},
     });
-    let sent = world
-        .must("SendMessage", &json!({"QueueUrl": url("work"), "MessageBody": "{}", "MessageAttributes": attributes}));
+    let sent = world.must(
+        "SendMessage",
+        &json!({"QueueUrl": url("work"), "MessageBody": "{}", "MessageAttributes": attributes}),
+    );
     world.send("second");
     world.wait(1);
     let event = world.sqs.take_work(&world.cx, &url("work"), 1).unwrap();
@@ -531,15 +718,22 @@ fn lambdas_poller_takes_and_finishes_work() {
 
     world.sqs.finish_work(&world.cx, &event, false);
     let again = world.sqs.take_work(&world.cx, &url("work"), 10).unwrap();
-    let counts: Vec<&Value> =
-        again["Records"].as_array().unwrap().iter().map(|r| &r["attributes"]["ApproximateReceiveCount"]).collect();
+    let counts: Vec<&Value> = again["Records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| &r["attributes"]["ApproximateReceiveCount"])
+        .collect();
     assert_eq!(counts, ["2", "1"]);
     // The first event's handle is old by now.
     world.sqs.finish_work(&world.cx, &event, true);
     world.sqs.finish_work(&world.cx, &again, false);
     assert_eq!(world.bodies("work"), ["second"]);
     let dead = world.sqs.messages(&world.cx, &url("work-dlq"));
-    assert_eq!((dead.len(), &dead[0]["receiveCount"], &dead[0]["visible"]), (1, &json!(2), &json!(true)));
+    assert_eq!(
+        (dead.len(), &dead[0]["receiveCount"], &dead[0]["visible"]),
+        (1, &json!(2), &json!(true))
+    );
     let event = world.sqs.take_work(&world.cx, &url("work-dlq"), 10).unwrap();
     world.sqs.finish_work(&world.cx, &event, true);
     assert_eq!(world.sqs.messages(&world.cx, &url("work-dlq")), Vec::<Value>::new());

@@ -85,13 +85,19 @@ fn act(aws: &LocalAws, asked: &Asked, path: &str) -> Result<Value, (u16, String)
         }
         (&Method::POST, "functions") => {
             let function: Function = body(asked)?;
-            let variables: Vec<(&str, &str)> =
-                function.variables.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            let variables: Vec<(&str, &str)> = function
+                .variables
+                .iter()
+                .map(|(k, v)| (k.as_str(), v.as_str()))
+                .collect();
             return Ok(json!({"arn": aws.deploy_function(&function.name, &variables)}));
         }
         (&Method::POST, "keys") => {
             let key: Key = body(asked)?;
-            let material = BASE64_STANDARD.decode(&key.material).ok().and_then(|bytes| bytes.try_into().ok());
+            let material = BASE64_STANDARD
+                .decode(&key.material)
+                .ok()
+                .and_then(|bytes| bytes.try_into().ok());
             let material = material.ok_or_else(|| (400, "material is base64 of 32 bytes".to_owned()))?;
             return Ok(json!({"arn": aws.import_key(&key.id, material, key.enabled)}));
         }

@@ -21,21 +21,34 @@ pub(super) fn credential(asked: &Asked) -> Option<Credential> {
     let scope = match asked.header("authorization") {
         Some(header) => {
             let fields = header.strip_prefix("AWS4-HMAC-SHA256 ")?;
-            let field =
-                |name: &str| fields.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
+            let field = |name: &str| {
+                fields
+                    .split(',')
+                    .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
+            };
             field("SignedHeaders").filter(|value| !value.is_empty())?;
             field("Signature").filter(|value| value.len() == 64)?;
             field("Credential")?.to_owned()
         }
         None => {
-            let value = asked.query.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Credential="))?;
-            percent_encoding::percent_decode_str(value).decode_utf8().ok()?.into_owned()
+            let value = asked
+                .query
+                .split('&')
+                .find_map(|pair| pair.strip_prefix("X-Amz-Credential="))?;
+            percent_encoding::percent_decode_str(value)
+                .decode_utf8()
+                .ok()?
+                .into_owned()
         }
     };
     let mut parts = scope.split('/');
     let mut next = || parts.next().filter(|part| !part.is_empty()).map(str::to_owned);
     let (access_key, _date, region, service) = (next()?, next()?, next()?, next()?);
-    (next().as_deref() == Some("aws4_request")).then_some(Credential { access_key, region, service })
+    (next().as_deref() == Some("aws4_request")).then_some(Credential {
+        access_key,
+        region,
+        service,
+    })
 }
 
 /// Checks that a call is signed, for this service and this region.
@@ -43,7 +56,11 @@ pub(super) fn check(credential: Option<&Credential>, service: &str, region: &str
     let s3 = service == "s3";
     let Some(credential) = credential else {
         return Err(match s3 {
-            true => ApiError { code: "AccessDenied".into(), message: "Access Denied".into(), status: 403 },
+            true => ApiError {
+                code: "AccessDenied".into(),
+                message: "Access Denied".into(),
+                status: 403,
+            },
             false => ApiError {
                 code: "MissingAuthenticationTokenException".into(),
                 message: "Missing Authentication Token".into(),
@@ -52,7 +69,10 @@ pub(super) fn check(credential: Option<&Credential>, service: &str, region: &str
         });
     };
     let wrong = if credential.region != region {
-        format!("Credential should be scoped to a valid region, not '{}'.", credential.region)
+        format!(
+            "Credential should be scoped to a valid region, not '{}'.",
+            credential.region
+        )
     } else if credential.service != service && service != UNKNOWN {
         format!("Credential should be scoped to correct service: '{service}'.")
     } else {
@@ -64,7 +84,11 @@ pub(super) fn check(credential: Option<&Credential>, service: &str, region: &str
             message: format!("The authorization header is malformed; {wrong} Expecting '{region}'"),
             status: 400,
         },
-        false => ApiError { code: "InvalidSignatureException".into(), message: wrong, status: 403 },
+        false => ApiError {
+            code: "InvalidSignatureException".into(),
+            message: wrong,
+            status: 403,
+        },
     })
 }
 
@@ -78,7 +102,13 @@ mod tests {
         if let Some(Ok(value)) = authorization.map(|text| text.parse()) {
             headers.insert("authorization", value);
         }
-        Asked { method: Method::POST, path: "/".into(), query: query.into(), headers, body: "".into() }
+        Asked {
+            method: Method::POST,
+            path: "/".into(),
+            query: query.into(),
+            headers,
+            body: "".into(),
+        }
     }
 
     fn signed(scope: &str) -> Option<Credential> {
@@ -91,22 +121,33 @@ mod tests {
     #[test]
     fn reads_the_scope_of_a_signature() {
         let found = signed("AKID/20261123/eu-west-1/ecr/aws4_request");
-        assert_eq!(found.as_ref().map(|credential| credential.access_key.as_str()), Some("AKID"));
+        assert_eq!(
+            found.as_ref().map(|credential| credential.access_key.as_str()),
+            Some("AKID")
+        );
         assert_eq!(check(found.as_ref(), "ecr", "eu-west-1"), Ok(()));
     }
 
     #[test]
     fn reads_a_presigned_query() {
         let query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F20261123%2Feu-west-1%2Fs3%2Faws4_request";
-        assert_eq!(check(credential(&asked(None, query)).as_ref(), "s3", "eu-west-1"), Ok(()));
+        assert_eq!(
+            check(credential(&asked(None, query)).as_ref(), "s3", "eu-west-1"),
+            Ok(())
+        );
     }
 
     #[test]
     fn refuses_what_is_unsigned_or_signed_for_elsewhere() {
         let code = |found: Option<Credential>, service: &str| {
-            check(found.as_ref(), service, "eu-west-1").err().map(|error| error.code)
+            check(found.as_ref(), service, "eu-west-1")
+                .err()
+                .map(|error| error.code)
         };
-        assert_eq!(code(None, "ecr").as_deref(), Some("MissingAuthenticationTokenException"));
+        assert_eq!(
+            code(None, "ecr").as_deref(),
+            Some("MissingAuthenticationTokenException")
+        );
         assert_eq!(code(signed("AKID/20261123"), "s3").as_deref(), Some("AccessDenied"));
         let elsewhere = signed("AKID/20261123/us-east-1/ecr/aws4_request");
         assert_eq!(code(elsewhere, "ecr").as_deref(), Some("InvalidSignatureException"));

@@ -56,7 +56,10 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn new(status: u16) -> Self {
-        Self { status, ..Self::default() }
+        Self {
+            status,
+            ..Self::default()
+        }
     }
 
     #[must_use]
@@ -75,9 +78,10 @@ impl Reply {
         let mut response = Response::new(Full::new(Bytes::from(self.body)));
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         for (name, value) in self.headers {
-            if let (Ok(name), Ok(value)) =
-                (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()))
-            {
+            if let (Ok(name), Ok(value)) = (
+                HeaderName::from_bytes(name.as_bytes()),
+                HeaderValue::from_bytes(value.as_bytes()),
+            ) {
                 response.headers_mut().append(name, value);
             }
         }
@@ -109,7 +113,11 @@ pub(crate) struct Endless {
 impl Endless {
     fn response(bytes: usize, every: Duration) -> Response<Body> {
         let spaces = Bytes::from(vec![b' '; bytes.max(1)]);
-        Response::new(Either::Right(Self { spaces, every, wait: Box::pin(tokio::time::sleep(Duration::ZERO)) }))
+        Response::new(Either::Right(Self {
+            spaces,
+            every,
+            wait: Box::pin(tokio::time::sleep(Duration::ZERO)),
+        }))
     }
 }
 
@@ -129,7 +137,9 @@ type Body = Either<Full<Bytes>, Endless>;
 
 /// Answers requests until the server is told to stop.
 pub(crate) async fn serve(listener: std::net::TcpListener, aws: WeakAws, mut stopped: watch::Receiver<bool>) {
-    let Ok(listener) = TcpListener::from_std(listener) else { return };
+    let Ok(listener) = TcpListener::from_std(listener) else {
+        return;
+    };
     loop {
         tokio::select! {
             accepted = listener.accept() => {
@@ -160,7 +170,9 @@ impl std::error::Error for Hangup {}
 
 async fn connection(stream: TcpStream, aws: WeakAws) {
     let service = service_fn(|request| answer(request, aws.clone()));
-    let mut connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), service);
     if (&mut connection).await.is_err_and(|error| error.is_user()) {
         let stream = connection.into_parts().io.into_inner();
         // No lingering: the kernel sends RST instead of FIN, which is what a client sees of a lost connection.

@@ -46,7 +46,13 @@ pub(super) async fn run(aws: &LocalAws, asked: &Asked) -> Ending {
     let passing = passing(asked, &named, credential.as_ref());
     if let Err(error) = signed.and_then(|()| iam::authorize(aws, passing)) {
         let reply = refusal(named.service, &named.subject, &error);
-        log(aws, &named, credential.as_ref(), began, (reply.status, reply.error.clone()));
+        log(
+            aws,
+            &named,
+            credential.as_ref(),
+            began,
+            (reply.status, reply.error.clone()),
+        );
         return Ending::Answered(reply);
     }
     aws.run_hooks(Moment::Before, named.service, &named.operation).await;
@@ -66,7 +72,11 @@ pub(super) async fn run(aws: &LocalAws, asked: &Asked) -> Ending {
         Fate::HollowAfter => {
             let reply = work(aws, asked, &named);
             // A refusal stays one.
-            Ending::Answered(if reply.status < 300 { Reply::new(reply.status) } else { reply })
+            Ending::Answered(if reply.status < 300 {
+                Reply::new(reply.status)
+            } else {
+                reply
+            })
         }
         Fate::EndlessBody { bytes, every } => Ending::Endless { bytes, every },
         Fate::EndlessPages(tokens) => Ending::Answered(endless_page(aws, asked, &named, tokens)),
@@ -94,7 +104,12 @@ fn name(asked: &Asked) -> Named {
             Ok((operation, input)) => (operation, calls::subject(&input), Work::Json(input)),
             Err(error) => ("Unknown".to_owned(), asked.path.clone(), Work::Refuse(error)),
         };
-        return Named { service, operation, subject, work };
+        return Named {
+            service,
+            operation,
+            subject,
+            work,
+        };
     }
     let Some(target) = asked.header("x-amz-target") else {
         let request = s3::Request::read(asked);
@@ -103,7 +118,12 @@ fn name(asked: &Asked) -> Named {
             Err(_) => ("Unknown".to_owned(), asked.path.clone()),
         };
         let work = request.map_or_else(Work::Refuse, Work::S3);
-        return Named { service: "s3", operation, subject, work };
+        return Named {
+            service: "s3",
+            operation,
+            subject,
+            work,
+        };
     };
     let (prefix, operation) = target.split_once('.').unwrap_or((target, ""));
     let (service, content_type) = match prefix {
@@ -122,27 +142,38 @@ fn name(asked: &Asked) -> Named {
             status: 404,
         }),
         (_, Some(kind), true) if kind.starts_with(content_type) => Work::Json(input),
-        (_, Some(kind), false) if kind.starts_with(content_type) => {
-            Work::Refuse(ApiError::client("SerializationException", "The body is not a JSON object"))
-        }
+        (_, Some(kind), false) if kind.starts_with(content_type) => Work::Refuse(ApiError::client(
+            "SerializationException",
+            "The body is not a JSON object",
+        )),
         _ => Work::Refuse(ApiError {
             code: "UnknownOperationException".into(),
             message: format!("The content type is not {content_type}"),
             status: 404,
         }),
     };
-    Named { service, operation: operation.to_owned(), subject, work }
+    Named {
+        service,
+        operation: operation.to_owned(),
+        subject,
+        work,
+    }
 }
 
 /// The call as IAM looks at it.
 fn passing<'a>(asked: &Asked, named: &'a Named, credential: Option<&'a Credential>) -> iam::Passing<'a> {
     iam::Passing {
-        access_key: credential.map(|credential| credential.access_key.as_str()).unwrap_or_default(),
+        access_key: credential
+            .map(|credential| credential.access_key.as_str())
+            .unwrap_or_default(),
         service: named.service,
         operation: &named.operation,
         input: match &named.work {
             Work::Json(input) => Some(iam::Input::Json(input)),
-            Work::S3(request) => Some(iam::Input::S3 { request, if_match: asked.header("if-match").is_some() }),
+            Work::S3(request) => Some(iam::Input::S3 {
+                request,
+                if_match: asked.header("if-match").is_some(),
+            }),
             Work::Refuse(_) => None,
         },
     }
@@ -165,9 +196,9 @@ fn work(aws: &LocalAws, asked: &Asked, named: &Named) -> Reply {
     let mut state = aws.state();
     let answer = match &named.work {
         Work::Refuse(error) => Err(error.clone()),
-        Work::Json(input) => {
-            state.call(named.service, &named.operation, input).map(|output| json_reply(named.service, &output))
-        }
+        Work::Json(input) => state
+            .call(named.service, &named.operation, input)
+            .map(|output| json_reply(named.service, &output)),
         Work::S3(request) => {
             let cx = state.cx();
             let State { s3, events, .. } = &mut *state;
@@ -189,14 +220,23 @@ fn endless_page(aws: &LocalAws, asked: &Asked, named: &Named, tokens: u64) -> Re
         "secretsmanager" => "NextToken",
         service => {
             let message = format!("local-aws has no endless pages of {service}");
-            let error = ApiError { code: "NotImplemented".to_owned(), message, status: 501 };
+            let error = ApiError {
+                code: "NotImplemented".to_owned(),
+                message,
+                status: 501,
+            };
             return refusal(named.service, &named.subject, &error);
         }
     };
-    let Work::Json(input) = &named.work else { return work(aws, asked, named) };
+    let Work::Json(input) = &named.work else {
+        return work(aws, asked, named);
+    };
     let mut input = input.clone();
     let token = input.as_object_mut().and_then(|input| input.remove(member));
-    let round = token.as_ref().and_then(Value::as_str).and_then(|token| token.strip_prefix(TOKEN)?.parse::<u64>().ok());
+    let round = token
+        .as_ref()
+        .and_then(Value::as_str)
+        .and_then(|token| token.strip_prefix(TOKEN)?.parse::<u64>().ok());
     let next = round.map_or(0, |round| (round + 1) % tokens.max(1));
     let first = Named {
         service: named.service,
@@ -221,7 +261,9 @@ fn json_reply(service: &str, output: &Value) -> Reply {
         "sqs" => JSON_1_0,
         _ => JSON_1_1,
     };
-    Reply::new(200).body(kind, output.to_string()).header("x-amzn-requestid", Uuid::new_v4().to_string())
+    Reply::new(200)
+        .body(kind, output.to_string())
+        .header("x-amzn-requestid", Uuid::new_v4().to_string())
 }
 
 /// An error as its service writes it.
@@ -232,15 +274,28 @@ fn refusal(service: &str, subject: &str, error: &ApiError) -> Reply {
         "lambda" => rest::refusal(&request_id(), error),
         // The services differ in the case of this member.
         "secretsmanager" => json_reply(service, &json!({"__type": error.code, "Message": error.message})),
-        "sqs" => json_reply(service, &json!({"__type": sqs::type_of(&error.code), "message": error.message}))
-            .header("x-amzn-query-error", sqs::query_error(error)),
+        "sqs" => json_reply(
+            service,
+            &json!({"__type": sqs::type_of(&error.code), "message": error.message}),
+        )
+        .header("x-amzn-query-error", sqs::query_error(error)),
         _ => json_reply(service, &json!({"__type": error.code, "message": error.message})),
     };
-    Reply { status: error.status, error: Some(error.code.clone()), ..reply }
+    Reply {
+        status: error.status,
+        error: Some(error.code.clone()),
+        ..reply
+    }
 }
 
 fn request_id() -> String {
-    Uuid::new_v4().simple().to_string().to_uppercase().chars().take(16).collect()
+    Uuid::new_v4()
+        .simple()
+        .to_string()
+        .to_uppercase()
+        .chars()
+        .take(16)
+        .collect()
 }
 
 /// Logs a call that ends now, with its status and error.
@@ -262,6 +317,8 @@ fn log(
         at: aws.now(),
         began,
         ended: aws.uptime(),
-        principal: credential.map(|credential| credential.access_key.clone()).unwrap_or_default(),
+        principal: credential
+            .map(|credential| credential.access_key.clone())
+            .unwrap_or_default(),
     });
 }

@@ -70,14 +70,19 @@ pub(super) fn read(asked: &Asked) -> Result<(String, Value), ApiError> {
 
 fn decoded(text: &str) -> Result<String, ApiError> {
     let spaced = text.replace('+', " ");
-    let decoded = percent_encoding::percent_decode_str(&spaced).decode_utf8().map(std::borrow::Cow::into_owned);
+    let decoded = percent_encoding::percent_decode_str(&spaced)
+        .decode_utf8()
+        .map(std::borrow::Cow::into_owned);
     decoded.map_err(|_| ApiError::client("MalformedInput", "the form is not UTF-8"))
 }
 
 /// An answer.
 pub(super) fn reply(request_id: &str, output: &Value) -> Reply {
-    let document =
-        Answered { xmlns: NAMESPACE, get_caller_identity_result: output, response_metadata: Metadata { request_id } };
+    let document = Answered {
+        xmlns: NAMESPACE,
+        get_caller_identity_result: output,
+        response_metadata: Metadata { request_id },
+    };
     xml(200, "GetCallerIdentityResponse", &document, request_id)
 }
 
@@ -92,14 +97,24 @@ pub(super) fn refusal(request_id: &str, error: &ApiError) -> Reply {
         code => code,
     };
     let r#type = if error.status < 500 { "Sender" } else { "Receiver" };
-    let error_part = Refusal { r#type, code, message: &error.message };
-    let document = Refused { xmlns: NAMESPACE, error: error_part, request_id };
+    let error_part = Refusal {
+        r#type,
+        code,
+        message: &error.message,
+    };
+    let document = Refused {
+        xmlns: NAMESPACE,
+        error: error_part,
+        request_id,
+    };
     xml(error.status, "ErrorResponse", &document, request_id)
 }
 
 fn xml(status: u16, root: &str, document: &impl Serialize, request_id: &str) -> Reply {
     match quick_xml::se::to_string_with_root(root, document) {
-        Ok(text) => Reply::new(status).body("text/xml", text).header("x-amzn-requestid", request_id),
+        Ok(text) => Reply::new(status)
+            .body("text/xml", text)
+            .header("x-amzn-requestid", request_id),
         Err(_) => Reply::new(500),
     }
 }

@@ -15,7 +15,10 @@ pub(super) fn is_rest(asked: &Asked) -> bool {
 
 /// Reads the operation and its input.
 pub(super) fn read(asked: &Asked) -> Result<(String, Value), ApiError> {
-    let named = asked.path.strip_prefix(FUNCTIONS).and_then(|rest| rest.strip_suffix("/configuration"));
+    let named = asked
+        .path
+        .strip_prefix(FUNCTIONS)
+        .and_then(|rest| rest.strip_suffix("/configuration"));
     let Some(name) = named.filter(|name| !name.contains('/') && asked.method == Method::GET) else {
         return Err(ApiError {
             code: "UnknownOperationException".to_owned(),
@@ -30,14 +33,21 @@ pub(super) fn read(asked: &Asked) -> Result<(String, Value), ApiError> {
             ("Qualifier", Some(members)) => _ = members.insert(key.to_owned(), json!(decoded(value)?)),
             // The SDKs for Go and Rust may say which operation they mean.
             ("x-id", _) => {}
-            _ => return Err(ApiError::client("InvalidParameterValueException", format!("unknown parameter {key}"))),
+            _ => {
+                return Err(ApiError::client(
+                    "InvalidParameterValueException",
+                    format!("unknown parameter {key}"),
+                ));
+            }
         }
     }
     Ok(("GetFunctionConfiguration".to_owned(), input))
 }
 
 fn decoded(text: &str) -> Result<String, ApiError> {
-    let decoded = percent_encoding::percent_decode_str(text).decode_utf8().map(std::borrow::Cow::into_owned);
+    let decoded = percent_encoding::percent_decode_str(text)
+        .decode_utf8()
+        .map(std::borrow::Cow::into_owned);
     decoded.map_err(|_| ApiError::client("ValidationException", "the path is not UTF-8"))
 }
 
@@ -45,7 +55,10 @@ fn decoded(text: &str) -> Result<String, ApiError> {
 pub(super) fn refusal(request_id: &str, error: &ApiError) -> Reply {
     let by = if error.status < 500 { "User" } else { "Server" };
     Reply::new(error.status)
-        .body("application/json", json!({"Type": by, "Message": error.message}).to_string())
+        .body(
+            "application/json",
+            json!({"Type": by, "Message": error.message}).to_string(),
+        )
         .header("x-amzn-errortype", error.code.clone())
         .header("x-amzn-requestid", request_id)
 }

@@ -17,9 +17,11 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.head
-            .lines()
-            .find_map(|line| line.split_once(": ").filter(|(found, _)| *found == name).map(|(_, value)| value))
+        self.head.lines().find_map(|line| {
+            line.split_once(": ")
+                .filter(|(found, _)| *found == name)
+                .map(|(_, value)| value)
+        })
     }
 
     pub fn json(&self) -> Value {
@@ -55,26 +57,44 @@ pub fn send(aws: &LocalAws, method: &str, path: &str, headers: &[(&str, &str)], 
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     let (head, body) = text.split_once("\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
-    Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or_default();
+    Ok(Answer {
+        status,
+        head: head.to_owned(),
+        body: body.to_owned(),
+    })
 }
 
 /// One signed call of a JSON service.
 pub fn call(aws: &LocalAws, service: &str, op: &str, input: &Value) -> std::io::Result<Answer> {
     let (target, kind) = match service {
-        "ecr" => (format!("AmazonEC2ContainerRegistry_V20150921.{op}"), "application/x-amz-json-1.1"),
+        "ecr" => (
+            format!("AmazonEC2ContainerRegistry_V20150921.{op}"),
+            "application/x-amz-json-1.1",
+        ),
         "sqs" => (format!("AmazonSQS.{op}"), "application/x-amz-json-1.0"),
         other => (format!("{other}.{op}"), "application/x-amz-json-1.1"),
     };
     let authorization = signed("AKIDTEST", service);
-    let headers = [("authorization", authorization.as_str()), ("x-amz-target", &target), ("content-type", kind)];
+    let headers = [
+        ("authorization", authorization.as_str()),
+        ("x-amz-target", &target),
+        ("content-type", kind),
+    ];
     send(aws, "POST", "/", &headers, &input.to_string())
 }
 
 /// One signed request to S3 with an unsigned payload.
 pub fn s3(aws: &LocalAws, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let authorization = signed("AKIDTEST", "s3");
-    let mut all = vec![("authorization", authorization.as_str()), ("x-amz-content-sha256", "UNSIGNED-PAYLOAD")];
+    let mut all = vec![
+        ("authorization", authorization.as_str()),
+        ("x-amz-content-sha256", "UNSIGNED-PAYLOAD"),
+    ];
     all.extend(headers);
     send(aws, method, path, &all, body).unwrap()
 }

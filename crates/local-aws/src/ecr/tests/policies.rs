@@ -16,7 +16,10 @@ fn allow(members: &Value) -> Value {
 }
 
 fn set(world: &mut World, policy: &str) -> Result<Value, String> {
-    let answer = world.call("SetRepositoryPolicy", &json!({"repositoryName": "hub/x", "policyText": policy}))?;
+    let answer = world.call(
+        "SetRepositoryPolicy",
+        &json!({"repositoryName": "hub/x", "policyText": policy}),
+    )?;
     Ok(serde_json::from_str(answer["policyText"].as_str().unwrap()).unwrap())
 }
 
@@ -24,24 +27,42 @@ fn set(world: &mut World, policy: &str) -> Result<Value, String> {
 fn invalid_policies() {
     let mut world = World::new();
     world.must("CreateRepository", &json!({"repositoryName": "hub/x"}));
-    world.ecr.unknown_principals.insert("arn:aws:iam::111122223333:role/new".into());
+    world
+        .ecr
+        .unknown_principals
+        .insert("arn:aws:iam::111122223333:role/new".into());
     let table = [
         (allow(&json!({})), true),
-        (allow(&json!({"Sid": "One", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}})), true),
-        (allow(&json!({"Principal": {"AWS": ["111122223333", "arn:aws:iam::111122223333:role/a/b"]}})), true),
-        (allow(&json!({"Principal": {"Service": "codebuild.amazonaws.com"}})), true),
+        (
+            allow(&json!({"Sid": "One", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}})),
+            true,
+        ),
+        (
+            allow(&json!({"Principal": {"AWS": ["111122223333", "arn:aws:iam::111122223333:role/a/b"]}})),
+            true,
+        ),
+        (
+            allow(&json!({"Principal": {"Service": "codebuild.amazonaws.com"}})),
+            true,
+        ),
         (allow(&json!({"Action": ["ecr:*", "ecr:Get*"]})), true),
         (json!({"Version": "2012-10-17", "Statement": []}), false),
         (json!({"Version": "2012-10-17"}), false),
         (json!([]), false),
-        (json!({"Version": "2020-01-01", "Statement": allow(&json!({}))["Statement"]}), false),
+        (
+            json!({"Version": "2020-01-01", "Statement": allow(&json!({}))["Statement"]}),
+            false,
+        ),
         (allow(&json!({"Effect": "Maybe"})), false),
         (allow(&json!({"Effect": null})), false),
         (allow(&json!({"Principal": null})), false),
         (allow(&json!({"Principal": {"AWS": []}})), false),
         (allow(&json!({"Principal": {"AWS": "12345"}})), false),
         (allow(&json!({"Principal": {"AWS": "arn:aws:iam::1:role/x"}})), false),
-        (allow(&json!({"Principal": {"AWS": "arn:aws:iam::111122223333:role/new"}})), false),
+        (
+            allow(&json!({"Principal": {"AWS": "arn:aws:iam::111122223333:role/new"}})),
+            false,
+        ),
         (allow(&json!({"Action": null})), false),
         (allow(&json!({"Action": "s3:GetObject"})), false),
         (allow(&json!({"Resource": "*"})), false),
@@ -81,7 +102,11 @@ fn the_registry_has_one_policy() {
     world.refused("GetRegistryPolicy", &json!({}), "RegistryPolicyNotFoundException");
     let without = allow(&json!({}));
     let with = allow(&json!({"Resource": "arn:aws:ecr:eu-west-1:111122223333:repository/*"}));
-    world.refused("PutRegistryPolicy", &json!({"policyText": without.to_string()}), "InvalidParameterException");
+    world.refused(
+        "PutRegistryPolicy",
+        &json!({"policyText": without.to_string()}),
+        "InvalidParameterException",
+    );
     world.must("PutRegistryPolicy", &json!({"policyText": with.to_string()}));
     world.must("GetRegistryPolicy", &json!({}));
     world.must("DeleteRegistryPolicy", &json!({}));

@@ -6,7 +6,10 @@ use super::{HUB, World};
 
 fn template(world: &mut World, prefix: &str, members: &Value) {
     let mut input = json!({"prefix": prefix, "appliedFor": ["PULL_THROUGH_CACHE"]});
-    input.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    input
+        .as_object_mut()
+        .unwrap()
+        .extend(members.as_object().unwrap().clone());
     world.must("CreateRepositoryCreationTemplate", &input);
 }
 
@@ -26,11 +29,17 @@ fn the_first_pull_makes_the_repository_from_the_template() {
     let described = world.must("DescribeRepositories", &json!({}));
     assert_eq!(described["repositories"][0]["imageTagMutability"], "IMMUTABLE");
     let arn = &described["repositories"][0]["repositoryArn"];
-    assert_eq!(world.must("ListTagsForResource", &json!({"resourceArn": arn})), json!({"tags": tags}));
+    assert_eq!(
+        world.must("ListTagsForResource", &json!({"resourceArn": arn})),
+        json!({"tags": tags})
+    );
     world.must("GetLifecyclePolicy", &json!({"repositoryName": "hub/library/nginx"}));
 
     // A changed template does not reach it, and the next pull makes nothing.
-    world.must("UpdateRepositoryCreationTemplate", &json!({"prefix": "hub", "imageTagMutability": "MUTABLE"}));
+    world.must(
+        "UpdateRepositoryCreationTemplate",
+        &json!({"prefix": "hub", "imageTagMutability": "MUTABLE"}),
+    );
     let again = world.pull("hub/library/nginx").unwrap();
     assert_eq!((again.created, again.template), (false, None));
     let described = world.must("DescribeRepositories", &json!({}));
@@ -58,11 +67,19 @@ fn the_most_specific_rule_and_template_win() {
         ("prod/push/a", "quay.io/push/a:latest", None),
         ("production/a", "quay.io/production/a:latest", Some("ROOT")),
         ("prod", "quay.io/prod:latest", Some("ROOT")),
-        ("mirror/a", "222233334444.dkr.ecr.eu-west-1.amazonaws.com/up/a:latest", Some("ROOT")),
+        (
+            "mirror/a",
+            "222233334444.dkr.ecr.eu-west-1.amazonaws.com/up/a:latest",
+            Some("ROOT"),
+        ),
     ];
     for (image, upstream, template) in table {
         let pulled = world.pull(image).unwrap();
-        assert_eq!((pulled.upstream.as_str(), pulled.template.as_deref()), (upstream, template), "{image}");
+        assert_eq!(
+            (pulled.upstream.as_str(), pulled.template.as_deref()),
+            (upstream, template),
+            "{image}"
+        );
         assert!(pulled.created, "{image}");
     }
 }
@@ -81,9 +98,21 @@ fn a_refused_pull_says_not_found_and_makes_nothing() {
         (json!({}), "other/nginx", "no rule covers it"),
         (json!({}), "hubs/nginx", "no rule covers it"),
         (json!({"resourceTags": tags}), "hub/library/nginx", "no customRoleArn"),
-        (json!({"encryptionConfiguration": kms}), "hub/library/nginx", "no customRoleArn"),
-        (json!({"resourceTags": tags, "appliedFor": ["REPLICATION"]}), "hub/library/nginx", ""),
-        (json!({"resourceTags": tags, "encryptionConfiguration": kms, "customRoleArn": role}), "hub/library/nginx", ""),
+        (
+            json!({"encryptionConfiguration": kms}),
+            "hub/library/nginx",
+            "no customRoleArn",
+        ),
+        (
+            json!({"resourceTags": tags, "appliedFor": ["REPLICATION"]}),
+            "hub/library/nginx",
+            "",
+        ),
+        (
+            json!({"resourceTags": tags, "encryptionConfiguration": kms, "customRoleArn": role}),
+            "hub/library/nginx",
+            "",
+        ),
     ];
     for (members, image, expected) in table {
         let mut world = World::new();
@@ -92,16 +121,27 @@ fn a_refused_pull_says_not_found_and_makes_nothing() {
         match (world.pull(image), expected) {
             (Ok(_), "") => {}
             (Err(error), part) if !part.is_empty() => {
-                assert!(error.starts_with("RepositoryNotFoundException: The repository with name '"), "{error}");
+                assert!(
+                    error.starts_with("RepositoryNotFoundException: The repository with name '"),
+                    "{error}"
+                );
                 assert!(error.contains(part), "{error}");
-                assert_eq!(world.must("DescribeRepositories", &json!({})), json!({"repositories": []}));
+                assert_eq!(
+                    world.must("DescribeRepositories", &json!({})),
+                    json!({"repositories": []})
+                );
             }
             (answer, part) => panic!("{image}: {answer:?}, expected {part}"),
         }
     }
     let mut world = World::new();
     world.quay("quay");
-    assert!(world.pull("Quay/x").unwrap_err().starts_with("InvalidParameterException"));
+    assert!(
+        world
+            .pull("Quay/x")
+            .unwrap_err()
+            .starts_with("InvalidParameterException")
+    );
 }
 
 #[test]
@@ -111,7 +151,12 @@ fn a_dead_credential_stops_new_images_and_not_cached_ones() {
     world.pull("hub/library/nginx:1").unwrap();
     world.ecr.upstreams().refuse(HUB, "u", "t");
     assert!(!world.pull("hub/library/nginx:1").unwrap().created);
-    assert!(world.pull("hub/library/nginx:2").unwrap_err().contains("refused the credentials"));
+    assert!(
+        world
+            .pull("hub/library/nginx:2")
+            .unwrap_err()
+            .contains("refused the credentials")
+    );
     // Without the rule, what is stored can still be pulled.
     world.must("DeletePullThroughCacheRule", &json!({"ecrRepositoryPrefix": "hub"}));
     assert_eq!(world.pull("hub/library/nginx:1").unwrap().upstream, "");

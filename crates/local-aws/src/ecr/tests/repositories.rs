@@ -6,15 +6,25 @@ use super::{ACCOUNT, World};
 
 fn named(name: &str, members: &Value) -> Value {
     let mut input = json!({"repositoryName": name});
-    input.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    input
+        .as_object_mut()
+        .unwrap()
+        .extend(members.as_object().unwrap().clone());
     input
 }
 
 #[test]
 fn a_repository_through_its_life() {
     let mut world = World::new();
-    world.must("CreateRepository", &named("hub/x", &json!({"imageTagMutability": "IMMUTABLE"})));
-    world.refused("CreateRepository", &named("hub/x", &json!({})), "RepositoryAlreadyExistsException");
+    world.must(
+        "CreateRepository",
+        &named("hub/x", &json!({"imageTagMutability": "IMMUTABLE"})),
+    );
+    world.refused(
+        "CreateRepository",
+        &named("hub/x", &json!({})),
+        "RepositoryAlreadyExistsException",
+    );
     let described = world.must("DescribeRepositories", &json!({"repositoryNames": ["hub/x"]}));
     let expected = json!({
         "createdAt": 1_795_410_000.0, "encryptionConfiguration": {"encryptionType": "AES256"},
@@ -28,13 +38,25 @@ fn a_repository_through_its_life() {
         &json!({"repositoryNames": ["hub/x"], "maxResults": 5}),
         "InvalidParameterException",
     );
-    world.refused("DescribeRepositories", &json!({"repositoryNames": ["none"]}), "RepositoryNotFoundException");
+    world.refused(
+        "DescribeRepositories",
+        &json!({"repositoryNames": ["none"]}),
+        "RepositoryNotFoundException",
+    );
 
     let image = super::super::Image::new("sha256:1", &["latest"], world.cx.now);
     world.ecr.seed_images(&world.cx, "hub/x", vec![image]);
-    world.refused("DeleteRepository", &named("hub/x", &json!({})), "RepositoryNotEmptyException");
+    world.refused(
+        "DeleteRepository",
+        &named("hub/x", &json!({})),
+        "RepositoryNotEmptyException",
+    );
     world.must("DeleteRepository", &named("hub/x", &json!({"force": true})));
-    world.refused("DeleteRepository", &named("hub/x", &json!({})), "RepositoryNotFoundException");
+    world.refused(
+        "DeleteRepository",
+        &named("hub/x", &json!({})),
+        "RepositoryNotFoundException",
+    );
 }
 
 #[test]
@@ -44,15 +66,31 @@ fn settings_need_a_repository_and_say_what_is_missing() {
     let table = [
         ("GetLifecyclePolicy", json!({}), "LifecyclePolicyNotFoundException"),
         ("DeleteLifecyclePolicy", json!({}), "LifecyclePolicyNotFoundException"),
-        ("StartLifecyclePolicyPreview", json!({}), "LifecyclePolicyNotFoundException"),
-        ("GetLifecyclePolicyPreview", json!({}), "LifecyclePolicyPreviewNotFoundException"),
+        (
+            "StartLifecyclePolicyPreview",
+            json!({}),
+            "LifecyclePolicyNotFoundException",
+        ),
+        (
+            "GetLifecyclePolicyPreview",
+            json!({}),
+            "LifecyclePolicyPreviewNotFoundException",
+        ),
         ("GetRepositoryPolicy", json!({}), "RepositoryPolicyNotFoundException"),
         ("DeleteRepositoryPolicy", json!({}), "RepositoryPolicyNotFoundException"),
         ("PutLifecyclePolicy", json!({"lifecyclePolicyText": keep}), ""),
         ("GetLifecyclePolicy", json!({}), ""),
         ("PutImageTagMutability", json!({"imageTagMutability": "IMMUTABLE"}), ""),
-        ("PutImageTagMutability", json!({"imageTagMutability": "IMMUTABLE_WITH_EXCLUSION"}), "ExclusionFilters"),
-        ("GetLifecyclePolicy", json!({"registryId": "999988887777"}), "AccessDeniedException"),
+        (
+            "PutImageTagMutability",
+            json!({"imageTagMutability": "IMMUTABLE_WITH_EXCLUSION"}),
+            "ExclusionFilters",
+        ),
+        (
+            "GetLifecyclePolicy",
+            json!({"registryId": "999988887777"}),
+            "AccessDeniedException",
+        ),
     ];
     world.must("CreateRepository", &named("hub/x", &json!({})));
     for (op, members, expected) in table {
@@ -83,21 +121,43 @@ fn tags() {
         json!({"tags": [tag("a", "1"), tag("b", "2")]})
     );
     world.must("UntagResource", &json!({"resourceArn": mine, "tagKeys": ["a", "none"]}));
-    assert_eq!(world.must("ListTagsForResource", &json!({"resourceArn": mine})), json!({"tags": [tag("b", "2")]}));
+    assert_eq!(
+        world.must("ListTagsForResource", &json!({"resourceArn": mine})),
+        json!({"tags": [tag("b", "2")]})
+    );
 
     let many = (0..50).map(|n| tag(&format!("k{n}"), "")).collect();
     world.refused("TagResource", &of(&mine, many), "TooManyTagsException");
-    world.refused("TagResource", &of(&mine, vec![tag("aws:x", "")]), "InvalidTagParameterException");
+    world.refused(
+        "TagResource",
+        &of(&mine, vec![tag("aws:x", "")]),
+        "InvalidTagParameterException",
+    );
     let some = |from: usize| (from..from + 49).map(|n| tag(&format!("k{n}"), "")).collect();
     world.must("TagResource", &of(&mine, some(0)));
     world.must("TagResource", &of(&mine, some(0)));
     world.refused("TagResource", &of(&mine, some(1)), "TooManyTagsException");
-    world.refused("TagResource", &of("arn:aws:s3:::x", vec![]), "InvalidParameterException");
-    for elsewhere in [mine.replace(ACCOUNT, "999988887777"), mine.replace("eu-west-1", "us-east-1")] {
+    world.refused(
+        "TagResource",
+        &of("arn:aws:s3:::x", vec![]),
+        "InvalidParameterException",
+    );
+    for elsewhere in [
+        mine.replace(ACCOUNT, "999988887777"),
+        mine.replace("eu-west-1", "us-east-1"),
+    ] {
         world.refused("TagResource", &of(&elsewhere, vec![]), "InvalidParameterException");
-        world.refused("ListTagsForResource", &json!({"resourceArn": elsewhere}), "InvalidParameterException");
+        world.refused(
+            "ListTagsForResource",
+            &json!({"resourceArn": elsewhere}),
+            "InvalidParameterException",
+        );
     }
-    world.refused("TagResource", &of(&mine.replace("hub/x", "hub/y"), vec![]), "RepositoryNotFoundException");
+    world.refused(
+        "TagResource",
+        &of(&mine.replace("hub/x", "hub/y"), vec![]),
+        "RepositoryNotFoundException",
+    );
 }
 
 #[test]
@@ -137,7 +197,11 @@ fn a_seeded_repository_has_an_image_a_day() {
 
     assert!(world.pull("hub/x:v3").is_ok());
     assert!(world.pull("hub/x:v6").is_err());
-    world.refused("DeleteRepository", &named("hub/x", &json!({})), "RepositoryNotEmptyException");
+    world.refused(
+        "DeleteRepository",
+        &named("hub/x", &json!({})),
+        "RepositoryNotEmptyException",
+    );
     // What is there stays, and what is added comes after it.
     let image = super::super::Image::new("sha256:1", &["v6"], world.cx.now);
     world.ecr.seed_images(&world.cx, "hub/x", vec![image]);

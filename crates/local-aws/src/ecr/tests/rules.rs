@@ -26,7 +26,11 @@ fn what_a_rule_may_be() {
             "UnsupportedUpstreamRegistryException: The upstream registry URL https://quay.io is invalid. Specify a valid upstream registry URL and try again",
         ),
         ("docker.io", json!({}), "The upstream registry URL docker.io is invalid"),
-        (&own, json!({}), "Upstream registry URL cannot be the same as the cache registry"),
+        (
+            &own,
+            json!({}),
+            "Upstream registry URL cannot be the same as the cache registry",
+        ),
         (&own_other_region, json!({}), ""),
         (
             HUB,
@@ -34,7 +38,11 @@ fn what_a_rule_may_be() {
             "UnsupportedUpstreamRegistryException: The specified upstream registry requires authentication. Specify a valid Secrets Manager ARN",
         ),
         (HUB, json!({"credentialArn": arn("good")}), ""),
-        (HUB, json!({"credentialArn": arn("good"), "upstreamRegistry": "docker-hub"}), ""),
+        (
+            HUB,
+            json!({"credentialArn": arn("good"), "upstreamRegistry": "docker-hub"}),
+            "",
+        ),
         (
             HUB,
             json!({"credentialArn": arn("good"), "upstreamRegistry": "quay"}),
@@ -42,30 +50,58 @@ fn what_a_rule_may_be() {
         ),
         (HUB, json!({"credentialArn": arn("garbage")}), ""),
         (HUB, json!({"credentialArn": arn("missing")}), "SecretNotFoundException"),
-        (HUB, json!({"credentialArn": arn("deleted")}), "UnableToAccessSecretException"),
-        (HUB, json!({"credentialArn": elsewhere}), "Please verify the secret exists in the same region and account"),
+        (
+            HUB,
+            json!({"credentialArn": arn("deleted")}),
+            "UnableToAccessSecretException",
+        ),
+        (
+            HUB,
+            json!({"credentialArn": elsewhere}),
+            "Please verify the secret exists in the same region and account",
+        ),
         (
             HUB,
             json!({"credentialArn": other_account}),
             "Please verify the secret exists in the same region and account",
         ),
-        (HUB, json!({"credentialArn": arn("good"), "customRoleArn": ROLE}), MISMATCH),
+        (
+            HUB,
+            json!({"credentialArn": arn("good"), "customRoleArn": ROLE}),
+            MISMATCH,
+        ),
         ("quay.io", json!({"credentialArn": arn("good")}), OPEN),
         ("quay.io", json!({"customRoleArn": ROLE}), MISMATCH),
         (other, json!({"credentialArn": arn("good")}), MISMATCH),
         (other, json!({"customRoleArn": ROLE}), ""),
-        (other, json!({"customRoleArn": ROLE, "upstreamRepositoryPrefix": "prod"}), ""),
+        (
+            other,
+            json!({"customRoleArn": ROLE, "upstreamRepositoryPrefix": "prod"}),
+            "",
+        ),
         (
             other,
             json!({"customRoleArn": ROLE, "upstreamRepositoryPrefix": "prod", "ecrRepositoryPrefix": "ROOT"}),
             "only when the ECR repository prefix is not ROOT",
         ),
-        ("quay.io", json!({"upstreamRepositoryPrefix": "org"}), "only for an Amazon ECR"),
+        (
+            "quay.io",
+            json!({"upstreamRepositoryPrefix": "org"}),
+            "only for an Amazon ECR",
+        ),
         ("quay.io", json!({"upstreamRepositoryPrefix": "ROOT"}), ""),
         ("quay.io", json!({"ecrRepositoryPrefix": "ROOT"}), ""),
         ("quay.io", json!({"registryId": ACCOUNT}), ""),
-        ("quay.io", json!({"registryId": "999988887777"}), "AccessDeniedException"),
-        ("quay.io", json!({"ecrRepositoryPrefix": "Quay"}), "must satisfy regular expression"),
+        (
+            "quay.io",
+            json!({"registryId": "999988887777"}),
+            "AccessDeniedException",
+        ),
+        (
+            "quay.io",
+            json!({"ecrRepositoryPrefix": "Quay"}),
+            "must satisfy regular expression",
+        ),
     ];
     for (host, members, expected) in table {
         let mut world = World::new();
@@ -74,7 +110,10 @@ fn what_a_rule_may_be() {
         let deleted = world.secret("deleted", None);
         world.secrets.0.get_mut(&deleted).unwrap().deleted = true;
         let mut input = json!({"ecrRepositoryPrefix": "cache", "upstreamRegistryUrl": host});
-        input.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        input
+            .as_object_mut()
+            .unwrap()
+            .extend(members.as_object().unwrap().clone());
         match expected {
             "" => drop(world.must("CreatePullThroughCacheRule", &input)),
             part => world.refused("CreatePullThroughCacheRule", &input, part),
@@ -88,7 +127,11 @@ fn a_rule_through_its_life() {
     let secret = world.hub("hub");
     let prefix = json!({"ecrRepositoryPrefix": "hub"});
     let again = json!({"ecrRepositoryPrefix": "hub/", "upstreamRegistryUrl": "quay.io"});
-    world.refused("CreatePullThroughCacheRule", &again, "PullThroughCacheRuleAlreadyExistsException");
+    world.refused(
+        "CreatePullThroughCacheRule",
+        &again,
+        "PullThroughCacheRuleAlreadyExistsException",
+    );
 
     let described = world.must("DescribePullThroughCacheRules", &json!({}));
     let time = 1_795_410_000.0;
@@ -101,10 +144,19 @@ fn a_rule_through_its_life() {
 
     world.later(1);
     let other = world.secret("other", None);
-    world.must("UpdatePullThroughCacheRule", &json!({"ecrRepositoryPrefix": "hub", "credentialArn": other}));
-    let described = world.must("DescribePullThroughCacheRules", &json!({"ecrRepositoryPrefixes": ["hub"]}));
+    world.must(
+        "UpdatePullThroughCacheRule",
+        &json!({"ecrRepositoryPrefix": "hub", "credentialArn": other}),
+    );
+    let described = world.must(
+        "DescribePullThroughCacheRules",
+        &json!({"ecrRepositoryPrefixes": ["hub"]}),
+    );
     let rule = &described["pullThroughCacheRules"][0];
-    assert_eq!((&rule["credentialArn"], &rule["updatedAt"]), (&json!(other), &json!(time + 3600.0)));
+    assert_eq!(
+        (&rule["credentialArn"], &rule["updatedAt"]),
+        (&json!(other), &json!(time + 3600.0))
+    );
     assert_eq!(rule["createdAt"], json!(time));
 
     let deleted = world.must("DeletePullThroughCacheRule", &prefix);
@@ -129,12 +181,21 @@ fn an_update_changes_the_credential_and_nothing_else() {
             json!({"ecrRepositoryPrefix": "hub"}),
             "InvalidParameterException: Please set either credential arn or role arn to update the credentials",
         ),
-        (json!({"ecrRepositoryPrefix": "quay"}), "Please set either credential arn or role arn"),
+        (
+            json!({"ecrRepositoryPrefix": "quay"}),
+            "Please set either credential arn or role arn",
+        ),
         (json!({"ecrRepositoryPrefix": "quay", "credentialArn": secret}), OPEN),
         (json!({"ecrRepositoryPrefix": "quay", "customRoleArn": ROLE}), MISMATCH),
         (json!({"ecrRepositoryPrefix": "hub", "customRoleArn": ROLE}), MISMATCH),
-        (json!({"ecrRepositoryPrefix": "none", "credentialArn": secret}), "PullThroughCacheRuleNotFoundException"),
-        (json!({"ecrRepositoryPrefix": "hub", "credentialArn": arn("missing")}), "SecretNotFoundException"),
+        (
+            json!({"ecrRepositoryPrefix": "none", "credentialArn": secret}),
+            "PullThroughCacheRuleNotFoundException",
+        ),
+        (
+            json!({"ecrRepositoryPrefix": "hub", "credentialArn": arn("missing")}),
+            "SecretNotFoundException",
+        ),
         (
             json!({"ecrRepositoryPrefix": "hub", "credentialArn": secret, "upstreamRegistryUrl": "ghcr.io"}),
             "upstreamRegistryUrl",
@@ -165,9 +226,13 @@ fn the_quota_holds() {
 fn pages_come_whole_and_tokens_are_checked() {
     let mut world = World::new();
     (10..35).for_each(|n| world.quay(&format!("a{n}")));
-    for (cap, asked, pages) in
-        [(None, None, 1), (None, Some(10), 3), (Some(7), None, 4), (Some(7), Some(100), 4), (None, Some(25), 1)]
-    {
+    for (cap, asked, pages) in [
+        (None, None, 1),
+        (None, Some(10), 3),
+        (Some(7), None, 4),
+        (Some(7), Some(100), 4),
+        (None, Some(25), 1),
+    ] {
         world.ecr.set_page_cap(cap);
         let (mut input, mut seen, mut count) = (json!({"maxResults": asked}), Vec::new(), 0);
         loop {
@@ -180,11 +245,24 @@ fn pages_come_whole_and_tokens_are_checked() {
         assert_eq!((seen.len(), count), (25, pages), "{cap:?} {asked:?}");
     }
     let page = world.must("DescribePullThroughCacheRules", &json!({"maxResults": 1}));
-    for token in [json!("10"), json!(""), json!("!"), page["nextToken"].as_str().unwrap()[1..].into()] {
-        world.refused("DescribePullThroughCacheRules", &json!({"nextToken": token}), "InvalidParameterException");
+    for token in [
+        json!("10"),
+        json!(""),
+        json!("!"),
+        page["nextToken"].as_str().unwrap()[1..].into(),
+    ] {
+        world.refused(
+            "DescribePullThroughCacheRules",
+            &json!({"nextToken": token}),
+            "InvalidParameterException",
+        );
     }
     let elsewhere = json!({"nextToken": page["nextToken"]});
-    world.refused("DescribeRepositoryCreationTemplates", &elsewhere, "InvalidParameterException");
+    world.refused(
+        "DescribeRepositoryCreationTemplates",
+        &elsewhere,
+        "InvalidParameterException",
+    );
 }
 
 #[test]
@@ -208,7 +286,11 @@ fn validation_tells_the_failures_apart() {
     check(&mut world, "hub", "refused the credentials");
     world.secret("hub", Some(r#"{"username":"u","accessToken":"stale-token"}"#));
     check(&mut world, "hub", "refused the credentials");
-    for malformed in [Some("test"), Some(r#"{"username":"u","accessToken":"t","more":"x"}"#), None] {
+    for malformed in [
+        Some("test"),
+        Some(r#"{"username":"u","accessToken":"t","more":"x"}"#),
+        None,
+    ] {
         world.secret("hub", malformed);
         check(&mut world, "hub", "not in the expected format");
     }
@@ -229,7 +311,11 @@ fn a_customer_key_is_found_at_create_or_at_validation() {
         world.secrets.0.get_mut(&secret).unwrap().customer_key = true;
         let input = json!({"ecrRepositoryPrefix": "hub", "upstreamRegistryUrl": HUB, "credentialArn": secret});
         match at_create {
-            true => world.refused("CreatePullThroughCacheRule", &input, "UnableToDecryptSecretValueException"),
+            true => world.refused(
+                "CreatePullThroughCacheRule",
+                &input,
+                "UnableToDecryptSecretValueException",
+            ),
             false => drop(world.must("CreatePullThroughCacheRule", &input)),
         }
     }

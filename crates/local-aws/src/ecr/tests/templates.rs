@@ -10,7 +10,10 @@ const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Read","Effe
 
 fn input(members: &Value) -> Value {
     let mut input = json!({"prefix": "hub", "appliedFor": ["PULL_THROUGH_CACHE"]});
-    input.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    input
+        .as_object_mut()
+        .unwrap()
+        .extend(members.as_object().unwrap().clone());
     input
 }
 
@@ -34,20 +37,44 @@ fn what_a_template_may_be() {
             json!({"imageTagMutability": "IMMUTABLE", "imageTagMutabilityExclusionFilters": filters}),
             "imageTagMutabilityExclusionFilters",
         ),
-        (json!({"imageTagMutabilityExclusionFilters": filters}), "imageTagMutabilityExclusionFilters"),
-        (json!({"imageTagMutability": "MUTABLE_WITH_EXCLUSION"}), "imageTagMutabilityExclusionFilters"),
-        (json!({"imageTagMutability": "MUTABLE_WITH_EXCLUSION", "imageTagMutabilityExclusionFilters": filters}), ""),
-        (json!({"encryptionConfiguration": {"encryptionType": "AES256", "kmsKey": KEY}}), "encryptionConfiguration"),
-        (json!({"encryptionConfiguration": {"encryptionType": "AES256", "kmsKey": ""}}), ""),
-        (json!({"encryptionConfiguration": {"encryptionType": "KMS_DSSE", "kmsKey": KEY}}), ""),
+        (
+            json!({"imageTagMutabilityExclusionFilters": filters}),
+            "imageTagMutabilityExclusionFilters",
+        ),
+        (
+            json!({"imageTagMutability": "MUTABLE_WITH_EXCLUSION"}),
+            "imageTagMutabilityExclusionFilters",
+        ),
+        (
+            json!({"imageTagMutability": "MUTABLE_WITH_EXCLUSION", "imageTagMutabilityExclusionFilters": filters}),
+            "",
+        ),
+        (
+            json!({"encryptionConfiguration": {"encryptionType": "AES256", "kmsKey": KEY}}),
+            "encryptionConfiguration",
+        ),
+        (
+            json!({"encryptionConfiguration": {"encryptionType": "AES256", "kmsKey": ""}}),
+            "",
+        ),
+        (
+            json!({"encryptionConfiguration": {"encryptionType": "KMS_DSSE", "kmsKey": KEY}}),
+            "",
+        ),
         (json!({"lifecyclePolicy": KEEP_3}), ""),
-        (json!({"lifecyclePolicy": KEEP_3.replace("expire", "delete")}), "matched 0 out of 4"),
+        (
+            json!({"lifecyclePolicy": KEEP_3.replace("expire", "delete")}),
+            "matched 0 out of 4",
+        ),
         (json!({"repositoryPolicy": POLICY}), ""),
         (
             json!({"repositoryPolicy": "{"}),
             "InvalidParameterException: Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'",
         ),
-        (json!({"resourceTags": [{"Key": "aws:x", "Value": "y"}]}), "InvalidParameterException"),
+        (
+            json!({"resourceTags": [{"Key": "aws:x", "Value": "y"}]}),
+            "InvalidParameterException",
+        ),
         (
             json!({"resourceTags": [{"Key": "a", "Value": "y"}, {"Key": "a", "Value": "z"}]}),
             "InvalidParameterException",
@@ -73,16 +100,31 @@ fn a_template_through_its_life() {
         "prefix": "hub", "appliedFor": ["PULL_THROUGH_CACHE"], "imageTagMutability": "MUTABLE",
         "encryptionConfiguration": {"encryptionType": "AES256"}, "createdAt": time, "updatedAt": time,
     });
-    assert_eq!(created, json!({"registryId": ACCOUNT, "repositoryCreationTemplate": bare}));
+    assert_eq!(
+        created,
+        json!({"registryId": ACCOUNT, "repositoryCreationTemplate": bare})
+    );
     world.refused(
         "CreateRepositoryCreationTemplate",
         &input(&json!({"prefix": "hub/"})),
         "TemplateAlreadyExistsException",
     );
-    world.refused("UpdateRepositoryCreationTemplate", &json!({"prefix": "none"}), "TemplateNotFoundException");
-    world.refused("DescribeRepositoryCreationTemplates", &json!({"prefixes": ["none"]}), "TemplateNotFoundException");
+    world.refused(
+        "UpdateRepositoryCreationTemplate",
+        &json!({"prefix": "none"}),
+        "TemplateNotFoundException",
+    );
+    world.refused(
+        "DescribeRepositoryCreationTemplates",
+        &json!({"prefixes": ["none"]}),
+        "TemplateNotFoundException",
+    );
     world.must("DeleteRepositoryCreationTemplate", &json!({"prefix": "hub"}));
-    world.refused("DeleteRepositoryCreationTemplate", &json!({"prefix": "hub"}), "TemplateNotFoundException");
+    world.refused(
+        "DeleteRepositoryCreationTemplate",
+        &json!({"prefix": "hub"}),
+        "TemplateNotFoundException",
+    );
 }
 
 #[test]
@@ -106,13 +148,22 @@ fn an_update_leaves_what_it_omits_and_clears_what_is_empty() {
         world.later(1);
         world.must("UpdateRepositoryCreationTemplate", &json!({"prefix": "hub"}));
         let mut after = shown(&mut world);
-        assert_eq!(after["updatedAt"], json!(before["updatedAt"].as_f64().unwrap() + 3600.0));
+        assert_eq!(
+            after["updatedAt"],
+            json!(before["updatedAt"].as_f64().unwrap() + 3600.0)
+        );
         after["updatedAt"] = before["updatedAt"].clone();
         assert_eq!(after, before);
 
         world.must("UpdateRepositoryCreationTemplate", &clears);
         let after = shown(&mut world);
-        for member in ["description", "customRoleArn", "lifecyclePolicy", "repositoryPolicy", "resourceTags"] {
+        for member in [
+            "description",
+            "customRoleArn",
+            "lifecyclePolicy",
+            "repositoryPolicy",
+            "resourceTags",
+        ] {
             assert_eq!(after.get(member).is_none(), take, "{member} {after}");
         }
         assert_eq!(after.get("imageTagMutabilityExclusionFilters"), None);
@@ -126,7 +177,11 @@ fn a_refused_update_changes_nothing() {
     world.must("CreateRepositoryCreationTemplate", &input(&json!({"description": "d"})));
     let before = shown(&mut world);
     let update = json!({"prefix": "hub", "description": "new", "repositoryPolicy": "nonsense"});
-    world.refused("UpdateRepositoryCreationTemplate", &update, "Invalid repository policy provided");
+    world.refused(
+        "UpdateRepositoryCreationTemplate",
+        &update,
+        "Invalid repository policy provided",
+    );
     assert_eq!(shown(&mut world), before);
 }
 
@@ -139,6 +194,9 @@ fn texts_come_back_rewritten() {
     );
     let template = shown(&mut world);
     let policy: Value = serde_json::from_str(template["repositoryPolicy"].as_str().unwrap()).unwrap();
-    assert_eq!(policy["Statement"][0]["Principal"], json!({"AWS": "arn:aws:iam::111122223333:root"}));
+    assert_eq!(
+        policy["Statement"][0]["Principal"],
+        json!({"AWS": "arn:aws:iam::111122223333:root"})
+    );
     assert_eq!(policy["Statement"][0]["Action"], "ecr:BatchGetImage");
 }
