@@ -243,34 +243,6 @@ async fn a_hanging_s3_does_not_make_the_run_miss_lambdas_deadline() {
     );
 }
 
-/// What was tried in vain is not where the next run begins.
-#[tokio::test]
-async fn one_that_always_fails_does_not_starve_those_behind_it() {
-    const MANY: usize = 200;
-    let mut bench = Bench::new().await;
-    bench.app.pace.wind_down = Duration::from_millis(1000);
-    bench.app.pace.last_call = Duration::from_millis(500);
-    for n in 0..MANY {
-        repository(&bench.aws, &name(n));
-    }
-    bench.upload(TAGS);
-    bench.aws.fault(
-        Fault::on("ecr", "TagResource")
-            .subject_contains("quay/000")
-            .server_error(),
-    );
-    bench
-        .aws
-        .fault(Fault::on("ecr", "ListTagsForResource").latency(Duration::from_millis(250)));
-    let mut done = Vec::new();
-    for _ in 0..9 {
-        _ = bench.send_within(uploaded(), Duration::from_millis(2200)).await;
-        done.push(tagged(&bench.aws, MANY));
-    }
-    assert_eq!(done.last(), Some(&(MANY - 1)), "{done:?}");
-}
-
-/// Nor does it keep the runs after from a new start.
 #[tokio::test]
 async fn one_that_always_fails_does_not_keep_others_from_being_repaired_or_found() {
     let bench = Bench::new().await;
@@ -292,36 +264,6 @@ async fn one_that_always_fails_does_not_keep_others_from_being_repaired_or_found
     }
     let teams = ["quay/000", "quay/0005"].map(|name| team(&bench.aws, name));
     assert_eq!(teams, [Some("web".to_owned()), Some("web".to_owned())]);
-}
-
-/// A run that cannot even list goes on telling where to go on.
-#[tokio::test]
-async fn a_run_that_comes_to_nothing_does_not_forget_where_to_go_on() {
-    let mut bench = Bench::new().await;
-    bench.app.pace.wind_down = Duration::from_millis(1000);
-    bench.app.pace.last_call = Duration::from_millis(500);
-    for n in 0..REPOSITORIES {
-        repository(&bench.aws, &name(n));
-    }
-    bench.aws.fault(Fault::on("ecr", "TagResource").skip(40).timeout());
-    bench.upload(TAGS);
-    bench
-        .send_within(uploaded(), Duration::from_millis(5000))
-        .await
-        .unwrap_err();
-    let next = bench.status()["existing_repositories"]["next"]["repository"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    bench.aws.clear_faults();
-    bench.aws.fault(Fault::on("ecr", "DescribeRepositories").server_error());
-    bench.send(uploaded()).await.unwrap_err();
-    bench.aws.clear_faults();
-    bench.aws.clear_calls();
-    _ = bench.send(uploaded()).await;
-    let calls = bench.aws.calls();
-    let mut looked_at = calls.iter().filter(|call| call.operation == "ListTagsForResource");
-    assert!(looked_at.all(|call| call.subject.rsplit_once("repository/").unwrap().1 >= next.as_str()));
 }
 
 /// When the queue is empty and everything done, nothing is left to warn of.

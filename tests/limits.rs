@@ -6,7 +6,7 @@ use crate::common::misplaced;
 use crate::support::{self, BUCKET, Bench, hub, lines, logged, metrics, repository, scheduled, uploaded};
 use ecr_pull_through_sync::handler::Failure;
 use local_aws::{Fault, Options};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 const QUAY: &str = "quay: {registry: quay.io}\n";
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
@@ -441,41 +441,6 @@ async fn no_text_that_somebody_wrote_for_a_time_is_passed_on() {
     });
     let report = bench.send(scheduled()).await.unwrap();
     assert_eq!(report["last_success_at"], report["finished_at"]);
-}
-
-#[tokio::test]
-async fn no_repository_is_passed_over_for_what_somebody_wrote_into_the_status() {
-    const TAGS: &str = "quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n";
-    let counts =
-        |found: u64, done: u64| json!({"found": found, "done": done, "changed": 0, "held": 0, "failed": 0, "to_do": 0});
-    let passed = |progress: Value| json!({ "quay": progress });
-    for (next, passed) in [
-        ("zzzz", json!({})),
-        ("zzzz", passed(counts(99, 99))),
-        ("quay/c", json!({})),
-        ("quay/c", passed(counts(99, 99))),
-        ("quay/c", passed(counts(2, u64::MAX))),
-        ("quay/c", passed(counts(u64::MAX, u64::MAX))),
-        (MARKUP, passed(counts(2, 2))),
-    ] {
-        let bench = Bench::new().await;
-        bench.follow(TAGS).await;
-        for name in ["quay/a", "quay/b", "quay/c"] {
-            repository(&bench.aws, name);
-        }
-        plant(&bench, |status| {
-            status["outcome"] = "partial".into();
-            status["existing_repositories"]["next"] = json!({"repository": next, "passed": passed.clone()});
-        });
-        let report = bench.send(scheduled()).await.unwrap();
-        let told = &report["registries"]["quay"]["existing_repositories"];
-        assert_eq!(
-            (&told["found"], &told["changed"]),
-            (&3.into(), &3.into()),
-            "{next} {passed}: {report:#}"
-        );
-        assert_eq!(report["outcome"], "changed");
-    }
 }
 
 #[tokio::test]

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Change, ChangeResult, ConfigReport, Existing, Next, Outcome, Report, State};
+use super::{Change, ChangeResult, ConfigReport, Outcome, Report, State};
 use crate::cause::Reason;
-use crate::config::is_repository_name;
 use crate::plan::{Action, Resource};
 
 /// What is needed of the last status. Anything it lacks, or another version of it, is simply no history.
@@ -24,8 +23,6 @@ pub struct Past {
     pub config: ConfigReport,
     /// What it did.
     pub changes: Vec<Change>,
-    /// How far it came with the repositories that exist already.
-    pub existing_repositories: Option<Existing>,
     registries: BTreeMap<String, PastRegistry>,
     /// What it passes on.
     pub memory: Memory,
@@ -122,10 +119,6 @@ impl Past {
         self.registries
             .values_mut()
             .for_each(|registry| registry.since = time(registry.since.take()));
-        if let Some(existing) = &mut self.existing_repositories {
-            let is_name = |next: &Next| is_repository_name(&next.repository);
-            existing.next = existing.next.take().filter(is_name);
-        }
         self
     }
 
@@ -150,12 +143,6 @@ impl Past {
             let same = past.filter(|past| past.state == registry.state && past.reason == registry.reason);
             registry.since = same.and_then(|past| self.first_time(past.since.as_ref()));
         }
-    }
-
-    /// Where a run over this very file goes on.
-    pub fn resumes(&self, config: &ConfigReport) -> Option<&Next> {
-        let next = self.existing_repositories.as_ref()?.next.as_ref()?;
-        (self.config == *config).then_some(next)
     }
 
     /// Whether the last run, over this very version of the file, left a registry as the file says. Without versions it

@@ -23,7 +23,7 @@ pub use log::log;
 pub use markdown::{code, markdown, text};
 pub use outcome::judge;
 pub use redact::redact;
-pub use repositories::{Base, Existing, Next, Part, Progress, Work};
+pub use repositories::{Base, Existing, Part, Progress, Work};
 
 /// The report. Field names and values are the contract of DESIGN, section 5. It is read back by what works on messages
 /// of the queue, whose results go into the report of the run that sent them.

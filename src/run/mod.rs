@@ -409,13 +409,6 @@ impl<'a> Run<'a> {
             last.cloned()
         };
         report::redact(report, &self.seen.lock().unwrap_or_else(PoisonError::into_inner));
-        // A run that came to nothing does not forget where the next one is to go on.
-        if report.outcome == Outcome::Partial && report.existing_repositories.is_none() {
-            report.existing_repositories = past.resumes(&report.config).map(|next| report::Existing {
-                next: Some(next.clone()),
-                ..report::Existing::default()
-            });
-        }
         past.mark_old_news(report);
         report.stats.aws_calls = self.core.reader.calls() - self.calls_before;
         report.stats.duration_ms = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -12,7 +12,7 @@ use crate::existing::{Existing, Lines, Outcome, Pen, Planned, Settled, Target, p
 use crate::pace::Deadline;
 use crate::plan::repository::Territories;
 use crate::plan::{Action, Resource};
-use crate::report::{self, Base, Change, ChangeResult, ConfigReport, Next, Part, Past, Progress, Report, Work, judge};
+use crate::report::{self, Base, Change, ChangeResult, ConfigReport, Part, Past, Progress, Report, Work, judge};
 use crate::trigger::{Kind, Portion};
 
 /// How many messages SendMessageBatch takes.
@@ -32,7 +32,6 @@ pub(super) struct Reached {
     settled: BTreeMap<String, Progress>,
     /// What the queue is to have.
     portions: Vec<Portion>,
-    next: Option<Next>,
     /// What is to be done to them, where nothing was written.
     pub planned: Planned,
     /// Why they could not even be listed.
@@ -96,37 +95,17 @@ impl Run<'_> {
         if let Some(planned) = planned {
             existing = existing.only(planned);
         }
-        // Where the last run over this very file had to stop, and no queue took the rest, this one goes on.
-        let resumed = past.resumes(config).filter(|_| writes && !queues);
         let mut targets = match existing.find().await {
             Ok(targets) => targets,
             Err(error) => {
                 reached.progress = names.into_iter().map(|name| (name, Progress::default())).collect();
                 reached.transient = error.is_transient();
-                reached.next = resumed.cloned();
                 reached.unlisted = Some(error);
                 return Ok(reached);
             }
         };
         let known = |change: &&Change| past.config == *config && open.contains(&change.registry);
         let mut lines = Lines::default();
-        let mut passed = BTreeMap::new();
-        if let Some(next) = resumed {
-            let of_open = next.passed.iter().filter(|(registry, _)| open.contains(*registry));
-            passed = of_open
-                .map(|(registry, progress)| (registry.clone(), *progress))
-                .collect();
-            match pass(&mut targets, &next.repository, &passed) {
-                Some(names) => {
-                    let before = past
-                        .troubles()
-                        .filter(known)
-                        .filter(|change| names.contains(&change.id));
-                    before.for_each(|change| lines.push(change.clone()));
-                }
-                None => passed.clear(),
-            }
-        }
         let Settled { newest, planned } = existing.settle(&mut targets, &mut lines).await;
         if !newest {
             return Err(lines.into_changes());
@@ -135,8 +114,8 @@ impl Run<'_> {
         if !writes {
             give_up(&mut targets, &mut lines, "not looked at", self.deadline);
         }
-        reached.settled = sums(&passed, &targets, |target| !target.outcome.is_open());
-        reached.progress = sums(&passed, &targets, |_| true);
+        reached.settled = sums(&targets, |target| !target.outcome.is_open());
+        reached.progress = sums(&targets, |_| true);
         for name in names {
             reached.progress.entry(name).or_default();
         }
@@ -163,18 +142,8 @@ impl Run<'_> {
                 reached.portions = portions(&id, &targets);
             } else {
                 reached.transient = true;
-                // One that was tried in vain does not keep the next run from those behind it, nor from a new start.
-                reached.next = untried.first().map(|first| {
-                    let before = |target: &Target<'_>| target.name.as_str() < *first;
-                    Next {
-                        passed: sums(&passed, &targets, before),
-                        repository: (*first).to_owned(),
-                    }
-                });
             }
         }
-        // What was tried in vain before the place where this run went on is for a new start.
-        reached.transient |= passed.values().any(|progress| progress.to_do > 0);
         reached.changes = lines.into_changes();
         Ok(reached)
     }
@@ -214,54 +183,12 @@ pub(super) fn give_up(targets: &mut [Target<'_>], lines: &mut Lines, what: &str,
     }
 }
 
-/// Takes away what an earlier run has passed, by its status, on its way to `next`, and gives the names. `None`, with nothing
-/// taken away, where the status does not fit what is there: then all is gone through anew. Whoever can write a status must
-/// not decide by it what is looked at; and where it fits, it says where one run begins, and not the one after.
-fn pass(targets: &mut Vec<Target<'_>>, next: &str, passed: &BTreeMap<String, Progress>) -> Option<BTreeSet<String>> {
-    let is_there = targets.iter().any(|target| target.name == next);
-    let before = |registry: &str| {
-        targets
-            .iter()
-            .filter(|t| t.registry == registry && t.name.as_str() < next)
-            .count()
-    };
-    let fits = |(registry, progress): (&String, &Progress)| {
-        progress.adds_up() && usize::try_from(progress.found).is_ok_and(|found| found <= before(registry))
-    };
-    if !is_there || !passed.iter().all(fits) {
-        return None;
-    }
-    let mut left: BTreeMap<&str, u64> = passed
-        .iter()
-        .map(|(name, progress)| (name.as_str(), progress.found))
-        .collect();
-    let mut names = BTreeSet::new();
-    targets.retain(|target| {
-        // No more than were passed: the others have come since.
-        let left = left
-            .get_mut(target.registry)
-            .filter(|left| target.name.as_str() < next && **left > 0);
-        if let Some(left) = left {
-            *left -= 1;
-            names.insert(target.name.clone());
-            return false;
-        }
-        true
-    });
-    Some(names)
-}
-
-/// The progress of some targets, added to what earlier runs have passed.
-fn sums(
-    passed: &BTreeMap<String, Progress>,
-    targets: &[Target<'_>],
-    of: impl Fn(&Target<'_>) -> bool,
-) -> BTreeMap<String, Progress> {
-    let mut sums = passed.clone();
-    for (registry, more) in progress(targets.iter().filter(|target| of(target))) {
-        *sums.entry(registry.to_owned()).or_default() += more;
-    }
-    sums
+/// The progress of some targets, by registry.
+fn sums(targets: &[Target<'_>], of: impl Fn(&Target<'_>) -> bool) -> BTreeMap<String, Progress> {
+    let some = progress(targets.iter().filter(|target| of(target)));
+    some.into_iter()
+        .map(|(registry, sum)| (registry.to_owned(), sum))
+        .collect()
 }
 
 impl Reached {
@@ -315,7 +242,6 @@ impl Reached {
             );
         }
         existing.work = Some(work).filter(|work| !work.parts.is_empty());
-        existing.next = self.next.take();
         report.existing_repositories = Some(existing);
         report.changes.append(&mut self.changes);
         if let Some(reason) = self.open {
