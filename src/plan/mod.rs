@@ -60,6 +60,14 @@ pub struct Plan {
     pub removals: Removals,
 }
 
+impl Plan {
+    /// The registries whose steps are to be taken.
+    pub fn open(&self) -> impl Iterator<Item = &str> {
+        let go = self.registries.iter().filter(|plan| plan.verdict == Verdict::Go);
+        go.map(|plan| plan.registry.as_str())
+    }
+}
+
 /// What is to be done about one registry.
 #[derive(Debug)]
 pub struct RegistryPlan {

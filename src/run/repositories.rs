@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Core, Order, Run, Source};
+use super::{Deps, Run, RunRequest, Source};
 use crate::account::{AwsError, Snapshot, Writer};
 use crate::cause::{Cause, Reason};
 use crate::config::{File, Problem};
@@ -12,8 +12,8 @@ use crate::existing::{Existing, Lines, Outcome, Pen, Planned, Settled, Target, p
 use crate::pace::Deadline;
 use crate::plan::repository::Territories;
 use crate::plan::{Action, Resource};
-use crate::report::{self, Base, Change, ChangeResult, ConfigReport, Part, Past, Progress, Report, Work, judge};
-use crate::trigger::{Kind, Portion};
+use crate::report::{self, Base, Change, ChangeResult, ConfigReport, Part, Past, Progress, Results, Work};
+use crate::trigger::{Kind, Mode, Portion};
 
 /// How many messages SendMessageBatch takes.
 const MESSAGES_AT_A_TIME: usize = 10;
@@ -23,7 +23,7 @@ const BATCHES: usize = 8;
 
 /// What a run found and did about repositories that exist already.
 #[derive(Debug, Default)]
-pub(super) struct Reached {
+pub(super) struct ExistingResult {
     /// The report's lines.
     changes: Vec<Change>,
     /// By registry whose repositories were looked after.
@@ -31,7 +31,7 @@ pub(super) struct Reached {
     /// Of these, what was not left to the queue.
     settled: BTreeMap<String, Progress>,
     /// What the queue is to have.
-    portions: Vec<Portion>,
+    pub batches: Vec<Portion>,
     /// What is to be done to them, where nothing was written.
     pub planned: Planned,
     /// Why they could not even be listed.
@@ -42,13 +42,13 @@ pub(super) struct Reached {
     pub transient: bool,
 }
 
-/// What decides whose repositories are worked on.
+/// What decides which repositories are worked on.
 #[derive(Clone, Copy)]
-pub(super) struct Ground<'a> {
+pub(super) struct RepositoryScope<'a> {
     pub file: &'a File,
     pub snapshot: &'a Snapshot,
     /// The registries whose repositories may be touched.
-    pub open: &'a BTreeSet<String>,
+    pub open: &'a BTreeSet<&'a str>,
 }
 
 impl Run<'_> {
@@ -57,29 +57,29 @@ impl Run<'_> {
     ///
     /// # Errors
     /// A newer file has come; what was written until then.
-    pub(super) async fn reach(
+    pub(super) async fn existing_repositories(
         &self,
         writer: Option<&Writer>,
-        order: &Order,
-        Ground { file, snapshot, open }: Ground<'_>,
+        request: &RunRequest,
+        RepositoryScope { file, snapshot, open }: RepositoryScope<'_>,
         config: &ConfigReport,
         past: &Past,
         planned: Option<Planned>,
-    ) -> Result<Reached, Vec<Change>> {
-        let Core {
+    ) -> Result<ExistingResult, Vec<Change>> {
+        let Deps {
             reader, settings, pace, ..
-        } = self.core;
+        } = self.deps;
         let territories = Territories::new(file, snapshot, |name| open.contains(name));
         let names: Vec<String> = territories.registries().map(|registry| registry.name.clone()).collect();
-        let mut reached = Reached::default();
+        let mut result = ExistingResult::default();
         if names.is_empty() {
-            return Ok(reached);
+            return Ok(result);
         }
         let writes = writer.is_some();
         // Messages never make messages: Lambda ends such loops by force.
-        let at_hand = matches!(self.source, Source::AtHand { .. });
+        let local = matches!(self.source, Source::Local { .. });
         // What is in the queue is the newest file's word, not that of a file at hand, nor of a plan.
-        let queues = writes && !at_hand && planned.is_none() && order.kind != Kind::Work;
+        let queues = writes && !local && planned.is_none() && request.kind != Kind::Work;
         let queues = queues && settings.work_queue_url.is_some();
         let deadline = self.deadline.clone();
         let deadline = if queues {
@@ -98,28 +98,28 @@ impl Run<'_> {
         let mut targets = match existing.find().await {
             Ok(targets) => targets,
             Err(error) => {
-                reached.progress = names.into_iter().map(|name| (name, Progress::default())).collect();
-                reached.transient = error.is_transient();
-                reached.unlisted = Some(error);
-                return Ok(reached);
+                result.progress = names.into_iter().map(|name| (name, Progress::default())).collect();
+                result.transient = error.is_transient();
+                result.unlisted = Some(error);
+                return Ok(result);
             }
         };
-        let known = |change: &&Change| past.config == *config && open.contains(&change.registry);
+        let known = |change: &&Change| past.config == *config && open.contains(change.registry.as_str());
         let mut lines = Lines::default();
         let Settled { newest, planned } = existing.settle(&mut targets, &mut lines).await;
         if !newest {
             return Err(lines.into_changes());
         }
-        reached.planned = planned;
+        result.planned = planned;
         if !writes {
             give_up(&mut targets, &mut lines, "not looked at", self.deadline);
         }
-        reached.settled = sums(&targets, |target| !target.outcome.is_open());
-        reached.progress = sums(&targets, |_| true);
+        result.settled = sums(&targets, |target| !target.outcome.is_open());
+        result.progress = sums(&targets, |_| true);
         for name in names {
-            reached.progress.entry(name).or_default();
+            result.progress.entry(name).or_default();
         }
-        reached.open = lines.open.as_ref().map(ToString::to_string);
+        result.open = lines.open.as_ref().map(ToString::to_string);
         let untried = targets.iter().filter(|target| target.outcome == Outcome::Untried);
         let untried: BTreeSet<&str> = untried.map(|target| target.name.as_str()).collect();
         // What was known of the ones that were not looked at is still the newest that is known.
@@ -129,7 +129,7 @@ impl Run<'_> {
             .filter(|change| untried.contains(change.id.as_str()));
         old.for_each(|change| lines.push(change.clone()));
         if targets.iter().any(|target| target.outcome.is_open()) {
-            if at_hand {
+            if local {
                 // Nobody goes on with them by himself: each is named.
                 for target in targets.iter().filter(|target| target.outcome.is_open()) {
                     let change = Change::of(target.registry, Resource::Repository, Action::Update, &target.name);
@@ -139,19 +139,19 @@ impl Run<'_> {
             if queues {
                 // The request id alone would be that of Lambda's next try as well.
                 let id = format!("{}-{:016x}", self.run_id, fastrand::u64(..));
-                reached.portions = portions(&id, &targets);
+                result.batches = portions(&id, &targets);
             } else {
-                reached.transient = true;
+                result.transient = true;
             }
         }
-        reached.changes = lines.into_changes();
-        Ok(reached)
+        result.changes = lines.into_changes();
+        Ok(result)
     }
 
     /// Puts into the queue what this run could not finish. The status tells of it already: a message that comes at once
     /// finds its part there.
     pub(super) async fn hand_over(&self, writer: &Writer, portions: &[Portion]) -> Result<(), AwsError> {
-        let Some(queue) = &self.core.settings.work_queue_url else {
+        let Some(queue) = &self.deps.settings.work_queue_url else {
             return Ok(());
         };
         let parcels = parcels(portions);
@@ -191,92 +191,63 @@ fn sums(targets: &[Target<'_>], of: impl Fn(&Target<'_>) -> bool) -> BTreeMap<St
         .collect()
 }
 
-impl Reached {
-    /// Puts what was found into a report whose registries are filled in, and gives what the queue is to have.
-    pub(super) fn into_report(mut self, report: &mut Report) -> Vec<Portion> {
-        if self.progress.is_empty() {
-            return Vec::new();
+impl ExistingResult {
+    /// Why some repositories were left to do. What the queue has is not told: in the status it would stand after they are
+    /// done.
+    pub(super) fn warning(&self) -> Option<Problem> {
+        let message = format!(
+            "existing repositories were left to do, the first because of {}",
+            self.open.as_ref()?
+        );
+        if self.batches.is_empty() {
+            return Some(Problem::unplaced(None, message));
         }
-        let id = self
-            .portions
-            .first()
-            .map(|portion| portion.id.clone())
-            .unwrap_or_default();
+        tracing::warn!("{message}");
+        None
+    }
+
+    /// Adds what was found to results whose registries are there.
+    pub(super) fn add_to(self, mut results: Results, mode: Mode) -> Results {
+        if self.progress.is_empty() {
+            return results;
+        }
+        let id = self.batches.first().map(|batch| batch.id.clone()).unwrap_or_default();
         let mut work = Work { id, ..Work::default() };
         let mut existing = report::Existing::default();
+        let unlisted = self.unlisted.as_ref().map(ToString::to_string);
         for (name, progress) in &self.progress {
-            let Some(registry) = report.registries.get_mut(name) else {
+            let Some(registry) = results.registries.get_mut(name) else {
                 continue;
             };
-            let settled = self.settled.get(name).copied().unwrap_or_default();
             let base = Base {
                 state: registry.state,
                 message: registry.message.take(),
-                progress: settled,
+                progress: self.settled.get(name).copied().unwrap_or_default(),
             };
-            let queued = !self.portions.is_empty();
-            let end = base.with(
-                *progress,
-                report.mode,
-                queued,
-                self.unlisted.as_ref().map(ToString::to_string),
-            );
-            (registry.state, registry.message) = end;
+            let queued = !self.batches.is_empty();
+            (registry.state, registry.message) = base.with(*progress, mode, queued, unlisted.clone());
             registry.existing_repositories = Some(*progress);
             existing.progress += *progress;
             work.base.insert(name.clone(), base);
         }
-        for portion in &self.portions {
-            let many = portion.repositories.len() as u64;
+        for batch in self.batches {
+            let many = batch.repositories.len() as u64;
             let progress = Progress {
                 found: many,
                 to_do: many,
                 ..Progress::default()
             };
-            work.parts.insert(
-                portion.part,
-                Part {
-                    registry: portion.registry.clone(),
-                    progress,
-                },
-            );
+            let part = Part {
+                registry: batch.registry,
+                progress,
+            };
+            work.parts.insert(batch.part, part);
         }
         existing.work = Some(work).filter(|work| !work.parts.is_empty());
-        report.existing_repositories = Some(existing);
-        report.changes.append(&mut self.changes);
-        if let Some(reason) = self.open {
-            let message = format!("existing repositories were left to do, the first because of {reason}");
-            // In the status it would stand after they are done.
-            if self.portions.is_empty() {
-                report.warnings.push(Problem {
-                    registry: None,
-                    line: None,
-                    column: None,
-                    message,
-                });
-            } else {
-                tracing::warn!("{message}");
-            }
-        }
-        self.portions
+        results.existing_repositories = Some(existing);
+        results.changes.extend(self.changes);
+        results
     }
-}
-
-/// Says in a report that what is left is not in the queue after all.
-pub(super) fn take_back(report: &mut Report) {
-    let Some(work) = report
-        .existing_repositories
-        .as_mut()
-        .and_then(|existing| existing.work.take())
-    else {
-        return;
-    };
-    for (name, base) in &work.base {
-        if let Some(registry) = report.registries.get_mut(name) {
-            (registry.state, registry.message) = base.with(work.progress(name), report.mode, false, None);
-        }
-    }
-    (report.outcome, report.message) = judge(report);
 }
 
 impl Past {
