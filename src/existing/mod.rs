@@ -4,10 +4,13 @@
 //! for ever (containers-roadmap 1758). The number of repositories is not bounded by ours, so nothing here is kept per
 //! repository but its name and a byte of outcome; reports carry counts and a bounded list.
 
-mod gate;
-mod lines;
-mod one;
-mod portion;
+mod batch;
+mod changes;
+mod preview;
+mod reconcile;
+mod repository;
+mod scope;
+mod wanted;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,12 +27,14 @@ use crate::newest::Newest;
 use crate::pace::{Deadline, Pace};
 use crate::plan::Sum;
 use crate::plan::bounds::Touchable;
-use crate::plan::repository::{Territories, Wanted};
 use crate::report::Progress;
 use crate::settings::Bounds;
 
-pub use lines::Lines;
-pub use portion::{parcels, portions};
+pub use batch::{parcels, portions};
+pub use changes::Lines;
+pub use reconcile::{ExistingResult, Reconciler, give_up, hand_over};
+pub use scope::Territories;
+use wanted::Wanted;
 
 /// How many repositories are worked on at a time. Most of them wait for their turn or for a preview.
 const AT_A_TIME: usize = 64;

@@ -7,7 +7,6 @@ pub mod bounds;
 mod checksum;
 mod difference;
 mod left;
-pub mod repository;
 pub mod rollback;
 mod room;
 mod rule;

@@ -7,7 +7,9 @@ use super::load::Input;
 use super::status::StatusSnapshot;
 use super::{Failure, Finished, Pass, Run, RunRequest, ignored};
 use crate::account::{AwsError, Condition, Writer};
+use crate::existing::hand_over;
 use crate::report::{Change, ChangeResult, ConfigReport, Past, Report, Results};
+use crate::trigger::Portion;
 
 /// How often a run that lost runs again.
 pub(super) const TRIES: usize = 3;
@@ -136,6 +138,13 @@ impl Run<'_> {
             known.condition == Condition::IsAbsent || is_same_file(&known.past.config, &self.identity(file));
         let input = if is_as_good { input } else { self.load().await };
         (status, input)
+    }
+
+    async fn hand_over(&self, writer: &Writer, batches: &[Portion]) -> Result<(), AwsError> {
+        match &self.deps.settings.work_queue_url {
+            Some(queue) => hand_over(writer, queue, batches, self.deadline).await,
+            None => Ok(()),
+        }
     }
 
     fn not_handed_over(&self, error: &AwsError) -> Failure {

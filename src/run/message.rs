@@ -10,13 +10,11 @@ use jiff::Timestamp;
 
 use super::fence::TRIES;
 use super::load::Unread;
-use super::repositories::give_up;
 use super::status::StatusSnapshot;
 use super::{Run, RunRequest};
 use crate::account::{ObjectError, Redrive, Writer, rules_and_templates};
-use crate::existing::{Existing, Lines, Pen, Target, progress};
+use crate::existing::{Existing, Lines, Pen, Target, Territories, give_up, progress};
 use crate::handler::Failure;
-use crate::plan::repository::Territories;
 use crate::plan::{Bounds, Resource, Scope, Verdict, plan};
 use crate::report::{self, Change, ChangeResult, ConfigReport, Past, Progress, Report, Results};
 use crate::trigger::{Mode, Portion, WorkMessage};

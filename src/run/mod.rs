@@ -11,7 +11,6 @@ mod fence;
 mod load;
 mod message;
 mod rejected;
-mod repositories;
 mod results;
 mod status;
 mod tell;
@@ -27,6 +26,7 @@ use crate::account::{Account, AwsError, CURRENT, ObjectError, Reader, Sight, Sna
 use crate::cause::{Cause, Reason};
 use crate::config::{File, Problem};
 use crate::credential::Credential;
+use crate::existing::{ExistingResult, Pen, Reconciler};
 use crate::handler::Failure;
 use crate::home::Home;
 use crate::pace::{Deadline, Pace};
@@ -40,7 +40,6 @@ use crate::verify::{Candidate, prove};
 use changed_secret::uses;
 pub use load::Source;
 use load::{Input, Unread};
-use repositories::{ExistingResult, RepositoryScope};
 use results::{Outcomes, Proofs};
 pub use status::STATUS_MAX;
 
@@ -342,12 +341,14 @@ impl<'a> Run<'a> {
         };
         // What a run may not touch it leaves alone as a whole; what only failed has repositories all the same.
         let open = open.iter().map(String::as_str).filter(|name| !outcomes.is_held(name));
-        let repositories = RepositoryScope {
-            file: &file,
-            snapshot: &outcomes.snapshot_after(),
-            open: &open.collect(),
+        let pen = Pen {
+            writer,
+            newest: self.newest(&config),
         };
-        let existing = self.existing_repositories(Some(writer), request, repositories, &config, past, shown);
+        let (open, snapshot) = (open.collect(), outcomes.snapshot_after());
+        let existing = self
+            .repositories(&config, past, &file, &snapshot, &open)
+            .run(Some(pen), shown);
         match Box::pin(existing).await {
             Ok(existing) => {
                 let sum = request.plan_checksum.clone();
@@ -364,7 +365,6 @@ impl<'a> Run<'a> {
     /// What a plan would do to existing repositories, and the checksum of all of it.
     async fn preview_repositories(&self, planned: &Planned<'_>) -> (ExistingResult, String) {
         let Planned {
-            request,
             config,
             file,
             account,
@@ -372,16 +372,41 @@ impl<'a> Run<'a> {
             past,
             ..
         } = planned;
-        let repositories = RepositoryScope {
-            file,
-            snapshot: &account.snapshot,
-            open: &plan.open().collect(),
-        };
-        let looked = self.existing_repositories(None, request, repositories, config, past, None);
+        let open = plan.open().collect();
+        let looked = self
+            .repositories(config, past, file, &account.snapshot, &open)
+            .run(None, None);
         // Nothing is written, so no newer file comes in between.
         let existing = Box::pin(looked).await.unwrap_or_default();
         let sum = checksum(plan, existing.planned.sum(), self.home);
         (existing, sum)
+    }
+
+    fn repositories<'r>(
+        &'r self,
+        config: &'r ConfigReport,
+        past: &'r Past,
+        file: &'r File,
+        snapshot: &'r Snapshot,
+        open: &'r BTreeSet<&'r str>,
+    ) -> Reconciler<'r> {
+        let Deps {
+            reader, settings, pace, ..
+        } = self.deps;
+        Reconciler {
+            reader,
+            settings,
+            pace,
+            home: self.home,
+            deadline: self.deadline,
+            run_id: self.run_id,
+            config,
+            past,
+            file,
+            snapshot,
+            open,
+            is_local: matches!(self.source, Source::Local { .. }),
+        }
     }
 
     fn finish(

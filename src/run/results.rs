@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::changed_secret::points_to;
-use super::repositories::ExistingResult;
 use super::{RunRequest, Stale};
 use crate::account::{Account, AwsError, CONFIGURED, Proof, Rule, Sight, Snapshot, VersionValue};
 use crate::apply::{Applied, End};
 use crate::cause::{Cause, Reason};
 use crate::config::{self, File, Problem};
+use crate::existing::ExistingResult;
 use crate::home::Home;
 use crate::pace::Deadline;
 use crate::plan::rollback::is_file_refused;

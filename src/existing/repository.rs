@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use serde_json::Value;
 use tracing::info;
 
-use super::gate::Gate;
+use super::preview::Gate;
 use super::{Differing, Existing, Outcome, Pen, Target, Ward};
 use crate::account::AwsError;
 use crate::cause::{Cause, Reason};

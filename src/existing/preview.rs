@@ -276,7 +276,7 @@ mod tests {
         };
         let file = crate::config::read(b"quay: {registry: quay.io}", &context).unwrap_or_else(|e| unreachable!("{e}"));
         let snapshot = crate::account::Snapshot::default();
-        let territories = crate::plan::repository::Territories::new(&file, &snapshot, |_| true);
+        let territories = crate::existing::Territories::new(&file, &snapshot, |_| true);
         let settings = crate::settings::Settings::at_a_desk(|_| None).unwrap_or_else(|e| unreachable!("{e}"));
         let existing = Existing::new(&reader, None, &home, &settings.bounds, &pace, deadline, &territories);
         let preview = Preview {

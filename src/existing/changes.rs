@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::one::Found;
+use super::repository::Found;
 use crate::account::AwsError;
 use crate::config::ROOT;
 use crate::plan::{Action, Resource};

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Deps, Run, RunRequest, Source};
-use crate::account::{AwsError, Snapshot, Writer};
+use super::{Existing, Lines, Outcome, Pen, Planned, Settled, Target, Territories, parcels, portions, progress};
+use crate::account::{AwsError, Reader, Snapshot, Writer};
 use crate::cause::{Cause, Reason};
 use crate::config::{File, Problem};
-use crate::existing::{Existing, Lines, Outcome, Pen, Planned, Settled, Target, parcels, portions, progress};
-use crate::pace::Deadline;
-use crate::plan::repository::Territories;
+use crate::home::Home;
+use crate::pace::{Deadline, Pace};
 use crate::plan::{Action, Resource};
 use crate::report::{self, Base, Change, ChangeResult, ConfigReport, Part, Past, Progress, Results, Work};
-use crate::trigger::{Kind, Mode, Portion};
+use crate::settings::Settings;
+use crate::trigger::{Mode, Portion};
 
 /// How many messages SendMessageBatch takes.
 const MESSAGES_AT_A_TIME: usize = 10;
@@ -23,7 +23,7 @@ const BATCHES: usize = 8;
 
 /// What a run found and did about repositories that exist already.
 #[derive(Debug, Default)]
-pub(super) struct ExistingResult {
+pub struct ExistingResult {
     /// The report's lines.
     changes: Vec<Change>,
     /// By registry whose repositories were looked after.
@@ -42,56 +42,56 @@ pub(super) struct ExistingResult {
     pub transient: bool,
 }
 
-/// What decides which repositories are worked on.
+/// What a run over existing repositories needs.
 #[derive(Clone, Copy)]
-pub(super) struct RepositoryScope<'a> {
+pub struct Reconciler<'a> {
+    pub reader: &'a Reader,
+    pub settings: &'a Settings,
+    pub pace: &'a Pace,
+    pub home: &'a Home,
+    pub deadline: &'a Deadline,
+    pub run_id: &'a str,
+    pub config: &'a ConfigReport,
+    pub past: &'a Past,
     pub file: &'a File,
     pub snapshot: &'a Snapshot,
     /// The registries whose repositories may be touched.
     pub open: &'a BTreeSet<&'a str>,
+    /// Whether the file is a local one. What is left of its work is named, one by one: the queue is the uploaded file's.
+    pub is_local: bool,
 }
 
-impl Run<'_> {
-    /// Goes through the repositories of the registries in `open`, to write or only to look; where a plan is given, only
-    /// that is done.
+impl Reconciler<'_> {
+    /// Goes through the repositories of the open registries, to write or only to look; where a plan is given, only that is
+    /// done.
     ///
     /// # Errors
     /// A newer file has come; what was written until then.
-    pub(super) async fn existing_repositories(
-        &self,
-        writer: Option<&Writer>,
-        request: &RunRequest,
-        RepositoryScope { file, snapshot, open }: RepositoryScope<'_>,
-        config: &ConfigReport,
-        past: &Past,
-        planned: Option<Planned>,
-    ) -> Result<ExistingResult, Vec<Change>> {
-        let Deps {
-            reader, settings, pace, ..
-        } = self.deps;
-        let territories = Territories::new(file, snapshot, |name| open.contains(name));
+    pub async fn run(self, pen: Option<Pen<'_>>, planned: Option<Planned>) -> Result<ExistingResult, Vec<Change>> {
+        let Self {
+            settings,
+            pace,
+            past,
+            open,
+            ..
+        } = self;
+        let territories = Territories::new(self.file, self.snapshot, |name| open.contains(name));
         let names: Vec<String> = territories.registries().map(|registry| registry.name.clone()).collect();
         let mut result = ExistingResult::default();
         if names.is_empty() {
             return Ok(result);
         }
-        let writes = writer.is_some();
-        // Messages never make messages: Lambda ends such loops by force.
-        let local = matches!(self.source, Source::Local { .. });
-        // What is in the queue is the newest file's word, not that of a file at hand, nor of a plan.
-        let queues = writes && !local && planned.is_none() && request.kind != Kind::Work;
-        let queues = queues && settings.work_queue_url.is_some();
+        let writes = pen.is_some();
+        // What is in the queue is the newest file's word, not that of a local one, nor of a plan.
+        let queues = writes && !self.is_local && planned.is_none() && settings.work_queue_url.is_some();
         let deadline = self.deadline.clone();
         let deadline = if queues {
             deadline.earlier(pace.wind_down / 2)
         } else {
             deadline
         };
-        let pen = writer.map(|writer| Pen {
-            writer,
-            newest: self.newest(config),
-        });
-        let mut existing = Existing::new(reader, pen, self.home, &settings.bounds, pace, deadline, &territories);
+        let (reader, home) = (self.reader, self.home);
+        let mut existing = Existing::new(reader, pen, home, &settings.bounds, pace, deadline, &territories);
         if let Some(planned) = planned {
             existing = existing.only(planned);
         }
@@ -104,7 +104,7 @@ impl Run<'_> {
                 return Ok(result);
             }
         };
-        let known = |change: &&Change| past.config == *config && open.contains(change.registry.as_str());
+        let known = |change: &&Change| past.config == *self.config && open.contains(change.registry.as_str());
         let mut lines = Lines::default();
         let Settled { newest, planned } = existing.settle(&mut targets, &mut lines).await;
         if !newest {
@@ -129,7 +129,7 @@ impl Run<'_> {
             .filter(|change| untried.contains(change.id.as_str()));
         old.for_each(|change| lines.push(change.clone()));
         if targets.iter().any(|target| target.outcome.is_open()) {
-            if local {
+            if self.is_local {
                 // Nobody goes on with them by himself: each is named.
                 for target in targets.iter().filter(|target| target.outcome.is_open()) {
                     let change = Change::of(target.registry, Resource::Repository, Action::Update, &target.name);
@@ -147,28 +147,26 @@ impl Run<'_> {
         result.changes = lines.into_changes();
         Ok(result)
     }
+}
 
-    /// Puts into the queue what this run could not finish. The status tells of it already: a message that comes at once
-    /// finds its part there.
-    pub(super) async fn hand_over(&self, writer: &Writer, portions: &[Portion]) -> Result<(), AwsError> {
-        let Some(queue) = &self.deps.settings.work_queue_url else {
-            return Ok(());
-        };
-        let parcels = parcels(portions);
-        let sends = parcels
-            .chunks(MESSAGES_AT_A_TIME)
-            .map(|some| writer.send_messages(queue, some));
-        let all = stream::iter(sends).buffer_unordered(BATCHES).try_collect::<Vec<()>>();
-        self.deadline
-            .at_last(all)
-            .await
-            .unwrap_or_else(|| Err(AwsError::out_of_time("SendMessageBatch")))
-            .map(drop)
-    }
+/// Puts into the queue what a run could not finish. The status tells of it already: a message that comes at once finds its
+/// part there.
+///
+/// # Errors
+/// As SendMessageBatch, and when the deadline comes first.
+pub async fn hand_over(writer: &Writer, queue: &str, batches: &[Portion], deadline: &Deadline) -> Result<(), AwsError> {
+    let messages = parcels(batches);
+    let sends = messages
+        .chunks(MESSAGES_AT_A_TIME)
+        .map(|some| writer.send_messages(queue, some));
+    let all = stream::iter(sends).buffer_unordered(BATCHES).try_collect::<Vec<()>>();
+    let sent = deadline.at_last(all).await;
+    sent.unwrap_or_else(|| Err(AwsError::out_of_time("SendMessageBatch")))
+        .map(drop)
 }
 
 /// Tells of repositories that are open and will not be tried again by anybody that they failed.
-pub(super) fn give_up(targets: &mut [Target<'_>], lines: &mut Lines, what: &str, deadline: &Deadline) {
+pub fn give_up(targets: &mut [Target<'_>], lines: &mut Lines, what: &str, deadline: &Deadline) {
     let why = lines.open.as_ref().map(Cause::from);
     let why = why.unwrap_or_else(|| Cause::for_now(Reason::DEADLINE, format!("{} came first", deadline.what())));
     let cause = Cause {
@@ -194,7 +192,7 @@ fn sums(targets: &[Target<'_>], of: impl Fn(&Target<'_>) -> bool) -> BTreeMap<St
 impl ExistingResult {
     /// Why some repositories were left to do. What the queue has is not told: in the status it would stand after they are
     /// done.
-    pub(super) fn warning(&self) -> Option<Problem> {
+    pub fn warning(&self) -> Option<Problem> {
         let message = format!(
             "existing repositories were left to do, the first because of {}",
             self.open.as_ref()?
@@ -207,7 +205,7 @@ impl ExistingResult {
     }
 
     /// Adds what was found to results whose registries are there.
-    pub(super) fn add_to(self, mut results: Results, mode: Mode) -> Results {
+    pub fn add_to(self, mut results: Results, mode: Mode) -> Results {
         if self.progress.is_empty() {
             return results;
         }
@@ -247,16 +245,5 @@ impl ExistingResult {
         results.existing_repositories = Some(existing);
         results.changes.extend(self.changes);
         results
-    }
-}
-
-impl Past {
-    /// The lines about repositories that were held or failed, those that sum up aside.
-    fn troubles(&self) -> impl Iterator<Item = &Change> {
-        let of_repository = self
-            .changes
-            .iter()
-            .filter(|c| c.resource == Resource::Repository && c.more.is_none());
-        of_repository.filter(|change| matches!(change.result, ChangeResult::Held | ChangeResult::Failed))
     }
 }
