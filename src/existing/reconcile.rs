@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Existing, Lines, Outcome, Pen, Planned, Settled, Target, Territories, parcels, portions, progress};
+use super::{
+    ChangeList, Planned, PrefixOwnership, RepositoryOutcome, RepositoryTarget, RepositoryWorker, Settled, WriteAccess,
+    batches, messages, progress,
+};
 use crate::account::{AwsError, Reader, Snapshot, Writer};
 use crate::cause::{Cause, Reason};
 use crate::config::{File, Problem};
@@ -13,7 +16,7 @@ use crate::pace::{Deadline, Pace};
 use crate::plan::{Action, Resource};
 use crate::report::{self, Base, Change, ChangeResult, ConfigReport, Part, Past, Progress, Results, Work};
 use crate::settings::Settings;
-use crate::trigger::{Mode, Portion};
+use crate::trigger::{Mode, WorkBatch};
 
 /// How many messages SendMessageBatch takes.
 const MESSAGES_AT_A_TIME: usize = 10;
@@ -31,7 +34,7 @@ pub struct ExistingResult {
     /// Of these, what was not left to the queue.
     settled: BTreeMap<String, Progress>,
     /// What the queue is to have.
-    pub batches: Vec<Portion>,
+    pub batches: Vec<WorkBatch>,
     /// What is to be done to them, where nothing was written.
     pub planned: Planned,
     /// Why they could not even be listed.
@@ -67,7 +70,11 @@ impl Reconciler<'_> {
     ///
     /// # Errors
     /// A newer file has come; what was written until then.
-    pub async fn run(self, pen: Option<Pen<'_>>, planned: Option<Planned>) -> Result<ExistingResult, Vec<Change>> {
+    pub async fn run(
+        self,
+        access: Option<WriteAccess<'_>>,
+        planned: Option<Planned>,
+    ) -> Result<ExistingResult, Vec<Change>> {
         let Self {
             settings,
             pace,
@@ -75,13 +82,13 @@ impl Reconciler<'_> {
             open,
             ..
         } = self;
-        let territories = Territories::new(self.file, self.snapshot, |name| open.contains(name));
-        let names: Vec<String> = territories.registries().map(|registry| registry.name.clone()).collect();
+        let ownership = PrefixOwnership::new(self.file, self.snapshot, |name| open.contains(name));
+        let names: Vec<String> = ownership.registries().map(|registry| registry.name.clone()).collect();
         let mut result = ExistingResult::default();
         if names.is_empty() {
             return Ok(result);
         }
-        let writes = pen.is_some();
+        let writes = access.is_some();
         // What is in the queue is the newest file's word, not that of a local one, nor of a plan.
         let queues = writes && !self.is_local && planned.is_none() && settings.work_queue_url.is_some();
         let deadline = self.deadline.clone();
@@ -91,7 +98,7 @@ impl Reconciler<'_> {
             deadline
         };
         let (reader, home) = (self.reader, self.home);
-        let mut existing = Existing::new(reader, pen, home, &settings.bounds, pace, deadline, &territories);
+        let mut existing = RepositoryWorker::new(reader, access, home, &settings.bounds, pace, deadline, &ownership);
         if let Some(planned) = planned {
             existing = existing.only(planned);
         }
@@ -105,7 +112,7 @@ impl Reconciler<'_> {
             }
         };
         let known = |change: &&Change| past.config == *self.config && open.contains(change.registry.as_str());
-        let mut lines = Lines::default();
+        let mut lines = ChangeList::default();
         let Settled { newest, planned } = existing.settle(&mut targets, &mut lines).await;
         if !newest {
             return Err(lines.into_changes());
@@ -120,7 +127,9 @@ impl Reconciler<'_> {
             result.progress.entry(name).or_default();
         }
         result.open = lines.open.as_ref().map(ToString::to_string);
-        let untried = targets.iter().filter(|target| target.outcome == Outcome::Untried);
+        let untried = targets
+            .iter()
+            .filter(|target| target.outcome == RepositoryOutcome::Untried);
         let untried: BTreeSet<&str> = untried.map(|target| target.name.as_str()).collect();
         // What was known of the ones that were not looked at is still the newest that is known.
         let old = past
@@ -139,7 +148,7 @@ impl Reconciler<'_> {
             if queues {
                 // The request id alone would be that of Lambda's next try as well.
                 let id = format!("{}-{:016x}", self.run_id, fastrand::u64(..));
-                result.batches = portions(&id, &targets);
+                result.batches = batches(&id, &targets);
             } else {
                 result.transient = true;
             }
@@ -154,8 +163,13 @@ impl Reconciler<'_> {
 ///
 /// # Errors
 /// As SendMessageBatch, and when the deadline comes first.
-pub async fn hand_over(writer: &Writer, queue: &str, batches: &[Portion], deadline: &Deadline) -> Result<(), AwsError> {
-    let messages = parcels(batches);
+pub async fn hand_over(
+    writer: &Writer,
+    queue: &str,
+    batches: &[WorkBatch],
+    deadline: &Deadline,
+) -> Result<(), AwsError> {
+    let messages = messages(batches);
     let sends = messages
         .chunks(MESSAGES_AT_A_TIME)
         .map(|some| writer.send_messages(queue, some));
@@ -166,7 +180,7 @@ pub async fn hand_over(writer: &Writer, queue: &str, batches: &[Portion], deadli
 }
 
 /// Tells of repositories that are open and will not be tried again by anybody that they failed.
-pub fn give_up(targets: &mut [Target<'_>], lines: &mut Lines, what: &str, deadline: &Deadline) {
+pub fn give_up(targets: &mut [RepositoryTarget<'_>], lines: &mut ChangeList, what: &str, deadline: &Deadline) {
     let why = lines.open.as_ref().map(Cause::from);
     let why = why.unwrap_or_else(|| Cause::for_now(Reason::DEADLINE, format!("{} came first", deadline.what())));
     let cause = Cause {
@@ -175,14 +189,14 @@ pub fn give_up(targets: &mut [Target<'_>], lines: &mut Lines, what: &str, deadli
         ..why
     };
     for target in targets.iter_mut().filter(|target| target.outcome.is_open()) {
-        target.outcome = Outcome::Failed;
+        target.outcome = RepositoryOutcome::Failed;
         let change = Change::of(target.registry, Resource::Repository, Action::Update, &target.name);
         lines.push(change.with(ChangeResult::Failed).because(&cause));
     }
 }
 
 /// The progress of some targets, by registry.
-fn sums(targets: &[Target<'_>], of: impl Fn(&Target<'_>) -> bool) -> BTreeMap<String, Progress> {
+fn sums(targets: &[RepositoryTarget<'_>], of: impl Fn(&RepositoryTarget<'_>) -> bool) -> BTreeMap<String, Progress> {
     let some = progress(targets.iter().filter(|target| of(target)));
     some.into_iter()
         .map(|(registry, sum)| (registry.to_owned(), sum))

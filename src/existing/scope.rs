@@ -13,20 +13,20 @@ use crate::plan::PULL_THROUGH_CACHE;
 
 /// Who speaks for which repositories.
 #[derive(Debug)]
-pub struct Territories<'a> {
+pub struct PrefixOwnership<'a> {
     /// By prefix; `None` is a prefix of somebody else, or of a registry whose repositories are left alone.
-    prefixes: BTreeMap<&'a str, Option<Territory<'a>>>,
+    prefixes: BTreeMap<&'a str, Option<OwnedPrefix<'a>>>,
 }
 
 /// The repositories of one registry.
 #[derive(Debug)]
-struct Territory<'a> {
+struct OwnedPrefix<'a> {
     registry: &'a Registry,
     include: Vec<WildMatch>,
     exclude: Vec<WildMatch>,
 }
 
-impl<'a> Territories<'a> {
+impl<'a> PrefixOwnership<'a> {
     /// From the file's registries that `open` lets in, and from the rules and templates of others, whose longer
     /// prefixes win too: ECR itself goes by them.
     pub fn new(file: &'a File, snapshot: &'a Snapshot, open: impl Fn(&str) -> bool) -> Self {
@@ -41,22 +41,22 @@ impl<'a> Territories<'a> {
         let others = rules
             .chain(templates)
             .map(|prefix| (prefix.trim_end_matches('/'), None));
-        let mut prefixes: BTreeMap<&str, Option<Territory<'_>>> = others.collect();
+        let mut prefixes: BTreeMap<&str, Option<OwnedPrefix<'_>>> = others.collect();
         for registry in &file.registries {
-            let territory = registry.existing_repositories.as_ref().filter(|_| open(&registry.name));
-            let territory = territory.map(|existing| Territory {
+            let owned = registry.existing_repositories.as_ref().filter(|_| open(&registry.name));
+            let owned = owned.map(|existing| OwnedPrefix {
                 registry,
                 include: existing.include.iter().map(|pattern| WildMatch::new(pattern)).collect(),
                 exclude: existing.exclude.iter().map(|pattern| WildMatch::new(pattern)).collect(),
             });
-            prefixes.insert(&registry.name, territory);
+            prefixes.insert(&registry.name, owned);
         }
         Self { prefixes }
     }
 
     /// The registries that speak for repositories.
     pub fn registries(&self) -> impl Iterator<Item = &'a Registry> {
-        self.prefixes.values().flatten().map(|territory| territory.registry)
+        self.prefixes.values().flatten().map(|owned| owned.registry)
     }
 
     /// The registry that speaks for a repository, if one does: the longest prefix wins, and `ROOT` has what no other
@@ -68,12 +68,12 @@ impl<'a> Territories<'a> {
         let claimed = parents.chain([ROOT]).find_map(|prefix| self.prefixes.get(prefix))?;
         claimed
             .as_ref()
-            .filter(|territory| territory.holds(repository))
-            .map(|territory| territory.registry)
+            .filter(|owned| owned.holds(repository))
+            .map(|owned| owned.registry)
     }
 }
 
-impl Territory<'_> {
+impl OwnedPrefix<'_> {
     fn holds(&self, repository: &str) -> bool {
         let any = |patterns: &[WildMatch]| patterns.iter().any(|pattern| pattern.matches(repository));
         (self.include.is_empty() || any(&self.include)) && !any(&self.exclude)
@@ -122,7 +122,7 @@ ROOT: {registry: public.ecr.aws, existing_repositories: {include: ['app*', quay]
             spec: Default::default(),
         };
         snapshot.templates.insert(replication.prefix.clone(), replication);
-        let territories = Territories::new(&file, &snapshot, |name| name != "held");
+        let ownership = PrefixOwnership::new(&file, &snapshot, |name| name != "held");
         for (repository, registry) in [
             ("quay/a", Some("quay")),
             ("quay/a/b", Some("quay")),
@@ -143,7 +143,7 @@ ROOT: {registry: public.ecr.aws, existing_repositories: {include: ['app*', quay]
             ("other", None),
         ] {
             assert_eq!(
-                territories.of(repository).map(|r| r.name.as_str()),
+                ownership.of(repository).map(|r| r.name.as_str()),
                 registry,
                 "{repository}"
             );

@@ -9,7 +9,7 @@ use super::{Failure, Finished, Pass, Run, RunRequest, ignored};
 use crate::account::{AwsError, Condition, Writer};
 use crate::existing::hand_over;
 use crate::report::{Change, ChangeResult, ConfigReport, Past, Report, Results};
-use crate::trigger::Portion;
+use crate::trigger::WorkBatch;
 
 /// How often a run that lost runs again.
 pub(super) const TRIES: usize = 3;
@@ -140,7 +140,7 @@ impl Run<'_> {
         (status, input)
     }
 
-    async fn hand_over(&self, writer: &Writer, batches: &[Portion]) -> Result<(), AwsError> {
+    async fn hand_over(&self, writer: &Writer, batches: &[WorkBatch]) -> Result<(), AwsError> {
         match &self.deps.settings.work_queue_url {
             Some(queue) => hand_over(writer, queue, batches, self.deadline).await,
             None => Ok(()),

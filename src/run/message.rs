@@ -13,11 +13,13 @@ use super::load::Unread;
 use super::status::StatusSnapshot;
 use super::{Run, RunRequest};
 use crate::account::{ObjectError, Redrive, Writer, rules_and_templates};
-use crate::existing::{Existing, Lines, Pen, Target, Territories, give_up, progress};
+use crate::existing::{
+    ChangeList, PrefixOwnership, RepositoryTarget, RepositoryWorker, WriteAccess, give_up, progress,
+};
 use crate::handler::Failure;
 use crate::plan::{Bounds, Resource, Scope, Verdict, plan};
 use crate::report::{self, Change, ChangeResult, ConfigReport, Past, Progress, Report, Results};
-use crate::trigger::{Mode, Portion, WorkMessage};
+use crate::trigger::{Mode, WorkBatch, WorkMessage};
 
 /// What came of a message.
 struct Worked {
@@ -42,8 +44,8 @@ impl Run<'_> {
     ) -> Result<Report, Failure> {
         let mut last = None;
         for message in messages {
-            last = Some(match &message.portion {
-                Ok(portion) => match Box::pin(self.portion(writer, request, message, portion)).await {
+            last = Some(match &message.batch {
+                Ok(batch) => match Box::pin(self.batch(writer, request, message, batch)).await {
                     Err(failure) if self.is_last_try(writer, message).await => {
                         self.bury(writer, message, &failure.to_string()).await?;
                         self.ignored(request, format!("put among the dead letters: {failure}"))
@@ -60,14 +62,14 @@ impl Run<'_> {
         Ok(last.unwrap_or_else(|| self.ignored(request, "no message came".into())))
     }
 
-    async fn portion(
+    async fn batch(
         &self,
         writer: &Writer,
         request: &RunRequest,
         message: &WorkMessage,
-        portion: &Portion,
+        batch: &WorkBatch,
     ) -> Result<Report, Failure> {
-        let mut lines = Lines::default();
+        let mut lines = ChangeList::default();
         for _ in 0..=TRIES {
             let reads = async {
                 let snapshot = rules_and_templates(self.deps.reader);
@@ -105,25 +107,25 @@ impl Run<'_> {
             let verdict = plan
                 .registries
                 .iter()
-                .find(|p| p.registry == portion.registry)
+                .find(|p| p.registry == batch.registry)
                 .map(|p| &p.verdict);
             if let Some(Verdict::Refused { cause, .. }) = verdict
                 && cause.transient
             {
-                return Err(self.again(format!("{} could not be looked at: {cause}", portion.registry)));
+                return Err(self.again(format!("{} could not be looked at: {cause}", batch.registry)));
             }
             let goes = verdict == Some(&Verdict::Go);
-            let open = |name: &str| goes && name == portion.registry;
-            let territories = Territories::new(&file, &account.snapshot, open);
-            let pen = Pen {
+            let open = |name: &str| goes && name == batch.registry;
+            let ownership = PrefixOwnership::new(&file, &account.snapshot, open);
+            let access = WriteAccess {
                 writer,
                 newest: self.newest(&config),
             };
             let (reader, pace) = (self.deps.reader, self.deps.pace);
             let (bounds, deadline) = (&settings.bounds, self.deadline.clone());
-            let existing = Existing::new(reader, Some(pen), self.home, bounds, pace, deadline, &territories);
+            let existing = RepositoryWorker::new(reader, Some(access), self.home, bounds, pace, deadline, &ownership);
             let mut targets = existing
-                .named(&portion.repositories)
+                .named(&batch.repositories)
                 .await
                 .map_err(|error| self.again(format!("its repositories could not be looked up: {error}")))?;
             if !existing.settle(&mut targets, &mut lines).await.newest {
@@ -137,7 +139,7 @@ impl Run<'_> {
                 changes: std::mem::take(&mut lines).into_changes(),
             };
             let written = worked.changes.clone();
-            let Some(report) = self.add_to_status(writer, request, portion, worked, status).await? else {
+            let Some(report) = self.add_to_status(writer, request, batch, worked, status).await? else {
                 written.into_iter().for_each(|change| lines.push(change));
                 continue;
             };
@@ -155,8 +157,8 @@ impl Run<'_> {
         &self,
         writer: &Writer,
         message: &WorkMessage,
-        targets: &mut [Target<'_>],
-        lines: &mut Lines,
+        targets: &mut [RepositoryTarget<'_>],
+        lines: &mut ChangeList,
     ) -> Option<Left> {
         let open = targets.iter().filter(|target| target.outcome.is_open()).count();
         if open == 0 {
@@ -180,7 +182,7 @@ impl Run<'_> {
         &self,
         writer: &Writer,
         request: &RunRequest,
-        portion: &Portion,
+        batch: &WorkBatch,
         worked: Worked,
         mut status: StatusSnapshot,
     ) -> Result<Option<Report>, Failure> {
@@ -190,7 +192,7 @@ impl Run<'_> {
             changes,
         } = worked;
         for _ in 0..MERGES {
-            let Some(sender) = status.report.take().filter(|sender| is_part(sender, portion, &config)) else {
+            let Some(sender) = status.report.take().filter(|sender| is_part(sender, batch, &config)) else {
                 // Of an older run, or of a file that is not the newest: it is nobody's part any more. Nobody else sees
                 // then whether a newer file came while this one's word was written.
                 if self.newest(&config).is_it().await == Ok(false) {
@@ -212,7 +214,7 @@ impl Run<'_> {
                     &Past::default(),
                 )));
             };
-            let results = merge(sender.into(), portion, progress, &changes);
+            let results = merge(sender.into(), batch, progress, &changes);
             let report = self.report(request, config.clone(), results, &status.past);
             let put = async {
                 let found = self.write_or_find(writer, &report, &status.condition).await?;
@@ -293,21 +295,21 @@ enum Left {
 }
 
 /// Whether a report is the one whose part this is, over the same file.
-fn is_part(report: &Report, portion: &Portion, config: &ConfigReport) -> bool {
+fn is_part(report: &Report, batch: &WorkBatch, config: &ConfigReport) -> bool {
     let work = report
         .existing_repositories
         .as_ref()
         .and_then(|existing| existing.work.as_ref());
     let part = work
-        .filter(|work| work.id == portion.id)
-        .and_then(|work| work.parts.get(&portion.part));
-    part.is_some_and(|part| part.registry == portion.registry) && report.config == *config
+        .filter(|work| work.id == batch.id)
+        .and_then(|work| work.parts.get(&batch.part));
+    part.is_some_and(|part| part.registry == batch.registry) && report.config == *config
 }
 
 /// Writes a part over, and sums everything up anew. What a message did before, it did: only what is held or failed is
 /// told anew.
-fn merge(mut results: Results, portion: &Portion, progress: Progress, changes: &[Change]) -> Results {
-    let named: BTreeSet<&str> = portion.repositories.iter().map(String::as_str).collect();
+fn merge(mut results: Results, batch: &WorkBatch, progress: Progress, changes: &[Change]) -> Results {
+    let named: BTreeSet<&str> = batch.repositories.iter().map(String::as_str).collect();
     let is_over = |c: &Change| named.contains(c.id.as_str()) && c.result != ChangeResult::Applied;
     let (mut repositories, others): (Vec<Change>, Vec<Change>) = std::mem::take(&mut results.changes)
         .into_iter()
@@ -327,14 +329,14 @@ fn merge(mut results: Results, portion: &Portion, progress: Progress, changes: &
             None => repositories.push(change.clone()),
         }
     }
-    let mut lines = Lines::default();
+    let mut lines = ChangeList::default();
     repositories.into_iter().for_each(|change| lines.push(change));
     results.changes = others;
     let Some(existing) = &mut results.existing_repositories else {
         return results;
     };
     let Some(work) = &mut existing.work else { return results };
-    if let Some(part) = work.parts.get_mut(&portion.part) {
+    if let Some(part) = work.parts.get_mut(&batch.part) {
         let changed = part
             .progress
             .changed
@@ -370,7 +372,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// Lines beyond the thousand that are listed are summed up once more each time the message comes.
+    /// ChangeList beyond the thousand that are listed are summed up once more each time the message comes.
     #[test]
     fn a_message_that_comes_twice_is_summed_up_once() {
         let line = |n: usize| {
@@ -389,7 +391,7 @@ mod tests {
         });
         let report: Report = serde_json::from_value(report).unwrap_or_else(|e| unreachable!("{e}"));
         let mut results = Results::from(report);
-        let portion = Portion {
+        let batch = WorkBatch {
             id: "r".into(),
             part: 0,
             registry: "hub".into(),
@@ -402,7 +404,7 @@ mod tests {
             ..Progress::default()
         };
         for _ in 0..3 {
-            results = merge(results, &portion, held, std::slice::from_ref(&change));
+            results = merge(results, &batch, held, std::slice::from_ref(&change));
         }
         let more: Vec<Option<usize>> = results.changes.iter().map(|c| c.more).filter(Option::is_some).collect();
         assert_eq!(more, [Some(1)]);

@@ -26,7 +26,7 @@ use crate::account::{Account, AwsError, CURRENT, ObjectError, Reader, Sight, Sna
 use crate::cause::{Cause, Reason};
 use crate::config::{File, Problem};
 use crate::credential::Credential;
-use crate::existing::{ExistingResult, Pen, Reconciler};
+use crate::existing::{ExistingResult, Reconciler, WriteAccess};
 use crate::handler::Failure;
 use crate::home::Home;
 use crate::pace::{Deadline, Pace};
@@ -34,7 +34,7 @@ use crate::plan::{Bounds, Limit, Plan, Scope, checksum, plan};
 use crate::report::{Change, ConfigReport, Memory, Outcome, Past, Report, Results, now};
 use crate::settings::Settings;
 use crate::sops::DataKey;
-use crate::trigger::{Kind, Mode, Portion, SecretChange};
+use crate::trigger::{Kind, Mode, SecretChange, WorkBatch};
 use crate::verify::{Candidate, prove};
 
 use changed_secret::uses;
@@ -129,7 +129,7 @@ pub(in crate::run) struct Finished {
     /// Another try may go better.
     transient: bool,
     /// What the queue is to have.
-    batches: Vec<Portion>,
+    batches: Vec<WorkBatch>,
 }
 
 /// A pass that stopped for a newer file.
@@ -341,14 +341,14 @@ impl<'a> Run<'a> {
         };
         // What a run may not touch it leaves alone as a whole; what only failed has repositories all the same.
         let open = open.iter().map(String::as_str).filter(|name| !outcomes.is_held(name));
-        let pen = Pen {
+        let access = WriteAccess {
             writer,
             newest: self.newest(&config),
         };
         let (open, snapshot) = (open.collect(), outcomes.snapshot_after());
         let existing = self
             .repositories(&config, past, &file, &snapshot, &open)
-            .run(Some(pen), shown);
+            .run(Some(access), shown);
         match Box::pin(existing).await {
             Ok(existing) => {
                 let sum = request.plan_checksum.clone();
