@@ -107,7 +107,7 @@ sbom: $(CYCLONEDX)/cargo-cyclonedx ## List what the bootstrap is made of, as Cyc
 		cargo cyclonedx -qq --no-default-features --format json --spec-version 1.5 --target $(TARGET) --no-build-deps \
 		--override-filename bootstrap.cdx
 	@# It writes one for each package, and the path of this checkout into it.
-	@rm crates/local-aws/bootstrap.cdx.json benches/minimal/bootstrap.cdx.json
+	@rm crates/*/bootstrap.cdx.json benches/minimal/bootstrap.cdx.json
 	@mkdir -p $(dir $(SBOM))
 	sed 's|path+file://$(CURDIR)#|#|' bootstrap.cdx.json > $(SBOM)
 	@rm bootstrap.cdx.json

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::level_filters::LevelFilter;
 
-use crate::config::arn::{Arn, is_account, is_iam_name};
-use crate::config::{is_host, is_repository_pattern};
+use config::arn::{Arn, is_account, is_iam_name};
+use config::{is_host, is_repository_pattern};
 
 /// What the stack's operator chose. See the README's table of settings.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ptc::{Output, Ptc};
 use crate::support::{self, BUCKET, Bench, LEGACY, ROLE, credential, lines, make_rule};
-use ecr_pull_through_sync::config::{self, Context};
+use config::{self, Context};
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 
 use std::{env, fs};
 
-use ecr_pull_through_sync::config::{reference, schema, summary};
+use config::{reference, schema, summary};
 
 const BEGIN: &str = "<!-- fields:";
 const END: &str = "<!-- /fields -->";

@@ -7,7 +7,7 @@
 use crate::common::cases::tables;
 use crate::common::schema::{Judge, Verdict, agree};
 use crate::common::{self, context};
-use ecr_pull_through_sync::config::{Context, read, schema};
+use config::{Context, read, schema};
 use serde_json::{Value, json};
 
 /// What a schema cannot say: cases of `tests/bad_files/`, by their titles, and why. Those that are no YAML for an

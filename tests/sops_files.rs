@@ -8,9 +8,11 @@ use std::process::{Command, Output};
 use crate::common::{accepted, context};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
+use config::sops::{DataKey, Metadata};
+use config::{self, CredentialSource, File, Problem, Registry, Rejected, read_sealed, sealed};
 use ecr_pull_through_sync::account::{self, Reader};
-use ecr_pull_through_sync::config::{self, Credential, File, Problem, Registry, Rejected, read_sealed, sealed};
-use ecr_pull_through_sync::sops::{DataKey, Identities, Keyring, Metadata};
+use ecr_pull_through_sync::age::Identities;
+use ecr_pull_through_sync::keyring::Keyring;
 use local_aws::{LocalAws, Options};
 
 const KEY_ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -95,8 +97,8 @@ fn line_of(problem: &Problem) -> String {
 }
 
 fn credentials(file: &File) -> BTreeMap<String, (String, String)> {
-    let of = |credential: &Credential| match credential {
-        Credential::Given(given) => Some(given.expose()).map(|(user, token)| (user.to_owned(), token.to_owned())),
+    let of = |credential: &CredentialSource| match credential {
+        CredentialSource::Given(given) => Some(given.expose()).map(|(user, token)| (user.to_owned(), token.to_owned())),
         _ => None,
     };
     let all = file

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::observe::with_details;
 use super::secrets::{Binding, CONFIGURED};
 use super::{AwsError, Reader, Rule, Secret, Sight, Snapshot, VersionValue};
-use crate::config::{self, File, Registry};
-use crate::credential::Credential;
 use crate::ownership::{Owner, hosts_of_secret, registry_of_secret, secret_name, secret_name_at};
 use crate::settings::Settings;
+use config::Credential;
+use config::{File, Registry};
 
 /// Which secrets the file and the rules of the account speak for.
 pub(super) struct Claims<'a> {
@@ -29,9 +29,9 @@ impl<'a> Claims<'a> {
         let (mut referenced, mut giving) = (BTreeSet::new(), BTreeSet::new());
         for registry in &file.registries {
             match &registry.credential {
-                config::Credential::Secret(id) => _ = referenced.insert(id.as_str()),
-                config::Credential::Given(_) => _ = giving.insert(registry.name.as_str()),
-                config::Credential::None => {}
+                config::CredentialSource::Secret(id) => _ = referenced.insert(id.as_str()),
+                config::CredentialSource::Given(_) => _ = giving.insert(registry.name.as_str()),
+                config::CredentialSource::None => {}
             }
         }
         let templates = snapshot.templates.values();
@@ -112,12 +112,12 @@ pub(super) fn is_named_for(secret: &Secret, registry: &str) -> bool {
 /// The secret of one registry. `candidate` is the ARN of the one to look at first.
 pub(super) async fn sight(reader: &Reader, registry: &Registry, candidate: Option<&str>, claims: &Claims<'_>) -> Sight {
     let look = match &registry.credential {
-        config::Credential::None => return Sight::NotNeeded,
-        config::Credential::Secret(id) => reader
+        config::CredentialSource::None => return Sight::NotNeeded,
+        config::CredentialSource::Secret(id) => reader
             .secret(id)
             .await
             .map(|secret| referenced(secret, id, registry, claims)),
-        config::Credential::Given(credential) => own(reader, registry, credential, candidate, claims).await,
+        config::CredentialSource::Given(credential) => own(reader, registry, credential, candidate, claims).await,
     };
     look.unwrap_or_else(Sight::Unread)
 }
@@ -271,7 +271,7 @@ pub(super) async fn taken_along(
             _ => false,
         })
         .filter_map(|registry| match &registry.credential {
-            config::Credential::Given(credential) => Some((registry, credential)),
+            config::CredentialSource::Given(credential) => Some((registry, credential)),
             _ => None,
         })
         .collect();

@@ -8,13 +8,13 @@ use crate::account::{
     VersionValue,
 };
 use crate::cause::{Cause, Reason};
-use crate::config;
-use crate::credential::Credential;
+
 use crate::plan::rollback::{Next, file_has_the_word, is_file_refused, is_to_be_remembered, next};
 use crate::plan::{Action, Resource};
 use crate::report::{Change, ChangeResult};
 use crate::verify::{Patience, prove_rule};
 use crate::version_id::new_version;
+use config::Credential;
 
 /// More moves than any rollback has: what bounds a fight with somebody else over the labels.
 const MOVES: usize = 12;
@@ -150,7 +150,9 @@ impl Applier<'_> {
             .find(|r| r.name == registry)
             .map(|registry| &registry.credential);
         let said = match (said, seen.values.get(configured)) {
-            (Some(config::Credential::Given(said)), Some(VersionValue::Credential(value))) if said == value => said,
+            (Some(config::CredentialSource::Given(said)), Some(VersionValue::Credential(value))) if said == value => {
+                said
+            }
             _ => return Ok(None),
         };
         if proof.valid || current == configured {

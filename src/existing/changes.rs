@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::repository::RepositoryResult;
 use crate::account::AwsError;
-use crate::config::ROOT;
 use crate::plan::{Action, Resource};
 use crate::report::{Change, ChangeResult};
+use config::ROOT;
 
 /// How many lines of trouble, and how many others, a report has. 100,000 of them would fit into no response of Lambda's
 /// (6 MB), and nobody reads them.

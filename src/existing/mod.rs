@@ -20,7 +20,6 @@ use serde_json::Value;
 
 use crate::account::{AwsError, Pages, Reader, Repository, Writer};
 use crate::cause::Cause;
-use crate::config::Setting;
 use crate::home::Home;
 use crate::lanes::Lanes;
 use crate::newest::Newest;
@@ -29,6 +28,7 @@ use crate::plan::Sum;
 use crate::plan::bounds::Touchable;
 use crate::report::Progress;
 use crate::settings::Bounds;
+use config::Setting;
 
 pub use batch::{batches, messages};
 pub use changes::ChangeList;

@@ -271,14 +271,14 @@ mod tests {
         };
         let pace = crate::pace::Pace::default();
         let deadline = crate::pace::Deadline::in_time(std::time::Duration::from_secs(60), &pace);
-        let context = crate::config::Context {
+        let context = config::Context {
             account: Some("123456789012".into()),
             region: Some("eu-west-1".into()),
             partition: "aws".into(),
             template_role: true,
             resource_tags: std::collections::BTreeMap::new(),
         };
-        let file = crate::config::read(b"quay: {registry: quay.io}", &context).unwrap_or_else(|e| unreachable!("{e}"));
+        let file = config::read(b"quay: {registry: quay.io}", &context).unwrap_or_else(|e| unreachable!("{e}"));
         let snapshot = crate::account::Snapshot::default();
         let ownership = crate::existing::PrefixOwnership::new(&file, &snapshot, |_| true);
         let settings = crate::settings::Settings::at_a_desk(|_| None).unwrap_or_else(|e| unreachable!("{e}"));

@@ -10,13 +10,13 @@ use super::{
 };
 use crate::account::{AwsError, Reader, Snapshot, Writer};
 use crate::cause::{Cause, Reason};
-use crate::config::{File, Problem};
 use crate::home::Home;
 use crate::pace::{Deadline, Pace};
 use crate::plan::{Action, Resource};
 use crate::report::{self, Base, Change, ChangeResult, ConfigReport, Part, Past, Progress, Results, Work};
 use crate::settings::Settings;
 use crate::trigger::{Mode, WorkBatch};
+use config::{File, Problem};
 
 /// How many messages SendMessageBatch takes.
 const MESSAGES_AT_A_TIME: usize = 10;

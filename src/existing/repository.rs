@@ -11,10 +11,10 @@ use super::preview::PreviewVerdict;
 use super::{PlannedDifference, RegistryWork, RepositoryOutcome, RepositoryTarget, RepositoryWorker, WriteAccess};
 use crate::account::AwsError;
 use crate::cause::{Cause, Reason};
-use crate::config::Setting;
 use crate::plan::{Action, Difference, Resource, Sum, shown_tags};
 use crate::policy::{lifecycle_in_form, policy_in_form};
 use crate::report::{Change, ChangeResult};
+use config::Setting;
 
 /// What came of one repository.
 pub(super) struct RepositoryResult {

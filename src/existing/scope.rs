@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use wildmatch::WildMatch;
 
 use crate::account::Snapshot;
-use crate::config::{File, ROOT, Registry};
 use crate::plan::PULL_THROUGH_CACHE;
+use config::{File, ROOT, Registry};
 
 /// Who speaks for which repositories.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl OwnedPrefix<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, Context};
+    use config::Context;
 
     fn file(yaml: &str) -> File {
         let context = Context {

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::account::Repository;
 use crate::cause::{Cause, Reason};
-use crate::config::{ExistingRepositories, Registry, Setting};
 use crate::home::Home;
 use crate::policy::{repository_policy, same_lifecycle, same_policy};
+use config::{ExistingRepositories, Registry, Setting};
 
 /// The most tags of a repository (ECR quotas; TooManyTagsException).
 const MOST_TAGS: usize = 50;
@@ -118,7 +118,7 @@ fn mutability_in_form(word: &str, filters: &BTreeSet<String>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, Context, File};
+    use config::{Context, File};
 
     fn file(yaml: &str) -> File {
         let context = Context {

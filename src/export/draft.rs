@@ -10,10 +10,10 @@ use super::entry::{self, Group};
 use super::page::{self, Page};
 use super::{ExportError, Exported};
 use crate::account::{Account, Snapshot, Template};
-use crate::config::{self, Context, File};
 use crate::home::Home;
 use crate::plan::{self, Bounds, PULL_THROUGH_CACHE, Plan, RegistryPlan, Resource, Scope, Verdict};
 use crate::settings::Settings;
+use config::{Context, File};
 
 /// No run deletes more: all that a plan would take away is to be told.
 fn no_limit() -> Bounds {

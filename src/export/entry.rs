@@ -6,11 +6,11 @@ use serde_yaml::{Mapping, Value};
 
 use super::lifecycle;
 use crate::account::{Rule, Snapshot, Template, TemplateSpec};
-use crate::config::ROOT;
 use crate::home::Home;
 use crate::plan::PULL_THROUGH_CACHE;
 use crate::policy::read_access;
 use crate::settings::Settings;
+use config::ROOT;
 
 /// Fields that stand together or not at all.
 pub(super) type Group = Vec<(&'static str, Value)>;

@@ -3,8 +3,8 @@
 use serde_json::Value as Json;
 use serde_yaml::{Mapping, Value};
 
-use crate::config::LifecyclePolicy;
 use crate::policy::same_lifecycle;
+use config::LifecyclePolicy;
 
 /// The word for no policy at all.
 const NONE: &str = "none";

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::account::{Account, Rule, Secret, Sight, Template, TemplateSpec};
-use crate::config::{self, Context, Credential, File};
 use crate::plan::{Bounds, Operation, Plan, Scope, plan};
+use config::{Context, CredentialSource, File};
 
 fn home() -> Home {
     Home {
@@ -47,8 +47,8 @@ fn arn(name: &str) -> String {
 
 /// The secrets of a file, all of which are there.
 fn sights(file: &File) -> BTreeMap<String, Sight> {
-    let sight = |credential: &Credential| match credential {
-        Credential::Secret(id) => Sight::Found(Box::new(Secret {
+    let sight = |credential: &CredentialSource| match credential {
+        CredentialSource::Secret(id) => Sight::Found(Box::new(Secret {
             arn: if id.starts_with("arn:") { id.clone() } else { arn(id) },
             name: id.clone(),
             description: String::new(),

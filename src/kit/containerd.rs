@@ -2,7 +2,7 @@
 
 use super::mirror::{Mirror, Mirrors};
 use super::{Artefact, Fallback, Part, sentences};
-use crate::config::UpstreamKind;
+use config::UpstreamKind;
 
 const CAVEATS: &[&str] = &[
     "The folders under `containerd/` go to the node's `/etc/containerd/certs.d`, and `config_path` of containerd's registry settings must name that; files there are read at each pull.",

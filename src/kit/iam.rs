@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::mapping::json;
 use super::{Artefact, Part, sentences};
-use crate::config::{ROOT, Registry};
 use crate::home::Home;
+use config::{ROOT, Registry};
 
 const CAVEATS: &[&str] = &[
     "The first pull of an image needs more than pulling: without `ecr:BatchImportUpstreamImage` ECR says that the image is not found, without `ecr:CreateRepository` that the repository does not exist. AWS's `AmazonEC2ContainerRegistryPullOnly` lacks the second, `...ReadOnly` both.",

@@ -1,7 +1,7 @@
 //! Routes as a container runtime can be told them: a mirror stands for a whole host.
 
-use crate::config::{ROOT, UpstreamKind};
 use crate::home::Home;
+use config::{ROOT, UpstreamKind};
 
 use super::Fallback;
 use super::route::Routes;

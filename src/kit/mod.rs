@@ -27,8 +27,8 @@ mod webhook;
 
 use serde::Serialize;
 
-use crate::config::Registry;
 use crate::home::Home;
+use config::Registry;
 
 use mirror::Mirrors;
 use route::Routes;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::mapping::json;
 use super::route::Routes;
 use super::{Artefact, Part, sentences};
-use crate::config::{ROOT, UpstreamKind};
+use config::{ROOT, UpstreamKind};
 
 const CAVEATS: &[&str] = &[
     "Give it to `aws omics create-workflow --container-registry-map-uri` (in S3) or `--container-registry-map`; workflows then keep the names of their images.",

@@ -1,7 +1,7 @@
 //! Registries become routes: which images go through which registry.
 
-use crate::config::{ROOT, Registry, UpstreamKind};
 use crate::home::Home;
+use config::{ROOT, Registry, UpstreamKind};
 
 /// Images of one host, or of one part of it, and the registry they go through.
 pub(super) struct Route<'a> {

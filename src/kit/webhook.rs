@@ -7,8 +7,8 @@
 use std::fmt::Write as _;
 
 use super::{Artefact, LeftOut, Part, sentences};
-use crate::config::{Registry, UpstreamKind};
 use crate::home::Home;
+use config::{Registry, UpstreamKind};
 
 const CAVEATS: &[&str] = &[
     "The webhook makes `<ecr>/ghcr.io/acme/app` of `ghcr.io/acme/app`: a registry serves it only if its name in the file is its upstream's host, `docker.io` for Docker Hub.",
@@ -44,7 +44,7 @@ pub(super) fn artefact(registries: &[Registry], home: &Home) -> Result<Artefact,
         } else if registry
             .upstream_repository_prefix
             .as_deref()
-            .is_some_and(|prefix| prefix != crate::config::ROOT)
+            .is_some_and(|prefix| prefix != config::ROOT)
         {
             notes.push(format!(
                 "`{}` is left out: it serves a part of its upstream only.",

@@ -10,10 +10,10 @@ use wildmatch::WildMatch;
 use super::{Action, Resource, Scope, Verdict};
 use crate::account::Rule;
 use crate::cause::{Cause, Reason};
-use crate::config::arn::Arn;
-use crate::config::{File, Problem, ROOT, Registry, Rejected, UpstreamKind};
 use crate::home::Home;
 use crate::settings::{Bounds, Settings};
+use config::arn::Arn;
+use config::{File, Problem, ROOT, Registry, Rejected, UpstreamKind};
 
 /// How many accounts a message names.
 const MOST_NAMED: usize = 5;

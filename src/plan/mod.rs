@@ -23,10 +23,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::{Account, NewSecret, Rule, Sight, Template, View};
 use crate::cause::{Cause, Reason};
-use crate::config::{self, File, Registry};
 use crate::home::Home;
 use crate::ownership::{Owner, UPSTREAM_TAG, secret_name};
 use crate::settings::Settings;
+use config::{File, Registry};
 
 pub use checksum::{Sum, checksum, is_checksum};
 pub use difference::Difference;
@@ -387,7 +387,7 @@ fn refusal(registry: &Registry, view: &View, settings: &Settings) -> Option<Verd
         }
         sight => match secret::refusal(registry, sight, settings) {
             // What `secret:` names is never written: it is the rule that cannot be made, or stay.
-            Some((_, cause)) if matches!(registry.credential, config::Credential::Secret(_)) => {
+            Some((_, cause)) if matches!(registry.credential, config::CredentialSource::Secret(_)) => {
                 let action = if view.rule.is_some() {
                     Action::Update
                 } else {

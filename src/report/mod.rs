@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::cause::{Cause, Reason};
-use crate::config::Problem;
 use crate::plan::{Action, Difference, Resource, Step};
 use crate::trigger::{Kind, Mode};
+use config::Problem;
 
 pub use history::{Memory, Past, Refused};
 pub use log::log;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Change, ChangeResult, Existing, Memory, Outcome, Progress, RegistryReport, Report, State};
 use crate::cause::Reason;
-use crate::config::Problem;
 use crate::trigger::Mode;
+use config::Problem;
 
 /// Everything of a report but who ran, when, over which file, and at what cost. See [`Report`] for the fields.
 #[derive(Debug, Clone, Default)]

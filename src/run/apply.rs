@@ -12,11 +12,11 @@ use super::{Run, RunRequest, Stale};
 use crate::account::{Account, CURRENT, Rule, Sight, Writer, observe_again};
 use crate::apply::{Applied, Applier, End, Slots, speaks};
 use crate::cause::{Cause, Reason};
-use crate::config::{self, File};
 use crate::plan::rollback::{is_eligible, is_to_be_remembered, is_unfinished};
 use crate::plan::{Action, Left, Plan, RegistryPlan, Removals, Resource, Verdict, hold_for_new_names, waits_for};
 use crate::report::{Change, ChangeResult, ConfigReport, Refused};
 use crate::verify::{Candidate, PROOFS, Patience};
+use config::File;
 
 impl Run<'_> {
     /// Carries a plan out; with `exact`, only what it shows.
@@ -172,8 +172,8 @@ fn candidates_after(
     let mut after: BTreeMap<String, Patience> = before.into_iter().map(|c| (c.prefix, c.patience)).collect();
     for registry in &file.registries {
         let name = &registry.name;
-        let has_credential = !matches!(registry.credential, config::Credential::None);
-        let own = matches!(registry.credential, config::Credential::Given(_));
+        let has_credential = !matches!(registry.credential, config::CredentialSource::None);
+        let own = matches!(registry.credential, config::CredentialSource::Given(_));
         match applied.ends.get(name) {
             Some(End::Done { .. }) if !has_credential => _ = after.remove(name),
             Some(End::Done { fresh: true }) => _ = after.insert(name.clone(), Patience::Fresh),
@@ -299,7 +299,7 @@ async fn recover(applier: &Applier<'_>, outcomes: &mut Outcomes<'_>) {
     let rules = &account.snapshot.rules;
     let in_need = file.registries.iter().filter_map(|registry| {
         let name = registry.name.as_str();
-        let own = matches!(registry.credential, config::Credential::Given(_));
+        let own = matches!(registry.credential, config::CredentialSource::Given(_));
         let (true, Some(Sight::Found(secret)), Some(Ok(proof))) = (own, account.sights.get(name), proofs.get(name))
         else {
             return None;

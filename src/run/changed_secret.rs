@@ -1,10 +1,10 @@
 //! The secret whose change started a run: which registries and rules use it.
 
 use crate::account::{Account, Rule, Sight, Snapshot};
-use crate::config::File;
 use crate::ownership::Owner;
 use crate::settings::Settings;
 use crate::trigger::SecretChange;
+use config::File;
 
 /// Whether any registry of the file, or any rule that carries our mark, uses the secret an event is about.
 pub(super) fn uses(account: &Account, file: &File, change: &SecretChange, settings: &Settings) -> bool {

@@ -3,14 +3,15 @@
 
 use super::Run;
 use crate::account::{AwsError, Object, ObjectError, Snapshot, snapshot};
-use crate::config::{self, Context, File, Problem, Rejected};
 use crate::home::Home;
+use crate::keyring::Keyring;
 use crate::newest::Newest;
 use crate::plan::bounds;
 use crate::policy::{REPOSITORY_POLICY_MAX, repository_policy};
 use crate::report::ConfigReport;
 use crate::settings::Settings;
-use crate::sops::{DataKey, Keyring, Metadata};
+use config::sops::{DataKey, Metadata};
+use config::{Context, File, Problem, Rejected};
 
 /// Where the file is.
 #[derive(Debug, Clone, Copy)]

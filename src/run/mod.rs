@@ -24,8 +24,6 @@ use jiff::Timestamp;
 
 use crate::account::{Account, AwsError, CURRENT, ObjectError, Reader, Sight, Snapshot, Writer, observe};
 use crate::cause::{Cause, Reason};
-use crate::config::{File, Problem};
-use crate::credential::Credential;
 use crate::existing::{ExistingResult, Reconciler, WriteAccess};
 use crate::handler::Failure;
 use crate::home::Home;
@@ -33,9 +31,11 @@ use crate::pace::{Deadline, Pace};
 use crate::plan::{Bounds, Limit, Plan, Scope, checksum, plan};
 use crate::report::{Change, ConfigReport, Memory, Outcome, Past, Report, Results, now};
 use crate::settings::Settings;
-use crate::sops::DataKey;
 use crate::trigger::{Kind, Mode, SecretChange, WorkBatch};
 use crate::verify::{Candidate, prove};
+use config::Credential;
+use config::sops::DataKey;
+use config::{File, Problem};
 
 use changed_secret::uses;
 pub use load::Source;

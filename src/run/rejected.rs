@@ -4,10 +4,10 @@
 use super::changed_secret::{marked_rules, points_to};
 use super::{Access, Pass, Run, RunRequest, results, warnings};
 use crate::account::{Account, AwsError, Rule, Snapshot};
-use crate::config::Rejected;
 use crate::report::{ConfigReport, Outcome, Results};
 use crate::trigger::Kind;
 use crate::verify::Candidate;
+use config::Rejected;
 
 impl Run<'_> {
     pub(super) async fn rejected(

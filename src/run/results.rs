@@ -7,7 +7,6 @@ use super::{RunRequest, Stale};
 use crate::account::{Account, AwsError, CONFIGURED, Proof, Rule, Sight, Snapshot, VersionValue};
 use crate::apply::{Applied, End};
 use crate::cause::{Cause, Reason};
-use crate::config::{self, File, Problem};
 use crate::existing::ExistingResult;
 use crate::home::Home;
 use crate::pace::Deadline;
@@ -15,6 +14,7 @@ use crate::plan::rollback::is_file_refused;
 use crate::plan::{Action, Left, Plan, Resource, Scope, Step, Verdict};
 use crate::report::{Change, ChangeResult, CredentialState, Memory, Outcome, RegistryReport, Results, State};
 use crate::trigger::{Mode, SecretChange};
+use config::{File, Problem};
 
 /// What ECR said of the credentials, by registry.
 pub(super) type Proofs = BTreeMap<String, Result<Proof, AwsError>>;
@@ -113,7 +113,7 @@ impl<'a> Outcomes<'a> {
         let done = matches!(self.applied.ends.get(registry), Some(End::Done { .. }));
         let proven = matches!(self.proofs.get(registry), Some(Ok(proof)) if proof.valid);
         let of_file = self.file.registries.iter().find(|r| r.name == registry);
-        done && (proven || of_file.is_some_and(|r| matches!(r.credential, config::Credential::None)))
+        done && (proven || of_file.is_some_and(|r| matches!(r.credential, config::CredentialSource::None)))
     }
 
     /// The account's rules and templates without what this run has deleted, which claims no repository any more.
@@ -203,7 +203,7 @@ impl<'a> Outcomes<'a> {
 
     /// What is known of a registry's credential, and what keeps it from being ready.
     fn credential(&self, registry: &config::Registry) -> (CredentialState, Option<Cause>) {
-        if matches!(registry.credential, config::Credential::None) {
+        if matches!(registry.credential, config::CredentialSource::None) {
             return (CredentialState::None, None);
         }
         if self.is_file_refused(registry) {
@@ -241,7 +241,7 @@ impl<'a> Outcomes<'a> {
 
     /// As the labels are after this run, or were before it where it had no need to look again.
     fn is_file_refused(&self, registry: &config::Registry) -> bool {
-        let config::Credential::Given(credential) = &registry.credential else {
+        let config::CredentialSource::Given(credential) = &registry.credential else {
             return false;
         };
         let before = match self.account.sights.get(&registry.name) {

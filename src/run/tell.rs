@@ -4,11 +4,11 @@ use std::sync::PoisonError;
 
 use super::{Run, RunRequest, Source};
 use crate::account::{Account, Object, Sight, VersionValue};
-use crate::config::{self, File};
 use crate::handler::Failure;
 use crate::report::{self, Change, ConfigReport, Outcome, Past, Report, Results, Stats, TriggerReport, now};
 use crate::settings::Settings;
 use crate::trigger::Mode;
+use config::File;
 
 impl Run<'_> {
     /// Which version of the file this is.
@@ -44,7 +44,7 @@ impl Run<'_> {
             .registries
             .iter()
             .filter_map(|registry| match &registry.credential {
-                config::Credential::Given(credential) => Some(credential),
+                config::CredentialSource::Given(credential) => Some(credential),
                 _ => None,
             });
         let held = account.sights.values().filter_map(|sight| match sight {

@@ -2,8 +2,8 @@
 
 use super::RunRequest;
 use crate::account::{Account, Binding, Sight};
-use crate::config::{self, File, Problem};
 use crate::ownership::UPSTREAM_TAG;
+use config::{File, Problem};
 
 /// All of them.
 pub(super) fn warnings(request: &RunRequest, file: &File, account: &Account) -> Vec<Problem> {
@@ -53,7 +53,7 @@ fn unbound(file: &File, account: &Account) -> Vec<Problem> {
     let referring = file
         .registries
         .iter()
-        .filter(|r| matches!(r.credential, config::Credential::Secret(_)));
+        .filter(|r| matches!(r.credential, config::CredentialSource::Secret(_)));
     let unbound = referring.filter_map(|registry| match account.sights.get(&registry.name) {
         Some(Sight::Found(secret)) if secret.binding == Binding::Nothing => Some((registry, secret)),
         _ => None,

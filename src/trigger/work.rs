@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::shown;
-use crate::config::is_repository_name;
+use config::is_repository_name;
 
 /// What a message may name at most, whoever wrote it.
 const MOST_REPOSITORIES: usize = 100;

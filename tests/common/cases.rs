@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use ecr_pull_through_sync::config::Context;
+use config::Context;
 
 use super::context;
 

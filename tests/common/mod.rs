@@ -6,7 +6,7 @@ pub mod schema;
 
 use std::collections::BTreeMap;
 
-use ecr_pull_through_sync::config::{Context, File, Problem, read};
+use config::{Context, File, Problem, read};
 
 /// The account the files are for.
 pub fn context() -> Context {

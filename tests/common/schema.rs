@@ -1,6 +1,6 @@
 //! Holds files against the JSON Schema, as an editor does.
 
-use ecr_pull_through_sync::config::{Context, read, schema};
+use config::{Context, read, schema};
 use serde_json::{Map, Value};
 use serde_yaml::Value as Yaml;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use ecr_pull_through_sync::config::{Context, read};
+use config::{Context, read};
 use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::kit::{Artefact, Fallback, Kit, LeftOut, Part, kit};
 

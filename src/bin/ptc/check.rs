@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use ecr_pull_through_sync::config::{self, Excerpts, Problem, Rejected};
+use config::{self, Excerpts, Problem, Rejected};
 use serde::Serialize;
 
 use crate::input::Input;

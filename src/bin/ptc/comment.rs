@@ -1,7 +1,7 @@
 //! A plan as a comment on a pull request. Whoever made the request may have written what is in it: it is bounded, nothing
 //! in it becomes markup, and nobody is called by it.
 
-use ecr_pull_through_sync::config::Problem;
+use config::Problem;
 use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::report::{self, Change, Report, code};
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use ecr_pull_through_sync::config::MAX_BYTES;
+use config::MAX_BYTES;
 use zeroize::Zeroizing;
 
 use crate::ui::Failure;

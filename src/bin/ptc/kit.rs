@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args as ClapArgs;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use config::{Context, File};
 use ecr_pull_through_sync::account::Reader;
-use ecr_pull_through_sync::config::{Context, File};
 use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::kit::{Artefact, Fallback, Kit, LeftOut, Part, kit};
 

@@ -1,7 +1,7 @@
 //! Which account and Region a file is for, as far as it must be known.
 
 use clap::Args;
-use ecr_pull_through_sync::config::Context;
+use config::Context;
 use ecr_pull_through_sync::home::{Home, partition_of};
 
 use crate::ui::Failure;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use ecr_pull_through_sync::config::Rejected;
+use config::Rejected;
 use ecr_pull_through_sync::pace::{Deadline, Pace};
 use ecr_pull_through_sync::report::{Outcome, Report};
 use ecr_pull_through_sync::run::{Access, Deps, Run, RunRequest};

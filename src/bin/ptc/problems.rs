@@ -1,7 +1,7 @@
 //! Problems of a file for people and for GitHub Actions.
 
 use annotate_snippets::{AnnotationKind, Level as Title, Renderer, Snippet};
-use ecr_pull_through_sync::config::{Excerpts, Problem};
+use config::{Excerpts, Problem};
 
 use crate::check::Checked;
 

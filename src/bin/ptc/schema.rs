@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use ecr_pull_through_sync::config;
-
 use crate::ui::{Failure, Ui};
 
 /// Print the JSON Schema of the file, for editors.

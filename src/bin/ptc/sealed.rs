@@ -1,8 +1,10 @@
 //! Files that are encrypted with SOPS: whoever could read them with `sops` can use them here.
 
+use config::sops::{DataKey, Metadata};
+use config::{self, Context, File, Problem, Rejected};
 use ecr_pull_through_sync::account::{self, Reader};
-use ecr_pull_through_sync::config::{self, Context, File, Problem, Rejected};
-use ecr_pull_through_sync::sops::{DataKey, Identities, Keyring, Metadata};
+use ecr_pull_through_sync::age::Identities;
+use ecr_pull_through_sync::keyring::Keyring;
 
 use crate::session::credentials_are_there;
 use crate::ui::Failure;

@@ -1,6 +1,6 @@
 //! Text of somebody else's on a terminal.
 
-use ecr_pull_through_sync::config::is_invisible;
+use config::is_invisible;
 
 /// Characters that nobody would see, or that would move a terminal's cursor or turn around what stands beside them, written
 /// out.

@@ -19,8 +19,9 @@
 
 mod across;
 mod aliases;
-pub(crate) mod arn;
+pub mod arn;
 mod credential;
+mod credential_source;
 mod describe;
 mod encryption;
 mod excerpt;
@@ -34,23 +35,24 @@ mod lifecycle_check;
 mod lifecycle_keys;
 mod lifecycle_read;
 mod mutability;
-pub(crate) mod node;
+mod node;
 mod prefix;
 mod principal;
-pub(crate) mod problem;
+mod problem;
 mod raw;
 mod reference;
 mod registry;
 mod resolve;
 mod schema;
 mod sights;
+pub mod sops;
 mod source;
 mod suggest;
 mod syntax;
 mod tags;
 mod tokens;
 mod upstream;
-pub(crate) mod yaml;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -60,28 +62,31 @@ use problem::Notes;
 use resolve::Above;
 use yaml::Parsed;
 
-use crate::sops::{self, DataKey, Metadata};
+use sops::{DataKey, Metadata};
 
 pub use credential::Credential;
+pub use credential_source::CredentialSource;
 pub use encryption::{Encryption, EncryptionKind};
 pub use excerpt::Excerpts;
-pub(crate) use existing::is_repository_pattern;
+pub use existing::is_repository_pattern;
 pub use existing::{ExistingRepositories, Setting};
 pub use lifecycle::{
     Action, ActionType, CountType, CountUnit, LifecyclePolicy, Rule, Selection, StorageClass, TagStatus,
 };
 pub use mutability::Mutability;
-pub(crate) use prefix::{ROOT, is_repository_name};
+pub use prefix::{ROOT, is_repository_name};
 pub use problem::{Problem, Rejected, is_invisible};
 pub use reference::{reference, summary};
 pub use registry::Registry;
 pub use schema::schema;
-pub(crate) use tokens::looks_like_a_token;
-pub(crate) use upstream::is_host;
-pub use upstream::{CredentialNeed, Upstream, UpstreamKind, canonical_host};
+pub use tokens::looks_like_a_token;
+pub use upstream::{CredentialNeed, Upstream, UpstreamKind, canonical_host, is_host};
 
 /// The largest file that is read: 1 MiB.
 pub const MAX_BYTES: usize = 1024 * 1024;
+
+/// The only prefix of secret names that ECR's service-linked role may read.
+pub const SECRET_PREFIX: &str = "ecr-pullthroughcache/";
 
 /// The key of the map that SOPS adds to a file it encrypts.
 const SOPS: &str = "sops";

@@ -8,7 +8,7 @@ use super::existing::{MOST_CHARACTERS as MOST_REPOSITORY, MOST_PATTERNS};
 use super::mutability::{MOST_CHARACTERS as MOST_FILTER, MOST_FILTERS};
 use super::schema::value;
 use super::tags::{MOST as MOST_TAGS, MOST_KEY, MOST_VALUE, OUR_PREFIX};
-use crate::ownership::SECRET_PREFIX;
+use crate::SECRET_PREFIX;
 
 keys! {
     /// The keys of the wrapped form.

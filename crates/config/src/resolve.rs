@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::credential::Credential;
+use super::credential_source::CredentialSource;
 use super::encryption::EncryptionKind;
 use super::existing::{ExistingRepositories, Setting};
 use super::fields::Field;
@@ -196,7 +196,7 @@ fn credential(
     upstream: Option<&Upstream>,
     name_at: Position,
     notes: &mut Notes,
-) -> Option<Credential> {
+) -> Option<CredentialSource> {
     let need = upstream.map_or(CredentialNeed::Optional, Upstream::needs);
     if let (CredentialNeed::Forbidden | CredentialNeed::RoleOptional, Some(upstream)) = (need, upstream) {
         let own = CREDENTIAL
@@ -215,17 +215,20 @@ fn credential(
                 },
             );
         }
-        return Some(Credential::None);
+        return Some(CredentialSource::None);
     }
     let own_pair = raw.key("username").is_some() || raw.key("accessToken").is_some();
     if raw.key("secret").is_some() {
-        return raw.secret.as_ref().map(|field| Credential::Secret(field.value.clone()));
+        return raw
+            .secret
+            .as_ref()
+            .map(|field| CredentialSource::Secret(field.value.clone()));
     }
     if !own_pair && defaults.key("secret").is_some() {
         return defaults
             .secret
             .as_ref()
-            .map(|field| Credential::Secret(field.value.clone()));
+            .map(|field| CredentialSource::Secret(field.value.clone()));
     }
     let key = |name| raw.key(name).or_else(|| defaults.key(name));
     match (key("username"), key("accessToken")) {
@@ -238,7 +241,7 @@ fn credential(
                 );
                 return None;
             }
-            Some(Credential::None)
+            Some(CredentialSource::None)
         }
         (Some(at), None) => {
             let at = if own_pair { at } else { name_at };
@@ -257,7 +260,7 @@ fn credential(
     }
 }
 
-fn given(raw: &Raw, defaults: &Raw, notes: &mut Notes) -> Option<Credential> {
+fn given(raw: &Raw, defaults: &Raw, notes: &mut Notes) -> Option<CredentialSource> {
     let username = pick("username", raw, defaults, |raw| raw.username.as_ref())?;
     let token = pick("accessToken", raw, defaults, |raw| raw.access_token.as_ref())?;
     let registry = notes.registry.take_if(|_| raw.access_token.is_none());
@@ -279,7 +282,7 @@ fn given(raw: &Raw, defaults: &Raw, notes: &mut Notes) -> Option<Credential> {
             "the token is encrypted, but where it is sent is not: SOPS does not tie a plain `registry` to its place, so whoever may change the file may send the token elsewhere; encrypt `registry` too",
         );
     }
-    Some(Credential::Given(crate::credential::Credential::new(
+    Some(CredentialSource::Given(crate::Credential::new(
         username.value.clone(),
         token.value.clone(),
     )))

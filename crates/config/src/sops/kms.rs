@@ -1,16 +1,13 @@
-//! A data key that a KMS key has encrypted.
+//! A data key that a KMS key has encrypted. Whoever opens the file asks KMS.
 
 use std::collections::BTreeMap;
 
 use aws_smithy_types::base64;
-use zeroize::Zeroizing;
 
-use super::DataKey;
 use super::metadata::text;
-use crate::account::{AwsError, Reader};
-use crate::config::arn::{Arn, is_region};
-use crate::config::node::Node;
-use crate::config::problem::shown;
+use crate::arn::{Arn, is_region};
+use crate::node::Node;
+use crate::problem::shown;
 
 /// What KMS takes at most.
 const MOST_BYTES: usize = 6144;
@@ -72,51 +69,5 @@ impl KmsRecipient {
             encrypted,
             has_role,
         })
-    }
-}
-
-/// How one recipient was asked in vain.
-pub(super) struct Refusal {
-    pub why: String,
-    /// Whether asking again may help.
-    pub transient: bool,
-}
-
-/// Asks KMS.
-pub(super) async fn ask(reader: &Reader, recipient: &KmsRecipient, who: &str) -> Result<DataKey, Refusal> {
-    let final_refusal = |why: String| Refusal { why, transient: false };
-    match reader.decrypt(recipient).await {
-        Ok(plain) => {
-            let plain = Zeroizing::new(plain);
-            DataKey::new(&plain).ok_or_else(|| {
-                final_refusal(format!(
-                    "{} decrypted something that is no data key of SOPS: `enc` was changed",
-                    recipient.arn
-                ))
-            })
-        }
-        Err(error) => Err(Refusal {
-            transient: error.is_transient(),
-            why: sentence(recipient, &error, who),
-        }),
-    }
-}
-
-fn sentence(recipient: &KmsRecipient, error: &AwsError, who: &str) -> String {
-    let arn = &recipient.arn;
-    if error.is("AccessDeniedException") {
-        let role = if recipient.has_role {
-            "; the `role` that the file names is not taken"
-        } else {
-            ""
-        };
-        return format!("access to {arn} is denied: {who}{role}");
-    }
-    match error.code.as_str() {
-        "InvalidCiphertextException" => {
-            format!("{arn} does not take the encrypted data key: `enc` or `context` was changed")
-        }
-        "IncorrectKeyException" => format!("the data key was not encrypted with {arn}: `arn` or `enc` was changed"),
-        _ => format!("{arn}: {error}"),
     }
 }

@@ -2,8 +2,8 @@
 
 use regex_lite::{Regex, RegexBuilder};
 
-use crate::config::node::{Node, Position};
-use crate::config::problem::Notes;
+use crate::node::{Node, Position};
+use crate::problem::Notes;
 
 /// SOPS's own rule, where a file has none.
 const USUAL_SUFFIX: &str = "_unencrypted";

@@ -2,7 +2,7 @@
 
 /// The parts of `arn:partition:service:region:account:resource`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Arn<'a> {
+pub struct Arn<'a> {
     pub partition: &'a str,
     pub service: &'a str,
     pub region: &'a str,
@@ -27,15 +27,15 @@ impl<'a> Arn<'a> {
 }
 
 /// Whether a text is an account id: 12 digits.
-pub(crate) fn is_account(text: &str) -> bool {
+pub fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The form of a Region name, as [`is_region`] checks it, for a pattern.
-pub(crate) const REGION: &str = "[a-z]+(-[a-z]+)+-[0-9]+";
+pub const REGION: &str = "[a-z]+(-[a-z]+)+-[0-9]+";
 
 /// Whether a text has the form of a Region name, such as `eu-central-1`.
-pub(crate) fn is_region(text: &str) -> bool {
+pub fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let Some((number, words)) = parts.split_last() else {
         return false;
@@ -49,7 +49,7 @@ pub(crate) fn is_region(text: &str) -> bool {
 }
 
 /// Whether a text is an IAM path and name: what follows `role/` or `user/` (IAM API, `pathType` and `roleNameType`).
-pub(crate) fn is_iam_name(text: &str) -> bool {
+pub fn is_iam_name(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with('/')
         && !text.ends_with('/')

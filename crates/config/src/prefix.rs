@@ -3,7 +3,7 @@
 use super::problem::shown;
 
 /// The prefix that stands for the registry itself.
-pub(crate) const ROOT: &str = "ROOT";
+pub const ROOT: &str = "ROOT";
 
 pub(crate) const LEAST: usize = 2;
 pub(crate) const MOST: usize = 30;
@@ -69,7 +69,7 @@ pub(crate) fn fault(text: &str) -> Option<String> {
 }
 
 /// Whether ECR allows a repository of this name: the parts of a prefix, 2 to 256 characters (ECR API, RepositoryName).
-pub(crate) fn is_repository_name(text: &str) -> bool {
+pub fn is_repository_name(text: &str) -> bool {
     (LEAST..=256).contains(&text.len())
         && text
             .split('/')

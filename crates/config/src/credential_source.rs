@@ -7,15 +7,15 @@ use super::arn::Arn;
 use super::fields::Field;
 use super::node::Entry;
 use super::problem::Notes;
-use crate::ownership::SECRET_PREFIX;
+use crate::SECRET_PREFIX;
 
 /// The credential for an upstream ("Storing your upstream repository credentials in an AWS Secrets Manager secret").
 #[derive(Debug, Clone)]
-pub enum Credential {
+pub enum CredentialSource {
     /// None: the upstream is open, or another private ECR registry.
     None,
     /// The values are in the file; they go into a secret of our own.
-    Given(crate::credential::Credential),
+    Given(crate::Credential),
     /// The name or full ARN of a secret that somebody else keeps: referenced, never written.
     Secret(String),
 }

@@ -358,7 +358,7 @@ fn private_ecr(host: &str) -> Option<(&str, &str)> {
 }
 
 /// Whether a text is a host name with a dot in it (RFC 1123).
-pub(crate) fn is_host(text: &str) -> bool {
+pub fn is_host(text: &str) -> bool {
     text.len() <= MOST_HOST && text.contains('.') && text.split('.').all(is_label)
 }
 

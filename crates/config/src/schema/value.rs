@@ -5,18 +5,18 @@ use serde_json::{Value, json};
 
 use super::rules;
 use super::{map, reference};
-use crate::config::arn::REGION;
-use crate::config::keys::{EncryptionKey, ExistingKey};
-use crate::config::lifecycle::{ActionType, CountType, CountUnit, StorageClass, TagStatus};
-use crate::config::lifecycle_check::{MOST_RULES, MOST_TAG, MOST_WILDCARDS};
-use crate::config::lifecycle_keys::{ActionKey, PolicyKey, SelectionKey};
-use crate::config::mutability::{self, Word};
-use crate::config::tags::{self, OUR_PREFIX};
-use crate::config::{
-    MAX_REGISTRIES, credential as secrets, encryption as kms, existing as repositories, prefix as name,
+use crate::SECRET_PREFIX;
+use crate::arn::REGION;
+use crate::keys::{EncryptionKey, ExistingKey};
+use crate::lifecycle::{ActionType, CountType, CountUnit, StorageClass, TagStatus};
+use crate::lifecycle_check::{MOST_RULES, MOST_TAG, MOST_WILDCARDS};
+use crate::lifecycle_keys::{ActionKey, PolicyKey, SelectionKey};
+use crate::mutability::{self, Word};
+use crate::tags::{self, OUR_PREFIX};
+use crate::{
+    MAX_REGISTRIES, credential_source as secrets, encryption as kms, existing as repositories, prefix as name,
 };
-use crate::config::{lifecycle_read, raw, upstream};
-use crate::ownership::SECRET_PREFIX;
+use crate::{lifecycle_read, raw, upstream};
 
 /// A text; a number or a boolean without quotes is taken as it is written.
 pub(crate) fn text() -> Value {

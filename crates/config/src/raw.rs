@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use super::Context;
 use super::arn::{Arn, is_iam_name};
-use super::credential;
+use super::credential_source;
 use super::describe::Key as _;
 use super::encryption::{self, Encryption};
 use super::existing::{self, ExistingRepositories};
@@ -95,9 +95,9 @@ fn read(
         let value = &entry.value;
         match key {
             RegistryKey::Registry => raw.registry = placed(entry, fields::text(name, value, notes)),
-            RegistryKey::Username => raw.username = credential::read_value(name, entry, notes),
-            RegistryKey::AccessToken => raw.access_token = credential::read_value(name, entry, notes),
-            RegistryKey::Secret => raw.secret = credential::read_secret(entry, context, notes),
+            RegistryKey::Username => raw.username = credential_source::read_value(name, entry, notes),
+            RegistryKey::AccessToken => raw.access_token = credential_source::read_value(name, entry, notes),
+            RegistryKey::Secret => raw.secret = credential_source::read_secret(entry, context, notes),
             RegistryKey::RepositoryReadAccessArns => raw.read_access = principal::read(entry, context, notes),
             RegistryKey::ImageTagMutability => {
                 raw.mutability = placed(entry, fields::word(name, Word::WORDS, value, notes))

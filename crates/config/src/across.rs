@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::credential::{Credential, name_of_secret};
+use super::credential_source::{CredentialSource, name_of_secret};
 use super::node::{Entry, Position};
 use super::problem::{Notes, shown};
 use super::resolve::Resolved;
 use super::{Context, MAX_REGISTRIES};
-use crate::ownership::SECRET_PREFIX;
+use crate::SECRET_PREFIX;
 
 /// The Regions without pull-through cache rules ("Considerations for using pull through cache rules").
 const REGIONS_WITHOUT: &[&str] = &["cn-north-1", "cn-northwest-1", "us-gov-east-1", "us-gov-west-1"];
@@ -48,7 +48,7 @@ pub(crate) fn check_names(registries: &[Entry], at: Position, notes: &mut Notes)
 /// Checks that no registry references the secret that another one writes.
 pub(crate) fn check_secrets(registries: &[Resolved], notes: &mut Notes) {
     for resolved in registries {
-        let (Credential::Secret(secret), Some(at)) = (&resolved.registry.credential, resolved.secret_at) else {
+        let (CredentialSource::Secret(secret), Some(at)) = (&resolved.registry.credential, resolved.secret_at) else {
             continue;
         };
         let Some(owner) = name_of_secret(secret).strip_prefix(SECRET_PREFIX) else {
@@ -57,7 +57,7 @@ pub(crate) fn check_secrets(registries: &[Resolved], notes: &mut Notes) {
         let writes = registries
             .iter()
             .map(|other| &other.registry)
-            .any(|other| other.name == owner && matches!(other.credential, Credential::Given(_)));
+            .any(|other| other.name == owner && matches!(other.credential, CredentialSource::Given(_)));
         if writes {
             let owner = shown(owner);
             notes.registry = Some(resolved.registry.name.clone());

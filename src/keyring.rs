@@ -1,26 +1,31 @@
 //! Who can get at a data key here: the function by KMS, a person by age and KMS.
 
-use super::kms::{self, Refusal};
-use super::{DataKey, Metadata};
-use crate::account::Reader;
-use crate::config::{Problem, Rejected};
+use config::sops::{AgeRecipient, DataKey, KmsRecipient, Metadata};
+use config::{Problem, Rejected};
+use zeroize::Zeroizing;
 
-#[cfg(feature = "cli")]
-use super::age::Identities;
+use crate::account::{AwsError, Reader};
+
+/// Decrypts data keys that are encrypted with age. People have such identities; the function has not.
+pub trait AgeIdentities {
+    /// The data key, from the first recipient that can be decrypted.
+    ///
+    /// # Errors
+    /// Why none can.
+    fn unlock(&self, recipients: &[AgeRecipient]) -> Result<DataKey, String>;
+}
 
 /// What data keys can be decrypted with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Keyring<'a> {
     kms: Option<&'a Reader>,
-    #[cfg(feature = "cli")]
-    age: Option<&'a Identities>,
+    age: Option<&'a dyn AgeIdentities>,
     owner: Owner,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
     Function,
-    #[cfg(feature = "cli")]
     Person,
 }
 
@@ -65,16 +70,14 @@ impl<'a> Keyring<'a> {
     pub fn of_function(reader: &'a Reader) -> Self {
         Self {
             kms: Some(reader),
-            #[cfg(feature = "cli")]
             age: None,
             owner: Owner::Function,
         }
     }
 
     /// A person's.
-    #[cfg(feature = "cli")]
     #[must_use]
-    pub fn of_person(identities: &'a Identities, reader: Option<&'a Reader>) -> Self {
+    pub fn of_person(identities: &'a dyn AgeIdentities, reader: Option<&'a Reader>) -> Self {
         Self {
             kms: reader,
             age: Some(identities),
@@ -88,7 +91,6 @@ impl<'a> Keyring<'a> {
     /// [`Locked`], with what each recipient said.
     pub async fn unlock(&self, metadata: &Metadata) -> Result<DataKey, Locked> {
         let mut refusals: Vec<Refusal> = Vec::new();
-        #[cfg(feature = "cli")]
         if let Some(identities) = self.age.filter(|_| !metadata.age.is_empty()) {
             match identities.unlock(&metadata.age) {
                 Ok(key) => return Ok(key),
@@ -97,7 +99,7 @@ impl<'a> Keyring<'a> {
         }
         if let Some(reader) = self.kms {
             for recipient in &metadata.kms {
-                match kms::ask(reader, recipient, self.advice()).await {
+                match ask(reader, recipient, self.advice()).await {
                     Ok(key) => return Ok(key),
                     Err(refusal) => refusals.push(refusal),
                 }
@@ -123,7 +125,6 @@ impl<'a> Keyring<'a> {
             Owner::Function => {
                 "the function's role needs kms:Decrypt on it; name it in the stack's parameter SopsKmsKeys, and let the key's own policy allow that"
             }
-            #[cfg(feature = "cli")]
             Owner::Person => "your credentials need kms:Decrypt on it",
         }
     }
@@ -134,10 +135,55 @@ impl<'a> Keyring<'a> {
             Owner::Function => format!(
                 "its recipients are {kinds}, and the function has no key but those of KMS; add a KMS key (`.sops.yaml`, then `sops updatekeys`) and name it in the stack's parameter SopsKmsKeys, or upload the file decrypted"
             ),
-            #[cfg(feature = "cli")]
             Owner::Person => format!(
                 "its recipients are {kinds}, and `ptc` decrypts with age and KMS; add such a recipient (`.sops.yaml`, then `sops updatekeys`)"
             ),
         }
+    }
+}
+
+/// How one recipient was asked in vain.
+struct Refusal {
+    why: String,
+    /// Whether asking again may help.
+    transient: bool,
+}
+
+/// Asks KMS.
+async fn ask(reader: &Reader, recipient: &KmsRecipient, who: &str) -> Result<DataKey, Refusal> {
+    let final_refusal = |why: String| Refusal { why, transient: false };
+    match reader.decrypt(recipient).await {
+        Ok(plain) => {
+            let plain = Zeroizing::new(plain);
+            DataKey::new(&plain).ok_or_else(|| {
+                final_refusal(format!(
+                    "{} decrypted something that is no data key of SOPS: `enc` was changed",
+                    recipient.arn
+                ))
+            })
+        }
+        Err(error) => Err(Refusal {
+            transient: error.is_transient(),
+            why: sentence(recipient, &error, who),
+        }),
+    }
+}
+
+fn sentence(recipient: &KmsRecipient, error: &AwsError, who: &str) -> String {
+    let arn = &recipient.arn;
+    if error.is("AccessDeniedException") {
+        let role = if recipient.has_role {
+            "; the `role` that the file names is not taken"
+        } else {
+            ""
+        };
+        return format!("access to {arn} is denied: {who}{role}");
+    }
+    match error.code.as_str() {
+        "InvalidCiphertextException" => {
+            format!("{arn} does not take the encrypted data key: `enc` or `context` was changed")
+        }
+        "IncorrectKeyException" => format!("the data key was not encrypted with {arn}: `arn` or `enc` was changed"),
+        _ => format!("{arn}: {error}"),
     }
 }

@@ -4,7 +4,7 @@
 //! map `sops` beside them holds that data key, encrypted for each recipient, and a MAC over all values. The way through:
 //!
 //! 1. `metadata` reads the map `sops`: for whom, by which rule, with which MAC.
-//! 2. [`Keyring`] gets the data key: from KMS (`kms`), and at a desk also with an age identity (`age`).
+//! 2. The caller gets the [`DataKey`]: it asks KMS for what a [`KmsRecipient`] says, or decrypts with an age identity.
 //! 3. `open` replaces every value of the tree by what was encrypted (`value`), if `rules` say that it is, and holds all
 //!    of them against the MAC (`mac`). Places stay what they were, so that an error in a decrypted value points into the
 //!    encrypted file.
@@ -13,10 +13,7 @@
 //! the whole of it, `rops`, decrypts a map into a new one: it knows no places, takes KMS from a second copy of the AWS
 //! SDK with its default TLS, and accepts what the rules say is wrong.
 
-#[cfg(feature = "cli")]
-mod age;
 mod key;
-mod keyring;
 mod kms;
 mod mac;
 mod metadata;
@@ -24,10 +21,7 @@ mod open;
 mod rules;
 mod value;
 
-#[cfg(feature = "cli")]
-pub use age::{BadIdentities, Identities};
 pub use key::DataKey;
-pub use keyring::{Keyring, Locked};
 pub use kms::KmsRecipient;
 pub use metadata::{AgeRecipient, Metadata};
 

@@ -80,7 +80,7 @@ macro_rules! keys {
             }
         }
 
-        impl $crate::config::describe::Key for $table {
+        impl $crate::describe::Key for $table {
             const ALL: &'static [Self] = &[$(Self::$variant),+];
             const NAMES: &'static [&'static str] = &[$($name),+];
 
@@ -88,13 +88,13 @@ macro_rules! keys {
                 self.as_str()
             }
 
-            fn absent(self) -> $crate::config::describe::Absent {
+            fn absent(self) -> $crate::describe::Absent {
                 match self { $(Self::$variant => $absent),+ }
             }
 
-            fn about(self) -> $crate::config::describe::About {
+            fn about(self) -> $crate::describe::About {
                 match self {
-                    $(Self::$variant => $crate::config::describe::About {
+                    $(Self::$variant => $crate::describe::About {
                         name: $name,
                         brief: format_args!($brief).to_string(),
                         absent: $absent,

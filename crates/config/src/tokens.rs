@@ -2,7 +2,7 @@
 //!
 //! Messages say where something stands, so that whoever reads them finds a value that they do not repeat.
 
-use crate::ownership::SECRET_PREFIX;
+use crate::SECRET_PREFIX;
 
 /// How the tokens of well-known issuers begin.
 const BEGINNINGS: &[&str] = &[
@@ -37,7 +37,7 @@ pub(crate) fn is_mere_word(text: &str) -> bool {
 
 /// Whether a text has a part that begins as a token does, or that no person makes up: long, or of letters and digits that
 /// change all the time.
-pub(crate) fn looks_like_a_token(text: &str) -> bool {
+pub fn looks_like_a_token(text: &str) -> bool {
     let begins_word = |at: usize| {
         !text
             .get(..at)

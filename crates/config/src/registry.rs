@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Credential, Encryption, ExistingRepositories, LifecyclePolicy, Mutability, Upstream};
+use super::{CredentialSource, Encryption, ExistingRepositories, LifecyclePolicy, Mutability, Upstream};
 
 /// One registry of the file, with the defaults applied and every rule of the file checked.
 #[derive(Debug, Clone)]
@@ -12,7 +12,7 @@ pub struct Registry {
     /// Where images come from.
     pub upstream: Upstream,
     /// How to sign in there.
-    pub credential: Credential,
+    pub credential: CredentialSource,
     /// The principals that may pull, as the file has them: ARNs or account ids.
     pub read_access: Vec<String>,
     /// Tag mutability of new repositories.

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::kms::KmsRecipient;
 use super::rules::Rule;
-use crate::config::node::{Node, Value};
-use crate::config::problem::{Notes, one_of, shown};
+use crate::node::{Node, Value};
+use crate::problem::{Notes, one_of, shown};
 
 /// More recipients of a kind than any team has. Each may cost a call.
 const MOST_RECIPIENTS: usize = 20;

@@ -7,16 +7,16 @@ use super::mac::Mac;
 use super::rules::MOST_KEY;
 use super::value::{self, Fault, Kind, Plain, looks_encrypted};
 use super::{DataKey, Metadata};
-use crate::config::node::{Entry, Node, Scalar, Value};
-use crate::config::problem::Notes;
-use crate::config::yaml::{holds_a_token, registry_on};
+use crate::node::{Entry, Node, Scalar, Value};
+use crate::problem::Notes;
+use crate::yaml::{holds_a_token, registry_on};
 
 /// The tree without its map `sops`, decrypted; or nothing, after a note of what is wrong.
 ///
 /// Nothing of a file whose MAC does not fit is looked at any further.
 pub(crate) fn open(root: &Rc<Node>, metadata: &Metadata, key: &DataKey, notes: &mut Notes) -> Option<Rc<Node>> {
     let (line, column) = metadata.at;
-    let at = crate::config::node::Position { line, column };
+    let at = crate::node::Position { line, column };
     let expected = match value::decrypt(&metadata.mac, key, &metadata.last_modified) {
         Ok(mac) => mac.text,
         Err(Fault::Broken) => {

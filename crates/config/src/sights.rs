@@ -18,7 +18,7 @@ use super::lifecycle_keys::{ActionKey, PolicyKey, RuleKey, SelectionKey};
 use super::raw;
 use super::tokens::looks_like_a_token;
 use super::yaml::holds_a_token;
-use crate::ownership::SECRET_PREFIX;
+use crate::SECRET_PREFIX;
 
 /// The keys whose values are shown. `secret` is not one of them: people put tokens there, and only what is a secret's
 /// name is shown.

@@ -195,7 +195,7 @@ fn read_patterns(name: &str, entry: &Entry, prefix: Option<&str>, notes: &mut No
 }
 
 /// Whether a text is a wildcard over names of repositories.
-pub(crate) fn is_repository_pattern(text: &str) -> bool {
+pub fn is_repository_pattern(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-/*".contains(&byte);
     !text.is_empty() && text.len() <= MOST_CHARACTERS && text.bytes().all(allowed)
 }

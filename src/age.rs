@@ -7,7 +7,9 @@ use age::armor::ArmoredReader;
 use age::{Decryptor, Identity, IdentityFile};
 use zeroize::Zeroizing;
 
-use super::{AgeRecipient, DataKey};
+use config::sops::{AgeRecipient, DataKey};
+
+use crate::keyring::AgeIdentities;
 
 /// Larger than any file of identities.
 const MOST_BYTES: u64 = 1 << 20;
@@ -92,8 +94,23 @@ impl Identities {
         Ok(())
     }
 
-    /// The data key, from the first recipient that is one of these.
-    pub(super) fn unlock(&self, recipients: &[AgeRecipient]) -> Result<DataKey, String> {
+    fn decrypt(&self, encrypted: &str) -> Option<Zeroizing<Vec<u8>>> {
+        if encrypted.len() > MOST_ENCRYPTED {
+            return None;
+        }
+        let decryptor = Decryptor::new_buffered(ArmoredReader::new(encrypted.as_bytes())).ok()?;
+        let mut reader = decryptor
+            .decrypt(self.found.iter().map(|identity| &**identity as &dyn Identity))
+            .ok()?;
+        // Room for all of it: a Vec that grows leaves its old content behind.
+        let mut plain = Zeroizing::new(Vec::with_capacity(encrypted.len()));
+        reader.read_to_end(&mut plain).ok()?;
+        Some(plain)
+    }
+}
+
+impl AgeIdentities for Identities {
+    fn unlock(&self, recipients: &[AgeRecipient]) -> Result<DataKey, String> {
         for recipient in recipients {
             if let Some(key) = self.decrypt(&recipient.encrypted) {
                 return DataKey::new(&key).ok_or_else(|| {
@@ -115,20 +132,6 @@ impl Identities {
         Err(format!(
             "no age identity here is that of {wanted} (looked into: {looked}); set SOPS_AGE_KEY_FILE to the file that has it"
         ))
-    }
-
-    fn decrypt(&self, encrypted: &str) -> Option<Zeroizing<Vec<u8>>> {
-        if encrypted.len() > MOST_ENCRYPTED {
-            return None;
-        }
-        let decryptor = Decryptor::new_buffered(ArmoredReader::new(encrypted.as_bytes())).ok()?;
-        let mut reader = decryptor
-            .decrypt(self.found.iter().map(|identity| &**identity as &dyn Identity))
-            .ok()?;
-        // Room for all of it: a Vec that grows leaves its old content behind.
-        let mut plain = Zeroizing::new(Vec::with_capacity(encrypted.len()));
-        reader.read_to_end(&mut plain).ok()?;
-        Some(plain)
     }
 }
 
