@@ -177,3 +177,18 @@ fn every_test_that_a_guarantee_names_is_there() {
     assert_eq!(missing, [""; 0]);
     assert!(names > 80, "only {names} were found");
 }
+
+#[test]
+fn every_reason_of_a_failure_or_hold_is_explained() {
+    let mut code = String::new();
+    rust(Path::new("src"), &mut code, &mut Vec::new());
+    let words = code.split("Self::word(\"").skip(1);
+    let words: Vec<&str> = words.filter_map(|rest| rest.split('"').next()).collect();
+    assert!(words.len() > 20, "{words:?}");
+    let page = &texts()["docs/report.md"];
+    let missing: Vec<&&str> = words
+        .iter()
+        .filter(|word| !page.contains(&format!("`{word}`")))
+        .collect();
+    assert_eq!(missing, [&""; 0]);
+}
