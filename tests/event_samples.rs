@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::{self, Bench, LEGACY, scheduled};
 use ecr_pull_through_sync::handler::Failure;
-use ecr_pull_through_sync::trigger::{Job, Place, Portion, Refusal, SecretChange, classify};
+use ecr_pull_through_sync::trigger::{Job, Place, Refusal, SecretChange, WorkBatch, classify};
 use serde_json::{Value, json};
 
 /// The stack the samples are made for; `make run` and `make invoke` use the same.
@@ -295,14 +295,14 @@ fn words(job: &Job) -> String {
             format!("{}{most}{only}", mode.as_str())
         }
         Job::Secret(change) => secret_words(change),
-        Job::Work(messages) => messages.iter().map(|message| work_words(&message.portion)).collect(),
+        Job::Work(messages) => messages.iter().map(|message| work_words(&message.batch)).collect(),
         Job::Ignore(reason) => format!("ignored, {reason}"),
     }
 }
 
-fn work_words(portion: &Result<Portion, Refusal>) -> String {
-    match portion {
-        Ok(portion) => format!("{} repositories of {}", portion.repositories.len(), portion.registry),
+fn work_words(batch: &Result<WorkBatch, Refusal>) -> String {
+    match batch {
+        Ok(batch) => format!("{} repositories of {}", batch.repositories.len(), batch.registry),
         Err(refusal) => refusal.to_string(),
     }
 }

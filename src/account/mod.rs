@@ -33,7 +33,7 @@ pub use error::{AwsError, ErrorKind, causes, one_line};
 pub use http::http_client;
 pub use objects::{Condition, Object, ObjectError};
 pub use observe::{Account, Sight, Snapshot, View, observe, observe_again, rules_and_templates, snapshot};
-pub use queue::{Parcel, Redrive};
+pub use queue::{QueueMessage, Redrive};
 pub use repositories::{Preview, PreviewStatus, Repository};
 pub use rules::{Proof, Rule};
 pub use secrets::{

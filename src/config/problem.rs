@@ -33,6 +33,18 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// One that has no place in the file.
+    pub fn unplaced(registry: Option<&str>, message: impl Into<String>) -> Self {
+        Self {
+            registry: registry.map(str::to_owned),
+            line: None,
+            column: None,
+            message: message.into(),
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let (Some(line), Some(column)) = (self.line, self.column) {

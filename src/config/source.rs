@@ -75,7 +75,7 @@ fn is_allowed(c: char) -> bool {
     }
 }
 
-/// The position right behind a text. Lines end with LF, CR LF or CR, as in the parser.
+/// The position right behind a text. ChangeList end with LF, CR LF or CR, as in the parser.
 fn end_of(text: &str) -> Position {
     let (mut line, mut column, mut after_cr) = (1, 1, false);
     for c in text.chars() {

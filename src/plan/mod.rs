@@ -7,7 +7,6 @@ pub mod bounds;
 mod checksum;
 mod difference;
 mod left;
-pub mod repository;
 pub mod rollback;
 mod room;
 mod rule;
@@ -58,6 +57,14 @@ pub struct Plan {
     pub registries: Vec<RegistryPlan>,
     /// What the file does not name any more.
     pub removals: Removals,
+}
+
+impl Plan {
+    /// The registries whose steps are to be taken.
+    pub fn open(&self) -> impl Iterator<Item = &str> {
+        let go = self.registries.iter().filter(|plan| plan.verdict == Verdict::Go);
+        go.map(|plan| plan.registry.as_str())
+    }
 }
 
 /// What is to be done about one registry.

@@ -156,6 +156,15 @@ impl Past {
                 .is_some_and(|past| past.state == State::Ready)
     }
 
+    /// The lines about repositories that were held or failed, those that sum up aside.
+    pub fn troubles(&self) -> impl Iterator<Item = &Change> {
+        let of_repository = self
+            .changes
+            .iter()
+            .filter(|c| c.resource == Resource::Repository && c.more.is_none());
+        of_repository.filter(|change| matches!(change.result, ChangeResult::Held | ChangeResult::Failed))
+    }
+
     fn first_time(&self, since: Option<&String>) -> Option<String> {
         since
             .or(Some(&self.started_at).filter(|time| time.parse::<Timestamp>().is_ok()))

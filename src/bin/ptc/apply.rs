@@ -9,7 +9,7 @@ use ecr_pull_through_sync::account::Writer;
 use ecr_pull_through_sync::pace::{Deadline, Stop};
 use ecr_pull_through_sync::plan::is_checksum;
 use ecr_pull_through_sync::report::{ChangeResult, Outcome, Report};
-use ecr_pull_through_sync::run::Hand;
+use ecr_pull_through_sync::run::Access;
 
 use crate::input::Input;
 use crate::plan::{self, TIME, order, page};
@@ -67,7 +67,7 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     if asks {
         let deadline = Deadline::in_time(TIME, &plan::pace());
         let order = order(args.max_deletions, None);
-        let shown = plan::report(&input, &session, Hand::Plan, &order, deadline);
+        let shown = plan::report(&input, &session, Access::Plan, &order, deadline);
         let shown = ui.waiting("reading the account", shown).await?;
         ui.raw(page(&shown, &input, &session, ui.color).as_bytes())?;
         if !matches!(shown.outcome, Outcome::Pending | Outcome::Converged) {
@@ -108,7 +108,7 @@ async fn carry_out(
     input: &Input,
     session: &Session,
     writer: &Writer,
-    order: &ecr_pull_through_sync::run::Order,
+    order: &ecr_pull_through_sync::run::RunRequest,
     ui: &Ui,
 ) -> Result<Report, Failure> {
     if !ui.json {
@@ -118,7 +118,7 @@ async fn carry_out(
     let deadline = Deadline::in_time(TIME, &plan::pace()).or(stop.clone());
     let report = ui.waiting(
         "applying",
-        plan::report(input, session, Hand::Apply(writer), order, deadline),
+        plan::report(input, session, Access::Apply(writer), order, deadline),
     );
     let mut report = std::pin::pin!(report);
     tokio::select! {

@@ -8,7 +8,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use ecr_pull_through_sync::config::Rejected;
 use ecr_pull_through_sync::pace::{Deadline, Pace};
 use ecr_pull_through_sync::report::{Outcome, Report};
-use ecr_pull_through_sync::run::{Core, Hand, Order, Run};
+use ecr_pull_through_sync::run::{Access, Deps, Run, RunRequest};
 use ecr_pull_through_sync::trigger::Kind;
 
 use crate::check::Checked;
@@ -61,7 +61,7 @@ pub const TIME: Duration = Duration::from_secs(24 * 60 * 60);
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let input = Input::read(&args.file)?;
     let session = args.session.open(ui).await?;
-    let hand = if args.validate { Hand::Validate } else { Hand::Plan };
+    let hand = if args.validate { Access::Validate } else { Access::Plan };
     let order = order(args.max_deletions, None);
     let report = report(&input, &session, hand, &order, Deadline::in_time(TIME, &pace()));
     let report = ui.waiting("reading the account", report).await?;
@@ -86,8 +86,8 @@ pub fn pace() -> Pace {
 }
 
 /// What a run from a terminal is asked for.
-pub fn order(max_deletions: Option<u32>, plan_checksum: Option<String>) -> Order {
-    Order {
+pub fn order(max_deletions: Option<u32>, plan_checksum: Option<String>) -> RunRequest {
+    RunRequest {
         kind: Kind::Manual,
         source: "ptc".into(),
         max_deletions,
@@ -103,12 +103,12 @@ pub fn order(max_deletions: Option<u32>, plan_checksum: Option<String>) -> Order
 pub async fn report(
     input: &Input,
     session: &Session,
-    hand: Hand<'_>,
-    order: &Order,
+    hand: Access<'_>,
+    order: &RunRequest,
     deadline: Deadline,
 ) -> Result<Report, Failure> {
     let pace = pace();
-    let core = Core {
+    let core = Deps {
         reader: &session.reader,
         settings: &session.settings,
         pace: &pace,

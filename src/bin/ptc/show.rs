@@ -227,7 +227,7 @@ pub fn troubles(report: &Report) -> Vec<Trouble<'_>> {
     troubles
 }
 
-/// Lines that need somebody's attention.
+/// ChangeList that need somebody's attention.
 pub fn marked(lines: Vec<String>) -> impl Iterator<Item = String> {
     let mark = |(n, line)| if n == 0 { format!("! {line}") } else { line };
     lines.into_iter().enumerate().map(mark)

@@ -1,11 +1,113 @@
-//! From what happened to one word and one sentence.
+//! What a run found and did, and its outcome: one word and one sentence.
 
-use super::{ChangeResult, Outcome, Progress, RegistryReport, Report, State};
+use std::collections::BTreeMap;
+
+use super::{Change, ChangeResult, Existing, Memory, Outcome, Progress, RegistryReport, Report, State};
 use crate::cause::Reason;
+use crate::config::Problem;
 use crate::trigger::Mode;
 
-/// Judges a run over an accepted file.
-pub fn judge(report: &Report) -> (Outcome, String) {
+/// Everything of a report but who ran, when, over which file, and at what cost. See [`Report`] for the fields.
+#[derive(Debug, Clone, Default)]
+pub struct Results {
+    pub outcome: Outcome,
+    pub message: String,
+    pub changes: Vec<Change>,
+    pub registries: BTreeMap<String, RegistryReport>,
+    pub pull_through_cache_urls: BTreeMap<String, String>,
+    pub errors: Vec<Problem>,
+    pub warnings: Vec<Problem>,
+    pub plan_checksum: Option<String>,
+    pub existing_repositories: Option<Existing>,
+    pub memory: Memory,
+    pub blind: bool,
+}
+
+impl From<Report> for Results {
+    fn from(report: Report) -> Self {
+        let Report {
+            run_id: _,
+            started_at: _,
+            finished_at: _,
+            last_success_at: _,
+            outcome,
+            mode: _,
+            message,
+            trigger: _,
+            config: _,
+            changes,
+            registries,
+            pull_through_cache_urls,
+            errors,
+            warnings,
+            plan_checksum,
+            existing_repositories,
+            memory,
+            stats: _,
+            blind,
+        } = report;
+        Self {
+            outcome,
+            message,
+            changes,
+            registries,
+            pull_through_cache_urls,
+            errors,
+            warnings,
+            plan_checksum,
+            existing_repositories,
+            memory,
+            blind,
+        }
+    }
+}
+
+impl Results {
+    /// With the outcome and the sentence that follow from the registries and changes of a run over an accepted file.
+    pub fn judged(self, mode: Mode) -> Self {
+        let (outcome, message) = judge(&self, mode);
+        Self {
+            outcome,
+            message,
+            ..self
+        }
+    }
+
+    /// With the changes that the same run applied in passes before, over an earlier version of the file.
+    pub fn after(self, earlier: &[Change]) -> Self {
+        if earlier.is_empty() {
+            return self;
+        }
+        let changes = [earlier, &self.changes].concat();
+        let results = Self { changes, ..self };
+        if matches!(results.outcome, Outcome::Converged | Outcome::Changed) {
+            return results.judged(Mode::Apply);
+        }
+        let message = format!(
+            "{}; before that, {} changes were applied over an earlier version of it",
+            results.message,
+            earlier.len()
+        );
+        Self { message, ..results }
+    }
+
+    /// Without what was to go into the queue, where that failed.
+    pub fn not_queued(mut self) -> Self {
+        let work = self
+            .existing_repositories
+            .as_mut()
+            .and_then(|existing| existing.work.take());
+        let Some(work) = work else { return self };
+        for (name, base) in &work.base {
+            if let Some(registry) = self.registries.get_mut(name) {
+                (registry.state, registry.message) = base.with(work.progress(name), Mode::Apply, false, None);
+            }
+        }
+        self.judged(Mode::Apply)
+    }
+}
+
+fn judge(report: &Results, mode: Mode) -> (Outcome, String) {
     let count = |state| report.registries.values().filter(|r| r.state == state).count();
     let changes = |result| {
         let counts = report
@@ -20,7 +122,7 @@ pub fn judge(report: &Report) -> (Outcome, String) {
         .as_ref()
         .map(|existing| existing.progress)
         .unwrap_or_default();
-    let to_do = existing.to_do > 0 && report.mode == Mode::Apply;
+    let to_do = existing.to_do > 0 && mode == Mode::Apply;
     let (failed, held): (usize, usize) = (count(State::Failed), count(State::Held));
     let failed_changes: usize = changes(ChangeResult::Failed) + changes(ChangeResult::Skipped);
     let any_failed = failed > 0 || failed_changes > 0 || existing.failed > 0 || to_do;
@@ -29,7 +131,7 @@ pub fn judge(report: &Report) -> (Outcome, String) {
     let applied: usize = changes(ChangeResult::Applied);
     let all = report.registries.len();
     let troubles = troubles(report, existing);
-    match report.mode {
+    match mode {
         Mode::Apply if any_failed || any_held => {
             let ready = count(State::Ready);
             let message = format!(
@@ -91,7 +193,7 @@ fn changes_words(n: usize, what: &str) -> String {
 }
 
 /// The names of what is not as it should be; the reasons stand beside each registry.
-fn troubles(report: &Report, existing: Progress) -> String {
+fn troubles(report: &Results, existing: Progress) -> String {
     let late = |registry: &RegistryReport| registry.reason == Some(Reason::DEADLINE);
     let named = |word: &str, of: &dyn Fn(&RegistryReport) -> bool| {
         let names = report

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::one::Found;
+use super::repository::RepositoryResult;
 use crate::account::AwsError;
 use crate::config::ROOT;
 use crate::plan::{Action, Resource};
@@ -16,9 +16,9 @@ pub const MOST_LINES: usize = 1000;
 /// How many bytes of policies and tags a plan shows: the repositories of a registry mostly differ in the same.
 const MOST_LISTED: usize = 512 * 1024;
 
-/// Lines about repositories.
+/// ChangeList about repositories.
 #[derive(Debug, Default)]
-pub struct Lines {
+pub struct ChangeList {
     troubles: Vec<Change>,
     others: Vec<Change>,
     more: BTreeMap<(String, ChangeResult), More>,
@@ -28,16 +28,16 @@ pub struct Lines {
     pub open: Option<AwsError>,
 }
 
-/// Lines that are not listed.
+/// ChangeList that are not listed.
 #[derive(Debug, Default)]
 struct More {
     lines: usize,
     fields: BTreeSet<Cow<'static, str>>,
 }
 
-impl Lines {
+impl ChangeList {
     /// What came of a repository.
-    pub(super) fn add(&mut self, found: Found) {
+    pub(super) fn add(&mut self, found: RepositoryResult) {
         for change in found.changes {
             self.push(change);
         }
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn what_is_too_much_to_list_is_summed_up_and_trouble_is_not_crowded_out() {
-        let mut lines = Lines::default();
+        let mut lines = ChangeList::default();
         let change = |n: usize, result| {
             let id = format!("hub/{n:05}");
             Change::of("hub", Resource::Repository, Action::Update, &id)

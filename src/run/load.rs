@@ -1,10 +1,13 @@
-//! The file of a run: where it is, and how its bytes become checked registries, decrypted on the way if they are encrypted.
+//! What a run starts from: the bytes of the file and a snapshot of the account. And how the bytes become checked registries,
+//! decrypted on the way if they are encrypted.
 
-use super::{Run, finish};
-use crate::account::{Object, ObjectError};
-use crate::config::{self, Context, File, Rejected};
+use super::Run;
+use crate::account::{AwsError, Object, ObjectError, Snapshot, snapshot};
+use crate::config::{self, Context, File, Problem, Rejected};
+use crate::home::Home;
 use crate::newest::Newest;
 use crate::plan::bounds;
+use crate::policy::{REPOSITORY_POLICY_MAX, repository_policy};
 use crate::report::ConfigReport;
 use crate::settings::Settings;
 use crate::sops::{DataKey, Keyring, Metadata};
@@ -14,11 +17,11 @@ use crate::sops::{DataKey, Keyring, Metadata};
 pub enum Source<'a> {
     /// In its bucket.
     Uploaded,
-    /// On somebody's desk. Such a run writes no status: that is the function's.
-    AtHand {
+    /// A local file given to `ptc`. Such a run writes no status: that is the function's.
+    Local {
         /// Its name.
         name: &'a str,
-        /// All of it.
+        /// Its content.
         bytes: &'a [u8],
     },
 }
@@ -37,11 +40,23 @@ impl From<Rejected> for Unread {
     }
 }
 
+/// What one pass starts from.
+pub(super) struct Input {
+    pub object: Result<Object, ObjectError>,
+    pub snapshot: Result<Snapshot, AwsError>,
+}
+
 impl Run<'_> {
-    pub(super) async fn load(&self) -> Result<Object, ObjectError> {
+    /// Reads file and account, side by side.
+    pub(super) async fn load(&self) -> Input {
+        let (object, snapshot) = tokio::join!(self.object(), snapshot(self.deps.reader));
+        Input { object, snapshot }
+    }
+
+    pub(super) async fn object(&self) -> Result<Object, ObjectError> {
         match self.source {
             Source::Uploaded => self.uploaded().await,
-            Source::AtHand { bytes, .. } => Ok(Object {
+            Source::Local { bytes, .. } => Ok(Object {
                 bytes: bytes.to_vec().into(),
                 ..Object::default()
             }),
@@ -49,8 +64,8 @@ impl Run<'_> {
     }
 
     async fn uploaded(&self) -> Result<Object, ObjectError> {
-        let settings = self.core.settings;
-        self.core
+        let settings = self.deps.settings;
+        self.deps
             .reader
             .object(&settings.config_bucket, &settings.config_key, config::MAX_BYTES)
             .await
@@ -59,14 +74,14 @@ impl Run<'_> {
     /// Whether the function goes by another file than the one at hand, and what follows from that. It goes back to its own
     /// with its next run; and what its own names must not be deleted for another's not naming it.
     pub(super) async fn differs_from_upload(&self) -> Option<String> {
-        let Source::AtHand { name, bytes } = self.source else {
+        let Source::Local { name, bytes } = self.source else {
             return None;
         };
         let Settings {
             config_bucket,
             config_key,
             ..
-        } = self.core.settings;
+        } = self.deps.settings;
         if config_bucket.is_empty() {
             return None;
         }
@@ -89,8 +104,8 @@ impl Run<'_> {
 
     pub(super) fn newest<'r>(&'r self, config: &'r ConfigReport) -> Newest<'r> {
         match self.source {
-            Source::Uploaded => Newest::of_upload(self.core.reader, config, self.deadline),
-            Source::AtHand { .. } => Newest::of_local_file(),
+            Source::Uploaded => Newest::of_upload(self.deps.reader, config, self.deadline),
+            Source::Local { .. } => Newest::of_local_file(),
         }
     }
 
@@ -100,18 +115,18 @@ impl Run<'_> {
             account: Some(self.home.account.clone()),
             region: Some(self.home.region.clone()),
             partition: self.home.partition.clone(),
-            template_role: self.core.settings.template_role_arn.is_some(),
-            resource_tags: self.core.settings.resource_tags.clone(),
+            template_role: self.deps.settings.template_role_arn.is_some(),
+            resource_tags: self.deps.settings.resource_tags.clone(),
         };
         let metadata = config::sealed(&object.bytes);
         let is_sealed = metadata.is_some();
         let file = match metadata {
-            None => bounds::plain(config::read(&object.bytes, &context), self.core.settings)?,
+            None => bounds::plain(config::read(&object.bytes, &context), self.deps.settings)?,
             Some(metadata) => config::read_sealed(&object.bytes, &self.unlock(&metadata?).await?, &context)?,
         };
-        let mut file = finish::fits(file, self.home)?;
+        let mut file = fits(file, self.home)?;
         file.warnings
-            .extend(bounds::unchecked(&file, is_sealed, self.home, self.core.settings));
+            .extend(bounds::unchecked(&file, is_sealed, self.home, self.deps.settings));
         Ok(file)
     }
 
@@ -121,7 +136,7 @@ impl Run<'_> {
         }
         match self
             .deadline
-            .bound(Keyring::of_function(self.core.reader).unlock(metadata))
+            .bound(Keyring::of_function(self.deps.reader).unlock(metadata))
             .await
         {
             None => Err(Unread::Locked(format!(
@@ -132,6 +147,31 @@ impl Run<'_> {
             Some(Err(locked)) if locked.is_transient() => Err(Unread::Locked(locked.to_string())),
             Some(Err(locked)) => Err(Unread::Rejected(locked.into_rejected(metadata))),
         }
+    }
+}
+
+/// The last check of a file: documents that only show their length with the account's root in them.
+fn fits(file: File, home: &Home) -> Result<File, Rejected> {
+    let too_long = file.registries.iter().filter_map(|registry| {
+        let length = repository_policy(home, &registry.read_access).chars().count();
+        (length > REPOSITORY_POLICY_MAX).then(|| Problem {
+            registry: Some(registry.name.clone()),
+            line: Some(registry.line),
+            column: Some(registry.column),
+            message: format!(
+                "repository_read_access_arns makes a repository policy of {length} characters, and ECR takes \
+                 {REPOSITORY_POLICY_MAX}: name fewer principals, such as account roots instead of roles"
+            ),
+        })
+    });
+    let errors: Vec<Problem> = too_long.collect();
+    if errors.is_empty() {
+        Ok(file)
+    } else {
+        Err(Rejected {
+            errors,
+            warnings: file.warnings,
+        })
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use serde_json::Value;
 use tracing::info;
 
-use super::gate::Gate;
-use super::{Differing, Existing, Outcome, Pen, Target, Ward};
+use super::preview::PreviewVerdict;
+use super::{PlannedDifference, RegistryWork, RepositoryOutcome, RepositoryTarget, RepositoryWorker, WriteAccess};
 use crate::account::AwsError;
 use crate::cause::{Cause, Reason};
 use crate::config::Setting;
@@ -17,25 +17,25 @@ use crate::policy::{lifecycle_in_form, policy_in_form};
 use crate::report::{Change, ChangeResult};
 
 /// What came of one repository.
-pub(super) struct Found {
-    pub outcome: Outcome,
+pub(super) struct RepositoryResult {
+    pub outcome: RepositoryOutcome,
     /// For the report: a line for each thing that came of some of its settings.
     pub changes: Vec<Change>,
     /// How it differed.
-    pub differing: Differing,
+    pub differing: PlannedDifference,
     /// Why it is open.
     pub open: Option<AwsError>,
 }
 
 /// What is to be put for one setting.
-enum Put {
+enum SettingChange {
     Lifecycle(String),
     Policy(String),
     Mutability,
     Tags(BTreeMap<String, String>),
 }
 
-impl Put {
+impl SettingChange {
     fn setting(&self) -> Setting {
         match self {
             Self::Lifecycle(_) => Setting::LifecyclePolicy,
@@ -48,26 +48,26 @@ impl Put {
 
 /// A setting that is not as it should be.
 struct Differs {
-    put: Put,
+    put: SettingChange,
     diff: Difference,
 }
 
 impl Differs {
-    fn new(put: Put, old: Value, new: Value) -> Self {
+    fn new(put: SettingChange, old: Value, new: Value) -> Self {
         let diff = Difference::new(put.setting().as_str(), old, new);
         Self { put, diff }
     }
 }
 
 /// Why a setting was not put.
-enum Trouble {
+enum SettingError {
     Gone,
     Held(Cause),
     Failed(Cause),
     Open(AwsError),
 }
 
-impl From<AwsError> for Trouble {
+impl From<AwsError> for SettingError {
     fn from(error: AwsError) -> Self {
         if error.is("RepositoryNotFoundException") {
             Self::Gone
@@ -79,24 +79,24 @@ impl From<AwsError> for Trouble {
     }
 }
 
-impl Existing<'_> {
+impl RepositoryWorker<'_> {
     /// Works on one repository. Its settings do not wait for each other: what is held or fails stops nothing else.
-    pub(super) async fn one(&self, target: &Target<'_>) -> Found {
-        let mut found = Found::new(Outcome::Done);
-        let Some(ward) = self.wards.get(target.registry) else {
+    pub(super) async fn one(&self, target: &RepositoryTarget<'_>) -> RepositoryResult {
+        let mut found = RepositoryResult::new(RepositoryOutcome::Done);
+        let Some(work) = self.registries.get(target.registry) else {
             return found;
         };
         if self.deadline.is_near() || self.stale.load(Ordering::Relaxed) {
-            return Found::new(Outcome::Untried);
+            return RepositoryResult::new(RepositoryOutcome::Untried);
         }
-        let differences = self.differences(ward, target).await;
+        let differences = self.differences(work, target).await;
         let held = match self.unplanned(target, &differences) {
             Ok(held) => held,
             Err(cause) => {
                 for (setting, _) in differences.iter().filter(|(_, differs)| !matches!(differs, Ok(None))) {
                     found.tell(target, *setting, ChangeResult::Held, Some(&cause), None);
                 }
-                found.outcome = Outcome::Held;
+                found.outcome = RepositoryOutcome::Held;
                 return found;
             }
         };
@@ -106,23 +106,23 @@ impl Existing<'_> {
             let (taken, diff) = match differs {
                 Ok(None) => continue,
                 Ok(Some(Differs { put, diff })) => match held.get(&setting).or(beyond.as_ref()) {
-                    Some(cause) => (Err(Trouble::Held(cause.clone())), Some(diff)),
-                    None => (self.put(ward, target, put).await, Some(diff)),
+                    Some(cause) => (Err(SettingError::Held(cause.clone())), Some(diff)),
+                    None => (self.put(work, target, put).await, Some(diff)),
                 },
                 Err(trouble) => (Err(trouble), None),
             };
             let (outcome, cause) = match taken {
-                Ok(ChangeResult::Planned) => (Outcome::Planned, None),
-                Ok(_) => (Outcome::Done, None),
-                Err(Trouble::Gone) => return Found::new(Outcome::Gone),
-                Err(Trouble::Held(cause)) => (Outcome::Held, Some(cause)),
-                Err(Trouble::Failed(cause)) => (Outcome::Failed, Some(cause)),
-                Err(Trouble::Open(error)) => {
+                Ok(ChangeResult::Planned) => (RepositoryOutcome::Planned, None),
+                Ok(_) => (RepositoryOutcome::Done, None),
+                Err(SettingError::Gone) => return RepositoryResult::new(RepositoryOutcome::Gone),
+                Err(SettingError::Held(cause)) => (RepositoryOutcome::Held, Some(cause)),
+                Err(SettingError::Failed(cause)) => (RepositoryOutcome::Failed, Some(cause)),
+                Err(SettingError::Open(error)) => {
                     // Out of time, or out of date: that says nothing about the repository.
                     let open = if error.may_go_better() {
-                        Outcome::Stuck
+                        RepositoryOutcome::Stuck
                     } else {
-                        Outcome::Untried
+                        RepositoryOutcome::Untried
                     };
                     found.outcome = found.outcome.max(open);
                     found.open = Some(error);
@@ -131,13 +131,13 @@ impl Existing<'_> {
             };
             found.outcome = found.outcome.max(outcome);
             let result = match outcome {
-                Outcome::Held => ChangeResult::Held,
-                Outcome::Failed => ChangeResult::Failed,
-                Outcome::Planned => ChangeResult::Planned,
+                RepositoryOutcome::Held => ChangeResult::Held,
+                RepositoryOutcome::Failed => ChangeResult::Failed,
+                RepositoryOutcome::Planned => ChangeResult::Planned,
                 _ => ChangeResult::Applied,
             };
             found.differing.sum = found.differing.sum.and(sum(target, setting, diff.as_ref()));
-            if let (Outcome::Held, Some(cause)) = (outcome, &cause) {
+            if let (RepositoryOutcome::Held, Some(cause)) = (outcome, &cause) {
                 found.differing.held.insert(setting, cause.clone());
             }
             found.tell(
@@ -145,7 +145,7 @@ impl Existing<'_> {
                 setting,
                 result,
                 cause.as_ref(),
-                diff.filter(|_| self.pen.is_none()),
+                diff.filter(|_| self.access.is_none()),
             );
         }
         found
@@ -154,8 +154,8 @@ impl Existing<'_> {
     /// Where only what a plan has shown may be done: what that held, or why it is not this that it has shown.
     fn unplanned(
         &self,
-        target: &Target<'_>,
-        differences: &[(Setting, Result<Option<Differs>, Trouble>)],
+        target: &RepositoryTarget<'_>,
+        differences: &[(Setting, Result<Option<Differs>, SettingError>)],
     ) -> Result<BTreeMap<Setting, Cause>, Cause> {
         let Some(planned) = &self.planned else {
             return Ok(BTreeMap::new());
@@ -178,8 +178,12 @@ impl Existing<'_> {
     }
 
     /// What differs, setting by setting. Each is read once, side by side; the mutability came with the listing.
-    async fn differences(&self, ward: &Ward, target: &Target<'_>) -> [(Setting, Result<Option<Differs>, Trouble>); 4] {
-        let (wanted, name, reader) = (&ward.wanted, target.name.as_str(), self.reader);
+    async fn differences(
+        &self,
+        work: &RegistryWork,
+        target: &RepositoryTarget<'_>,
+    ) -> [(Setting, Result<Option<Differs>, SettingError>); 4] {
+        let (wanted, name, reader) = (&work.wanted, target.name.as_str(), self.reader);
         let lifecycle = async {
             let Some(text) = &wanted.lifecycle_policy else {
                 return Ok(None);
@@ -191,7 +195,7 @@ impl Existing<'_> {
             let shown = |text: &str| lifecycle_in_form(text);
             let differs = || {
                 let old = have.as_deref().map_or(Value::Null, shown);
-                Differs::new(Put::Lifecycle(text.clone()), old, shown(text))
+                Differs::new(SettingChange::Lifecycle(text.clone()), old, shown(text))
             };
             Ok(wanted.differs_in_lifecycle(have.as_deref()).then(differs))
         };
@@ -206,7 +210,7 @@ impl Existing<'_> {
             let shown = |text: &str| policy_in_form(text, &self.home.partition);
             let differs = || {
                 let old = have.as_deref().map_or(Value::Null, shown);
-                Differs::new(Put::Policy(text.clone()), old, shown(text))
+                Differs::new(SettingChange::Policy(text.clone()), old, shown(text))
             };
             Ok(wanted.differs_in_policy(have.as_deref()).then(differs))
         };
@@ -219,14 +223,14 @@ impl Existing<'_> {
                 .lanes
                 .call("ListTagsForResource", &self.deadline, || reader.repository_tags(&arn))
                 .await?;
-            let missing = wanted.missing_tags(&have).map_err(Trouble::Failed)?;
+            let missing = wanted.missing_tags(&have).map_err(SettingError::Failed)?;
             let old = shown_tags(have.iter().filter(|(key, _)| missing.contains_key(*key)));
             let new = shown_tags(&missing);
-            Ok((!missing.is_empty()).then(|| Differs::new(Put::Tags(missing), old, new)))
+            Ok((!missing.is_empty()).then(|| Differs::new(SettingChange::Tags(missing), old, new)))
         };
         let (lifecycle, policy, tags) = tokio::join!(lifecycle, policy, tags);
         let old = target.other_mutability.as_deref().cloned();
-        let mutability = Ok(old.map(|old| Differs::new(Put::Mutability, old, wanted.mutability_to_be())));
+        let mutability = Ok(old.map(|old| Differs::new(SettingChange::Mutability, old, wanted.mutability_to_be())));
         [
             (Setting::LifecyclePolicy, lifecycle),
             (Setting::RepositoryPolicy, policy),
@@ -236,52 +240,70 @@ impl Existing<'_> {
     }
 
     /// Puts a setting, or without a writer only says that it would.
-    async fn put(&self, ward: &Ward, target: &Target<'_>, put: Put) -> Result<ChangeResult, Trouble> {
-        if let Put::Lifecycle(text) = &put
-            && let Gate::Held(cause) = self.gate(&target.name, text, ward.wanted.max_expiring_images).await?
+    async fn put(
+        &self,
+        work: &RegistryWork,
+        target: &RepositoryTarget<'_>,
+        put: SettingChange,
+    ) -> Result<ChangeResult, SettingError> {
+        if let SettingChange::Lifecycle(text) = &put
+            && let PreviewVerdict::Held(cause) = self
+                .verdict(&target.name, text, work.wanted.max_expiring_images)
+                .await?
         {
-            return Err(Trouble::Held(cause));
+            return Err(SettingError::Held(cause));
         }
-        let Some(pen) = &self.pen else {
+        let Some(access) = &self.access else {
             return Ok(ChangeResult::Planned);
         };
-        self.write(pen, ward, &target.name, &put).await?;
+        self.write(access, work, &target.name, &put).await?;
         info!(registry = %target.registry, repository = %target.name, setting = put.setting().as_str(), "applied");
         Ok(ChangeResult::Applied)
     }
 
-    async fn write(&self, pen: &Pen<'_>, ward: &Ward, name: &str, put: &Put) -> Result<(), AwsError> {
-        let writer = pen.writer;
+    async fn write(
+        &self,
+        access: &WriteAccess<'_>,
+        work: &RegistryWork,
+        name: &str,
+        put: &SettingChange,
+    ) -> Result<(), AwsError> {
+        let writer = access.writer;
         match put {
-            Put::Lifecycle(text) => {
-                self.pen_down(pen, "PutLifecyclePolicy", || writer.put_lifecycle_policy(name, text))
+            SettingChange::Lifecycle(text) => {
+                self.guarded_write(access, "PutLifecyclePolicy", || writer.put_lifecycle_policy(name, text))
                     .await
             }
-            Put::Policy(text) => self.write_policy(pen, ward, name, text).await,
-            Put::Mutability => {
-                let Some((word, filters)) = &ward.wanted.mutability else {
+            SettingChange::Policy(text) => self.write_policy(access, work, name, text).await,
+            SettingChange::Mutability => {
+                let Some((word, filters)) = &work.wanted.mutability else {
                     return Ok(());
                 };
-                self.pen_down(pen, "PutImageTagMutability", || {
+                self.guarded_write(access, "PutImageTagMutability", || {
                     writer.put_mutability(name, word, filters)
                 })
                 .await
             }
-            Put::Tags(tags) => {
+            SettingChange::Tags(tags) => {
                 let arn = self.home.repository_arn(name);
-                self.pen_down(pen, "TagResource", || writer.tag_repository(&arn, tags))
+                self.guarded_write(access, "TagResource", || writer.tag_repository(&arn, tags))
                     .await
             }
         }
     }
 
     /// Makes a call that writes when its turn has come, if the file still has the say then.
-    async fn pen_down<F>(&self, pen: &Pen<'_>, operation: &'static str, call: impl Fn() -> F) -> Result<(), AwsError>
+    async fn guarded_write<F>(
+        &self,
+        access: &WriteAccess<'_>,
+        operation: &'static str,
+        call: impl Fn() -> F,
+    ) -> Result<(), AwsError>
     where
         F: Future<Output = Result<(), AwsError>>,
     {
         let checked = || async {
-            self.may_write(&pen.newest).await?;
+            self.may_write(&access.newest).await?;
             call().await
         };
         self.lanes.call(operation, &self.deadline, checked).await
@@ -289,18 +311,24 @@ impl Existing<'_> {
 
     /// A role that was made a moment ago is not known everywhere yet (provider-aws 39064). It is waited for once: a
     /// principal that does not exist must not cost a minute for each of a thousand repositories.
-    async fn write_policy(&self, pen: &Pen<'_>, ward: &Ward, name: &str, text: &str) -> Result<(), AwsError> {
+    async fn write_policy(
+        &self,
+        access: &WriteAccess<'_>,
+        work: &RegistryWork,
+        name: &str,
+        text: &str,
+    ) -> Result<(), AwsError> {
         let mut waits = self.pace.waits();
         loop {
-            let call = || pen.writer.set_repository_policy(name, text);
-            match self.pen_down(pen, "SetRepositoryPolicy", call).await {
+            let call = || access.writer.set_repository_policy(name, text);
+            match self.guarded_write(access, "SetRepositoryPolicy", call).await {
                 Err(error) if error.message.contains("Principal not found") => {
-                    let patient = !ward.given_up.load(Ordering::Relaxed);
+                    let patient = !work.given_up.load(Ordering::Relaxed);
                     match waits.next().filter(|_| patient) {
                         Some(wait) if self.deadline.wait(wait).await => {}
                         Some(_) => return Err(AwsError::not_now("SetRepositoryPolicy", error.message)),
                         None => {
-                            ward.given_up.store(true, Ordering::Relaxed);
+                            work.given_up.store(true, Ordering::Relaxed);
                             return Err(error);
                         }
                     }
@@ -312,7 +340,7 @@ impl Existing<'_> {
 }
 
 /// How one setting of a repository differs; what is to become of it follows from that, and from what is held.
-fn sum(target: &Target<'_>, setting: Setting, diff: Option<&Difference>) -> Sum {
+fn sum(target: &RepositoryTarget<'_>, setting: Setting, diff: Option<&Difference>) -> Sum {
     Sum::of(
         &target.name,
         setting,
@@ -321,12 +349,12 @@ fn sum(target: &Target<'_>, setting: Setting, diff: Option<&Difference>) -> Sum 
     )
 }
 
-impl Found {
-    fn new(outcome: Outcome) -> Self {
+impl RepositoryResult {
+    fn new(outcome: RepositoryOutcome) -> Self {
         Self {
             outcome,
             changes: Vec::new(),
-            differing: Differing::default(),
+            differing: PlannedDifference::default(),
             open: None,
         }
     }
@@ -339,7 +367,7 @@ impl Found {
     /// Settings with one fate stand in one line.
     fn tell(
         &mut self,
-        target: &Target<'_>,
+        target: &RepositoryTarget<'_>,
         setting: Setting,
         result: ChangeResult,
         cause: Option<&Cause>,

@@ -1,9 +1,9 @@
-//! The gate: a lifecycle policy is put only after ECR has shown what it would do to the images that are there.
+//! A lifecycle policy is put only after ECR has previewed what it would do to the images that are there.
 //!
 //! Asked of the very text that is then put. Images that are pushed between the preview and ECR's next evaluation are
 //! not in it; nothing can close that.
 
-use super::Existing;
+use super::RepositoryWorker;
 use crate::account::{AwsError, ErrorKind, Pages, Preview, PreviewStatus, one_line};
 use crate::cause::{Cause, Reason};
 use crate::plan::bounds;
@@ -23,7 +23,7 @@ const LONGEST_TAG: usize = 60;
 
 /// What the preview says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Gate {
+pub(super) enum PreviewVerdict {
     /// The policy may be put.
     Open,
     /// It would take more images than the file allows.
@@ -40,16 +40,16 @@ enum Whose {
 
 /// What a policy would do.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Toll {
+struct PreviewCounts {
     expiring: u64,
     archiving: u64,
     tags: Vec<String>,
 }
 
-impl Existing<'_> {
+impl RepositoryWorker<'_> {
     /// Has ECR preview `text` on a repository. The preview is asynchronous, there is one at a time in a repository, and
     /// anybody may start another in between: then ours is asked for again.
-    pub(super) async fn gate(&self, repository: &str, text: &str, most: u32) -> Result<Gate, AwsError> {
+    pub(super) async fn verdict(&self, repository: &str, text: &str, most: u32) -> Result<PreviewVerdict, AwsError> {
         let mut waits = self.pace.preview_waits();
         let mut failures = 0;
         let mut whose = Whose::Nobodys;
@@ -87,8 +87,8 @@ impl Existing<'_> {
             match preview.status {
                 PreviewStatus::InProgress => continue,
                 PreviewStatus::Complete if ours => {
-                    if let Some(toll) = self.toll(repository, preview, text).await? {
-                        return Ok(toll.gate(most, self.bounds.max_expiring_images));
+                    if let Some(counts) = self.counts(repository, preview, text).await? {
+                        return Ok(counts.verdict(most, self.bounds.max_expiring_images));
                     }
                 }
                 PreviewStatus::Failed if ours => {
@@ -110,14 +110,14 @@ impl Existing<'_> {
 
     /// Counts. ECR's summary tells without paging; where it is missing all pages are counted. `None` where another
     /// preview took the place of ours between two pages.
-    async fn toll(&self, repository: &str, first: Preview, text: &str) -> Result<Option<Toll>, AwsError> {
+    async fn counts(&self, repository: &str, first: Preview, text: &str) -> Result<Option<PreviewCounts>, AwsError> {
         let tags = first
             .tags
             .iter()
             .take(MOST_TAGS)
             .map(|tag| one_line(tag, LONGEST_TAG))
             .collect();
-        let mut toll = Toll {
+        let mut counts = PreviewCounts {
             expiring: first.listed_expiring,
             archiving: first.listed_archiving,
             tags,
@@ -134,14 +134,14 @@ impl Existing<'_> {
             if page.status != PreviewStatus::Complete || !same_lifecycle(&page.text, text) {
                 return Ok(None);
             }
-            toll.expiring += page.listed_expiring;
-            toll.archiving += page.listed_archiving;
+            counts.expiring += page.listed_expiring;
+            counts.archiving += page.listed_archiving;
             next = page.next;
         }
         // Whichever is more: what was summed up, or what was shown.
-        toll.expiring = toll.expiring.max(first.expiring.unwrap_or(0));
-        toll.archiving = toll.archiving.max(archiving.unwrap_or(0));
-        Ok(Some(toll))
+        counts.expiring = counts.expiring.max(first.expiring.unwrap_or(0));
+        counts.archiving = counts.archiving.max(archiving.unwrap_or(0));
+        Ok(Some(counts))
     }
 }
 
@@ -154,9 +154,9 @@ fn unable(failures: usize) -> AwsError {
     )
 }
 
-impl Toll {
+impl PreviewCounts {
     /// What comes of it where the file allows `most`, and the stack no more than `bound`.
-    fn gate(&self, most: u32, bound: u32) -> Gate {
+    fn verdict(&self, most: u32, bound: u32) -> PreviewVerdict {
         let Self {
             expiring,
             archiving,
@@ -164,7 +164,7 @@ impl Toll {
         } = self;
         let all = expiring + archiving;
         if all <= u64::from(most.min(bound)) {
-            return Gate::Open;
+            return PreviewVerdict::Open;
         }
         let images = |n: u64| {
             if n == 1 {
@@ -189,7 +189,7 @@ impl Toll {
             ", …"
         };
         let would = format!("the lifecycle policy would {what} ({which}{more})");
-        Gate::Held(if all <= u64::from(most) {
+        PreviewVerdict::Held(if all <= u64::from(most) {
             bounds::too_many_expire(&would, most, bound)
         } else {
             let beyond = if most > bound {
@@ -210,14 +210,14 @@ mod tests {
 
     #[test]
     fn the_gate_counts_what_expires_and_what_is_archived() {
-        let toll = |expiring, archiving, tags: &[&str]| Toll {
+        let counts = |expiring, archiving, tags: &[&str]| PreviewCounts {
             expiring,
             archiving,
             tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
         };
-        assert_eq!(toll(0, 0, &[]).gate(0, 0), Gate::Open);
-        assert_eq!(toll(2, 1, &[]).gate(3, 9), Gate::Open);
-        let Gate::Held(cause) = toll(2, 1, &[]).gate(3, 2) else {
+        assert_eq!(counts(0, 0, &[]).verdict(0, 0), PreviewVerdict::Open);
+        assert_eq!(counts(2, 1, &[]).verdict(3, 9), PreviewVerdict::Open);
+        let PreviewVerdict::Held(cause) = counts(2, 1, &[]).verdict(3, 2) else {
             unreachable!("more than the stack allows")
         };
         assert_eq!(cause.reason, Reason::NOT_ALLOWED);
@@ -227,26 +227,30 @@ mod tests {
                 .contains("the file allows 3, but the stack only 2: MaxExpiringImages"),
             "{cause}"
         );
-        let Gate::Held(cause) = toll(4, 0, &[]).gate(3, 2) else {
+        let PreviewVerdict::Held(cause) = counts(4, 0, &[]).verdict(3, 2) else {
             unreachable!("more than both allow")
         };
         assert_eq!(cause.reason, Reason::WOULD_EXPIRE);
         assert!(cause.message.contains("MAX_EXPIRING_IMAGES"), "{cause}");
-        for (toll, most, words) in [
+        for (counts, most, words) in [
             (
-                toll(1, 0, &["v1"]),
+                counts(1, 0, &["v1"]),
                 0,
                 "expire 1 image (tags: v1), and the file allows 0",
             ),
-            (toll(0, 2, &[]), 1, "archive 2 images (no tags), and the file allows 1"),
             (
-                toll(7, 2, &["a", "b", "c", "d", "e"]),
+                counts(0, 2, &[]),
+                1,
+                "archive 2 images (no tags), and the file allows 1",
+            ),
+            (
+                counts(7, 2, &["a", "b", "c", "d", "e"]),
                 8,
                 "expire 7 images and archive 2 (tags: a, b, c, d, e, …)",
             ),
         ] {
-            let Gate::Held(cause) = toll.gate(most, u32::MAX) else {
-                unreachable!("{toll:?} passed")
+            let PreviewVerdict::Held(cause) = counts.verdict(most, u32::MAX) else {
+                unreachable!("{counts:?} passed")
             };
             assert!(cause.message.contains(words), "{cause}");
         }
@@ -276,9 +280,9 @@ mod tests {
         };
         let file = crate::config::read(b"quay: {registry: quay.io}", &context).unwrap_or_else(|e| unreachable!("{e}"));
         let snapshot = crate::account::Snapshot::default();
-        let territories = crate::plan::repository::Territories::new(&file, &snapshot, |_| true);
+        let ownership = crate::existing::PrefixOwnership::new(&file, &snapshot, |_| true);
         let settings = crate::settings::Settings::at_a_desk(|_| None).unwrap_or_else(|e| unreachable!("{e}"));
-        let existing = Existing::new(&reader, None, &home, &settings.bounds, &pace, deadline, &territories);
+        let existing = RepositoryWorker::new(&reader, None, &home, &settings.bounds, &pace, deadline, &ownership);
         let preview = Preview {
             status: PreviewStatus::Complete,
             text: String::new(),
@@ -289,10 +293,14 @@ mod tests {
             tags: Vec::new(),
             next: None,
         };
-        let toll = existing
-            .toll("quay/a", preview, r#"{"action":{"type":"transition"}}"#)
+        let counts = existing
+            .counts("quay/a", preview, r#"{"action":{"type":"transition"}}"#)
             .await;
-        let toll = toll.ok().flatten().unwrap_or_default();
-        assert_ne!(toll.gate(0, 0), Gate::Open, "ECR said that 7 images would expire");
+        let counts = counts.ok().flatten().unwrap_or_default();
+        assert_ne!(
+            counts.verdict(0, 0),
+            PreviewVerdict::Open,
+            "ECR said that 7 images would expire"
+        );
     }
 }
