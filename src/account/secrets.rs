@@ -72,11 +72,11 @@ pub struct Secret {
 /// What shows that a secret's values are for a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Binding {
-    /// Its tag.
+    /// Its tag, under which its current version is used.
     Tag,
     /// A rule of that host that points to it. It has no tag yet.
     Rule,
-    /// Nothing: it has no tag, and no rule points to it.
+    /// Nothing: no rule points to it, and it has no tag, or one that came later than its current version.
     Nothing,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::observe::with_details;
-use super::secrets::{Binding, CONFIGURED};
+use super::secrets::{Binding, CONFIGURED, CURRENT, UNBOUND};
 use super::{AwsError, Reader, Rule, Secret, Sight, Snapshot, VersionValue};
 use crate::config::{self, File, Registry};
 use crate::credential::Credential;
@@ -64,10 +64,15 @@ impl<'a> Claims<'a> {
 
     /// What shows that an own secret's values are for this host. `None`: they are for another.
     fn binding(&self, secret: &Secret, host: &str) -> Option<Binding> {
-        if let Some(hosts) = hosts_of_secret(&secret.tags) {
-            return hosts.contains(host).then_some(Binding::Tag);
-        }
         let hosts: BTreeSet<&str> = self.users(secret).map(|rule| rule.upstream_url.as_str()).collect();
+        if let Some(tagged) = hosts_of_secret(&secret.tags) {
+            // The run that put the tag on came no further: nothing uses what the secret held before. Under a rule it is
+            // somebody's choice.
+            let is_unbound = |current| secret.carries(current, UNBOUND);
+            let is_unfinished = hosts.is_empty() && secret.holder(CURRENT).is_some_and(is_unbound);
+            let binding = if is_unfinished { Binding::Nothing } else { Binding::Tag };
+            return tagged.contains(host).then_some(binding);
+        }
         match (hosts.is_empty(), hosts.contains(host)) {
             (true, _) => Some(Binding::Nothing),
             (_, true) => Some(Binding::Rule),

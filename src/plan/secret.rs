@@ -231,7 +231,7 @@ fn unbound(secret: &Secret, credential: &Credential) -> Option<Step> {
 fn dress(registry: &Registry, secret: &Secret, settings: &Settings) -> Option<Step> {
     let mut missing = tags(registry, settings);
     missing.retain(|key, value| secret.tags.get(key) != Some(value));
-    if secret.binding == Binding::Tag {
+    if secret.tags.contains_key(UPSTREAM_TAG) {
         // It names the host already, perhaps beside others.
         missing.remove(UPSTREAM_TAG);
     }
