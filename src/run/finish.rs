@@ -201,7 +201,7 @@ impl<'a> Findings<'a> {
             Some(Ok(_)) => CredentialState::Invalid,
             _ => CredentialState::Unchecked,
         };
-        let upstream = left.upstream().unwrap_or_default().to_owned();
+        let upstream = left.hosts.first().cloned().unwrap_or_default();
         let url = home.pull_url(&left.registry);
         RegistryReport {
             state,
