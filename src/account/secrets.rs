@@ -335,10 +335,13 @@ impl Writer {
             .version_stage(label)
             .set_remove_from_version_id(from.map(str::to_owned))
             .set_move_to_version_id(to.map(str::to_owned));
-        let answer = call
-            .send()
-            .await
-            .map_err(|e| AwsError::new("UpdateSecretVersionStage", &e))?;
+        let answer = call.send().await.map_err(|e| {
+            let mut error = AwsError::new("UpdateSecretVersionStage", &e);
+            if error.is("LimitExceededException") {
+                error.message += " Take labels that nobody needs off the versions of this secret.";
+            }
+            error
+        })?;
         said("UpdateSecretVersionStage", answer.arn).map(drop)
     }
 

@@ -69,11 +69,10 @@ impl Applier<'_> {
             }
             info!(registry, id = %secret.name, step = ?step, "rollback");
             if let Err(error) = self.make(&step, &secret, file.as_ref()).await {
-                // A refused move means that somebody else has moved: look again.
-                if error.is_transient() || error.kind == crate::account::ErrorKind::Denied {
-                    return recovery.failed(registry, &secret.name, &error);
+                if error.is_refused_move() {
+                    continue;
                 }
-                continue;
+                return recovery.failed(registry, &secret.name, &error);
             }
             match step {
                 Next::Begin { .. } | Next::GoBack { .. } | Next::TryFile { .. } => {

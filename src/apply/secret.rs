@@ -138,7 +138,7 @@ impl Applier<'_> {
         version: &str,
         error: AwsError,
     ) -> Result<Option<String>, Trouble> {
-        if error.is_transient() || error.kind == crate::account::ErrorKind::Denied {
+        if !error.is_refused_move() {
             return Err(error.into());
         }
         let secret = self
@@ -235,7 +235,7 @@ impl Applier<'_> {
 
     /// Whether a label whose move was refused is where it was to go.
     async fn is_labelled(&self, arn: &str, label: Label, to: Option<&str>, refused: AwsError) -> Result<(), AwsError> {
-        if refused.is_transient() || refused.kind == crate::account::ErrorKind::Denied {
+        if !refused.is_refused_move() {
             return Err(refused);
         }
         let secret = self.call(Slot::Read, self.reader.secret(arn)).await?;
@@ -255,7 +255,7 @@ impl Applier<'_> {
         moved: Result<(), AwsError>,
     ) -> Result<bool, Trouble> {
         let Err(error) = moved else { return Ok(true) };
-        if error.is_transient() || error.kind == crate::account::ErrorKind::Denied {
+        if !error.is_refused_move() {
             return Err(error.into());
         }
         let secret = self.call(Slot::Read, self.reader.secret(arn)).await?;
