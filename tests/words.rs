@@ -120,6 +120,23 @@ async fn a_rotation_after_the_upload_stands_however_late_the_run_is() {
     }
 }
 
+/// AWS describes in two ways whether a put with other labels moves `AWSCURRENT`.
+#[tokio::test]
+async fn it_stands_however_aws_puts_what_is_kept_beside_it() {
+    let options = local_aws::Options {
+        put_moves_current: true,
+        ..Default::default()
+    };
+    let bench = Bench::with(options, &[]).await;
+    bench.follow(&hub("canary-docker-1")).await;
+    bench.upload(&hub("canary-docker-2"));
+    bench.rotate(HUB, "canary-docker-3");
+    let report = bench.send(uploaded()).await.unwrap();
+    assert_eq!(current(&bench), "canary-docker-3", "{report:#}");
+    assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-2"));
+    assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
+}
+
 /// A value that was proven is refused for a while, and the one before it still works.
 #[tokio::test]
 async fn an_outage_takes_back_nothing_that_was_proven() {

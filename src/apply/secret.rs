@@ -109,12 +109,24 @@ impl Applier<'_> {
     /// Keeps the file's value beside the current one, which stays.
     pub(super) async fn put_beside(&self, labels: &Labels) -> Result<Option<String>, Trouble> {
         let (version, pending) = self.pending(labels).await?;
+        self.stays_current(labels, &version).await?;
         let ours = self.finish(labels, &version, pending.as_deref()).await?;
         if ours {
             Ok(Some(ROTATED.to_owned()))
         } else {
             Err(done_by_another())
         }
+    }
+
+    /// The documentation of PutSecretValue contradicts itself on whether a put with other labels moves `AWSCURRENT`. If it did,
+    /// that goes back.
+    async fn stays_current(&self, labels: &Labels, version: &str) -> Result<(), Trouble> {
+        let secret = self.call(Slot::Read, self.reader.secret(&labels.arn)).await?;
+        if secret.is_none_or(|secret| secret.holder(CURRENT) != Some(version)) {
+            return Ok(());
+        }
+        let back = self.move_label(&labels.arn, CURRENT, Some(version), labels.current.as_deref());
+        back.await.map_err(gone)
     }
 
     /// The version that holds the file's value, put now if there is none, and the one that carries `FILE_PENDING`.
