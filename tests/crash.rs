@@ -273,7 +273,7 @@ async fn rename_at_the_quota() {
     every_crash(kind, Form::Process).await;
 }
 
-/// And so is it put back where the new name's token has a typo.
+/// And so is it put back where the new name's token has a typo. Where nobody was left to do that, its secret stays.
 #[tokio::test]
 async fn a_refused_rename_at_the_quota() {
     let kind = Kind {

@@ -293,6 +293,37 @@ async fn an_unmarked_secret_that_no_rule_uses_is_written_anew() {
     assert_ne!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-ghcr-1"));
 }
 
+/// Also where the run that bound it to its host came no further than the tag.
+#[tokio::test]
+async fn an_unmarked_secret_is_written_anew_after_a_run_that_died_too() {
+    let bench = Bench::new().await;
+    bench.make_secret(HUB, &credential("canary-ghcr-1"), json!([]));
+    bench
+        .aws
+        .fault(Fault::on("secretsmanager", "PutSecretValue").access_denied());
+    bench.follow(&hub("canary-docker-1")).await;
+    assert_eq!(bench.token(HUB, "UNBOUND").as_deref(), Some("canary-ghcr-1"));
+    bench.aws.clear_faults();
+    let report = bench.send(scheduled()).await.unwrap();
+    assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
+}
+
+/// The file's value is used, and what was there before it is not gone back to.
+#[tokio::test]
+async fn nor_is_what_was_there_before_a_value_that_the_file_happens_to_say() {
+    let bench = Bench::new().await;
+    bench.make_secret(HUB, &credential("canary-ghcr-1"), json!([]));
+    bench.rotate(HUB, "canary-docker-1");
+    bench
+        .aws
+        .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
+    let report = bench.follow(&hub("canary-docker-1")).await;
+    assert_eq!(reason(&report, "dockerhub"), "refused", "{report:#}");
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
+    assert_eq!(bench.token(HUB, "UNBOUND").as_deref(), Some("canary-ghcr-1"));
+}
+
 #[tokio::test]
 async fn a_secret_that_somebody_elses_rule_uses_is_not_written_to() {
     for (host, token) in [

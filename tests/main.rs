@@ -64,6 +64,7 @@ mod ptc_status;
 mod quota;
 mod races;
 mod reference;
+mod renames;
 mod report;
 mod repository_calls;
 mod rollback;

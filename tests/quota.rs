@@ -204,6 +204,40 @@ async fn after_a_refusal_the_same_file_uploaded_again_is_tried_once_more() {
     waits(&bench, &rule).await;
 }
 
+/// Nobody was left to put the old rule back. What it needs stays, and putting the registry back into the file is enough.
+#[tokio::test]
+async fn where_the_run_died_over_a_refused_token_secret_and_template_stay() {
+    let bench = full().await;
+    bench.rotate(HUB, "canary-docker-2");
+    bench.aws.after("ecr", "CreatePullThroughCacheRule", 2, |aws| {
+        for service in ["ecr", "secretsmanager", "s3"] {
+            aws.fault(Fault::on(service, "*").server_error());
+        }
+    });
+    bench.upload(&renamed("canary-wrong"));
+    bench.send(uploaded()).await.unwrap_err();
+    bench.aws.clear_faults();
+    assert_eq!((bench.rule("dockerhub"), bench.rule("hub").is_some()), (None, true));
+    for _ in 0..2 {
+        let report = bench.send(scheduled()).await.unwrap();
+        let old = &report["registries"]["dockerhub"];
+        assert_eq!(
+            (&old["state"], &old["reason"], &old["upstream"]),
+            (
+                &json!("held"),
+                &json!("replacement-not-ready"),
+                &json!("registry-1.docker.io")
+            ),
+            "{report:#}"
+        );
+        assert!(bench.template("dockerhub").is_some() && !bench.is_going(HUB));
+    }
+    let report = bench.follow(&hub("canary-docker-1")).await;
+    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
+    bench.aws.pull("dockerhub/library/nginx:1").unwrap();
+}
+
 #[tokio::test]
 async fn what_a_retry_can_help_is_retried() {
     for skip in [0, 1] {

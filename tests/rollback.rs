@@ -315,6 +315,27 @@ async fn a_fix_that_comes_right_after_the_refusals_is_not_moved_away() {
     assert_eq!(bench.token(HUB, "REJECTED"), None);
 }
 
+/// Refused as it is: no rotation is moved away for another one that was refused before.
+#[tokio::test]
+async fn a_bad_rotation_right_after_the_mark_of_a_rollback_is_not_moved_away() {
+    let bench = bench(ROLLBACK).await;
+    bench.rotate(HUB, "canary-wrong");
+    let event = rotated(&bench);
+    bench.aws.after("secretsmanager", "UpdateSecretVersionStage", 1, |aws| {
+        aws.advance(std::time::Duration::from_secs(60));
+        support::put_current(aws, HUB, "canary-wrong-too");
+    });
+    for event in [event, scheduled()] {
+        let report = bench.send(event).await.unwrap();
+        assert_eq!(
+            bench.token(HUB, "AWSCURRENT").as_deref(),
+            Some("canary-wrong-too"),
+            "{report:#}"
+        );
+        assert_eq!(bench.token(HUB, "ROLLING_BACK"), None);
+    }
+}
+
 #[tokio::test]
 async fn a_later_rollback_does_not_make_the_files_refused_value_forgotten() {
     let bench = bench(ROLLBACK).await;

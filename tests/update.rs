@@ -79,6 +79,28 @@ async fn somebodys_own_choice_of_a_version_stands() {
     then_it_is_quiet(&bench).await;
 }
 
+/// Also one that is made later, among versions from before the update.
+#[tokio::test]
+async fn so_does_a_choice_of_a_version_from_before_the_update() {
+    let bench = Bench::new().await;
+    bench.follow(&hub("canary-docker-1")).await;
+    for token in ["canary-docker-2", "canary-docker-3"] {
+        bench.aws.advance(std::time::Duration::from_secs(60));
+        bench.rotate(HUB, token);
+    }
+    as_before(&bench, &[HUB]);
+    bench.send(scheduled()).await.unwrap();
+    assert_eq!(bench.token(HUB, "UNBOUND").as_deref(), Some("canary-docker-2"));
+    choose(&bench, "AWSPREVIOUS");
+    let report = bench.send(scheduled()).await.unwrap();
+    assert_eq!(
+        bench.token(HUB, "AWSCURRENT").as_deref(),
+        Some("canary-docker-2"),
+        "{report:#}"
+    );
+    then_it_is_quiet(&bench).await;
+}
+
 #[tokio::test]
 async fn a_rotation_stands_and_is_remembered_as_proven() {
     let bench = Bench::new().await;

@@ -120,6 +120,23 @@ async fn a_rotation_after_the_upload_stands_however_late_the_run_is() {
     }
 }
 
+/// AWS describes in two ways whether a put with other labels moves `AWSCURRENT`.
+#[tokio::test]
+async fn it_stands_however_aws_puts_what_is_kept_beside_it() {
+    let options = local_aws::Options {
+        put_moves_current: true,
+        ..Default::default()
+    };
+    let bench = Bench::with(options, &[]).await;
+    bench.follow(&hub("canary-docker-1")).await;
+    bench.upload(&hub("canary-docker-2"));
+    bench.rotate(HUB, "canary-docker-3");
+    let report = bench.send(uploaded()).await.unwrap();
+    assert_eq!(current(&bench), "canary-docker-3", "{report:#}");
+    assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-2"));
+    assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
+}
+
 /// A value that was proven is refused for a while, and the one before it still works.
 #[tokio::test]
 async fn an_outage_takes_back_nothing_that_was_proven() {
@@ -261,4 +278,72 @@ async fn a_refused_value_is_not_tried_again_over_a_rotation() {
     bench.send(scheduled()).await.unwrap();
     bench.follow(&hub("canary-docker-late")).await;
     assert_eq!(current(&bench), "canary-docker-3");
+}
+
+/// Labels of somebody else's on a secret, until only so many of the twenty are free.
+fn use_labels_up(bench: &Bench, free: usize) {
+    let secret = bench.secret(HUB).unwrap();
+    let versions = secret["VersionIdsToStages"].as_object().unwrap();
+    let used: usize = versions.values().map(|labels| labels.as_array().unwrap().len()).sum();
+    for n in used..20 - free {
+        let input = json!({
+            "SecretId": HUB, "VersionStage": format!("TEAM_{n}"), "MoveToVersionId": bench.version(HUB, "AWSCURRENT"),
+        });
+        bench
+            .aws
+            .call("secretsmanager", "UpdateSecretVersionStage", input)
+            .unwrap();
+    }
+}
+
+/// A rollback that cannot put its labels has not come to its end, and every run says so until there is room.
+#[tokio::test]
+async fn a_label_that_does_not_fit_is_told() {
+    for (free, token) in [
+        (2, "canary-docker-typo"),
+        (3, "canary-docker-typo"),
+        (1, "canary-docker-2"),
+    ] {
+        let bench = bench(&[]).await;
+        if token == "canary-docker-2" {
+            // Nothing but the label of what is proven is wanted.
+            bench.rotate(HUB, token);
+            use_labels_up(&bench, 0);
+        } else {
+            use_labels_up(&bench, free);
+            bench.upload(&hub(token));
+        }
+        for event in [uploaded(), scheduled()] {
+            let report = bench.send(event).await.unwrap();
+            let state = &report["registries"]["dockerhub"]["state"];
+            assert_eq!(
+                (&report["outcome"], state),
+                (&json!("partial"), &json!("failed")),
+                "{free} {token}: {report:#}"
+            );
+            let changes = report["changes"].as_array().unwrap();
+            let told = changes.iter().find(|change| change["result"] == "failed").unwrap();
+            assert_eq!(told["reason"], "UpdateSecretVersionStage:LimitExceededException");
+            let what_to_do = "Take labels that nobody needs off";
+            assert!(told["error"].as_str().unwrap().contains(what_to_do), "{told}");
+        }
+        for n in [4, 5] {
+            let label = format!("TEAM_{n}");
+            let off = json!({
+                "SecretId": HUB, "VersionStage": label, "RemoveFromVersionId": bench.version(HUB, &label),
+            });
+            bench
+                .aws
+                .call("secretsmanager", "UpdateSecretVersionStage", off)
+                .unwrap();
+        }
+        let report = bench.send(scheduled()).await.unwrap();
+        let expected = if token == "canary-docker-2" {
+            ("valid", token)
+        } else {
+            ("invalid", "canary-docker-1")
+        };
+        assert_eq!((credential(&report), current(&bench).as_str()), expected, "{report:#}");
+        assert_eq!(bench.token(HUB, "ROLLING_BACK"), None);
+    }
 }

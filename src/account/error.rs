@@ -147,6 +147,14 @@ impl AwsError {
         self.code == code
     }
 
+    /// Whether a label was not moved because it is not where it was seen, or because version or secret are gone.
+    pub fn is_refused_move(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "InvalidParameterException" | "InvalidRequestException" | "ResourceNotFoundException"
+        )
+    }
+
     /// Another run may look, and find things otherwise.
     pub fn is_transient(&self) -> bool {
         self.kind == ErrorKind::Transient

@@ -131,13 +131,13 @@ pub async fn observe(reader: &Reader, snapshot: Snapshot, file: &File, settings:
         async move {
             (
                 registry.name.clone(),
-                sight(reader, registry, claims.pointed_to(registry), claims).await,
+                sight(reader, registry, claims.pointed_to(registry).as_slice(), claims).await,
             )
         }
     });
     let mut sights: BTreeMap<String, Sight> = stream::iter(looks).buffer_unordered(READS).collect().await;
     for registry in sharing(file, &sights) {
-        sights.insert(registry.name.clone(), sight(reader, registry, None, &claims).await);
+        sights.insert(registry.name.clone(), sight(reader, registry, &[], &claims).await);
     }
     sights.extend(taken_along(reader, file, &sights, &claims).await);
     let mut tagged = still_there(reader, &snapshot, &sights).await;
@@ -259,7 +259,10 @@ pub async fn observe_again(
 ) -> Result<View, AwsError> {
     let snapshot = rules_and_templates(reader).await?;
     let claims = Claims::of(file, &snapshot, settings);
-    let sight = sight(reader, registry, claims.pointed_to(registry).or(held), &claims).await;
+    let pointed_to = claims.pointed_to(registry);
+    let held = held.filter(|arn| Some(*arn) != pointed_to);
+    let candidates: Vec<&str> = pointed_to.into_iter().chain(held).collect();
+    let sight = sight(reader, registry, &candidates, &claims).await;
     let part = Account {
         sights: BTreeMap::from([(registry.name.clone(), sight)]),
         snapshot,

@@ -72,11 +72,11 @@ pub struct Secret {
 /// What shows that a secret's values are for a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Binding {
-    /// Its tag.
+    /// Its tag, under which its current version is used.
     Tag,
     /// A rule of that host that points to it. It has no tag yet.
     Rule,
-    /// Nothing: it has no tag, and no rule points to it.
+    /// Nothing: no rule points to it, and it has no tag, or one that came later than its current version.
     Nothing,
 }
 
@@ -335,10 +335,13 @@ impl Writer {
             .version_stage(label)
             .set_remove_from_version_id(from.map(str::to_owned))
             .set_move_to_version_id(to.map(str::to_owned));
-        let answer = call
-            .send()
-            .await
-            .map_err(|e| AwsError::new("UpdateSecretVersionStage", &e))?;
+        let answer = call.send().await.map_err(|e| {
+            let mut error = AwsError::new("UpdateSecretVersionStage", &e);
+            if error.is("LimitExceededException") {
+                error.message += " Take labels that nobody needs off the versions of this secret.";
+            }
+            error
+        })?;
         said("UpdateSecretVersionStage", answer.arn).map(drop)
     }
 

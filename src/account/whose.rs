@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::observe::with_details;
-use super::secrets::{Binding, CONFIGURED};
-use super::{AwsError, Reader, Rule, Secret, Sight, Snapshot, VersionValue};
+use super::secrets::{Binding, CONFIGURED, CURRENT, UNBOUND};
+use super::{AwsError, ListedSecret, Reader, Rule, Secret, Sight, Snapshot, VersionValue};
 use crate::ownership::{Owner, hosts_of_secret, registry_of_secret, secret_name, secret_name_at};
 use crate::settings::Settings;
 use config::Credential;
@@ -13,24 +13,28 @@ use config::{File, Registry};
 /// Which secrets the file and the rules of the account speak for.
 pub(super) struct Claims<'a> {
     rules: &'a BTreeMap<String, Rule>,
+    /// Secrets with an owner tag, as they were listed some minutes ago.
+    tagged: &'a [ListedSecret],
     /// Prefixes with our mark.
     marked: BTreeSet<&'a str>,
-    /// Registries of the file.
-    named: BTreeSet<&'a str>,
+    /// Registries of the file, and their hosts.
+    named: BTreeMap<&'a str, &'a str>,
     /// Names and ARNs under `secret:`.
     referenced: BTreeSet<&'a str>,
-    /// Registries that give their own credential.
-    giving: BTreeSet<&'a str>,
+    /// Registries that give their own credential, and their hosts.
+    giving: BTreeMap<&'a str, &'a str>,
     settings: &'a Settings,
 }
 
 impl<'a> Claims<'a> {
     pub(super) fn of(file: &'a File, snapshot: &'a Snapshot, settings: &'a Settings) -> Self {
-        let (mut referenced, mut giving) = (BTreeSet::new(), BTreeSet::new());
+        let (mut referenced, mut giving, mut named) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         for registry in &file.registries {
+            let (name, host) = (registry.name.as_str(), registry.upstream.host.as_str());
+            named.insert(name, host);
             match &registry.credential {
                 config::CredentialSource::Secret(id) => _ = referenced.insert(id.as_str()),
-                config::CredentialSource::Given(_) => _ = giving.insert(registry.name.as_str()),
+                config::CredentialSource::Given(_) => _ = giving.insert(name, host),
                 config::CredentialSource::None => {}
             }
         }
@@ -38,8 +42,9 @@ impl<'a> Claims<'a> {
         let marked = templates.filter(|template| Owner::of_template(&template.spec.description, settings).is_ours());
         Self {
             rules: &snapshot.rules,
+            tagged: &snapshot.tagged,
             marked: marked.map(|template| template.prefix.as_str()).collect(),
-            named: file.registries.iter().map(|registry| registry.name.as_str()).collect(),
+            named,
             referenced,
             giving,
             settings,
@@ -64,10 +69,15 @@ impl<'a> Claims<'a> {
 
     /// What shows that an own secret's values are for this host. `None`: they are for another.
     fn binding(&self, secret: &Secret, host: &str) -> Option<Binding> {
-        if let Some(hosts) = hosts_of_secret(&secret.tags) {
-            return hosts.contains(host).then_some(Binding::Tag);
-        }
         let hosts: BTreeSet<&str> = self.users(secret).map(|rule| rule.upstream_url.as_str()).collect();
+        if let Some(tagged) = hosts_of_secret(&secret.tags) {
+            // The run that put the tag on came no further: nothing uses what the secret held before. Under a rule it is
+            // somebody's choice.
+            let is_unbound = |current| secret.carries(current, UNBOUND);
+            let is_unfinished = hosts.is_empty() && secret.holder(CURRENT).is_some_and(is_unbound);
+            let binding = if is_unfinished { Binding::Nothing } else { Binding::Tag };
+            return tagged.contains(host).then_some(binding);
+        }
         match (hosts.is_empty(), hosts.contains(host)) {
             (true, _) => Some(Binding::Nothing),
             (_, true) => Some(Binding::Rule),
@@ -79,28 +89,57 @@ impl<'a> Claims<'a> {
     fn foreign_rule(&self, secret: &Secret, registry: &str) -> Option<String> {
         let prefixes = self.users(secret).map(|rule| rule.prefix.as_str());
         let mut foreign = prefixes
-            .filter(|prefix| *prefix != registry && !self.named.contains(prefix) && !self.marked.contains(prefix));
+            .filter(|prefix| *prefix != registry && !self.named.contains_key(prefix) && !self.marked.contains(prefix));
         foreign.next().map(str::to_owned)
     }
 
-    /// Two registries of the file must not write one secret in turn: it is the one's whose name it bears.
+    /// Whether an own secret is that of another registry of the file: two must not write one in turn. It is the one's whose
+    /// rule points to it, at the host that the file gives; else the one's whose name it bears, if it is for that one's host.
     fn is_anothers(&self, secret: &Secret, registry: &str) -> bool {
+        let keeps = |rule: &&Rule| self.giving.get(rule.prefix.as_str()) == Some(&rule.upstream_url.as_str());
+        let mut keepers = self.users(secret).filter(keeps).peekable();
+        if keepers.peek().is_some() {
+            return !keepers.any(|rule| rule.prefix == registry);
+        }
+        let is_for = |name: &str| {
+            self.giving
+                .get(name)
+                .is_some_and(|host| self.binding(secret, host).is_some())
+        };
         !is_named_for(secret, registry)
-            && registry_of_secret(&secret.name).is_some_and(|made| {
-                self.giving.contains(made.registry) || made.legacy_registry.is_some_and(|r| self.giving.contains(r))
-            })
+            && registry_of_secret(&secret.name)
+                .is_some_and(|made| is_for(made.registry) || made.legacy_registry.is_some_and(is_for))
     }
 
-    /// The secrets of marked registries that the file does not name any more, by name: the one that a rule for this host
-    /// points to, or, where a run died that had deleted the rule, those of the registry's name.
-    fn leaving(&self, host: &str) -> Vec<String> {
-        let gone = self.marked.iter().filter(|prefix| !self.named.contains(*prefix));
-        gone.flat_map(|prefix| match self.rules.get(*prefix) {
-            Some(rule) if rule.upstream_url == host => rule.credential_arn.iter().cloned().collect(),
-            Some(_) => Vec::new(),
-            None => vec![secret_name(prefix), secret_name_at(prefix, host)],
-        })
-        .collect()
+    /// The secrets that marked registries leave behind which are not at this host any more: the one that a rule for it points
+    /// to. Where a run died that had taken the rule away, those of the registry's name, if it left the file; if it moved, those
+    /// that were listed with the host in their tag.
+    fn left_behind(&self, host: &str) -> Vec<String> {
+        let moves = |prefix: &&&str| self.named.get(**prefix) != Some(&host);
+        let mut ids: Vec<String> = Vec::new();
+        for prefix in self.marked.iter().filter(moves) {
+            match self.rules.get(*prefix) {
+                Some(rule) if rule.upstream_url == host => ids.extend(rule.credential_arn.clone()),
+                None if !self.named.contains_key(*prefix) => {
+                    ids.extend([secret_name(prefix), secret_name_at(prefix, host)]);
+                }
+                _ => ids.extend(self.unused(prefix, host)),
+            }
+        }
+        ids
+    }
+
+    fn unused(&self, prefix: &str, host: &str) -> impl Iterator<Item = String> {
+        let is_used = |arn: &str| {
+            let mut rules = self.rules.values();
+            rules.any(|rule| rule.credential_arn.as_deref() == Some(arn))
+        };
+        let is_it = move |listed: &&ListedSecret| {
+            registry_of_secret(&listed.name).is_some_and(|made| made.is_for(prefix))
+                && hosts_of_secret(&listed.tags).is_some_and(|hosts| hosts.contains(host))
+                && !is_used(&listed.arn)
+        };
+        self.tagged.iter().filter(is_it).map(|listed| listed.arn.clone())
     }
 }
 
@@ -109,15 +148,15 @@ pub(super) fn is_named_for(secret: &Secret, registry: &str) -> bool {
     registry_of_secret(&secret.name).is_some_and(|made| made.is_for(registry))
 }
 
-/// The secret of one registry. `candidate` is the ARN of the one to look at first.
-pub(super) async fn sight(reader: &Reader, registry: &Registry, candidate: Option<&str>, claims: &Claims<'_>) -> Sight {
+/// The secret of one registry. `candidates` are the ARNs of those to look at first.
+pub(super) async fn sight(reader: &Reader, registry: &Registry, candidates: &[&str], claims: &Claims<'_>) -> Sight {
     let look = match &registry.credential {
         config::CredentialSource::None => return Sight::NotNeeded,
         config::CredentialSource::Secret(id) => reader
             .secret(id)
             .await
             .map(|secret| referenced(secret, id, registry, claims)),
-        config::CredentialSource::Given(credential) => own(reader, registry, credential, candidate, claims).await,
+        config::CredentialSource::Given(credential) => own(reader, registry, credential, candidates, claims).await,
     };
     look.unwrap_or_else(Sight::Unread)
 }
@@ -151,7 +190,7 @@ fn referenced(secret: Option<Secret>, id: &str, registry: &Registry, claims: &Cl
     }
     let excluding = claims
         .users(&secret)
-        .filter(|rule| rule.prefix == registry.name || !claims.named.contains(rule.prefix.as_str()));
+        .filter(|rule| rule.prefix == registry.name || !claims.named.contains_key(rule.prefix.as_str()));
     let hosts: BTreeSet<String> = excluding.map(|rule| rule.upstream_url.clone()).collect();
     if hosts.is_empty() {
         return Sight::Found(Box::new(secret));
@@ -168,14 +207,14 @@ async fn own(
     reader: &Reader,
     registry: &Registry,
     credential: &Credential,
-    candidate: Option<&str>,
+    candidates: &[&str],
     claims: &Claims<'_>,
 ) -> Result<Sight, AwsError> {
     let (name, host) = (registry.name.as_str(), registry.upstream.host.as_str());
-    if let Some(arn) = candidate
-        && let Some(secret) = reader.secret(arn).await?
-        && !claims.references(&secret)
-    {
+    for arn in candidates {
+        let Some(secret) = reader.secret(arn).await?.filter(|secret| !claims.references(secret)) else {
+            continue;
+        };
         let is_ours_to_write = match Owner::of_secret(&secret.tags, claims.settings) {
             Owner::Other(owner) => {
                 return Ok(Sight::OthersTag {
@@ -206,7 +245,11 @@ async fn own(
         .iter()
         .filter_map(|(_, secret)| secret.as_ref())
         .filter(|secret| !claims.references(secret))
-        .filter(|secret| !matches!(Owner::of_secret(&secret.tags, claims.settings), Owner::Other(_)))
+        .filter(|secret| match Owner::of_secret(&secret.tags, claims.settings) {
+            Owner::Other(_) => false,
+            Owner::Us | Owner::Former => !claims.is_anothers(secret, name),
+            Owner::Nobody => true,
+        })
         .filter_map(|secret| Some((claims.binding(secret, host)?, secret)))
         .collect();
     // One that lives before one that is to be restored, one that is known to be for the host before one that is not.
@@ -222,7 +265,7 @@ async fn own(
             Some(secret) if claims.references(&secret) => return Ok(Sight::AlsoReferenced(name)),
             Some(secret) => match Owner::of_secret(&secret.tags, claims.settings) {
                 Owner::Other(owner) => return Ok(Sight::OthersTag { name, owner }),
-                // Another host's: it stays as it is, and the next name is tried.
+                // Another host's, or another registry's: it stays as it is, and the next name is tried.
                 _ => Sight::WrongHost {
                     name,
                     hosts: hosts_of_secret(&secret.tags).into_iter().flatten().collect(),
@@ -254,8 +297,9 @@ async fn found(
     .await
 }
 
-/// Registries that take over host and value of one that leaves the file take its secret along, with labels and rotation.
-/// By name, each gets the first that is not taken. An own secret that lives and is for the host goes before.
+/// Registries that take over host and value of one that leaves the file, or moves to another host, take its secret along,
+/// with labels and rotation. By name, each gets the first that is not taken. An own secret that lives and is for the host
+/// goes before.
 pub(super) async fn taken_along(
     reader: &Reader,
     file: &File,
@@ -277,10 +321,14 @@ pub(super) async fn taken_along(
         .collect();
     arriving.sort_by_key(|(registry, _)| &registry.name);
     let mut taken = BTreeMap::new();
-    let mut gone: BTreeSet<String> = BTreeSet::new();
+    let in_use = sights.values().filter_map(|sight| match sight {
+        Sight::Found(secret) => Some(secret.arn.clone()),
+        _ => None,
+    });
+    let mut gone: BTreeSet<String> = in_use.collect();
     for (registry, credential) in arriving {
         let host = registry.upstream.host.as_str();
-        for id in claims.leaving(host) {
+        for id in claims.left_behind(host) {
             // One that cannot be read is not taken along: the registry gets its own.
             let Ok(Some(secret)) = reader.secret(&id).await else {
                 continue;

@@ -1,5 +1,7 @@
 //! Carrying out a rollback, one move after the other, each named from what was read just before it.
 
+use std::collections::BTreeSet;
+
 use tracing::{info, warn};
 
 use super::{Applier, Slot};
@@ -41,8 +43,9 @@ impl Applier<'_> {
         let mut labels = seen.labels.clone();
         let mut patience = Patience::Thrice;
         let mut said = proof.failure.clone();
+        let mut has_moved = false;
         for _ in 0..MOVES {
-            let secret = match self.call(Slot::Read, self.reader.secret(&seen.arn)).await {
+            let mut secret = match self.call(Slot::Read, self.reader.secret(&seen.arn)).await {
                 Ok(Some(secret)) => secret,
                 Ok(None) => break,
                 Err(error) => return recovery.failed(registry, &seen.name, &error),
@@ -58,10 +61,18 @@ impl Applier<'_> {
                 proof = asked;
                 continue;
             }
-            let file = match self.file_instead(registry, &secret, seen, &proof).await {
-                Ok(file) => file,
-                Err(error) => return recovery.failed(registry, &seen.name, &error),
+            let file = self.file_instead(registry, seen, &secret);
+            // Only a refusal asks when versions were put. What this run has moved itself is no rotation.
+            let undated: &[Label] = match (proof.valid, has_moved, &file) {
+                (true, ..) => &[],
+                (_, false, _) if secret.holder(ROLLING_BACK).is_some() => &[CURRENT, ROLLING_BACK],
+                (.., Some(_)) => &[CURRENT],
+                _ => &[],
             };
+            if let Err(error) = self.date(&mut secret, undated).await {
+                return recovery.failed(registry, &seen.name, &error);
+            }
+            let file = file.filter(|_| !proof.valid && file_has_the_word(&secret, self.scope.uploaded));
             let rotations = self.scope.settings.rollback_invalid_rotation;
             let step = next(&secret, proof.valid, rotations, file.is_some());
             if step == Next::Nothing || self.deadline.is_near() {
@@ -69,14 +80,14 @@ impl Applier<'_> {
             }
             info!(registry, id = %secret.name, step = ?step, "rollback");
             if let Err(error) = self.make(&step, &secret, file.as_ref()).await {
-                // A refused move means that somebody else has moved: look again.
-                if error.is_transient() || error.kind == crate::account::ErrorKind::Denied {
-                    return recovery.failed(registry, &secret.name, &error);
+                if error.is_refused_move() {
+                    continue;
                 }
-                continue;
+                return recovery.failed(registry, &secret.name, &error);
             }
             match step {
-                Next::Begin { .. } | Next::GoBack { .. } | Next::TryFile { .. } => {
+                Next::GoBack { .. } | Next::TryFile { .. } => {
+                    has_moved = true;
                     said.clone_from(&proof.failure);
                     // ECR may still see the version that was current until now.
                     patience = Patience::Fresh;
@@ -130,42 +141,33 @@ impl Applier<'_> {
         recovery
     }
 
-    /// What the file says, where it has the word over the refused current version. When that was put is read here: only a
-    /// refusal asks for it.
-    async fn file_instead(
-        &self,
-        registry: &str,
-        secret: &Secret,
-        seen: &Secret,
-        proof: &Proof,
-    ) -> Result<Option<Credential>, AwsError> {
-        let (current, configured) = (secret.holder(CURRENT), secret.holder(CONFIGURED));
-        let (Some(current), Some(configured)) = (current, configured) else {
-            return Ok(None);
-        };
-        let said = self
-            .file
-            .registries
-            .iter()
-            .find(|r| r.name == registry)
-            .map(|registry| &registry.credential);
-        let said = match (said, seen.values.get(configured)) {
-            (Some(config::CredentialSource::Given(said)), Some(VersionValue::Credential(value))) if said == value => {
-                said
+    /// What the file says, where another version is current and the file's is known to be kept beside it.
+    fn file_instead(&self, registry: &str, seen: &Secret, secret: &Secret) -> Option<Credential> {
+        let configured = secret
+            .holder(CONFIGURED)
+            .filter(|it| secret.holder(CURRENT) != Some(*it))?;
+        let said = self.file.registries.iter().find(|r| r.name == registry)?;
+        match (&said.credential, seen.values.get(configured)?) {
+            (config::CredentialSource::Given(said), VersionValue::Credential(value)) if said == value => {
+                Some(said.clone())
             }
-            _ => return Ok(None),
-        };
-        if proof.valid || current == configured {
-            return Ok(None);
+            _ => None,
         }
-        let read = self
-            .call(Slot::Read, self.reader.secret_value(&secret.arn, current))
-            .await?;
-        let mut secret = secret.clone();
-        secret
-            .created
-            .extend(read.and_then(|(_, put)| Some((current.to_owned(), put?))));
-        Ok(file_has_the_word(&secret, self.scope.uploaded).then(|| said.clone()))
+    }
+
+    /// Reads when the versions were put that carry these labels.
+    async fn date(&self, secret: &mut Secret, labels: &[Label]) -> Result<(), AwsError> {
+        let versions: BTreeSet<String> = labels
+            .iter()
+            .filter_map(|label| secret.holder(label).map(str::to_owned))
+            .collect();
+        for version in versions {
+            let read = self
+                .call(Slot::Read, self.reader.secret_value(&secret.arn, &version))
+                .await?;
+            secret.created.extend(read.and_then(|(_, put)| Some((version, put?))));
+        }
+        Ok(())
     }
 
     async fn make(&self, step: &Next, secret: &Secret, file: Option<&Credential>) -> Result<(), AwsError> {
@@ -190,7 +192,7 @@ impl Applier<'_> {
         };
         match step.clone() {
             Next::Nothing => Ok(()),
-            Next::Begin { failed, to: before } => {
+            Next::GoBack { failed, to: before } => {
                 to(ROLLING_BACK, failed.clone()).await?;
                 self.move_label(arn, CURRENT, Some(&failed), Some(&before)).await
             }
@@ -207,7 +209,6 @@ impl Applier<'_> {
                 let version = self.call(Slot::Secrets, put).await?;
                 self.move_label(arn, CURRENT, Some(&failed), Some(&version)).await
             }
-            Next::GoBack { failed, to: before } => self.move_label(arn, CURRENT, Some(&failed), Some(&before)).await,
             Next::Confirm { failed } => {
                 to(REJECTED, failed.clone()).await?;
                 if secret.holder(CONFIGURED) == Some(failed.as_str()) {

@@ -109,12 +109,24 @@ impl Applier<'_> {
     /// Keeps the file's value beside the current one, which stays.
     pub(super) async fn put_beside(&self, labels: &Labels) -> Result<Option<String>, Trouble> {
         let (version, pending) = self.pending(labels).await?;
+        self.stays_current(labels, &version).await?;
         let ours = self.finish(labels, &version, pending.as_deref()).await?;
         if ours {
             Ok(Some(ROTATED.to_owned()))
         } else {
             Err(done_by_another())
         }
+    }
+
+    /// The documentation of PutSecretValue contradicts itself on whether a put with other labels moves `AWSCURRENT`. If it did,
+    /// that goes back.
+    async fn stays_current(&self, labels: &Labels, version: &str) -> Result<(), Trouble> {
+        let secret = self.call(Slot::Read, self.reader.secret(&labels.arn)).await?;
+        if secret.is_none_or(|secret| secret.holder(CURRENT) != Some(version)) {
+            return Ok(());
+        }
+        let back = self.move_label(&labels.arn, CURRENT, Some(version), labels.current.as_deref());
+        back.await.map_err(gone)
     }
 
     /// The version that holds the file's value, put now if there is none, and the one that carries `FILE_PENDING`.
@@ -138,7 +150,7 @@ impl Applier<'_> {
         version: &str,
         error: AwsError,
     ) -> Result<Option<String>, Trouble> {
-        if error.is_transient() || error.kind == crate::account::ErrorKind::Denied {
+        if !error.is_refused_move() {
             return Err(error.into());
         }
         let secret = self
@@ -235,7 +247,7 @@ impl Applier<'_> {
 
     /// Whether a label whose move was refused is where it was to go.
     async fn is_labelled(&self, arn: &str, label: Label, to: Option<&str>, refused: AwsError) -> Result<(), AwsError> {
-        if refused.is_transient() || refused.kind == crate::account::ErrorKind::Denied {
+        if !refused.is_refused_move() {
             return Err(refused);
         }
         let secret = self.call(Slot::Read, self.reader.secret(arn)).await?;
@@ -255,7 +267,7 @@ impl Applier<'_> {
         moved: Result<(), AwsError>,
     ) -> Result<bool, Trouble> {
         let Err(error) = moved else { return Ok(true) };
-        if error.is_transient() || error.kind == crate::account::ErrorKind::Denied {
+        if !error.is_refused_move() {
             return Err(error.into());
         }
         let secret = self.call(Slot::Read, self.reader.secret(arn)).await?;

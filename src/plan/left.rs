@@ -9,7 +9,7 @@ use super::template::{self, PULL_THROUGH_CACHE};
 use super::{Action, Bounds, Operation, RegistryPlan, Resource, Step, Verdict, rule};
 use crate::account::{Account, ListedSecret, Rule, Sight, Template};
 use crate::cause::{Cause, Reason};
-use crate::ownership::{Owner, SECRET_PREFIX, registry_of_secret, unmarked_description};
+use crate::ownership::{Owner, SECRET_PREFIX, hosts_of_secret, registry_of_secret, unmarked_description};
 use crate::settings::Settings;
 use config::File;
 
@@ -31,6 +31,8 @@ pub struct Left {
     pub registry: String,
     /// Its rule, where that still is.
     pub rule: Option<Rule>,
+    /// The host of its rule; without a rule, those that its secrets are for.
+    pub hosts: BTreeSet<String>,
     /// Why it is not deleted, if so.
     pub held: Option<Cause>,
     /// Whether the mark on a template says that the registry is ours, and is looked at again before anything goes.
@@ -73,13 +75,6 @@ impl From<u32> for Limit {
 impl Default for Limit {
     fn default() -> Self {
         Self::of_function(0)
-    }
-}
-
-impl Left {
-    /// The host of its rule.
-    pub fn upstream(&self) -> Option<&str> {
-        self.rule.as_ref().map(|rule| rule.upstream_url.as_str())
     }
 }
 
@@ -145,7 +140,7 @@ pub fn hold_for_new_names(file: &File, left: &mut [Left], is_ready: impl Fn(&str
     for left in left.iter_mut().filter(|left| left.held.is_none()) {
         let new = unready
             .iter()
-            .filter(|registry| left.upstream() == Some(registry.upstream.host.as_str()));
+            .filter(|registry| left.hosts.contains(&registry.upstream.host));
         let names: Vec<&str> = new.map(|registry| registry.name.as_str()).collect();
         if !names.is_empty() {
             left.held = Some(waits_for(&names));
@@ -207,11 +202,16 @@ fn left(whose: &Whose<'_>) -> Vec<Left> {
         let its = whose
             .secrets()
             .filter(|secret| whose.registry(secret) == Some(registry) && !used(secret));
+        let hosts = match rule {
+            Some(rule) => BTreeSet::from([rule.upstream_url.clone()]),
+            None => whose.hosts(registry),
+        };
         let mut steps: Vec<Step> = rule.map(rule_step).into_iter().chain(its.map(secret_step)).collect();
         steps.push(template_step(template));
         Left {
             registry: registry.to_owned(),
             rule: rule.cloned(),
+            hosts,
             held: None,
             marked: true,
             steps,
@@ -240,6 +240,7 @@ fn orphans(whose: &Whose<'_>, registries: &[RegistryPlan]) -> Vec<Left> {
             Some(Left {
                 registry,
                 rule: None,
+                hosts: BTreeSet::new(),
                 held: None,
                 marked: false,
                 steps: vec![secret_step(secret)],
@@ -267,6 +268,7 @@ fn strays(whose: &Whose<'_>) -> Vec<Left> {
             Some(Left {
                 registry,
                 rule: None,
+                hosts: BTreeSet::new(),
                 held: None,
                 marked: false,
                 steps: vec![secret_step(secret)],
@@ -313,6 +315,17 @@ impl<'a> Whose<'a> {
             .filter(|secret| secret.name.starts_with(SECRET_PREFIX));
         let ours = tagged.filter(|secret| Owner::of_secret(&secret.tags, self.settings).is_ours());
         ours.filter(|secret| !is_referenced(secret, &self.referenced))
+    }
+
+    /// The hosts that the secrets with a registry's name are for.
+    fn hosts(&self, registry: &str) -> BTreeSet<String> {
+        let named = self
+            .secrets()
+            .filter(|secret| registry_of_secret(&secret.name).is_some_and(|made| made.is_for(registry)));
+        named
+            .filter_map(|secret| hosts_of_secret(&secret.tags))
+            .flatten()
+            .collect()
     }
 
     /// The registry of the file whose name the secret has; else the one of ours whose rule points to it, or whose name it

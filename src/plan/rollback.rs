@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 
 use crate::account::{CONFIGURED, CURRENT, FILE_REFUSED, PREVIOUS, PROVEN, REJECTED, ROLLING_BACK, Secret, UNBOUND};
+use crate::version_id::is_ours;
 
 /// The next move.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,13 +14,6 @@ pub enum Next {
     /// Nothing to do, or nothing that may be done.
     Nothing,
     /// Mark the current version with `ROLLING_BACK`, move `AWSCURRENT` back, and prove again.
-    Begin {
-        /// The version that is refused.
-        failed: String,
-        /// The one before.
-        to: String,
-    },
-    /// The same where the mark is there already.
     GoBack {
         /// The version that is refused.
         failed: String,
@@ -65,64 +59,69 @@ pub fn next(secret: &Secret, valid: bool, rotations: bool, file: bool) -> Next {
     let Some(current) = holder(CURRENT) else {
         return Next::Nothing;
     };
-    let (previous, rejected) = (holder(PREVIOUS), holder(REJECTED));
+    let before = before(secret, rotations).map(str::to_owned);
     match holder(ROLLING_BACK) {
-        Some(failed) if failed == current && (valid || rejected.as_ref() == Some(&failed)) => {
-            Next::Forget { version: failed }
+        Some(failed) if failed != current => {
+            return match holder(PREVIOUS) {
+                _ if valid => Next::Confirm { failed },
+                Some(previous) if previous == failed && !is_rotated_since(secret, &current, &failed) => {
+                    Next::PutBack { from: current, failed }
+                }
+                // Somebody has rotated since.
+                _ => Next::Forget { version: failed },
+            };
         }
-        Some(failed) if failed == current && file => Next::TryFile { failed },
-        Some(failed) if failed == current => match previous {
-            Some(to) => Next::GoBack { failed, to },
-            None => Next::Forget { version: failed },
-        },
-        Some(failed) if valid => Next::Confirm { failed },
-        Some(failed) if previous.as_ref() == Some(&failed) => Next::PutBack { from: current, failed },
-        // Somebody has rotated since.
-        Some(failed) => Next::Forget { version: failed },
-        None if valid && (rejected.as_ref() == Some(&current) || holder(FILE_REFUSED).as_ref() == Some(&current)) => {
-            Next::Redeem { version: current }
+        // It was marked, and not moved: that is done, or not wanted any more.
+        Some(failed) if valid || secret.carries(&failed, REJECTED) || (!file && before.is_none()) => {
+            return Next::Forget { version: failed };
         }
-        None if valid && is_to_be_remembered(secret) => Next::Remember,
-        None if valid || holder(PROVEN).as_ref() == Some(&current) => Next::Nothing,
-        None if file => Next::TryFile { failed: current },
-        None if may_begin(secret, &current, previous.as_deref(), rejected.as_deref(), rotations) => match previous {
-            Some(to) => Next::Begin { failed: current, to },
-            None => Next::Nothing,
-        },
+        _ => {}
+    }
+    match before {
+        _ if valid && is_refused(secret, &current) => Next::Redeem { version: current },
+        _ if valid && is_to_be_remembered(secret) => Next::Remember,
+        _ if valid => Next::Nothing,
+        _ if file => Next::TryFile { failed: current },
+        Some(to) => Next::GoBack { failed: current, to },
         None => Next::Nothing,
     }
 }
 
-/// Whether a refused current version would be rolled back. It is asked about more than once then.
-pub fn is_eligible(secret: &Secret, rotations: bool) -> bool {
-    let Some(current) = secret.holder(CURRENT) else {
-        return false;
-    };
-    if secret.holder(ROLLING_BACK).is_some() {
-        return true;
-    }
-    may_begin(
-        secret,
-        current,
-        secret.holder(PREVIOUS),
-        secret.holder(REJECTED),
-        rotations,
-    )
+/// The version before, where a refused current one may give way to it: what was proven once, or refused once, is not moved
+/// any more, and nothing becomes current that was refused, or that is from before the host was known.
+fn before(secret: &Secret, rotations: bool) -> Option<&str> {
+    let (current, previous) = (secret.holder(CURRENT)?, secret.holder(PREVIOUS)?);
+    let may_go = rotations || secret.carries(current, CONFIGURED);
+    let from = !secret.carries(current, PROVEN) && !is_refused(secret, current);
+    let to = !secret.carries(previous, UNBOUND) && !is_refused(secret, previous);
+    (may_go && from && to).then_some(previous)
 }
 
-fn may_begin(secret: &Secret, current: &str, previous: Option<&str>, rejected: Option<&str>, rotations: bool) -> bool {
-    let from_the_file = secret.holder(CONFIGURED) == Some(current);
-    let from = rejected != Some(current) && secret.holder(PROVEN) != Some(current);
-    let to = previous.is_some_and(|previous| rejected != Some(previous) && !secret.carries(previous, UNBOUND));
-    (from_the_file || rotations) && from && to
+fn is_refused(secret: &Secret, version: &str) -> bool {
+    secret.carries(version, REJECTED) || secret.carries(version, FILE_REFUSED)
+}
+
+/// Whether somebody put the current version after the one that is being rolled back from, as far as dates were read. The
+/// version before is older, and what the file says in its place is ours.
+fn is_rotated_since(secret: &Secret, current: &str, failed: &str) -> bool {
+    let dates = (secret.created.get(current), secret.created.get(failed));
+    !is_ours(current) && matches!(dates, (Some(current), Some(failed)) if current > failed)
+}
+
+/// Whether a refused current version would be rolled back. It is asked about more than once then.
+pub fn is_eligible(secret: &Secret, rotations: bool) -> bool {
+    secret.holder(ROLLING_BACK).is_some() || before(secret, rotations).is_some()
 }
 
 /// Whether the labels tell of something to finish, whatever the proof says: a rollback, or a refused version that
 /// somebody made current again.
 pub fn is_unfinished(secret: &Secret) -> bool {
-    let current = secret.holder(CURRENT);
-    let again = |label| secret.holder(label).is_some() && secret.holder(label) == current;
-    secret.holder(ROLLING_BACK).is_some() || again(REJECTED) || again(FILE_REFUSED)
+    let is_current_refused = || {
+        secret
+            .holder(CURRENT)
+            .is_some_and(|current| is_refused(secret, current))
+    };
+    secret.holder(ROLLING_BACK).is_some() || is_current_refused()
 }
 
 /// Whether the current version, once it is proven, is to be remembered as that: only where there is another to go back to.
@@ -130,8 +129,8 @@ pub fn is_to_be_remembered(secret: &Secret) -> bool {
     secret.holder(PREVIOUS).is_some() && secret.holder(PROVEN) != secret.holder(CURRENT)
 }
 
-/// Whether the file's value may be tried in place of a refused one: that was put by somebody else, before the upload, and
-/// the file's was not refused itself.
+/// Whether the file's value may be tried in place of a refused one: that was never proven, and was put by somebody else before
+/// the upload, and the file's was not refused itself.
 pub fn file_has_the_word(secret: &Secret, uploaded: Timestamp) -> bool {
     let (Some(current), Some(configured)) = (secret.holder(CURRENT), secret.holder(CONFIGURED)) else {
         return false;
@@ -140,20 +139,15 @@ pub fn file_has_the_word(secret: &Secret, uploaded: Timestamp) -> bool {
         .created
         .get(current)
         .is_some_and(|put| put.as_second() < uploaded.as_second());
-    let is_usable = [REJECTED, FILE_REFUSED]
-        .iter()
-        .all(|label| !secret.carries(configured, label));
-    current != configured && is_older && is_usable
+    let is_usable = !is_refused(secret, configured);
+    current != configured && !secret.carries(current, PROVEN) && is_older && is_usable
 }
 
 /// Whether the file's value was refused and put back: it is not tried again until the file changes. `REJECTED` alone
 /// would not do, since a later rollback takes it to another version.
 pub fn is_file_refused(secret: &Secret) -> bool {
     let configured = secret.holder(CONFIGURED);
-    let refused = [REJECTED, FILE_REFUSED]
-        .iter()
-        .any(|label| secret.holder(label) == configured);
-    configured.is_some() && refused && configured != secret.holder(CURRENT)
+    configured != secret.holder(CURRENT) && configured.is_some_and(|configured| is_refused(secret, configured))
 }
 
 #[cfg(test)]
@@ -204,8 +198,8 @@ mod tests {
         let (yes, no) = (true, false);
         for (labels, valid, rotations, next_move) in [
             ("new:c old:p", no, no, "Nothing"),
-            ("new:c old:p", no, yes, "Begin new old"),
-            ("new:ck old:p", no, no, "Begin new old"),
+            ("new:c old:p", no, yes, "GoBack new old"),
+            ("new:ck old:p", no, no, "GoBack new old"),
             ("new:ckf old:p", yes, no, "Redeem new"),
             ("new:ck", no, yes, "Nothing"),
             ("new:ck old:p", yes, yes, "Remember"),
@@ -214,10 +208,16 @@ mod tests {
             ("new:ck", yes, yes, "Nothing"),
             // What was proven once is not taken back.
             ("new:ckv old:p", no, yes, "Nothing"),
-            ("new:c old:pv", no, yes, "Begin new old"),
+            ("new:c old:pv", no, yes, "GoBack new old"),
             // Nor does anything become current from before the secret was bound to a host.
             ("new:ck old:pu", no, yes, "Nothing"),
             ("new:co old:p", no, yes, "GoBack new old"),
+            // What was begun in the place of something else, or is not wanted any more.
+            ("new:co old:p", no, no, "Forget new"),
+            ("new:cko old:pu", no, no, "Forget new"),
+            ("new:cko old:pr", no, yes, "Forget new"),
+            ("new:ckf old:p", no, no, "Nothing"),
+            ("new:c old:pf", no, yes, "Nothing"),
             ("new:co old:p", yes, yes, "Forget new"),
             ("new:cor old:p", no, yes, "Forget new"),
             ("new:por old:c", no, yes, "PutBack old new"),
@@ -233,7 +233,6 @@ mod tests {
         ] {
             let words = match next(&secret(labels), valid, rotations, false) {
                 Next::Nothing => "Nothing".to_owned(),
-                Next::Begin { failed, to } => format!("Begin {failed} {to}"),
                 Next::GoBack { failed, to } => format!("GoBack {failed} {to}"),
                 Next::TryFile { failed } => format!("TryFile {failed}"),
                 Next::Confirm { failed } => format!("Confirm {failed}"),
@@ -246,6 +245,21 @@ mod tests {
         }
     }
 
+    /// A rotation over a refused version stands, though that one is marked.
+    #[test]
+    fn what_somebody_put_later_is_not_moved_back() {
+        for (put, stands) in [(99, false), (100, false), (101, true)] {
+            let mut secret = secret("bad:po newer:c");
+            for (version, put) in [("bad", 100), ("newer", put)] {
+                secret
+                    .created
+                    .insert(version.into(), Timestamp::from_second(put).unwrap());
+            }
+            let forgets = matches!(next(&secret, false, true, false), Next::Forget { .. });
+            assert_eq!(forgets, stands, "{put}");
+        }
+    }
+
     /// The file was uploaded at second 100, and what it says was put before.
     #[test]
     fn a_file_that_is_uploaded_again_is_heard_over_a_bad_value_that_came_before() {
@@ -255,6 +269,8 @@ mod tests {
             ("file:kf bad:c", 99, false),
             ("file:kr bad:c", 99, false),
             ("file:kc", 99, false),
+            // What was proven stays.
+            ("file:k bad:cv", 99, false),
             ("bad:c", 99, false),
         ] {
             let mut secret = secret(labels);
@@ -268,11 +284,6 @@ mod tests {
         }
         let tries = |labels: &str| matches!(next(&secret(labels), false, false, true), Next::TryFile { failed } if failed == "bad");
         assert!(tries("file:k bad:c old:p") && tries("file:k bad:co old:p"));
-        assert_eq!(
-            next(&secret("file:k bad:cv"), false, false, true),
-            Next::Nothing,
-            "what was proven stays"
-        );
         assert_eq!(
             next(&secret("file:k bad:cr"), true, false, true),
             Next::Redeem { version: "bad".into() }

@@ -88,7 +88,7 @@ fn places<'a>(waiting: &[&'a Registry], left: &[Left]) -> Vec<(&'a Registry, usi
         .filter(|(_, l)| l.held.is_none() && l.rule.is_some())
         .map(|(at, _)| at)
         .collect();
-    let host = |at: usize| left.get(at).and_then(Left::upstream);
+    let host = |at: usize| Some(left.get(at)?.rule.as_ref()?.upstream_url.as_str());
     loop {
         let mut open = free.clone();
         let mut places: Vec<(&Registry, usize)> = Vec::new();
@@ -120,7 +120,7 @@ fn places<'a>(waiting: &[&'a Registry], left: &[Left]) -> Vec<(&'a Registry, usi
 /// Where new registries and what left the file wait for each other: what left makes room for some of them and is not
 /// deleted before all of them work, since any may be its new name.
 fn explain_a_full_quota(waiting: &[&Registry], registries: &mut [RegistryPlan], left: &mut [Left]) {
-    let hosts: BTreeSet<String> = left.iter().filter_map(Left::upstream).map(str::to_owned).collect();
+    let hosts: BTreeSet<String> = left.iter().flat_map(|left| left.hosts.clone()).collect();
     for host in hosts {
         let is_over_quota = |name: &str| {
             let is_it = |plan: &RegistryPlan| plan.registry == name && plan.verdict == Verdict::Held(over_quota());
@@ -135,7 +135,7 @@ fn explain_a_full_quota(waiting: &[&Registry], registries: &mut [RegistryPlan], 
                 .held
                 .as_ref()
                 .is_some_and(|held| held.reason == Reason::REPLACEMENT_NOT_READY);
-            waits && left.upstream() == Some(host.as_str())
+            waits && left.hosts.contains(&host)
         };
         let mut old: Vec<&mut Left> = left.iter_mut().filter(stays).collect();
         if new.is_empty() || old.is_empty() {

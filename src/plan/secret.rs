@@ -196,14 +196,13 @@ fn existing(registry: &Registry, secret: &Secret, credential: &Credential, scope
 }
 
 /// Before the tag says which host the secret is for, what it held until then is marked, but for the version that is current
-/// under a rule of that host, and for the file's own value.
+/// under a rule of that host, and for the file's own value: of those it is the version before that a rollback must not go to.
 fn unbound(secret: &Secret, credential: &Credential) -> Option<Step> {
+    let is_of_file = secret.labelled(CURRENT) == Some(&VersionValue::Credential(credential.clone()));
     let version = match secret.binding {
         Binding::Tag => return None,
         Binding::Rule => secret.holder(PREVIOUS)?,
-        Binding::Nothing if secret.labelled(CURRENT) == Some(&VersionValue::Credential(credential.clone())) => {
-            return None;
-        }
+        Binding::Nothing if is_of_file => secret.holder(PREVIOUS)?,
         Binding::Nothing => secret.holder(CURRENT)?,
     };
     if secret.carries(version, UNBOUND) {
@@ -232,7 +231,7 @@ fn unbound(secret: &Secret, credential: &Credential) -> Option<Step> {
 fn dress(registry: &Registry, secret: &Secret, settings: &Settings) -> Option<Step> {
     let mut missing = tags(registry, settings);
     missing.retain(|key, value| secret.tags.get(key) != Some(value));
-    if secret.binding == Binding::Tag {
+    if secret.tags.contains_key(UPSTREAM_TAG) {
         // It names the host already, perhaps beside others.
         missing.remove(UPSTREAM_TAG);
     }

@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 
 use super::rollback::is_file_refused;
-use crate::account::{Binding, CONFIGURED, CURRENT, FILE_PENDING, Label, REJECTED, Secret, UNBOUND, VersionValue};
+use crate::account::{Binding, CONFIGURED, CURRENT, FILE_PENDING, Label, REJECTED, Secret, VersionValue};
 use crate::version_id::{is_ours, was_put_on};
 use config::Credential;
 
@@ -48,7 +48,7 @@ impl Move {
         };
         let current = secret.holder(CURRENT);
         // Whom the current value is for is not known: it is not used, however new it is.
-        if secret.binding == Binding::Nothing || current.is_some_and(|current| secret.carries(current, UNBOUND)) {
+        if secret.binding == Binding::Nothing {
             return match holds(CURRENT) {
                 Some(version) if secret.carries(&version, CONFIGURED) => Self::Nothing,
                 Some(version) => Self::Label { version },

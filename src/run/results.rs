@@ -260,7 +260,8 @@ impl<'a> Outcomes<'a> {
             Some(Ok(_)) => CredentialState::Invalid,
             _ => CredentialState::Unchecked,
         };
-        let (upstream, url) = (left.upstream().unwrap_or_default(), home.pull_url(&left.registry));
+        let upstream = left.hosts.first().map(String::as_str).unwrap_or_default();
+        let url = home.pull_url(&left.registry);
         let report = |state| RegistryReport::new(state, credential, upstream, url);
         match &left.held {
             Some(cause) => report(State::Held).because(cause.clone()),
