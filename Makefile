@@ -29,8 +29,8 @@ TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 help: ## List the commands
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F '|' '{ printf "%-26s %s\n", $$1, $$2 }'
 
-# Of the function in the dev profile, the demo is always built along: its dependencies have the features that the tests' have,
-# and without it the SDK would be compiled a second time.
+# The demo is always built along with the function in the dev profile: what tests and examples depend on has a say in the
+# features, and without it a few crates under the SDK would be compiled a second time.
 .PHONY: run
 run: ## Show the whole thing on this machine, without an AWS account (FILE=my.yaml: your own file)
 	@echo "Compiling (a few minutes the first time) ..." >&2
@@ -50,7 +50,7 @@ test: ## Run every test
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))} cargo test --workspace --locked
 
 # Measured is the very bootstrap of `make build`. PROFILE=bench saves its five minutes, and is the only one for a Mac.
-MEASURE := PYTHON=$(BENCH)/bin/python cargo bench --locked --no-default-features --bench function
+MEASURE := PYTHON=$(BENCH)/bin/python cargo bench --locked --package $(BINARY) --bench function
 
 .PHONY: bench
 bench: $(BENCH)/.installed ## Measure the function beside a minimal one and a boto3 one, into docs/performance.md (PROFILE=bench: sooner)
@@ -64,7 +64,7 @@ endif
 
 .PHONY: bench-repositories
 bench-repositories: ## Measure the function with 100, 1,000 and 10,000 repositories (about twenty minutes)
-	cargo bench --locked --no-default-features --bench repositories
+	cargo bench --locked --package $(BINARY) --bench repositories
 
 # Deployed is the very bootstrap of `make build`. PROFILE=dev saves its five minutes, and is the only one for a Mac.
 .PHONY: e2e
@@ -130,7 +130,7 @@ LAMBDA_BUILD = PATH="$(CURDIR)/$(VENV)/bin:$$PATH" RUSTFLAGS="$(NO_UNWINDING) $(
 # CHECK=--budget: it must also be small.
 .PHONY: $(BOOTSTRAP)
 $(BOOTSTRAP): $(TOOLS)
-	$(LAMBDA_BUILD) --no-default-features --bin $(BINARY)
+	$(LAMBDA_BUILD) --package $(BINARY)
 	python3 scripts/check_bootstrap.py $(CHECK) $(ARCH) $@
 
 .PHONY: $(MINIMAL)

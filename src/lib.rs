@@ -12,20 +12,15 @@
 //! 7. [`existing`]: repositories that exist already get what their template gives to new ones.
 //! 8. [`report`]: what happened, as JSON, Markdown and metrics.
 //!
-//! [`run`] strings these together, [`handler`] puts them behind Lambda. [`kit`] makes of the same registries what the
-//! pulling side needs, and [`export`] goes the other way: from the account to a file.
+//! [`run`] strings these together, [`handler`] puts them behind Lambda, and `crates/ptc` behind a terminal.
 
 pub mod account;
-#[cfg(feature = "cli")]
-pub mod age;
 pub mod apply;
 pub mod cause;
 pub mod existing;
-pub mod export;
 pub mod handler;
 pub mod home;
 pub mod keyring;
-pub mod kit;
 pub mod lanes;
 pub mod logs;
 pub mod mask;

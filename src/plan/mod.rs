@@ -33,7 +33,7 @@ pub use difference::Difference;
 pub(crate) use difference::tags as shown_tags;
 pub use left::{Left, Limit, Removals, hold_for_new_names};
 pub use room::{over_quota, waits_for};
-pub(crate) use template::PULL_THROUGH_CACHE;
+pub use template::PULL_THROUGH_CACHE;
 pub use template::differences as template_differences;
 
 /// Rules per account and Region, foreign ones included. Not adjustable (ECR quotas).

@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use config::{Encryption, Registry};
 
 /// The `appliedFor` value without which ECR silently does not apply a template to cached repositories.
-pub(crate) const PULL_THROUGH_CACHE: &str = "PULL_THROUGH_CACHE";
+pub const PULL_THROUGH_CACHE: &str = "PULL_THROUGH_CACHE";
 
 /// What the template of `registry` is to say, given what it is applied for already.
 fn desired(registry: &Registry, have: Option<&TemplateSpec>, home: &Home, settings: &Settings) -> TemplateSpec {
