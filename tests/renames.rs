@@ -34,7 +34,7 @@ fn is_ready(report: &Value, names: &[&str]) {
 }
 
 /// The name that a secret bears is given to another registry. The secret stays with the rule that points to it.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_secret_stays_with_its_registry_when_its_old_name_comes_back() {
     for again in [line("dockerhub", "ghcr", 1), line("dockerhub", "docker", 3)] {
         let bench = Bench::new().await;
@@ -79,7 +79,7 @@ fn all_rotated(bench: &Bench, names: [&str; 3], arns: &[String; 3], told: &str) 
 
 /// Three registries change names in a ring and back. Their values from the file have lapsed; the rotated ones go with them,
 /// also where the first run may not make a rule from the first on, from the second on, and so on.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn in_a_ring_of_renames_every_rotation_goes_with_its_host() {
     let (names, renamed) = (["aa", "bb", "cc"], ["bb", "cc", "aa"]);
     for n in 0.. {
@@ -121,7 +121,7 @@ async fn in_a_ring_of_renames_every_rotation_goes_with_its_host() {
 }
 
 /// A rename and a swap at once, and somebody touches the rule meanwhile: the second look knows which secret was taken along.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_second_look_finds_the_secret_that_was_taken_along() {
     let bench = Bench::new().await;
     bench.follow(&(line("aa", "docker", 1) + &line("bb", "ghcr", 1))).await;

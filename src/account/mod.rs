@@ -30,7 +30,7 @@ use jiff::Timestamp;
 pub use answers::Pages;
 pub use calls::Calls;
 pub use error::{AwsError, ErrorKind, causes, one_line};
-pub use http::http_client;
+pub use http::{bounded, http_client};
 pub use objects::{Condition, Object, ObjectError};
 pub use observe::{Account, Sight, Snapshot, View, observe, observe_again, rules_and_templates, snapshot};
 pub use queue::{QueueMessage, Redrive};

@@ -131,7 +131,7 @@ fn rest<'t>(text: &'t str, beginning: &str) -> &'t str {
         .expect(beginning)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn files_of_other_implementations_become_what_they_were_made_from() {
     let plain = accepted(&std::fs::read_to_string("../../tests/sops/plain.yaml").unwrap());
     assert_eq!(credentials(&plain)["dockerhub"].1, r#"canary-"døcker": #1 \ %&"#);
@@ -161,7 +161,7 @@ async fn files_of_other_implementations_become_what_they_were_made_from() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn kms_or_age_alone_opens_a_file_for_both() {
     let text = fixture("go-both");
     let (aws, reader) = aws().await;
@@ -191,7 +191,7 @@ async fn kms_or_age_alone_opens_a_file_for_both() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_its_key_a_file_is_never_read() {
     for name in ["go-both", "go-minimal", "go-regex"] {
         let rejected = config::read(fixture(name).as_bytes(), &context()).unwrap_err();
@@ -216,7 +216,7 @@ async fn without_its_key_a_file_is_never_read() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn whatever_was_done_to_a_file_is_seen() {
     let text = fixture("go-both");
     let key = key(&text).await;
@@ -442,7 +442,7 @@ async fn whatever_was_done_to_a_file_is_seen() {
 }
 
 /// One byte is changed, at two thousand places: the file is refused, or what was encrypted is what it was.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn whatever_byte_is_changed_no_credential_is() {
     let text = fixture("go-both");
     let key = key(&text).await;
@@ -467,7 +467,7 @@ async fn whatever_byte_is_changed_no_credential_is() {
     assert!((1..1000).contains(&accepted), "{accepted}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_key_of_another_file_opens_nothing() {
     let other = DataKey::new(&[7; 32]).unwrap();
     for name in ["go-age", "go-mac-only", "go-json", "python-kms", "rops-age"] {
@@ -482,7 +482,7 @@ async fn the_key_of_another_file_opens_nothing() {
 
 /// What `mac_only_encrypted` is for: plain values may be edited by hand. Errors point into the encrypted file, and what
 /// was encrypted is shown by none.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn with_a_mac_over_encrypted_values_plain_ones_may_be_edited() {
     let text = fixture("go-mac-only");
     let key = key(&text).await;
@@ -500,7 +500,7 @@ async fn with_a_mac_over_encrypted_values_plain_ones_may_be_edited() {
     assert!(found[0].contains("the MAC does not fit"), "{found:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_not_supported_is_named() {
     let (_aws, reader) = aws().await;
     for (name, expected) in [
@@ -594,7 +594,7 @@ fn said(output: &Output) -> String {
     said
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn ptc_checks_with_age_or_kms_and_says_when_it_cannot() {
     let (aws, _) = aws().await;
     let endpoint = aws.endpoint();
@@ -625,7 +625,7 @@ async fn ptc_checks_with_age_or_kms_and_says_when_it_cannot() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn ptc_plans_and_applies_an_encrypted_file() {
     let (aws, _) = aws().await;
     aws.accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");

@@ -241,7 +241,7 @@ mod tests {
     }
 
     /// No check that cannot fail.
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_rotation_that_is_buried_is_found() {
         let (bench, ends) = bench().await;
         let file = bench.version(HUB, "AWSCURRENT").unwrap();
@@ -251,7 +251,7 @@ mod tests {
         assert!(lost(&bench.aws)[0].contains("is buried"), "{:?}", lost(&bench.aws));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_word_of_the_file_that_is_taken_for_another_is_found() {
         let (bench, ends) = bench().await;
         bench.upload(&hub("canary-docker-1"));
@@ -266,7 +266,7 @@ mod tests {
         ends.hold(&bench.aws, "mended");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_ready_registry_without_the_value_of_the_file_is_found() {
         let (bench, _) = bench().await;
         bench.upload(&hub("canary-docker-2"));
@@ -277,7 +277,7 @@ mod tests {
         );
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn deletions_beyond_the_limit_and_of_others_are_found() {
         let (bench, ends) = bench().await;
         bench.upload("other: {registry: quay.io}\n");

@@ -1,10 +1,12 @@
-//! A function and an account on loopback: the real handler, over real HTTP, against `local-aws`.
+//! A function and an account: the real handler against `local-aws`, in process. Tests of the compiled function, of `ptc` and
+//! of connections go over real HTTP.
 //!
 //! Every token in these tests contains the word `canary`, and everything a run puts out (report, error, status
 //! objects, logs at TRACE) is searched for it after every run, in [`Bench::send`]. The function may do what its role in
 //! template.yaml allows, and a run that wanted more fails there too.
 
 pub mod ends;
+pub mod in_process;
 pub mod role;
 
 use std::io::Write;
@@ -14,7 +16,7 @@ use std::time::Duration;
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{Credentials, Region};
+use aws_sdk_s3::config::{Credentials, Region, SharedHttpClient};
 use ecr_pull_through_sync::account;
 use ecr_pull_through_sync::handler::{App, Failure};
 use ecr_pull_through_sync::logs;
@@ -400,6 +402,11 @@ pub async fn app(aws: &LocalAws, env: &[(&str, &str)]) -> App {
 
 /// A function with this access key, whoever is held to which role.
 pub async fn app_as(aws: &LocalAws, access_key: &str, env: &[(&str, &str)]) -> App {
+    app_through(in_process::client(aws), aws, access_key, env).await
+}
+
+/// The same through a client of the test's choice, such as the function's own, which opens sockets.
+pub async fn app_through(client: SharedHttpClient, aws: &LocalAws, access_key: &str, env: &[(&str, &str)]) -> App {
     let lookup = |name: &str| {
         let given = env
             .iter()
@@ -416,7 +423,7 @@ pub async fn app_as(aws: &LocalAws, access_key: &str, env: &[(&str, &str)]) -> A
         })
     };
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(account::http_client())
+        .http_client(client)
         .region(Region::new("eu-west-1"))
         .endpoint_url(aws.endpoint())
         .credentials_provider(Credentials::new(access_key, "test", None, None, "test"))
