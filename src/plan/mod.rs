@@ -12,6 +12,8 @@ pub mod rollback;
 mod room;
 mod rule;
 mod secret;
+#[cfg(test)]
+mod table;
 mod template;
 #[cfg(test)]
 mod tests;
