@@ -139,10 +139,15 @@ impl Run<'_> {
 
     /// The history alone, for a run that writes no status: without one it is simply not known.
     pub(super) async fn past(&self) -> Past {
-        if let Source::AtHand { .. } = self.source {
+        if self.core.settings.config_bucket.is_empty() {
             return Past::default();
         }
-        self.base().await.map(|base| base.past).unwrap_or_default()
+        let past = self.base().await.map(|base| base.past).unwrap_or_default();
+        match self.source {
+            Source::Uploaded => past,
+            // Another file's run: all that it needs to know is which registries are the stack's own.
+            Source::AtHand { .. } => Past::of_names(past),
+        }
     }
 
     pub(super) async fn base(&self) -> Result<Base, Failure> {
