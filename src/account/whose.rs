@@ -10,6 +10,9 @@ use crate::settings::Settings;
 use config::Credential;
 use config::{File, Registry};
 
+/// More names than a registry's secrets have, each made after the one before went along with another registry.
+const MOST_NAMES: usize = 10;
+
 /// Which secrets the file and the rules of the account speak for.
 pub(super) struct Claims<'a> {
     rules: &'a BTreeMap<String, Rule>,
@@ -240,7 +243,17 @@ async fn own(
     {
         return found(reader, secret.clone(), Binding::Nothing, registry, credential, claims).await;
     }
-    let named = [(plain, there.0), (at_host, there.1)];
+    let mut named = vec![(plain, there.0), (at_host.clone(), there.1)];
+    // A registry that has taken the last along keeps it.
+    while let Some((_, Some(secret))) = named.last()
+        && Owner::of_secret(&secret.tags, claims.settings).is_ours()
+        && claims.is_anothers(secret, name)
+        && named.len() < MOST_NAMES
+    {
+        let next = format!("{at_host}@{}", named.len());
+        let there = reader.secret(&next).await?;
+        named.push((next, there));
+    }
     let mut usable: Vec<(Binding, &Secret)> = named
         .iter()
         .filter_map(|(_, secret)| secret.as_ref())

@@ -35,8 +35,9 @@ pub struct Recovery {
 impl Applier<'_> {
     /// Looks after the own secret of a registry. `seen` is the secret as it was before `proof` was asked for.
     ///
-    /// A verdict counts only for the labels it was given under: nobody's version is moved by the verdict on another,
-    /// be it put by this run, by a rotation or by another run's rollback.
+    /// A verdict counts only for the secret and the labels it was given under: nobody's version is moved by the verdict on
+    /// another, be it put by this run, by a rotation or by another run's rollback, or behind a rule that another run has
+    /// replaced meanwhile.
     pub async fn recover(&self, registry: &str, seen: &Secret, proof: &Proof) -> Recovery {
         let mut recovery = Recovery::default();
         let mut proof = proof.clone();
@@ -44,6 +45,9 @@ impl Applier<'_> {
         let mut patience = Patience::Thrice;
         let mut said = proof.failure.clone();
         let mut has_moved = false;
+        if !proof.is_on(&seen.arn) {
+            return recovery;
+        }
         for _ in 0..MOVES {
             let mut secret = match self.call(Slot::Read, self.reader.secret(&seen.arn)).await {
                 Ok(Some(secret)) => secret,
@@ -58,6 +62,9 @@ impl Applier<'_> {
                 recovery.proof = Some(asked.clone());
                 // What is not known is not acted upon: the labels let the next run go on.
                 let Ok(asked) = asked else { break };
+                if !asked.is_on(&seen.arn) {
+                    break;
+                }
                 proof = asked;
                 continue;
             }
@@ -119,6 +126,7 @@ impl Applier<'_> {
                     recovery.proof = Some(Ok(Proof {
                         valid: false,
                         failure: said.clone(),
+                        ..proof
                     }));
                     break;
                 }

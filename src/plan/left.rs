@@ -102,9 +102,10 @@ pub fn removals(
         .collect();
     let too_many = (names.len() > limit).then(|| too_many(&names, bounds.limit));
     let held = bounds.hold.clone().or(too_many);
+    let another = of_another_holder(settings, (bounds.limit.raised_to)(left.len()));
     for left in &mut left {
         left.held = if is_unknown(left) {
-            Some(of_another_holder(settings))
+            Some(another.clone())
         } else {
             held.clone()
         };
@@ -162,11 +163,11 @@ fn too_many(names: &BTreeSet<&str>, Limit { most, raised_to }: Limit) -> Cause {
 }
 
 /// Two stacks that take each other's registries for their own would delete in turn what the other makes.
-fn of_another_holder(settings: &Settings) -> Cause {
+fn of_another_holder(settings: &Settings, raised: String) -> Cause {
     let message = format!(
         "it carries the mark of this stack, {:?}, or of one in TAKE_OVER_FROM, but no status of this stack has named it, or it \
-         was deleted and somebody made it again: does another stack go by that name? Give each its own OWNER. To delete it \
-         all the same: {{\"action\": \"apply\", \"max_deletions\": n}} with the number of registries that are to go",
+         was deleted and somebody made it again: does another stack go by that name? Give each its own OWNER. To delete \
+         all that left the file all the same: {raised}",
         settings.owner
     );
     Cause::new(Reason::OTHER_HOLDER, message)

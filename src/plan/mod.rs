@@ -11,6 +11,8 @@ pub mod rollback;
 mod room;
 mod rule;
 mod secret;
+#[cfg(test)]
+mod table;
 mod template;
 #[cfg(test)]
 mod tests;
