@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use clap::ValueEnum as _;
+
 use cases::{Case, china, every, fallback, legacy};
 use local_aws::iam::{Decision, Need, Policy};
 use ptc::kit::{Fallback, Part};
@@ -91,17 +93,8 @@ fn every_artefact_says_what_its_users_must_know() {
         }
     }
     let made = case.kit.iter().map(|artefact| artefact.part.as_str());
-    let parts: BTreeSet<&str> = made
-        .chain(case.not_made.iter().map(|left_out| left_out.part.as_str()))
-        .collect();
-    assert_eq!(parts, Part::ALL.map(Part::as_str).into(), "a part is missing");
-    for left_out in &case.not_made {
-        assert!(readme.contains(&format!(
-            "## {}\n\nNot made. {}",
-            left_out.part.as_str(),
-            left_out.reason
-        )));
-    }
+    let all = Part::value_variants().iter().map(|part| part.as_str());
+    assert_eq!(made.collect::<BTreeSet<_>>(), all.collect(), "a part is missing");
 }
 
 /// The URL containerd asks for a manifest (`core/remotes/docker`): without `override_path` the path has to end with
@@ -166,14 +159,6 @@ fn without_the_option_no_mirror_asks_anybody_but_ecr() {
             }
             mirrors += 1;
         }
-        // These have the upstream behind the mirror, whatever they are told.
-        for part in [Part::Bottlerocket, Part::Kops] {
-            assert!(
-                case.not_made(part).reason.contains("is given the node's ECR token"),
-                "{part:?}"
-            );
-            assert!(case.not_made(part).reason.contains("`ptc kit --fallback`"), "{part:?}");
-        }
         assert!(!case.content(Part::Readme).contains("Made with `--fallback`"));
     }
     assert_eq!(mirrors, 17);
@@ -182,11 +167,6 @@ fn without_the_option_no_mirror_asks_anybody_but_ecr() {
 #[test]
 fn whatever_has_a_way_back_to_the_upstream_says_what_it_risks() {
     let kit = fallback();
-    assert!(
-        kit.not_made.iter().all(|left_out| left_out.part == Part::Webhook),
-        "{:?}",
-        kit.not_made
-    );
     for artefact in &kit.kit {
         assert!(artefact.content.contains("the node's ECR token"), "{}", artefact.path);
         assert!(artefact.content.contains("valid for 12 hours"), "{}", artefact.path);
@@ -230,44 +210,18 @@ fn containerd_asks_ecr_for_the_repository_of_the_image() {
             host
         };
         assert_eq!(server.url, format!("https://{upstream}"));
-
-        let settings: toml::Table = fallback.content(Part::Bottlerocket).parse().unwrap();
-        let mirrors = settings["settings"]["container-registry"]["mirrors"]
-            .as_array()
-            .unwrap();
-        let mirror = mirrors
-            .iter()
-            .find(|mirror| mirror["registry"].as_str() == Some(host))
-            .unwrap();
-        let endpoint = mirror["endpoint"][0].as_str().unwrap();
-        // Bottlerocket sets override_path where there is a path.
-        assert_eq!(
-            asks(endpoint, endpoint.matches('/').count() > 2, image, "1.27"),
-            expected
-        );
-        let provider = &settings["settings"]["kubernetes"]["credential-providers"]["ecr-credential-provider"];
-        assert_eq!(provider["enabled"].as_bool(), Some(true));
-        assert!(
-            provider["image-patterns"].as_array().unwrap().contains(&host.into()),
-            "{host}"
-        );
-
-        let cluster: Value = serde_yaml::from_str(fallback.content(Part::Kops)).unwrap();
-        let containerd = &cluster["spec"]["containerd"];
-        assert_eq!(containerd["useECRCredentialsForMirrors"], Value::Bool(true));
-        let endpoint = containerd["registryMirrors"][host][0].as_str().unwrap();
-        // In containerd's older configuration, which kOps wrote, a path is all of it.
-        assert_eq!(asks(endpoint, true, image, "1.27"), expected);
     }
 }
 
 #[test]
 fn a_part_of_an_upstream_has_no_mirror_and_the_first_of_two_registries_has_it() {
-    let kit = fallback();
-    for part in [Part::Bottlerocket, Part::Kops] {
-        assert!(!kit.content(part).contains("base-images"), "{part:?}");
-        assert!(!kit.content(part).contains("dockerhub-again"), "{part:?}");
-        let notes = kit.notes(part);
+    for kit in [every(), fallback()] {
+        let mirrors = kit.kit.iter().filter(|artefact| artefact.part == Part::Containerd);
+        for mirror in mirrors {
+            assert!(!mirror.content.contains("base-images"), "{}", mirror.path);
+            assert!(!mirror.content.contains("dockerhub-again"), "{}", mirror.path);
+        }
+        let notes = kit.notes(Part::Containerd);
         assert!(notes.contains("`base-images` serves a part of its upstream"), "{notes}");
         assert!(
             notes.contains("`dockerhub-again` has the same upstream as `dockerhub`"),
@@ -306,94 +260,6 @@ fn the_mapping_knows_every_name_of_a_host() {
         .iter()
         .filter(|u| u.get("official_images").is_some());
     assert_eq!(official.count(), 1, "only Docker Hub has official images");
-}
-
-/// What the webhook reads ("cmd" of maxtacu/ecr-pull-through): other keys would be ignored in silence.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct WebhookConfig {
-    aws_region: String,
-    aws_account_id: String,
-    registries: Vec<String>,
-}
-
-fn webhook(case: &Case) -> WebhookConfig {
-    let map: Value = serde_yaml::from_str(case.content(Part::Webhook)).unwrap();
-    assert_eq!(
-        (map["apiVersion"].as_str(), map["kind"].as_str()),
-        (Some("v1"), Some("ConfigMap"))
-    );
-    serde_yaml::from_str(map["data"]["registries.yaml"].as_str().unwrap()).unwrap()
-}
-
-#[test]
-fn the_webhook_is_given_only_registries_that_are_called_like_their_host() {
-    let config = webhook(&every());
-    assert_eq!(
-        (config.aws_region.as_str(), config.aws_account_id.as_str()),
-        ("eu-central-1", "111122223333")
-    );
-    assert_eq!(config.registries, ["ghcr.io", "quay.io"]);
-    let notes = every().notes(Part::Webhook);
-    assert!(notes.contains("`dockerhub` is left out: the webhook would look for it under the name `docker.io`"));
-    // A ConfigMap that names no registry does nothing, so there is none.
-    let legacy = legacy();
-    let left_out = legacy.not_made(Part::Webhook);
-    assert!(
-        left_out.reason.contains("a ConfigMap without one does nothing"),
-        "{left_out:?}"
-    );
-    assert_eq!(left_out.notes.len(), 3, "{left_out:?}");
-    // It has the right name, but the webhook knows no other suffix.
-    let china = china();
-    let notes = &china.not_made(Part::Webhook).notes;
-    assert!(notes[0].contains("always writes `.amazonaws.com`"), "{notes:?}");
-    for case in [legacy, china] {
-        let readme = case.content(Part::Readme);
-        assert!(
-            case.not_made(Part::Webhook)
-                .notes
-                .iter()
-                .all(|note| readme.contains(note)),
-            "{readme}"
-        );
-    }
-}
-
-/// The shape of the HealthOmics API.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RegistryMap {
-    registry_mappings: Vec<RegistryMapping>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RegistryMapping {
-    upstream_registry_url: String,
-    ecr_repository_prefix: String,
-}
-
-#[test]
-fn healthomics_is_given_the_hosts_that_it_lists() {
-    let map: RegistryMap = serde_json::from_str(every().content(Part::HealthOmics)).unwrap();
-    let pairs = map.registry_mappings.iter();
-    let pairs: Vec<_> = pairs
-        .map(|m| (m.upstream_registry_url.as_str(), m.ecr_repository_prefix.as_str()))
-        .collect();
-    assert_eq!(
-        pairs,
-        [
-            ("registry-1.docker.io", "dockerhub"),
-            ("ghcr.io", "ghcr.io"),
-            ("quay.io", "quay.io"),
-            ("registry.k8s.io", "k8s"),
-            ("public.ecr.aws", "ecr-public"),
-            ("registry.gitlab.com", "gitlab"),
-            ("acme.azurecr.io", "azure"),
-            ("acme-edge.azurecr.io", "k8s/ingress-nginx"),
-        ]
-    );
 }
 
 const CACHED: [&str; 3] = [

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args as ClapArgs;
-use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::{Args as ClapArgs, ValueEnum as _};
 use config::{Context, File};
 use ecr_pull_through_sync::account::Reader;
 use ecr_pull_through_sync::home::Home;
-use ptc::kit::{Artefact, Fallback, Kit, LeftOut, Part, kit};
+use ptc::kit::{Artefact, Fallback, Part, kit};
 
 use crate::commands::check::Checked;
 use crate::input::Input;
@@ -31,29 +30,17 @@ pub struct Args {
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Only these, separated by commas.
-    #[arg(
-        long,
-        value_delimiter = ',',
-        value_parser = PossibleValuesParser::new(Part::ALL.map(Part::as_str)).try_map(part)
-    )]
+    #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
     /// Overwrite files that differ.
     #[arg(long, requires = "output")]
     force: bool,
-    /// Let nodes ask the upstream for what ECR refuses, and make the mirrors that cannot do without: Bottlerocket's and
-    /// kOps'. RISK: containerd then posts the node's ECR token, valid for 12 hours for all that the node may pull, to
+    /// Let nodes ask the upstream for what ECR refuses. RISK: containerd then posts the node's ECR token, valid for 12 hours for all that the node may pull, to
     /// the upstream's token endpoint.
     #[arg(long)]
     fallback: bool,
     #[command(flatten)]
     session: SessionArgs,
-}
-
-fn part(name: String) -> Result<Part, String> {
-    Part::ALL
-        .into_iter()
-        .find(|part| part.as_str() == name)
-        .ok_or_else(|| format!("there is no {name}"))
 }
 
 /// Runs the command.
@@ -79,29 +66,20 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     } else {
         Fallback::Never
     };
-    let Kit {
-        mut artefacts,
-        mut not_made,
-    } = kit(&file.registries, &home, fallback);
-    let wanted = |part| args.only.is_empty() || args.only.contains(&part);
-    artefacts.retain(|artefact| wanted(artefact.part));
-    not_made.retain(|left_out| wanted(left_out.part));
+    let mut artefacts = kit(&file.registries, &home, fallback);
+    artefacts.retain(|artefact| args.only.is_empty() || args.only.contains(&artefact.part));
     if artefacts.is_empty() {
-        let reasons: Vec<String> = not_made.iter().map(not_made_line).collect();
-        let reasons = if reasons.is_empty() {
-            "no registry of the file fits; `--only readme` says why".into()
-        } else {
-            reasons.join("\n")
-        };
-        return Err(Failure::Usage(reasons));
+        return Err(Failure::Usage(
+            "no registry of the file fits; `--only readme` says why".into(),
+        ));
     }
     if args.fallback {
         ui.note(&format!("warning: --fallback: {}", Fallback::RISK));
     }
     match args.output {
-        Some(folder) => write(&artefacts, &not_made, &folder, args.force, ui)?,
-        None if ui.json => ui.value(&Kit { artefacts, not_made })?,
-        None => print(&artefacts, &not_made, !args.only.is_empty(), ui)?,
+        Some(folder) => write(&artefacts, &folder, args.force, ui)?,
+        None if ui.json => ui.value(&serde_json::json!({ "artefacts": artefacts }))?,
+        None => print(&artefacts, !args.only.is_empty(), ui)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -139,12 +117,8 @@ async fn load(path: &str, context: &Context, reader: Option<&Reader>) -> Result<
     Ok(opened.map_err(|rejected| Checked::rejected(&input, rejected)))
 }
 
-fn not_made_line(left_out: &LeftOut) -> String {
-    format!("{} was not made. {}", left_out.part.as_str(), left_out.reason)
-}
-
 /// What was asked for; or what there is, and how to get it.
-fn print(artefacts: &[Artefact], not_made: &[LeftOut], chosen: bool, ui: &Ui) -> Result<(), Failure> {
+fn print(artefacts: &[Artefact], chosen: bool, ui: &Ui) -> Result<(), Failure> {
     let readme = |artefact: &&Artefact| chosen || artefact.part == Part::Readme;
     let contents: Vec<&str> = artefacts
         .iter()
@@ -158,12 +132,12 @@ fn print(artefacts: &[Artefact], not_made: &[LeftOut], chosen: bool, ui: &Ui) ->
                 ui.note(&format!("{}: {note}", artefact.path));
             }
         }
-        // Without a choice the README has been printed, which says it.
-        for left_out in not_made {
-            ui.note(&not_made_line(left_out));
-        }
     } else {
-        let names = Part::ALL.map(Part::as_str).join(", ");
+        let names = Part::value_variants()
+            .iter()
+            .map(|part| part.as_str())
+            .collect::<Vec<_>>()
+            .join(", ");
         ui.note(&format!(
             "\n--output DIR writes all of it; --only prints one of {names}."
         ));
@@ -172,7 +146,7 @@ fn print(artefacts: &[Artefact], not_made: &[LeftOut], chosen: bool, ui: &Ui) ->
 }
 
 /// Writes all of them, or none where one would overwrite something else.
-fn write(artefacts: &[Artefact], not_made: &[LeftOut], folder: &Path, force: bool, ui: &Ui) -> Result<(), Failure> {
+fn write(artefacts: &[Artefact], folder: &Path, force: bool, ui: &Ui) -> Result<(), Failure> {
     let mut missing = Vec::new();
     let mut differing = Vec::new();
     let mut unchanged = Vec::new();
@@ -198,10 +172,7 @@ fn write(artefacts: &[Artefact], not_made: &[LeftOut], folder: &Path, force: boo
         written.push(place.shown());
     }
     if ui.json {
-        return ui.value(&serde_json::json!({ "written": written, "unchanged": unchanged, "not_made": not_made }));
-    }
-    for left_out in not_made {
-        ui.note(&not_made_line(left_out));
+        return ui.value(&serde_json::json!({ "written": written, "unchanged": unchanged}));
     }
     let lines = written.iter().map(|path| format!("written    {path}\n"));
     let lines: String = lines

@@ -11,7 +11,7 @@ use super::route::{Route, Routes};
 use super::{Artefact, Part, sentences};
 
 const CAVEATS: &[&str] = &[
-    "For Kyverno up to 1.19: 1.17 deprecated ClusterPolicy, and its removal was planned for 1.20. Where `kubectl get crd clusterpolicies.kyverno.io` finds nothing, use mirrors or the webhook.",
+    "For Kyverno up to 1.19: 1.17 deprecated ClusterPolicy, and its removal was planned for 1.20. Where `kubectl get crd clusterpolicies.kyverno.io` finds nothing, use mirrors.",
     "Pods are rewritten as they are made, their controllers are not. An operator that makes pods by itself and compares them (CloudNativePG does) sees a change it did not make and may replace them for ever: label such pods or their namespaces `ecr-pull-through: disabled`.",
     "An image with a digest is left as it is: ECR cannot import one by digest, so its first pull would fail (aws/containers-roadmap#2837). So is an image whose registry the file does not have.",
     "What is rewritten has no way back to the upstream. Where the node lacks the rights of `puller-policy.json`, or the cache fails, pods do not start: try it in one namespace first, and keep Kyverno's own images out of it.",

@@ -12,7 +12,7 @@ const CAVEATS: &[&str] = &[
     "An official image of Docker Hub is called `nginx` but stands under `library/nginx`: write it behind `official_images`, not behind the base. Docker adds `library/` silently, ECR does not.",
     "Of several entries in `bases` that fit an image, the longest holds, at a `/` boundary. What stands in `not_under` has no URL here.",
     "The first pull of an image must be by tag; ECR cannot import one by its digest alone (aws/containers-roadmap#2837).",
-    "The Docker daemon's `registry-mirrors` take no path, so it cannot be pointed at a prefix (aws/containers-roadmap#939): rewrite the images, for instance with `image.sh`. BuildKit can: a mirror in its `buildkitd.toml` may have a path, `[registry.\"docker.io\"]` with `mirrors = [\"<a base, without https://>\"]`.",
+    "The Docker daemon's `registry-mirrors` take no path, so it cannot be pointed at a prefix (aws/containers-roadmap#939): rewrite the images. BuildKit can: a mirror in its `buildkitd.toml` may have a path, `[registry.\"docker.io\"]` with `mirrors = [\"<a base, without https://>\"]`.",
 ];
 
 #[derive(Serialize)]

@@ -25,8 +25,6 @@ pub(super) struct Mirror<'a> {
 pub(super) struct Mirrors<'a> {
     /// One for each host.
     pub mirrors: Vec<Mirror<'a>>,
-    /// The registry's host.
-    pub own: String,
     /// What does not fit.
     pub notes: Vec<String>,
     /// Whom a node asks where ECR refuses.
@@ -81,7 +79,6 @@ impl<'a> Mirrors<'a> {
         }
         Self {
             mirrors,
-            own,
             notes,
             fallback,
         }

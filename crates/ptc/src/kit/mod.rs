@@ -12,19 +12,15 @@
 //! Pure: nothing is read, nothing asked, and no credential is ever looked at. The caveats are what users of the tools ran
 //! into; where a format is documented stands at the top of its module.
 
-mod bottlerocket;
 mod containerd;
 mod iam;
-mod kops;
 mod kyverno;
 mod mapping;
 mod mirror;
-mod omics;
 mod readme;
 mod route;
-mod shell;
-mod webhook;
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 use config::Registry;
@@ -33,61 +29,32 @@ use ecr_pull_through_sync::home::Home;
 use mirror::Mirrors;
 use route::Routes;
 
-/// What an artefact is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// What an artefact is for, in the order of the kit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
+    /// What all the others are, with their caveats.
+    Readme,
     /// Where images of which host are pulled, for programs.
     Mapping,
     /// A `hosts.toml` for each upstream host.
     Containerd,
     /// A policy that rewrites the images of pods.
     Kyverno,
-    /// The configuration of the webhooks called `ecr-pull-through`.
-    Webhook,
-    /// Settings of Bottlerocket nodes.
-    Bottlerocket,
-    /// A piece of a kOps cluster.
-    Kops,
     /// The policy of whoever pulls.
     Iam,
-    /// The registry map of AWS HealthOmics.
-    HealthOmics,
-    /// A script that rewrites one image.
-    Shell,
-    /// What all the others are, with their caveats.
-    Readme,
 }
 
 impl Part {
-    /// All of them, in the order of the kit.
-    pub const ALL: [Self; 10] = [
-        Self::Readme,
-        Self::Mapping,
-        Self::Containerd,
-        Self::Bottlerocket,
-        Self::Kops,
-        Self::Kyverno,
-        Self::Webhook,
-        Self::Iam,
-        Self::HealthOmics,
-        Self::Shell,
-    ];
-
-    /// Its name.
+    /// The word for it in `--only` and in the README.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Readme => "readme",
             Self::Mapping => "mapping",
             Self::Containerd => "containerd",
             Self::Kyverno => "kyverno",
-            Self::Webhook => "webhook",
-            Self::Bottlerocket => "bottlerocket",
-            Self::Kops => "kops",
             Self::Iam => "iam",
-            Self::HealthOmics => "healthomics",
-            Self::Shell => "shell",
-            Self::Readme => "readme",
         }
     }
 }
@@ -109,24 +76,13 @@ pub struct Artefact {
     pub content: String,
 }
 
-/// A part that was not made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LeftOut {
-    /// Which one.
-    pub part: Part,
-    /// Why, and what to do instead.
-    pub reason: String,
-    /// What of this very file led to it.
-    pub notes: Vec<String>,
-}
-
 /// Whom a node asks for an image that ECR refuses.
 ///
 /// A runtime that got its ECR token as the credential of the upstream's host (that is how a kubelet signs in to a
 /// mirror) gives it to whomever it asks next: containerd posts it to the upstream's token endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallback {
-    /// Nobody: ECR's refusal is the answer. What cannot be made so is left out.
+    /// Nobody: ECR's refusal is the answer.
     Never,
     /// The upstream, with the node's ECR token.
     Upstream,
@@ -137,39 +93,16 @@ impl Fallback {
     pub const RISK: &str = "where ECR refuses a pull, containerd posts the node's ECR token to the upstream's token endpoint; it is valid for 12 hours, for all that the node may pull";
 }
 
-/// All that a file makes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Kit {
-    /// The files.
-    pub artefacts: Vec<Artefact>,
-    /// What there is no file for.
-    pub not_made: Vec<LeftOut>,
-}
-
-/// Makes the kit of a checked file.
+/// Makes the kit of a checked file: all artefacts, in the order of [`Part`].
 #[must_use]
-pub fn kit(registries: &[Registry], home: &Home, fallback: Fallback) -> Kit {
+pub fn kit(registries: &[Registry], home: &Home, fallback: Fallback) -> Vec<Artefact> {
     let routes = Routes::of(registries, home);
-    let mirrors = Mirrors::of(&routes, home, fallback);
     let mut artefacts = vec![mapping::artefact(&routes, home)];
-    artefacts.extend(containerd::artefacts(&mirrors));
-    let mut not_made = Vec::new();
-    for made in [
-        bottlerocket::artefact(&mirrors),
-        kops::artefact(&mirrors),
-        Ok(kyverno::artefact(&routes)),
-        webhook::artefact(registries, home),
-        Ok(iam::artefact(registries, home)),
-        Ok(omics::artefact(&routes)),
-        Ok(shell::artefact(&routes)),
-    ] {
-        match made {
-            Ok(artefact) => artefacts.push(artefact),
-            Err(left_out) => not_made.push(left_out),
-        }
-    }
-    artefacts.insert(0, readme::artefact(&artefacts, &not_made, home, fallback));
-    Kit { artefacts, not_made }
+    artefacts.extend(containerd::artefacts(&Mirrors::of(&routes, home, fallback)));
+    artefacts.push(kyverno::artefact(&routes));
+    artefacts.push(iam::artefact(registries, home));
+    artefacts.insert(0, readme::artefact(&artefacts, home, fallback));
+    artefacts
 }
 
 /// Sentences as they are kept.

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::{Artefact, Fallback, LeftOut, Part};
+use clap::ValueEnum as _;
+
+use super::{Artefact, Fallback, Part};
 use ecr_pull_through_sync::home::Home;
 
-pub(super) fn artefact(others: &[Artefact], not_made: &[LeftOut], home: &Home, fallback: Fallback) -> Artefact {
+pub(super) fn artefact(others: &[Artefact], home: &Home, fallback: Fallback) -> Artefact {
     let mut content = format!(
         "# Pulling through {}\n\nMade by `ptc kit`. Make it again when the file changes. Nothing in it is secret.\n",
         home.registry_host()
@@ -25,12 +27,8 @@ pub(super) fn artefact(others: &[Artefact], not_made: &[LeftOut], home: &Home, f
         content.push_str("\n## What does not fit, or surprises\n\n");
         content.push_str(&list(shared.iter().copied()));
     }
-    for part in Part::ALL {
+    for &part in Part::value_variants() {
         let of_part: Vec<&Artefact> = others.iter().filter(|artefact| artefact.part == part).collect();
-        if let Some(left_out) = not_made.iter().find(|left_out| left_out.part == part) {
-            _ = writeln!(content, "\n## {}\n\nNot made. {}", part.as_str(), left_out.reason);
-            of_this_file(&mut content, &list(&left_out.notes));
-        }
         let Some(first) = of_part.first() else { continue };
         _ = writeln!(content, "\n## {}\n", part.as_str());
         for artefact in &of_part {
@@ -39,7 +37,10 @@ pub(super) fn artefact(others: &[Artefact], not_made: &[LeftOut], home: &Home, f
         content.push('\n');
         content.push_str(&list(&first.caveats));
         let own = first.notes.iter().filter(|note| !shared.contains(note));
-        of_this_file(&mut content, &list(own));
+        let own = list(own);
+        if !own.is_empty() {
+            _ = write!(content, "\nOf this file:\n\n{own}");
+        }
     }
     Artefact {
         part: Part::Readme,
@@ -48,14 +49,6 @@ pub(super) fn artefact(others: &[Artefact], not_made: &[LeftOut], home: &Home, f
         caveats: Vec::new(),
         notes: Vec::new(),
         content,
-    }
-}
-
-/// Adds what is true of this very file alone, if anything is.
-fn of_this_file(content: &mut String, notes: &str) {
-    if !notes.is_empty() {
-        content.push_str("\nOf this file:\n\n");
-        content.push_str(notes);
     }
 }
 

@@ -5,14 +5,13 @@ use std::fs;
 
 use config::{Context, read};
 use ecr_pull_through_sync::home::Home;
-use ptc::kit::{Artefact, Fallback, Kit, LeftOut, Part, kit};
+use ptc::kit::{Artefact, Fallback, Part, kit};
 
 /// A file and its kit.
 pub struct Case {
     pub name: &'static str,
     pub yaml: String,
     pub kit: Vec<Artefact>,
-    pub not_made: Vec<LeftOut>,
 }
 
 impl Case {
@@ -30,12 +29,10 @@ impl Case {
             resource_tags: BTreeMap::new(),
         };
         let file = read(yaml.as_bytes(), &context).unwrap_or_else(|rejected| panic!("{name}: {rejected}"));
-        let Kit { artefacts, not_made } = kit(&file.registries, &home, fallback);
         Self {
             name,
             yaml,
-            kit: artefacts,
-            not_made,
+            kit: kit(&file.registries, &home, fallback),
         }
     }
 
@@ -60,16 +57,6 @@ impl Case {
             .find(|artefact| artefact.path == path)
             .unwrap_or_else(|| panic!("no {path}"))
             .content
-    }
-
-    /// Why a part was not made.
-    pub fn not_made(&self, part: Part) -> &LeftOut {
-        assert!(
-            self.kit.iter().all(|artefact| artefact.part != part),
-            "{} was made",
-            part.as_str()
-        );
-        self.not_made.iter().find(|left_out| left_out.part == part).unwrap()
     }
 
     /// All notes of a part.
@@ -109,12 +96,8 @@ pub fn every() -> Case {
 pub fn fallback() -> Case {
     let yaml = fs::read_to_string("tests/kit/every.yaml").unwrap();
     let mut case = Case::of("fallback", yaml, "eu-central-1", "aws", Fallback::Upstream);
-    case.kit.retain(|artefact| {
-        matches!(
-            artefact.part,
-            Part::Readme | Part::Containerd | Part::Bottlerocket | Part::Kops
-        )
-    });
+    case.kit
+        .retain(|artefact| matches!(artefact.part, Part::Readme | Part::Containerd));
     case
 }
 
