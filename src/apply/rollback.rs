@@ -14,8 +14,8 @@ use crate::cause::{Cause, Reason};
 use crate::plan::rollback::{Next, file_has_the_word, is_file_refused, is_to_be_remembered, next};
 use crate::plan::{Action, Resource};
 use crate::report::{Change, ChangeResult};
+use crate::secret_version::new_version;
 use crate::verify::{Patience, prove_rule};
-use crate::version_id::new_version;
 use config::Credential;
 
 /// More moves than any rollback has: what bounds a fight with somebody else over the labels.
@@ -58,7 +58,7 @@ impl Applier<'_> {
             // The version that this run made current is the one that was asked about.
             if secret.labels != labels && !self.has_made_current(&secret) {
                 labels.clone_from(&secret.labels);
-                let asked = prove_rule(self.reader, registry, patience, self.pace, self.deadline).await;
+                let asked = prove_rule(self.reader, registry, patience, self.timing, self.deadline).await;
                 recovery.proof = Some(asked.clone());
                 // What is not known is not acted upon: the labels let the next run go on.
                 let Ok(asked) = asked else { break };
@@ -206,7 +206,7 @@ impl Applier<'_> {
             }
             Next::TryFile { failed } => {
                 let Some(said) = file else { return Ok(()) };
-                match self.newest.is_it().await {
+                match self.newest.is_current().await {
                     Ok(true) => {}
                     Ok(false) => return Err(AwsError::not_now("HeadObject", "a newer file was uploaded".into())),
                     Err(cause) => return Err(AwsError::not_now("HeadObject", cause.message)),

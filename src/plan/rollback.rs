@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use crate::account::{CONFIGURED, CURRENT, FILE_REFUSED, PREVIOUS, PROVEN, REJECTED, ROLLING_BACK, Secret, UNBOUND};
-use crate::version_id::is_ours;
+use crate::secret_version::is_ours;
 
 /// The next move.
 #[derive(Debug, Clone, PartialEq, Eq)]

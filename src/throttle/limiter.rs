@@ -1,4 +1,4 @@
-//! The arithmetic of one lane: what is known about the rate that AWS allows, and when the next call may start. Pure.
+//! The arithmetic of one limiter: what is known about the rate that AWS allows, and when the next call may start. Pure.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -31,7 +31,7 @@ const LATE: Duration = Duration::from_millis(10);
 
 /// One operation's rate.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct OperationLimiter {
     /// The least calls a second, however much AWS throttles.
     least: f64,
     /// Nothing while AWS has throttled nothing.
@@ -54,8 +54,8 @@ struct Limit {
     next: Instant,
 }
 
-impl Lane {
-    /// A lane that AWS has not throttled. It never gets slower than a call in `longest_wait`.
+impl OperationLimiter {
+    /// A limiter that AWS has not throttled. It never gets slower than a call in `longest_wait`.
     pub(super) fn new(longest_wait: Duration) -> Self {
         Self {
             least: 1.0 / longest_wait.as_secs_f64(),

@@ -1,11 +1,11 @@
-//! Lanes against servers that allow a rate, in virtual time.
+//! Throttle against servers that allow a rate, in virtual time.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::lane::Lane;
+use super::limiter::OperationLimiter;
 use super::{IN_FLIGHT, LONGEST_TURN};
 
 /// What AWS allows: `rate` calls a second, and `burst` at once.
@@ -31,7 +31,7 @@ impl Bucket {
 
 /// An invocation with calls to make.
 struct Process {
-    lane: Lane,
+    limiter: OperationLimiter,
     to_make: usize,
     /// By when they were sent, which is the order of their answers; and whether AWS took them.
     under_way: VecDeque<(Instant, bool)>,
@@ -41,7 +41,7 @@ struct Process {
 impl Process {
     fn new(to_make: usize) -> Self {
         Self {
-            lane: Lane::new(LONGEST_TURN),
+            limiter: OperationLimiter::new(LONGEST_TURN),
             to_make,
             under_way: VecDeque::new(),
             throttled: 0,
@@ -58,15 +58,15 @@ impl Process {
         {
             self.under_way.pop_front();
             if taken {
-                self.lane.taken(now);
+                self.limiter.taken(now);
             } else {
                 self.throttled += 1;
                 self.to_make += 1;
-                self.lane.throttled(sent, now);
+                self.limiter.throttled(sent, now);
             }
         }
-        while self.to_make > 0 && self.under_way.len() < IN_FLIGHT && self.lane.wait(now).is_zero() {
-            self.lane.start(now);
+        while self.to_make > 0 && self.under_way.len() < IN_FLIGHT && self.limiter.wait(now).is_zero() {
+            self.limiter.start(now);
             self.to_make -= 1;
             self.under_way.push_back((now, bucket.allows(now)));
         }

@@ -1,11 +1,11 @@
-//! One lane per ECR operation, whose speed adapts to what AWS throttles.
+//! One limiter per ECR operation, whose speed adapts to what AWS throttles.
 //!
 //! ECR documents no rate for the operations that are made for each of thousands of repositories; an account may allow
-//! ten calls a second of one and a thousand of another, and two invocations may share them. So a lane is unlimited
+//! ten calls a second of one and a thousand of another, and two invocations may share them. So a limiter is unlimited
 //! until AWS throttles it, then keeps to a part of what was seen to succeed, and slowly looks for more. A throttled
 //! call is no failure: it waits for its turn again.
 
-mod lane;
+mod limiter;
 #[cfg(test)]
 mod simulation;
 
@@ -17,47 +17,47 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::account::AwsError;
-use crate::pace::{Deadline, Pace};
-use lane::Lane;
+use crate::timing::{Deadline, Timing};
+use limiter::OperationLimiter;
 
-/// How many calls of all lanes are under way at a time.
+/// How many calls of all throttle are under way at a time.
 const IN_FLIGHT: usize = 16;
 
-/// The longest time between two calls of a lane: so few make progress, and bother nobody.
+/// The longest time between two calls of a limiter: so few make progress, and bother nobody.
 const LONGEST_TURN: Duration = Duration::from_secs(5);
 
 /// How often a call is made again after a transient error that is no throttling.
 const RETRIES: usize = 3;
 
-/// The lanes of an invocation, one for each operation that is called.
+/// The throttle of an invocation, one for each operation that is called.
 #[derive(Debug)]
-pub struct Lanes {
+pub struct Throttle {
     queues: Mutex<BTreeMap<&'static str, Arc<Queue>>>,
     slots: Semaphore,
-    pace: Pace,
+    timing: Timing,
 }
 
 /// The calls of one operation that wait for their turn.
 #[derive(Debug)]
 struct Queue {
-    /// Held by the first of them, which alone watches the lane: calls keep their order, and no turn is given before
+    /// Held by the first of them, which alone watches the limiter: calls keep their order, and no turn is given before
     /// it is known at which rate.
     head: tokio::sync::Mutex<()>,
-    lane: Mutex<Lane>,
+    limiter: Mutex<OperationLimiter>,
 }
 
-impl Lanes {
-    /// Lanes that know of no limit yet. `pace` says how long to wait after transient errors, and how slow a lane gets:
+impl Throttle {
+    /// Throttle that know of no limit yet. `timing` says how long to wait after transient errors, and how slow a limiter gets:
     /// a call in its longest wait, or in five seconds.
-    pub fn new(pace: &Pace) -> Self {
+    pub fn new(timing: &Timing) -> Self {
         Self {
             queues: Mutex::default(),
             slots: Semaphore::new(IN_FLIGHT),
-            pace: pace.clone(),
+            timing: timing.clone(),
         }
     }
 
-    /// Makes a call of `operation` when its lane allows, and makes it again as often as AWS throttles it, until
+    /// Makes a call of `operation` when its limiter allows, and makes it again as often as AWS throttles it, until
     /// `deadline` is near; after other transient errors, a few times. A lost answer is such an error: the call must
     /// be one that may be made twice.
     ///
@@ -74,7 +74,7 @@ impl Lanes {
         F: Future<Output = Result<T, AwsError>>,
     {
         let queue = self.queue(operation);
-        let mut waits = self.pace.waits().take(RETRIES);
+        let mut waits = self.timing.waits().take(RETRIES);
         // What is known of a call that may have been carried out is more than that it had no further turn.
         let mut last = None;
         loop {
@@ -88,7 +88,7 @@ impl Lanes {
                 .unwrap_or_else(|| Err(AwsError::out_of_time(operation)));
             drop(slot);
             match result {
-                Err(error) if error.is_throttling() => locked(&queue.lane).throttled(sent, Instant::now()),
+                Err(error) if error.is_throttling() => locked(&queue.limiter).throttled(sent, Instant::now()),
                 Err(error) if error.is_transient() && !error.may_go_better() => return Err(error),
                 Err(error) if error.is_transient() => {
                     let waited = match waits.next() {
@@ -101,7 +101,7 @@ impl Lanes {
                     last = Some(error);
                 }
                 result => {
-                    locked(&queue.lane).taken(Instant::now());
+                    locked(&queue.limiter).taken(Instant::now());
                     return result;
                 }
             }
@@ -109,22 +109,22 @@ impl Lanes {
     }
 
     fn queue(&self, operation: &'static str) -> Arc<Queue> {
-        let longest = self.pace.longest_wait.clamp(Duration::from_millis(1), LONGEST_TURN);
+        let longest = self.timing.longest_wait.clamp(Duration::from_millis(1), LONGEST_TURN);
         let new = || {
             Arc::new(Queue {
                 head: tokio::sync::Mutex::default(),
-                lane: Mutex::new(Lane::new(longest)),
+                limiter: Mutex::new(OperationLimiter::new(longest)),
             })
         };
         Arc::clone(locked(&self.queues).entry(operation).or_insert_with(new))
     }
 
-    /// Waits for a turn, and only then for a slot: a slow lane keeps none from the others. `None` when the deadline
+    /// Waits for a turn, and only then for a slot: a slow limiter keeps none from the others. `None` when the deadline
     /// would come first.
     async fn turn(&self, queue: &Queue, deadline: &Deadline) -> Option<SemaphorePermit<'_>> {
         let _head = queue.head.lock().await;
         loop {
-            let wait = locked(&queue.lane).wait(Instant::now());
+            let wait = locked(&queue.limiter).wait(Instant::now());
             if !wait.is_zero() && !deadline.wait(wait).await {
                 return None;
             }
@@ -133,10 +133,10 @@ impl Lanes {
                 return None;
             }
             // A throttling answer may have come in the meantime.
-            let mut lane = locked(&queue.lane);
+            let mut limiter = locked(&queue.limiter);
             let now = Instant::now();
-            if lane.wait(now).is_zero() {
-                lane.start(now);
+            if limiter.wait(now).is_zero() {
+                limiter.start(now);
                 return Some(slot);
             }
         }
@@ -159,16 +159,16 @@ mod tests {
 
     const OPERATION: &str = "PutLifecyclePolicy";
 
-    fn pace() -> Pace {
-        Pace {
+    fn timing() -> Timing {
+        Timing {
             first_wait: Duration::from_millis(1),
             longest_wait: Duration::from_millis(500),
-            ..Pace::default()
+            ..Timing::default()
         }
     }
 
     fn in_seconds(seconds: u64) -> Deadline {
-        Deadline::in_time(Duration::from_secs(seconds), &pace())
+        Deadline::in_time(Duration::from_secs(seconds), &timing())
     }
 
     fn error(code: &str) -> AwsError {
@@ -178,7 +178,7 @@ mod tests {
     /// Answers the first `failures` calls with an error; gives the result and how often it was called.
     async fn calls(failures: u32, code: &str, deadline: &Deadline) -> (Result<(), AwsError>, u32) {
         let made = Cell::new(0);
-        let result = Lanes::new(&pace())
+        let result = Throttle::new(&timing())
             .call(OPERATION, deadline, async || {
                 made.set(made.get() + 1);
                 if made.get() > failures {
@@ -195,7 +195,7 @@ mod tests {
     async fn a_throttled_call_waits_its_turn_until_the_deadline() {
         assert_eq!(calls(1, "ThrottlingException", &in_seconds(60)).await, (Ok(()), 2));
         // Nothing ever succeeded: the next turn is half a second away, and the deadline is not.
-        let near = Deadline::in_time(Duration::from_millis(200), &pace());
+        let near = Deadline::in_time(Duration::from_millis(200), &timing());
         let (result, made) = calls(9, "ThrottlingException", &near).await;
         assert_eq!((result, made), (Err(AwsError::no_turn(OPERATION)), 1));
     }
@@ -219,16 +219,16 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_slow_lane_holds_up_no_other_and_no_more_calls_are_under_way_than_there_are_slots() {
-        let (lanes, deadline) = (Lanes::new(&pace()), in_seconds(6));
+        let (throttle, deadline) = (Throttle::new(&timing()), in_seconds(6));
         let (slow_made, under_way, most) = (Cell::new(0), Cell::new(0), Cell::new(0));
         let slow = (0..50).map(|_| {
-            lanes.call("Slow", &deadline, async || {
+            throttle.call("Slow", &deadline, async || {
                 slow_made.set(slow_made.get() + 1);
                 Err::<(), _>(error("ThrottlingException"))
             })
         });
         let quick = (0..500).map(|_| {
-            lanes.call("Quick", &deadline, async || {
+            throttle.call("Quick", &deadline, async || {
                 under_way.set(under_way.get() + 1);
                 most.set(most.get().max(under_way.get()));
                 tokio::time::sleep(Duration::from_millis(1)).await;

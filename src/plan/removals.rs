@@ -1,13 +1,13 @@
 //! What carries our mark and is in the file no more: registries that left it, and secrets their registry stopped
-//! using. DESIGN, section 6.
+//! using.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::difference::{Difference, changed};
 use super::room::waits_for;
 use super::template::{self, PULL_THROUGH_CACHE};
-use super::{Action, Bounds, Operation, RegistryPlan, Resource, Step, Verdict, rule};
-use crate::account::{Account, ListedSecret, Rule, Sight, Template};
+use super::{Action, DeletionBounds, Operation, RegistryPlan, Resource, Step, Verdict, rule};
+use crate::account::{Account, ListedSecret, Rule, SecretState, Template};
 use crate::cause::{Cause, Reason};
 use crate::ownership::{Owner, SECRET_PREFIX, hosts_of_secret, registry_of_secret, unmarked_description};
 use crate::settings::Settings;
@@ -17,16 +17,16 @@ use config::File;
 #[derive(Debug)]
 pub struct Removals {
     /// Registries that the file does not name any more.
-    pub left: Vec<Left>,
+    pub left: Vec<Removal>,
     /// Our own secrets that a registry of the file stopped using. They are no registries, and count as none.
-    pub orphans: Vec<Left>,
+    pub orphans: Vec<Removal>,
     /// Names of secrets that carry our tag, and that nothing else shows to be ours. They stay.
     pub strays: Vec<String>,
 }
 
 /// A registry that the file does not name any more, or one of the file with a secret it does not use any more.
 #[derive(Debug, Clone)]
-pub struct Left {
+pub struct Removal {
     /// Its name.
     pub registry: String,
     /// Its rule, where that still is.
@@ -83,13 +83,13 @@ pub fn removals(
     file: &File,
     account: &Account,
     registries: &[RegistryPlan],
-    bounds: &Bounds,
+    bounds: &DeletionBounds,
     settings: &Settings,
 ) -> Removals {
     let whose = Whose::of(file, account, settings);
     let mut left = left(&whose);
     let limit = usize::try_from(bounds.limit.most).unwrap_or(usize::MAX);
-    let is_unknown = |left: &Left| {
+    let is_unknown = |left: &Removal| {
         bounds
             .known
             .as_ref()
@@ -132,7 +132,7 @@ pub fn removals(
 /// Nothing of a registry that left is deleted while one of the file with the same upstream is not ready: that may be its
 /// new name, and has to work before the old one goes. Whether their values are the same says nothing: a rename with a
 /// typo in the token is one.
-pub fn hold_for_new_names(file: &File, left: &mut [Left], is_ready: impl Fn(&str) -> bool) {
+pub fn hold_for_new_names(file: &File, left: &mut [Removal], is_ready: impl Fn(&str) -> bool) {
     let unready: Vec<_> = file
         .registries
         .iter()
@@ -184,7 +184,7 @@ fn too_many_strays(names: &BTreeSet<&str>, limit: usize) -> Cause {
 }
 
 /// What is ours and has left the file.
-fn left(whose: &Whose<'_>) -> Vec<Left> {
+fn left(whose: &Whose<'_>) -> Vec<Removal> {
     let rules = &whose.account.snapshot.rules;
     let gone = whose
         .marked
@@ -209,7 +209,7 @@ fn left(whose: &Whose<'_>) -> Vec<Left> {
         };
         let mut steps: Vec<Step> = rule.map(rule_step).into_iter().chain(its.map(secret_step)).collect();
         steps.push(template_step(template));
-        Left {
+        Removal {
             registry: registry.to_owned(),
             rule: rule.cloned(),
             hosts,
@@ -223,7 +223,7 @@ fn left(whose: &Whose<'_>) -> Vec<Left> {
 
 /// Our own secrets that belong to a registry of the file and that nothing uses once the plan is carried out. Whether
 /// no rule of anybody points to one is read afresh before it is deleted.
-fn orphans(whose: &Whose<'_>, registries: &[RegistryPlan]) -> Vec<Left> {
+fn orphans(whose: &Whose<'_>, registries: &[RegistryPlan]) -> Vec<Removal> {
     // A registry that is held, or whose secret could not be read, keeps what it has.
     let going: BTreeSet<&str> = registries
         .iter()
@@ -238,7 +238,7 @@ fn orphans(whose: &Whose<'_>, registries: &[RegistryPlan]) -> Vec<Left> {
                 .registry(secret)
                 .filter(|registry| going.contains(registry))?
                 .to_owned();
-            Some(Left {
+            Some(Removal {
                 registry,
                 rule: None,
                 hosts: BTreeSet::new(),
@@ -251,7 +251,7 @@ fn orphans(whose: &Whose<'_>, registries: &[RegistryPlan]) -> Vec<Left> {
 }
 
 /// Secrets with our tag that nothing shows to be ours: a tag alone is no proof, since people clone secrets with their tags.
-fn strays(whose: &Whose<'_>) -> Vec<Left> {
+fn strays(whose: &Whose<'_>) -> Vec<Removal> {
     let rules = &whose.account.snapshot.rules;
     let used = |s: &ListedSecret| {
         whose.taken.contains(s.arn.as_str())
@@ -266,7 +266,7 @@ fn strays(whose: &Whose<'_>) -> Vec<Left> {
         .filter_map(|secret| {
             let made = registry_of_secret(&secret.name)?;
             let registry = made.legacy_registry.unwrap_or(made.registry).to_owned();
-            Some(Left {
+            Some(Removal {
                 registry,
                 rule: None,
                 hosts: BTreeSet::new(),
@@ -453,8 +453,11 @@ fn used_after<'a>(account: &'a Account, registries: &'a [RegistryPlan]) -> BTree
 
 /// The secrets of the file's registries.
 fn in_sight(account: &Account) -> impl Iterator<Item = &str> {
-    account.sights.values().filter_map(|sight| match sight {
-        Sight::Found(secret) => Some(secret.arn.as_str()),
-        _ => None,
-    })
+    account
+        .secret_states
+        .values()
+        .filter_map(|secret_state| match secret_state {
+            SecretState::Found(secret) => Some(secret.arn.as_str()),
+            _ => None,
+        })
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// How patient a run is. Production uses [`Pace::default`]; tests shrink it.
+/// How patient a run is. Production uses [`Timing::default`]; tests shrink it.
 #[derive(Debug, Clone)]
-pub struct Pace {
+pub struct Timing {
     /// The first wait for something that AWS has made but does not see yet. Doubles from wait to wait.
     pub first_wait: Duration,
     /// The longest single wait.
@@ -26,7 +26,7 @@ pub struct Pace {
     pub last_call: Duration,
 }
 
-impl Default for Pace {
+impl Default for Timing {
     fn default() -> Self {
         Self {
             first_wait: Duration::from_millis(500),
@@ -39,7 +39,7 @@ impl Default for Pace {
     }
 }
 
-impl Pace {
+impl Timing {
     /// The waits, in order, until patience ends.
     pub fn waits(&self) -> impl Iterator<Item = Duration> + use<> {
         self.waits_for(self.patience)
@@ -70,30 +70,30 @@ impl Pace {
     }
 }
 
-/// Somebody's wish that a run comes to an end before its time.
+/// A request to stop early, such as Ctrl-C.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<Wish>);
+pub struct CancellationToken(Arc<Cancellation>);
 
 #[derive(Debug, Default)]
-struct Wish {
+struct Cancellation {
     asked: AtomicBool,
     heard: Notify,
 }
 
-impl Stop {
-    /// Asks for it. Calls under way are finished, no new write begins, and nothing is waited for.
-    pub fn ask(&self) {
+impl CancellationToken {
+    /// Asks the run to stop. Calls under way are finished, no new write begins, and nothing is waited for.
+    pub fn cancel(&self) {
         self.0.asked.store(true, Ordering::Relaxed);
         self.0.heard.notify_waiters();
     }
 
-    fn is_asked(&self) -> bool {
+    fn is_cancelled(&self) -> bool {
         self.0.asked.load(Ordering::Relaxed)
     }
 
-    async fn asked(&self) {
+    async fn cancelled(&self) {
         let heard = self.0.heard.notified();
-        if !self.is_asked() {
+        if !self.is_cancelled() {
             heard.await;
         }
     }
@@ -102,7 +102,7 @@ impl Stop {
 /// When this invocation must come to an end.
 #[derive(Debug, Clone)]
 pub struct Deadline {
-    stop: Stop,
+    stop: CancellationToken,
     stop_writing: Instant,
     give_up: Instant,
     end: Instant,
@@ -110,14 +110,14 @@ pub struct Deadline {
 
 impl Deadline {
     /// From the time that is left until Lambda ends the process.
-    pub fn in_time(left: Duration, pace: &Pace) -> Self {
+    pub fn in_time(left: Duration, timing: &Timing) -> Self {
         let now = Instant::now();
         // A function with a very short timeout still gets half of it to work in.
-        let stop = left.saturating_sub(pace.wind_down).max(left / 2);
-        let give_up = left.saturating_sub(pace.last_call).max(stop);
-        let end = left.saturating_sub(pace.last_call / 4).max(give_up);
+        let stop = left.saturating_sub(timing.wind_down).max(left / 2);
+        let give_up = left.saturating_sub(timing.last_call).max(stop);
+        let end = left.saturating_sub(timing.last_call / 4).max(give_up);
         Self {
-            stop: Stop::default(),
+            stop: CancellationToken::default(),
             stop_writing: now + stop,
             give_up: now + give_up,
             end: now + end,
@@ -126,18 +126,18 @@ impl Deadline {
 
     /// The same, and no later than somebody asks for.
     #[must_use]
-    pub fn or(self, stop: Stop) -> Self {
+    pub fn or(self, stop: CancellationToken) -> Self {
         Self { stop, ..self }
     }
 
     /// Whether no new write is to begin.
     pub fn is_near(&self) -> bool {
-        self.stop.is_asked() || Instant::now() >= self.stop_writing
+        self.stop.is_cancelled() || Instant::now() >= self.stop_writing
     }
 
     /// Whether somebody has asked for the end.
     pub fn is_asked_for(&self) -> bool {
-        self.stop.is_asked()
+        self.stop.is_cancelled()
     }
 
     /// What came first, for a message.
@@ -161,7 +161,7 @@ impl Deadline {
         if self.is_near() || Instant::now() + duration >= self.stop_writing {
             return false;
         }
-        tokio::time::timeout(duration, self.stop.asked()).await.is_err()
+        tokio::time::timeout(duration, self.stop.cancelled()).await.is_err()
     }
 
     /// Runs to the end or until a second or so before Lambda's deadline: for putting back what was taken away.
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_fresh_secret_is_waited_for_well_past_ten_seconds() {
-        let waits: Vec<Duration> = Pace::default().waits().collect();
+        let waits: Vec<Duration> = Timing::default().waits().collect();
         assert_eq!(waits.iter().sum::<Duration>(), Duration::from_secs(60));
         assert!(waits.iter().all(|wait| *wait <= Duration::from_secs(8)));
         assert_eq!(waits.first(), Some(&Duration::from_millis(500)));
@@ -189,13 +189,13 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn the_end_comes_before_lambdas() {
-        let pace = Pace::default();
-        assert!(!Deadline::in_time(Duration::from_secs(300), &pace).is_near());
-        let stop = Stop::default();
-        let asked = Deadline::in_time(Duration::from_secs(300), &pace).or(stop.clone());
-        let waits = async { tokio::join!(asked.wait(Duration::from_secs(200)), async { stop.ask() }).0 };
+        let timing = Timing::default();
+        assert!(!Deadline::in_time(Duration::from_secs(300), &timing).is_near());
+        let stop = CancellationToken::default();
+        let asked = Deadline::in_time(Duration::from_secs(300), &timing).or(stop.clone());
+        let waits = async { tokio::join!(asked.wait(Duration::from_secs(200)), async { stop.cancel() }).0 };
         assert!(!waits.await && asked.is_near() && asked.bound(std::future::ready(1)).await == Some(1));
-        let near = Deadline::in_time(Duration::ZERO, &pace);
+        let near = Deadline::in_time(Duration::ZERO, &timing);
         assert!(near.is_near() && !near.wait(Duration::from_millis(1)).await);
         assert_eq!(near.bound(std::future::pending::<()>()).await, None);
     }
