@@ -29,8 +29,6 @@ TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 help: ## List the commands
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F '|' '{ printf "%-26s %s\n", $$1, $$2 }'
 
-# Of the function in the dev profile, the demo is always built along: its dependencies have the features that the tests' have,
-# and without it the SDK would be compiled a second time.
 .PHONY: run
 run: ## Show the whole thing on this machine, without an AWS account (FILE=my.yaml: your own file)
 	@echo "Compiling (a few minutes the first time) ..." >&2
@@ -50,7 +48,7 @@ test: ## Run every test
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))} cargo test --workspace --locked
 
 # Measured is the very bootstrap of `make build`. PROFILE=bench saves its five minutes, and is the only one for a Mac.
-MEASURE := PYTHON=$(BENCH)/bin/python cargo bench --locked --no-default-features --bench function
+MEASURE := PYTHON=$(BENCH)/bin/python cargo bench --locked --package $(BINARY) --bench function
 
 .PHONY: bench
 bench: $(BENCH)/.installed ## Measure the function beside a minimal one and a boto3 one, into docs/performance.md (PROFILE=bench: sooner)
@@ -64,16 +62,14 @@ endif
 
 .PHONY: bench-repositories
 bench-repositories: ## Measure the function with 100, 1,000 and 10,000 repositories (about twenty minutes)
-	cargo bench --locked --no-default-features --bench repositories
+	cargo bench --locked --package $(BINARY) --bench repositories
 
 # Deployed is the very bootstrap of `make build`. PROFILE=dev saves its five minutes, and is the only one for a Mac.
 .PHONY: e2e
 e2e: $(E2E)/.installed ## Deploy the bootstrap into a cloud on this machine, and use it (PROFILE=dev: an unoptimised one)
 	@test -n "$(filter release dev,$(PROFILE))" || { echo "PROFILE is release or dev, not $(PROFILE)" >&2; exit 2; }
-	cargo build --locked --workspace --bin local-aws
-ifeq ($(PROFILE),dev)
-	cargo build --locked --bin $(BINARY) --example demo
-else
+	cargo build --locked --bin local-aws $(if $(filter dev,$(PROFILE)),--bin $(BINARY))
+ifneq ($(PROFILE),dev)
 	$(MAKE) build ARCH=$(MACHINE)
 endif
 	@$(E2E)/bin/python -B tests/e2e --local-aws $(DEBUG)/local-aws --built $(PROFILE) \
@@ -104,12 +100,12 @@ build: $(BOOTSTRAP) ## Build the bootstrap that Lambda runs, and check it (ARCH=
 .PHONY: sbom
 sbom: $(CYCLONEDX)/cargo-cyclonedx ## List what the bootstrap is made of, as CycloneDX (the first time compiles the tool)
 	PATH="$(CURDIR)/$(CYCLONEDX):$$PATH" SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
-		cargo cyclonedx -qq --no-default-features --format json --spec-version 1.5 --target $(TARGET) --no-build-deps \
+		cargo cyclonedx -qq --format json --spec-version 1.5 --target $(TARGET) --no-build-deps \
 		--override-filename bootstrap.cdx
-	@# It writes one for each package, and the path of this checkout into it.
-	@rm crates/local-aws/bootstrap.cdx.json benches/minimal/bootstrap.cdx.json
+	@# It writes one for each package.
+	@rm crates/*/bootstrap.cdx.json benches/minimal/bootstrap.cdx.json
 	@mkdir -p $(dir $(SBOM))
-	sed 's|path+file://$(CURDIR)#|#|' bootstrap.cdx.json > $(SBOM)
+	python3 scripts/trim_sbom.py bootstrap.cdx.json $(BINARY) $(TARGET) > $(SBOM)
 	@rm bootstrap.cdx.json
 	@ls -l $(SBOM)
 
@@ -130,7 +126,7 @@ LAMBDA_BUILD = PATH="$(CURDIR)/$(VENV)/bin:$$PATH" RUSTFLAGS="$(NO_UNWINDING) $(
 # CHECK=--budget: it must also be small.
 .PHONY: $(BOOTSTRAP)
 $(BOOTSTRAP): $(TOOLS)
-	$(LAMBDA_BUILD) --no-default-features --bin $(BINARY)
+	$(LAMBDA_BUILD) --package $(BINARY)
 	python3 scripts/check_bootstrap.py $(CHECK) $(ARCH) $@
 
 .PHONY: $(MINIMAL)

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use ecr_pull_through_sync::config::{self, Context};
+use config::{self, Context};
 use ecr_pull_through_sync::home::Home;
 use local_aws::iam::Stack;
 use local_aws::{Function, Invocation, LambdaApi, LocalAws, Options};
@@ -216,13 +216,13 @@ impl Stage {
             .map(|file| file.registries)
             .unwrap_or_default()
         {
-            if let config::Credential::Given(credential) = &registry.credential {
+            if let config::CredentialSource::Given(credential) = &registry.credential {
                 let (username, token) = credential.expose();
                 aws.accept_upstream(&registry.upstream.host, username, token);
                 tokens.push(token.to_owned());
             }
             // What `secret:` names must exist already: here it does, with a credential that the stand-in takes.
-            if let config::Credential::Secret(id) = &registry.credential {
+            if let config::CredentialSource::Secret(id) = &registry.credential {
                 let value = json!({"username": "demo", "accessToken": "demo-token"}).to_string();
                 let made = if id.starts_with("arn:") {
                     aws.seed_secret(id, &value)
@@ -469,7 +469,7 @@ fn home(bytes: &[u8]) -> Home {
         );
         for registry in file.map(|file| file.registries).unwrap_or_default() {
             let secret = match registry.credential {
-                config::Credential::Secret(id) if id.starts_with("arn:") => Some(id),
+                config::CredentialSource::Secret(id) if id.starts_with("arn:") => Some(id),
                 _ => None,
             };
             let key = registry.encryption.and_then(|encryption| encryption.kms_key);

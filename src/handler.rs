@@ -11,7 +11,7 @@ use crate::home::{BadFunctionArn, Home};
 use crate::ownership::Owner;
 use crate::pace::{Deadline, Pace};
 use crate::report::Report;
-use crate::run::{Core, Hand, Order, Run};
+use crate::run::{Access, Deps, Run, RunRequest};
 use crate::settings::Settings;
 use crate::trigger::{Job, Mode, Place, SecretChange, Trigger, Unplaceable, classify};
 use crate::version_id::was_put_over;
@@ -124,47 +124,47 @@ impl App {
             partition: &home.partition,
         };
         let Trigger { kind, source, job } = classify(payload, &place)?;
-        let mut order = Order {
+        let mut request = RunRequest {
             kind,
             source,
             max_deletions: None,
             plan_checksum: None,
             secret: None,
         };
-        let hand = match &job {
-            Job::Run { mode: Mode::Plan, .. } => Hand::Plan,
+        let access = match &job {
+            Job::Run { mode: Mode::Plan, .. } => Access::Plan,
             Job::Run {
                 mode: Mode::Validate, ..
-            } => Hand::Validate,
-            _ => Hand::Apply(&self.writer),
+            } => Access::Validate,
+            _ => Access::Apply(&self.writer),
         };
-        let core = Core {
+        let deps = Deps {
             reader: &self.reader,
             settings: &self.settings,
             pace: &self.pace,
             metrics: self.metrics,
         };
-        let run = Run::new(core, hand, &home, &deadline, &context.request_id);
+        let run = Run::new(deps, access, &home, &deadline, &context.request_id);
         match job {
-            Job::Ignore(reason) => Ok(run.ignored(&order, reason)),
+            Job::Ignore(reason) => Ok(run.ignored(&request, reason)),
             Job::Run {
                 mode: _,
                 max_deletions,
                 plan_checksum,
             } => {
-                (order.max_deletions, order.plan_checksum) = (max_deletions, plan_checksum);
-                Box::pin(run.execute(&order)).await
+                (request.max_deletions, request.plan_checksum) = (max_deletions, plan_checksum);
+                Box::pin(run.execute(&request)).await
             }
-            Job::Work(messages) => Box::pin(run.work(&self.writer, &order, &messages)).await,
+            Job::Work(messages) => Box::pin(run.work(&self.writer, &request, &messages)).await,
             Job::Secret(change) => {
                 if is_own_restore(&change, payload, &context.invoked_function_arn) {
-                    return Ok(run.ignored(&order, format!("this function itself restored {}", change.name)));
+                    return Ok(run.ignored(&request, format!("this function itself restored {}", change.name)));
                 }
                 if let Some(reason) = self.is_own_write(&change, &deadline).await {
-                    return Ok(run.ignored(&order, reason));
+                    return Ok(run.ignored(&request, reason));
                 }
-                order.secret = Some(change);
-                Box::pin(run.execute(&order)).await
+                request.secret = Some(change);
+                Box::pin(run.execute(&request)).await
             }
         }
     }

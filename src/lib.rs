@@ -3,8 +3,8 @@
 //! The data flows one way, and so do the modules:
 //!
 //! 1. [`trigger`]: any event that belongs to the job says "look again", and to whom.
-//! 2. [`config`]: the file's bytes become checked registries, or all of their errors.
-//!    A file that is encrypted is opened on the way ([`sops`]).
+//! 2. [`config`], a crate of its own: the file's bytes become checked registries, or all of their errors.
+//!    The key of a file that is encrypted with SOPS comes from a [`keyring`].
 //! 3. [`account`]: what AWS holds, through a reader that cannot write.
 //! 4. [`plan`]: registries and account become steps. Pure.
 //! 5. [`apply`]: the steps become calls, through the only writer.
@@ -12,19 +12,15 @@
 //! 7. [`existing`]: repositories that exist already get what their template gives to new ones.
 //! 8. [`report`]: what happened, as JSON, Markdown and metrics.
 //!
-//! [`run`] strings these together, [`handler`] puts them behind Lambda. [`kit`] makes of the same registries what the
-//! pulling side needs, and [`export`] goes the other way: from the account to a file.
+//! [`run`] strings these together, [`handler`] puts them behind Lambda, and `crates/ptc` behind a terminal.
 
 pub mod account;
 pub mod apply;
 pub mod cause;
-pub mod config;
-pub mod credential;
 pub mod existing;
-pub mod export;
 pub mod handler;
 pub mod home;
-pub mod kit;
+pub mod keyring;
 pub mod lanes;
 pub mod logs;
 pub mod mask;
@@ -36,7 +32,6 @@ pub mod policy;
 pub mod report;
 pub mod run;
 pub mod settings;
-pub mod sops;
 pub mod trigger;
 pub mod verify;
 pub mod version_id;

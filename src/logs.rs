@@ -47,9 +47,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    struct ChangeList(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Lines {
+    impl Write for ChangeList {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn at_no_level_do_libraries_log_what_they_send() {
-        let lines = Lines::default();
+        let lines = ChangeList::default();
         let writer = lines.clone();
         tracing::subscriber::with_default(subscriber(LevelFilter::TRACE, move || writer.clone()), || {
             tracing::trace!(target: "aws_smithy_runtime::client::http", "request body: a token");

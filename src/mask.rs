@@ -4,10 +4,10 @@
 //! The rule is the other way round from a search for tokens: a word stays if it is plain (letters, as of a sentence or an error
 //! code), a short number, a status, an ARN, or a host of AWS or of a registry that ECR knows. Everything else goes, so a token goes
 //! whole, cut, in base64, in a URL and in JSON. A password of plain letters alone cannot be told from a word: it goes where its
-//! name stands before it, where the run knows it (see [`Credential::redact`](crate::credential::Credential::redact)), and
+//! name stands before it, where the run knows it (see [`Credential::redact`](config::Credential::redact)), and
 //! where it is longer than words are.
 
-use crate::config::looks_like_a_token;
+use config::looks_like_a_token;
 
 /// What stands in place of a word.
 pub const MASK: &str = "[redacted]";

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::canonical_host;
 use crate::settings::Settings;
+use config::canonical_host;
 
 /// The tag that names a secret's owner.
 pub const OWNER_TAG: &str = "ecr-pull-through-sync:owner";
@@ -14,8 +14,7 @@ pub const OWNER_TAG: &str = "ecr-pull-through-sync:owner";
 /// The tag that names the hosts that a secret's values are for, with spaces between them.
 pub const UPSTREAM_TAG: &str = "ecr-pull-through-sync:upstream";
 
-/// The only prefix of secret names that ECR's service-linked role may read.
-pub const SECRET_PREFIX: &str = "ecr-pullthroughcache/";
+pub use config::SECRET_PREFIX;
 
 const MARK: &str = " (managed by ecr-pull-through-sync: ";
 

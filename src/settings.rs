@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::level_filters::LevelFilter;
 
-use crate::config::arn::{Arn, is_account, is_iam_name};
-use crate::config::{is_host, is_repository_pattern};
+use config::arn::{Arn, is_account, is_iam_name};
+use config::{is_host, is_repository_pattern};
 
-/// What the stack's operator chose. See the README's table of settings.
+/// What the stack's operator chose: the parameters of docs/deploy.md.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `CONFIG_BUCKET`: the bucket that holds the file and the status objects.

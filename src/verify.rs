@@ -21,6 +21,16 @@ pub struct Candidate {
     pub patience: Patience,
 }
 
+impl Candidate {
+    /// One whose first refusal is believed.
+    pub fn once(prefix: &str) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+            patience: Patience::Once,
+        }
+    }
+}
+
 /// How many refusals it takes to believe one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::common::cases::{Case, context_of, tables};
 use crate::common::{context, refused};
-use ecr_pull_through_sync::config::{MAX_BYTES, Problem, read};
+use config::{MAX_BYTES, Problem, read};
 
 #[test]
 fn every_bad_file_is_refused_with_all_its_errors() {

@@ -54,7 +54,7 @@ fn written(bench: &Bench, name: &str) -> Vec<String> {
         .collect()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_upstream_that_the_stack_does_not_name_is_failed_and_the_rest_goes_on() {
     let bench = bench(&[]).await;
     bench.make_secret("ecr-pullthroughcache/ops", &credential("canary-docker-1"), json!([]));
@@ -86,7 +86,7 @@ async fn an_upstream_that_the_stack_does_not_name_is_failed_and_the_rest_goes_on
     assert!(bench.secret(ACME).is_none());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn hosts_that_the_stack_names_and_those_of_everybody_are_followed() {
     let bench = bench(&[("ALLOWED_UPSTREAMS", "registry.example.org, acme.azurecr.io")]).await;
     let odd = "odd: {registry: registry.example.org, allow_unlisted_upstream: true}\n";
@@ -111,7 +111,7 @@ async fn hosts_that_the_stack_names_and_those_of_everybody_are_followed() {
 }
 
 /// A stack that is updated goes on with the hosts that it has, and with no others.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_host_that_the_rule_of_that_name_has_passes() {
     let before = bench(&[("ALLOWED_UPSTREAMS", "acme.azurecr.io")]).await;
     before.follow(AZURE).await;
@@ -140,7 +140,7 @@ async fn a_host_that_the_rule_of_that_name_has_passes() {
     assert!(bench.rule("other").is_none());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nothing_is_rolled_back_of_a_registry_that_is_not_allowed() {
     let env = [
         ("ALLOWED_UPSTREAMS", "acme.azurecr.io"),
@@ -158,7 +158,7 @@ async fn nothing_is_rolled_back_of_a_registry_that_is_not_allowed() {
     assert_eq!(bench.token(ACME, "AWSCURRENT").as_deref(), Some("canary-wrong"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn accounts_that_the_stack_does_not_name_are_not_let_in() {
     let bench = bench(&[("ALLOWED_READERS", "444455556666, o-abcdefghij")]).await;
     let file =
@@ -196,7 +196,7 @@ const EXISTING: &str =
     "quay: {registry: quay.io, image_tag_mutability: IMMUTABLE, tags: {team: web}, existing_repositories: true}\n";
 
 /// The same file goes on working after the update: it is told what to set, and nothing else fails.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn repositories_that_the_stack_does_not_name_are_held_where_they_differ_and_the_rest_is_followed() {
     let bench = bench(&[]).await;
     for name in ["quay/team/a", "quay/b"] {
@@ -249,7 +249,7 @@ async fn repositories_that_the_stack_does_not_name_are_held_where_they_differ_an
 }
 
 /// Nor by a message of the queue, whoever has put it there.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_message_changes_no_repository_that_the_stack_does_not_name() {
     let mut bench = bench(&[]).await;
     let (queue, _) = bench.aws.create_queue_pair("work", 3);
@@ -283,7 +283,7 @@ async fn a_message_changes_no_repository_that_the_stack_does_not_name() {
 }
 
 /// The writer under the function's role, past the code that would not call it.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn iam_alone_keeps_the_function_from_repositories_that_the_stack_does_not_name() {
     let bench = bench(&[]).await;
     for name in ["quay/team/a", "quay/b"] {
@@ -315,7 +315,7 @@ async fn iam_alone_keeps_the_function_from_repositories_that_the_stack_does_not_
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_number_of_expiring_images_beyond_the_stacks_counts_as_the_stacks() {
     let bench = Bench::with(Options::default(), &[("MAX_EXPIRING_IMAGES", "2")]).await;
     for (name, n) in [("quay/few", 5), ("quay/many", 9)] {
@@ -340,7 +340,7 @@ async fn a_number_of_expiring_images_beyond_the_stacks_counts_as_the_stacks() {
     assert_eq!((policy("quay/few"), policy("quay/many")), (true, false));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_file_that_is_not_encrypted_is_refused_whole_where_the_stack_wants_that() {
     let bench = bench(&[("REQUIRE_SOPS", "true")]).await;
     for (file, errors) in [
@@ -361,7 +361,7 @@ async fn a_file_that_is_not_encrypted_is_refused_whole_where_the_stack_wants_tha
     assert_eq!(bench.act("validate").await["outcome"], "rejected");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_stack_hands_every_bound_to_the_function() {
     let bench = bench(&[]).await;
     let stack = crate::support::role::stack(&bench.aws, &[("TEMPLATE_ROLE_ARN", ROLE), TODAY[0]]);
@@ -418,7 +418,7 @@ async fn the_stack_hands_every_bound_to_the_function() {
 }
 
 /// Under a foreign rule of that name that has the host already, the file only does what it could do anyway.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_foreign_rule_with_an_azure_host_is_adopted_as_before() {
     let bench = bench(&[]).await;
     let arn = bench.make_secret(ACME, &credential("canary-acme-1"), json!([]));

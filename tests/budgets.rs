@@ -8,7 +8,8 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::{BUCKET, Bench, KEY, ROLE, role, scheduled};
+use crate::support::{BUCKET, Bench, KEY, ROLE, app_through, role, scheduled};
+use ecr_pull_through_sync::account;
 
 /// Far longer than the function takes from one call to the next that waits for no answer.
 const QUIET: Duration = Duration::from_millis(150);
@@ -110,7 +111,9 @@ async fn fifty_registries_keep_within_their_budget() {
 /// A connection is opened where none is idle, side by side with others, and kept for the next run.
 #[tokio::test]
 async fn a_warm_run_opens_no_connection() {
-    let bench = Bench::new().await;
+    let mut bench = Bench::new().await;
+    let client = account::http_client();
+    bench.app = app_through(client, &bench.aws, &role::access_key(), &[]).await;
     bench.aws.answer_in_rounds(Some(QUIET));
     bench.upload(&file(10, "MUTABLE"));
     run(&bench, "changed").await;

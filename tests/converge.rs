@@ -3,7 +3,7 @@
 use crate::support::{self, Bench, LEGACY, STATUS_PAGE, hub, lines, scheduled, uploaded};
 use serde_json::json;
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_legacy_file_becomes_three_rules_three_templates_and_two_secrets_in_one_run() {
     let bench = Bench::new().await;
     let report = bench.follow(LEGACY).await;
@@ -48,7 +48,7 @@ async fn the_legacy_file_becomes_three_rules_three_templates_and_two_secrets_in_
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_second_run_reads_little_and_writes_nothing_but_the_status() {
     let bench = Bench::new().await;
     bench.follow(LEGACY).await;
@@ -86,7 +86,7 @@ async fn a_second_run_reads_little_and_writes_nothing_but_the_status() {
     assert_eq!(report["last_success_at"], report["finished_at"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn plan_and_validate_write_nothing_at_all() {
     let bench = Bench::new().await;
     bench.upload(LEGACY);
@@ -116,7 +116,7 @@ async fn plan_and_validate_write_nothing_at_all() {
     assert_eq!(valid["last_success_at"], bench.status()["finished_at"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn drift_is_named_field_by_field_and_repaired() {
     let bench = Bench::new().await;
     bench.follow(LEGACY).await;
@@ -158,7 +158,7 @@ async fn drift_is_named_field_by_field_and_repaired() {
     assert_eq!(bench.act("plan").await["outcome"], "converged");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rejected_file_changes_nothing_and_the_clock_still_proves_credentials() {
     let bench = Bench::new().await;
     bench.follow(LEGACY).await;
@@ -188,7 +188,7 @@ async fn a_rejected_file_changes_nothing_and_the_clock_still_proves_credentials(
     assert_eq!(report["registries"]["dockerhub"]["credential"], "valid");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_file_yet_is_not_an_error_and_says_how_to_upload_one() {
     let bench = Bench::new().await;
     let report = bench.send(scheduled()).await.unwrap();
@@ -202,7 +202,7 @@ async fn no_file_yet_is_not_an_error_and_says_how_to_upload_one() {
     assert!(bench.aws.calls().iter().all(|call| !call.write));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_credential_the_upstream_refuses_is_never_ready() {
     let bench = Bench::new().await;
     let report = bench.follow(&hub("canary-wrong")).await;

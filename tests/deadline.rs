@@ -41,7 +41,7 @@ async fn then_calm(bench: &Bench) -> Value {
     report
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_read_that_hangs_ends_the_run_before_the_deadline_and_changes_nothing() {
     for (service, operation) in [
         ("s3", "GetObject"),
@@ -61,7 +61,7 @@ async fn a_read_that_hangs_ends_the_run_before_the_deadline_and_changes_nothing(
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_deletion_that_hangs_ends_the_run_before_the_deadline() {
     let bench = about_to_move(800, 400).await;
     bench.aws.fault(Fault::on("secretsmanager", "DeleteSecret").timeout());
@@ -73,7 +73,7 @@ async fn a_deletion_that_hangs_ends_the_run_before_the_deadline() {
     assert!(bench.is_going(HUB));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_secret_that_there_was_no_time_to_delete_is_told_and_left_to_the_retry() {
     let bench = about_to_move(1500, 200).await;
     bench.aws.fault(
@@ -88,7 +88,7 @@ async fn a_secret_that_there_was_no_time_to_delete_is_told_and_left_to_the_retry
     assert!(bench.is_going(HUB));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rule_whose_replacement_is_cut_short_is_put_back() {
     for slow_calls in [1, 100] {
         let bench = bench(1500, 1000).await;
@@ -111,7 +111,7 @@ async fn a_rule_whose_replacement_is_cut_short_is_put_back() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_template_that_is_made_anew_keeps_its_mark_when_that_is_cut_short() {
     let bench = bench(1500, 1000).await;
     bench.follow(QUAY).await;

@@ -11,7 +11,7 @@ fn two(token: &str) -> String {
     format!("{}{QUAY}", hub(token))
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn one_registry_that_left_the_file_goes_rule_then_secret_then_template() {
     let bench = Bench::new().await;
     bench.follow(&two("canary-docker-1")).await;
@@ -49,7 +49,7 @@ async fn one_registry_that_left_the_file_goes_rule_then_secret_then_template() {
     assert_eq!(bench.secret(HUB).unwrap()["ARN"], secret["ARN"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn more_than_the_limit_deletes_none_until_somebody_raises_it() {
     for way in ["action", "file", "setting"] {
         let env: &[(&str, &str)] = if way == "setting" {
@@ -89,7 +89,7 @@ async fn more_than_the_limit_deletes_none_until_somebody_raises_it() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_file_without_registries_or_no_file_at_all_deletes_nothing() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -100,7 +100,7 @@ async fn a_file_without_registries_or_no_file_at_all_deletes_nothing() {
     assert_eq!(bench.writes(), Vec::<String>::new());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn foreign_and_others_rules_and_templates_are_never_touched() {
     let bench = Bench::new().await;
     bench.follow(QUAY).await;
@@ -126,7 +126,7 @@ async fn foreign_and_others_rules_and_templates_are_never_touched() {
     assert_eq!((&report["outcome"], bench.writes().len()), (&json!("converged"), 0));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_template_that_serves_other_purposes_too_stays_without_us() {
     let bench = Bench::new().await;
     bench.follow(&two("canary-docker-1")).await;
@@ -149,7 +149,7 @@ async fn a_template_that_serves_other_purposes_too_stays_without_us() {
     assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_secret_that_a_secret_of_the_file_or_any_rule_names_is_kept() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -173,7 +173,7 @@ async fn a_secret_that_a_secret_of_the_file_or_any_rule_names_is_kept() {
     assert_eq!(bench.secret(HUB).unwrap()["DeletedDate"], Value::Null);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_new_name_of_a_renamed_registry_works_before_the_old_one_goes() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -188,7 +188,7 @@ async fn the_new_name_of_a_renamed_registry_works_before_the_old_one_goes() {
     bench.aws.pull("hub/library/nginx:1").unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nothing_goes_while_its_new_name_is_not_ready() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -212,7 +212,7 @@ async fn nothing_goes_while_its_new_name_is_not_ready() {
     assert_eq!(bench.rule("dockerhub"), None);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_newer_file_that_comes_before_the_deletion_decides() {
     let bench = Bench::new().await;
     bench.follow(&two("canary-docker-1")).await;
@@ -225,7 +225,7 @@ async fn a_newer_file_that_comes_before_the_deletion_decides() {
     assert_eq!(bench.writes(), Vec::<String>::new());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_mark_that_changed_hands_in_between_stops_the_deletion() {
     let bench = Bench::new().await;
     bench.follow(&two("canary-docker-1")).await;
@@ -239,7 +239,7 @@ async fn a_mark_that_changed_hands_in_between_stops_the_deletion() {
     assert!(bench.rule("dockerhub").is_some());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_deletion_that_fails_is_told_and_finished_by_the_next_run() {
     for (service, operation) in [
         ("ecr", "DeletePullThroughCacheRule"),
@@ -260,7 +260,7 @@ async fn a_deletion_that_fails_is_told_and_finished_by_the_next_run() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nothing_goes_while_its_new_name_is_somebody_elses_rule() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -274,7 +274,7 @@ async fn nothing_goes_while_its_new_name_is_somebody_elses_rule() {
     bench.aws.pull("dockerhub/library/nginx:1").unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_new_name_gets_the_place_of_the_old_one_before_others_do() {
     let bench = Bench::new().await;
     bench.follow(QUAY).await;
@@ -288,7 +288,7 @@ async fn the_new_name_gets_the_place_of_the_old_one_before_others_do() {
     assert_eq!((bench.rule("quay"), bench.rule("quay2").is_some()), (None, true));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_secret_that_the_list_does_not_know_goes_along_with_its_rule() {
     let bench = Bench::new().await;
     let open = "public-ecr: {registry: public.ecr.aws}\n";
@@ -310,7 +310,7 @@ fn registries(names: impl IntoIterator<Item = usize>) -> String {
     names.into_iter().map(token).collect()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn secrets_are_under_the_limit_where_rules_and_templates_were_deleted_by_hand() {
     let bench = Bench::new().await;
     bench.follow(&registries(0..8)).await;
@@ -347,7 +347,7 @@ async fn secrets_are_under_the_limit_where_rules_and_templates_were_deleted_by_h
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn secrets_of_marked_registries_count_once_with_them() {
     let bench = Bench::new().await;
     bench.follow(&registries(0..3)).await;
@@ -372,7 +372,7 @@ async fn secrets_of_marked_registries_count_once_with_them() {
     assert!((1..3).all(|n| bench.is_going(&format!("ecr-pullthroughcache/hub-{n}"))));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_clone_with_our_tag_is_never_deleted_and_a_warning_names_it() {
     let bench = Bench::new().await;
     bench.follow(&two("canary-docker-1")).await;
@@ -394,7 +394,7 @@ async fn a_clone_with_our_tag_is_never_deleted_and_a_warning_names_it() {
 }
 
 /// A secret that a rename took along has another registry's name: the rule tells whose it is.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_secret_that_was_taken_along_goes_with_the_registry_that_uses_it() {
     for last in [
         QUAY.to_owned(),
@@ -420,7 +420,7 @@ async fn a_secret_that_was_taken_along_goes_with_the_registry_that_uses_it() {
 }
 
 /// Whoever deploys the stack has said that nothing is deleted but by hand.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_limit_of_none_is_not_raised_by_the_file() {
     let bench = Bench::with(local_aws::Options::default(), &[("MAX_DELETIONS", "0")]).await;
     bench

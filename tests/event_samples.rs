@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::{self, Bench, LEGACY, scheduled};
 use ecr_pull_through_sync::handler::Failure;
-use ecr_pull_through_sync::trigger::{Job, Place, Portion, Refusal, SecretChange, classify};
+use ecr_pull_through_sync::trigger::{Job, Place, Refusal, SecretChange, WorkBatch, classify};
 use serde_json::{Value, json};
 
 /// The stack the samples are made for; `make run` and `make invoke` use the same.
@@ -295,14 +295,14 @@ fn words(job: &Job) -> String {
             format!("{}{most}{only}", mode.as_str())
         }
         Job::Secret(change) => secret_words(change),
-        Job::Work(messages) => messages.iter().map(|message| work_words(&message.portion)).collect(),
+        Job::Work(messages) => messages.iter().map(|message| work_words(&message.batch)).collect(),
         Job::Ignore(reason) => format!("ignored, {reason}"),
     }
 }
 
-fn work_words(portion: &Result<Portion, Refusal>) -> String {
-    match portion {
-        Ok(portion) => format!("{} repositories of {}", portion.repositories.len(), portion.registry),
+fn work_words(batch: &Result<WorkBatch, Refusal>) -> String {
+    match batch {
+        Ok(batch) => format!("{} repositories of {}", batch.repositories.len(), batch.registry),
         Err(refusal) => refusal.to_string(),
     }
 }
@@ -352,7 +352,7 @@ fn every_file_is_in_the_table() {
 }
 
 /// In the order of the table, then again in the other: duplicates and disorder change nothing.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_sample_sent_to_the_handler_ends_as_it_should_and_writes_nothing_where_nothing_is_to_do() {
     let bench = Bench::new().await;
     bench.follow(LEGACY).await;
@@ -394,7 +394,7 @@ async fn every_sample_sent_to_the_handler_ends_as_it_should_and_writes_nothing_w
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn our_own_writes_raise_events_that_are_known_by_one_cheap_look() {
     let bench = Bench::new().await;
     bench.follow(LEGACY).await;
@@ -413,7 +413,7 @@ async fn our_own_writes_raise_events_that_are_known_by_one_cheap_look() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rotation_that_failed_is_told_with_where_to_look() {
     let bench = Bench::new().await;
     bench.follow(LEGACY).await;
@@ -428,7 +428,7 @@ async fn a_rotation_that_failed_is_told_with_where_to_look() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rotated_token_that_the_upstream_refuses_is_told_at_once() {
     let bench = Bench::new().await;
     bench.follow(LEGACY).await;
@@ -446,7 +446,7 @@ async fn a_rotated_token_that_the_upstream_refuses_is_told_at_once() {
     assert_eq!(report["trigger"]["kind"], json!("secret-rotation"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn over_a_refused_file_a_rotation_is_proven_where_our_mark_is_and_ignored_elsewhere() {
     let bench = Bench::new().await;
     bench.follow(LEGACY).await;

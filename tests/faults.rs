@@ -15,7 +15,7 @@ async fn then_calm(bench: &Bench) {
     assert_eq!(bench.act("plan").await["outcome"], "converged");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_throttling_storm_delays_and_fails_nothing() {
     let bench = Bench::new().await;
     for service in ["ecr", "secretsmanager"] {
@@ -32,7 +32,7 @@ async fn a_throttling_storm_delays_and_fails_nothing() {
     assert_eq!(report["outcome"], "changed", "{report:#}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_server_error_that_stays_fails_one_registry_and_the_invocation_after_the_status() {
     let bench = Bench::new().await;
     bench.aws.fault(
@@ -57,7 +57,7 @@ async fn a_server_error_that_stays_fails_one_registry_and_the_invocation_after_t
 }
 
 /// The policy of a new secret is put beside its value: each of the two is told as it came out.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn of_a_new_secret_whose_label_or_policy_fails_the_other_is_told_as_done() {
     for (operation, secret, policy) in [
         ("UpdateSecretVersionStage", "failed", "applied"),
@@ -86,7 +86,7 @@ async fn of_a_new_secret_whose_label_or_policy_fails_the_other_is_told_as_done()
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn one_registry_denied_is_reported_and_no_retry_is_asked_for() {
     let bench = Bench::new().await;
     bench.aws.fault(
@@ -106,7 +106,7 @@ async fn one_registry_denied_is_reported_and_no_retry_is_asked_for() {
     then_calm(&bench).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_fresh_secret_that_ecr_does_not_see_is_waited_for() {
     let hour = Duration::from_secs(3600);
     let bench = Bench::with(
@@ -130,7 +130,7 @@ async fn a_fresh_secret_that_ecr_does_not_see_is_waited_for() {
     assert!(missed.count() > 2);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_secret_that_ecr_never_sees_fails_for_a_retry() {
     let bench = Bench::new().await;
     let never = Fault::on("ecr", "CreatePullThroughCacheRule").times(10_000);
@@ -148,7 +148,7 @@ async fn a_secret_that_ecr_never_sees_fails_for_a_retry() {
     then_calm(&bench).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn time_outs_and_broken_connections_are_retried_even_when_the_answer_was_lost() {
     for operation in [
         "CreateSecret",
@@ -175,7 +175,7 @@ async fn time_outs_and_broken_connections_are_retried_even_when_the_answer_was_l
     assert_eq!(bench.follow(&hub("canary-docker-1")).await["outcome"], "changed");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_denied_file_fails_the_invocation_and_names_the_permission() {
     let bench = Bench::new().await;
     bench.upload(LEGACY);
@@ -189,7 +189,7 @@ async fn a_denied_file_fails_the_invocation_and_names_the_permission() {
     assert!(failure.contains("s3:GetObject"), "{failure}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_account_that_cannot_be_read_is_not_touched() {
     let bench = Bench::new().await;
     bench.upload(LEGACY);
@@ -217,7 +217,7 @@ async fn an_account_that_cannot_be_read_is_not_touched() {
     then_calm(&bench).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_clear_that_does_not_take_is_read_back_and_the_template_made_anew() {
     let bench = Bench::new().await;
     bench.follow("quay: {registry: quay.io}\n").await;
@@ -230,7 +230,7 @@ async fn a_clear_that_does_not_take_is_read_back_and_the_template_made_anew() {
     assert_eq!(bench.act("plan").await["outcome"], "converged");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_run_stops_cleanly_before_the_deadline() {
     let mut bench = Bench::new().await;
     bench.app.pace.wind_down = Duration::from_millis(1500);
@@ -258,7 +258,7 @@ async fn a_run_stops_cleanly_before_the_deadline() {
     then_calm(&bench).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn many_pages_are_all_read() {
     let bench = Bench::with(
         Options {
@@ -273,7 +273,7 @@ async fn many_pages_are_all_read() {
     assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn registries_that_wait_for_aws_to_settle_keep_no_other_waiting() {
     let bench = Bench::new().await;
     let unsettled = Fault::on("ecr", "CreatePullThroughCacheRule").subject_contains("slow-");
@@ -302,7 +302,7 @@ async fn registries_that_wait_for_aws_to_settle_keep_no_other_waiting() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_template_that_has_to_be_made_anew_and_is_refused_comes_back_with_its_mark() {
     for refusals in [1, 100] {
         let bench = Bench::new().await;

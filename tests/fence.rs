@@ -15,7 +15,7 @@ fn another_run_finished(aws: &local_aws::LocalAws, version: &str) {
     aws.put_object(BUCKET, STATUS, status.to_string());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_run_that_lost_to_another_version_of_the_file_runs_again_from_the_newest() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -34,7 +34,7 @@ async fn a_run_that_lost_to_another_version_of_the_file_runs_again_from_the_newe
     assert_eq!(bench.status(), report);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn losing_to_a_run_over_the_same_file_costs_one_more_write_of_the_status() {
     let bench = Bench::new().await;
     let first = bench.follow(&hub("canary-docker-1")).await;
@@ -50,7 +50,7 @@ async fn losing_to_a_run_over_the_same_file_costs_one_more_write_of_the_status()
     assert_eq!(bench.status(), report);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_run_that_always_loses_gives_up_for_a_retry() {
     let bench = Bench::new().await;
     for n in 1..40 {
@@ -64,7 +64,7 @@ async fn a_run_that_always_loses_gives_up_for_a_retry() {
 }
 
 /// Whatever call of a run the newer file and the whole run over it come before: the newest file wins.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_whole_run_over_a_newer_file_between_any_two_calls_of_a_run_wins() {
     for n in 1.. {
         let bench = Bench::new().await;

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::common::{accepted, context};
-use ecr_pull_through_sync::config::{
-    Context, Credential, EncryptionKind, LifecyclePolicy, Mutability, Registry, Setting, UpstreamKind, read, schema,
+use config::{
+    Context, CredentialSource, EncryptionKind, LifecyclePolicy, Mutability, Registry, Setting, UpstreamKind, read,
+    schema,
 };
 
 /// The only registry of a file.
@@ -25,7 +26,7 @@ fn warnings(text: &str) -> Vec<(Option<String>, Option<usize>, String)> {
 
 fn given(registry: &Registry) -> (&str, &str) {
     match &registry.credential {
-        Credential::Given(credential) => credential.expose(),
+        CredentialSource::Given(credential) => credential.expose(),
         other => panic!("{other:?}"),
     }
 }
@@ -63,7 +64,7 @@ fn the_legacy_file_is_read_as_it_is() {
     assert_eq!(given(gitlab), ("acme-bot", "glpat-example"));
     assert_eq!(gitlab.lifecycle, Some(LifecyclePolicy::default_policy()));
     assert_eq!(gitlab.mutability, Mutability::Mutable);
-    assert!(matches!(public.credential, Credential::None));
+    assert!(matches!(public.credential, CredentialSource::None));
     assert!(public.read_access.is_empty() && public.tags.is_empty() && public.encryption.is_none());
     assert!(!public.take_over && public.existing_repositories.is_none());
 
@@ -95,7 +96,9 @@ fn the_complete_example_is_accepted() {
     let [hub, gitlab, k8s, base, root] = &file.registries[..] else {
         panic!()
     };
-    assert!(matches!(&hub.credential, Credential::Secret(name) if name == "ecr-pullthroughcache/shared-docker-hub"));
+    assert!(
+        matches!(&hub.credential, CredentialSource::Secret(name) if name == "ecr-pullthroughcache/shared-docker-hub")
+    );
     assert_eq!(hub.mutability.as_str(), "IMMUTABLE_WITH_EXCLUSION");
     assert_eq!(hub.mutability.filters(), ["latest", "*-nightly"]);
     assert_eq!(hub.lifecycle.as_ref().unwrap().rules.len(), 3);
@@ -172,7 +175,7 @@ fn a_null_field_is_an_absent_field() {
   allow_unlisted_upstream: null
   existing_repositories: null
 ");
-    assert!(matches!(registry.credential, Credential::None));
+    assert!(matches!(registry.credential, CredentialSource::None));
     assert_eq!(registry.lifecycle, Some(LifecyclePolicy::default_policy()));
     assert_eq!(registry.mutability, Mutability::Mutable);
 }
@@ -323,13 +326,13 @@ registries:
         ("default", "default", "file")
     );
 
-    assert!(matches!(quay.credential, Credential::None));
+    assert!(matches!(quay.credential, CredentialSource::None));
     assert_eq!(quay.mutability, Mutability::Mutable);
     assert!(!quay.take_over && quay.existing_repositories.is_none());
     assert_eq!(quay.tags["a"], "own");
-    assert!(matches!(&ghcr.credential, Credential::Secret(_)));
+    assert!(matches!(&ghcr.credential, CredentialSource::Secret(_)));
     assert_eq!(given(gitlab), ("bob", "other"));
-    assert!(matches!(ecr.credential, Credential::None));
+    assert!(matches!(ecr.credential, CredentialSource::None));
     assert!(ecr.custom_role_arn.is_some() && ecr.upstream_repository_prefix.is_some());
     assert_eq!(ecr.encryption.as_ref().unwrap().kind, EncryptionKind::Aes256);
 }
@@ -340,10 +343,10 @@ fn an_own_credential_wins_over_a_default_secret() {
         "defaults: {secret: ecr-pullthroughcache/shared}\nregistries:\n  hub: {registry: docker.io}\n  ghcr: {registry: ghcr.io, username: bob, accessToken: s3cr3t}\n  quay: {registry: quay.io}\n",
     );
     assert!(
-        matches!(&file.registries[0].credential, Credential::Secret(name) if name == "ecr-pullthroughcache/shared")
+        matches!(&file.registries[0].credential, CredentialSource::Secret(name) if name == "ecr-pullthroughcache/shared")
     );
     assert_eq!(given(&file.registries[1]), ("bob", "s3cr3t"));
-    assert!(matches!(&file.registries[2].credential, Credential::None));
+    assert!(matches!(&file.registries[2].credential, CredentialSource::None));
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn own_calls(stack: &Bench) -> Vec<Value> {
     told.collect()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn two_living_stacks_with_one_owner_come_to_rest() {
     let mut two = Two::new([&[], &[]]).await;
     two.is_quiet_within_ten_runs().await;
@@ -134,7 +134,7 @@ async fn two_living_stacks_with_one_owner_come_to_rest() {
     two.aws().pull("gitlab/group/image:2").unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_living_stack_in_the_others_take_over_from_comes_to_rest() {
     let mut two = Two::new([&[], &[("OWNER", "new"), ("TAKE_OVER_FROM", "stack")]]).await;
     two.is_quiet_within_ten_runs().await;
@@ -147,7 +147,7 @@ async fn a_living_stack_in_the_others_take_over_from_comes_to_rest() {
     two.aws().pull("gitlab/group/image:1").unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_left_is_deleted_in_later_runs_too_and_what_was_made_again_is_not() {
     let bench = Bench::new().await;
     bench.follow(&format!("{QUAY}{}", hub("canary-docker-1"))).await;
@@ -185,7 +185,7 @@ async fn what_left_is_deleted_in_later_runs_too_and_what_was_made_again_is_not()
 }
 
 /// The status of the release before has no memory: what it lists is known.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn after_an_update_what_the_last_status_lists_may_go() {
     let bench = Bench::new().await;
     bench.follow(&format!("{QUAY}{}", hub("canary-docker-1"))).await;
@@ -199,7 +199,7 @@ async fn after_an_update_what_the_last_status_lists_may_go() {
     assert_eq!(bench.status()["memory"]["named"], json!(["quay"]));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_restore_of_our_own_is_no_trigger_and_anybody_elses_is() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;

@@ -45,7 +45,7 @@ fn label_event(arn: &str, name: &str) -> Value {
 }
 
 /// An event only ever says "look again": what it claims never becomes a bucket, a key or a secret that is used.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn forged_events_lead_nowhere_but_to_our_own_file() {
     let bench = Bench::new().await;
     bench.aws.create_bucket("evil", true);
@@ -98,7 +98,7 @@ async fn forged_events_lead_nowhere_but_to_our_own_file() {
 }
 
 /// ECR's `failure` is whatever the upstream said.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_an_upstream_says_stays_text_in_report_page_and_log() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -125,7 +125,7 @@ async fn what_an_upstream_says_stays_text_in_report_page_and_log() {
 }
 
 /// What a file may put into names and policies is limited before anything is written.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nothing_in_a_file_can_break_out_of_a_name_or_a_policy() {
     let bench = Bench::new().await;
     for file in [
@@ -196,7 +196,7 @@ fn assert_nothing_is_quoted(bench: &Bench, place: &str, answer: &str) {
 }
 
 /// Whatever is quoted, in whatever form, and whether this run has read it or not.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_token_gets_out_through_what_others_quote() {
     let said = format!(
         "401 Unauthorized: it was not taken ({}), https://bot:{TOKEN}@ghcr.io/x?t={TOKEN}",

@@ -2,7 +2,7 @@
 //! repeats a credential.
 
 use crate::common::context;
-use ecr_pull_through_sync::config::{Problem, read};
+use config::{Problem, read};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

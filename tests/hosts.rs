@@ -41,7 +41,7 @@ fn upstream(bench: &Bench, prefix: &str) -> Option<String> {
     Some(bench.rule(prefix)?["upstreamRegistryUrl"].as_str()?.to_owned())
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_secret_of_another_stack_is_sent_nowhere() {
     let bench = Bench::new().await;
     let arn = bench.make_secret(
@@ -57,7 +57,7 @@ async fn a_secret_of_another_stack_is_sent_nowhere() {
     assert_eq!(bench.rule("evil"), None);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_referenced_secret_is_sent_only_to_the_hosts_in_its_tag() {
     let bench = Bench::new().await;
     bench.make_secret(OPS, &credential("canary-docker-1"), tag(UPSTREAM, "docker.io"));
@@ -88,7 +88,7 @@ async fn a_referenced_secret_is_sent_only_to_the_hosts_in_its_tag() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_referenced_secret_without_a_tag_is_for_the_hosts_of_the_rules_that_use_it() {
     let bench = Bench::new().await;
     let arn = bench.make_secret(OPS, &credential("canary-docker-1"), json!([]));
@@ -121,7 +121,7 @@ async fn a_referenced_secret_without_a_tag_is_for_the_hosts_of_the_rules_that_us
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_referenced_secret_that_nothing_binds_is_used_with_a_warning_that_says_how_to_bind_it() {
     let bench = Bench::new().await;
     bench.make_secret(OPS, &credential("canary-docker-1"), json!([]));
@@ -143,7 +143,7 @@ async fn a_referenced_secret_that_nothing_binds_is_used_with_a_warning_that_says
 }
 
 /// Whoever may write the file has never seen the rotated value, and does not get it sent to a host of his choice.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rotated_value_does_not_follow_the_registry_to_another_host() {
     for rollback in [&[][..], &[("ROLLBACK_INVALID_ROTATION", "true")][..]] {
         let bench = Bench::with(local_aws::Options::default(), rollback).await;
@@ -166,7 +166,7 @@ async fn a_rotated_value_does_not_follow_the_registry_to_another_host() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_typo_in_the_token_for_the_new_host_sends_no_token_of_the_old_one_there() {
     for rollback in [&[][..], &[("ROLLBACK_INVALID_ROTATION", "true")][..]] {
         let bench = Bench::with(local_aws::Options::default(), rollback).await;
@@ -281,7 +281,7 @@ fn host_of(service: &str) -> &'static str {
     if service == "docker" { "docker.io" } else { "ghcr.io" }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn two_registries_that_swap_hosts_never_swap_tokens() {
     for env in [&[][..], &[("ROLLBACK_INVALID_ROTATION", "true")][..]] {
         never_swap_tokens(env, |name, service| {
@@ -292,7 +292,7 @@ async fn two_registries_that_swap_hosts_never_swap_tokens() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nor_do_two_that_refer_to_secrets() {
     never_swap_tokens(&[], |name, service| {
         format!(
@@ -304,7 +304,7 @@ async fn nor_do_two_that_refer_to_secrets() {
 }
 
 /// Nothing shows which host its value is for: it is neither proven nor gone back to, however new it is.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_unmarked_secret_that_no_rule_uses_is_written_anew() {
     let bench = Bench::new().await;
     bench.upload(&hub("canary-docker-1"));
@@ -329,7 +329,7 @@ async fn an_unmarked_secret_that_no_rule_uses_is_written_anew() {
 }
 
 /// Also where the run that bound it to its host came no further than the tag.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_unmarked_secret_is_written_anew_after_a_run_that_died_too() {
     let bench = Bench::new().await;
     bench.make_secret(HUB, &credential("canary-ghcr-1"), json!([]));
@@ -345,7 +345,7 @@ async fn an_unmarked_secret_is_written_anew_after_a_run_that_died_too() {
 }
 
 /// The file's value is used, and what was there before it is not gone back to.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nor_is_what_was_there_before_a_value_that_the_file_happens_to_say() {
     let bench = Bench::new().await;
     bench.make_secret(HUB, &credential("canary-ghcr-1"), json!([]));
@@ -359,7 +359,7 @@ async fn nor_is_what_was_there_before_a_value_that_the_file_happens_to_say() {
     assert_eq!(bench.token(HUB, "UNBOUND").as_deref(), Some("canary-ghcr-1"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_secret_that_somebody_elses_rule_uses_is_not_written_to() {
     for (host, token) in [
         ("registry-1.docker.io", "canary-docker-2"),
@@ -391,7 +391,7 @@ async fn a_secret_that_somebody_elses_rule_uses_is_not_written_to() {
 }
 
 /// A rename keeps the rotation.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_renamed_registry_takes_its_secret_along() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -409,7 +409,7 @@ async fn a_renamed_registry_takes_its_secret_along() {
 }
 
 /// Two arrive with host and value of one that leaves: the first by name gets its secret, the other its own.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn of_two_new_names_the_first_gets_the_secret() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;

@@ -6,7 +6,7 @@ use crate::common::misplaced;
 use crate::support::{self, BUCKET, Bench, hub, lines, logged, metrics, repository, scheduled, uploaded};
 use ecr_pull_through_sync::handler::Failure;
 use local_aws::{Fault, Options};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 const QUAY: &str = "quay: {registry: quay.io}\n";
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
@@ -24,7 +24,7 @@ fn said(result: &Result<Value, Failure>) -> String {
 }
 
 /// One token that comes again, two that go round, and always a new one.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn pages_without_an_end_are_not_followed() {
     for tokens in [1, 2, 1_000_000] {
         for operation in ["DescribePullThroughCacheRules", "DescribeRepositoryCreationTemplates"] {
@@ -50,7 +50,7 @@ async fn pages_without_an_end_are_not_followed() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn endless_lists_of_secrets_and_repositories_are_told_and_end() {
     for tokens in [1, 2, 1_000_000] {
         let bench = Bench::new().await;
@@ -80,7 +80,7 @@ async fn endless_lists_of_secrets_and_repositories_are_told_and_end() {
 }
 
 /// As fast as it can be read: an answer is not read beyond what any is long.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_answer_without_an_end_is_not_read_on() {
     for (service, operation) in [
         ("ecr", "DescribePullThroughCacheRules"),
@@ -112,7 +112,7 @@ async fn an_answer_without_an_end_is_not_read_on() {
 }
 
 /// A space now and then, for ever.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_trickles_ends_with_the_deadline() {
     for (service, operation) in [
         ("s3", "GetObject"),
@@ -131,7 +131,7 @@ async fn an_answer_that_trickles_ends_with_the_deadline() {
 }
 
 /// Whoever waits for Lambda to end the process is never heard of: no answer, no log line, no metric.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_status_that_cannot_be_written_in_time_is_told_in_answer_log_and_metrics() {
     for (n, object) in [support::STATUS, support::STATUS_PAGE].into_iter().enumerate() {
         let owner = format!("late-status-{n}");
@@ -157,7 +157,7 @@ async fn a_status_that_cannot_be_written_in_time_is_told_in_answer_log_and_metri
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_status_that_is_refused_is_told_in_log_and_metrics_and_only_a_denial_names_the_permission() {
     for (n, (code, is_denied)) in [("AccessDenied", true), ("RequestTimeTooSkewed", false)]
         .into_iter()
@@ -176,7 +176,7 @@ async fn a_status_that_is_refused_is_told_in_log_and_metrics_and_only_a_denial_n
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn of_what_s3_refuses_only_a_denial_is_told_as_a_missing_permission() {
     for object in [support::KEY, support::STATUS] {
         for (code, is_denied) in [
@@ -204,7 +204,7 @@ async fn of_what_s3_refuses_only_a_denial_is_told_as_a_missing_permission() {
 }
 
 /// 200 and nothing in it, whether AWS took the call or not: what was done is looked at, and told once.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_says_nothing_is_not_taken_for_a_deed() {
     let clean = Bench::new().await;
     let made = lines(&clean.follow(&hub("canary-docker-1")).await);
@@ -265,7 +265,7 @@ fn told_once(report: &Value, clean: &[String]) -> bool {
     told.iter().all(|line| line.ends_with("applied")) && kinds(&told) == kinds(clean)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rule_that_is_said_to_be_made_and_is_not_there_is_not_ready() {
     let bench = Bench::new().await;
     bench.aws.fault(Fault::on("ecr", "CreatePullThroughCacheRule").hollow());
@@ -284,7 +284,7 @@ async fn a_rule_that_is_said_to_be_made_and_is_not_there_is_not_ready() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rule_that_was_perhaps_deleted_is_replaced_or_put_back() {
     for fault in [Fault::hollow, Fault::hollow_after] {
         for operation in ["DeletePullThroughCacheRule", "CreatePullThroughCacheRule"] {
@@ -305,7 +305,7 @@ async fn a_rule_that_was_perhaps_deleted_is_replaced_or_put_back() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_was_perhaps_deleted_is_a_failure_until_it_is_seen() {
     for (service, operation) in [
         ("ecr", "DeletePullThroughCacheRule"),
@@ -332,7 +332,7 @@ async fn what_was_perhaps_deleted_is_a_failure_until_it_is_seen() {
 }
 
 /// `isValid` is false where the answer has no such member: that must not be a refusal, which takes a good token back.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_proof_that_says_nothing_refuses_no_credential() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -351,7 +351,7 @@ async fn a_proof_that_says_nothing_refuses_no_credential() {
 }
 
 /// A file, a status or a secret that reads as nothing is not nothing.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_read_that_says_nothing_changes_nothing() {
     for (service, operation) in [
         ("s3", "GetObject"),
@@ -373,7 +373,7 @@ async fn a_read_that_says_nothing_changes_nothing() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_status_that_is_said_to_be_written_and_is_not_is_a_failure() {
     let bench = Bench::new().await;
     bench.aws.fault(Fault::on("s3", "PutObject").hollow());
@@ -383,7 +383,7 @@ async fn a_status_that_is_said_to_be_written_and_is_not_is_a_failure() {
 }
 
 /// Before a credential changes, and before anything is deleted, the file is looked at once more.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_look_at_the_file_that_hangs_ends_with_the_deadline() {
     let mut bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -407,7 +407,7 @@ fn plant(bench: &Bench, with: impl FnOnce(&mut Value)) {
 
 const MARKUP: &str = "<script>x</script> \u{1b}[31m \u{202e}";
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_text_that_somebody_wrote_for_a_time_is_passed_on() {
     let bench = Bench::new().await;
     bench.follow(QUAY).await;
@@ -443,42 +443,7 @@ async fn no_text_that_somebody_wrote_for_a_time_is_passed_on() {
     assert_eq!(report["last_success_at"], report["finished_at"]);
 }
 
-#[tokio::test]
-async fn no_repository_is_passed_over_for_what_somebody_wrote_into_the_status() {
-    const TAGS: &str = "quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n";
-    let counts =
-        |found: u64, done: u64| json!({"found": found, "done": done, "changed": 0, "held": 0, "failed": 0, "to_do": 0});
-    let passed = |progress: Value| json!({ "quay": progress });
-    for (next, passed) in [
-        ("zzzz", json!({})),
-        ("zzzz", passed(counts(99, 99))),
-        ("quay/c", json!({})),
-        ("quay/c", passed(counts(99, 99))),
-        ("quay/c", passed(counts(2, u64::MAX))),
-        ("quay/c", passed(counts(u64::MAX, u64::MAX))),
-        (MARKUP, passed(counts(2, 2))),
-    ] {
-        let bench = Bench::new().await;
-        bench.follow(TAGS).await;
-        for name in ["quay/a", "quay/b", "quay/c"] {
-            repository(&bench.aws, name);
-        }
-        plant(&bench, |status| {
-            status["outcome"] = "partial".into();
-            status["existing_repositories"]["next"] = json!({"repository": next, "passed": passed.clone()});
-        });
-        let report = bench.send(scheduled()).await.unwrap();
-        let told = &report["registries"]["quay"]["existing_repositories"];
-        assert_eq!(
-            (&told["found"], &told["changed"]),
-            (&3.into(), &3.into()),
-            "{next} {passed}: {report:#}"
-        );
-        assert_eq!(report["outcome"], "changed");
-    }
-}
-
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_token_in_another_place_of_the_file_is_in_no_report_and_in_no_log() {
     for token in misplaced::TOKENS {
         let bench = Bench::new().await;

@@ -9,13 +9,9 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-mod desk;
+use harness::{common, desk, quiet, support};
+
 mod pattern;
-#[cfg(feature = "cli")]
-mod ptc;
-mod quiet;
-mod support;
 
 mod bad_files;
 mod bounds;
@@ -37,9 +33,6 @@ mod holders;
 mod hostile;
 mod hostile_files;
 mod hosts;
-mod kit;
-#[cfg(feature = "cli")]
-mod kit_command;
 mod limits;
 mod metrics;
 mod migration;
@@ -50,18 +43,6 @@ mod permissions;
 mod plan_checksum;
 mod process;
 mod properties;
-#[cfg(feature = "cli")]
-mod ptc_account;
-#[cfg(feature = "cli")]
-mod ptc_apply;
-#[cfg(feature = "cli")]
-mod ptc_check;
-#[cfg(feature = "cli")]
-mod ptc_export;
-#[cfg(feature = "cli")]
-mod ptc_plan;
-#[cfg(feature = "cli")]
-mod ptc_status;
 mod quota;
 mod races;
 mod reference;
@@ -75,8 +56,6 @@ mod schema;
 mod schema_values;
 mod secrets;
 mod sops;
-#[cfg(feature = "cli")]
-mod sops_files;
 mod texts;
 mod update;
 mod words;

@@ -366,7 +366,7 @@ fn drift_is_what_a_registry_needed_that_was_as_this_very_file_says() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_numbers_of_one_run_after_the_other() {
     let meter = Meter::of("numbers").await;
     let file = hub("canary-docker-1");
@@ -402,7 +402,7 @@ async fn the_numbers_of_one_run_after_the_other() {
     assert_eq!(meter.repair().await, held.replace("NewTroubles 3, ", ""));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_time_since_the_last_success_grows_until_the_next() {
     let meter = Meter::of("success").await;
     let seconds = || meter.lines()[0].get("SecondsSinceSuccess").and_then(Value::as_u64);
@@ -419,7 +419,7 @@ async fn the_time_since_the_last_success_grows_until_the_next() {
     assert_eq!(seconds(), Some(0));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_writes_no_status_prints_no_metrics() {
     let meter = Meter::of("silent").await;
     let silent = || assert_eq!(meter.lines(), Vec::<Value>::new());
@@ -437,7 +437,7 @@ async fn what_writes_no_status_prints_no_metrics() {
 }
 
 /// What such a run did is counted; a success it is not.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_run_whose_status_cannot_be_written_is_counted_all_the_same() {
     let meter = Meter::of("unwritten").await;
     meter.bench.upload(QUAY);
@@ -447,7 +447,7 @@ async fn a_run_whose_status_cannot_be_written_is_counted_all_the_same() {
     assert!(!metrics("unwritten").concat().contains("SecondsSinceSuccess"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_run_that_fails_after_its_status_was_written_is_counted_and_what_the_next_one_finishes_is_no_drift() {
     let meter = Meter::of("retried").await;
     let throttled = Fault::on("ecr", "CreatePullThroughCacheRule").throttle();
@@ -466,7 +466,7 @@ async fn a_run_that_fails_after_its_status_was_written_is_counted_and_what_the_n
 }
 
 /// Both are about one upload, and each does a part of it.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn two_runs_at_once_over_a_new_file_are_no_drift() {
     let meter = Meter::of("twins").await;
     meter.follow(QUAY).await;
@@ -489,7 +489,7 @@ async fn two_runs_at_once_over_a_new_file_are_no_drift() {
     assert!(told.contains("ChangesApplied") && !told.contains("Drift"), "{told}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_message_counts_its_own_changes_and_none_twice() {
     const REPOSITORIES: u64 = 120;
     let mut meter = Meter::of("work").await;
@@ -543,7 +543,7 @@ async fn a_message_counts_its_own_changes_and_none_twice() {
 }
 
 /// Silence is news: a run that could not see the account rings, and is tried again where that may help.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_run_that_could_not_see_the_account_is_counted() {
     let meter = Meter::of("blind").await;
     meter.follow(QUAY).await;
@@ -587,7 +587,7 @@ async fn a_run_that_could_not_see_the_account_is_counted() {
 }
 
 /// The file is read with the same signature and clock as the account.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_wrong_with_a_signature_is_not_called_a_missing_permission() {
     let bench = Bench::new().await;
     bench.upload(QUAY);

@@ -246,7 +246,7 @@ async fn migrates(tags: &Value, env: &[(&str, &str)], template_fields: &str) -> 
     bench
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_modules_account_is_adopted_with_marks_and_labels_alone() {
     let bench = migrates(&json!([]), &[], "description").await;
     let template = bench.template("dockerhub").unwrap();
@@ -257,7 +257,7 @@ async fn the_modules_account_is_adopted_with_marks_and_labels_alone() {
     assert_eq!(template["customRoleArn"], Value::Null);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn with_the_modules_tags_the_role_per_registry_becomes_the_stacks_own() {
     let tags = json!([{"Key": "team", "Value": "platform"}]);
     let bench = migrates(&tags, TAGGED, "description custom_role_arn").await;
@@ -275,7 +275,7 @@ async fn with_the_modules_tags_the_role_per_registry_becomes_the_stacks_own() {
     assert_eq!(secret["Tags"], owned);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn tags_that_nobody_told_the_stack_about_show_in_the_plan() {
     let tags = json!([{"Key": "team", "Value": "platform"}]);
     let bench = left_by_terraform(&tags, &[]).await;
@@ -283,7 +283,7 @@ async fn tags_that_nobody_told_the_stack_about_show_in_the_plan() {
     assert_eq!(lines(&plan), expected("description tags custom_role_arn", "planned"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_secret_that_no_longer_holds_the_files_value_shows_in_the_plan() {
     let bench = left_by_terraform(&json!([]), &[]).await;
     bench.rotate(&secret_of("gitlab"), "canary-gitlab-2");
@@ -307,7 +307,7 @@ async fn a_secret_that_no_longer_holds_the_files_value_shows_in_the_plan() {
     assert_eq!(lines(&bench.act("plan").await), wanted);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_registry_left_out_of_the_file_stays_as_terraform_made_it() {
     let bench = left_by_terraform(&json!([]), &[]).await;
     let before = (

@@ -17,7 +17,7 @@ async fn about_to_move(bench: &Bench, token: &str) {
     bench.make_secret(OPS, &credential(token), json!([]));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_secret_goes_only_when_the_one_that_serves_instead_is_proven() {
     let bench = Bench::new().await;
     about_to_move(&bench, "canary-typo").await;
@@ -34,7 +34,7 @@ async fn a_secret_goes_only_when_the_one_that_serves_instead_is_proven() {
     assert!(bench.is_going(HUB));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_registry_whose_old_secret_cannot_be_deleted_is_partial_and_says_so() {
     let bench = Bench::new().await;
     about_to_move(&bench, "canary-docker-1").await;
@@ -52,7 +52,7 @@ async fn a_registry_whose_old_secret_cannot_be_deleted_is_partial_and_says_so() 
     assert!(change["error"].as_str().unwrap().contains("AccessDenied"), "{change}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_legacy_secret_that_goes_is_told_under_its_registrys_name() {
     let bench = Bench::new().await;
     let arn = bench.make_secret(
@@ -78,7 +78,7 @@ async fn a_legacy_secret_that_goes_is_told_under_its_registrys_name() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_leave_to_list_secrets_everything_else_goes_on_with_a_warning() {
     let bench = Bench::new().await;
     bench
@@ -95,7 +95,7 @@ async fn without_leave_to_list_secrets_everything_else_goes_on_with_a_warning() 
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_list_that_is_minutes_old_does_not_announce_a_deletion_that_was_done() {
     let bench = Bench::with(
         Options {
@@ -114,7 +114,7 @@ async fn a_list_that_is_minutes_old_does_not_announce_a_deletion_that_was_done()
     assert_eq!(plan["outcome"], "converged", "{:?}", lines(&plan));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rule_that_could_neither_be_replaced_nor_put_back_keeps_its_secret() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -130,7 +130,7 @@ async fn a_rule_that_could_neither_be_replaced_nor_put_back_keeps_its_secret() {
     assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_secret_that_went_is_in_the_log() {
     let bench = Bench::new().await;
     bench

@@ -84,7 +84,7 @@ fn count(invocations: &[Invocation], rule: &str, outcome: &str) -> usize {
         .count()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn after_a_first_apply_it_is_quiet_when_each_own_write_has_been_looked_at_once() {
     let mut around = Loop::new(false, &[]).await;
     around.bench.upload(LEGACY);
@@ -102,7 +102,7 @@ async fn after_a_first_apply_it_is_quiet_when_each_own_write_has_been_looked_at_
     assert!(told_of("/detail/object/key", support::STATUS) && told_of("/detail/labelUpdated", "CONFIGURED"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_trail_brings_own_writes_back_once_more_and_then_it_is_quiet_too() {
     let mut around = Loop::new(true, &[]).await;
     around.bench.upload(LEGACY);
@@ -119,7 +119,7 @@ async fn a_trail_brings_own_writes_back_once_more_and_then_it_is_quiet_too() {
     assert_eq!(invocations.len(), 5, "{invocations:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn after_a_new_value_in_the_file_it_is_quiet_after_one_look() {
     for trail in [false, true] {
         let mut around = Loop::new(trail, &[]).await;
@@ -143,7 +143,7 @@ async fn after_a_new_value_in_the_file_it_is_quiet_after_one_look() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rotation_wakes_the_function_once_and_our_rollback_of_it_once_more() {
     let mut around = Loop::new(false, &[("ROLLBACK_INVALID_ROTATION", "true")]).await;
     around.bench.upload(&hub("canary-docker-1"));
@@ -170,7 +170,7 @@ async fn a_rotation_wakes_the_function_once_and_our_rollback_of_it_once_more() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rollback_to_the_files_own_version_is_looked_at_once_more() {
     for trail in [false, true] {
         let mut around = Loop::new(trail, &[("ROLLBACK_INVALID_ROTATION", "true")]).await;
@@ -190,7 +190,7 @@ async fn a_rollback_to_the_files_own_version_is_looked_at_once_more() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rollback_that_finds_no_better_version_and_is_undone_ends_too() {
     let mut around = Loop::new(false, &[("ROLLBACK_INVALID_ROTATION", "true")]).await;
     around.bench.upload(&hub("canary-docker-1"));

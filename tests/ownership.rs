@@ -23,7 +23,7 @@ fn mark(owner: &str) -> String {
     format!("Pull through cache repository template for quay artifacts (managed by ecr-pull-through-sync: {owner})")
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_nobody_has_marked_is_adopted_and_only_what_differs_is_written() {
     let bench = Bench::new().await;
     rule(&bench, "quay", "quay.io");
@@ -42,7 +42,7 @@ async fn what_nobody_has_marked_is_adopted_and_only_what_differs_is_written() {
     assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_foreign_rule_with_another_upstream_is_held_until_the_file_says_take_over() {
     let bench = Bench::new().await;
     rule(&bench, "quay", "public.ecr.aws");
@@ -67,7 +67,7 @@ async fn a_foreign_rule_with_another_upstream_is_held_until_the_file_says_take_o
     assert_eq!(bench.rule("quay").unwrap()["upstreamRegistryUrl"], "quay.io");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn our_own_rule_is_replaced_without_a_word() {
     let bench = Bench::new().await;
     bench.follow(OPEN).await;
@@ -75,7 +75,7 @@ async fn our_own_rule_is_replaced_without_a_word() {
     assert_eq!(lines(&report), ["quay replace rule quay [registry] applied"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rule_that_cannot_be_replaced_is_put_back() {
     let bench = Bench::new().await;
     bench.follow(OPEN).await;
@@ -95,7 +95,7 @@ async fn a_rule_that_cannot_be_replaced_is_put_back() {
     assert_eq!(bench.rule("quay").unwrap()["upstreamRegistryUrl"], "quay.io");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn another_owners_mark_refuses_the_registry_alone() {
     let bench = Bench::new().await;
     template(&bench, "quay", &mark("other-stack"), json!(["PULL_THROUGH_CACHE"]));
@@ -117,7 +117,7 @@ async fn another_owners_mark_refuses_the_registry_alone() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_former_owners_mark_is_rewritten() {
     let bench = Bench::with(Options::default(), &[("TAKE_OVER_FROM", "old-stack")]).await;
     template(&bench, "quay", &mark("old-stack"), json!(["PULL_THROUGH_CACHE"]));
@@ -132,7 +132,7 @@ async fn a_former_owners_mark_is_rewritten() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_registry_that_left_the_file_is_held_and_keeps_working() {
     let bench = Bench::new().await;
     bench.follow(LEGACY).await;
@@ -156,7 +156,7 @@ async fn a_registry_that_left_the_file_is_held_and_keeps_working() {
     bench.aws.pull("gitlab/group/image:1").unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_quota_counts_foreign_rules_and_holds_what_does_not_fit() {
     let bench = Bench::new().await;
     for n in 0..48 {
@@ -175,7 +175,7 @@ async fn the_quota_counts_foreign_rules_and_holds_what_does_not_fit() {
     assert_eq!(again["registries"]["c3"]["since"], report["started_at"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn at_the_quota_new_registries_that_hold_each_other_say_so_and_how_to_go_on() {
     let bench = Bench::new().await;
     for n in 0..49 {
@@ -209,7 +209,7 @@ async fn at_the_quota_new_registries_that_hold_each_other_say_so_and_how_to_go_o
     assert_eq!(bench.rule("quay"), None);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rule_that_somebody_was_faster_to_make_stays_held_in_the_runs_after() {
     let bench = Bench::new().await;
     bench.aws.before("ecr", "CreatePullThroughCacheRule", 1, |aws| {

@@ -29,7 +29,7 @@ fn assert_refused(bench: &Bench, report: &Value) {
     assert!(writes.is_empty(), "{writes:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_plan_is_applied_once_and_refused_when_it_is_not_the_plan_any_more() {
     let bench = Bench::new().await;
     bench.upload(LEGACY);
@@ -65,7 +65,7 @@ async fn a_plan_is_applied_once_and_refused_when_it_is_not_the_plan_any_more() {
     assert_eq!(apply(&bench, &plan(&bench).await).await["outcome"], "converged");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_drift_after_the_plan_is_not_repaired_unseen() {
     let bench = Bench::new().await;
     bench.follow(LEGACY).await;
@@ -95,7 +95,7 @@ async fn a_drift_after_the_plan_is_not_repaired_unseen() {
 }
 
 /// The checksum knows no token: which one is put is the file's word, that one is put is the plan's.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rotation_after_the_plan_makes_it_another() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -115,7 +115,7 @@ async fn a_rotation_after_the_plan_makes_it_another() {
     assert_refused(&bench, &refused);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_changes_while_the_plan_is_carried_out_is_held() {
     let bench = Bench::new().await;
     bench.follow("quay: {registry: quay.io}\n").await;
@@ -140,7 +140,7 @@ async fn what_changes_while_the_plan_is_carried_out_is_held() {
 }
 
 /// The plan has shown a change of the same field, from another value.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rule_that_is_swapped_while_the_plan_is_carried_out_is_held() {
     let bench = Bench::new().await;
     bench.follow("quay: {registry: quay.io}\n").await;
@@ -162,7 +162,7 @@ async fn a_rule_that_is_swapped_while_the_plan_is_carried_out_is_held() {
     assert_eq!(bench.rule("quay").unwrap()["upstreamRegistryUrl"], "public.ecr.aws");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn settling_and_restored_secrets_are_part_of_the_plan() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -182,7 +182,7 @@ async fn settling_and_restored_secrets_are_part_of_the_plan() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn existing_repositories_are_done_as_planned_or_held() {
     let bench = Bench::new().await;
     bench.follow("quay: {registry: quay.io}\n").await;
@@ -225,7 +225,7 @@ async fn existing_repositories_are_done_as_planned_or_held() {
     assert_eq!(bench.aws.object(BUCKET, KEY).unwrap(), EXISTING.as_bytes());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_repository_that_is_not_as_it_was_planned_is_held() {
     let bench = Bench::new().await;
     bench.follow("quay: {registry: quay.io}\n").await;

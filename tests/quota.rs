@@ -48,7 +48,7 @@ fn known(rule: &Value) -> [&Value; 3] {
     ["upstreamRegistryUrl", "upstreamRepositoryPrefix", "credentialArn"].map(|field| &rule[field])
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_rule_alone_makes_room_and_the_rest_goes_when_the_new_one_works() {
     let bench = full().await;
     bench.rotate(HUB, "canary-docker-2");
@@ -71,7 +71,7 @@ async fn the_rule_alone_makes_room_and_the_rest_goes_when_the_new_one_works() {
     assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_plan_shows_the_deletion_and_writes_nothing() {
     let bench = full().await;
     bench.upload(&renamed("canary-docker-1"));
@@ -91,7 +91,7 @@ async fn a_plan_shows_the_deletion_and_writes_nothing() {
     assert_eq!(report["outcome"], "changed", "{report:#}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_denied_creation_takes_nothing_away() {
     let bench = full().await;
     let rule = bench.rule("dockerhub").unwrap();
@@ -110,7 +110,7 @@ async fn a_denied_creation_takes_nothing_away() {
 }
 
 /// Denied only once the old rule is gone: as it was it comes back.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_creation_that_fails_late_puts_the_old_rule_back() {
     let bench = full().await;
     let rule = bench.rule("dockerhub").unwrap();
@@ -148,7 +148,7 @@ async fn waits(bench: &Bench, rule: &Value) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn after_a_refused_token_the_old_rule_is_back_and_the_new_one_waits_for_news() {
     for way in ["upload", "rotation"] {
         let bench = full().await;
@@ -189,7 +189,7 @@ async fn after_a_refused_token_the_old_rule_is_back_and_the_new_one_waits_for_ne
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn after_a_refusal_the_same_file_uploaded_again_is_tried_once_more() {
     let bench = full().await;
     let rule = bench.rule("dockerhub").unwrap();
@@ -205,7 +205,7 @@ async fn after_a_refusal_the_same_file_uploaded_again_is_tried_once_more() {
 }
 
 /// Nobody was left to put the old rule back. What it needs stays, and putting the registry back into the file is enough.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn where_the_run_died_over_a_refused_token_secret_and_template_stay() {
     let bench = full().await;
     bench.rotate(HUB, "canary-docker-2");
@@ -238,7 +238,7 @@ async fn where_the_run_died_over_a_refused_token_secret_and_template_stay() {
     bench.aws.pull("dockerhub/library/nginx:1").unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_a_retry_can_help_is_retried() {
     for skip in [0, 1] {
         let bench = full().await;
@@ -259,7 +259,7 @@ async fn what_a_retry_can_help_is_retried() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_proof_that_does_not_come_is_no_proof() {
     let bench = full().await;
     let rule = bench.rule("dockerhub").unwrap();
@@ -274,7 +274,7 @@ async fn a_proof_that_does_not_come_is_no_proof() {
 }
 
 /// What leaves with another upstream makes room as well, and stays as whole until the new one works.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn any_rule_that_left_makes_room_and_none_goes_for_what_gets_no_room() {
     let bench = Bench::new().await;
     bench.follow(QUAY).await;
@@ -289,7 +289,7 @@ async fn any_rule_that_left_makes_room_and_none_goes_for_what_gets_no_room() {
     assert_eq!(bench.template("quay"), None);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_newer_file_that_comes_before_the_swap_decides() {
     let bench = full().await;
     bench.aws.before("s3", "HeadObject", 1, |aws| {
@@ -308,7 +308,7 @@ async fn a_newer_file_that_comes_before_the_swap_decides() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_mark_that_changed_hands_stops_the_swap() {
     let bench = full().await;
     bench.aws.before("ecr", "CreateRepositoryCreationTemplate", 1, |aws| {
@@ -322,7 +322,7 @@ async fn a_mark_that_changed_hands_stops_the_swap() {
 }
 
 /// Who can write the status can make a swap wait, and no more: a forgotten refusal is tried once more.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_planted_status_only_makes_it_wait() {
     let bench = full().await;
     let rule = bench.rule("dockerhub").unwrap();

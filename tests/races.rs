@@ -19,7 +19,7 @@ fn upstream(bench: &Bench) -> String {
         .to_owned()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_run_whose_status_is_slow_to_read_does_not_undo_the_newer_files_run() {
     for n in 1..=4 {
         let bench = Bench::new().await;
@@ -50,7 +50,7 @@ async fn a_run_whose_status_is_slow_to_read_does_not_undo_the_newer_files_run() 
 
 /// The account must be no older than the status that the run holds the fence with: what another run has written in between
 /// would look as the file wants it.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_account_that_was_read_before_another_runs_writes_is_read_again() {
     let (mutable, immutable) = (QUAY, "quay: {registry: quay.io, image_tag_mutability: IMMUTABLE}\n");
     let mut overtaken = 0;
@@ -83,7 +83,7 @@ async fn an_account_that_was_read_before_another_runs_writes_is_read_again() {
     assert!(overtaken > 0, "no run was overtaken");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_run_that_lost_looks_again_even_if_the_newer_file_has_no_use_for_its_event() {
     let bench = Bench::new().await;
     let gitlab = "gitlab: {registry: registry.gitlab.com, username: acme-bot, accessToken: canary-gitlab-1}\n";
@@ -108,13 +108,13 @@ async fn a_run_that_lost_looks_again_even_if_the_newer_file_has_no_use_for_its_e
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_versions_in_the_bucket_the_newest_file_wins_too() {
     the_newest_file_wins_without_versions(false).await;
 }
 
 /// S3 calls every version `null` then.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn while_versioning_is_suspended_the_newest_file_wins_too() {
     the_newest_file_wins_without_versions(true).await;
 }
@@ -157,7 +157,7 @@ async fn the_newest_file_wins_without_versions(suspended: bool) {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rule_that_somebody_makes_while_ours_is_being_made_is_not_replaced() {
     let bench = Bench::new().await;
     bench.aws.before("ecr", "CreatePullThroughCacheRule", 1, |aws| {
@@ -169,7 +169,7 @@ async fn a_rule_that_somebody_makes_while_ours_is_being_made_is_not_replaced() {
 }
 
 /// What is put back must be what was there, not what the plan had seen.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rule_that_another_run_has_replaced_already_is_not_put_back_as_it_was_before() {
     let bench = Bench::new().await;
     bench.follow(QUAY).await;
@@ -183,7 +183,7 @@ async fn a_rule_that_another_run_has_replaced_already_is_not_put_back_as_it_was_
     assert_eq!(upstream(&bench), "public.ecr.aws", "{:?}", lines(&report));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_secret_that_is_deleted_while_its_new_value_is_on_the_way_is_restored_or_made_anew() {
     for window in [
         json!({"RecoveryWindowInDays": 7}),
@@ -215,7 +215,7 @@ async fn a_secret_that_is_deleted_while_its_new_value_is_on_the_way_is_restored_
 }
 
 /// The older file's run has read its file; then the newer one is followed, and a human rotates what it has set.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_older_file_does_not_speak_over_a_rotation_after_the_newer_one() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -233,7 +233,7 @@ async fn an_older_file_does_not_speak_over_a_rotation_after_the_newer_one() {
 
 /// A run over an older file stands before or after any of its calls; then the run over a newer file comes and ends, and the
 /// secret is rotated. Whatever the older file's run has read before, the rotation stays.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_older_files_run_never_undoes_a_rotation_that_came_after_the_newer_one() {
     const ROTATED: &str = "canary-docker-4";
     // The newer file has a token of its own, or goes back to the first one.

@@ -3,7 +3,7 @@
 
 use std::{env, fs};
 
-use ecr_pull_through_sync::config::{reference, schema, summary};
+use config::{reference, schema, summary};
 
 const BEGIN: &str = "<!-- fields:";
 const END: &str = "<!-- /fields -->";
@@ -52,26 +52,6 @@ fn the_pages_have_what_the_tables_say() {
         let page = fs::read_to_string(path).unwrap();
         assert_in_step(path, &page, &between_marks(&page, &text));
     }
-}
-
-#[cfg(feature = "cli")]
-#[test]
-fn ptc_prints_the_schema_and_the_reference() {
-    let print = |arguments: &[&str]| {
-        let run = std::process::Command::new(env!("CARGO_BIN_EXE_ptc"))
-            .arg("schema")
-            .args(arguments)
-            .output()
-            .unwrap();
-        assert!(run.status.success() && run.stderr.is_empty(), "{run:?}");
-        String::from_utf8(run.stdout).unwrap()
-    };
-    let schema = schema_text();
-    assert_eq!(print(&[]), schema);
-    assert_eq!(print(&["--json"]), schema);
-    assert_eq!(print(&["--reference"]), reference());
-    let wrapped: serde_json::Value = serde_json::from_str(&print(&["--json", "--reference"])).unwrap();
-    assert_eq!(wrapped["reference"], reference());
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn is_ready(report: &Value, names: &[&str]) {
 }
 
 /// The name that a secret bears is given to another registry. The secret stays with the rule that points to it.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_secret_stays_with_its_registry_when_its_old_name_comes_back() {
     for again in [line("dockerhub", "ghcr", 1), line("dockerhub", "docker", 3)] {
         let bench = Bench::new().await;
@@ -61,7 +61,7 @@ async fn a_secret_stays_with_its_registry_when_its_old_name_comes_back() {
 }
 
 /// Each time the name comes back its secrets are other registries', and it gets a new one.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_name_that_comes_back_again_and_again_finds_a_name_for_its_secret() {
     let bench = Bench::new().await;
     bench.follow(&line("aa", "docker", 1)).await;
@@ -103,7 +103,7 @@ fn all_rotated(bench: &Bench, names: [&str; 3], arns: &[String; 3], told: &str) 
 
 /// Three registries change names in a ring and back. Their values from the file have lapsed; the rotated ones go with them,
 /// also where the first run may not make a rule from the first on, from the second on, and so on.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn in_a_ring_of_renames_every_rotation_goes_with_its_host() {
     let (names, renamed) = (["aa", "bb", "cc"], ["bb", "cc", "aa"]);
     for n in 0.. {
@@ -145,7 +145,7 @@ async fn in_a_ring_of_renames_every_rotation_goes_with_its_host() {
 }
 
 /// A rename and a swap at once, and somebody touches the rule meanwhile: the second look knows which secret was taken along.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_second_look_finds_the_secret_that_was_taken_along() {
     let bench = Bench::new().await;
     bench.follow(&(line("aa", "docker", 1) + &line("bb", "ghcr", 1))).await;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 const QUAY: &str = "quay: {registry: quay.io}\n";
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_same_trouble_under_another_request_id_is_old_news() {
     let bench = Bench::new().await;
     let refuse = |id: &str| {
@@ -31,7 +31,7 @@ async fn the_same_trouble_under_another_request_id_is_old_news() {
 }
 
 /// A cache that lives has other images at every run; what decides is the kind of trouble.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_same_trouble_with_other_numbers_is_old_news() {
     let bench = Bench::new().await;
     bench.follow(QUAY).await;
@@ -51,7 +51,7 @@ async fn the_same_trouble_with_other_numbers_is_old_news() {
     assert_eq!(second["registries"]["quay"]["since"], first["started_at"], "{second:#}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn another_kind_of_trouble_is_news() {
     let bench = Bench::new().await;
     let refuse = |code: &str| {
@@ -71,7 +71,7 @@ async fn another_kind_of_trouble_is_news() {
     assert_eq!(second["changes"][0].get("since"), None);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn news_stays_news_when_the_answer_to_the_writing_of_the_status_is_lost() {
     let bench = Bench::new().await;
     bench.follow(QUAY).await;
@@ -84,7 +84,7 @@ async fn news_stays_news_when_the_answer_to_the_writing_of_the_status_is_lost() 
     assert_eq!(bench.status()["registries"]["new"].get("since"), None);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rejected_file_is_not_said_to_have_changed_nothing_when_a_round_before_it_did() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -106,7 +106,7 @@ async fn a_rejected_file_is_not_said_to_have_changed_nothing_when_a_round_before
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_sentence_counts_the_changes_of_all_rounds() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -124,7 +124,7 @@ async fn the_sentence_counts_the_changes_of_all_rounds() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_a_registry_could_not_be_read_for_names_its_secret_and_the_call() {
     let bench = Bench::new().await;
     bench
@@ -144,7 +144,7 @@ async fn what_a_registry_could_not_be_read_for_names_its_secret_and_the_call() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_plan_says_what_could_not_be_read() {
     let bench = Bench::new().await;
     bench.upload(LEGACY);
@@ -164,7 +164,7 @@ async fn a_plan_says_what_could_not_be_read() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_change_that_failed_is_in_the_log_with_its_reason() {
     let bench = Bench::new().await;
     let refused = Fault::on("ecr", "CreatePullThroughCacheRule").subject_contains("in-the-log");
@@ -180,7 +180,7 @@ async fn a_change_that_failed_is_in_the_log_with_its_reason() {
 }
 
 /// [`Bench::follow`] searches answer, status and log for it.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_token_that_aws_quotes_in_an_error_is_taken_out() {
     let bench = Bench::new().await;
     let quoting = Fault::on("ecr", "ValidatePullThroughCacheRule");
@@ -193,7 +193,7 @@ async fn a_token_that_aws_quotes_in_an_error_is_taken_out() {
 }
 
 /// Lambda takes answers of 6 MB.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_errors_of_the_worst_file_fit_into_an_answer() {
     let bench = Bench::new().await;
     let full = |start: &str, line: &dyn Fn(usize) -> String| {

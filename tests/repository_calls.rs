@@ -82,7 +82,7 @@ impl Account {
     }
 }
 
-#[tokio::test(flavor = "current_thread")]
+#[tokio::test(start_paused = true)]
 async fn repositories_come_in_pages_and_by_name() {
     let account = Account::with(Options {
         page_size: Some(1),
@@ -134,7 +134,7 @@ async fn repositories_come_in_pages_and_by_name() {
     );
 }
 
-#[tokio::test(flavor = "current_thread")]
+#[tokio::test(start_paused = true)]
 async fn what_is_put_is_read_back() {
     let account = Account::with(Options::default()).await;
     let (reader, writer) = (account.reader(), account.writer());
@@ -213,7 +213,7 @@ async fn what_is_put_is_read_back() {
     assert!(error.is("RepositoryNotFoundException"), "{error}");
 }
 
-#[tokio::test(flavor = "current_thread")]
+#[tokio::test]
 async fn a_preview_tells_what_a_policy_would_do() {
     let account = Account::with(Options::default()).await;
     let reader = account.reader();
@@ -255,7 +255,7 @@ async fn a_preview_tells_what_a_policy_would_do() {
     }
 }
 
-#[tokio::test(flavor = "current_thread")]
+#[tokio::test(start_paused = true)]
 async fn calls_for_many_repositories_all_end_well_while_aws_throttles_now_and_then() {
     let account = Account::with(Options::default()).await;
     for skip in [0, 40, 90] {

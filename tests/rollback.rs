@@ -40,7 +40,7 @@ async fn drain(bench: &Bench, mut from: usize) -> usize {
     sent
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_good_rotation_is_proven_and_named() {
     let bench = bench(&[]).await;
     bench.rotate(HUB, "canary-docker-2");
@@ -55,7 +55,7 @@ async fn a_good_rotation_is_proven_and_named() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_the_setting_a_bad_rotation_is_told_loudly_and_left() {
     let bench = bench(&[]).await;
     bench.rotate(HUB, "canary-wrong");
@@ -69,7 +69,7 @@ async fn without_the_setting_a_bad_rotation_is_told_loudly_and_left() {
     assert_eq!(bench.writes(), Vec::<String>::new());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_bad_rotation_is_rolled_back_to_the_version_before_which_is_proven() {
     let bench = bench(ROLLBACK).await;
     let begun = bench.aws.events().len();
@@ -109,7 +109,7 @@ async fn a_bad_rotation_is_rolled_back_to_the_version_before_which_is_proven() {
     assert_eq!(bench.writes(), Vec::<String>::new());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn where_the_version_before_is_refused_too_things_are_put_back_once_and_for_all() {
     let bench = bench(ROLLBACK).await;
     bench
@@ -129,7 +129,7 @@ async fn where_the_version_before_is_refused_too_things_are_put_back_once_and_fo
     assert_eq!(bench.writes(), Vec::<String>::new(), "nothing loops");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rejected_version_that_is_made_current_again_and_proves_valid_is_redeemed() {
     let bench = bench(ROLLBACK).await;
     bench.rotate(HUB, "canary-wrong");
@@ -169,7 +169,7 @@ async fn a_rejected_version_that_is_made_current_again_and_proves_valid_is_redee
     assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_refused_value_of_the_file_is_put_back_whatever_the_setting_and_not_tried_again() {
     let bench = bench(&[]).await;
     let report = bench.follow(&hub("canary-wrong")).await;
@@ -201,7 +201,7 @@ async fn a_refused_value_of_the_file_is_put_back_whatever_the_setting_and_not_tr
     assert_eq!(back["registries"]["dockerhub"]["state"], "ready", "{back:#}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_first_value_that_is_refused_has_nothing_to_go_back_to() {
     let bench = Bench::with(Options::default(), ROLLBACK).await;
     let report = bench.follow(&hub("canary-wrong")).await;
@@ -209,7 +209,7 @@ async fn a_first_value_that_is_refused_has_nothing_to_go_back_to() {
     assert_eq!(bench.token(HUB, "REJECTED"), None);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_referenced_secret_is_never_rolled_back() {
     let bench = Bench::with(Options::default(), ROLLBACK).await;
     let value = json!({"username": "acme-bot", "accessToken": "canary-docker-1"}).to_string();
@@ -225,7 +225,7 @@ async fn a_referenced_secret_is_never_rolled_back() {
     assert_eq!(bench.writes(), Vec::<String>::new());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn many_new_secrets_raise_many_events_and_not_one_more_run_or_write() {
     let bench = Bench::new().await;
     let file: String = (0..25)
@@ -248,7 +248,7 @@ async fn many_new_secrets_raise_many_events_and_not_one_more_run_or_write() {
 
 /// The native event, the CloudTrail ones and a retry come together: a whole run over the same rotation fits before any
 /// call of another, and dies or does not. Nobody's verdict on one version may move another.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn two_runs_over_one_bad_rotation_end_with_the_proven_version_wherever_they_meet() {
     for dies in [false, true] {
         for n in 1.. {
@@ -298,7 +298,7 @@ async fn two_runs_over_one_bad_rotation_end_with_the_proven_version_wherever_the
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_fix_that_comes_right_after_the_refusals_is_not_moved_away() {
     let bench = bench(ROLLBACK).await;
     bench
@@ -316,7 +316,7 @@ async fn a_fix_that_comes_right_after_the_refusals_is_not_moved_away() {
 }
 
 /// Refused as it is: no rotation is moved away for another one that was refused before.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_bad_rotation_right_after_the_mark_of_a_rollback_is_not_moved_away() {
     let bench = bench(ROLLBACK).await;
     bench.rotate(HUB, "canary-wrong");
@@ -336,7 +336,7 @@ async fn a_bad_rotation_right_after_the_mark_of_a_rollback_is_not_moved_away() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_later_rollback_does_not_make_the_files_refused_value_forgotten() {
     let bench = bench(ROLLBACK).await;
     bench.follow(&hub("canary-wrong")).await;
@@ -350,7 +350,7 @@ async fn a_later_rollback_does_not_make_the_files_refused_value_forgotten() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn when_what_serves_instead_of_a_refused_value_breaks_too_that_is_news() {
     let bench = bench(&[]).await;
     bench.follow(&hub("canary-wrong")).await;
@@ -376,7 +376,7 @@ async fn when_what_serves_instead_of_a_refused_value_breaks_too_that_is_news() {
 const HOST: &str = "registry-1.docker.io";
 
 /// An outage of seconds throws nothing away: neither a new value of the file, nor a rotation.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_refusal_that_reads_like_an_outage_takes_nothing_back_and_is_news() {
     for text in [
         "503 Service Unavailable",
@@ -431,7 +431,7 @@ async fn a_refusal_that_reads_like_an_outage_takes_nothing_back_and_is_news() {
 }
 
 /// It takes three refusals to move labels: two around an outage are not enough.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn refusals_around_an_outage_take_nothing_back() {
     for nth in 1..=3 {
         let bench = bench(ROLLBACK).await;
@@ -454,7 +454,7 @@ async fn refusals_around_an_outage_take_nothing_back() {
 }
 
 /// In the middle of a rollback, an outage decides nothing: the labels let the next run go on.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_outage_in_the_middle_of_a_rollback_decides_nothing() {
     let bench = bench(ROLLBACK).await;
     bench.rotate(HUB, "canary-wrong");

@@ -34,7 +34,7 @@ fn proofs(bench: &Bench) -> usize {
         .count()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn our_own_write_does_not_hide_a_rotation_that_comes_in_the_same_batch() {
     let bench = bench().await;
     let own_write = bench.newest_rotation();
@@ -51,7 +51,7 @@ async fn our_own_write_does_not_hide_a_rotation_that_comes_in_the_same_batch() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_rotation_of_a_foreign_rules_secret_is_ignored() {
     let bench = Bench::new().await;
     let name = "ecr-pullthroughcache/foreign";
@@ -65,7 +65,7 @@ async fn the_rotation_of_a_foreign_rules_secret_is_ignored() {
     assert_eq!(proofs(&bench), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_registry_that_left_the_file_and_is_held_still_has_its_rotations_proven() {
     let bench = Bench::new().await;
     bench.follow(LEGACY).await;
@@ -82,7 +82,7 @@ async fn a_registry_that_left_the_file_and_is_held_still_has_its_rotations_prove
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_restored_secret_is_proven_even_if_its_value_is_the_files() {
     let bench = bench().await;
     bench
@@ -97,7 +97,7 @@ async fn a_restored_secret_is_proven_even_if_its_value_is_the_files() {
     assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid", "{report:#}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rotation_is_not_ignored_because_the_secret_cannot_be_read_for_a_moment() {
     let bench = bench().await;
     // Without the rule nothing but the secret itself tells whose it is.
@@ -117,7 +117,7 @@ async fn a_rotation_is_not_ignored_because_the_secret_cannot_be_read_for_a_momen
     assert!(failure.contains("may go better"), "{failure}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rotated_credential_that_is_refused_once_and_then_taken_is_valid() {
     let bench = bench().await;
     bench.rotate(HUB, "canary-docker-2");
@@ -132,7 +132,7 @@ async fn a_rotated_credential_that_is_refused_once_and_then_taken_is_valid() {
     assert_eq!(report["outcome"], "changed", "it is remembered as proven");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rotation_that_failed_is_told_while_the_file_is_rejected_too() {
     let bench = bench().await;
     bench.upload("nonsense: 1\n");
@@ -147,7 +147,7 @@ async fn a_rotation_that_failed_is_told_while_the_file_is_rejected_too() {
 }
 
 /// The way out of docs/secrets.md after a bad rotation, which moves `AWSCURRENT` back to what came from the file.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn who_repairs_by_hand_is_heard() {
     let bench = bench().await;
     bench.rotate(HUB, "canary-wrong");
@@ -179,7 +179,7 @@ async fn who_repairs_by_hand_is_heard() {
 }
 
 /// `CONFIGURED` on a secret of another stack, or of nobody, is not ours.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_label_of_ours_on_a_foreign_secret_is_no_own_write() {
     let bench = Bench::new().await;
     let name = "ecr-pullthroughcache/ops";

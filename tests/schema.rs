@@ -7,7 +7,7 @@
 use crate::common::cases::tables;
 use crate::common::schema::{Judge, Verdict, agree};
 use crate::common::{self, context};
-use ecr_pull_through_sync::config::{Context, read, schema};
+use config::{Context, read, schema};
 use serde_json::{Value, json};
 
 /// What a schema cannot say: cases of `tests/bad_files/`, by their titles, and why. Those that are no YAML for an
@@ -46,7 +46,7 @@ fn the_schema_is_one_of_draft_7() {
 
 #[test]
 fn the_examples_are_accepted() {
-    let judge = Judge::new();
+    let judge = Judge::default();
     for path in ["examples/registries.yaml", "examples/complete.yaml"] {
         assert_eq!(
             judge.file(&std::fs::read_to_string(path).unwrap()),
@@ -58,7 +58,7 @@ fn the_examples_are_accepted() {
 
 #[test]
 fn the_bad_files_are_refused_but_for_what_a_schema_cannot_say() {
-    let judge = Judge::new();
+    let judge = Judge::default();
     let mut beyond = Vec::new();
     for (path, _, cases) in tables() {
         for case in cases {
@@ -79,7 +79,7 @@ fn the_bad_files_are_refused_but_for_what_a_schema_cannot_say() {
 
 #[test]
 fn a_file_with_sops_s_metadata_is_not_looked_at_and_a_registry_named_sops_is() {
-    let judge = Judge::new();
+    let judge = Judge::default();
     let metadata = "sops: {mac: 'ENC[AES256_GCM,data:AA]', version: 3.9.0}";
     for file in [
         format!("hub: {{registry: 'ENC[AES256_GCM,data:AA]'}}\n{metadata}\n"),
@@ -111,7 +111,7 @@ fn combinations(columns: &[&[&'static str]]) -> Vec<String> {
 
 /// Every registry with every default, in the wrapped form, and without any in the flat one. How many were good and bad.
 fn agree_on_all(name: &str, registries: &[String], defaults: &[String]) -> (usize, usize) {
-    let judge = Judge::new();
+    let judge = Judge::default();
     let flat = registries.iter().map(|fields| format!("{name}: {{{fields}}}\n"));
     let wrapped = registries.iter().flat_map(|fields| {
         defaults.iter().map(move |defaults| {
@@ -218,7 +218,7 @@ fn what_is_for_private_ecr_and_what_is_not_for_root_goes_together_the_same_way()
 
 #[test]
 fn lifecycle_rules_go_together_the_same_way() {
-    let judge = Judge::new();
+    let judge = Judge::default();
     let selections = combinations(&[
         &["tagStatus: tagged", "tagStatus: untagged", "tagStatus: any"],
         &["", "tagPatternList: ['v*']"],
@@ -341,7 +341,7 @@ fn mutants(value: &Value) -> Vec<Value> {
 
 #[test]
 fn whatever_is_changed_in_the_complete_example_is_good_for_both_or_bad_for_both() {
-    let judge = Judge::new();
+    let judge = Judge::default();
     let place = Context {
         account: Some("123456789012".into()),
         region: Some("eu-west-1".into()),

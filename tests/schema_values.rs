@@ -364,7 +364,7 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
 
 #[test]
 fn values_are_good_for_both_or_bad_for_both() {
-    let judge = Judge::new();
+    let judge = Judge::default();
     for (place, good, bad) in VALUES {
         for value in *good {
             assert!(agree(&judge, &place.replacen('@', value, 1)), "{place}: {value}");
@@ -377,7 +377,7 @@ fn values_are_good_for_both_or_bad_for_both() {
 
 #[test]
 fn lengths_end_where_they_end_for_the_reader() {
-    let judge = Judge::new();
+    let judge = Judge::default();
     for (place, most) in [
         ("quay: {registry: quay.io, tags: {@: a}}", 128),
         ("quay: {registry: quay.io, tags: {a: @}}", 256),

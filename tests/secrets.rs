@@ -25,7 +25,7 @@ fn owner(owner: &str) -> Value {
     json!([{"Key": "ecr-pull-through-sync:owner", "Value": owner}])
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_new_secret_holds_exactly_what_ecr_asks_for_with_labels_tags_and_policy() {
     let bench = Bench::new().await;
     bench
@@ -67,7 +67,7 @@ fn proven() -> String {
     format!("dockerhub label secret {HUB} [PROVEN] applied")
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_same_file_never_undoes_a_rotation() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -83,7 +83,7 @@ async fn the_same_file_never_undoes_a_rotation() {
     assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-1"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_changed_file_speaks_and_a_b_a_works() {
     for put_moves_current in [false, true] {
         let bench = Bench::with(
@@ -110,7 +110,7 @@ async fn a_changed_file_speaks_and_a_b_a_works() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_file_that_says_what_is_current_already_only_moves_the_label() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -123,7 +123,7 @@ async fn a_file_that_says_what_is_current_already_only_moves_the_label() {
     assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-2"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rotation_between_look_and_move_stands() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -153,7 +153,7 @@ async fn a_rotation_between_look_and_move_stands() {
     assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_run_that_died_between_the_labels_is_finished_by_the_next() {
     for dies_at in 1..=3 {
         let bench = Bench::new().await;
@@ -178,7 +178,7 @@ async fn a_run_that_died_between_the_labels_is_finished_by_the_next() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rotation_after_such_a_death_stands_too() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -197,7 +197,7 @@ async fn a_rotation_after_such_a_death_stands_too() {
     assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-2"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rule_keeps_the_legacy_modules_secret_and_it_is_only_tagged_and_labelled() {
     let bench = Bench::new().await;
     let name = format!("{HUB}20240101120000000000000001");
@@ -219,7 +219,7 @@ async fn a_rule_keeps_the_legacy_modules_secret_and_it_is_only_tagged_and_labell
     assert_eq!(bench.rule("dockerhub").unwrap()["credentialArn"], json!(arn));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn somebody_elses_secret_is_left_and_the_rule_moves_to_our_own() {
     let bench = Bench::new().await;
     let arn = secret(
@@ -242,7 +242,7 @@ async fn somebody_elses_secret_is_left_and_the_rule_moves_to_our_own() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn another_owners_secret_refuses_the_registry_and_nothing_of_it_is_written() {
     let bench = Bench::new().await;
     let arn = secret(&bench, HUB, "canary-docker-1", owner("other-stack"));
@@ -269,7 +269,7 @@ async fn another_owners_secret_refuses_the_registry_and_nothing_of_it_is_written
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_secret_scheduled_for_deletion_is_restored_and_treated_like_any_other_in_the_same_run() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -295,7 +295,7 @@ async fn a_secret_scheduled_for_deletion_is_restored_and_treated_like_any_other_
     assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_referenced_secret_is_used_and_never_written() {
     let bench = Bench::new().await;
     let arn = secret(&bench, "ecr-pullthroughcache/ops", "canary-docker-1", json!([]));
@@ -318,7 +318,7 @@ async fn a_referenced_secret_is_used_and_never_written() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_own_secret_that_its_registry_stopped_using_is_deleted_with_the_seven_day_window() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -342,7 +342,7 @@ async fn an_own_secret_that_its_registry_stopped_using_is_deleted_with_the_seven
     assert_eq!(bench.act("plan").await["outcome"], "converged");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_own_secret_that_any_rule_still_uses_is_kept() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -355,7 +355,7 @@ async fn an_own_secret_that_any_rule_still_uses_is_kept() {
     assert_eq!(bench.secret(HUB).unwrap()["DeletedDate"], Value::Null);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_secret_of_unknown_content_is_not_overwritten() {
     let bench = Bench::new().await;
     let input = json!({"Name": HUB, "SecretString": "{\"user\": \"x\", \"password\": \"canary-other\"}"});
@@ -365,7 +365,7 @@ async fn a_secret_of_unknown_content_is_not_overwritten() {
     assert_eq!(bench.writes(), Vec::<String>::new());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn neither_other_keys_nor_binary_are_overwritten_in_a_secret_that_nobody_has_marked() {
     let more = json!({"username": "acme-bot", "accessToken": "canary-docker-2", "email": "x@y"}).to_string();
     for value in [json!({"SecretString": more}), json!({"SecretBinary": "Y2FuYXJ5"})] {
@@ -382,7 +382,7 @@ async fn neither_other_keys_nor_binary_are_overwritten_in_a_secret_that_nobody_h
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn in_a_secret_of_ours_the_file_speaks_over_anything_and_what_was_there_is_kept_and_told() {
     for owned_by in ["stack", "old-stack"] {
         let bench = Bench::with(Options::default(), &[("TAKE_OVER_FROM", "old-stack")]).await;
@@ -405,7 +405,7 @@ async fn in_a_secret_of_ours_the_file_speaks_over_anything_and_what_was_there_is
 }
 
 /// Terraform's `jsonencode` writes a number where the YAML file had no quotes, and ECR asks for text.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_legacy_token_that_was_written_as_a_number_is_adopted_and_written_as_text() {
     let bench = Bench::new().await;
     bench
@@ -425,7 +425,7 @@ async fn a_legacy_token_that_was_written_as_a_number_is_adopted_and_written_as_t
     assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_name_that_is_not_free_again_yet_is_waited_for() {
     let bench = Bench::new().await;
     let text = "You can't create this secret because a secret with this name was deleted.";
@@ -435,7 +435,7 @@ async fn a_name_that_is_not_free_again_yet_is_waited_for() {
     assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_value_that_the_file_took_back_before_it_was_current_is_heard_when_it_comes_again() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -458,7 +458,7 @@ async fn a_value_that_the_file_took_back_before_it_was_current_is_heard_when_it_
 }
 
 /// The rotation's value is older than the file's, and was made current later: ages do not tell.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rotation_that_was_under_way_when_a_run_died_stands() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -490,7 +490,7 @@ async fn a_rotation_that_was_under_way_when_a_run_died_stands() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn two_registries_whose_rules_share_a_secret_do_not_write_it_in_turn() {
     let bench = Bench::new().await;
     bench.follow(support::LEGACY).await;
@@ -511,7 +511,7 @@ async fn two_registries_whose_rules_share_a_secret_do_not_write_it_in_turn() {
 
 /// A run that dies between two labels leaves a value of the file beside the current one. The secret may go with it and come
 /// back: whatever the file says then is what serves.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_value_on_its_way_that_a_deleted_secret_took_along_is_planned_right_when_it_is_restored() {
     for token in ["canary-docker-1", "canary-docker-2", "canary-docker-3"] {
         let bench = Bench::new().await;

@@ -37,7 +37,7 @@ fn only_error(bench: &Bench, report: &Value) -> String {
     errors[0]["message"].as_str().unwrap().to_owned()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_encrypted_file_is_followed_as_the_plain_one_is() {
     let bench = bench().await;
     let report = bench.follow(MINIMAL).await;
@@ -58,7 +58,7 @@ async fn an_encrypted_file_is_followed_as_the_plain_one_is() {
     assert_eq!(report["outcome"], "converged");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn kms_is_asked_once_and_only_for_an_encrypted_file() {
     let bench = bench().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -67,7 +67,7 @@ async fn kms_is_asked_once_and_only_for_an_encrypted_file() {
     assert_eq!(asked_kms(&bench), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_kind_of_file_that_kms_can_open_is_opened() {
     let bench = bench().await;
     bench
@@ -89,7 +89,7 @@ async fn every_kind_of_file_that_kms_can_open_is_opened() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_denial_names_the_permission_the_key_and_the_parameter() {
     let bench = bench().await;
     bench.aws.fault(Fault::on("kms", "Decrypt").access_denied());
@@ -106,7 +106,7 @@ async fn a_denial_names_the_permission_the_key_and_the_parameter() {
 }
 
 /// What the role in template.yaml says of a key that the parameter does not name.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_the_parameter_no_key_may_be_used() {
     let bench = bench().await;
     let policy = role::stack(&bench.aws, &[]).policy("FunctionRole").unwrap();
@@ -126,7 +126,7 @@ async fn without_the_parameter_no_key_may_be_used() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_a_retry_cannot_help_is_a_rejected_file() {
     let cut = MINIMAL.replacen("enc: ", "enc: AAAA", 1);
     let context = MINIMAL.replacen(
@@ -162,7 +162,7 @@ async fn what_a_retry_cannot_help_is_a_rejected_file() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_key_that_is_disabled_another_or_gone_is_told() {
     for (id, material, enabled, expected) in [
         (KEY_ID, MATERIAL, false, "DisabledException"),
@@ -187,7 +187,7 @@ async fn a_key_that_is_disabled_another_or_gone_is_told() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_key_is_asked_for_in_its_own_region() {
     let bench = bench().await;
     bench.upload(&MINIMAL.replace("kms:eu-west-1", "kms:us-east-1"));
@@ -203,7 +203,7 @@ async fn a_key_is_asked_for_in_its_own_region() {
     assert_eq!(call.error.as_deref(), Some("InvalidSignatureException"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn one_recipient_of_several_is_enough_and_a_role_is_not_taken() {
     let bench = bench().await;
     let entry = MINIMAL
@@ -222,7 +222,7 @@ async fn one_recipient_of_several_is_enough_and_a_role_is_not_taken() {
     assert_eq!(asked_kms(&bench), 2);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn throttling_fails_the_invocation_and_changes_nothing() {
     for fault in [
         Fault::on("kms", "*").throttle(),
@@ -249,7 +249,7 @@ async fn throttling_fails_the_invocation_and_changes_nothing() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_file_that_cannot_be_opened_still_has_its_credentials_proven_on_schedule() {
     let bench = bench().await;
     bench.follow(MINIMAL).await;

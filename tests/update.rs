@@ -38,7 +38,7 @@ async fn then_it_is_quiet(bench: &Bench) {
     assert_eq!(bench.writes(), Vec::<String>::new());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn secrets_are_tagged_and_nothing_else_changes() {
     let bench = Bench::new().await;
     bench.follow(LEGACY).await;
@@ -58,7 +58,7 @@ async fn secrets_are_tagged_and_nothing_else_changes() {
     then_it_is_quiet(&bench).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn somebodys_own_choice_of_a_version_stands() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -80,7 +80,7 @@ async fn somebodys_own_choice_of_a_version_stands() {
 }
 
 /// Also one that is made later, among versions from before the update.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn so_does_a_choice_of_a_version_from_before_the_update() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -101,7 +101,7 @@ async fn so_does_a_choice_of_a_version_from_before_the_update() {
     then_it_is_quiet(&bench).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rotation_stands_and_is_remembered_as_proven() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
@@ -117,7 +117,7 @@ async fn a_rotation_stands_and_is_remembered_as_proven() {
     then_it_is_quiet(&bench).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_value_that_was_refused_before_is_not_tried_until_it_is_uploaded_again() {
     let bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;

@@ -39,7 +39,7 @@ fn before_configured_moves() -> [(&'static str, Fault); 2] {
     ]
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_value_that_was_taken_back_while_its_run_died_gives_way() {
     for (what, fault) in before_configured_moves() {
         let bench = bench(&[]).await;
@@ -55,7 +55,7 @@ async fn a_value_that_was_taken_back_while_its_run_died_gives_way() {
 
 /// The older file's run has put its value; the newer file's puts its own, and is about to make it current; the older one makes
 /// its value current and dies.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_value_that_an_overtaken_run_made_current_gives_way() {
     for (what, fault) in before_configured_moves() {
         let bench = bench(&[]).await;
@@ -95,7 +95,7 @@ fn holder(aws: &LocalAws, label: &str) -> String {
     found.unwrap().0
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rotation_after_the_upload_stands_however_late_the_run_is() {
     for late in [0, 6 * 3600] {
         let bench = bench(&[]).await;
@@ -150,7 +150,7 @@ async fn going_back_after_a_rotation_after_the_upload_stands_too() {
 }
 
 /// AWS describes in two ways whether a put with other labels moves `AWSCURRENT`.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn it_stands_however_aws_puts_what_is_kept_beside_it() {
     let options = local_aws::Options {
         put_moves_current: true,
@@ -167,7 +167,7 @@ async fn it_stands_however_aws_puts_what_is_kept_beside_it() {
 }
 
 /// A value that was proven is refused for a while, and the one before it still works.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_outage_takes_back_nothing_that_was_proven() {
     for env in [&[][..], ROLLBACK] {
         for by_file in [true, false] {
@@ -204,7 +204,7 @@ async fn an_outage_takes_back_nothing_that_was_proven() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_file_that_is_uploaded_again_is_heard_over_a_bad_value_from_before() {
     let bench = bench(&[]).await;
     bench.rotate(HUB, "canary-docker-typo");
@@ -224,7 +224,7 @@ async fn a_file_that_is_uploaded_again_is_heard_over_a_bad_value_from_before() {
 }
 
 /// The file's value is refused too: everything is as it was, and it is not tried again before the next upload.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_file_that_is_no_better_is_put_back_and_says_so() {
     let bench = bench(&[]).await;
     bench
@@ -258,7 +258,7 @@ async fn a_file_that_is_no_better_is_put_back_and_says_so() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_refused_value_of_the_file_is_tried_once_more_for_each_upload() {
     let bench = bench(&[]).await;
     let report = bench.follow(&hub("canary-docker-late")).await;
@@ -298,7 +298,7 @@ async fn a_refused_value_of_the_file_is_tried_once_more_for_each_upload() {
 }
 
 /// Between the upload and the run a human put another value: what was put back is not current any more.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_refused_value_is_not_tried_again_over_a_rotation() {
     let bench = bench(&[]).await;
     bench.follow(&hub("canary-docker-late")).await;
@@ -326,7 +326,7 @@ fn use_labels_up(bench: &Bench, free: usize) {
 }
 
 /// A rollback that cannot put its labels has not come to its end, and every run says so until there is room.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_label_that_does_not_fit_is_told() {
     for (free, token) in [
         (2, "canary-docker-typo"),

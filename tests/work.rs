@@ -28,7 +28,7 @@ fn count(report: &Value, what: &str) -> u64 {
     report["existing_repositories"][what].as_u64().unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_run_that_is_out_of_time_hands_the_rest_over_and_the_status_shows_it_being_done() {
     let desk = Desk::open(REPOSITORIES).await;
     let report = desk.run_out_of_time(QUAY).await;
@@ -68,7 +68,7 @@ async fn a_run_that_is_out_of_time_hands_the_rest_over_and_the_status_shows_it_b
     assert!(desk.bench.aws.messages(&desk.dead).is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn messages_carry_names_and_nothing_else_and_come_twice_and_in_any_order() {
     let desk = Desk::open(REPOSITORIES).await;
     let yaml = format!("{QUAY}dockerhub: {{registry: docker.io, username: acme-bot, accessToken: canary-docker-1}}\n");
@@ -99,7 +99,7 @@ async fn messages_carry_names_and_nothing_else_and_come_twice_and_in_any_order()
     assert_eq!(desk.bench.writes(), Vec::<String>::new());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_newest_file_wins_over_messages_of_an_older_one() {
     let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(QUAY).await;
@@ -131,7 +131,7 @@ async fn the_newest_file_wins_over_messages_of_an_older_one() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_newer_file_while_a_message_is_worked_on_has_the_last_word() {
     let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(QUAY).await;
@@ -148,7 +148,7 @@ async fn a_newer_file_while_a_message_is_worked_on_has_the_last_word() {
     assert_eq!(tagged(&desk, "db"), REPOSITORIES);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_registry_that_left_the_file_has_nothing_done_for_its_messages() {
     let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(QUAY).await;
@@ -171,7 +171,7 @@ async fn a_registry_that_left_the_file_has_nothing_done_for_its_messages() {
     assert_eq!(tagged(&desk, "web"), done);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn repositories_that_are_gone_when_the_message_comes_are_no_trouble() {
     let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(QUAY).await;
@@ -189,7 +189,7 @@ async fn repositories_that_are_gone_when_the_message_comes_are_no_trouble() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_message_that_cannot_be_finished_comes_again_and_goes_on_and_dies_with_its_reason() {
     let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(QUAY).await;
@@ -242,7 +242,7 @@ async fn a_message_that_cannot_be_finished_comes_again_and_goes_on_and_dies_with
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_no_work_dies_at_once_with_its_reason() {
     let desk = Desk::open(REPOSITORIES).await;
     desk.bench.follow("quay: {registry: quay.io}\n").await;
@@ -268,7 +268,7 @@ async fn what_is_no_work_dies_at_once_with_its_reason() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn messages_never_make_messages() {
     let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(QUAY).await;
@@ -302,7 +302,7 @@ async fn messages_never_make_messages() {
     assert_eq!(tagged(&desk, "web"), REPOSITORIES);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_queue_that_does_not_take_the_rest_fails_the_run() {
     let desk = Desk::open(REPOSITORIES).await;
     desk.bench.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
@@ -322,7 +322,7 @@ async fn a_queue_that_does_not_take_the_rest_fails_the_run() {
     assert_eq!(desk.bench.send(uploaded()).await.unwrap()["outcome"], "changed");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn two_messages_at_once_both_get_into_the_status() {
     let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(QUAY).await;

@@ -21,7 +21,7 @@ const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
 
 /// The client that all services are asked through.
 pub fn http_client() -> SharedHttpClient {
-    SharedHttpClient::new(Late::default())
+    bounded(Late::default())
 }
 
 /// Made when the first call needs it: to read the machine's certificates takes longer than all else that a start does, and an
@@ -36,7 +36,21 @@ impl HttpClient for Late {
                 .tls_provider(Provider::Rustls(CryptoMode::Ring))
                 .build_https()
         };
-        SharedHttpConnector::new(Bounded(self.0.get_or_init(make).http_connector(settings, components)))
+        self.0.get_or_init(make).http_connector(settings, components)
+    }
+}
+
+/// A client whose answers may be no longer than those of [`http_client`].
+pub fn bounded(client: impl HttpClient + 'static) -> SharedHttpClient {
+    SharedHttpClient::new(BoundedClient(SharedHttpClient::new(client)))
+}
+
+#[derive(Debug)]
+struct BoundedClient(SharedHttpClient);
+
+impl HttpClient for BoundedClient {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(Bounded(self.0.http_connector(settings, components)))
     }
 }
 

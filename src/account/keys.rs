@@ -5,7 +5,7 @@ use aws_sdk_kms::primitives::Blob;
 
 use super::answers::said;
 use super::{AwsError, Calls, Reader};
-use crate::sops::KmsRecipient;
+use config::sops::KmsRecipient;
 
 /// What clients are made of when they are needed: most files are not encrypted, and a key may be in any Region.
 #[derive(Clone)]

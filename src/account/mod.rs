@@ -30,10 +30,10 @@ use jiff::Timestamp;
 pub use answers::Pages;
 pub use calls::Calls;
 pub use error::{AwsError, ErrorKind, causes, one_line};
-pub use http::http_client;
+pub use http::{bounded, http_client};
 pub use objects::{Condition, Object, ObjectError};
 pub use observe::{Account, Sight, Snapshot, View, observe, observe_again, rules_and_templates, snapshot};
-pub use queue::{Parcel, Redrive};
+pub use queue::{QueueMessage, Redrive};
 pub use repositories::{Preview, PreviewStatus, Repository};
 pub use rules::{Proof, Rule};
 pub use secrets::{

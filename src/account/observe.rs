@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use super::secrets::{CONFIGURED, CURRENT, FILE_PENDING};
 use super::whose::{Claims, is_named_for, sight, taken_along};
 use super::{AwsError, ListedSecret, Reader, Rule, Secret, Template, VersionValue};
-use crate::config::{self, File, Registry};
-use crate::credential::Credential;
 use crate::ownership::Owner;
 use crate::settings::Settings;
 use crate::version_id::is_ours;
+use config::Credential;
+use config::{File, Registry};
 
 /// How many secrets are read at a time, each by two calls at most. Describe and Get calls of Secrets Manager allow
 /// thousands a second, those of policies 50.
@@ -156,7 +156,7 @@ fn sharing<'a>(file: &'a File, sights: &BTreeMap<String, Sight>) -> Vec<&'a Regi
     let mut giving: Vec<&Registry> = file
         .registries
         .iter()
-        .filter(|r| matches!(r.credential, config::Credential::Given(_)))
+        .filter(|r| matches!(r.credential, config::CredentialSource::Given(_)))
         .collect();
     giving.sort_by(|a, b| a.name.cmp(&b.name));
     for registry in giving {

@@ -16,8 +16,8 @@ use super::{AwsError, ErrorKind, Writer, one_line};
 
 /// A message to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parcel {
-    /// Tells the answers to a batch apart: 1 to 80 letters, digits, `-` and `_`, unique among the parcels of a call.
+pub struct QueueMessage {
+    /// Tells the answers to a batch apart: 1 to 80 letters, digits, `-` and `_`, unique among the messages of a call.
     pub id: String,
     /// The message, not empty.
     pub body: String,
@@ -51,25 +51,25 @@ impl Writer {
     ///
     /// # Errors
     /// As SendMessageBatch; the first batch that fails ends it. Messages not taken are named, with SQS's reasons.
-    pub async fn send_messages(&self, queue_url: &str, parcels: &[Parcel]) -> Result<(), AwsError> {
-        for batch in batches(parcels) {
+    pub async fn send_messages(&self, queue_url: &str, messages: &[QueueMessage]) -> Result<(), AwsError> {
+        for batch in batches(messages) {
             self.send_batch(queue_url, batch).await?;
         }
         Ok(())
     }
 
-    async fn send_batch(&self, queue_url: &str, batch: &[Parcel]) -> Result<(), AwsError> {
-        let mut left: Vec<&Parcel> = batch.iter().collect();
+    async fn send_batch(&self, queue_url: &str, batch: &[QueueMessage]) -> Result<(), AwsError> {
+        let mut left: Vec<&QueueMessage> = batch.iter().collect();
         let mut faulty = Vec::new();
         let mut refusals: Vec<BatchResultErrorEntry> = Vec::new();
         for attempt in 0..TRIES {
             if attempt > 0 {
                 tokio::time::sleep(FIRST_WAIT * 2_u32.pow(attempt - 1)).await;
             }
-            let entries = left.iter().map(|parcel| {
+            let entries = left.iter().map(|message| {
                 let entry = SendMessageBatchRequestEntry::builder()
-                    .id(&parcel.id)
-                    .message_body(&parcel.body);
+                    .id(&message.id)
+                    .message_body(&message.body);
                 entry.build().map_err(unbuilt("SendMessageBatch"))
             });
             let entries = entries.collect::<Result<Vec<_>, _>>()?;
@@ -82,11 +82,11 @@ impl Writer {
                 .await;
             let answer = call.map_err(|e| AwsError::new("SendMessageBatch", &e))?;
             // What the answer does not name at all was not taken either.
-            left.retain(|parcel| !answer.successful.iter().any(|taken| taken.id == parcel.id));
+            left.retain(|message| !answer.successful.iter().any(|taken| taken.id == message.id));
             // A message that is at fault itself is refused again; the others are not held up by it.
             refusals.retain(|refusal| refusal.sender_fault);
             refusals.extend(answer.failed);
-            let is_faulty = |parcel: &mut &Parcel| refusals.iter().any(|r| r.sender_fault && r.id == parcel.id);
+            let is_faulty = |message: &mut &QueueMessage| refusals.iter().any(|r| r.sender_fault && r.id == message.id);
             faulty.extend(left.extract_if(.., is_faulty));
             if left.is_empty() {
                 break;
@@ -157,14 +157,14 @@ impl Writer {
     }
 }
 
-/// Cuts parcels into batches that SQS takes. One that is too long for any goes alone, for SQS to judge.
-fn batches(parcels: &[Parcel]) -> Vec<&[Parcel]> {
+/// Cuts messages into batches that SQS takes. One that is too long for any goes alone, for SQS to judge.
+fn batches(messages: &[QueueMessage]) -> Vec<&[QueueMessage]> {
     let mut batches = Vec::new();
-    let mut rest = parcels;
+    let mut rest = messages;
     while !rest.is_empty() {
         let mut bytes = 0;
-        let fits = rest.iter().take(BATCH_LEN).take_while(|parcel| {
-            bytes += parcel.body.len();
+        let fits = rest.iter().take(BATCH_LEN).take_while(|message| {
+            bytes += message.body.len();
             bytes <= BATCH_BYTES
         });
         let (batch, after) = rest.split_at(fits.count().max(1));
@@ -174,10 +174,10 @@ fn batches(parcels: &[Parcel]) -> Vec<&[Parcel]> {
     batches
 }
 
-/// What became of the parcels that SQS did not take.
-fn not_taken(left: &[&Parcel], refusals: &[BatchResultErrorEntry]) -> AwsError {
-    let why = |parcel: &&Parcel| {
-        let refusal = refusals.iter().find(|refusal| refusal.id == parcel.id);
+/// What became of the messages that SQS did not take.
+fn not_taken(left: &[&QueueMessage], refusals: &[BatchResultErrorEntry]) -> AwsError {
+    let why = |message: &&QueueMessage| {
+        let refusal = refusals.iter().find(|refusal| refusal.id == message.id);
         let why = refusal.map_or("not in the answer".to_owned(), |refusal| {
             format!(
                 "{}: {}",
@@ -185,7 +185,7 @@ fn not_taken(left: &[&Parcel], refusals: &[BatchResultErrorEntry]) -> AwsError {
                 refusal.message.as_deref().unwrap_or("SQS gave no further text")
             )
         });
-        format!("{} ({why})", parcel.id)
+        format!("{} ({why})", message.id)
     };
     let all = left.iter().map(why).collect::<Vec<_>>().join(", ");
     let fault = refusals.iter().find(|refusal| refusal.sender_fault);
@@ -258,16 +258,16 @@ mod tests {
 
     const ARN: &str = "arn:aws:sqs:eu-west-1:123456789012:dead";
 
-    fn parcels(sizes: &[usize]) -> Vec<Parcel> {
-        let parcel = |(n, size): (usize, &usize)| Parcel {
+    fn messages(sizes: &[usize]) -> Vec<QueueMessage> {
+        let message = |(n, size): (usize, &usize)| QueueMessage {
             id: format!("p{n}"),
             body: "x".repeat(*size),
         };
-        sizes.iter().enumerate().map(parcel).collect()
+        sizes.iter().enumerate().map(message).collect()
     }
 
     fn lengths(sizes: &[usize]) -> Vec<usize> {
-        batches(&parcels(sizes)).iter().map(|batch| batch.len()).collect()
+        batches(&messages(sizes)).iter().map(|batch| batch.len()).collect()
     }
 
     fn refusal(id: &str, sender_fault: bool, code: &str) -> BatchResultErrorEntry {
@@ -290,8 +290,8 @@ mod tests {
 
     #[test]
     fn every_message_that_was_not_taken_is_named_with_its_reason() {
-        let parcels = parcels(&[1, 1]);
-        let left: Vec<&Parcel> = parcels.iter().collect();
+        let messages = messages(&[1, 1]);
+        let left: Vec<&QueueMessage> = messages.iter().collect();
         let error = not_taken(&left, &[refusal("p1", false, "InternalError")]);
         assert_eq!(
             error.message,

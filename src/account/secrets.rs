@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use super::answers::{Pages, said};
 use super::{AwsError, Reader, Writer, time};
-use crate::credential::Credential;
 use crate::ownership::{OWNER_TAG, SECRET_PREFIX};
+use config::Credential;
 
 /// More pages than the secrets of registries fill, at a hundred a page.
 const MOST_PAGES: usize = 1000;

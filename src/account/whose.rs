@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::observe::with_details;
 use super::secrets::{Binding, CONFIGURED, CURRENT, UNBOUND};
 use super::{AwsError, ListedSecret, Reader, Rule, Secret, Sight, Snapshot, VersionValue};
-use crate::config::{self, File, Registry};
-use crate::credential::Credential;
 use crate::ownership::{Owner, hosts_of_secret, registry_of_secret, secret_name, secret_name_at};
 use crate::settings::Settings;
+use config::Credential;
+use config::{File, Registry};
 
 /// More names than a registry's secrets have, each made after the one before went along with another registry.
 const MOST_NAMES: usize = 10;
@@ -36,9 +36,9 @@ impl<'a> Claims<'a> {
             let (name, host) = (registry.name.as_str(), registry.upstream.host.as_str());
             named.insert(name, host);
             match &registry.credential {
-                config::Credential::Secret(id) => _ = referenced.insert(id.as_str()),
-                config::Credential::Given(_) => _ = giving.insert(name, host),
-                config::Credential::None => {}
+                config::CredentialSource::Secret(id) => _ = referenced.insert(id.as_str()),
+                config::CredentialSource::Given(_) => _ = giving.insert(name, host),
+                config::CredentialSource::None => {}
             }
         }
         let templates = snapshot.templates.values();
@@ -154,12 +154,12 @@ pub(super) fn is_named_for(secret: &Secret, registry: &str) -> bool {
 /// The secret of one registry. `candidates` are the ARNs of those to look at first.
 pub(super) async fn sight(reader: &Reader, registry: &Registry, candidates: &[&str], claims: &Claims<'_>) -> Sight {
     let look = match &registry.credential {
-        config::Credential::None => return Sight::NotNeeded,
-        config::Credential::Secret(id) => reader
+        config::CredentialSource::None => return Sight::NotNeeded,
+        config::CredentialSource::Secret(id) => reader
             .secret(id)
             .await
             .map(|secret| referenced(secret, id, registry, claims)),
-        config::Credential::Given(credential) => own(reader, registry, credential, candidates, claims).await,
+        config::CredentialSource::Given(credential) => own(reader, registry, credential, candidates, claims).await,
     };
     look.unwrap_or_else(Sight::Unread)
 }
@@ -328,7 +328,7 @@ pub(super) async fn taken_along(
             _ => false,
         })
         .filter_map(|registry| match &registry.credential {
-            config::Credential::Given(credential) => Some((registry, credential)),
+            config::CredentialSource::Given(credential) => Some((registry, credential)),
             _ => None,
         })
         .collect();

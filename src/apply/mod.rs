@@ -20,11 +20,11 @@ use tracing::info;
 
 use crate::account::{AwsError, CURRENT, Reader, Secret, Writer, observe_again};
 use crate::cause::{Cause, Reason};
-use crate::config::{File, Registry};
 use crate::newest::Newest;
 use crate::pace::{Deadline, Pace};
 use crate::plan::{Action, Operation, RULE_QUOTA, RegistryPlan, Resource, Scope, Step, Verdict, plan_again};
 use crate::report::{Change, ChangeResult};
+use config::{File, Registry};
 
 pub use rollback::Recovery;
 pub use slots::{Slot, Slots};

@@ -10,13 +10,13 @@ use crate::account::{
     VersionValue,
 };
 use crate::cause::{Cause, Reason};
-use crate::config;
-use crate::credential::Credential;
+
 use crate::plan::rollback::{Next, file_has_the_word, is_file_refused, is_to_be_remembered, next};
 use crate::plan::{Action, Resource};
 use crate::report::{Change, ChangeResult};
 use crate::verify::{Patience, prove_rule};
 use crate::version_id::new_version;
+use config::Credential;
 
 /// More moves than any rollback has: what bounds a fight with somebody else over the labels.
 const MOVES: usize = 12;
@@ -156,7 +156,9 @@ impl Applier<'_> {
             .filter(|it| secret.holder(CURRENT) != Some(*it))?;
         let said = self.file.registries.iter().find(|r| r.name == registry)?;
         match (&said.credential, seen.values.get(configured)?) {
-            (config::Credential::Given(said), VersionValue::Credential(value)) if said == value => Some(said.clone()),
+            (config::CredentialSource::Given(said), VersionValue::Credential(value)) if said == value => {
+                Some(said.clone())
+            }
             _ => None,
         }
     }

@@ -4,10 +4,13 @@
 //! for ever (containers-roadmap 1758). The number of repositories is not bounded by ours, so nothing here is kept per
 //! repository but its name and a byte of outcome; reports carry counts and a bounded list.
 
-mod gate;
-mod lines;
-mod one;
-mod portion;
+mod batch;
+mod changes;
+mod preview;
+mod reconcile;
+mod repository;
+mod scope;
+mod wanted;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,19 +20,21 @@ use serde_json::Value;
 
 use crate::account::{AwsError, Pages, Reader, Repository, Writer};
 use crate::cause::Cause;
-use crate::config::Setting;
 use crate::home::Home;
 use crate::lanes::Lanes;
 use crate::newest::Newest;
 use crate::pace::{Deadline, Pace};
 use crate::plan::Sum;
 use crate::plan::bounds::Touchable;
-use crate::plan::repository::{Territories, Wanted};
 use crate::report::Progress;
 use crate::settings::Bounds;
+use config::Setting;
 
-pub use lines::Lines;
-pub use portion::{parcels, portions};
+pub use batch::{batches, messages};
+pub use changes::ChangeList;
+pub use reconcile::{ExistingResult, Reconciler, give_up, hand_over};
+pub use scope::PrefixOwnership;
+use wanted::Wanted;
 
 /// How many repositories are worked on at a time. Most of them wait for their turn or for a preview.
 const AT_A_TIME: usize = 64;
@@ -41,19 +46,19 @@ const MOST_PAGES: usize = 500;
 const NAMES_AT_A_TIME: usize = 100;
 
 /// What the work on existing repositories needs.
-pub struct Existing<'a> {
+pub struct RepositoryWorker<'a> {
     reader: &'a Reader,
     /// None where only a plan is asked for.
-    pen: Option<Pen<'a>>,
+    access: Option<WriteAccess<'a>>,
     home: &'a Home,
     bounds: &'a Bounds,
     touchable: Touchable,
     pace: &'a Pace,
     deadline: Deadline,
     lanes: Lanes,
-    territories: &'a Territories<'a>,
+    ownership: &'a PrefixOwnership<'a>,
     /// By registry.
-    wards: BTreeMap<&'a str, Ward>,
+    registries: BTreeMap<&'a str, RegistryWork>,
     /// A newer file has come.
     stale: AtomicBool,
     /// Where only what a plan has shown may be done: that.
@@ -71,12 +76,12 @@ pub struct Settled {
 /// What a plan would do to repositories: enough to do that and nothing else.
 #[derive(Debug, Default)]
 pub struct Planned {
-    by_repository: BTreeMap<String, Differing>,
+    by_repository: BTreeMap<String, PlannedDifference>,
 }
 
 /// How a repository differed when it was looked at for a plan.
 #[derive(Debug, Clone, Default)]
-struct Differing {
+struct PlannedDifference {
     sum: Sum,
     /// What was held, and why.
     held: BTreeMap<Setting, Cause>,
@@ -85,7 +90,7 @@ struct Differing {
 impl Planned {
     /// All of it together.
     pub fn sum(&self) -> Sum {
-        let held = |(name, differing): (&String, &Differing)| {
+        let held = |(name, differing): (&String, &PlannedDifference)| {
             let held = differing
                 .held
                 .keys()
@@ -97,7 +102,7 @@ impl Planned {
 }
 
 /// A registry whose repositories are looked after.
-struct Ward {
+struct RegistryWork {
     wanted: Wanted,
     /// ECR does not know a principal of its policy, however long it was waited for.
     given_up: AtomicBool,
@@ -105,7 +110,7 @@ struct Ward {
 
 /// A repository and what came of it.
 #[derive(Debug)]
-pub struct Target<'a> {
+pub struct RepositoryTarget<'a> {
     /// Its name.
     pub name: String,
     /// Whose it is.
@@ -113,14 +118,14 @@ pub struct Target<'a> {
     /// The mutability it has, where that is to be changed.
     other_mutability: Option<Box<Value>>,
     /// How it came out.
-    pub outcome: Outcome,
+    pub outcome: RepositoryOutcome,
     /// Whether something was written to it.
     pub wrote: bool,
 }
 
 /// How a repository came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
+pub enum RepositoryOutcome {
     /// It is not there any more.
     Gone,
     /// It is as the file says, or has been made so.
@@ -137,7 +142,7 @@ pub enum Outcome {
     Untried,
 }
 
-impl Outcome {
+impl RepositoryOutcome {
     /// Whether something is still to do.
     pub fn is_open(self) -> bool {
         matches!(self, Self::Stuck | Self::Untried)
@@ -145,29 +150,29 @@ impl Outcome {
 }
 
 /// What a run that may write has to write with.
-pub struct Pen<'a> {
+pub struct WriteAccess<'a> {
     /// Writes.
     pub writer: &'a Writer,
     /// Tells whether the file still has the say.
     pub newest: Newest<'a>,
 }
 
-impl<'a> Existing<'a> {
+impl<'a> RepositoryWorker<'a> {
     /// Prepares the work; nothing is called yet.
     pub fn new(
         reader: &'a Reader,
-        pen: Option<Pen<'a>>,
+        access: Option<WriteAccess<'a>>,
         home: &'a Home,
         bounds: &'a Bounds,
         pace: &'a Pace,
         deadline: Deadline,
-        territories: &'a Territories<'a>,
+        ownership: &'a PrefixOwnership<'a>,
     ) -> Self {
-        let wards = territories.registries().filter_map(|registry| {
+        let registries = ownership.registries().filter_map(|registry| {
             let wanted = Wanted::of(registry, registry.existing_repositories.as_ref()?, home);
             Some((
                 registry.name.as_str(),
-                Ward {
+                RegistryWork {
                     wanted,
                     given_up: AtomicBool::new(false),
                 },
@@ -175,15 +180,15 @@ impl<'a> Existing<'a> {
         });
         Self {
             reader,
-            pen,
+            access,
             home,
             bounds,
             touchable: Touchable::of(bounds),
             pace,
             deadline,
             lanes: Lanes::new(pace),
-            territories,
-            wards: wards.collect(),
+            ownership,
+            registries: registries.collect(),
             stale: AtomicBool::new(false),
             planned: None,
         }
@@ -201,7 +206,7 @@ impl<'a> Existing<'a> {
     ///
     /// # Errors
     /// As DescribeRepositories, and when the deadline comes first.
-    pub async fn find(&self) -> Result<Vec<Target<'a>>, AwsError> {
+    pub async fn find(&self) -> Result<Vec<RepositoryTarget<'a>>, AwsError> {
         let mut found = Vec::new();
         let mut token: Option<String> = None;
         let mut pages = Pages::of("DescribeRepositories", MOST_PAGES);
@@ -231,10 +236,10 @@ impl<'a> Existing<'a> {
     ///
     /// # Errors
     /// As DescribeRepositories, and when the deadline comes first.
-    pub async fn named(&self, names: &[String]) -> Result<Vec<Target<'a>>, AwsError> {
+    pub async fn named(&self, names: &[String]) -> Result<Vec<RepositoryTarget<'a>>, AwsError> {
         let mut names: Vec<String> = names
             .iter()
-            .filter(|name| self.territories.of(name).is_some())
+            .filter(|name| self.ownership.of(name).is_some())
             .cloned()
             .collect();
         names.sort();
@@ -259,23 +264,23 @@ impl<'a> Existing<'a> {
         Ok(found)
     }
 
-    fn target(&self, repository: Repository) -> Option<Target<'a>> {
-        let registry = self.territories.of(&repository.name)?.name.as_str();
-        let differs = self.wards.get(registry)?.wanted.differs_in_mutability(&repository);
+    fn target(&self, repository: Repository) -> Option<RepositoryTarget<'a>> {
+        let registry = self.ownership.of(&repository.name)?.name.as_str();
+        let differs = self.registries.get(registry)?.wanted.differs_in_mutability(&repository);
         let other_mutability = differs.then(|| Box::new(Wanted::shown_mutability(&repository)));
-        Some(Target {
+        Some(RepositoryTarget {
             name: repository.name,
             registry,
             other_mutability,
-            outcome: Outcome::Untried,
+            outcome: RepositoryOutcome::Untried,
             wrote: false,
         })
     }
 
     /// Works on all targets that are open.
-    pub async fn settle(&self, targets: &mut [Target<'a>], lines: &mut Lines) -> Settled {
+    pub async fn settle(&self, targets: &mut [RepositoryTarget<'a>], lines: &mut ChangeList) -> Settled {
         let mut planned = Planned::default();
-        let mut outcomes: Vec<(usize, Outcome, bool)> = Vec::new();
+        let mut outcomes: Vec<(usize, RepositoryOutcome, bool)> = Vec::new();
         {
             let open = targets
                 .iter()
@@ -285,7 +290,7 @@ impl<'a> Existing<'a> {
             let mut work = std::pin::pin!(stream::iter(work).buffer_unordered(AT_A_TIME));
             while let Some((n, found)) = work.next().await {
                 outcomes.push((n, found.outcome, found.wrote()));
-                let differs = self.pen.is_none() && found.differing.sum != Sum::default();
+                let differs = self.access.is_none() && found.differing.sum != Sum::default();
                 if let Some(target) = targets.get(n).filter(|_| differs) {
                     planned
                         .by_repository
@@ -320,16 +325,16 @@ impl<'a> Existing<'a> {
 }
 
 /// What came of some targets, by registry.
-pub fn progress<'t, 'a: 't>(targets: impl Iterator<Item = &'t Target<'a>>) -> BTreeMap<&'a str, Progress> {
+pub fn progress<'t, 'a: 't>(targets: impl Iterator<Item = &'t RepositoryTarget<'a>>) -> BTreeMap<&'a str, Progress> {
     let mut by_registry: BTreeMap<&str, Progress> = BTreeMap::new();
     for target in targets {
         let progress = by_registry.entry(target.registry).or_default();
         let count = match target.outcome {
-            Outcome::Gone => continue,
-            Outcome::Done => &mut progress.done,
-            Outcome::Held => &mut progress.held,
-            Outcome::Failed => &mut progress.failed,
-            Outcome::Planned | Outcome::Stuck | Outcome::Untried => &mut progress.to_do,
+            RepositoryOutcome::Gone => continue,
+            RepositoryOutcome::Done => &mut progress.done,
+            RepositoryOutcome::Held => &mut progress.held,
+            RepositoryOutcome::Failed => &mut progress.failed,
+            RepositoryOutcome::Planned | RepositoryOutcome::Stuck | RepositoryOutcome::Untried => &mut progress.to_do,
         };
         *count += 1;
         progress.found += 1;

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{Difference, Left, Plan, RegistryPlan, Step, Verdict};
-use crate::config::Setting;
 use crate::home::Home;
+use config::Setting;
 
 /// The checksum of a plan and of what it would do to repositories that exist already.
 pub fn checksum(plan: &Plan, repositories: Sum, home: &Home) -> String {

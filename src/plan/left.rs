@@ -9,9 +9,9 @@ use super::template::{self, PULL_THROUGH_CACHE};
 use super::{Action, Bounds, Operation, RegistryPlan, Resource, Step, Verdict, rule};
 use crate::account::{Account, ListedSecret, Rule, Sight, Template};
 use crate::cause::{Cause, Reason};
-use crate::config::{self, File};
 use crate::ownership::{Owner, SECRET_PREFIX, hosts_of_secret, registry_of_secret, unmarked_description};
 use crate::settings::Settings;
+use config::File;
 
 /// Everything that a run is to take away.
 #[derive(Debug)]
@@ -423,7 +423,7 @@ fn template_step(template: &Template) -> Step {
 
 fn referenced(file: &File) -> BTreeSet<&str> {
     let ids = file.registries.iter().filter_map(|r| match &r.credential {
-        config::Credential::Secret(id) => Some(id.as_str()),
+        config::CredentialSource::Secret(id) => Some(id.as_str()),
         _ => None,
     });
     ids.collect()

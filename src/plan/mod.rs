@@ -7,7 +7,6 @@ pub mod bounds;
 mod checksum;
 mod difference;
 mod left;
-pub mod repository;
 pub mod rollback;
 mod room;
 mod rule;
@@ -26,17 +25,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::{Account, NewSecret, Rule, Sight, Template, View};
 use crate::cause::{Cause, Reason};
-use crate::config::{self, File, Registry};
 use crate::home::Home;
 use crate::ownership::{Owner, UPSTREAM_TAG, secret_name};
 use crate::settings::Settings;
+use config::{File, Registry};
 
 pub use checksum::{Sum, checksum, is_checksum};
 pub use difference::Difference;
 pub(crate) use difference::tags as shown_tags;
 pub use left::{Left, Limit, Removals, hold_for_new_names};
 pub use room::{over_quota, waits_for};
-pub(crate) use template::PULL_THROUGH_CACHE;
+pub use template::PULL_THROUGH_CACHE;
 pub use template::differences as template_differences;
 
 /// Rules per account and Region, foreign ones included. Not adjustable (ECR quotas).
@@ -60,6 +59,14 @@ pub struct Plan {
     pub registries: Vec<RegistryPlan>,
     /// What the file does not name any more.
     pub removals: Removals,
+}
+
+impl Plan {
+    /// The registries whose steps are to be taken.
+    pub fn open(&self) -> impl Iterator<Item = &str> {
+        let go = self.registries.iter().filter(|plan| plan.verdict == Verdict::Go);
+        go.map(|plan| plan.registry.as_str())
+    }
 }
 
 /// What is to be done about one registry.
@@ -382,7 +389,7 @@ fn refusal(registry: &Registry, view: &View, settings: &Settings) -> Option<Verd
         }
         sight => match secret::refusal(registry, sight, settings) {
             // What `secret:` names is never written: it is the rule that cannot be made, or stay.
-            Some((_, cause)) if matches!(registry.credential, config::Credential::Secret(_)) => {
+            Some((_, cause)) if matches!(registry.credential, config::CredentialSource::Secret(_)) => {
                 let action = if view.rule.is_some() {
                     Action::Update
                 } else {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::{Left, Operation, RULE_QUOTA, RegistryPlan, Verdict, hold_for_new_names};
 use crate::account::Rule;
 use crate::cause::{Cause, Reason};
-use crate::config::{File, Registry};
+use config::{File, Registry};
 
 impl RegistryPlan {
     /// Has the rule made in the place of another.

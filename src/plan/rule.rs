@@ -6,7 +6,7 @@ use super::difference::{self, Difference, Fields, changed, made};
 use super::{Action, Operation, Resource, Step, Verdict};
 use crate::account::{Rule, Sight};
 use crate::cause::{Cause, Reason};
-use crate::config::Registry;
+use config::Registry;
 
 /// The rule that is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]

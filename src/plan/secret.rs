@@ -12,12 +12,12 @@ use crate::account::{
     Binding, CONFIGURED, CURRENT, FILE_PENDING, NewSecret, PREVIOUS, Secret, Sight, UNBOUND, VersionValue,
 };
 use crate::cause::{Cause, Reason};
-use crate::config::{self, Registry};
-use crate::credential::Credential;
 use crate::home::Home;
 use crate::ownership::{OWNER_TAG, Owner, UPSTREAM_TAG};
 use crate::policy::{policy_in_form, same_policy, secret_policy};
 use crate::settings::Settings;
+use config::Credential;
+use config::Registry;
 
 const VALUE: &str = "value";
 
@@ -69,21 +69,21 @@ fn tags(registry: &Registry, settings: &Settings) -> BTreeMap<String, String> {
 /// What keeps the secret from being used at all: its id and why.
 pub(super) fn refusal(registry: &Registry, sight: &Sight, settings: &Settings) -> Option<(String, Cause)> {
     match (&registry.credential, sight) {
-        (config::Credential::Secret(id), Sight::Absent(_)) => {
+        (config::CredentialSource::Secret(id), Sight::Absent(_)) => {
             let reason = format!(
                 "there is no secret {id} in this account and Region: create it with JSON of exactly username and \
                  accessToken, or correct the name"
             );
             Some((id.clone(), Cause::new(Reason::SECRET_MISSING, reason)))
         }
-        (config::Credential::Secret(id), Sight::Found(secret)) if secret.scheduled_for_deletion => {
+        (config::CredentialSource::Secret(id), Sight::Found(secret)) if secret.scheduled_for_deletion => {
             let reason = format!(
                 "the secret {id} is scheduled for deletion: restore it (what `secret:` names is never written here), \
                  or name another"
             );
             Some((id.clone(), Cause::new(Reason::SECRET_IN_DELETION, reason)))
         }
-        (config::Credential::Given(_), Sight::Found(secret)) if cannot_be_adopted(secret, settings) => {
+        (config::CredentialSource::Given(_), Sight::Found(secret)) if cannot_be_adopted(secret, settings) => {
             let reason = format!(
                 "the secret {} holds something else than JSON with exactly username and accessToken, and no value of \
                  this file has ever been in it, so it is not overwritten: put such JSON into it, or delete it",
@@ -122,7 +122,7 @@ fn is_unusable(secret: &Secret) -> bool {
 /// What the secret needs, in order.
 pub(super) fn steps(registry: &Registry, sight: &Sight, scope: Scope<'_>) -> Vec<Step> {
     let Scope { home, settings, .. } = scope;
-    let config::Credential::Given(credential) = &registry.credential else {
+    let config::CredentialSource::Given(credential) = &registry.credential else {
         return Vec::new();
     };
     match sight {

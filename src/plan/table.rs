@@ -12,7 +12,7 @@ use crate::account::{
     Binding, CONFIGURED, CURRENT, FILE_PENDING, FILE_REFUSED, Label, PREVIOUS, PROVEN, REJECTED, ROLLING_BACK, Secret,
     UNBOUND, VersionValue,
 };
-use crate::credential::Credential;
+use config::Credential;
 
 const UPLOADED: i64 = 100;
 

@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 use super::difference::{self, Fields, changed, made};
 use super::{Action, Operation, Resource, Step};
 use crate::account::{Template, TemplateSpec};
-use crate::config::{Encryption, Registry};
 use crate::home::Home;
 use crate::ownership::{Owner, template_description};
 use crate::policy::{lifecycle_in_form, policy_in_form, repository_policy, same_lifecycle, same_policy};
 use crate::settings::Settings;
+use config::{Encryption, Registry};
 
 /// The `appliedFor` value without which ECR silently does not apply a template to cached repositories.
-pub(crate) const PULL_THROUGH_CACHE: &str = "PULL_THROUGH_CACHE";
+pub const PULL_THROUGH_CACHE: &str = "PULL_THROUGH_CACHE";
 
 /// What the template of `registry` is to say, given what it is applied for already.
 fn desired(registry: &Registry, have: Option<&TemplateSpec>, home: &Home, settings: &Settings) -> TemplateSpec {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::account::{Binding, CONFIGURED, CURRENT, FILE_PENDING, Secret, Snapshot, VersionValue};
-use crate::config::{Context, read};
-use crate::credential::Credential;
+use config::Credential;
+use config::{Context, read};
 
 const FILE: &str = "
 hub: {registry: docker.io, username: bot, accessToken: token-a, tags: {team: platform}}

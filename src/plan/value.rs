@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::rollback::is_file_refused;
 use crate::account::{Binding, CONFIGURED, CURRENT, FILE_PENDING, Label, REJECTED, Secret, VersionValue};
-use crate::credential::Credential;
 use crate::version_id::{is_ours, was_put_on};
+use config::Credential;
 
 /// What is to become of a secret's value.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Change, ChangeResult, ConfigReport, Existing, Next, Outcome, Report, State};
+use super::{Change, ChangeResult, ConfigReport, Outcome, Report, State};
 use crate::cause::Reason;
-use crate::config::is_repository_name;
 use crate::plan::{Action, Resource};
 
 /// What is needed of the last status. Anything it lacks, or another version of it, is simply no history.
@@ -24,8 +23,6 @@ pub struct Past {
     pub config: ConfigReport,
     /// What it did.
     pub changes: Vec<Change>,
-    /// How far it came with the repositories that exist already.
-    pub existing_repositories: Option<Existing>,
     registries: BTreeMap<String, PastRegistry>,
     /// What it passes on.
     pub memory: Memory,
@@ -133,10 +130,6 @@ impl Past {
         self.registries
             .values_mut()
             .for_each(|registry| registry.since = time(registry.since.take()));
-        if let Some(existing) = &mut self.existing_repositories {
-            let is_name = |next: &Next| is_repository_name(&next.repository);
-            existing.next = existing.next.take().filter(is_name);
-        }
         self
     }
 
@@ -163,12 +156,6 @@ impl Past {
         }
     }
 
-    /// Where a run over this very file goes on.
-    pub fn resumes(&self, config: &ConfigReport) -> Option<&Next> {
-        let next = self.existing_repositories.as_ref()?.next.as_ref()?;
-        (self.config == *config).then_some(next)
-    }
-
     /// Whether the last run, over this very version of the file, left a registry as the file says. Without versions it
     /// goes by the time of the upload. What a run over a refused file calls ready was only proven.
     pub fn left_ready(&self, config: &ConfigReport, registry: &str) -> bool {
@@ -178,6 +165,15 @@ impl Past {
                 .registries
                 .get(registry)
                 .is_some_and(|past| past.state == State::Ready)
+    }
+
+    /// The lines about repositories that were held or failed, those that sum up aside.
+    pub fn troubles(&self) -> impl Iterator<Item = &Change> {
+        let of_repository = self
+            .changes
+            .iter()
+            .filter(|c| c.resource == Resource::Repository && c.more.is_none());
+        of_repository.filter(|change| matches!(change.result, ChangeResult::Held | ChangeResult::Failed))
     }
 
     fn first_time(&self, since: Option<&String>) -> Option<String> {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Existing, Progress, Report};
-use crate::config::{Problem, is_invisible};
+use config::{Problem, is_invisible};
 
 /// Writes the report as Markdown. All text from outside is escaped.
 pub fn markdown(report: &Report) -> String {

@@ -4,9 +4,9 @@ mod history;
 mod log;
 mod markdown;
 pub mod metrics;
-mod outcome;
 mod redact;
 mod repositories;
+mod results;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,16 +14,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::cause::{Cause, Reason};
-use crate::config::Problem;
 use crate::plan::{Action, Difference, Resource, Step};
 use crate::trigger::{Kind, Mode};
+use config::Problem;
 
 pub use history::{Memory, Past, Refused};
 pub use log::log;
 pub use markdown::{code, markdown, text};
-pub use outcome::judge;
 pub use redact::redact;
-pub use repositories::{Base, Existing, Next, Part, Progress, Work};
+pub use repositories::{Base, Existing, Part, Progress, Work};
+pub use results::Results;
 
 /// The report. Field names and values are the contract of DESIGN, section 5. It is read back by what works on messages
 /// of the queue, whose results go into the report of the run that sent them.
@@ -74,10 +74,11 @@ pub struct Report {
 }
 
 /// How a run came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// Nothing to do.
+    #[default]
     Converged,
     /// Everything applied.
     Changed,
@@ -309,6 +310,39 @@ pub enum State {
     Held,
     /// Not proven: a plan does not ask ECR, or something is still to be done.
     Planned,
+}
+
+impl RegistryReport {
+    /// A registry of which there is nothing to say.
+    pub fn new(state: State, credential: CredentialState, upstream: &str, url: String) -> Self {
+        Self {
+            state,
+            upstream: upstream.to_owned(),
+            url,
+            credential,
+            existing_repositories: None,
+            message: None,
+            reason: None,
+            since: None,
+        }
+    }
+
+    /// With something to say.
+    pub fn saying(self, message: String) -> Self {
+        Self {
+            message: Some(message),
+            ..self
+        }
+    }
+
+    /// With the cause of a failure or a hold.
+    pub fn because(self, cause: Cause) -> Self {
+        Self {
+            message: Some(cause.message),
+            reason: Some(cause.reason),
+            ..self
+        }
+    }
 }
 
 impl State {

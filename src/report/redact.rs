@@ -5,7 +5,7 @@
 
 use super::Report;
 use crate::account::one_line;
-use crate::credential::Credential;
+use config::Credential;
 
 /// The longest text of somebody else's in a report, in characters. Cut here and not where a text comes in: half a
 /// token could not be found any more.

@@ -1,4 +1,4 @@
-//! How far the repositories that exist already are: counts, and what is needed to go on.
+//! How far the repositories that exist already are: counts, and what the queue has of them.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -46,24 +46,6 @@ impl AddAssign for Progress {
     }
 }
 
-impl Progress {
-    /// Whether the counts fit together, as ours do: each repository that was found is counted once.
-    pub fn adds_up(&self) -> bool {
-        let Self {
-            found,
-            done,
-            changed,
-            held,
-            failed,
-            to_do,
-        } = *self;
-        let counts = [done, held, failed, to_do]
-            .into_iter()
-            .try_fold(0_u64, u64::checked_add);
-        counts == Some(found) && changed <= found
-    }
-}
-
 /// The existing repositories of all registries together, and how their work goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Existing {
@@ -73,18 +55,6 @@ pub struct Existing {
     /// What the queue has been given, where one invocation could not finish.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub work: Option<Work>,
-    /// Where the next run over this file goes on, where there is no queue.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<Next>,
-}
-
-/// Where the next run goes on.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Next {
-    /// The first repository, by name, that is still to do.
-    pub repository: String,
-    /// What was done about those before it, by registry.
-    pub passed: BTreeMap<String, Progress>,
 }
 
 /// What was given to the queue, and what has come of it.
@@ -159,10 +129,7 @@ impl Base {
             _ if held > 0 => (State::Held, format!("{}; pulling works", some(held, "held"))),
             _ if to_do == 0 => return (self.state, self.message.clone()),
             (_, Mode::Apply) if queued => (State::Planned, some(to_do, "still to do, and in the queue")),
-            (_, Mode::Apply) => (
-                State::Planned,
-                some(to_do, "still to do; the next run goes on with them"),
-            ),
+            (_, Mode::Apply) => (State::Planned, some(to_do, "still to do")),
             (_, Mode::Plan | Mode::Validate) => (State::Planned, some(to_do, "to change")),
         };
         match (self.state, &self.message) {

@@ -8,17 +8,18 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::fence::{Base, TRIES};
-use super::file::Unread;
-use super::repositories::give_up;
-use super::{Order, Run};
-use crate::account::{ObjectError, Redrive, Writer, observe, rules_and_templates};
-use crate::existing::{Existing, Lines, Pen, Target, progress};
+use super::fence::TRIES;
+use super::load::Unread;
+use super::status::StatusSnapshot;
+use super::{Run, RunRequest};
+use crate::account::{ObjectError, Redrive, Writer, rules_and_templates};
+use crate::existing::{
+    ChangeList, PrefixOwnership, RepositoryTarget, RepositoryWorker, WriteAccess, give_up, progress,
+};
 use crate::handler::Failure;
-use crate::plan::repository::Territories;
 use crate::plan::{Bounds, Resource, Scope, Verdict, plan};
-use crate::report::{self, Change, ChangeResult, ConfigReport, Past, Progress, Report, judge};
-use crate::trigger::{Mode, Portion, WorkMessage};
+use crate::report::{self, Change, ChangeResult, ConfigReport, Past, Progress, Report, Results};
+use crate::trigger::{Mode, WorkBatch, WorkMessage};
 
 /// What came of a message.
 struct Worked {
@@ -35,44 +36,52 @@ impl Run<'_> {
     ///
     /// # Errors
     /// When a message is to come again.
-    pub async fn work(&self, writer: &Writer, order: &Order, messages: &[WorkMessage]) -> Result<Report, Failure> {
+    pub async fn work(
+        &self,
+        writer: &Writer,
+        request: &RunRequest,
+        messages: &[WorkMessage],
+    ) -> Result<Report, Failure> {
         let mut last = None;
         for message in messages {
-            last = Some(match &message.portion {
-                Ok(portion) => match Box::pin(self.portion(writer, order, message, portion)).await {
+            last = Some(match &message.batch {
+                Ok(batch) => match Box::pin(self.batch(writer, request, message, batch)).await {
                     Err(failure) if self.is_last_try(writer, message).await => {
                         self.bury(writer, message, &failure.to_string()).await?;
-                        self.ignored(order, format!("put among the dead letters: {failure}"))
+                        self.ignored(request, format!("put among the dead letters: {failure}"))
                     }
                     result => result?,
                 },
                 Err(refusal) => {
                     // No number of tries makes sense of it.
                     self.bury(writer, message, &refusal.to_string()).await?;
-                    self.ignored(order, format!("put among the dead letters: {refusal}"))
+                    self.ignored(request, format!("put among the dead letters: {refusal}"))
                 }
             });
         }
-        Ok(last.unwrap_or_else(|| self.ignored(order, "no message came".into())))
+        Ok(last.unwrap_or_else(|| self.ignored(request, "no message came".into())))
     }
 
-    async fn portion(
+    async fn batch(
         &self,
         writer: &Writer,
-        order: &Order,
+        request: &RunRequest,
         message: &WorkMessage,
-        portion: &Portion,
+        batch: &WorkBatch,
     ) -> Result<Report, Failure> {
-        let mut lines = Lines::default();
+        let mut lines = ChangeList::default();
         for _ in 0..=TRIES {
-            let reads = async { tokio::join!(self.base(), self.load(), rules_and_templates(self.core.reader)) };
-            let (base, object, snapshot) = self.deadline.bound(reads).await.ok_or_else(|| self.late())?;
+            let reads = async {
+                let snapshot = rules_and_templates(self.deps.reader);
+                tokio::join!(self.status(), self.object(), snapshot)
+            };
+            let (status, object, snapshot) = self.deadline.bound(reads).await.ok_or_else(|| self.late())?;
             let object = match object {
                 Ok(object) => object,
-                Err(ObjectError::Missing(what)) => return Ok(self.no_file(order, &what)),
+                Err(ObjectError::Missing(what)) => return Ok(self.ignored(request, self.no_file(&what))),
                 Err(error) => return Err(Failure::ConfigUnreadable(error)),
             };
-            let (base, config) = (base?, self.identity(&object));
+            let (status, config) = (status?, self.identity(&object));
             let uploaded = object.last_modified.unwrap_or_else(Timestamp::now);
             let file = match self.read(object).await {
                 Ok(file) => file,
@@ -81,14 +90,13 @@ impl Run<'_> {
                     let n = rejected.errors.len();
                     let reason =
                         format!("the file has errors ({n}), and changes nothing; its repair looks at everything");
-                    return Ok(self.ignored(order, reason));
+                    return Ok(self.ignored(request, reason));
                 }
             };
-            let snapshot = snapshot.map_err(|error| self.again(format!("the account could not be read: {error}")))?;
-            let settings = self.core.settings;
-            let observed = Box::pin(observe(self.core.reader, snapshot, &file, settings));
-            let account = self.deadline.bound(observed).await.ok_or_else(|| self.late())?;
+            let observed = self.observe(&file, snapshot).await;
+            let account = observed.map_err(|unseen| self.again(unseen.message))?;
             self.remember(&file, &account);
+            let settings = self.deps.settings;
             // The same word as that of a whole run: what it does not touch, no message does.
             let scope = Scope {
                 home: self.home,
@@ -99,25 +107,25 @@ impl Run<'_> {
             let verdict = plan
                 .registries
                 .iter()
-                .find(|p| p.registry == portion.registry)
+                .find(|p| p.registry == batch.registry)
                 .map(|p| &p.verdict);
             if let Some(Verdict::Refused { cause, .. }) = verdict
                 && cause.transient
             {
-                return Err(self.again(format!("{} could not be looked at: {cause}", portion.registry)));
+                return Err(self.again(format!("{} could not be looked at: {cause}", batch.registry)));
             }
             let goes = verdict == Some(&Verdict::Go);
-            let open = |name: &str| goes && name == portion.registry;
-            let territories = Territories::new(&file, &account.snapshot, open);
-            let pen = Pen {
+            let open = |name: &str| goes && name == batch.registry;
+            let ownership = PrefixOwnership::new(&file, &account.snapshot, open);
+            let access = WriteAccess {
                 writer,
                 newest: self.newest(&config),
             };
-            let (reader, pace) = (self.core.reader, self.core.pace);
+            let (reader, pace) = (self.deps.reader, self.deps.pace);
             let (bounds, deadline) = (&settings.bounds, self.deadline.clone());
-            let existing = Existing::new(reader, Some(pen), self.home, bounds, pace, deadline, &territories);
+            let existing = RepositoryWorker::new(reader, Some(access), self.home, bounds, pace, deadline, &ownership);
             let mut targets = existing
-                .named(&portion.repositories)
+                .named(&batch.repositories)
                 .await
                 .map_err(|error| self.again(format!("its repositories could not be looked up: {error}")))?;
             if !existing.settle(&mut targets, &mut lines).await.newest {
@@ -131,7 +139,7 @@ impl Run<'_> {
                 changes: std::mem::take(&mut lines).into_changes(),
             };
             let written = worked.changes.clone();
-            let Some(report) = self.told(writer, order, portion, worked, base).await? else {
+            let Some(report) = self.add_to_status(writer, request, batch, worked, status).await? else {
                 written.into_iter().for_each(|change| lines.push(change));
                 continue;
             };
@@ -149,8 +157,8 @@ impl Run<'_> {
         &self,
         writer: &Writer,
         message: &WorkMessage,
-        targets: &mut [Target<'_>],
-        lines: &mut Lines,
+        targets: &mut [RepositoryTarget<'_>],
+        lines: &mut ChangeList,
     ) -> Option<Left> {
         let open = targets.iter().filter(|target| target.outcome.is_open()).count();
         if open == 0 {
@@ -170,45 +178,46 @@ impl Run<'_> {
 
     /// Puts what came of a message into the status of the run that sent it. `None`: a newer file has been worked from in
     /// the meantime, so this one's word may stand over it, and has to be looked at again.
-    async fn told(
+    async fn add_to_status(
         &self,
         writer: &Writer,
-        order: &Order,
-        portion: &Portion,
+        request: &RunRequest,
+        batch: &WorkBatch,
         worked: Worked,
-        mut base: Base,
+        mut status: StatusSnapshot,
     ) -> Result<Option<Report>, Failure> {
         let Worked {
             config,
             progress,
             changes,
         } = worked;
-        let mut own = self.blank(order);
-        own.config = config.clone();
-        own.existing_repositories = Some(report::Existing {
-            progress,
-            ..report::Existing::default()
-        });
-        own.changes = changes;
         for _ in 0..MERGES {
-            let Some(mut report) = base.report.take().filter(|sender| is_part(sender, portion, &config)) else {
+            let Some(sender) = status.report.take().filter(|sender| is_part(sender, batch, &config)) else {
                 // Of an older run, or of a file that is not the newest: it is nobody's part any more. Nobody else sees
                 // then whether a newer file came while this one's word was written.
                 if self.newest(&config).is_it().await == Ok(false) {
                     return Ok(None);
                 }
-                (own.outcome, own.message) = judge(&own);
-                self.close(&mut own, &Past::default());
-                report::log(&own);
-                return Ok(Some(own));
+                let existing = report::Existing {
+                    progress,
+                    ..report::Existing::default()
+                };
+                let results = Results {
+                    changes,
+                    existing_repositories: Some(existing),
+                    ..Results::default()
+                };
+                return Ok(Some(self.response(
+                    request,
+                    config,
+                    results.judged(Mode::Apply),
+                    &Past::default(),
+                )));
             };
-            merge(&mut report, portion, progress, &own.changes);
-            report.run_id.clone_from(&own.run_id);
-            report.started_at.clone_from(&own.started_at);
-            report.trigger.clone_from(&own.trigger);
-            self.close(&mut report, &base.past);
+            let results = merge(sender.into(), batch, progress, &changes);
+            let report = self.report(request, config.clone(), results, &status.past);
             let put = async {
-                let found = self.write_or_find(writer, &report, &base.condition).await?;
+                let found = self.write_or_find(writer, &report, &status.condition).await?;
                 match &found {
                     // Our own write, whose answer was lost.
                     Some(ours) if ours.past.is_of(&report) => {
@@ -217,17 +226,17 @@ impl Run<'_> {
                     _ => Ok((found.is_none(), found)),
                 }
             };
-            let put: Result<(bool, Option<Base>), Failure> = put.await;
+            let put: Result<(bool, Option<StatusSnapshot>), Failure> = put.await;
             let (written, found) =
-                put.inspect_err(|failure| self.tell_unwritten(&report, &own.changes, &base.past, failure))?;
+                put.inspect_err(|failure| self.tell_unwritten(&report, &changes, &status.past, failure))?;
             if written {
                 // The changes of the run that sent the message, and of other messages, have been counted.
-                self.tell(&report, &own.changes, &base.past);
+                self.tell(&report, &changes, &status.past);
                 return Ok(Some(report));
             }
-            base = match found {
+            status = match found {
                 Some(found) if !found.past.is_of(&report) => found,
-                _ => self.base().await?,
+                _ => self.status().await?,
             };
         }
         Err(self.again("others kept writing the status".into()))
@@ -243,7 +252,7 @@ impl Run<'_> {
     }
 
     async fn redrive(&self, writer: &Writer) -> Option<Redrive> {
-        let queue = self.core.settings.work_queue_url.as_ref()?;
+        let queue = self.deps.settings.work_queue_url.as_ref()?;
         self.deadline.at_last(writer.redrive(queue)).await?.ok().flatten()
     }
 
@@ -252,7 +261,7 @@ impl Run<'_> {
     /// # Errors
     /// When that fails: then the message stays in the queue, whose redrive takes it in the end.
     async fn bury(&self, writer: &Writer, message: &WorkMessage, reason: &str) -> Result<(), Failure> {
-        let Some(queue) = &self.core.settings.work_queue_url else {
+        let Some(queue) = &self.deps.settings.work_queue_url else {
             return Err(self.again(format!(
                 "{reason}; there is no WORK_QUEUE_URL, and so no place for dead letters"
             )));
@@ -286,23 +295,23 @@ enum Left {
 }
 
 /// Whether a report is the one whose part this is, over the same file.
-fn is_part(report: &Report, portion: &Portion, config: &ConfigReport) -> bool {
+fn is_part(report: &Report, batch: &WorkBatch, config: &ConfigReport) -> bool {
     let work = report
         .existing_repositories
         .as_ref()
         .and_then(|existing| existing.work.as_ref());
     let part = work
-        .filter(|work| work.id == portion.id)
-        .and_then(|work| work.parts.get(&portion.part));
-    part.is_some_and(|part| part.registry == portion.registry) && report.config == *config
+        .filter(|work| work.id == batch.id)
+        .and_then(|work| work.parts.get(&batch.part));
+    part.is_some_and(|part| part.registry == batch.registry) && report.config == *config
 }
 
 /// Writes a part over, and sums everything up anew. What a message did before, it did: only what is held or failed is
 /// told anew.
-fn merge(report: &mut Report, portion: &Portion, progress: Progress, changes: &[Change]) {
-    let named: BTreeSet<&str> = portion.repositories.iter().map(String::as_str).collect();
+fn merge(mut results: Results, batch: &WorkBatch, progress: Progress, changes: &[Change]) -> Results {
+    let named: BTreeSet<&str> = batch.repositories.iter().map(String::as_str).collect();
     let is_over = |c: &Change| named.contains(c.id.as_str()) && c.result != ChangeResult::Applied;
-    let (mut repositories, others): (Vec<Change>, Vec<Change>) = std::mem::take(&mut report.changes)
+    let (mut repositories, others): (Vec<Change>, Vec<Change>) = std::mem::take(&mut results.changes)
         .into_iter()
         .partition(|change| change.resource == Resource::Repository);
     repositories.retain(|change| !is_over(change));
@@ -320,14 +329,14 @@ fn merge(report: &mut Report, portion: &Portion, progress: Progress, changes: &[
             None => repositories.push(change.clone()),
         }
     }
-    let mut lines = Lines::default();
+    let mut lines = ChangeList::default();
     repositories.into_iter().for_each(|change| lines.push(change));
-    report.changes = others;
-    let Some(existing) = &mut report.existing_repositories else {
-        return;
+    results.changes = others;
+    let Some(existing) = &mut results.existing_repositories else {
+        return results;
     };
-    let Some(work) = &mut existing.work else { return };
-    if let Some(part) = work.parts.get_mut(&portion.part) {
+    let Some(work) = &mut existing.work else { return results };
+    if let Some(part) = work.parts.get_mut(&batch.part) {
         let changed = part
             .progress
             .changed
@@ -339,7 +348,7 @@ fn merge(report: &mut Report, portion: &Portion, progress: Progress, changes: &[
     for (name, base) in &work.base {
         let progress = work.progress(name);
         existing.progress += progress;
-        if let Some(registry) = report.registries.get_mut(name) {
+        if let Some(registry) = results.registries.get_mut(name) {
             (registry.state, registry.message) = base.with(progress, Mode::Apply, true, None);
             registry.existing_repositories = Some(progress);
         }
@@ -354,8 +363,8 @@ fn merge(report: &mut Report, portion: &Portion, progress: Progress, changes: &[
             _ => failed,
         }
     });
-    report.changes.extend(lines.into_changes());
-    (report.outcome, report.message) = judge(report);
+    results.changes.extend(lines.into_changes());
+    results.judged(Mode::Apply)
 }
 
 #[cfg(test)]
@@ -363,7 +372,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// Lines beyond the thousand that are listed are summed up once more each time the message comes.
+    /// ChangeList beyond the thousand that are listed are summed up once more each time the message comes.
     #[test]
     fn a_message_that_comes_twice_is_summed_up_once() {
         let line = |n: usize| {
@@ -380,8 +389,9 @@ mod tests {
                 "work": {"id": "r", "base": {"hub": {"state": "ready", "message": null, "progress": counts(1000, 1000, 0)}},
                     "parts": {"0": {"registry": "hub", "progress": counts(1, 0, 1)}}}},
         });
-        let mut report: Report = serde_json::from_value(report).unwrap_or_else(|e| unreachable!("{e}"));
-        let portion = Portion {
+        let report: Report = serde_json::from_value(report).unwrap_or_else(|e| unreachable!("{e}"));
+        let mut results = Results::from(report);
+        let batch = WorkBatch {
             id: "r".into(),
             part: 0,
             registry: "hub".into(),
@@ -394,9 +404,9 @@ mod tests {
             ..Progress::default()
         };
         for _ in 0..3 {
-            merge(&mut report, &portion, held, std::slice::from_ref(&change));
+            results = merge(results, &batch, held, std::slice::from_ref(&change));
         }
-        let more: Vec<Option<usize>> = report.changes.iter().map(|c| c.more).filter(Option::is_some).collect();
+        let more: Vec<Option<usize>> = results.changes.iter().map(|c| c.more).filter(Option::is_some).collect();
         assert_eq!(more, [Some(1)]);
     }
 }

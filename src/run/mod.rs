@@ -1,45 +1,51 @@
-//! A run: load file, check, observe the account, plan, apply, verify, report.
+//! A run is a pipeline of values: load -> check -> observe -> plan -> preview, or apply and prove -> results -> report.
 //!
-//! Two runs at once are possible. Each remembers the status object it started from and writes the new one only if it
-//! is still that one; a run that lost to one with another version of the file runs again from the newest, so that
-//! the last run to finish has seen the latest file.
+//! [`Run::pass`] goes through it once. A run that applies the uploaded file does so in a loop, the fence (`fence.rs`): two runs
+//! at once are possible, so each remembers the status object it started from and writes the new one only over that, and a run
+//! that lost to one over another version of the file makes another pass. A message of the queue (`message.rs`) goes
+//! through the same functions.
 
+mod apply;
+mod changed_secret;
 mod fence;
-mod file;
-mod finish;
+mod load;
 mod message;
-mod repositories;
-mod work;
+mod rejected;
+mod results;
+mod status;
+mod tell;
+mod warnings;
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use jiff::Timestamp;
 
-use crate::account::{
-    Account, AwsError, Object, ObjectError, Reader, Rule, Sight, Snapshot, VersionValue, Writer, observe, snapshot,
-};
-use crate::config::{self, File, Rejected};
-use crate::credential::Credential;
+use crate::account::{Account, AwsError, CURRENT, ObjectError, Reader, Sight, Snapshot, Writer, observe};
+use crate::cause::{Cause, Reason};
+use crate::existing::{ExistingResult, Reconciler, WriteAccess};
 use crate::handler::Failure;
 use crate::home::Home;
-use crate::ownership::Owner;
 use crate::pace::{Deadline, Pace};
-use crate::report::{self, Change, ConfigReport, Memory, Outcome, Past, Report, Stats, TriggerReport, now};
+use crate::plan::{Bounds, Limit, Plan, Scope, checksum, plan};
+use crate::report::{Change, ConfigReport, Memory, Outcome, Past, Report, Results, now};
 use crate::settings::Settings;
-use crate::sops::DataKey;
-use crate::trigger::{Kind, Mode, Portion, SecretChange};
-use crate::verify::{Candidate, Patience, prove};
+use crate::trigger::{Kind, Mode, SecretChange, WorkBatch};
+use crate::verify::{Candidate, prove};
+use config::Credential;
+use config::sops::DataKey;
+use config::{File, Problem};
 
-pub use fence::STATUS_MAX;
-pub use file::Source;
-use file::Unread;
-use work::After;
+use changed_secret::uses;
+pub use load::Source;
+use load::{Input, Unread};
+use results::{Outcomes, Proofs};
+pub use status::STATUS_MAX;
 
-/// What a run is asked to do, and by whom.
+/// What a run is asked to do, and by what.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct RunRequest {
     /// The kind of trigger.
     pub kind: Kind,
     /// Where the event came from.
@@ -54,7 +60,7 @@ pub struct Order {
 
 /// What every run reads with, and what it has to know.
 #[derive(Debug, Clone, Copy)]
-pub struct Core<'a> {
+pub struct Deps<'a> {
     /// Reads.
     pub reader: &'a Reader,
     /// What the operator chose.
@@ -67,7 +73,7 @@ pub struct Core<'a> {
 
 /// What a run may do. Only one that applies has anything to write with: a plan that writes cannot be expressed.
 #[derive(Debug, Clone, Copy)]
-pub enum Hand<'a> {
+pub enum Access<'a> {
     /// Show what would be done.
     Plan,
     /// The same, and have ECR prove every credential.
@@ -76,7 +82,7 @@ pub enum Hand<'a> {
     Apply(&'a Writer),
 }
 
-impl Hand<'_> {
+impl Access<'_> {
     fn mode(self) -> Mode {
         match self {
             Self::Plan => Mode::Plan,
@@ -88,10 +94,10 @@ impl Hand<'_> {
 
 /// One run, and what it needs.
 pub struct Run<'a> {
-    core: Core<'a>,
-    hand: Hand<'a>,
+    deps: Deps<'a>,
+    access: Access<'a>,
     source: Source<'a>,
-    /// The key of a file at hand that is encrypted. That of an uploaded one is asked for when it is read.
+    /// The key of a local file that is encrypted. That of an uploaded one is asked for when it is read.
     data_key: Option<DataKey>,
     home: &'a Home,
     deadline: &'a Deadline,
@@ -103,28 +109,45 @@ pub struct Run<'a> {
     seen: Mutex<Vec<Credential>>,
 }
 
-/// How one look at file and account came out.
-enum Look {
-    /// A report, whether another try may go better, and what the queue is to have.
-    Done {
-        report: Box<Report>,
-        transient: bool,
-        portions: Vec<Portion>,
-    },
-    /// Not our business, or not the plan that was to be applied: no status is written.
-    Ignored(Box<Report>),
-    /// A newer file has come; what was changed stands in the report.
-    Stale(Box<Report>),
+/// What one pass came to.
+pub(in crate::run) enum Pass {
+    /// Nothing to do with us: the reason. No status is written.
+    Ignored(String),
+    /// It is not the plan that was to be applied. Nothing was changed, and no status is written.
+    Refused(Box<Finished>),
+    /// The status is to tell of it.
+    Finished(Box<Finished>),
+    /// A newer file has come: look again.
+    Stale(Stale),
+}
+
+/// A pass that came to its end.
+pub(in crate::run) struct Finished {
+    /// The version of the file.
+    config: ConfigReport,
+    results: Results,
+    /// Another try may go better.
+    transient: bool,
+    /// What the queue is to have.
+    batches: Vec<WorkBatch>,
+}
+
+/// A pass that stopped for a newer file.
+pub(in crate::run) struct Stale {
+    /// Registries that it may have made.
+    named: BTreeSet<String>,
+    /// What it had changed.
+    changes: Vec<Change>,
 }
 
 impl<'a> Run<'a> {
     /// Prepares a run; nothing is called yet.
-    pub fn new(core: Core<'a>, hand: Hand<'a>, home: &'a Home, deadline: &'a Deadline, run_id: &'a str) -> Self {
-        let calls_before = core.reader.calls();
+    pub fn new(deps: Deps<'a>, access: Access<'a>, home: &'a Home, deadline: &'a Deadline, run_id: &'a str) -> Self {
+        let calls_before = deps.reader.calls();
         let (seen, source) = (Mutex::default(), Source::Uploaded);
         Self {
-            core,
-            hand,
+            deps,
+            access,
             source,
             data_key: None,
             home,
@@ -137,29 +160,24 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The same over a file that is at hand.
+    /// The same over a local file.
     #[must_use]
     pub fn over(self, name: &'a str, bytes: &'a [u8]) -> Self {
         Self {
-            source: Source::AtHand { name, bytes },
+            source: Source::Local { name, bytes },
             ..self
         }
     }
 
-    /// The same with the key that the file at hand is encrypted with, if it is.
+    /// The same with the key that the local file is encrypted with, if it is.
     #[must_use]
     pub fn unlocked(self, data_key: Option<DataKey>) -> Self {
         Self { data_key, ..self }
     }
 
     /// The report of an event that is not ours.
-    pub fn ignored(&self, order: &Order, reason: String) -> Report {
-        let mut report = self.blank(order);
-        report.outcome = Outcome::Ignored;
-        report.message = reason;
-        self.close(&mut report, &Past::default());
-        report::log(&report);
-        report
+    pub fn ignored(&self, request: &RunRequest, reason: String) -> Report {
+        self.response(request, self.place(), ignored(reason), &Past::default())
     }
 
     /// Runs.
@@ -167,341 +185,379 @@ impl<'a> Run<'a> {
     /// # Errors
     /// When the file or the status object cannot be read or written, and, of a run that applies the uploaded file, when a
     /// retry may help. The report of any other is the response alone, whatever it says.
-    pub async fn execute(&self, order: &Order) -> Result<Report, Failure> {
-        if let (Hand::Apply(writer), Source::Uploaded) = (self.hand, self.source) {
-            return self.apply_fenced(writer, order).await;
+    pub async fn execute(&self, request: &RunRequest) -> Result<Report, Failure> {
+        if let (Access::Apply(writer), Source::Uploaded) = (self.access, self.source) {
+            return self.apply_fenced(writer, request).await;
         }
-        let reads = async { tokio::join!(self.load(), snapshot(self.core.reader), self.past()) };
-        let (object, snapshot, past) = self.deadline.bound(reads).await.ok_or_else(|| self.late())?;
-        let object = match self.opened(order, object)? {
+        let reads = async { tokio::join!(self.load(), self.past()) };
+        let (input, past) = self.deadline.bound(reads).await.ok_or_else(|| self.late())?;
+        let finished = match Box::pin(self.pass(request, input, &past)).await? {
+            Pass::Ignored(reason) => return Ok(self.ignored(request, reason)),
+            Pass::Refused(finished) | Pass::Finished(finished) => *finished,
+            // A local file is always the newest.
+            Pass::Stale(_) => return Err(self.late()),
+        };
+        Ok(self.response(request, finished.config, finished.results, &past))
+    }
+
+    /// One pass: from the bytes of the file and a snapshot of the account to results.
+    async fn pass(&self, request: &RunRequest, input: Input, past: &Past) -> Result<Pass, Failure> {
+        let object = match input.object {
             Ok(object) => object,
-            Err(no_file) => return Ok(no_file),
+            Err(ObjectError::Missing(what)) => return Ok(Pass::Ignored(self.no_file(&what))),
+            Err(error) => return Err(Failure::ConfigUnreadable(error)),
         };
-        let report = match Box::pin(self.look(order, object, snapshot, &past)).await {
-            Look::Ignored(report) => return Ok(*report),
-            Look::Done { report, .. } | Look::Stale(report) => report,
-        };
-        report::log(&report);
-        Ok(*report)
-    }
-
-    /// The file, or the report that there is none yet.
-    fn opened(&self, order: &Order, object: Result<Object, ObjectError>) -> Result<Result<Object, Report>, Failure> {
-        match object {
-            Ok(object) => Ok(Ok(object)),
-            Err(ObjectError::Missing(what)) => Ok(Err(self.no_file(order, &what))),
-            Err(error) => Err(Failure::ConfigUnreadable(error)),
-        }
-    }
-
-    /// One look at file and account, and in apply mode one try to make the account follow.
-    async fn look(&self, order: &Order, object: Object, snapshot: Result<Snapshot, AwsError>, past: &Past) -> Look {
-        let mut report = self.blank(order);
-        // A run that comes to nothing passes on what it was told.
-        report.memory = past.passed_on();
-        report.config = self.identity(&object);
+        let config = self.identity(&object);
         let uploaded = object.last_modified.unwrap_or_else(Timestamp::now);
-        let read = self.read(object).await;
-        let mut left = Vec::new();
-        let transient = match (read, snapshot) {
-            (Ok(file), Ok(snapshot)) => {
-                let observed = Box::pin(observe(self.core.reader, snapshot, &file, self.core.settings));
-                let Some(account) = self.deadline.bound(observed).await else {
-                    (report.outcome, report.blind) = (Outcome::Partial, true);
-                    let what = self.deadline.what();
-                    report.message = format!("{what} came while the account was being read, which was left as it is");
-                    self.close(&mut report, past);
-                    return Look::Done {
-                        report: Box::new(report),
-                        transient: true,
-                        portions: Vec::new(),
-                    };
-                };
-                self.remember(&file, &account);
-                if let Some(change) = &order.secret
-                    && !uses(&account, &file, change, self.core.settings)
-                {
-                    let reason = format!("no registry uses the secret {}", change.name);
-                    return Look::Ignored(Box::new(self.ignored(order, reason)));
-                }
-                match Box::pin(self.accepted(order, &mut report, file, account, uploaded, past)).await {
-                    After::Done { transient, portions } => {
-                        left = portions;
-                        transient
-                    }
-                    After::Stale => return Look::Stale(Box::new(report)),
-                    After::Refused => {
-                        self.close(&mut report, past);
-                        report::log(&report);
-                        return Look::Ignored(Box::new(report));
-                    }
-                }
+        // A run that comes to nothing passes on what it was told.
+        let nothing = Results {
+            outcome: Outcome::Partial,
+            memory: past.passed_on(),
+            ..Results::default()
+        };
+        let file = match self.read(object).await {
+            Ok(file) => file,
+            Err(Unread::Rejected(rejected)) => {
+                return Ok(self.rejected(request, config, rejected, input.snapshot, nothing).await);
             }
-            (Ok(file), Err(error)) => {
+            Err(Unread::Locked(reason)) => {
+                let message = format!("{reason}; the account was left as it is");
+                return Ok(Pass::finished(config, Results { message, ..nothing }, true));
+            }
+        };
+        let account = match self.observe(&file, input.snapshot).await {
+            Ok(account) => account,
+            Err(Unseen { message, transient }) => {
                 self.remember(&file, &Account::default());
-                report.warnings = file.warnings;
-                (report.outcome, report.blind) = (Outcome::Partial, true);
-                report.message = format!("the account could not be read, and was left as it is: {error}");
-                error.is_transient()
-            }
-            (Err(Unread::Locked(reason)), _) => {
-                report.outcome = Outcome::Partial;
-                report.message = format!("{reason}; the account was left as it is");
-                true
-            }
-            (Err(Unread::Rejected(rejected)), snapshot) => {
-                if let (Some(change), Ok(snapshot)) = (&order.secret, &snapshot)
-                    && !marked_rules(snapshot, self.core.settings).any(|rule| points_to(rule, change))
-                {
-                    let reason = format!("no rule of ours uses the secret {}", change.name);
-                    return Look::Ignored(Box::new(self.ignored(order, reason)));
-                }
-                self.rejected(order, &mut report, rejected, snapshot).await
+                let results = Results {
+                    message,
+                    warnings: file.warnings,
+                    blind: true,
+                    ..nothing
+                };
+                return Ok(Pass::finished(config, results, transient));
             }
         };
-        self.close(&mut report, past);
-        Look::Done {
-            report: Box::new(report),
-            transient,
-            portions: left,
+        self.remember(&file, &account);
+        if let Some(change) = &request.secret
+            && !uses(&account, &file, change, self.deps.settings)
+        {
+            return Ok(Pass::Ignored(format!("no registry uses the secret {}", change.name)));
+        }
+        let planned = self.plan(request, config, file, account, uploaded, past).await;
+        Ok(match self.access {
+            Access::Plan => Box::pin(self.preview(planned, false)).await,
+            Access::Validate => Box::pin(self.preview(planned, true)).await,
+            Access::Apply(writer) => Box::pin(self.apply(writer, planned)).await,
+        })
+    }
+
+    /// Plans what is to be done about an accepted file.
+    async fn plan<'r>(
+        &'r self,
+        request: &'r RunRequest,
+        config: ConfigReport,
+        mut file: File,
+        account: Account,
+        uploaded: Timestamp,
+        past: &'r Past,
+    ) -> Planned<'r> {
+        let mut warnings = std::mem::take(&mut file.warnings);
+        warnings.extend(warnings::warnings(request, &file, &account));
+        let other_file = self.differs_from_upload().await;
+        let memory = memory(&config, &file, &account, past);
+        let bounds = self.bounds(request, &file, &memory, past, other_file.is_some());
+        warnings.extend(other_file.map(|message| Problem::unplaced(None, message)));
+        let scope = Scope {
+            home: self.home,
+            settings: self.deps.settings,
+            uploaded,
+        };
+        let plan = plan(&file, &account, scope, &bounds);
+        warnings.extend(warnings::strays(&plan.removals.strays));
+        Planned {
+            request,
+            config,
+            file,
+            account,
+            scope,
+            plan,
+            memory,
+            warnings,
+            past,
         }
     }
 
-    /// The file is refused: nothing is changed. The clock and rotations still have the credentials proven of the
-    /// rules that carry our mark, since a mistake in the file must not hide a lapsed token.
-    async fn rejected(
-        &self,
-        order: &Order,
-        report: &mut Report,
-        rejected: Rejected,
-        snapshot: Result<Snapshot, AwsError>,
-    ) -> bool {
-        report.outcome = Outcome::Rejected;
-        report.message = match rejected.errors.len() {
-            1 => "the file has 1 error, and changes nothing".into(),
-            n => format!("the file has {n} errors, and changes nothing"),
-        };
-        report.errors = rejected.errors;
-        report.warnings = rejected.warnings;
-        report
-            .warnings
-            .extend(finish::rotation_failed(order, &Account::default()));
-        let proves = matches!(order.kind, Kind::Schedule | Kind::SecretRotation) || matches!(self.hand, Hand::Validate);
-        if !proves {
-            return false;
+    /// Shows a plan; with `proves`, ECR is asked to prove the credentials that are there.
+    async fn preview(&self, planned: Planned<'_>, proves: bool) -> Pass {
+        let (existing, sum) = self.preview_repositories(&planned).await;
+        let Planned {
+            request,
+            config,
+            file,
+            account,
+            scope,
+            plan,
+            memory,
+            warnings,
+            past: _,
+        } = planned;
+        let mut outcomes = Outcomes::new(&file, &account, scope, memory);
+        if proves {
+            let asked = apply::candidates(&plan.registries, &account, request);
+            outcomes.proofs = self.prove(asked).await;
         }
-        let snapshot = match snapshot {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
-                report.blind = true;
-                report.message = format!(
-                    "{}; the account could not be read to prove its credentials: {error}",
-                    report.message
-                );
-                return error.is_transient();
+        self.finish(request, config, outcomes.showing(plan), existing, warnings, Some(sum))
+    }
+
+    /// Applies a plan; where a checksum was given, that plan or nothing.
+    async fn apply(&self, writer: &Writer, planned: Planned<'_>) -> Pass {
+        let mut shown = None;
+        if let Some(asked) = &planned.request.plan_checksum {
+            let (existing, sum) = self.preview_repositories(&planned).await;
+            if sum != *asked {
+                return Pass::Refused(Box::new(self.not_the_plan(planned, existing, sum)));
             }
+            shown = Some(existing.planned);
+        }
+        let Planned {
+            request,
+            config,
+            file,
+            account,
+            scope,
+            plan,
+            memory,
+            warnings,
+            past,
+        } = planned;
+        let open: Vec<String> = plan.open().map(str::to_owned).collect();
+        let outcomes = Outcomes::new(&file, &account, scope, memory);
+        let candidates = apply::candidates(&plan.registries, &account, request);
+        let applied = self.carry_out(writer, plan, candidates, shown.is_some(), &config, outcomes);
+        let outcomes = match Box::pin(applied).await {
+            Ok(outcomes) => outcomes,
+            Err(stale) => return Pass::Stale(stale),
         };
-        let marked: Vec<&Rule> = marked_rules(&snapshot, self.core.settings).collect();
-        let candidates = marked.iter().filter(|rule| rule.credential_arn.is_some());
-        let candidates = candidates
-            .map(|rule| Candidate {
-                prefix: rule.prefix.clone(),
-                patience: Patience::Once,
-            })
-            .collect();
-        let proofs = prove(self.core.reader, candidates, self.core.pace, self.deadline).await;
-        finish::prove_marked(report, marked.into_iter(), &proofs, self.home)
-    }
-
-    /// Which version of the file this is.
-    fn identity(&self, object: &Object) -> ConfigReport {
-        ConfigReport {
-            version_id: object.version_id.clone(),
-            last_modified: object.last_modified.map(|time| time.to_string()),
-            ..self.place()
+        // What a run may not touch it leaves alone as a whole; what only failed has repositories all the same.
+        let open = open.iter().map(String::as_str).filter(|name| !outcomes.is_held(name));
+        let access = WriteAccess {
+            writer,
+            newest: self.newest(&config),
+        };
+        let (open, snapshot) = (open.collect(), outcomes.snapshot_after());
+        let existing = self
+            .repositories(&config, past, &file, &snapshot, &open)
+            .run(Some(access), shown);
+        match Box::pin(existing).await {
+            Ok(existing) => {
+                let sum = request.plan_checksum.clone();
+                self.finish(request, config, outcomes, existing, warnings, sum)
+            }
+            Err(written) => {
+                let Stale { named, changes } = outcomes.stale();
+                let changes = [changes, written].concat();
+                Pass::Stale(Stale { named, changes })
+            }
         }
     }
 
-    fn place(&self) -> ConfigReport {
-        let Settings {
-            config_bucket,
-            config_key,
+    /// What a plan would do to existing repositories, and the checksum of all of it.
+    async fn preview_repositories(&self, planned: &Planned<'_>) -> (ExistingResult, String) {
+        let Planned {
+            config,
+            file,
+            account,
+            plan,
+            past,
             ..
-        } = self.core.settings;
-        match self.source {
-            Source::Uploaded => ConfigReport {
-                bucket: config_bucket.clone(),
-                key: config_key.clone(),
-                ..ConfigReport::default()
-            },
-            Source::AtHand { name, .. } => ConfigReport {
-                key: name.to_owned(),
-                ..ConfigReport::default()
-            },
+        } = planned;
+        let open = plan.open().collect();
+        let looked = self
+            .repositories(config, past, file, &account.snapshot, &open)
+            .run(None, None);
+        // Nothing is written, so no newer file comes in between.
+        let existing = Box::pin(looked).await.unwrap_or_default();
+        let sum = checksum(plan, existing.planned.sum(), self.home);
+        (existing, sum)
+    }
+
+    fn repositories<'r>(
+        &'r self,
+        config: &'r ConfigReport,
+        past: &'r Past,
+        file: &'r File,
+        snapshot: &'r Snapshot,
+        open: &'r BTreeSet<&'r str>,
+    ) -> Reconciler<'r> {
+        let Deps {
+            reader, settings, pace, ..
+        } = self.deps;
+        Reconciler {
+            reader,
+            settings,
+            pace,
+            home: self.home,
+            deadline: self.deadline,
+            run_id: self.run_id,
+            config,
+            past,
+            file,
+            snapshot,
+            open,
+            is_local: matches!(self.source, Source::Local { .. }),
         }
     }
 
-    fn remember(&self, file: &File, account: &Account) {
-        let given = file
-            .registries
-            .iter()
-            .filter_map(|registry| match &registry.credential {
-                config::Credential::Given(credential) => Some(credential),
-                _ => None,
-            });
-        let held = account.sights.values().filter_map(|sight| match sight {
-            Sight::Found(secret) => Some(secret.values.values()),
-            _ => None,
-        });
-        let held = held.flatten().filter_map(|value| match value {
-            VersionValue::Credential(credential) | VersionValue::Loose(credential) => Some(credential),
-            VersionValue::Unusable => None,
-        });
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.extend(given.chain(held).cloned());
-    }
-
-    fn no_file(&self, order: &Order, what: &str) -> Report {
-        let settings = self.core.settings;
-        let reason = format!(
-            "there is no {what} yet: upload one with `aws s3 cp registries.yaml s3://{}/{}`, and this function follows it",
-            settings.config_bucket, settings.config_key
-        );
-        self.ignored(order, reason)
-    }
-
-    fn blank(&self, order: &Order) -> Report {
-        Report {
-            run_id: self.run_id.to_owned(),
-            started_at: self.started_at.clone(),
-            finished_at: String::new(),
-            last_success_at: None,
-            outcome: Outcome::Converged,
-            mode: self.hand.mode(),
-            message: String::new(),
-            trigger: TriggerReport {
-                kind: order.kind,
-                source: order.source.clone(),
+    fn finish(
+        &self,
+        request: &RunRequest,
+        config: ConfigReport,
+        outcomes: Outcomes<'_>,
+        existing: ExistingResult,
+        warnings: Vec<Problem>,
+        plan_checksum: Option<String>,
+    ) -> Pass {
+        let transient = existing.transient || outcomes.is_transient();
+        let batches = existing.batches.clone();
+        let results = outcomes.into_results(request, self.access.mode(), existing, warnings, self.deadline);
+        Pass::Finished(Box::new(Finished {
+            config,
+            results: Results {
+                plan_checksum,
+                ..results
             },
-            config: self.place(),
-            changes: Vec::new(),
-            registries: BTreeMap::new(),
-            pull_through_cache_urls: BTreeMap::new(),
-            errors: Vec::new(),
-            warnings: Vec::new(),
-            plan_checksum: None,
-            existing_repositories: None,
-            memory: Memory::default(),
-            stats: Stats::default(),
-            blind: false,
-        }
+            transient,
+            batches,
+        }))
     }
 
-    /// Sets what is known only at the end.
-    fn close(&self, report: &mut Report, past: &Past) {
-        report.finished_at = now();
-        let success = matches!(report.outcome, Outcome::Converged | Outcome::Changed) && report.mode == Mode::Apply;
-        // No success is yet to come, whatever the last status says: both are times in UTC.
-        let last = past.last_success_at.as_ref().map(|time| time.min(&report.finished_at));
-        report.last_success_at = if success {
-            Some(report.finished_at.clone())
+    /// Shows the plan that there is, where it is not the one that was to be applied.
+    fn not_the_plan(&self, planned: Planned<'_>, existing: ExistingResult, sum: String) -> Finished {
+        let Planned {
+            request,
+            config,
+            file,
+            account,
+            scope,
+            plan,
+            memory,
+            warnings,
+            past: _,
+        } = planned;
+        let shown = Outcomes::new(&file, &account, scope, memory).showing(plan);
+        let results = shown.into_results(request, Mode::Plan, existing, warnings, self.deadline);
+        let message = if self.deadline.is_asked_for() {
+            // What was not looked at any more is why it looks like another plan.
+            "interrupted, and nothing was changed".to_owned()
         } else {
-            last.cloned()
+            format!(
+                "refused, and nothing was changed: the plan is not {} any more; look at this one, {sum} ({})",
+                request.plan_checksum.as_deref().unwrap_or_default(),
+                results.message
+            )
         };
-        report::redact(report, &self.seen.lock().unwrap_or_else(PoisonError::into_inner));
-        // A run that came to nothing does not forget where the next one is to go on.
-        if report.outcome == Outcome::Partial && report.existing_repositories.is_none() {
-            report.existing_repositories = past.resumes(&report.config).map(|next| report::Existing {
-                next: Some(next.clone()),
-                ..report::Existing::default()
-            });
-        }
-        past.mark_old_news(report);
-        report.stats.aws_calls = self.core.reader.calls() - self.calls_before;
-        report.stats.duration_ms = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-    }
-
-    /// Logs a run whose status has been written, and prints its metrics: `own` is what this very run did, and `before`
-    /// the status it started from.
-    fn tell(&self, report: &Report, own: &[Change], before: &Past) {
-        report::log(report);
-        report::metrics::lines(report, own, before, &self.core.settings.owner)
-            .iter()
-            .for_each(|line| (self.core.metrics)(line));
-    }
-
-    /// The same for a run whose status could not be written, so that what it did is told somewhere. It is no success: nobody
-    /// reads of it in the status.
-    fn tell_unwritten(&self, report: &Report, own: &[Change], before: &Past, failure: &Failure) {
-        let mut report = report.clone();
-        if matches!(report.outcome, Outcome::Converged | Outcome::Changed) {
-            report.outcome = Outcome::Partial;
-        }
-        report.message = format!("{}; {failure}", report.message);
-        report.last_success_at.clone_from(&before.last_success_at);
-        self.tell(&report, own, before);
-    }
-
-    /// The deadline came while file and account were being read.
-    fn late(&self) -> Failure {
-        Failure::Incomplete {
-            outcome: "partial",
-            reason: format!(
-                "{} came while file and account were being read; this run changed nothing",
-                self.deadline.what()
-            ),
-            status: "the log".into(),
+        let results = Results {
+            message,
+            plan_checksum: Some(sum),
+            ..results
+        };
+        Finished {
+            config,
+            results,
+            transient: false,
+            batches: Vec::new(),
         }
     }
 
-    fn incomplete(&self, report: &Report, status: &str) -> Failure {
-        Failure::Incomplete {
-            outcome: report.outcome.as_str(),
-            reason: report.message.clone(),
-            status: status.to_owned(),
+    /// What bounds this run's deletions.
+    fn bounds(&self, request: &RunRequest, file: &File, memory: &Memory, past: &Past, holds_deletions: bool) -> Bounds {
+        let settings = self.deps.settings;
+        // Where the operator says 0, only a person may say more.
+        let of_file = file.max_deletions.filter(|_| settings.max_deletions > 0);
+        let most = request.max_deletions.or(of_file).unwrap_or(settings.max_deletions);
+        let message = "nothing is deleted by a file that the function does not follow: a warning says which it follows";
+        Bounds {
+            limit: match self.source {
+                Source::Local { .. } => Limit::of_person(most),
+                Source::Uploaded => Limit::of_function(most),
+            },
+            hold: holds_deletions.then(|| Cause::new(Reason::OTHER_FILE, message)),
+            // A person who says how many are to go has looked at them.
+            known: past.known().filter(|_| request.max_deletions.is_none()),
+            refused: memory.refused.keys().cloned().collect(),
         }
+    }
+
+    /// Reads the rest of the account that the file speaks about.
+    async fn observe(&self, file: &File, snapshot: Result<Snapshot, AwsError>) -> Result<Account, Unseen> {
+        let snapshot = snapshot.map_err(|error| Unseen {
+            message: format!("the account could not be read, and was left as it is: {error}"),
+            transient: error.is_transient(),
+        })?;
+        let observed = Box::pin(observe(self.deps.reader, snapshot, file, self.deps.settings));
+        self.deadline.bound(observed).await.ok_or_else(|| {
+            let what = self.deadline.what();
+            Unseen {
+                message: format!("{what} came while the account was being read, which was left as it is"),
+                transient: true,
+            }
+        })
+    }
+
+    async fn prove(&self, candidates: Vec<Candidate>) -> Proofs {
+        prove(self.deps.reader, candidates, self.deps.pace, self.deadline).await
     }
 }
 
-/// Whether any registry of the file, or any rule that carries our mark, uses the secret an event is about.
-fn uses(account: &Account, file: &File, change: &SecretChange, settings: &Settings) -> bool {
-    let of_file = account
-        .snapshot
-        .rules
-        .values()
-        .filter(|rule| file.registries.iter().any(|r| r.name == rule.prefix));
-    let by_rule = of_file
-        .chain(marked_rules(&account.snapshot, settings))
-        .any(|rule| points_to(rule, change));
-    // A secret that could not be read may well be it: the run says what is wrong.
-    let by_sight = account.sights.values().any(|sight| match sight {
-        Sight::Found(secret) => change.refers_to(&secret.name),
-        Sight::Absent(name) => change.refers_to(name),
-        Sight::Unread(_) => true,
-        _ => false,
-    });
-    by_rule || by_sight
+impl Pass {
+    fn finished(config: ConfigReport, results: Results, transient: bool) -> Self {
+        Self::Finished(Box::new(Finished {
+            config,
+            results,
+            transient,
+            batches: Vec::new(),
+        }))
+    }
 }
 
-/// The rules whose template carries our mark.
-fn marked_rules<'a>(snapshot: &'a Snapshot, settings: &'a Settings) -> impl Iterator<Item = &'a Rule> {
-    let is_marked = |prefix: &str| {
-        let template = snapshot.templates.get(prefix);
-        template.is_some_and(|t| Owner::of_template(&t.spec.description, settings).is_ours())
+fn ignored(reason: String) -> Results {
+    Results {
+        outcome: Outcome::Ignored,
+        message: reason,
+        ..Results::default()
+    }
+}
+
+/// An accepted file, the account, and what is to be done.
+struct Planned<'a> {
+    request: &'a RunRequest,
+    config: ConfigReport,
+    file: File,
+    account: Account,
+    scope: Scope<'a>,
+    plan: Plan,
+    memory: Memory,
+    warnings: Vec<Problem>,
+    past: &'a Past,
+}
+
+/// Why the account is not known.
+struct Unseen {
+    message: String,
+    transient: bool,
+}
+
+/// What the runs after this one are to know: registries that this one may make, and rules that do not work.
+fn memory(config: &ConfigReport, file: &File, account: &Account, past: &Past) -> Memory {
+    let current = |name: &str| match account.sights.get(name) {
+        Some(Sight::Found(secret)) => secret.holder(CURRENT).map(str::to_owned),
+        _ => None,
     };
-    snapshot.rules.values().filter(move |rule| is_marked(&rule.prefix))
-}
-
-/// Whether a rule's credential is the secret that changed.
-fn points_to(rule: &Rule, change: &SecretChange) -> bool {
-    rule.credential_arn
-        .as_deref()
-        .and_then(secret_name_of)
-        .is_some_and(|name| change.refers_to(name))
-}
-
-/// The name in a full ARN: without the hyphen and six characters that Secrets Manager appends.
-fn secret_name_of(arn: &str) -> Option<&str> {
-    let (_, resource) = arn.split_once(":secret:")?;
-    resource.get(..resource.len().checked_sub(7)?)
+    let mut memory = past.passed_on();
+    memory
+        .named
+        .extend(file.registries.iter().map(|registry| registry.name.clone()));
+    memory.refused = memory.still_refused(config, current);
+    memory
 }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use secret::SecretChange;
-pub use work::{Portion, Refusal, WorkMessage};
+pub use work::{Refusal, WorkBatch, WorkMessage};
 
 /// What the function knows about itself, to tell its own events from others.
 ///

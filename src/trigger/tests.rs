@@ -188,16 +188,16 @@ fn wrappers_are_opened_two_deep() {
 fn a_message_of_the_own_queue_is_work() {
     let whole = trigger(&in_queue(r#"{"work": {}}"#));
     assert_eq!((whole.kind, whole.job), (Kind::Work, Job::APPLY));
-    let portion = r#"{"work": {"id": "r", "part": 3, "registry": "hub", "repositories": ["hub/a"]}}"#;
-    let two = trigger(&json!({"Records": [message(portion), message(r#"{"work": {"after": "x"}, "more": 1}"#)]}));
+    let batch = r#"{"work": {"id": "r", "part": 3, "registry": "hub", "repositories": ["hub/a"]}}"#;
+    let two = trigger(&json!({"Records": [message(batch), message(r#"{"work": {"after": "x"}, "more": 1}"#)]}));
     let Job::Work(messages) = two.job else {
         panic!("{two:?}")
     };
-    assert_eq!(messages[0].portion.as_ref().map(|portion| portion.part), Ok(3));
-    assert_eq!((messages[0].body.as_str(), messages[0].receive_count), (portion, 1));
+    assert_eq!(messages[0].batch.as_ref().map(|batch| batch.part), Ok(3));
+    assert_eq!((messages[0].body.as_str(), messages[0].receive_count), (batch, 1));
     assert!(
         messages[1]
-            .portion
+            .batch
             .as_ref()
             .is_err_and(|refusal| refusal.to_string().contains("`after`"))
     );

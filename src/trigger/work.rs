@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::shown;
-use crate::config::is_repository_name;
+use config::is_repository_name;
 
 /// What a message may name at most, whoever wrote it.
 const MOST_REPOSITORIES: usize = 100;
@@ -19,7 +19,7 @@ const LONGEST_NAME: usize = 256;
 /// Some repositories of one registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Portion {
+pub struct WorkBatch {
     /// The run that could not finish them.
     pub id: String,
     /// Which of that run's messages this is.
@@ -38,27 +38,27 @@ pub struct Portion {
 )]
 pub struct Refusal(String);
 
-impl Portion {
+impl WorkBatch {
     /// Reads the value of `work`.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn read(work: &Value) -> Result<Self, Refusal> {
-        let portion = Self::deserialize(work).map_err(|error| Refusal(shown(&error.to_string())))?;
-        let all = portion.repositories.iter().chain([&portion.id, &portion.registry]);
-        if portion.repositories.is_empty() || portion.repositories.len() > MOST_REPOSITORIES {
+        let batch = Self::deserialize(work).map_err(|error| Refusal(shown(&error.to_string())))?;
+        let all = batch.repositories.iter().chain([&batch.id, &batch.registry]);
+        if batch.repositories.is_empty() || batch.repositories.len() > MOST_REPOSITORIES {
             return Err(Refusal(format!(
                 "it names {} repositories, not 1 to 100",
-                portion.repositories.len()
+                batch.repositories.len()
             )));
         }
         if all.into_iter().any(|text| text.is_empty() || text.len() > LONGEST_NAME) {
             return Err(Refusal("a name in it is empty or longer than 256 characters".into()));
         }
-        if let Some(name) = portion.repositories.iter().find(|name| !is_repository_name(name)) {
+        if let Some(name) = batch.repositories.iter().find(|name| !is_repository_name(name)) {
             return Err(Refusal(format!("no repository can have the name {:?}", shown(name))));
         }
-        Ok(portion)
+        Ok(batch)
     }
 }
 
@@ -70,14 +70,14 @@ pub struct WorkMessage {
     /// How often it has been received, this time included.
     pub receive_count: u32,
     /// What it asks for.
-    pub portion: Result<Portion, Refusal>,
+    pub batch: Result<WorkBatch, Refusal>,
 }
 
 impl WorkMessage {
     /// A message of the own queue that is no work and nothing else that the function knows.
     pub(super) fn without_sense(message: SqsMessage, why: &str) -> Self {
         Self {
-            portion: Err(Refusal(why.to_owned())),
+            batch: Err(Refusal(why.to_owned())),
             ..Self::read(message, &Value::Null)
         }
     }
@@ -91,7 +91,7 @@ impl WorkMessage {
         Self {
             body: message.body.unwrap_or_default(),
             receive_count: count.unwrap_or(1),
-            portion: Portion::read(work),
+            batch: WorkBatch::read(work),
         }
     }
 }
@@ -107,7 +107,7 @@ mod tests {
         let with = |key: &str, value: Value| {
             let mut work = good.clone();
             work[key] = value;
-            Portion::read(&work)
+            WorkBatch::read(&work)
         };
         assert!(with("part", json!(1)).is_ok());
         for (key, value, words) in [

@@ -8,7 +8,7 @@ use crate::desk::Desk;
 use crate::support::{self, credential, repository, uploaded};
 
 /// What a message did, it did.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_message_that_comes_twice_changes_no_count_and_no_line() {
     let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(TAGS).await;
@@ -30,7 +30,7 @@ async fn a_message_that_comes_twice_changes_no_count_and_no_line() {
 }
 
 /// The same for one that comes again since some of it was left.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_message_that_comes_again_for_the_rest_keeps_what_it_did_before() {
     let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(TAGS).await;
@@ -53,7 +53,7 @@ async fn a_message_that_comes_again_for_the_rest_keeps_what_it_did_before() {
 }
 
 /// Whatever keeps a message from being worked on, its last try tells it.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_message_that_dies_since_the_file_cannot_be_read_has_its_reason() {
     let desk = Desk::open(REPOSITORIES).await;
     desk.run_out_of_time(TAGS).await;
@@ -76,7 +76,7 @@ async fn a_message_that_dies_since_the_file_cannot_be_read_has_its_reason() {
 }
 
 /// No number of tries makes sense of it.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_no_json_or_no_event_dies_at_once_with_its_reason() {
     let desk = Desk::open(0).await;
     desk.bench.follow("quay: {registry: quay.io}\n").await;
@@ -90,7 +90,7 @@ async fn what_is_no_json_or_no_event_dies_at_once_with_its_reason() {
 }
 
 /// Names that no repository can have.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_name_that_no_repository_has_neither_reaches_ecr_nor_holds_up_the_others() {
     let desk = Desk::open(2).await;
     desk.bench
@@ -122,7 +122,7 @@ async fn a_name_that_no_repository_has_neither_reaches_ecr_nor_holds_up_the_othe
 }
 
 /// A registry that is refused has nothing written (DESIGN, section 6), by messages neither.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_message_touches_nothing_of_a_registry_whose_secret_is_another_owners() {
     let desk = Desk::open(0).await;
     let bench = &desk.bench;
@@ -144,7 +144,7 @@ async fn a_message_touches_nothing_of_a_registry_whose_secret_is_another_owners(
 }
 
 /// Neither has one that is held by the quota of rules.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_message_touches_nothing_of_a_registry_that_the_quota_holds() {
     let desk = Desk::open(1).await;
     let bench = &desk.bench;
@@ -161,7 +161,7 @@ async fn a_message_touches_nothing_of_a_registry_that_the_quota_holds() {
 }
 
 /// But a secret that cannot be read for a moment refuses nothing for good: the message comes again.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_message_whose_registry_cannot_be_looked_at_comes_again() {
     let desk = Desk::open(0).await;
     let bench = &desk.bench;

@@ -1,5 +1,7 @@
 //! [`LocalAws`]: one account, its server, and the levers that tests pull.
 
+use hyper::body::Bytes;
+use hyper::{Request, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,9 +9,10 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::calls::{Call, rounds};
@@ -112,7 +115,7 @@ impl LocalAws {
                 server: Mutex::default(),
             }),
         };
-        let weak = WeakAws(Arc::downgrade(&aws.inner));
+        let weak = aws.downgrade();
         let thread = thread::Builder::new().name("local-aws".to_owned()).spawn(move || {
             runtime.block_on(wire::serve(listener, weak, stopped));
             // Not a plain drop: that would wait for hooks that are still running.
@@ -120,6 +123,16 @@ impl LocalAws {
         })?;
         *lock(&aws.inner.server) = Some(thread);
         Ok(aws)
+    }
+
+    /// Answers one HTTP request without a socket, on the caller's runtime and by its clock. `None` is a connection that was
+    /// reset; a call that hangs never comes back.
+    pub async fn answer(&self, request: Request<Bytes>) -> Option<Response<wire::Body>> {
+        wire::answer_in_process(request, self).await
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakAws {
+        WeakAws(Arc::downgrade(&self.inner))
     }
 
     /// `http://127.0.0.1:PORT`, for `AWS_ENDPOINT_URL`.

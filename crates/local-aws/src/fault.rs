@@ -6,7 +6,8 @@
 mod rate;
 
 use serde::Deserialize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 use crate::core::ApiError;
 use rate::Buckets;

@@ -32,3 +32,4 @@ pub use fault::Fault;
 pub use lambda::{Function, Invocation, LambdaApi};
 pub use options::Options;
 pub use sqs::Sqs;
+pub use wire::Body;

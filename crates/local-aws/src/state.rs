@@ -4,6 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::time::Duration;
+use tokio::time::Instant;
 
 use crate::core::{Answer, ApiError, Cx};
 use crate::ecr::{Ecr, Pulled};
@@ -18,6 +19,8 @@ use crate::sqs::Sqs;
 /// The account.
 pub(crate) struct State {
     options: Options,
+    /// Where time began, by the wall and by tokio's clock, which tests may stop.
+    began: (Timestamp, Instant),
     offset: SignedDuration,
     pub(crate) s3: S3,
     pub(crate) secrets: Secrets,
@@ -35,6 +38,7 @@ impl State {
         ecr.set_page_cap(options.page_size);
         Self {
             options: options.clone(),
+            began: (Timestamp::now(), Instant::now()),
             offset: SignedDuration::ZERO,
             s3: S3::new(options.page_size),
             secrets: Secrets::new(options),
@@ -56,10 +60,11 @@ impl State {
         }
     }
 
-    /// Real time plus what [`State::advance`] has added.
+    /// Time by tokio's clock, plus what [`State::advance`] has added.
     pub(crate) fn now(&self) -> Timestamp {
-        let real = Timestamp::now();
-        real.checked_add(self.offset).unwrap_or(real)
+        let (began, instant) = self.began;
+        let passed = SignedDuration::try_from(instant.elapsed()).unwrap_or_default();
+        began.checked_add(passed.saturating_add(self.offset)).unwrap_or(began)
     }
 
     pub(crate) fn advance(&mut self, by: Duration) {

@@ -4,7 +4,7 @@
 //! billionths of a token: a call that comes on the very nanosecond of its token is served, whatever came before.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use tokio::time::Instant;
 
 const TOKEN: u128 = 1_000_000_000;
 

@@ -9,6 +9,7 @@ mod rest;
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::header::{HeaderName, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
@@ -21,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
-use crate::aws::WeakAws;
+use crate::aws::{LocalAws, WeakAws};
 
 /// What the account's largest request may measure. S3 itself allows 5 GiB; nothing here needs more than this.
 const LARGEST_BODY: usize = 32 * 1024 * 1024;
@@ -38,6 +39,16 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    fn of(head: Parts, body: Bytes) -> Self {
+        Self {
+            method: head.method,
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            headers: head.headers,
+            body,
+        }
+    }
+
     /// A header's text, if it is there and is text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
@@ -104,7 +115,7 @@ pub(crate) enum Ending {
 }
 
 /// A body of spaces that never ends.
-pub(crate) struct Endless {
+pub struct Endless {
     spaces: Bytes,
     every: Duration,
     wait: Pin<Box<Sleep>>,
@@ -133,7 +144,15 @@ impl hyper::body::Body for Endless {
     }
 }
 
-type Body = Either<Full<Bytes>, Endless>;
+/// The body of an answer.
+pub type Body = Either<Full<Bytes>, Endless>;
+
+/// Answers one request without a socket. `None` is a connection that was reset; a call that hangs never comes back.
+pub(crate) async fn answer_in_process(request: Request<Bytes>, aws: &LocalAws) -> Option<Response<Body>> {
+    let (head, body) = request.into_parts();
+    let asked = Asked::of(head, body);
+    respond(asked, aws.downgrade()).await.ok()
+}
 
 /// Answers requests until the server is told to stop.
 pub(crate) async fn serve(listener: std::net::TcpListener, aws: WeakAws, mut stopped: watch::Receiver<bool>) {
@@ -181,7 +200,10 @@ async fn connection(stream: TcpStream, aws: WeakAws) {
 }
 
 async fn answer(request: Request<Incoming>, aws: WeakAws) -> Result<Response<Body>, Hangup> {
-    let asked = read(request).await.ok_or(Hangup)?;
+    respond(read(request).await.ok_or(Hangup)?, aws).await
+}
+
+async fn respond(asked: Asked, aws: WeakAws) -> Result<Response<Body>, Hangup> {
     // A task of its own: hyper drops this future when the client goes away, and whether a call was processed must not
     // depend on how fast that is noticed. The account is let go of before a call hangs, so that none keeps it alive.
     let run = tokio::spawn(async move {
@@ -202,11 +224,5 @@ async fn answer(request: Request<Incoming>, aws: WeakAws) -> Result<Response<Bod
 pub(crate) async fn read(request: Request<Incoming>) -> Option<Asked> {
     let (head, body) = request.into_parts();
     let body = Limited::new(body, LARGEST_BODY).collect().await.ok()?.to_bytes();
-    Some(Asked {
-        method: head.method,
-        path: head.uri.path().to_owned(),
-        query: head.uri.query().unwrap_or_default().to_owned(),
-        headers: head.headers,
-        body,
-    })
+    Some(Asked::of(head, body))
 }

@@ -1,0 +1,168 @@
+//! The file: bytes of `registries.yaml` become checked [`Registry`]s, or every error at once.
+//!
+//! The layers, each of which imports only from those before it:
+//!
+//! 1. `diagnostics`: problems, how texts of the file are shown in them, and what is hidden.
+//! 2. `yaml`: the bytes become a tree that knows where each value stands. Everything hostile ends here: size, encoding, depth,
+//!    aliases, duplicate keys. It knows nothing of registries.
+//! 3. `model`: what an accepted file is made of, with the limits that AWS sets.
+//! 4. `keys`: the tables of what may stand in the file, and the only place that describes it.
+//! 5. `sops`: a file that is encrypted with SOPS ([`sealed`]) is opened between parsing and reading ([`read_sealed`]).
+//! 6. `read`: `form` tells the flat form from the wrapped one, `raw` reads the fields of one registry, `resolve` puts a registry and the
+//!    defaults together, `across` checks what only all registries together show.
+//! 7. `schema`: the JSON Schema and the reference, made from the tables of keys.
+//!
+//! No step stops at the first mistake: each notes [`Problem`]s and goes on with what it could read.
+
+mod diagnostics;
+mod excerpt;
+mod keys;
+mod model;
+mod read;
+mod schema;
+pub mod sops;
+mod yaml;
+
+use std::rc::Rc;
+
+use diagnostics::place::Position;
+use diagnostics::problem::Notes;
+use keys::file::HINTS;
+use read::resolve::{self, Above};
+use read::{across, form};
+use sops::{DataKey, Metadata};
+use yaml::node::Node;
+use yaml::parse::{self, Parsed};
+use yaml::{aliases, source};
+
+pub use diagnostics::problem::{Problem, Rejected, is_invisible};
+pub use diagnostics::tokens::looks_like_a_token;
+pub use excerpt::Excerpts;
+pub use model::arn;
+pub use model::context::Context;
+pub use model::credential::{Credential, CredentialSource, SECRET_PREFIX};
+pub use model::encryption::{Encryption, EncryptionKind};
+pub use model::existing::{ExistingRepositories, Setting, is_repository_pattern};
+pub use model::file::{File, MAX_BYTES, MAX_REGISTRIES};
+pub use model::lifecycle::{
+    Action, ActionType, CountType, CountUnit, LifecyclePolicy, Rule, Selection, StorageClass, TagStatus,
+};
+pub use model::mutability::Mutability;
+pub use model::prefix::{ROOT, is_repository_name};
+pub use model::registry::Registry;
+pub use model::upstream::{CredentialNeed, Upstream, UpstreamKind, canonical_host, is_host};
+pub use schema::markdown::{reference, summary};
+pub use schema::schema;
+
+/// The key of the map that SOPS adds to a file it encrypts.
+const SOPS: &str = "sops";
+
+/// Reads and checks a file.
+///
+/// # Errors
+///
+/// Everything that is wrong with the file, in the order of the file, each with its position and what to write instead.
+pub fn read(bytes: &[u8], context: &Context) -> Result<File, Rejected> {
+    reading(context, |notes| root(bytes, notes))
+}
+
+/// How a file is encrypted with SOPS; none, if it is not, or is no YAML. Cheap for a file without the word.
+#[must_use]
+pub fn sealed(bytes: &[u8]) -> Option<Result<Metadata, Rejected>> {
+    let is_mentioned = bytes.windows(SOPS.len()).any(|word| word == SOPS.as_bytes());
+    let mut notes = Notes::default();
+    let text = if is_mentioned {
+        source::text(bytes, &mut notes)?
+    } else {
+        return None;
+    };
+    let Parsed::Root(root) = parse::parse(text, HINTS, &mut notes) else {
+        return None;
+    };
+    if !notes.is_clean() {
+        return None;
+    }
+    let metadata = sops::read(sops_of(&root)?, &mut notes);
+    let (errors, warnings) = notes.finish();
+    Some(metadata.ok_or(Rejected { errors, warnings }))
+}
+
+/// Reads and checks a file that is encrypted with SOPS. Errors have their places in the encrypted file.
+///
+/// # Errors
+/// As [`read`]; and if any value or the MAC is not what was encrypted, that alone.
+pub fn read_sealed(bytes: &[u8], key: &DataKey, context: &Context) -> Result<File, Rejected> {
+    reading(context, |notes| {
+        let root = root(bytes, notes)?;
+        aliases::refuse(source::text(bytes, notes)?, notes);
+        let metadata = match sops_of(&root) {
+            Some(node) => sops::read(node, notes)?,
+            None => {
+                notes.error(
+                    root.at,
+                    "the file has no map `sops` with a MAC: it is not encrypted with SOPS",
+                );
+                return None;
+            }
+        };
+        sops::open(&root, &metadata, key, notes)
+    })
+}
+
+/// The map that SOPS puts beside the registries.
+fn sops_of(root: &Node) -> Option<&Node> {
+    root.get(SOPS)
+        .map(|entry| &*entry.value)
+        .filter(|node| sops::is_metadata(node))
+}
+
+fn reading(context: &Context, root: impl FnOnce(&mut Notes) -> Option<Rc<Node>>) -> Result<File, Rejected> {
+    let mut notes = Notes::default();
+    let content = root(&mut notes).and_then(|root| content(&root, context, &mut notes));
+    let (errors, warnings) = notes.finish();
+    match content {
+        Some((registries, max_deletions)) if errors.is_empty() => Ok(File {
+            registries,
+            max_deletions,
+            warnings,
+        }),
+        _ => Err(Rejected { errors, warnings }),
+    }
+}
+
+fn root(bytes: &[u8], notes: &mut Notes) -> Option<Rc<Node>> {
+    let text = source::text(bytes, notes)?;
+    match parse::parse(text, HINTS, notes) {
+        Parsed::Root(root) => Some(root),
+        Parsed::Empty => {
+            if notes.is_clean() {
+                let start = Position { line: 1, column: 1 };
+                notes.error(start, "the file is empty; an empty file is refused, so that a slip deletes nothing: write at least one registry");
+            }
+            None
+        }
+        Parsed::Broken => None,
+    }
+}
+
+fn content(root: &Rc<Node>, context: &Context, notes: &mut Notes) -> Option<(Vec<Registry>, Option<u32>)> {
+    let parts = form::read(root, context, notes)?;
+    let above = Above {
+        context,
+        defaults: &parts.defaults,
+        tags: parts.tags.as_ref(),
+        flat: parts.flat,
+    };
+    resolve::check_above(&above, notes);
+    across::check_region(context, notes);
+    across::check_names(parts.registries, parts.at, notes);
+    let mut resolved = Vec::new();
+    for entry in parts.registries {
+        notes.registry = Some(entry.name().to_owned());
+        resolved.extend(resolve::registry(entry, &above, notes));
+    }
+    notes.registry = None;
+    across::check_secrets(&resolved, notes);
+    let registries = resolved.into_iter().map(|resolved| resolved.registry).collect();
+    Some((registries, parts.max_deletions))
+}

@@ -1,0 +1,424 @@
+//! What may stand under each key, by itself. Each says in JSON Schema what a reader beside it checks by hand, with the
+//! reader's own limits and words; `tests/schema.rs` holds one against the other.
+
+use serde_json::{Value, json};
+
+use super::rules;
+use super::{map, reference};
+use crate::keys::describe::Key;
+use crate::keys::file::{EncryptionKey, ExistingKey};
+use crate::keys::file::{FileKey, RegistryKey};
+use crate::keys::lifecycle::RuleKey;
+use crate::keys::lifecycle::{ActionKey, PolicyKey, SelectionKey};
+use crate::model::arn::REGION;
+use crate::model::credential::SECRET_PREFIX;
+use crate::model::file::MAX_REGISTRIES;
+use crate::model::lifecycle::{ActionType, CountType, CountUnit, StorageClass, TagStatus};
+use crate::model::lifecycle::{MOST_RULES, MOST_TAG, MOST_WILDCARDS};
+use crate::model::mutability::{self, Word};
+use crate::model::tags::{self, OUR_PREFIX};
+use crate::model::{credential as secrets, encryption as kms, existing as repositories, prefix as name, upstream};
+use crate::read::{lifecycle as lifecycle_read, raw};
+
+/// What may stand under each key of a table.
+pub(crate) trait Valued: Key {
+    /// As a JSON Schema.
+    fn value(self) -> Value;
+}
+
+impl Valued for FileKey {
+    fn value(self) -> Value {
+        match self {
+            Self::Registries => registries(),
+            Self::Tags => tags(),
+            Self::Defaults => defaults(),
+            Self::MaxDeletions => whole(0),
+        }
+    }
+}
+
+impl Valued for RegistryKey {
+    fn value(self) -> Value {
+        match self {
+            Self::Registry => host(),
+            Self::Username => credential(),
+            Self::AccessToken => credential(),
+            Self::Secret => secret(),
+            Self::RepositoryReadAccessArns => principals(),
+            Self::ImageTagMutability => mutability(),
+            Self::ImageTagMutabilityExclusionFilters => filters(),
+            Self::LifecyclePolicy => lifecycle(),
+            Self::UpstreamRepositoryPrefix => prefix(),
+            Self::CustomRoleArn => role(),
+            Self::EncryptionConfiguration => encryption(),
+            Self::Tags => tags(),
+            Self::TakeOver => flag(),
+            Self::AllowUnlistedUpstream => flag(),
+            Self::ExistingRepositories => existing(),
+        }
+    }
+}
+
+impl Valued for EncryptionKey {
+    fn value(self) -> Value {
+        match self {
+            Self::EncryptionType => encryption_type(),
+            Self::KmsKey => kms_key(),
+        }
+    }
+}
+
+impl Valued for ExistingKey {
+    fn value(self) -> Value {
+        match self {
+            Self::Apply => settings(),
+            Self::MaxExpiringImages => whole(0),
+            Self::Include => repositories(),
+            Self::Exclude => repositories(),
+        }
+    }
+}
+
+impl Valued for PolicyKey {
+    fn value(self) -> Value {
+        match self {
+            Self::Rules => rules(),
+        }
+    }
+}
+
+impl Valued for RuleKey {
+    fn value(self) -> Value {
+        match self {
+            Self::RulePriority => whole(1),
+            Self::Description => text(),
+            Self::Selection => selection(),
+            Self::Action => action(),
+        }
+    }
+}
+
+impl Valued for SelectionKey {
+    fn value(self) -> Value {
+        match self {
+            Self::TagStatus => tag_status(),
+            Self::TagPatternList => tag_patterns(),
+            Self::TagPrefixList => tag_prefixes(),
+            Self::StorageClass => storage_class(),
+            Self::CountType => count_type(),
+            Self::CountUnit => count_unit(),
+            Self::CountNumber => whole(1),
+        }
+    }
+}
+
+impl Valued for ActionKey {
+    fn value(self) -> Value {
+        match self {
+            Self::Type => action_type(),
+            Self::TargetStorageClass => target_class(),
+        }
+    }
+}
+
+/// A text; a number or a boolean without quotes is taken as it is written.
+pub(crate) fn text() -> Value {
+    json!({"type": ["string", "number", "boolean"]})
+}
+
+/// A text of a form.
+fn pattern(pattern: &str, most: usize) -> Value {
+    json!({"type": "string", "pattern": pattern, "maxLength": most})
+}
+
+/// A text of a form that a number can have too.
+fn loose(pattern: &str, most: usize) -> Value {
+    json!({"type": ["string", "number", "boolean"], "pattern": pattern, "maxLength": most})
+}
+
+/// What an editor says where the form is not kept, instead of showing the pattern.
+fn explained(schema: &mut Value, why: &str) {
+    super::set(schema, "patternErrorMessage", json!(why));
+}
+
+/// A list.
+fn list(items: &Value, least: usize) -> Value {
+    json!({"type": "array", "minItems": least, "items": items})
+}
+
+/// One of the words that AWS knows.
+fn word<T>(words: &[(&'static str, T)]) -> Value {
+    let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    json!({"type": "string", "enum": words})
+}
+
+/// `true` or `false`.
+pub(crate) fn flag() -> Value {
+    json!({"type": "boolean"})
+}
+
+/// A whole number from `least` on.
+pub(crate) fn whole(least: u32) -> Value {
+    json!({"type": "integer", "minimum": least, "maximum": u32::MAX})
+}
+
+/// The registries of the wrapped form.
+pub(crate) fn registries() -> Value {
+    registry_map(&reference(super::EACH))
+}
+
+/// A map from names to registries, each of which is this.
+pub(super) fn registry_map(registry: &Value) -> Value {
+    let root = json!({"allOf": [registry, rules::root()]});
+    json!({
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": MAX_REGISTRIES,
+        "propertyNames": {
+            "title": "name",
+            "description": rules::NAME,
+            "pattern": name::PATTERN,
+            "maxLength": name::MOST,
+            "minLength": name::LEAST,
+            "patternErrorMessage": rules::NAME,
+        },
+        "properties": {name::ROOT: root},
+        // Names that differ only in letter case.
+        "dependencies": {name::ROOT: {"not": {"required": [name::ROOT.to_lowercase()]}}},
+        "additionalProperties": registry,
+    })
+}
+
+/// `defaults`.
+pub(crate) fn defaults() -> Value {
+    rules::defaults(super::defaults())
+}
+
+/// `registry`: which hosts there are depends on `allow_unlisted_upstream`, and is among the rules.
+pub(crate) fn host() -> Value {
+    upstream::any_host()
+}
+
+/// `username` and `accessToken`: one line, no space at either end. What SOPS left encrypted is none.
+pub(crate) fn credential() -> Value {
+    let mut value = loose(
+        r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$",
+        secrets::MOST_VALUE,
+    );
+    explained(&mut value, "One line, without spaces around it.");
+    super::set(
+        &mut value,
+        "not",
+        json!({"type": "string", "pattern": r"^ENC\[AES256_GCM,"}),
+    );
+    value
+}
+
+/// `secret`: a name, or a full ARN.
+pub(crate) fn secret() -> Value {
+    const REST: &str = "[A-Za-z0-9/_+=.@-]";
+    let by_name = format!("^{SECRET_PREFIX}{REST}+$");
+    let most = secrets::MOST_NAME - SECRET_PREFIX.len();
+    let by_arn = format!(
+        "^arn:aws[a-z0-9-]*:secretsmanager:{REGION}:[0-9]{{12}}:secret:{SECRET_PREFIX}{REST}{{1,{most}}}-[A-Za-z0-9]{{6}}$"
+    );
+    json!({
+        "type": "string",
+        "anyOf": [{"maxLength": secrets::MOST_NAME, "pattern": by_name}, {"pattern": by_arn}],
+        "examples": [format!("{SECRET_PREFIX}docker-hub")],
+    })
+}
+
+/// `repository_read_access_arns`.
+pub(crate) fn principals() -> Value {
+    const NAME: &str = "[A-Za-z0-9+=,.@_-]";
+    let path = format!("{NAME}([A-Za-z0-9+=,.@_/-]*{NAME})?");
+    let pair = format!("{NAME}[A-Za-z0-9+=,.@_/-]*/([A-Za-z0-9+=,.@_/-]*{NAME})");
+    let arn = format!(
+        "^arn:aws[a-z0-9-]*:(iam::[0-9]{{12}}:(root|(role|user)/{path})|sts::[0-9]{{12}}:(assumed-role/{pair}|federated-user/{path}))$"
+    );
+    let item = json!({
+        "anyOf": [
+            {"type": "string", "pattern": "^[0-9]{12}$"},
+            {"type": "string", "pattern": arn},
+            // Without quotes, where it has no zero in front.
+            {"type": "integer", "minimum": 100_000_000_000_u64, "maximum": 999_999_999_999_u64},
+        ],
+        "examples": ["111122223333", "arn:aws:iam::111122223333:root"],
+    });
+    list(&item, 0)
+}
+
+/// `image_tag_mutability`.
+pub(crate) fn mutability() -> Value {
+    word(Word::WORDS)
+}
+
+/// `image_tag_mutability_exclusion_filters`.
+pub(crate) fn filters() -> Value {
+    let mut filters = list(&loose(r"^[A-Za-z0-9._*-]+$", mutability::MOST_CHARACTERS), 1);
+    super::set(&mut filters, "maxItems", json!(mutability::MOST_FILTERS));
+    filters
+}
+
+/// `upstream_repository_prefix`. A number without quotes can be one, if it has no sign and more than a digit.
+pub(crate) fn prefix() -> Value {
+    let mut prefix = loose(name::PATTERN, name::MOST);
+    super::set(&mut prefix, "minLength", json!(name::LEAST));
+    super::set(&mut prefix, "minimum", json!(0));
+    super::set(&mut prefix, "not", json!({"type": "integer", "maximum": 9}));
+    prefix
+}
+
+/// `custom_role_arn`.
+pub(crate) fn role() -> Value {
+    let mut role = pattern(
+        "^arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_-]([A-Za-z0-9+=,.@_/-]*[A-Za-z0-9+=,.@_-])?$",
+        raw::MOST_ROLE,
+    );
+    explained(
+        &mut role,
+        "The ARN of a role of this account: `arn:aws:iam::<account>:role/...`.",
+    );
+    role
+}
+
+/// `encryption_configuration`.
+pub(crate) fn encryption() -> Value {
+    rules::encryption(map::<EncryptionKey>())
+}
+
+/// `encryption_type`.
+pub(crate) fn encryption_type() -> Value {
+    word(kms::WORDS)
+}
+
+/// `kms_key`.
+pub(crate) fn kms_key() -> Value {
+    let arn = format!("^arn:aws[a-z0-9-]*:kms:{REGION}:[0-9]{{12}}:key/[a-z0-9-]+$");
+    let mut key = json!({"type": "string", "pattern": arn});
+    explained(
+        &mut key,
+        "The full ARN of a key, no alias: `arn:aws:kms:<region>:<account>:key/...`.",
+    );
+    key
+}
+
+/// `tags`.
+pub(crate) fn tags() -> Value {
+    // The classes that every engine knows. Letters of some scripts are written with marks; a mark alone is for the reader.
+    const ALLOWED: &str = r"[\p{L}\p{M}\p{N} _.:/=+@-]";
+    let ours: String = OUR_PREFIX.chars().map(in_any_case).collect();
+    json!({
+        "type": "object",
+        "maxProperties": tags::MOST,
+        "propertyNames": {
+            "title": "tag",
+            "minLength": 1,
+            "maxLength": tags::MOST_KEY,
+            "pattern": format!("^{ALLOWED}+$"),
+            "not": {"pattern": format!("^({}|{ours})", "aws:".chars().map(in_any_case).collect::<String>())},
+        },
+        "additionalProperties": {
+            "type": ["string", "number", "boolean", "null"],
+            "maxLength": tags::MOST_VALUE,
+            "pattern": format!("^{ALLOWED}*$"),
+        },
+    })
+}
+
+/// A character in either case, for a pattern.
+fn in_any_case(c: char) -> String {
+    if c.is_ascii_alphabetic() {
+        format!("[{}{}]", c.to_ascii_uppercase(), c.to_ascii_lowercase())
+    } else {
+        c.to_string()
+    }
+}
+
+/// `existing_repositories`.
+pub(crate) fn existing() -> Value {
+    json!({"anyOf": [flag(), map::<ExistingKey>()]})
+}
+
+/// `apply`.
+pub(crate) fn settings() -> Value {
+    let mut settings = list(&word(repositories::Setting::WORDS), 1);
+    super::set(&mut settings, "uniqueItems", json!(true));
+    settings
+}
+
+/// `include` and `exclude`.
+pub(crate) fn repositories() -> Value {
+    let mut patterns = list(&loose("^[a-z0-9._/*-]+$", repositories::MOST_CHARACTERS), 0);
+    super::set(&mut patterns, "maxItems", json!(repositories::MOST_PATTERNS));
+    patterns
+}
+
+/// `lifecycle_policy`.
+pub(crate) fn lifecycle() -> Value {
+    json!({"anyOf": [{"type": "string", "enum": [lifecycle_read::NONE]}, map::<PolicyKey>()]})
+}
+
+/// `rules`.
+pub(crate) fn rules() -> Value {
+    let mut rules = list(&reference("lifecycleRule"), 1);
+    super::set(&mut rules, "maxItems", json!(MOST_RULES));
+    rules
+}
+
+/// `selection`.
+pub(crate) fn selection() -> Value {
+    rules::selection(map::<SelectionKey>())
+}
+
+/// `tagStatus`.
+pub(crate) fn tag_status() -> Value {
+    word(TagStatus::WORDS)
+}
+
+/// `tagPatternList`.
+pub(crate) fn tag_patterns() -> Value {
+    let mut item = loose("^[A-Za-z0-9._*-]+$", MOST_TAG);
+    super::set(
+        &mut item,
+        "allOf",
+        json!([{"pattern": format!(r"^[^*]*(\*[^*]*){{0,{MOST_WILDCARDS}}}$")}]),
+    );
+    list(&item, 1)
+}
+
+/// `tagPrefixList`.
+pub(crate) fn tag_prefixes() -> Value {
+    list(&loose("^[A-Za-z0-9._-]+$", MOST_TAG), 1)
+}
+
+/// `storageClass`.
+pub(crate) fn storage_class() -> Value {
+    word(StorageClass::WORDS)
+}
+
+/// `targetStorageClass`.
+pub(crate) fn target_class() -> Value {
+    json!({"type": "string", "enum": [StorageClass::Archive.as_str()]})
+}
+
+/// `countType`.
+pub(crate) fn count_type() -> Value {
+    word(CountType::WORDS)
+}
+
+/// `countUnit`.
+pub(crate) fn count_unit() -> Value {
+    word(CountUnit::WORDS)
+}
+
+/// `action`.
+pub(crate) fn action() -> Value {
+    rules::action(map::<ActionKey>())
+}
+
+/// `type`.
+pub(crate) fn action_type() -> Value {
+    word(ActionType::WORDS)
+}

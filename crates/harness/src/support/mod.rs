@@ -1,0 +1,511 @@
+//! A function and an account: the real handler against `local-aws`, in process. Tests of the compiled function, of `ptc` and
+//! of connections go over real HTTP.
+//!
+//! Every token in these tests contains the word `canary`, and everything a run puts out (report, error, status
+//! objects, logs at TRACE) is searched for it after every run, in [`Bench::send`]. The function may do what its role in
+//! template.yaml allows, and a run that wanted more fails there too.
+
+pub mod ends;
+pub mod in_process;
+pub mod role;
+
+use std::io::Write;
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{Credentials, Region, SharedHttpClient};
+use ecr_pull_through_sync::account;
+use ecr_pull_through_sync::handler::{App, Failure};
+use ecr_pull_through_sync::logs;
+use ecr_pull_through_sync::pace::Pace;
+use ecr_pull_through_sync::settings::Settings;
+use lambda_runtime::{Context, LambdaEvent};
+use local_aws::core::Cx;
+use local_aws::ecr::Image;
+use local_aws::{Call, LocalAws, Options};
+use serde_json::{Value, json};
+use tracing::level_filters::LevelFilter;
+
+pub const BUCKET: &str = "my-registries";
+pub const KEY: &str = "registries.yaml";
+pub const STATUS: &str = "status/registries.yaml.json";
+pub const STATUS_PAGE: &str = "status/registries.yaml.md";
+pub const FUNCTION: &str = "arn:aws:lambda:eu-west-1:123456789012:function:sync";
+pub const ROLE: &str = "arn:aws:iam::123456789012:role/templates";
+
+/// What the stacks of these tests allow their files. What a stack does not allow is in `bounds.rs`.
+pub const USUAL: [(&str, &str); 2] = [("EXISTING_REPOSITORIES", "*"), ("MAX_EXPIRING_IMAGES", "1000")];
+
+/// The legacy module's form: two registries with credentials, one without.
+pub const LEGACY: &str = "
+dockerhub:
+  registry: registry-1.docker.io
+  username: acme-bot
+  accessToken: canary-docker-1
+  repository_read_access_arns:
+    - arn:aws:iam::444455556666:root
+  image_tag_mutability: IMMUTABLE
+  lifecycle_policy:
+    rules:
+      - rulePriority: 1
+        description: Keep last 5 images
+        selection: {tagStatus: any, countType: imageCountMoreThan, countNumber: 5}
+        action: {type: expire}
+gitlab:
+  registry: registry.gitlab.com
+  username: acme-bot
+  accessToken: canary-gitlab-1
+public-ecr:
+  registry: public.ecr.aws
+";
+
+/// One registry with a credential.
+pub fn hub(token: &str) -> String {
+    format!("dockerhub: {{registry: registry-1.docker.io, username: acme-bot, accessToken: {token}}}\n")
+}
+
+/// Everything logged by this test process, at TRACE, and how much of it has been searched for tokens.
+static LOGS: OnceLock<&'static Mutex<(Vec<u8>, usize)>> = OnceLock::new();
+
+struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        captured().lock().unwrap().0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn captured() -> &'static Mutex<(Vec<u8>, usize)> {
+    LOGS.get_or_init(|| {
+        let buffer: &'static Mutex<(Vec<u8>, usize)> = Box::leak(Box::default());
+        tracing::subscriber::set_global_default(logs::subscriber(LevelFilter::TRACE, || LogWriter)).unwrap();
+        buffer
+    })
+}
+
+/// What this process has logged.
+pub fn logged() -> String {
+    String::from_utf8(captured().lock().unwrap().0.clone()).unwrap()
+}
+
+/// Whether a token is in what this process has logged. A clean part is not searched again, one with a token by every later
+/// search; a line is written whole, so none is searched in halves.
+fn a_token_is_logged() -> bool {
+    let (lines, searched) = &mut *captured().lock().unwrap();
+    let is_there = std::str::from_utf8(&lines[*searched..]).unwrap().contains("canary");
+    if !is_there {
+        *searched = lines.len();
+    }
+    is_there
+}
+
+/// The metric lines of all runs of this test process.
+static METRICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// The metric lines of a stack's runs.
+pub fn metrics(stack: &str) -> Vec<String> {
+    let stack = format!("\"Stack\":\"{stack}\"");
+    METRICS
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|line| line.contains(&stack))
+        .cloned()
+        .collect()
+}
+
+pub struct Bench {
+    pub aws: LocalAws,
+    pub app: App,
+}
+
+impl Bench {
+    pub async fn new() -> Self {
+        Self::with(Options::default(), &[]).await
+    }
+
+    pub async fn with(options: Options, env: &[(&str, &str)]) -> Self {
+        captured();
+        let aws = LocalAws::start(options).await.unwrap();
+        aws.create_bucket(BUCKET, true);
+        for (host, tokens) in [
+            (
+                "registry-1.docker.io",
+                ["canary-docker-1", "canary-docker-2", "canary-docker-3"],
+            ),
+            (
+                "registry.gitlab.com",
+                ["canary-gitlab-1", "canary-gitlab-2", "canary-gitlab-3"],
+            ),
+            ("ghcr.io", ["canary-ghcr-1", "canary-ghcr-2", "canary-ghcr-3"]),
+        ] {
+            for token in tokens {
+                aws.accept_upstream(host, "acme-bot", token);
+            }
+        }
+        let app = app(&aws, env).await;
+        Self { aws, app }
+    }
+
+    /// Uploads a file, a second after all that was before: what was put in the second of an upload counts as younger.
+    pub fn upload(&self, yaml: &str) {
+        self.aws.advance(Duration::from_secs(1));
+        self.aws.put_object(BUCKET, KEY, yaml.as_bytes().to_vec());
+    }
+
+    /// Sends an event, with all the time a run may need.
+    pub async fn send(&self, event: Value) -> Result<Value, Failure> {
+        self.send_within(event, Duration::from_secs(300)).await
+    }
+
+    pub async fn send_within(&self, event: Value, time: Duration) -> Result<Value, Failure> {
+        let mut context = Context::default();
+        context.request_id = token_id();
+        context.invoked_function_arn = FUNCTION.into();
+        let deadline = std::time::SystemTime::now() + time;
+        context.deadline = deadline.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+        let result = self.app.handle(LambdaEvent::new(event, context)).await;
+        let result = result.map(|report| serde_json::to_value(report).unwrap());
+        self.search_for_tokens(&result);
+        assert_tokens_stay_home(&self.aws);
+        assert_eq!(
+            self.aws.denied(),
+            Vec::<String>::new(),
+            "what the role in template.yaml lacks"
+        );
+        result
+    }
+
+    pub async fn act(&self, action: &str) -> Value {
+        self.send(json!({"action": action})).await.unwrap()
+    }
+
+    /// Uploads a file and sends the event that S3 would.
+    pub async fn follow(&self, yaml: &str) -> Value {
+        self.upload(yaml);
+        self.send(uploaded()).await.unwrap()
+    }
+
+    pub fn status(&self) -> Value {
+        serde_json::from_slice(&self.aws.object(BUCKET, STATUS).expect("a status object")).unwrap()
+    }
+
+    /// Names of the calls that changed something, the status objects' aside.
+    pub fn writes(&self) -> Vec<String> {
+        self.aws
+            .calls()
+            .iter()
+            .filter(|call| is_write(call))
+            .map(|call| call.operation.clone())
+            .collect()
+    }
+
+    pub fn rule(&self, prefix: &str) -> Option<Value> {
+        let rules = self
+            .aws
+            .call("ecr", "DescribePullThroughCacheRules", json!({}))
+            .unwrap();
+        rules["pullThroughCacheRules"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|r| r["ecrRepositoryPrefix"] == prefix)
+            .cloned()
+    }
+
+    pub fn template(&self, prefix: &str) -> Option<Value> {
+        let answer = self
+            .aws
+            .call("ecr", "DescribeRepositoryCreationTemplates", json!({}))
+            .unwrap();
+        answer["repositoryCreationTemplates"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|t| t["prefix"] == prefix)
+            .cloned()
+    }
+
+    pub fn secret(&self, id: &str) -> Option<Value> {
+        self.aws
+            .call("secretsmanager", "DescribeSecret", json!({"SecretId": id}))
+            .ok()
+    }
+
+    /// The token in the version of a secret that carries a label.
+    pub fn token(&self, id: &str, label: &str) -> Option<String> {
+        let input = json!({"SecretId": id, "VersionStage": label});
+        let answer = self.aws.call("secretsmanager", "GetSecretValue", input).ok()?;
+        let value: Value = serde_json::from_str(answer["SecretString"].as_str()?).ok()?;
+        Some(value["accessToken"].as_str()?.to_owned())
+    }
+
+    /// A rotation: a new value made current by somebody else.
+    pub fn rotate(&self, id: &str, token: &str) {
+        put_current(&self.aws, id, token);
+    }
+
+    /// A secret that somebody else makes; gives its ARN.
+    pub fn make_secret(&self, name: &str, value: &Value, tags: Value) -> String {
+        let input = json!({"Name": name, "SecretString": value.to_string(), "Tags": tags});
+        self.aws.call("secretsmanager", "CreateSecret", input).unwrap()["ARN"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// The id of the version that carries a label.
+    pub fn version(&self, id: &str, label: &str) -> Option<String> {
+        let secret = self.secret(id)?;
+        let versions = secret["VersionIdsToStages"].as_object()?;
+        let carries = |labels: &Value| labels.as_array().unwrap().contains(&json!(label));
+        versions
+            .iter()
+            .find(|(_, labels)| carries(labels))
+            .map(|(version, _)| version.clone())
+    }
+
+    /// The newest event that tells of a new current version.
+    pub fn newest_rotation(&self) -> Value {
+        let events = self.aws.events();
+        events
+            .into_iter()
+            .rev()
+            .find(|event| event["detail"]["labelUpdated"] == "AWSCURRENT")
+            .unwrap()
+    }
+
+    /// Whether a secret is scheduled for deletion.
+    pub fn is_going(&self, id: &str) -> bool {
+        self.secret(id).unwrap()["DeletedDate"].is_number()
+    }
+
+    fn search_for_tokens(&self, result: &Result<Value, Failure>) {
+        let said = match result {
+            Ok(report) => report.to_string(),
+            Err(failure) => format!("{failure} {failure:?}"),
+        };
+        assert!(!said.contains("canary"), "a token in the answer: {said}");
+        for key in [STATUS, STATUS_PAGE] {
+            let object = self.aws.object(BUCKET, key).unwrap_or_default();
+            assert!(!String::from_utf8_lossy(&object).contains("canary"), "a token in {key}");
+        }
+        assert!(!a_token_is_logged(), "a token in the logs");
+        assert!(
+            !METRICS.lock().unwrap().iter().any(|line| line.contains("canary")),
+            "a token in the metrics"
+        );
+    }
+}
+
+pub fn put_current(aws: &LocalAws, id: &str, token: &str) {
+    let value = json!({"username": "acme-bot", "accessToken": token}).to_string();
+    let input = json!({"SecretId": id, "SecretString": value, "ClientRequestToken": token_id()});
+    aws.call("secretsmanager", "PutSecretValue", input).unwrap();
+}
+
+/// No token was shown to a host that is not its own: each is named after its host.
+pub fn assert_tokens_stay_home(aws: &LocalAws) {
+    for [host, _, token] in aws.shown_credentials() {
+        let own = match token.split('-').nth(1) {
+            Some("docker") => "registry-1.docker.io",
+            Some("gitlab") => "registry.gitlab.com",
+            Some("ghcr") => "ghcr.io",
+            _ => continue,
+        };
+        assert_eq!(host, own, "{token} was shown to a host that is not its own");
+    }
+}
+
+/// What ECR wants in a secret.
+pub fn credential(token: &str) -> Value {
+    json!({"username": "acme-bot", "accessToken": token})
+}
+
+/// A rule that somebody else makes.
+pub fn make_rule(aws: &LocalAws, prefix: &str, host: &str, secret: Option<&str>) {
+    let mut input = json!({"ecrRepositoryPrefix": prefix, "upstreamRegistryUrl": host});
+    if let Some(arn) = secret {
+        input["credentialArn"] = json!(arn);
+    }
+    aws.call("ecr", "CreatePullThroughCacheRule", input).unwrap();
+}
+
+/// A repository that ECR made without a template.
+pub fn repository(aws: &LocalAws, name: &str) {
+    aws.call("ecr", "CreateRepository", json!({"repositoryName": name}))
+        .unwrap();
+}
+
+/// Images `v1`, `v2`…, the oldest first, a day apart.
+pub fn images(aws: &LocalAws, name: &str, n: i64) {
+    let now = aws.now();
+    let (account, region, partition) = ("123456789012".into(), "eu-west-1".into(), "aws".into());
+    let image = |day: i64| {
+        let pushed = now - jiff::SignedDuration::from_hours(24 * (n - day + 1));
+        Image::new(&format!("sha256:{day:064}"), &[&format!("v{day}")], pushed)
+    };
+    let images = (1..=n).map(image).collect();
+    aws.with_ecr(|ecr| {
+        ecr.seed_images(
+            &Cx {
+                account,
+                region,
+                partition,
+                now,
+            },
+            name,
+            images,
+        )
+    });
+}
+
+/// A whole run of another invocation, over the newest file, from inside a hook.
+pub fn another_run(aws: &LocalAws) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let other = Bench {
+            aws: aws.clone(),
+            app: app(aws, &[]).await,
+        };
+        other.send(uploaded()).await.unwrap();
+    });
+}
+
+/// A fresh ClientRequestToken.
+pub fn token_id() -> String {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    format!("{:032}", NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+}
+
+pub fn is_write(call: &Call) -> bool {
+    call.write && !(call.service == "s3" && call.subject.contains("/status/"))
+}
+
+/// A second function over the same account has settings, clients and a role of its own.
+pub async fn app(aws: &LocalAws, env: &[(&str, &str)]) -> App {
+    let access_key = role::access_key();
+    role::enforce(aws, &access_key, env);
+    app_as(aws, &access_key, env).await
+}
+
+/// A function with this access key, whoever is held to which role.
+pub async fn app_as(aws: &LocalAws, access_key: &str, env: &[(&str, &str)]) -> App {
+    app_through(in_process::client(aws), aws, access_key, env).await
+}
+
+/// The same through a client of the test's choice, such as the function's own, which opens sockets.
+pub async fn app_through(client: SharedHttpClient, aws: &LocalAws, access_key: &str, env: &[(&str, &str)]) -> App {
+    let lookup = |name: &str| {
+        let given = env
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| (*value).to_owned());
+        given.or_else(|| match name {
+            "CONFIG_BUCKET" => Some(BUCKET.to_owned()),
+            "OWNER" => Some("stack".to_owned()),
+            "TEMPLATE_ROLE_ARN" => Some(ROLE.to_owned()),
+            name => USUAL
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned()),
+        })
+    };
+    let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(client)
+        .region(Region::new("eu-west-1"))
+        .endpoint_url(aws.endpoint())
+        .credentials_provider(Credentials::new(access_key, "test", None, None, "test"))
+        // The same machinery as in production, in less time.
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(4)
+                .with_initial_backoff(Duration::from_millis(2))
+                .with_max_backoff(Duration::from_millis(20)),
+        )
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_attempt_timeout(Duration::from_millis(1500))
+                .operation_timeout(Duration::from_secs(10))
+                .build(),
+        )
+        .load()
+        .await;
+    let (reader, writer) = account::connect(&config);
+    let metrics = |line: &str| METRICS.lock().unwrap().push(line.to_owned());
+    App {
+        reader,
+        writer,
+        settings: Settings::from_lookup(lookup).unwrap(),
+        pace: quick(),
+        metrics,
+    }
+}
+
+/// Production's pace, a hundred times faster.
+pub fn quick() -> Pace {
+    let pace = Pace::default();
+    Pace {
+        first_wait: pace.first_wait / 100,
+        longest_wait: pace.longest_wait / 100,
+        patience: pace.patience / 100,
+        preview_patience: pace.preview_patience / 100,
+        ..pace
+    }
+}
+
+/// The EventBridge event of an upload.
+pub fn uploaded() -> Value {
+    json!({
+        "version": "0", "id": "1", "detail-type": "Object Created", "source": "aws.s3", "account": "123456789012",
+        "time": "2026-11-20T10:11:12Z", "region": "eu-west-1", "resources": [format!("arn:aws:s3:::{BUCKET}")],
+        "detail": {"version": "0", "bucket": {"name": BUCKET}, "object": {"key": KEY, "size": 5}},
+    })
+}
+
+/// The event of a rule with a rate.
+pub fn scheduled() -> Value {
+    json!({
+        "version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events",
+        "account": "123456789012", "time": "2026-11-20T10:11:12Z", "region": "eu-west-1",
+        "resources": ["arn:aws:events:eu-west-1:123456789012:rule/daily"], "detail": {},
+    })
+}
+
+/// The report's changes, a line each.
+pub fn lines(report: &Value) -> Vec<String> {
+    let word = |change: &Value, key: &str| change[key].as_str().unwrap_or_default().to_owned();
+    let changes = report["changes"].as_array().unwrap();
+    changes
+        .iter()
+        .map(|c| {
+            let fields: Vec<&str> = c["fields"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
+            let line = format!(
+                "{} {} {} {} [{}] {}",
+                word(c, "registry"),
+                word(c, "action"),
+                word(c, "resource"),
+                word(c, "id"),
+                fields.join(" "),
+                word(c, "result")
+            );
+            line
+        })
+        .collect()
+}

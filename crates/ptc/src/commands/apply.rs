@@ -1,0 +1,210 @@
+//! `ptc apply`: makes the account follow a file at hand, with the user's own credentials.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
+use std::process::ExitCode;
+
+use clap::Args as ClapArgs;
+use ecr_pull_through_sync::account::Writer;
+use ecr_pull_through_sync::pace::{Deadline, Stop};
+use ecr_pull_through_sync::plan::is_checksum;
+use ecr_pull_through_sync::report::{ChangeResult, Outcome, Report};
+use ecr_pull_through_sync::run::Access;
+
+use crate::commands::plan::{self, TIME, order, page};
+use crate::input::Input;
+use crate::session::{Session, SessionArgs};
+use crate::ui::{FAILED, Failure, Ui};
+use crate::view::show::Mark;
+use crate::view::visible::visible;
+use crate::view::{problems, progress, show};
+
+/// Make the account follow the file: exactly the plan that was shown, or nothing.
+///
+/// On a terminal the plan is shown first, and applied when you say so. Where nobody can be asked (no terminal, --json, the file
+/// on standard input) it takes --yes, or --plan-checksum to apply that plan alone. Ctrl-C ends it after the calls under way, with
+/// a report of what was done and what was not.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// The file; `-` is standard input.
+    file: String,
+    /// Apply only the plan with this checksum (from `ptc plan`, or the function's plan).
+    #[arg(long, value_name = "CHECKSUM", value_parser = checksum)]
+    plan_checksum: Option<String>,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+    /// How many registries that left the file may be deleted [default: the file's, else MAX_DELETIONS, else 1].
+    #[arg(long, value_name = "N")]
+    max_deletions: Option<u32>,
+    #[command(flatten)]
+    session: SessionArgs,
+}
+
+fn checksum(text: &str) -> Result<String, String> {
+    if is_checksum(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a checksum is the 64 characters that a plan ends with".into())
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the file cannot be read, or AWS not be asked.
+pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
+    let mut only = args.plan_checksum;
+    let asks = only.is_none() && !args.yes;
+    if asks && let Some(why) = nobody_to_ask(&args.file, ui) {
+        return Err(Failure::Usage(format!(
+            "nothing was changed: `ptc apply` asks before it writes, and {why}. Say that it may with --yes, or name the plan \
+             that may be applied with --plan-checksum and the checksum that `ptc plan` ends with"
+        )));
+    }
+    let input = Input::read(&args.file)?;
+    let (session, writer) = args.session.open_to_write(ui).await?;
+    if asks {
+        let deadline = Deadline::in_time(TIME, &plan::pace());
+        let order = order(args.max_deletions, None);
+        let shown = plan::report(&input, &session, Access::Plan, &order, deadline);
+        let shown = ui.waiting("reading the account", shown).await?;
+        ui.raw(page(&shown, &input, &session, ui.color).as_bytes())?;
+        if !matches!(shown.outcome, Outcome::Pending | Outcome::Converged) {
+            return Ok(FAILED);
+        }
+        // With nothing to write, the credentials are still proven.
+        if shown.outcome == Outcome::Pending && !ui.ask("Apply this plan?")? {
+            ui.note("nothing was changed");
+            return Ok(FAILED);
+        }
+        only = shown.plan_checksum;
+    }
+    let report = carry_out(&input, &session, &writer, &order(args.max_deletions, only.clone()), ui).await?;
+    if ui.json {
+        ui.value(&report)?;
+    } else {
+        ui.raw(told(&report, &input, &session, ui.color).as_bytes())?;
+    }
+    let refused = only.is_some() && report.plan_checksum != only;
+    let good = matches!(report.outcome, Outcome::Converged | Outcome::Changed) && !refused;
+    Ok(if good { ExitCode::SUCCESS } else { FAILED })
+}
+
+/// Why the question cannot be put. It is written on standard error and answered on standard input.
+fn nobody_to_ask(file: &str, ui: &Ui) -> Option<&'static str> {
+    if ui.json {
+        Some("with --json it does not")
+    } else if file == "-" {
+        Some("here the file is on standard input, where the answer would be")
+    } else if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        Some("here is no terminal to ask on")
+    } else {
+        None
+    }
+}
+
+async fn carry_out(
+    input: &Input,
+    session: &Session,
+    writer: &Writer,
+    order: &ecr_pull_through_sync::run::RunRequest,
+    ui: &Ui,
+) -> Result<Report, Failure> {
+    if !ui.json {
+        progress::show(ui.color);
+    }
+    let stop = Stop::default();
+    let deadline = Deadline::in_time(TIME, &plan::pace()).or(stop.clone());
+    let report = ui.waiting(
+        "applying",
+        plan::report(input, session, Access::Apply(writer), order, deadline),
+    );
+    let mut report = std::pin::pin!(report);
+    tokio::select! {
+        report = &mut report => return report,
+        () = asked_to_stop() => {}
+    }
+    ui.note("stopping after the calls under way; a second time ends at once, and without a report");
+    stop.ask();
+    tokio::select! {
+        report = &mut report => report,
+        () = asked_to_stop() => Err(Failure::Stopped),
+    }
+}
+
+/// Ctrl-C, or what a pipeline sends to a step that is cancelled.
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Without the signal there is nothing to wait for, and the run goes on to its end.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What came of it: the registries, and what was not done.
+fn told(report: &Report, input: &Input, session: &Session, color: bool) -> String {
+    let refused = report.changes.iter().any(|change| !change.diff.is_empty());
+    if report.outcome == Outcome::Rejected || refused {
+        return format!(
+            "{}\n{}\n",
+            page(report, input, session, color).trim_end(),
+            visible(&report.message)
+        );
+    }
+    let mut page = String::new();
+    // Writing into a String cannot fail.
+    _ = write_told(&mut page, report, color);
+    page
+}
+
+fn write_told(page: &mut String, report: &Report, color: bool) -> std::fmt::Result {
+    for change in report
+        .changes
+        .iter()
+        .filter(|change| change.result == ChangeResult::Applied)
+    {
+        let Some(note) = &change.note else { continue };
+        let line = format!(
+            "{} {}: {}: {note}",
+            show::mark(change).as_str(),
+            change.registry,
+            show::words(change)
+        );
+        writeln!(page, "{}", show::mark(change).paint(&visible(&line), color))?;
+    }
+    let troubles = show::troubles(report);
+    for line in troubles.iter().flat_map(|trouble| show::marked(trouble.lines())) {
+        writeln!(page, "{}", Mark::Stop.paint(&visible(&line), color))?;
+    }
+    for (name, registry) in &report.registries {
+        let told = |message: &&String| !troubles.iter().any(|trouble| trouble.is_for(message));
+        let message = registry
+            .message
+            .as_ref()
+            .filter(told)
+            .map(|message| format!(": {message}"))
+            .unwrap_or_default();
+        let credential = registry.credential.as_str();
+        let line = format!(
+            "{name} {} ({}, credential {credential}){message}",
+            registry.state.as_str(),
+            registry.url
+        );
+        writeln!(page, "{}", visible(&line))?;
+    }
+    for warning in &report.warnings {
+        writeln!(page, "warning: {}", visible(&problems::said(warning)))?;
+    }
+    writeln!(page, "\n{}: {}", report.outcome.as_str(), visible(&report.message))
+}

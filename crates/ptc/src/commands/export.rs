@@ -1,0 +1,102 @@
+//! `ptc export`: the account's rules and templates as a registries.yaml.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args as ClapArgs;
+use ptc::export::{ExportError, Exported, export};
+use serde_json::json;
+
+use crate::session::SessionArgs;
+use crate::ui::{Failure, Ui};
+use crate::view::visible::visible;
+use crate::write::Place;
+
+/// Write the account's pull-through cache rules and templates as a registries.yaml, foreign ones too. Reads only.
+///
+/// Credentials are named, never read: each registry has the `secret:` that its rule points to. What a plan of the file
+/// would still change stands as a comment above the registry.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// Write the file here instead of on standard output.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write over a file that is there.
+    #[arg(long, requires = "output")]
+    force: bool,
+    #[command(flatten)]
+    session: SessionArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the account cannot be read, or the file not be written.
+pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
+    // Before anybody is asked for anything.
+    let place = args.output.as_deref().map(Place::named).transpose()?;
+    if let Some(place) = &place
+        && place.is_there()?
+        && !args.force
+    {
+        return Err(in_the_way(place));
+    }
+    let session = args.session.open(ui).await?;
+    let exported = export(&session.reader, &session.home, &session.settings);
+    let exported = ui
+        .waiting("reading the account", exported)
+        .await
+        .map_err(|error| match error {
+            ExportError::Aws(error) => Failure::Aws(error.to_string()),
+            ExportError::Settings(_) => Failure::Usage(error.to_string()),
+        })?;
+    if let Some(place) = &place {
+        place.write(&exported.yaml, args.force)?;
+    }
+    if ui.json {
+        let Exported {
+            yaml,
+            registries,
+            remarks,
+            notes,
+        } = &exported;
+        ui.value(&json!({ "yaml": yaml, "registries": registries, "remarks": remarks, "notes": notes }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.output.is_none() {
+        ui.raw(exported.yaml.as_bytes())?;
+    }
+    for note in &exported.notes {
+        ui.note(&visible(&format!("note: {note}")));
+    }
+    ui.note(&tally(&exported));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What was written, in a line.
+fn tally(exported: &Exported) -> String {
+    let Exported {
+        registries, remarks, ..
+    } = exported;
+    let all = match registries.len() {
+        0 => return "no registry could be written".to_owned(),
+        1 => "1 registry".to_owned(),
+        n => format!("{n} registries"),
+    };
+    match remarks.len() {
+        0 => format!("{all}, and a plan of the file would change nothing about what is in it"),
+        n => format!("{all}; above {n} a comment says what a plan would change, or what could not be written"),
+    }
+}
+
+fn in_the_way(place: &Place) -> Failure {
+    let error = io::Error::new(
+        io::ErrorKind::AlreadyExists,
+        "a file is there already; --force writes over it",
+    );
+    Failure::File {
+        path: place.shown(),
+        error,
+    }
+}

@@ -1,0 +1,182 @@
+//! `ptc kit`: what the pulling side needs, made from the file.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args as ClapArgs, ValueEnum as _};
+use config::{Context, File};
+use ecr_pull_through_sync::account::Reader;
+use ecr_pull_through_sync::home::Home;
+use ptc::kit::{Artefact, Fallback, Part, kit};
+
+use crate::commands::check::Checked;
+use crate::input::Input;
+use crate::place::PlaceArgs;
+use crate::sealed;
+use crate::session::SessionArgs;
+use crate::ui::{FAILED, Failure, Ui};
+use crate::view::problems;
+use crate::write::Place;
+
+/// Make what the pulling side needs: mirrors, policies and maps for those who pull, each with its caveats.
+///
+/// With --account and a Region it works offline; without, the account is the one of your AWS credentials.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// The file; `-` is standard input.
+    #[arg(value_name = "FILE")]
+    file: String,
+    /// Write the files into this folder. Without it nothing is written: --only prints what it names.
+    #[arg(long, short, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Only these, separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Overwrite files that differ.
+    #[arg(long, requires = "output")]
+    force: bool,
+    /// Let nodes ask the upstream for what ECR refuses. RISK: containerd then posts the node's ECR token, valid for 12 hours for all that the node may pull, to
+    /// the upstream's token endpoint.
+    #[arg(long)]
+    fallback: bool,
+    #[command(flatten)]
+    session: SessionArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the file is refused, the account is not known, or a file cannot be written.
+pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
+    let (home, context, reader) = place(&args.session, ui).await?;
+    let file = match load(&args.file, &context, reader.as_ref()).await? {
+        Ok(file) => file,
+        Err(refused) => {
+            let error = format!("nothing was made: {} has errors", refused.file);
+            if ui.json {
+                ui.value(&serde_json::json!({ "error": error, "files": [refused] }))?;
+            } else {
+                ui.note(&format!("{}error: {error}", problems::page(&refused, false)));
+            }
+            return Ok(FAILED);
+        }
+    };
+    let fallback = if args.fallback {
+        Fallback::Upstream
+    } else {
+        Fallback::Never
+    };
+    let mut artefacts = kit(&file.registries, &home, fallback);
+    artefacts.retain(|artefact| args.only.is_empty() || args.only.contains(&artefact.part));
+    if artefacts.is_empty() {
+        return Err(Failure::Usage(
+            "no registry of the file fits; `--only readme` says why".into(),
+        ));
+    }
+    if args.fallback {
+        ui.note(&format!("warning: --fallback: {}", Fallback::RISK));
+    }
+    match args.output {
+        Some(folder) => write(&artefacts, &folder, args.force, ui)?,
+        None if ui.json => ui.value(&serde_json::json!({ "artefacts": artefacts }))?,
+        None => print(&artefacts, !args.only.is_empty(), ui)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The account and Region, as they were named or as AWS says, and what is known of the stack. Its tags matter: who pulls
+/// first must be allowed to set them. Who names a function or a profile wants it to be asked.
+async fn place(session: &SessionArgs, ui: &Ui) -> Result<(Home, Context, Option<Reader>), Failure> {
+    let (home, tags, reader) = match session.place.home() {
+        Some(home) if session.function.is_none() && session.profile.is_none() => (home, None, None),
+        _ => {
+            let session = session.open(ui).await?;
+            (session.home, Some(session.settings.resource_tags), Some(session.reader))
+        }
+    };
+    let named = PlaceArgs {
+        account: Some(home.account.clone()),
+        region: Some(home.region.clone()),
+    };
+    let context = named.context()?;
+    let resource_tags = tags.unwrap_or(context.resource_tags);
+    Ok((
+        home,
+        Context {
+            resource_tags,
+            ..context
+        },
+        reader,
+    ))
+}
+
+/// Reads and checks the file.
+async fn load(path: &str, context: &Context, reader: Option<&Reader>) -> Result<Result<File, Checked>, Failure> {
+    let input = Input::read(path)?;
+    let opened = Box::pin(sealed::open(&input.bytes, context, reader)).await;
+    Ok(opened.map_err(|rejected| Checked::rejected(&input, rejected)))
+}
+
+/// What was asked for; or what there is, and how to get it.
+fn print(artefacts: &[Artefact], chosen: bool, ui: &Ui) -> Result<(), Failure> {
+    let readme = |artefact: &&Artefact| chosen || artefact.part == Part::Readme;
+    let contents: Vec<&str> = artefacts
+        .iter()
+        .filter(readme)
+        .map(|artefact| artefact.content.as_str())
+        .collect();
+    ui.raw(contents.join("\n").as_bytes())?;
+    if chosen {
+        for artefact in artefacts {
+            for note in &artefact.notes {
+                ui.note(&format!("{}: {note}", artefact.path));
+            }
+        }
+    } else {
+        let names = Part::value_variants()
+            .iter()
+            .map(|part| part.as_str())
+            .collect::<Vec<_>>()
+            .join(", ");
+        ui.note(&format!(
+            "\n--output DIR writes all of it; --only prints one of {names}."
+        ));
+    }
+    Ok(())
+}
+
+/// Writes all of them, or none where one would overwrite something else.
+fn write(artefacts: &[Artefact], folder: &Path, force: bool, ui: &Ui) -> Result<(), Failure> {
+    let mut missing = Vec::new();
+    let mut differing = Vec::new();
+    let mut unchanged = Vec::new();
+    for artefact in artefacts {
+        let place = Place::below(folder, &artefact.path);
+        match place.read()? {
+            Some(bytes) if bytes == artefact.content.as_bytes() => unchanged.push(place.shown()),
+            Some(_) => differing.push((place, artefact)),
+            None => missing.push((place, artefact)),
+        }
+    }
+    if !force && !differing.is_empty() {
+        let paths: Vec<String> = differing.iter().map(|(place, _)| place.shown()).collect();
+        return Err(Failure::Usage(format!(
+            "nothing was written, since other text stands in {}; --force overwrites it",
+            paths.join(", ")
+        )));
+    }
+    let mut written = Vec::new();
+    for (place, artefact) in missing.iter().chain(&differing) {
+        place.make_folder()?;
+        place.write(&artefact.content, force)?;
+        written.push(place.shown());
+    }
+    if ui.json {
+        return ui.value(&serde_json::json!({ "written": written, "unchanged": unchanged}));
+    }
+    let lines = written.iter().map(|path| format!("written    {path}\n"));
+    let lines: String = lines
+        .chain(unchanged.iter().map(|path| format!("unchanged  {path}\n")))
+        .collect();
+    ui.raw(lines.as_bytes())
+}

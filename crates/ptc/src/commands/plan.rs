@@ -1,0 +1,187 @@
+//! `ptc plan`: what an apply of a file would change, read with the user's own credentials.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, ValueEnum};
+use config::Rejected;
+use ecr_pull_through_sync::pace::{Deadline, Pace};
+use ecr_pull_through_sync::report::{Outcome, Report};
+use ecr_pull_through_sync::run::{Access, Deps, Run, RunRequest};
+use ecr_pull_through_sync::trigger::Kind;
+
+use crate::commands::check::Checked;
+use crate::input::Input;
+use crate::sealed;
+use crate::session::{Session, SessionArgs};
+use crate::ui::{self, FAILED, Failure, Ui};
+use crate::view::show::{self, Mark};
+use crate::view::visible::visible;
+use crate::view::{comment, problems};
+
+/// Show what an apply of the file would change in the account. Reads only.
+///
+/// Ends with status 0 where there is nothing to do, 2 where there is, and 1 where something is wrong, whatever else there is.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// The file; `-` is standard input.
+    file: String,
+    /// How to print.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Also have ECR prove every credential that is in use.
+    #[arg(long)]
+    validate: bool,
+    /// How many registries that left the file may be deleted [default: the file's, else MAX_DELETIONS, else 1].
+    #[arg(long, value_name = "N")]
+    max_deletions: Option<u32>,
+    #[command(flatten)]
+    session: SessionArgs,
+}
+
+/// How a plan is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Human,
+    /// The report.
+    Json,
+    /// For a comment on a pull request.
+    Markdown,
+}
+
+/// How long a run over a file at hand may take. It has no deadline but the user's patience.
+pub const TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Runs the command.
+///
+/// # Errors
+/// When the file cannot be read, or AWS not be asked.
+pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
+    let input = Input::read(&args.file)?;
+    let session = args.session.open(ui).await?;
+    let hand = if args.validate { Access::Validate } else { Access::Plan };
+    let order = order(args.max_deletions, None);
+    let report = report(&input, &session, hand, &order, Deadline::in_time(TIME, &pace()));
+    let report = ui.waiting("reading the account", report).await?;
+    match args
+        .format
+        .unwrap_or(if ui.json { Format::Json } else { Format::Human })
+    {
+        Format::Human => ui.raw(page(&report, &input, &session, ui.color).as_bytes())?,
+        Format::Json => ui.value(&report)?,
+        Format::Markdown => ui.raw(comment::comment(&report, &input.name, &session.home).as_bytes())?,
+    }
+    Ok(match report.outcome {
+        _ if show::is_wrong(&report) => FAILED,
+        Outcome::Converged => ExitCode::SUCCESS,
+        _ => ui::changes(),
+    })
+}
+
+/// How patient a run from a terminal is: as the function.
+pub fn pace() -> Pace {
+    Pace::default()
+}
+
+/// What a run from a terminal is asked for.
+pub fn order(max_deletions: Option<u32>, plan_checksum: Option<String>) -> RunRequest {
+    RunRequest {
+        kind: Kind::Manual,
+        source: "ptc".into(),
+        max_deletions,
+        plan_checksum,
+        secret: None,
+    }
+}
+
+/// Runs over a file at hand.
+///
+/// # Errors
+/// When there was no time to read it and the account.
+pub async fn report(
+    input: &Input,
+    session: &Session,
+    hand: Access<'_>,
+    order: &RunRequest,
+    deadline: Deadline,
+) -> Result<Report, Failure> {
+    let pace = pace();
+    let core = Deps {
+        reader: &session.reader,
+        settings: &session.settings,
+        pace: &pace,
+        metrics: |_| {},
+    };
+    let run_id = format!("ptc-{:016x}", fastrand::u64(..));
+    let data_key = Box::pin(sealed::unlock(&input.bytes, &session.reader))
+        .await
+        .map_err(|rejected| Failure::Usage(format!("{}: {rejected}", input.name)))?;
+    let run = Run::new(core, hand, &session.home, &deadline, &run_id).over(&input.name, &input.bytes);
+    let run = run.unlocked(data_key);
+    // The futures of a run are large.
+    Box::pin(run.execute(order))
+        .await
+        .map_err(|failure| Failure::Aws(failure.to_string()))
+}
+
+/// A plan as a page.
+pub fn page(report: &Report, input: &Input, session: &Session, color: bool) -> String {
+    if report.outcome == Outcome::Rejected {
+        let rejected = Rejected {
+            errors: report.errors.clone(),
+            warnings: report.warnings.clone(),
+        };
+        return problems::page(&Checked::rejected(input, rejected), color);
+    }
+    let mut page = String::new();
+    // Writing into a String cannot fail.
+    _ = write_page(&mut page, report, input, session, color);
+    page
+}
+
+fn write_page(page: &mut String, report: &Report, input: &Input, session: &Session, color: bool) -> std::fmt::Result {
+    let home = &session.home;
+    writeln!(
+        page,
+        "{} against account {} in {}, as {}\n",
+        input.name, home.account, home.region, session.settings.owner
+    )?;
+    for change in &report.changes {
+        let mark = show::mark(change);
+        let head = format!("{} {}: {}", mark.as_str(), change.registry, show::words(change));
+        writeln!(page, "{}", mark.paint(&visible(&head), color))?;
+        for (mark, line) in change.diff.iter().flat_map(show::lines) {
+            writeln!(
+                page,
+                "{}",
+                mark.paint(&visible(&format!("    {} {line}", mark.as_str())), color)
+            )?;
+        }
+        if change.diff.is_empty() && !change.fields.is_empty() {
+            writeln!(page, "      {}", change.fields.join(", "))?;
+        }
+    }
+    if !report.changes.is_empty() {
+        writeln!(page)?;
+    }
+    for trouble in show::troubles(report) {
+        writeln!(
+            page,
+            "{}\n",
+            Mark::Stop.paint(&visible(&format!("! {}", trouble.line())), color)
+        )?;
+    }
+    for warning in &report.warnings {
+        writeln!(page, "warning: {}\n", visible(&problems::said(warning)))?;
+    }
+    writeln!(page, "{}: {}", report.outcome.as_str(), show::tally(report))?;
+    if show::is_wrong(report) {
+        writeln!(page, "{}", visible(&report.message))?;
+    }
+    if let Some(sum) = &report.plan_checksum {
+        writeln!(page, "plan checksum: {sum}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! `containerd/<host>/hosts.toml`, one for each upstream host ("Registry Configuration" in containerd's documentation).
+
+use super::mirror::{Mirror, Mirrors};
+use super::{Artefact, Fallback, Part, sentences};
+use config::UpstreamKind;
+
+const CAVEATS: &[&str] = &[
+    "The folders under `containerd/` go to the node's `/etc/containerd/certs.d`, and `config_path` of containerd's registry settings must name that; files there are read at each pull.",
+    "The node must sign in to ECR, and the kubelet asks its credential provider about the host that the pod names, not about the mirror: `docker.io` and the others have to stand in `matchImages` of the ECR credential provider (version 1.29 or later), with AWS_REGION set (kubernetes/kops#16593). Without that ECR answers each pull with 401.",
+    "`library/` needs no care here: containerd has added it before it asks.",
+    "Pods keep the names they have, and nothing fights over them.",
+];
+
+const NO_FALLBACK: &[&str] = &[
+    "ECR is the `server` too, so nothing else is asked: what ECR refuses is not pulled, and the pod's event has ECR's answer (`not found`, 401, 403). With the upstream as `server`, containerd would give it the node's ECR token (see `ptc kit --fallback`). So try it on one node first, with one image of each host.",
+    "ECR cannot import an image by its digest (aws/containers-roadmap#2837): a pod that names one starts only if the image was pulled by its tag before.",
+];
+
+const FALLBACK: &[&str] = &[
+    "The upstream is asked where ECR refuses, and it is given the node's ECR token: containerd answers any host with the credential that the kubelet has for the pod's host. An upstream that wants a sign-in refuses that token, so the pull fails all the same. The fallback works only for upstreams that want none, and on nodes that do not sign in to ECR, where the mirror is of no use.",
+    "Where it works, it is silent: whether the cache is used shows only in containerd's log and in ECR.",
+];
+
+pub(super) fn artefacts(mirrors: &Mirrors<'_>) -> Vec<Artefact> {
+    let mut notes = Some(&mirrors.notes);
+    let of_fallback = match mirrors.fallback {
+        Fallback::Never => NO_FALLBACK,
+        Fallback::Upstream => FALLBACK,
+    };
+    let artefact = |mirror: &Mirror<'_>| Artefact {
+        part: Part::Containerd,
+        path: format!("containerd/{}/hosts.toml", mirror.host),
+        title: format!("Mirror for images of {}", mirror.host),
+        caveats: sentences(&[CAVEATS, of_fallback].concat()),
+        // Once is enough.
+        notes: notes.take().cloned().unwrap_or_default(),
+        content: hosts(mirror, mirrors.fallback),
+    };
+    mirrors.mirrors.iter().map(artefact).collect()
+}
+
+/// Names and hosts consist of letters, digits and `-_./`, so they need no escapes.
+fn hosts(mirror: &Mirror<'_>, fallback: Fallback) -> String {
+    let Mirror {
+        host,
+        server,
+        kind,
+        registry,
+        endpoint,
+    } = mirror;
+    let mut text =
+        format!("# /etc/containerd/certs.d/{host}/hosts.toml: images of {host} come through `{registry}`.\n");
+    if *kind == UpstreamKind::EcrPublic {
+        text.push_str(
+            "# Not for nodes whose kubelet signs in with the ECR credential provider: its credential for this host is\n\
+             # one of ECR Public, and private ECR refuses that.\n",
+        );
+    }
+    text.push_str(&match fallback {
+        // containerd refuses a server without a host, and a host alone has the upstream behind it.
+        Fallback::Never => format!(
+            r#"# ECR is the server too, so that nothing else is asked: another server would be given the node's ECR token.
+server = "{server}"
+capabilities = ["pull", "resolve"]
+# The path is all of it: no second /v2.
+override_path = true
+"#
+        ),
+        Fallback::Upstream => format!(
+            "# What ECR refuses is asked of the server below. It is given the node's ECR token, which is valid for 12 hours,\n\
+             # for all that the node may pull.\n\
+             server = \"{server}\"\n"
+        ),
+    });
+    text.push_str(&format!(
+        r#"
+[host."{endpoint}"]
+  capabilities = ["pull", "resolve"]
+  # The path is all of it: no second /v2.
+  override_path = true
+"#
+    ));
+    text
+}

@@ -1,0 +1,87 @@
+//! `mapping.json`: where images of which host are pulled, for whatever rewrites them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::route::{Route, Routes};
+use super::{Artefact, Part, sentences};
+use ecr_pull_through_sync::home::Home;
+
+const CAVEATS: &[&str] = &[
+    "An official image of Docker Hub is called `nginx` but stands under `library/nginx`: write it behind `official_images`, not behind the base. Docker adds `library/` silently, ECR does not.",
+    "Of several entries in `bases` that fit an image, the longest holds, at a `/` boundary. What stands in `not_under` has no URL here.",
+    "The first pull of an image must be by tag; ECR cannot import one by its digest alone (aws/containers-roadmap#2837).",
+    "The Docker daemon's `registry-mirrors` take no path, so it cannot be pointed at a prefix (aws/containers-roadmap#939): rewrite the images. BuildKit can: a mirror in its `buildkitd.toml` may have a path, `[registry.\"docker.io\"]` with `mirrors = [\"<a base, without https://>\"]`.",
+];
+
+#[derive(Serialize)]
+struct Mapping<'a> {
+    account: &'a str,
+    region: &'a str,
+    registry_host: String,
+    /// What an image begins with, and what stands there instead.
+    bases: BTreeMap<String, &'a str>,
+    upstreams: Vec<Upstream<'a>>,
+}
+
+#[derive(Serialize)]
+struct Upstream<'a> {
+    registry: &'a str,
+    host: &'a str,
+    aliases: &'a [&'a str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    only_under: Option<&'a str>,
+    base: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    official_images: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_under: Vec<&'a str>,
+}
+
+pub(super) fn artefact(routes: &Routes<'_>, home: &Home) -> Artefact {
+    let mut bases = BTreeMap::new();
+    for route in &routes.routes {
+        bases.insert(route.source(), route.base.as_str());
+        bases.extend(
+            route
+                .aliases
+                .iter()
+                .map(|alias| ((*alias).to_owned(), route.base.as_str())),
+        );
+    }
+    let mapping = Mapping {
+        account: &home.account,
+        region: &home.region,
+        registry_host: home.registry_host(),
+        bases,
+        upstreams: routes.routes.iter().map(upstream).collect(),
+    };
+    Artefact {
+        part: Part::Mapping,
+        path: "mapping.json".into(),
+        title: "Upstream host to pull-through URL, for programs".into(),
+        caveats: sentences(CAVEATS),
+        notes: routes.notes.clone(),
+        content: json(&mapping),
+    }
+}
+
+fn upstream<'a>(route: &'a Route<'a>) -> Upstream<'a> {
+    Upstream {
+        registry: &route.registry.name,
+        host: route.host,
+        aliases: route.aliases,
+        only_under: route.under,
+        base: &route.base,
+        official_images: route.has_library().then(|| format!("{}/library", route.base)),
+        not_under: route.taken.iter().map(|taken| taken.path).collect(),
+    }
+}
+
+/// Indented, with a line end. Maps whose keys are strings cannot fail to be written.
+pub(super) fn json(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
+}

@@ -1,0 +1,81 @@
+//! Which account and Region a file is for, as far as it must be known.
+
+use clap::Args;
+use config::Context;
+use ecr_pull_through_sync::home::{Home, partition_of};
+
+use crate::ui::Failure;
+
+/// Where the file is to hold. Without these, what depends on them is not checked.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Account")]
+pub struct PlaceArgs {
+    /// The account's 12 digits.
+    #[arg(long, value_parser = account)]
+    pub account: Option<String>,
+    /// The Region [default: AWS_REGION, AWS_DEFAULT_REGION].
+    #[arg(long, value_parser = region)]
+    pub region: Option<String>,
+}
+
+fn account(text: &str) -> Result<String, String> {
+    let good = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err("an account is 12 digits".into())
+    }
+}
+
+fn region(text: &str) -> Result<String, String> {
+    let good = text.split('-').count() > 2
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err("a Region is named like eu-central-1".into())
+    }
+}
+
+impl PlaceArgs {
+    /// The Region that was named, or that the environment names.
+    pub fn region(&self) -> Option<String> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        self.region
+            .clone()
+            .or_else(|| variable("AWS_REGION"))
+            .or_else(|| variable("AWS_DEFAULT_REGION"))
+    }
+
+    /// What a check that asks nobody may know. The stack always has a role for templates, so the file may count on it.
+    ///
+    /// # Errors
+    /// When RESOURCE_TAGS cannot be read.
+    pub fn context(&self) -> Result<Context, Failure> {
+        let settings = ecr_pull_through_sync::settings::Settings::at_a_desk(|name| match name {
+            "RESOURCE_TAGS" => std::env::var(name).ok(),
+            _ => None,
+        })
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+        let region = self.region();
+        Ok(Context {
+            account: self.account.clone(),
+            partition: partition_of(region.as_deref().unwrap_or_default()).to_owned(),
+            region,
+            template_role: true,
+            resource_tags: settings.resource_tags,
+        })
+    }
+
+    /// The account and Region, where both are known without asking AWS.
+    pub fn home(&self) -> Option<Home> {
+        let (account, region) = (self.account.clone()?, self.region()?);
+        Some(Home {
+            account,
+            partition: partition_of(&region).to_owned(),
+            region,
+        })
+    }
+}

@@ -1,0 +1,86 @@
+//! Files that are encrypted with SOPS: whoever could read them with `sops` can use them here.
+
+use config::sops::{DataKey, Metadata};
+use config::{self, Context, File, Problem, Rejected};
+use ecr_pull_through_sync::account::{self, Reader};
+use ecr_pull_through_sync::keyring::Keyring;
+use ptc::age::Identities;
+
+use crate::session::credentials_are_there;
+use crate::ui::Failure;
+
+/// Checks a file, decrypted in memory if it is encrypted: with an age identity, else with KMS, through the reader of whoever
+/// has signed in already.
+///
+/// # Errors
+/// As `config::read`, and when nobody here can decrypt it.
+pub async fn open(bytes: &[u8], context: &Context, reader: Option<&Reader>) -> Result<File, Rejected> {
+    match config::sealed(bytes) {
+        None => config::read(bytes, context),
+        Some(metadata) => config::read_sealed(bytes, &unlock_with(&metadata?, reader).await?, context),
+    }
+}
+
+/// The data key of a file; none, if it is not encrypted.
+///
+/// # Errors
+/// When nobody here can decrypt it, or its metadata cannot be read.
+pub async fn unlock(bytes: &[u8], reader: &Reader) -> Result<Option<DataKey>, Rejected> {
+    match config::sealed(bytes) {
+        None => Ok(None),
+        Some(metadata) => unlock_with(&metadata?, Some(reader)).await.map(Some),
+    }
+}
+
+/// Without a reader, one is made for a file with KMS recipients, of the credentials that the environment has.
+async fn unlock_with(metadata: &Metadata, reader: Option<&Reader>) -> Result<DataKey, Rejected> {
+    let identities = match Identities::from_env(|name| std::env::var(name).ok()) {
+        Ok(identities) => identities,
+        Err(bad) if metadata.kms.is_empty() => return Err(rejected(metadata, bad.to_string())),
+        // KMS does without.
+        Err(_) => Identities::default(),
+    };
+    // What costs no call comes first.
+    match Keyring::of_person(&identities, None).unlock(metadata).await {
+        Ok(key) => return Ok(key),
+        Err(locked) if metadata.kms.is_empty() => return Err(locked.into_rejected(metadata)),
+        Err(_) => {}
+    }
+    let own;
+    let reader = match reader {
+        Some(reader) => reader,
+        None => {
+            own = environment()
+                .await
+                .map_err(|failure| rejected(metadata, failure.to_string()))?;
+            &own
+        }
+    };
+    let keyring = Keyring::of_person(&identities, Some(reader));
+    Box::pin(keyring.unlock(metadata))
+        .await
+        .map_err(|locked| locked.into_rejected(metadata))
+}
+
+/// Of the credentials of the environment. The Region of a call is that of its key.
+async fn environment() -> Result<Reader, Failure> {
+    let config = account::loader().load().await;
+    credentials_are_there(&config, None).await?;
+    Ok(account::connect(&config).0)
+}
+
+/// The file cannot be decrypted, for this reason.
+fn rejected(metadata: &Metadata, why: String) -> Rejected {
+    let (line, column) = metadata.at;
+    let message = format!("the file is encrypted with SOPS and cannot be decrypted: {why}");
+    let error = Problem {
+        registry: None,
+        line: Some(line),
+        column: Some(column),
+        message,
+    };
+    Rejected {
+        errors: vec![error],
+        warnings: Vec::new(),
+    }
+}

@@ -1,0 +1,146 @@
+//! What is printed where: results on standard output, everything else on standard error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::view::visible::visible;
+
+/// The exit status of whatever did not go well, a mistyped call included.
+pub const FAILED: ExitCode = ExitCode::FAILURE;
+
+/// The exit status of a plan with something to do.
+pub fn changes() -> ExitCode {
+    ExitCode::from(2)
+}
+
+/// How long nothing is said of something that is waited for.
+const FIRST_WORD: Duration = Duration::from_secs(2);
+
+/// The longest time between two words about it.
+const LAST_WORD: Duration = Duration::from_secs(30);
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A file of this machine cannot be read or written.
+    #[error("{path}: {error}")]
+    File {
+        /// As it was given.
+        path: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// An argument or a variable that cannot be used.
+    #[error("{0}")]
+    Usage(String),
+    /// AWS, or the way there.
+    #[error("{0}")]
+    Aws(String),
+    /// The user would not wait.
+    #[error("ended while calls were under way: look with `ptc plan` at what was done")]
+    Stopped,
+    /// Nobody reads what is printed.
+    #[error("the output could not be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// How to print.
+#[derive(Debug)]
+pub struct Ui {
+    /// Whether programs read it.
+    pub json: bool,
+    /// Whether standard output takes colours.
+    pub color: bool,
+}
+
+impl Ui {
+    /// From the global options.
+    pub fn new(json: bool, color: Color) -> Self {
+        let wanted = || io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let color = match color {
+            Color::Auto => wanted(),
+            Color::Always => true,
+            Color::Never => false,
+        };
+        Self { json, color }
+    }
+
+    /// Prints a result.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            // `ptc ... | head` has read enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            done => Ok(done?),
+        }
+    }
+
+    /// Prints a result for programs.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn value(&self, value: &impl Serialize) -> Result<(), Failure> {
+        let mut text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
+        text.push('\n');
+        self.raw(text.as_bytes())
+    }
+
+    /// Says why a command failed; for programs as `{"error": "..."}`.
+    pub fn failure(&self, failure: &Failure) {
+        if self.json {
+            // A second failure to write has no place left to be told.
+            _ = self.value(&serde_json::json!({ "error": failure.to_string() }));
+        } else {
+            self.note(&format!("error: {}", visible(&failure.to_string())));
+        }
+    }
+
+    /// Asks a question on the terminal; anything but yes is no.
+    ///
+    /// # Errors
+    /// When the answer cannot be read.
+    pub fn ask(&self, question: &str) -> Result<bool, Failure> {
+        _ = write!(io::stderr().lock(), "{question} [y/N] ");
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+
+    /// Waits for something, and says so where it takes long: retries alone can be silent for many seconds.
+    pub async fn waiting<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        let began = Instant::now();
+        let mut wait = FIRST_WORD;
+        loop {
+            if let Ok(done) = tokio::time::timeout(wait, &mut work).await {
+                return done;
+            }
+            self.note(&format!("{what}: still waiting after {} s", began.elapsed().as_secs()));
+            wait = (wait * 2).min(LAST_WORD);
+        }
+    }
+
+    /// Says something beside the result.
+    pub fn note(&self, text: &str) {
+        // Where standard error is closed nobody wants to know.
+        _ = writeln!(io::stderr().lock(), "{text}");
+    }
+}

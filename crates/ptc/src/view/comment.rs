@@ -1,0 +1,144 @@
+//! A plan as a comment on a pull request. Whoever made the request may have written what is in it: it is bounded, nothing
+//! in it becomes markup, and nobody is called by it.
+
+use config::Problem;
+use ecr_pull_through_sync::home::Home;
+use ecr_pull_through_sync::report::{self, Change, Report, code};
+
+use crate::view::visible::visible;
+use crate::view::{problems, show};
+
+/// GitHub takes 65,536 characters; the rest is for what a pipeline puts around it.
+const MOST: usize = 60_000;
+
+/// A page that takes what fits.
+struct Page {
+    text: String,
+    left_out: usize,
+}
+
+impl Page {
+    /// Adds something whole, or counts it as left out.
+    fn add(&mut self, piece: &str) {
+        if self.text.len() + piece.len() > MOST {
+            self.left_out += 1;
+        } else {
+            self.text.push_str(piece);
+        }
+    }
+}
+
+/// A plan in Markdown.
+pub fn comment(report: &Report, file: &str, home: &Home) -> String {
+    let mut page = Page {
+        text: String::new(),
+        left_out: 0,
+    };
+    page.add(&format!("### `{}`: {}\n\n", code(file), text(&show::tally(report))));
+    page.add(&format!(
+        "Account `{}`, Region `{}`, outcome **{}**\n",
+        home.account,
+        home.region,
+        report.outcome.as_str()
+    ));
+    if show::is_wrong(report) {
+        page.add(&format!("\n{}\n", text(&report.message)));
+    }
+    list(&mut page, "Errors", report.errors.iter().map(problem));
+    list(
+        &mut page,
+        "Not as it should be",
+        show::troubles(report).iter().map(show::Trouble::line),
+    );
+    if !report.changes.is_empty() {
+        page.add("\n| | registry | change | fields |\n| --- | --- | --- | --- |\n");
+    }
+    for change in &report.changes {
+        page.add(&row(change));
+    }
+    list(&mut page, "Warnings", report.warnings.iter().map(problem));
+    page.add("\n");
+    for change in report.changes.iter().filter(|change| !change.diff.is_empty()) {
+        page.add(&details(change));
+    }
+    let Page { mut text, left_out } = page;
+    if left_out > 0 {
+        text.push_str(&format!(
+            "\n{left_out} lines or details do not fit here: run `ptc plan` to see them.\n"
+        ));
+    }
+    if let Some(sum) = &report.plan_checksum {
+        text.push_str(&format!("\nPlan checksum: `{sum}`\n"));
+    }
+    text
+}
+
+/// Text that is no more than text. What begins with `@` would call somebody.
+fn text(raw: &str) -> String {
+    report::text(&visible(raw)).replace('@', "@\u{200b}")
+}
+
+fn problem(problem: &Problem) -> String {
+    let place = match (problem.line, problem.column) {
+        (Some(line), Some(column)) => format!("{line}:{column}: "),
+        _ => String::new(),
+    };
+    format!("{place}{}", problems::said(problem))
+}
+
+fn list(page: &mut Page, title: &str, lines: impl Iterator<Item = String>) {
+    let mut lines = lines.peekable();
+    if lines.peek().is_some() {
+        page.add(&format!("\n**{title}**\n\n"));
+    }
+    for line in lines {
+        page.add(&format!("- {}\n", text(&line)));
+    }
+}
+
+fn row(change: &Change) -> String {
+    format!(
+        "| `{}` | {} | {} | {} |\n",
+        show::mark(change).as_str(),
+        text(&change.registry),
+        text(&show::words(change)),
+        text(&change.fields.join(", ")),
+    )
+}
+
+fn details(change: &Change) -> String {
+    let lines: String = change
+        .diff
+        .iter()
+        .flat_map(show::lines)
+        .map(|(mark, line)| {
+            // `diff` knows no mark for what becomes another.
+            let mark = if mark == show::Mark::Other { "!" } else { mark.as_str() };
+            format!("{mark} {}\n", visible(&line))
+        })
+        .collect();
+    let longest = lines.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat(longest.max(2) + 1);
+    let summary = text(&format!("{}: {}", change.registry, show::words(change)));
+    format!("<details><summary>{summary}</summary>\n\n{fence}diff\n{lines}{fence}\n\n</details>\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_counted_and_nobody_is_called() {
+        let mut page = Page {
+            text: String::new(),
+            left_out: 0,
+        };
+        list(
+            &mut page,
+            "Errors",
+            (0..2000).map(|n| format!("{n} {}", "&".repeat(60))),
+        );
+        assert!(page.text.len() <= MOST && page.left_out > 1000);
+        assert_eq!(text("@org/team \u{202e}<b>"), "@\u{200b}org/team \\\\u{202e}&lt;b&gt;");
+    }
+}

@@ -1,0 +1,167 @@
+//! Tables and times for people: columns as wide as the terminal lets them, ages in words.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use ecr_pull_through_sync::report::Outcome;
+use jiff::{SignedDuration, Timestamp};
+use terminal_size::{Width, terminal_size_of};
+
+use crate::view::show::Mark;
+use crate::view::visible::visible;
+
+/// A table without lines; nothing where there are no rows. What it is written to decides how wide it may be: a file or
+/// a pipe takes any line.
+pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    render(
+        head,
+        rows,
+        terminal_size_of(std::io::stdout()).map(|(Width(width), _)| width),
+    )
+}
+
+fn render(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>, width: Option<u16>) -> String {
+    let rows: Vec<Vec<String>> = rows.into_iter().collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    // A column that says nothing takes no room.
+    let says = |column: usize| {
+        rows.iter()
+            .any(|row| row.get(column).is_some_and(|cell| !cell.is_empty()))
+    };
+    let kept: Vec<usize> = (0..head.len()).filter(|column| says(*column)).collect();
+    let pick = |cells: &dyn Fn(usize) -> Option<String>| -> Vec<String> {
+        kept.iter().map(|column| cells(*column).unwrap_or_default()).collect()
+    };
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    if let Some(width) = width {
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width);
+    }
+    table.set_header(pick(&|column| head.get(column).map(|word| word.to_uppercase())));
+    for row in &rows {
+        table.add_row(pick(&|column| {
+            row.get(column).map(|cell| visible(cell).replace('\n', " "))
+        }));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// Colours the first word of each line that begins with one of these.
+pub fn paint_first(text: &str, marks: &[(&str, Mark)], color: bool) -> String {
+    let painted = text.lines().map(|line| {
+        let found = marks.iter().find_map(|(word, mark)| {
+            let rest = line
+                .strip_prefix(word)
+                .filter(|rest| rest.is_empty() || rest.starts_with(' '))?;
+            Some(mark.paint(word, color) + rest)
+        });
+        found.unwrap_or_else(|| line.to_owned()) + "\n"
+    });
+    painted.collect()
+}
+
+/// How good an outcome is.
+pub fn mark_of(outcome: Outcome) -> Mark {
+    match outcome {
+        Outcome::Converged | Outcome::Changed => Mark::More,
+        Outcome::Pending | Outcome::Ignored => Mark::Other,
+        Outcome::Partial | Outcome::Rejected => Mark::Stop,
+    }
+}
+
+/// A little later than now is now: two clocks are never quite the same.
+const SKEW: SignedDuration = SignedDuration::from_secs(5);
+
+/// How long ago something was: `3 h ago`. A time to come is said to be one, since it tells of a clock that is wrong.
+pub fn age(then: Timestamp, now: Timestamp) -> String {
+    let passed = now.duration_since(then);
+    if passed < -SKEW {
+        return format!("{} in the future, by this machine's clock", span(-passed));
+    }
+    match passed.as_secs() {
+        ..10 => "just now".to_owned(),
+        _ => format!("{} ago", span(passed)),
+    }
+}
+
+/// The largest unit there is more than one of.
+fn span(passed: SignedDuration) -> String {
+    match passed.as_secs() {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds @ ..7_200 => format!("{} min", seconds / 60),
+        seconds @ ..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(message: &str) -> Vec<Vec<String>> {
+        let row = |cells: [&str; 4]| cells.map(str::to_owned).to_vec();
+        vec![row(["ready", "hub", "", ""]), row(["failed", "gitlab", "", message])]
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_they_must_be_and_empty_ones_are_left_out() {
+        let head = ["state", "registry", "since", "message"];
+        assert_eq!(
+            render(&head, rows("no token"), None),
+            "STATE   REGISTRY  MESSAGE\nready   hub\nfailed  gitlab    no token\n"
+        );
+        assert_eq!(
+            render(&head, rows(""), None),
+            "STATE   REGISTRY\nready   hub\nfailed  gitlab\n"
+        );
+        assert_eq!(render(&head, Vec::new(), None), "");
+    }
+
+    #[test]
+    fn a_narrow_terminal_breaks_the_long_column() {
+        let text = render(
+            &["state", "registry", "since", "message"],
+            rows(&"word ".repeat(20)),
+            Some(40),
+        );
+        assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
+        assert_eq!(text.matches("word").count(), 20);
+    }
+
+    #[test]
+    fn a_cell_moves_no_cursor_and_ends_no_line() {
+        let text = render(
+            &["state", "registry", "since", "message"],
+            rows("a\u{1b}[2Jb\nc\u{202e}"),
+            None,
+        );
+        assert!(text.contains("a\\u{1b}[2Jb c\\u{202e}"), "{text}");
+    }
+
+    #[test]
+    fn only_the_first_word_is_coloured() {
+        let text = paint_first("failed  failed\nfailedx\n", &[("failed", Mark::Stop)], true);
+        assert_eq!(text, "\u{1b}[31mfailed\u{1b}[0m  failed\nfailedx\n");
+    }
+
+    #[test]
+    fn ages_are_in_the_largest_unit_that_says_enough() {
+        let now: Timestamp = "2026-11-25T12:00:00Z".parse().unwrap();
+        for (then, words) in [
+            ("2026-11-25T12:00:03Z", "just now"),
+            ("2026-11-25T11:59:55Z", "just now"),
+            ("2026-11-25T11:58:30Z", "90 s ago"),
+            ("2026-11-25T11:00:00Z", "60 min ago"),
+            ("2026-11-25T08:59:00Z", "3 h ago"),
+            ("2026-11-01T00:00:00Z", "24 days ago"),
+            ("2026-11-25T12:05:00Z", "5 min in the future, by this machine's clock"),
+        ] {
+            assert_eq!(age(then.parse().unwrap(), now), words, "{then}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The files that kits are made of.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use config::{Context, read};
+use ecr_pull_through_sync::home::Home;
+use ptc::kit::{Artefact, Fallback, Part, kit};
+
+/// A file and its kit.
+pub struct Case {
+    pub name: &'static str,
+    pub yaml: String,
+    pub kit: Vec<Artefact>,
+}
+
+impl Case {
+    pub fn of(name: &'static str, yaml: String, region: &str, partition: &str, fallback: Fallback) -> Self {
+        let home = Home {
+            account: "111122223333".into(),
+            region: region.into(),
+            partition: partition.into(),
+        };
+        let context = Context {
+            account: Some(home.account.clone()),
+            region: Some(home.region.clone()),
+            partition: home.partition.clone(),
+            template_role: true,
+            resource_tags: BTreeMap::new(),
+        };
+        let file = read(yaml.as_bytes(), &context).unwrap_or_else(|rejected| panic!("{name}: {rejected}"));
+        Self {
+            name,
+            yaml,
+            kit: kit(&file.registries, &home, fallback),
+        }
+    }
+
+    /// The content of the first artefact of a part.
+    pub fn content(&self, part: Part) -> &str {
+        &self.kit.iter().find(|artefact| artefact.part == part).unwrap().content
+    }
+
+    /// The registry's host.
+    pub fn own(&self) -> &'static str {
+        match self.name {
+            "china" => "111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn",
+            _ => "111122223333.dkr.ecr.eu-central-1.amazonaws.com",
+        }
+    }
+
+    /// The content at a path.
+    pub fn file(&self, path: &str) -> &str {
+        &self
+            .kit
+            .iter()
+            .find(|artefact| artefact.path == path)
+            .unwrap_or_else(|| panic!("no {path}"))
+            .content
+    }
+
+    /// All notes of a part.
+    pub fn notes(&self, part: Part) -> String {
+        let notes = self
+            .kit
+            .iter()
+            .filter(|artefact| artefact.part == part)
+            .flat_map(|artefact| &artefact.notes);
+        notes.cloned().collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// What users of the Terraform module have.
+pub fn legacy() -> Case {
+    Case::of(
+        "legacy",
+        fs::read_to_string("../../examples/registries.yaml").unwrap(),
+        "eu-central-1",
+        "aws",
+        Fallback::Never,
+    )
+}
+
+/// Everything at once.
+pub fn every() -> Case {
+    Case::of(
+        "every",
+        fs::read_to_string("tests/kit/every.yaml").unwrap(),
+        "eu-central-1",
+        "aws",
+        Fallback::Never,
+    )
+}
+
+/// The same, with the upstream behind ECR: only what that changes.
+pub fn fallback() -> Case {
+    let yaml = fs::read_to_string("tests/kit/every.yaml").unwrap();
+    let mut case = Case::of("fallback", yaml, "eu-central-1", "aws", Fallback::Upstream);
+    case.kit
+        .retain(|artefact| matches!(artefact.part, Part::Readme | Part::Containerd));
+    case
+}
+
+/// Another partition.
+pub fn china() -> Case {
+    Case::of(
+        "china",
+        fs::read_to_string("tests/kit/china.yaml").unwrap(),
+        "cn-north-1",
+        "aws-cn",
+        Fallback::Never,
+    )
+}

@@ -1,0 +1,332 @@
+//! A plan is carried out: registries are applied and proven, what is refused goes back, and what left the file is taken away.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
+
+use super::changed_secret::points_to;
+use super::results::{self, Outcomes};
+use super::{Run, RunRequest, Stale};
+use crate::account::{Account, CURRENT, Rule, Sight, Writer, observe_again};
+use crate::apply::{Applied, Applier, End, Slots, speaks};
+use crate::cause::{Cause, Reason};
+use crate::plan::rollback::{is_eligible, is_to_be_remembered, is_unfinished};
+use crate::plan::{Action, Left, Plan, RegistryPlan, Removals, Resource, Verdict, hold_for_new_names, waits_for};
+use crate::report::{Change, ChangeResult, ConfigReport, Refused};
+use crate::verify::{Candidate, PROOFS, Patience};
+use config::File;
+
+impl Run<'_> {
+    /// Carries a plan out; with `exact`, only what it shows.
+    ///
+    /// # Errors
+    /// A newer file has come before a credential was to be changed or something to be taken away.
+    pub(super) async fn carry_out<'f>(
+        &self,
+        writer: &Writer,
+        plan: Plan,
+        before: Vec<Candidate>,
+        exact: bool,
+        config: &ConfigReport,
+        mut outcomes: Outcomes<'f>,
+    ) -> Result<Outcomes<'f>, Stale> {
+        let Plan {
+            registries,
+            mut removals,
+        } = plan;
+        let swaps: Vec<Swap> = registries.iter().filter_map(Swap::of).collect();
+        let Outcomes {
+            file, account, scope, ..
+        } = outcomes;
+        let observed = Instant::now();
+        let newest = self.newest(config);
+        // Before anything is written: all of an older file's run would have to be undone by the next.
+        if registries.iter().any(speaks) && newest.is_it_since(observed).await == Ok(false) {
+            return Err(outcomes.stale());
+        }
+        let applier = Applier {
+            reader: self.deps.reader,
+            writer,
+            file,
+            scope,
+            pace: self.deps.pace,
+            deadline: self.deadline,
+            exact,
+            newest: &newest,
+            observed,
+            slots: Slots::default(),
+            current: Mutex::default(),
+        };
+        outcomes.applied = applier.apply(registries).await;
+        if outcomes.applied.ends.values().any(|end| *end == End::Stale) {
+            // Nothing is proven yet, so nothing has earned its place.
+            Box::pin(settle(&applier, swaps, &mut removals, &mut outcomes)).await;
+            return Err(outcomes.stale());
+        }
+        let rotations = self.deps.settings.rollback_invalid_rotation;
+        let asked = candidates_after(file, account, &outcomes.applied, before, rotations);
+        outcomes.proofs = self.prove(asked).await;
+        recover(&applier, &mut outcomes).await;
+        for (name, secret_version) in Box::pin(settle(&applier, swaps, &mut removals, &mut outcomes)).await {
+            let config = config.clone();
+            let refused = Refused { config, secret_version };
+            outcomes.memory.refused.insert(name, refused);
+        }
+        self.remove(&applier, removals, outcomes).await
+    }
+
+    /// Takes away what left the file, and secrets that their registry stopped using.
+    async fn remove<'f>(
+        &self,
+        applier: &Applier<'_>,
+        mut removals: Removals,
+        mut outcomes: Outcomes<'f>,
+    ) -> Result<Outcomes<'f>, Stale> {
+        // What comes too late is not held by anything: it is skipped, and said to be.
+        let late = self.deadline.is_near();
+        if !late {
+            hold_for_new_names(outcomes.file, &mut removals.left, |name| outcomes.is_ready(name));
+        }
+        let mut gone = Vec::new();
+        let (mut held, going): (Vec<Left>, Vec<Left>) = removals.left.into_iter().partition(|left| left.held.is_some());
+        let mut named: BTreeSet<String> = outcomes.file.registries.iter().map(|r| r.name.clone()).collect();
+        let is_own = |left: &&Left| left.marked && left.held.as_ref().is_none_or(|c| c.reason != Reason::OTHER_HOLDER);
+        let own = held.iter().chain(&going).filter(is_own);
+        named.extend(own.map(|left| left.registry.clone()));
+        if !going.is_empty() {
+            match applier.newest.is_it().await {
+                Ok(true) => {
+                    gone = applier.remove(&going).await;
+                    let went = |c: &&Change| c.resource == Resource::Template && c.result == ChangeResult::Applied;
+                    for change in gone.iter().filter(went) {
+                        named.remove(&change.registry);
+                    }
+                }
+                Ok(false) => return Err(outcomes.stale()),
+                Err(cause) => held.extend(going.into_iter().map(|left| Left {
+                    held: Some(cause.clone()),
+                    ..left
+                })),
+            }
+        }
+        removals.left = held;
+        outcomes.memory.named = named;
+        // A secret that served until now goes only when what serves instead is proven.
+        removals
+            .orphans
+            .retain(|orphan| late || outcomes.is_ready(&orphan.registry));
+        let orphans = applier.remove(&removals.orphans).await;
+        removals.orphans.clear();
+        let changes = &mut outcomes.applied.changes;
+        changes.extend(gone);
+        changes.extend(orphans);
+        changes.extend(removals.shown());
+        // What was to be is of no interest any more, and policies are long.
+        changes.iter_mut().for_each(|change| change.diff.clear());
+        outcomes.left = removals.left;
+        Ok(outcomes)
+    }
+}
+
+/// The rules that have a credential to prove before anything is written. A rule that is held is not ours to
+/// judge; one that is not in the file is asked about when its secret was rotated.
+pub(super) fn candidates(plans: &[RegistryPlan], account: &Account, request: &RunRequest) -> Vec<Candidate> {
+    let rules = &account.snapshot.rules;
+    let judged = plans.iter().filter(|plan| !matches!(plan.verdict, Verdict::Held(_)));
+    let judged = judged
+        .filter_map(|plan| rules.get(&plan.registry))
+        .filter(|rule| rule.credential_arn.is_some());
+    let mut prefixes: BTreeSet<&str> = judged.map(|rule| rule.prefix.as_str()).collect();
+    let mut rotated: BTreeSet<&str> = BTreeSet::new();
+    if let Some(change) = &request.secret {
+        let using = rules.values().filter(|rule| points_to(rule, change));
+        rotated.extend(using.map(|rule| rule.prefix.as_str()));
+    }
+    prefixes.extend(&rotated);
+    let candidate = |prefix: &str| {
+        let patience = if rotated.contains(prefix) {
+            Patience::Thrice
+        } else {
+            Patience::Once
+        };
+        Candidate {
+            prefix: prefix.to_owned(),
+            patience,
+        }
+    };
+    prefixes.into_iter().map(candidate).collect()
+}
+
+/// The same after applying: every registry that is done and has a credential, and of the others those that had a
+/// rule before.
+fn candidates_after(
+    file: &File,
+    account: &Account,
+    applied: &Applied,
+    before: Vec<Candidate>,
+    rotations: bool,
+) -> Vec<Candidate> {
+    let eligible = |name: &str| matches!(account.sights.get(name), Some(Sight::Found(s)) if is_eligible(s, rotations));
+    let mut after: BTreeMap<String, Patience> = before.into_iter().map(|c| (c.prefix, c.patience)).collect();
+    for registry in &file.registries {
+        let name = &registry.name;
+        let has_credential = !matches!(registry.credential, config::CredentialSource::None);
+        let own = matches!(registry.credential, config::CredentialSource::Given(_));
+        match applied.ends.get(name) {
+            Some(End::Done { .. }) if !has_credential => _ = after.remove(name),
+            Some(End::Done { fresh: true }) => _ = after.insert(name.clone(), Patience::Fresh),
+            Some(End::Done { fresh: false }) if after.get(name) == Some(&Patience::Thrice) => {}
+            Some(End::Done { fresh: false }) if own && eligible(name) => {
+                after.insert(name.clone(), Patience::Thrice);
+            }
+            Some(End::Done { fresh: false }) => _ = after.insert(name.clone(), Patience::Once),
+            Some(End::Held(_)) | None => _ = after.remove(name),
+            Some(End::Failed(_) | End::Unfinished | End::Stale) => {}
+        }
+    }
+    after
+        .into_iter()
+        .map(|(prefix, patience)| Candidate { prefix, patience })
+        .collect()
+}
+
+/// A rule that is made in the place of another.
+struct Swap {
+    /// The registry of the file.
+    registry: String,
+    /// The secret it is planned with.
+    secret: Option<String>,
+    /// The rule that left.
+    old: Rule,
+}
+
+impl Swap {
+    fn of(plan: &RegistryPlan) -> Option<Self> {
+        let RegistryPlan {
+            registry,
+            secret,
+            instead_of,
+            ..
+        } = plan;
+        Some(Self {
+            registry: registry.clone(),
+            secret: secret.clone(),
+            old: instead_of.clone()?,
+        })
+    }
+}
+
+/// Lets the rules stay that were made in the place of others and work, and puts the others back. Gives those that are not
+/// to be tried again, with the current version of their secret: what a retry can help is none of them.
+async fn settle(
+    applier: &Applier<'_>,
+    swaps: Vec<Swap>,
+    removals: &mut Removals,
+    outcomes: &mut Outcomes<'_>,
+) -> Vec<(String, Option<String>)> {
+    let mut refused = Vec::new();
+    for Swap {
+        registry: name,
+        secret,
+        old,
+    } in swaps
+    {
+        let is_rule = |c: &&mut Change| c.registry == name && c.resource == Resource::Rule;
+        let is_ready = outcomes.is_ready(&name);
+        let left = removals.left.iter_mut().find(|left| left.registry == old.prefix);
+        let Some(change) = outcomes.applied.changes.iter_mut().rfind(is_rule) else {
+            left.into_iter().for_each(|left| left.held = Some(waits_for(&[&name])));
+            continue;
+        };
+        if change.result == ChangeResult::Applied && is_ready {
+            let gone = Change::of(&old.prefix, Resource::Rule, Action::Delete, &old.prefix);
+            outcomes.applied.changes.push(gone.with(ChangeResult::Applied));
+            left.into_iter()
+                .for_each(|left| left.steps.retain(|step| step.resource != Resource::Rule));
+            continue;
+        }
+        left.into_iter().for_each(|left| left.held = Some(waits_for(&[&name])));
+        let Some(registry) = outcomes.file.registries.iter().find(|registry| registry.name == name) else {
+            continue;
+        };
+        if change.result == ChangeResult::Applied {
+            let why = match outcomes.proofs.get(&name) {
+                Some(Ok(proof)) if !proof.valid => results::refused(&registry.upstream.host, proof),
+                Some(Err(error)) => results::unchecked(error),
+                _ => Cause::for_now(Reason::UNCHECKED, "whether the new rule works was not seen"),
+            };
+            let back = applier.swap_back(&old, &name).await;
+            let transient = why.transient || back.is_err();
+            let note = back.unwrap_or_else(|note| note);
+            let cause = Cause {
+                message: format!("{}; {note}", why.message),
+                transient,
+                ..why
+            };
+            *change = change.clone().with(ChangeResult::Failed).because(&cause);
+            outcomes.applied.ends.insert(name.clone(), End::Failed(cause));
+        }
+        if !matches!(change.result, ChangeResult::Failed | ChangeResult::Held) || change.transient {
+            continue;
+        }
+        let Outcomes { file, scope, .. } = outcomes;
+        // One that cannot be seen is tried again, which does no harm.
+        let Ok(view) = observe_again(applier.reader, registry, secret.as_deref(), file, scope.settings).await else {
+            continue;
+        };
+        let current = match &view.sight {
+            Sight::Found(secret) => secret.holder(CURRENT).map(str::to_owned),
+            _ => None,
+        };
+        refused.push((name, current));
+    }
+    refused
+}
+
+/// Looks after the own secrets whose credential was refused or is proven for the first time, or whose labels tell of a
+/// rollback that was not finished. A verdict is one on the secret and the host of the rule that was asked: of a rule that
+/// could not be made as the file says yet, it says nothing.
+async fn recover(applier: &Applier<'_>, outcomes: &mut Outcomes<'_>) {
+    let Outcomes {
+        file,
+        account,
+        applied,
+        proofs,
+        ..
+    } = outcomes;
+    let rules = &account.snapshot.rules;
+    let in_need = file.registries.iter().filter_map(|registry| {
+        let name = registry.name.as_str();
+        let own = matches!(registry.credential, config::CredentialSource::Given(_));
+        let (true, Some(Sight::Found(secret)), Some(Ok(proof))) = (own, account.sights.get(name), proofs.get(name))
+        else {
+            return None;
+        };
+        let was_asked = match applied.ends.get(name) {
+            Some(End::Done { .. }) => true,
+            // Nothing is written of a registry that the stack does not allow.
+            Some(End::Failed(cause)) if cause.reason == Reason::NOT_ALLOWED => false,
+            _ => rules.get(name).is_some_and(|rule| {
+                rule.credential_arn.as_deref() == Some(secret.arn.as_str())
+                    && rule.upstream_url == registry.upstream.host
+            }),
+        };
+        let wrote =
+            |c: &Change| c.registry == name && c.resource == Resource::Secret && c.result == ChangeResult::Applied;
+        let is_new = is_to_be_remembered(secret) || applied.changes.iter().any(wrote);
+        (was_asked && (!proof.valid || is_new || is_unfinished(secret))).then_some((name, secret, proof))
+    });
+    let recoveries = in_need
+        .map(|(name, secret, proof)| async move { (name.to_owned(), applier.recover(name, secret, proof).await) });
+    let mut recoveries: Vec<_> = stream::iter(recoveries).buffer_unordered(PROOFS).collect().await;
+    recoveries.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (name, recovery) in recoveries {
+        outcomes.applied.changes.extend(recovery.changes);
+        outcomes.file_refused.insert(name.clone(), recovery.file_refused);
+        if let Some(proof) = recovery.proof {
+            outcomes.proofs.insert(name, proof);
+        }
+    }
+}

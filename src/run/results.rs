@@ -1,0 +1,366 @@
+//! What came of a plan, registry by registry, and the results that a report shows of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::changed_secret::points_to;
+use super::{RunRequest, Stale};
+use crate::account::{Account, AwsError, CONFIGURED, Proof, Rule, Sight, Snapshot, VersionValue};
+use crate::apply::{Applied, End};
+use crate::cause::{Cause, Reason};
+use crate::existing::ExistingResult;
+use crate::home::Home;
+use crate::pace::Deadline;
+use crate::plan::rollback::is_file_refused;
+use crate::plan::{Action, Left, Plan, Resource, Scope, Step, Verdict};
+use crate::report::{Change, ChangeResult, CredentialState, Memory, Outcome, RegistryReport, Results, State};
+use crate::trigger::{Mode, SecretChange};
+use config::{File, Problem};
+
+/// What ECR said of the credentials, by registry.
+pub(super) type Proofs = BTreeMap<String, Result<Proof, AwsError>>;
+
+/// A plan and what came of it: applied, or only shown.
+pub(super) struct Outcomes<'a> {
+    pub file: &'a File,
+    /// The account as it was before.
+    pub account: &'a Account,
+    /// What the plan was made for.
+    pub scope: Scope<'a>,
+    /// The changes and how each registry ended; of a plan that is only shown, what it says.
+    pub applied: Applied,
+    pub proofs: Proofs,
+    /// What the file does not name any more and is still there.
+    pub left: Vec<Left>,
+    /// Of the registries whose labels were read again after the proofs: whether the file's value is refused and not current.
+    pub file_refused: BTreeMap<String, bool>,
+    /// What the next runs are to know.
+    pub memory: Memory,
+}
+
+/// What is said of a registry that the deadline kept from being finished.
+fn unfinished(deadline: &Deadline) -> Cause {
+    Cause::for_now(Reason::DEADLINE, format!("not finished before {}", deadline.what()))
+}
+
+impl<'a> Outcomes<'a> {
+    pub fn new(file: &'a File, account: &'a Account, scope: Scope<'a>, memory: Memory) -> Self {
+        Self {
+            file,
+            account,
+            scope,
+            applied: Applied::default(),
+            proofs: Proofs::new(),
+            left: Vec::new(),
+            file_refused: BTreeMap::new(),
+            memory,
+        }
+    }
+
+    /// The same with a plan that is not applied: its steps as they would be.
+    pub fn showing(mut self, plan: Plan) -> Self {
+        let planned =
+            |name: &str, step: &Step| Change::new(name, step, ChangeResult::Planned).differing(step.diff.clone());
+        let Applied { changes, ends } = &mut self.applied;
+        for registry in plan.registries {
+            let name = &registry.registry;
+            let end = match registry.verdict {
+                Verdict::Go => {
+                    changes.extend(registry.steps.iter().map(|step| planned(name, step)));
+                    End::Done { fresh: false }
+                }
+                Verdict::Held(cause) => {
+                    let held = |step| planned(name, step).with(ChangeResult::Held).because(&cause);
+                    changes.extend(registry.steps.iter().map(held));
+                    End::Held(cause)
+                }
+                Verdict::Refused {
+                    resource,
+                    action,
+                    id,
+                    cause,
+                } => {
+                    changes.push(Change::refused(name, resource, action, &id, &cause));
+                    End::Failed(cause)
+                }
+            };
+            ends.insert(registry.registry, end);
+        }
+        changes.extend(plan.removals.shown());
+        self.left = plan.removals.left;
+        self
+    }
+
+    /// Whether another try may go better.
+    pub fn is_transient(&self) -> bool {
+        let of_registry = |registry: &config::Registry| {
+            let end = self.applied.ends.get(&registry.name);
+            let proof = self.proofs.get(&registry.name);
+            matches!(
+                end,
+                None | Some(End::Failed(Cause { transient: true, .. }) | End::Unfinished)
+            ) || matches!(proof, Some(Err(error)) if error.is_transient())
+        };
+        self.applied.changes.iter().any(|change| change.transient) || self.file.registries.iter().any(of_registry)
+    }
+
+    /// Whether the registry waits for somebody to decide.
+    pub fn is_held(&self, registry: &str) -> bool {
+        matches!(self.applied.ends.get(registry), Some(End::Held(_)))
+    }
+
+    /// Whether all steps of a registry were taken, and its credential is proven or not needed.
+    pub fn is_ready(&self, registry: &str) -> bool {
+        let done = matches!(self.applied.ends.get(registry), Some(End::Done { .. }));
+        let proven = matches!(self.proofs.get(registry), Some(Ok(proof)) if proof.valid);
+        let of_file = self.file.registries.iter().find(|r| r.name == registry);
+        done && (proven || of_file.is_some_and(|r| matches!(r.credential, config::CredentialSource::None)))
+    }
+
+    /// The account's rules and templates without what this run has deleted, which claims no repository any more.
+    pub fn snapshot_after(&self) -> Snapshot {
+        let mut snapshot = self.account.snapshot.clone();
+        let is_gone = |c: &&Change| c.action == Action::Delete && c.result == ChangeResult::Applied;
+        for change in self.applied.changes.iter().filter(is_gone) {
+            match change.resource {
+                Resource::Rule => drop(snapshot.rules.remove(&change.registry)),
+                Resource::Template => drop(snapshot.templates.remove(&change.registry)),
+                _ => {}
+            }
+        }
+        snapshot
+    }
+
+    /// Where a newer file has come: what was done until then.
+    pub fn stale(self) -> Stale {
+        Stale {
+            named: self.memory.named,
+            changes: self.applied.changes,
+        }
+    }
+
+    /// What the report shows of it all.
+    pub fn into_results(
+        self,
+        request: &RunRequest,
+        mode: Mode,
+        existing: ExistingResult,
+        mut warnings: Vec<Problem>,
+        deadline: &Deadline,
+    ) -> Results {
+        let home = self.scope.home;
+        let mut results = Results::default();
+        for registry in &self.file.registries {
+            let name = &registry.name;
+            let url = home.pull_url(name);
+            let urls = &mut results.pull_through_cache_urls;
+            urls.insert(name.clone(), format!("{url}/your_image:tag"));
+            results
+                .registries
+                .insert(name.clone(), self.registry(registry, url, deadline));
+        }
+        for left in &self.left {
+            results
+                .registries
+                .insert(left.registry.clone(), self.leaving(left, home));
+        }
+        warnings.extend(self.strangers());
+        warnings.extend(existing.warning());
+        let verdict = request.secret.as_ref().map(|change| self.verdict(change));
+        results.warnings = warnings;
+        results.memory = self.memory;
+        results.changes = self.applied.changes;
+        let mut results = existing.add_to(results, mode).judged(mode);
+        if deadline.is_asked_for() && results.outcome == Outcome::Partial {
+            results.message = format!("interrupted; {}", results.message);
+        }
+        if let Some(verdict) = verdict {
+            results.message = format!("{verdict}; {}", results.message);
+        }
+        results
+    }
+
+    /// A registry of the file.
+    fn registry(&self, registry: &config::Registry, url: String, deadline: &Deadline) -> RegistryReport {
+        let name = &registry.name;
+        let (credential, doubt) = self.credential(registry);
+        let doubt = doubt.or_else(|| self.undone(name, deadline));
+        let planned = self.applied.changes.iter().filter(|c| c.registry == *name);
+        let planned = planned.filter(|c| c.result == ChangeResult::Planned).count();
+        let report = |state| RegistryReport::new(state, credential, &registry.upstream.host, url);
+        match (self.applied.ends.get(name), doubt) {
+            (Some(End::Held(cause)), _) => report(State::Held).because(cause.clone()),
+            (Some(End::Failed(cause)), _) => report(State::Failed).because(cause.clone()),
+            (Some(End::Done { .. }), Some(cause)) => report(State::Failed).because(cause),
+            (None | Some(End::Unfinished | End::Stale), _) => report(State::Failed).because(unfinished(deadline)),
+            (Some(End::Done { .. }), None) if planned > 0 => report(State::Planned).saying(changes_to_apply(planned)),
+            (Some(End::Done { .. }), None) if credential == CredentialState::Unchecked => {
+                let message = "nothing to change; a plan does not ask ECR to prove the credential";
+                report(State::Planned).saying(message.to_owned())
+            }
+            (Some(End::Done { .. }), None) => report(State::Ready),
+        }
+    }
+
+    /// What is known of a registry's credential, and what keeps it from being ready.
+    fn credential(&self, registry: &config::Registry) -> (CredentialState, Option<Cause>) {
+        if matches!(registry.credential, config::CredentialSource::None) {
+            return (CredentialState::None, None);
+        }
+        if self.is_file_refused(registry) {
+            let host = &registry.upstream.host;
+            let (reason, instead) = match self.proofs.get(&registry.name) {
+                Some(Ok(proof)) if !proof.valid => {
+                    (Reason::NOTHING_VALID, format!("is refused as well: {}", proof.failure))
+                }
+                Some(Err(error)) => (Reason::REFUSED, format!("could not be checked: {error}")),
+                _ => (Reason::REFUSED, "is proven".into()),
+            };
+            let message = format!(
+                "{host} refused the credential of the file, which is not current; what serves instead {instead}. Write a \
+                 credential that works into the file"
+            );
+            return (CredentialState::Invalid, Some(Cause::new(reason, message)));
+        }
+        match self.proofs.get(&registry.name) {
+            None => (CredentialState::Unchecked, None),
+            Some(Ok(proof)) if proof.valid => (CredentialState::Valid, None),
+            Some(Ok(proof)) => (CredentialState::Invalid, Some(refused(&registry.upstream.host, proof))),
+            Some(Err(error)) => (CredentialState::Unchecked, Some(unchecked(error))),
+        }
+    }
+
+    /// What of a registry was not done beside its own steps: its secret that nothing uses any more is still there.
+    fn undone(&self, registry: &str, deadline: &Deadline) -> Option<Cause> {
+        let of_it = self.applied.changes.iter().filter(|change| change.registry == registry);
+        let mut undone = of_it.filter(|c| matches!(c.result, ChangeResult::Failed | ChangeResult::Skipped));
+        undone.next().map(|change| match (&change.reason, &change.error) {
+            (Some(reason), Some(message)) => Cause::new(reason.clone(), message.clone()),
+            _ => unfinished(deadline),
+        })
+    }
+
+    /// As the labels are after this run, or were before it where it had no need to look again.
+    fn is_file_refused(&self, registry: &config::Registry) -> bool {
+        let config::CredentialSource::Given(credential) = &registry.credential else {
+            return false;
+        };
+        let before = match self.account.sights.get(&registry.name) {
+            Some(Sight::Found(secret)) if is_file_refused(secret) => {
+                secret.labelled(CONFIGURED) == Some(&VersionValue::Credential(credential.clone()))
+            }
+            _ => false,
+        };
+        self.file_refused.get(&registry.name).copied().unwrap_or(before)
+    }
+
+    /// A registry that the file does not name any more and that is still there.
+    fn leaving(&self, left: &Left, home: &Home) -> RegistryReport {
+        let credential = match self.proofs.get(&left.registry) {
+            Some(Ok(proof)) if proof.valid => CredentialState::Valid,
+            Some(Ok(_)) => CredentialState::Invalid,
+            _ => CredentialState::Unchecked,
+        };
+        let upstream = left.hosts.first().map(String::as_str).unwrap_or_default();
+        let url = home.pull_url(&left.registry);
+        let report = |state| RegistryReport::new(state, credential, upstream, url);
+        match &left.held {
+            Some(cause) => report(State::Held).because(cause.clone()),
+            None => report(State::Planned).saying("to be deleted: the file does not name it any more".to_owned()),
+        }
+    }
+
+    /// Rules that are not in the file and use a secret that was rotated: theirs is a warning, not a registry.
+    fn strangers(&self) -> Vec<Problem> {
+        let named: BTreeSet<&str> = self.file.registries.iter().map(|r| r.name.as_str()).collect();
+        let refused = self.proofs.iter().filter_map(|(prefix, proof)| match proof {
+            Ok(proof) if !proof.valid && !named.contains(prefix.as_str()) => {
+                let message = format!(
+                    "this rule is not in the file, and its upstream refuses the credential: {}",
+                    proof.failure
+                );
+                Some(Problem::unplaced(Some(prefix), message))
+            }
+            _ => None,
+        });
+        refused.collect()
+    }
+
+    /// The verdict on a secret whose change was the reason of the run: its name, the version and what ECR said.
+    fn verdict(&self, change: &SecretChange) -> String {
+        let (proofs, rules) = (&self.proofs, &self.account.snapshot.rules);
+        // The last proof may be that of the version before.
+        let rolled_back = |registry: &str| {
+            let mut rollbacks = self
+                .applied
+                .changes
+                .iter()
+                .filter(|c| c.action == Action::Rollback && c.registry == registry);
+            rollbacks.any(|change| change.result == ChangeResult::Applied)
+        };
+        let using = rules.values().filter(|rule| points_to(rule, change));
+        let mut said: Vec<&str> = using
+            .map(|rule| match proofs.get(&rule.prefix) {
+                _ if rolled_back(&rule.prefix) => "invalid, and rolled back",
+                Some(Ok(proof)) if proof.valid => "valid",
+                Some(Ok(_)) => "invalid",
+                _ => "unchecked",
+            })
+            .collect();
+        said.sort_unstable();
+        said.dedup();
+        let version = change
+            .version_id
+            .as_deref()
+            .map(|version| format!(", version {version}"))
+            .unwrap_or_default();
+        let said = if said.is_empty() {
+            "no rule uses it yet".to_owned()
+        } else {
+            said.join(" and ")
+        };
+        format!("secret {}{version} ({}): {said}", change.name, change.event)
+    }
+}
+
+fn changes_to_apply(n: usize) -> String {
+    if n == 1 {
+        "1 change to apply".into()
+    } else {
+        format!("{n} changes to apply")
+    }
+}
+
+pub(super) fn refused(host: &str, proof: &Proof) -> Cause {
+    Cause::new(
+        Reason::REFUSED,
+        format!("{host} refuses the credential: {}", proof.failure),
+    )
+}
+
+pub(super) fn unchecked(error: &AwsError) -> Cause {
+    Cause {
+        transient: error.is_transient(),
+        ..Cause::new(
+            Reason::UNCHECKED,
+            format!("the credential could not be checked: {error}"),
+        )
+    }
+}
+
+/// The credentials of the rules that carry our mark, where the file itself is refused. Says whether another try may go better.
+pub(super) fn marked_rule(rule: &Rule, proofs: &Proofs, home: &Home) -> (RegistryReport, bool) {
+    let report =
+        |state, credential| RegistryReport::new(state, credential, &rule.upstream_url, home.pull_url(&rule.prefix));
+    match proofs.get(&rule.prefix) {
+        None => (report(State::Ready, CredentialState::None), false),
+        Some(Ok(proof)) if proof.valid => (report(State::Ready, CredentialState::Valid), false),
+        Some(Ok(proof)) => {
+            let cause = refused(&rule.upstream_url, proof);
+            (report(State::Failed, CredentialState::Invalid).because(cause), false)
+        }
+        Some(Err(error)) => {
+            let report = report(State::Failed, CredentialState::Unchecked).because(unchecked(error));
+            (report, error.is_transient())
+        }
+    }
+}
