@@ -61,7 +61,7 @@ async fn a_secret_stays_with_its_registry_when_its_old_name_comes_back() {
 }
 
 /// Each time the name comes back its secrets are other registries', and it gets a new one.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_name_that_comes_back_again_and_again_finds_a_name_for_its_secret() {
     let bench = Bench::new().await;
     bench.follow(&line("aa", "docker", 1)).await;
