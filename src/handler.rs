@@ -9,12 +9,12 @@ use tracing::{Instrument, error, info_span};
 use crate::account::{CONFIGURED, CURRENT, FILE_REFUSED, ObjectError, PREVIOUS, REJECTED, Reader, Writer};
 use crate::home::{BadFunctionArn, Home};
 use crate::ownership::Owner;
-use crate::pace::{Deadline, Pace};
 use crate::report::Report;
 use crate::run::{Access, Deps, Run, RunRequest};
+use crate::secret_version::was_put_over;
 use crate::settings::Settings;
-use crate::trigger::{Job, Mode, Place, SecretChange, Trigger, Unplaceable, classify};
-use crate::version_id::was_put_over;
+use crate::timing::{Deadline, Timing};
+use crate::trigger::{FunctionContext, Job, Mode, SecretChange, Trigger, UnknownEvent, classify};
 
 /// What lives as long as the process.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct App {
     /// What the operator chose.
     pub settings: Settings,
     /// How patient to be.
-    pub pace: Pace,
+    pub timing: Timing,
     /// Prints a metric line as it is: around it, CloudWatch would find no metrics.
     pub metrics: fn(&str),
 }
@@ -36,7 +36,7 @@ pub struct App {
 pub enum Failure {
     /// The event is nobody's.
     #[error(transparent)]
-    Unplaceable(#[from] Unplaceable),
+    UnknownEvent(#[from] UnknownEvent),
     /// The invocation does not say whose account this is.
     #[error(transparent)]
     FunctionArn(#[from] BadFunctionArn),
@@ -71,7 +71,7 @@ impl Failure {
     /// A stable name, for alarms and the failure destination's readers.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Unplaceable(_) => "UnplaceableEvent",
+            Self::UnknownEvent(_) => "UnplaceableEvent",
             Self::FunctionArn(_) => "BadFunctionArn",
             Self::ConfigUnreadable(_) => "ConfigUnreadable",
             Self::Status { .. } => "StatusUnavailable",
@@ -108,8 +108,8 @@ impl App {
 
     async fn answer(&self, payload: &Value, context: &lambda_runtime::Context) -> Result<Report, Failure> {
         let home = Home::from_function_arn(&context.invoked_function_arn)?;
-        let deadline = Deadline::in_time(time_left(context.deadline), &self.pace);
-        let place = Place {
+        let deadline = Deadline::in_time(time_left(context.deadline), &self.timing);
+        let place = FunctionContext {
             bucket: &self.settings.config_bucket,
             key: &self.settings.config_key,
             status_prefix: &self.settings.status_prefix,
@@ -141,7 +141,7 @@ impl App {
         let deps = Deps {
             reader: &self.reader,
             settings: &self.settings,
-            pace: &self.pace,
+            timing: &self.timing,
             metrics: self.metrics,
         };
         let run = Run::new(deps, access, &home, &deadline, &context.request_id);

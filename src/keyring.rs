@@ -20,11 +20,11 @@ pub trait AgeIdentities {
 pub struct Keyring<'a> {
     kms: Option<&'a Reader>,
     age: Option<&'a dyn AgeIdentities>,
-    owner: Owner,
+    holder: KeyHolder,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Owner {
+enum KeyHolder {
     Function,
     Person,
 }
@@ -71,7 +71,7 @@ impl<'a> Keyring<'a> {
         Self {
             kms: Some(reader),
             age: None,
-            owner: Owner::Function,
+            holder: KeyHolder::Function,
         }
     }
 
@@ -81,7 +81,7 @@ impl<'a> Keyring<'a> {
         Self {
             kms: reader,
             age: Some(identities),
-            owner: Owner::Person,
+            holder: KeyHolder::Person,
         }
     }
 
@@ -121,21 +121,21 @@ impl<'a> Keyring<'a> {
 
     /// What to do when KMS denies.
     fn advice(self) -> &'static str {
-        match self.owner {
-            Owner::Function => {
+        match self.holder {
+            KeyHolder::Function => {
                 "the function's role needs kms:Decrypt on it; name it in the stack's parameter SopsKmsKeys, and let the key's own policy allow that"
             }
-            Owner::Person => "your credentials need kms:Decrypt on it",
+            KeyHolder::Person => "your credentials need kms:Decrypt on it",
         }
     }
 
     fn no_recipient(self, metadata: &Metadata) -> String {
         let kinds = metadata.kinds();
-        match self.owner {
-            Owner::Function => format!(
+        match self.holder {
+            KeyHolder::Function => format!(
                 "its recipients are {kinds}, and the function has no key but those of KMS; add a KMS key (`.sops.yaml`, then `sops updatekeys`) and name it in the stack's parameter SopsKmsKeys, or upload the file decrypted"
             ),
-            Owner::Person => format!(
+            KeyHolder::Person => format!(
                 "its recipients are {kinds}, and `ptc` decrypts with age and KMS; add such a recipient (`.sops.yaml`, then `sops updatekeys`)"
             ),
         }

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use ecr_pull_through_sync::handler::App;
-use ecr_pull_through_sync::pace::Pace;
 use ecr_pull_through_sync::settings::Settings;
+use ecr_pull_through_sync::timing::Timing;
 use ecr_pull_through_sync::{account, logs};
 use lambda_runtime::service_fn;
 use tokio::sync::OnceCell;
@@ -47,7 +47,7 @@ async fn connected(settings: &Settings) -> App {
         reader,
         writer,
         settings: settings.clone(),
-        pace: Pace::default(),
+        timing: Timing::default(),
         metrics: logs::print,
     }
 }

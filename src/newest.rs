@@ -5,8 +5,8 @@ use tokio::time::Instant;
 
 use crate::account::{AwsError, Reader};
 use crate::cause::{Cause, Reason};
-use crate::pace::Deadline;
 use crate::report::ConfigReport;
+use crate::timing::Deadline;
 
 /// Looks at the file's identity (S3 HeadObject). Only the newest file may delete something, put a credential or move
 /// a label of one.
@@ -51,16 +51,16 @@ impl<'a> Newest<'a> {
     ///
     /// # Errors
     /// What kept this from being seen, or that the file was deleted.
-    pub async fn is_it(&self) -> Result<bool, Cause> {
-        self.is_it_since(Instant::now()).await
+    pub async fn is_current(&self) -> Result<bool, Cause> {
+        self.is_current_since(Instant::now()).await
     }
 
     /// Whether the file was still the newest at some moment after `seen`. Registries that read their secrets at about
     /// the same time share one look.
     ///
     /// # Errors
-    /// As [`Newest::is_it`].
-    pub async fn is_it_since(&self, seen: Instant) -> Result<bool, Cause> {
+    /// As [`Newest::is_current`].
+    pub async fn is_current_since(&self, seen: Instant) -> Result<bool, Cause> {
         let Some(uploaded) = &self.uploaded else {
             return Ok(true);
         };

@@ -1,7 +1,7 @@
 //! What is ours, what is nobody's and what is somebody else's.
 //!
 //! Rules and templates cannot be tagged, so the template's description carries the mark of its owner; a secret
-//! carries a tag. DESIGN, section 6.
+//! carries a tag.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -93,7 +93,7 @@ pub fn hosts_of_secret(tags: &BTreeMap<String, String>) -> Option<BTreeSet<Strin
 
 /// The registry a secret of this name was made for: our own forms, or the legacy Terraform module's, which appends
 /// the 26 hexadecimal characters of a `name_prefix`.
-pub fn registry_of_secret(name: &str) -> Option<Made<'_>> {
+pub fn registry_of_secret(name: &str) -> Option<SecretNameParts<'_>> {
     let registry = name.strip_prefix(SECRET_PREFIX)?;
     let registry = registry.split_once('@').map_or(registry, |(registry, _)| registry);
     let split = registry
@@ -102,7 +102,7 @@ pub fn registry_of_secret(name: &str) -> Option<Made<'_>> {
         .filter(|at| *at > 0 && registry.is_char_boundary(*at));
     let legacy = split.map(|at| registry.split_at(at));
     let legacy = legacy.filter(|(_, suffix)| suffix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
-    Some(Made {
+    Some(SecretNameParts {
         registry,
         legacy_registry: legacy.map(|(registry, _)| registry),
     })
@@ -110,14 +110,14 @@ pub fn registry_of_secret(name: &str) -> Option<Made<'_>> {
 
 /// The readings of a secret's name: a registry may itself end in 26 hexadecimal characters.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Made<'a> {
+pub struct SecretNameParts<'a> {
     /// The name after the prefix.
     pub registry: &'a str,
     /// The same without the legacy suffix, where it ends in one.
     pub legacy_registry: Option<&'a str>,
 }
 
-impl Made<'_> {
+impl SecretNameParts<'_> {
     /// Whether this is a name for `registry`'s secret.
     pub fn is_for(&self, registry: &str) -> bool {
         self.registry == registry || self.legacy_registry == Some(registry)

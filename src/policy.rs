@@ -1,7 +1,7 @@
 //! The documents we write, and comparing documents by meaning.
 //!
 //! AWS hands a policy back in another order, with an account id as its root ARN and a one-element list as a scalar;
-//! a lifecycle policy comes back sorted. None of this is drift (facts: provider-aws 19365, 22639; provider-aws of
+//! a lifecycle policy comes back sorted. None of this is drift (provider-aws 19365, 22639; provider-aws of
 //! Crossplane 700 wrote one policy 700,000 times for want of this).
 
 use serde_json::{Map, Value, json};

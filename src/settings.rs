@@ -94,7 +94,8 @@ impl Settings {
     /// The first variable whose value cannot be used.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSetting> {
         // What the stack does not say is as the template has it by default.
-        let settings = Self::at_a_desk(|name| lookup(name).or_else(|| BOUNDS.contains(&name).then(String::new)))?;
+        let settings =
+            Self::from_env_for_cli(|name| lookup(name).or_else(|| BOUNDS.contains(&name).then(String::new)))?;
         if settings.config_bucket.is_empty() {
             return Err(bad(
                 "CONFIG_BUCKET",
@@ -109,7 +110,7 @@ impl Settings {
     ///
     /// # Errors
     /// The first variable whose value cannot be used.
-    pub fn at_a_desk(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSetting> {
+    pub fn from_env_for_cli(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSetting> {
         let get = |name: &str| lookup(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
         let config_bucket = get("CONFIG_BUCKET").unwrap_or_default();
         let named = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
@@ -370,18 +371,18 @@ mod tests {
             unknown: BTreeSet::new(),
         };
         assert_eq!(bounds, strict);
-        let at_a_desk = |pairs: &[(&str, &str)]| {
+        let from_env_for_cli = |pairs: &[(&str, &str)]| {
             let pairs: BTreeMap<&str, &str> = pairs.iter().copied().collect();
-            let settings = Settings::at_a_desk(|name| pairs.get(name).map(|v| (*v).to_owned()));
+            let settings = Settings::from_env_for_cli(|name| pairs.get(name).map(|v| (*v).to_owned()));
             settings.unwrap_or_else(|e| unreachable!("{e}")).bounds
         };
-        let free = at_a_desk(&[]);
+        let free = from_env_for_cli(&[]);
         assert_eq!(
             (free.upstreams, free.readers, free.max_expiring_images),
             (None, None, u32::MAX)
         );
         assert_eq!((free.repositories, free.unknown), (vec!["*".to_owned()], BOUNDS.into()));
-        let given = at_a_desk(&[("ALLOWED_UPSTREAMS", ""), ("MAX_EXPIRING_IMAGES", "5")]);
+        let given = from_env_for_cli(&[("ALLOWED_UPSTREAMS", ""), ("MAX_EXPIRING_IMAGES", "5")]);
         assert_eq!((given.upstreams, given.max_expiring_images), (Some(BTreeSet::new()), 5));
         assert_eq!(given.unknown.len(), 3);
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt, stream};
 
 use crate::account::{AwsError, Proof, Reader};
-use crate::pace::{Deadline, Pace};
+use crate::timing::{Deadline, Timing};
 
 /// How many proofs run at a time; each makes ECR call the upstream. ECR documents no rate for them: what is throttled, the
 /// SDK asks again.
@@ -46,11 +46,11 @@ pub enum Patience {
 pub async fn prove(
     reader: &Reader,
     candidates: Vec<Candidate>,
-    pace: &Pace,
+    timing: &Timing,
     deadline: &Deadline,
 ) -> BTreeMap<String, Result<Proof, AwsError>> {
     let proofs = candidates.into_iter().map(|candidate| async move {
-        let proof = prove_rule(reader, &candidate.prefix, candidate.patience, pace, deadline).await;
+        let proof = prove_rule(reader, &candidate.prefix, candidate.patience, timing, deadline).await;
         (candidate.prefix, proof)
     });
     stream::iter(proofs).buffer_unordered(PROOFS).collect().await
@@ -64,10 +64,10 @@ pub async fn prove_rule(
     reader: &Reader,
     prefix: &str,
     patience: Patience,
-    pace: &Pace,
+    timing: &Timing,
     deadline: &Deadline,
 ) -> Result<Proof, AwsError> {
-    let proof = deadline.bound(ask(reader, prefix, patience, pace, deadline)).await;
+    let proof = deadline.bound(ask(reader, prefix, patience, timing, deadline)).await;
     proof.unwrap_or_else(|| Err(AwsError::out_of_time("ValidatePullThroughCacheRule")))
 }
 
@@ -75,7 +75,7 @@ async fn ask(
     reader: &Reader,
     prefix: &str,
     patience: Patience,
-    pace: &Pace,
+    timing: &Timing,
     deadline: &Deadline,
 ) -> Result<Proof, AwsError> {
     // Half a second doubled: after two waits skipped, two and four seconds; or five waits of 15 seconds in all.
@@ -84,7 +84,7 @@ async fn ask(
         Patience::Thrice => (2, 2),
         Patience::Fresh => (0, 5),
     };
-    let mut waits = pace.waits().skip(skip).take(take);
+    let mut waits = timing.waits().skip(skip).take(take);
     let mut outage = None;
     loop {
         let proof = reader.prove(prefix).await;

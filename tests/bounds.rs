@@ -1,5 +1,5 @@
 //! What the stack lets a file do, whoever has written it: what is beyond is never written, the rest is followed, and IAM
-//! alone refuses what it can. DESIGN, section 8a.
+//! alone refuses what it can.
 
 use crate::support::{
     Bench, ROLE, app, credential, hub, images, is_write, lines, make_rule, repository, scheduled, uploaded,

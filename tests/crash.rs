@@ -312,7 +312,7 @@ async fn move_to_a_referenced_secret() {
     every_crash(kind, Form::Process).await;
 }
 
-/// facts/ecr.md 2.11: what the Terraform module has made.
+/// What the Terraform module has made.
 #[tokio::test]
 async fn adopt_what_the_terraform_module_made() {
     let kind = Kind {

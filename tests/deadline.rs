@@ -1,5 +1,5 @@
 //! Lambda's deadline: whatever hangs or is slow, the run ends before it, and takes nothing away that it cannot put
-//! back. DESIGN, section 3.
+//! back.
 
 use std::time::{Duration, Instant};
 
@@ -19,8 +19,8 @@ fn ms(n: u64) -> Duration {
 /// How long before the end no write begins, and how long before it calls are given up.
 async fn bench(wind_down: u64, last_call: u64) -> Bench {
     let mut bench = Bench::new().await;
-    bench.app.pace.wind_down = ms(wind_down);
-    bench.app.pace.last_call = ms(last_call);
+    bench.app.timing.wind_down = ms(wind_down);
+    bench.app.timing.last_call = ms(last_call);
     bench
 }
 

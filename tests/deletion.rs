@@ -1,4 +1,4 @@
-//! Nothing is deleted by surprise: DESIGN, section 6.
+//! Nothing is deleted by surprise.
 
 use crate::support::{self, BUCKET, Bench, KEY, LEGACY, hub, lines, scheduled, uploaded};
 use local_aws::{Fault, Options};

@@ -1,5 +1,5 @@
 //! What wakes the function: the rules, the queue and the schedule of `template.yaml`, against every sample of `events/`
-//! and what is nearly one. DESIGN, section 2.
+//! and what is nearly one.
 
 use std::collections::BTreeSet;
 

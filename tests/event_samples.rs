@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use crate::support::{self, Bench, LEGACY, scheduled};
 use ecr_pull_through_sync::handler::Failure;
-use ecr_pull_through_sync::trigger::{Job, Place, Refusal, SecretChange, WorkBatch, classify};
+use ecr_pull_through_sync::trigger::{FunctionContext, Job, Refusal, SecretChange, WorkBatch, classify};
 use serde_json::{Value, json};
 
 /// The stack the samples are made for; `make run` and `make invoke` use the same.
-const PLACE: Place<'static> = Place {
+const PLACE: FunctionContext<'static> = FunctionContext {
     bucket: "my-registries",
     key: "registries.yaml",
     status_prefix: "status/",
@@ -368,7 +368,7 @@ async fn every_sample_sent_to_the_handler_ends_as_it_should_and_writes_nothing_w
         bench.aws.clear_calls();
         let found = match bench.send(event(file)).await {
             Ok(report) => report["outcome"].as_str().unwrap().to_owned(),
-            Err(Failure::Unplaceable(_)) => "error".to_owned(),
+            Err(Failure::UnknownEvent(_)) => "error".to_owned(),
             Err(other) => format!("{other}"),
         };
         let wanted = if expected.contains(": ignored") || expected.contains("docker-mirror") {

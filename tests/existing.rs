@@ -1,4 +1,4 @@
-//! Repositories that exist already: whose they are, what they get, and what is held back. DESIGN, section 7.
+//! Repositories that exist already: whose they are, what they get, and what is held back.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -560,8 +560,8 @@ async fn throttling_fails_no_run() {
 #[tokio::test(start_paused = true)]
 async fn without_a_queue_the_next_run_does_what_this_one_had_no_time_for() {
     let mut bench = Bench::new().await;
-    bench.app.pace.wind_down = Duration::from_millis(1000);
-    bench.app.pace.last_call = Duration::from_millis(500);
+    bench.app.timing.wind_down = Duration::from_millis(1000);
+    bench.app.timing.last_call = Duration::from_millis(500);
     for n in 0..120 {
         repository(&bench.aws, &format!("quay/{n:03}"));
     }

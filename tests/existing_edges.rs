@@ -75,8 +75,8 @@ async fn a_plan_that_could_not_read_the_repositories_is_not_converged() {
 #[tokio::test(start_paused = true)]
 async fn a_plan_that_is_out_of_time_says_so() {
     let mut bench = Bench::new().await;
-    bench.app.pace.wind_down = Duration::from_millis(300);
-    bench.app.pace.last_call = Duration::from_millis(100);
+    bench.app.timing.wind_down = Duration::from_millis(300);
+    bench.app.timing.last_call = Duration::from_millis(100);
     bench.follow("quay: {registry: quay.io, tags: {team: web}}\n").await;
     for n in 0..REPOSITORIES {
         let tags = json!([{"Key": "team", "Value": "web"}]);
@@ -226,8 +226,8 @@ async fn nothing_is_written_that_the_file_no_longer_says() {
 #[tokio::test(start_paused = true)]
 async fn a_hanging_s3_does_not_make_the_run_miss_lambdas_deadline() {
     let mut bench = Bench::new().await;
-    bench.app.pace.wind_down = Duration::from_millis(2000);
-    bench.app.pace.last_call = Duration::from_millis(1000);
+    bench.app.timing.wind_down = Duration::from_millis(2000);
+    bench.app.timing.last_call = Duration::from_millis(1000);
     for n in 0..10 {
         repository(&bench.aws, &name(n));
     }

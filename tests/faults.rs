@@ -233,8 +233,8 @@ async fn a_clear_that_does_not_take_is_read_back_and_the_template_made_anew() {
 #[tokio::test(start_paused = true)]
 async fn a_run_stops_cleanly_before_the_deadline() {
     let mut bench = Bench::new().await;
-    bench.app.pace.wind_down = Duration::from_millis(1500);
-    bench.app.pace.last_call = Duration::from_millis(200);
+    bench.app.timing.wind_down = Duration::from_millis(1500);
+    bench.app.timing.last_call = Duration::from_millis(200);
     bench.aws.fault(
         Fault::on("secretsmanager", "CreateSecret")
             .times(100)

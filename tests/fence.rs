@@ -1,4 +1,4 @@
-//! Two runs at once: the last one to finish has seen the latest file. DESIGN, section 3.
+//! Two runs at once: the last one to finish has seen the latest file.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

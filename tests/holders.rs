@@ -1,5 +1,5 @@
 //! Two stacks that go by one owner's name, or a living one in the other's TAKE_OVER_FROM: neither deletes for ever what the
-//! other makes. DESIGN, section 6.
+//! other makes.
 
 use serde_json::{Value, json};
 

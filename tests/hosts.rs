@@ -2,6 +2,9 @@
 //!
 //! Every run in these tests ends with a look at what each upstream was shown (see [`crate::support::Bench::send`]).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::quiet;
 use crate::support::{self, Bench, credential, hub, lines, make_rule, scheduled, uploaded};
 use local_aws::{Fault, LocalAws};
@@ -177,31 +180,63 @@ async fn a_typo_in_the_token_for_the_new_host_sends_no_token_of_the_old_one_ther
     }
 }
 
-/// The new token is good. Whatever fails between its secret and its rule, no verdict of the old host rejects it.
-#[tokio::test(start_paused = true)]
+/// The new token is good. Whichever call fails, no verdict of the old host rejects it.
+#[tokio::test]
 async fn no_verdict_of_the_old_host_counts_for_the_new_token() {
-    let faults: [fn(&LocalAws); 4] = [
-        |aws| aws.fault(Fault::on("ecr", "CreatePullThroughCacheRule").times(5).server_error()),
-        |aws| aws.fault(Fault::on("ecr", "CreatePullThroughCacheRule").times(1).access_denied()),
-        |aws| aws.fault(Fault::on("ecr", "DeletePullThroughCacheRule").times(5).server_error()),
-        |aws| aws.fault(Fault::on("secretsmanager", "CreateSecret").times(1).access_denied()),
-    ];
-    for (n, fault) in faults.into_iter().enumerate() {
+    let denied: fn() -> Fault = || Fault::on("*", "*").times(1).access_denied();
+    let down: fn() -> Fault = || Fault::on("*", "*").times(5).server_error();
+    let rollback: &[(&str, &str)] = &[("ROLLBACK_INVALID_ROTATION", "true")];
+    for (env, fault) in [(&[][..], denied), (rollback, down)] {
+        for n in 1.. {
+            let bench = quiet::bench(env).await;
+            bench.upload(&hub("canary-docker-1"));
+            quiet::send(&bench.app, uploaded()).await.unwrap();
+            let ends = support::ends::Ends::of(&bench.aws);
+            bench.upload(&ghcr("canary-ghcr-1"));
+            let came = Arc::new(AtomicBool::new(false));
+            let comes = Arc::clone(&came);
+            bench.aws.before("*", "*", n, move |aws| {
+                comes.store(true, Ordering::Relaxed);
+                aws.fault(fault());
+            });
+            // A failure that a retry can help fails the invocation.
+            let _ = quiet::send(&bench.app, uploaded()).await;
+            if !came.load(Ordering::Relaxed) {
+                assert!(n > 20, "only {n} places were tried");
+                break;
+            }
+            bench.aws.clear_faults();
+            let report = quiet::send(&bench.app, scheduled()).await.unwrap();
+            assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{n}: {report:#}");
+            assert_eq!(bench.token(AT_GHCR, "AWSCURRENT").as_deref(), Some("canary-ghcr-1"));
+            for secret in [HUB, AT_GHCR] {
+                assert_eq!(bench.token(secret, "REJECTED"), None, "{n}");
+            }
+            ends.hold(&bench.aws, &format!("{n}"));
+        }
+    }
+}
+
+/// A run over a newer file comes between an older run's last write and its proof, and moves the rule to another host. What that
+/// host says of its own token is none of the older run's secret.
+#[tokio::test]
+async fn a_verdict_is_on_the_secret_that_the_rule_points_to_by_then() {
+    for (older, newer) in [
+        ("canary-docker-2", "canary-ghcr-typo"),
+        ("canary-docker-typo", "canary-ghcr-1"),
+    ] {
         let bench = Bench::new().await;
         bench.follow(&hub("canary-docker-1")).await;
-        fault(&bench.aws);
-        bench.upload(&ghcr("canary-ghcr-1"));
-        // A failure that a retry can help fails the invocation.
-        let _ = bench.send(uploaded()).await;
-        bench.aws.clear_faults();
-        let report = bench.send(scheduled()).await.unwrap();
-        assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{n}: {report:#}");
-        assert_eq!(
-            bench.token(AT_GHCR, "AWSCURRENT").as_deref(),
-            Some("canary-ghcr-1"),
-            "{n}"
-        );
-        assert_eq!(bench.token(AT_GHCR, "REJECTED"), None, "{n}");
+        bench.aws.before("ecr", "ValidatePullThroughCacheRule", 1, |aws| {
+            aws.put_object(support::BUCKET, support::KEY, ghcr(newer).into_bytes());
+            support::another_run(aws);
+        });
+        bench.follow(&hub(older)).await;
+        assert_eq!(bench.token(AT_GHCR, "AWSCURRENT").as_deref(), Some(newer));
+        let versions = bench.secret(HUB).unwrap()["VersionIdsToStages"].to_string();
+        for verdict in ["REJECTED", "FILE_REFUSED", "PROVEN", "ROLLING_BACK"] {
+            assert!(!versions.contains(verdict), "{older}: {versions}");
+        }
     }
 }
 
@@ -224,10 +259,10 @@ async fn never_swap_tokens(env: &[(&str, &str)], line: fn(&str, &str) -> String)
         quiet::send(&bench.app, uploaded()).await.unwrap();
         bench.upload(&file("ghcr", "docker"));
         bench.aws.clear_calls();
-        let came = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let seen = std::sync::Arc::clone(&came);
+        let came = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&came);
         bench.aws.after("*", "*", n, move |aws| {
-            seen.store(true, std::sync::atomic::Ordering::Relaxed);
+            seen.store(true, Ordering::Relaxed);
             is_at_home(aws);
         });
         let report = quiet::send(&bench.app, uploaded()).await.unwrap();
@@ -235,7 +270,7 @@ async fn never_swap_tokens(env: &[(&str, &str)], line: fn(&str, &str) -> String)
             assert_eq!(report["registries"][registry]["state"], "ready", "{n}: {report:#}");
         }
         is_at_home(&bench.aws);
-        if !came.load(std::sync::atomic::Ordering::Relaxed) {
+        if !came.load(Ordering::Relaxed) {
             assert!(n > 20, "only {n} places were tried");
             break;
         }

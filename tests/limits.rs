@@ -121,7 +121,7 @@ async fn an_answer_that_trickles_ends_with_the_deadline() {
         ("s3", "HeadObject"),
     ] {
         let mut bench = Bench::new().await;
-        (bench.app.pace.wind_down, bench.app.pace.last_call) = (ms(1000), ms(500));
+        (bench.app.timing.wind_down, bench.app.timing.last_call) = (ms(1000), ms(500));
         bench.aws.fault(Fault::on(service, operation).endless_body(1, ms(20)));
         bench.upload(&hub("canary-docker-1"));
         let begun = Instant::now();
@@ -136,7 +136,7 @@ async fn a_status_that_cannot_be_written_in_time_is_told_in_answer_log_and_metri
     for (n, object) in [support::STATUS, support::STATUS_PAGE].into_iter().enumerate() {
         let owner = format!("late-status-{n}");
         let mut bench = Bench::with(Options::default(), &[("OWNER", &owner)]).await;
-        (bench.app.pace.wind_down, bench.app.pace.last_call) = (ms(1500), ms(1000));
+        (bench.app.timing.wind_down, bench.app.timing.last_call) = (ms(1500), ms(1000));
         bench
             .aws
             .fault(Fault::on("s3", "PutObject").subject_contains(object).timeout());
@@ -387,7 +387,7 @@ async fn a_status_that_is_said_to_be_written_and_is_not_is_a_failure() {
 async fn a_look_at_the_file_that_hangs_ends_with_the_deadline() {
     let mut bench = Bench::new().await;
     bench.follow(&hub("canary-docker-1")).await;
-    (bench.app.pace.wind_down, bench.app.pace.last_call) = (ms(1000), ms(500));
+    (bench.app.timing.wind_down, bench.app.timing.last_call) = (ms(1000), ms(500));
     bench.aws.fault(Fault::on("s3", "HeadObject").timeout());
     bench.upload(QUAY);
     let begun = Instant::now();

@@ -21,6 +21,7 @@ mod converge;
 mod crash;
 mod deadline;
 mod deletion;
+mod edits;
 mod event_patterns;
 mod event_samples;
 mod existing;

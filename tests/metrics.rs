@@ -495,8 +495,8 @@ async fn a_message_counts_its_own_changes_and_none_twice() {
     let mut meter = Meter::of("work").await;
     let (queue, _) = meter.bench.aws.create_queue_pair("work", 3);
     meter.bench.app = app(&meter.bench.aws, &[("OWNER", "work"), ("WORK_QUEUE_URL", &queue)]).await;
-    meter.bench.app.pace.wind_down = Duration::from_millis(1200);
-    meter.bench.app.pace.last_call = Duration::from_millis(500);
+    meter.bench.app.timing.wind_down = Duration::from_millis(1200);
+    meter.bench.app.timing.last_call = Duration::from_millis(500);
     meter
         .bench
         .aws

@@ -1,5 +1,5 @@
 //! Our own secrets that nothing uses any more: they go when what serves instead is proven, and cleaning up is in
-//! nobody's way. DESIGN, sections 4 and 6.
+//! nobody's way.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
-//! The function behind the rules of `template.yaml`: what it writes itself comes back to it as events, and that must end. DESIGN,
-//! section 2.
+//! The function behind the rules of `template.yaml`: what it writes itself comes back to it as events, and that must end.
 
 use local_aws::Options;
 use serde_json::{Value, json};

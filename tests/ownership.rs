@@ -1,4 +1,4 @@
-//! What is ours, nobody's and somebody else's: DESIGN, section 6.
+//! What is ours, nobody's and somebody else's.
 
 use crate::support::{self, Bench, LEGACY, lines, scheduled};
 use local_aws::Options;

@@ -109,8 +109,8 @@ impl Stage {
         let (queue, _) = bench.aws.create_queue_pair("work", 1);
         let environment = [ENVIRONMENT, &[("WORK_QUEUE_URL", queue.as_str())]].concat();
         bench.app = Box::pin(app_as(&bench.aws, ACCESS_KEY, &environment)).await;
-        bench.app.pace.wind_down = Duration::from_millis(400);
-        bench.app.pace.last_call = Duration::from_millis(200);
+        bench.app.timing.wind_down = Duration::from_millis(400);
+        bench.app.timing.last_call = Duration::from_millis(200);
         Self { bench, queue, succeeds }
     }
 

@@ -1,5 +1,4 @@
-//! At the quota of rules: the rule of what left the file makes room, and comes back where the new one does not work. DESIGN,
-//! section 6.
+//! At the quota of rules: the rule of what left the file makes room, and comes back where the new one does not work.
 
 use local_aws::{Fault, LocalAws};
 use serde_json::{Value, json};

@@ -1,5 +1,4 @@
-//! Somebody else writes at the same moment: another run, another owner, a person with a console. DESIGN, sections 3,
-//! 4 and 6.
+//! Somebody else writes at the same moment: another run, another owner, a person with a console.
 
 use std::collections::BTreeMap;
 

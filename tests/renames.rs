@@ -60,6 +60,30 @@ async fn a_secret_stays_with_its_registry_when_its_old_name_comes_back() {
     }
 }
 
+/// Each time the name comes back its secrets are other registries', and it gets a new one.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_comes_back_again_and_again_finds_a_name_for_its_secret() {
+    let bench = Bench::new().await;
+    bench.follow(&line("aa", "docker", 1)).await;
+    let mut file = line("bb", "docker", 1);
+    for (n, other) in [(1, "cc"), (2, "dd"), (3, "ee")] {
+        let report = bench.follow(&(file.clone() + &line("aa", "ghcr", n))).await;
+        is_ready(&report, &["aa", "bb"]);
+        let arn = secret_of(&bench, "aa");
+        file += &line(other, "ghcr", n);
+        let report = bench.follow(&file).await;
+        is_ready(&report, &["bb", other]);
+        assert_eq!(secret_of(&bench, other), arn, "{other} takes it along");
+    }
+    let arns: Vec<String> = ["bb", "cc", "dd", "ee"].map(|name| secret_of(&bench, name)).into();
+    assert!(arns[0].contains("/aa-") && arns[1].contains("/aa@ghcr.io-"), "{arns:?}");
+    assert!(
+        arns[2].contains("/aa@ghcr.io@2-") && arns[3].contains("/aa@ghcr.io@3-"),
+        "{arns:?}"
+    );
+    assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
+}
+
 const SERVICES: [&str; 3] = ["docker", "ghcr", "gitlab"];
 
 /// The three upstreams under these names.

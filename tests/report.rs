@@ -1,5 +1,4 @@
-//! The report is true: what was done is in it, what is new is news, and no text of AWS's is taken at its word. DESIGN,
-//! section 5.
+//! The report is true: what was done is in it, what is new is news, and no text of AWS's is taken at its word.
 
 use crate::support::{BUCKET, Bench, KEY, LEGACY, STATUS, another_run, hub, images, lines, logged, scheduled};
 use local_aws::Fault;

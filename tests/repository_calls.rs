@@ -1,12 +1,12 @@
-//! Every call for existing repositories, over HTTP against `local-aws`, through the lanes.
+//! Every call for existing repositories, over HTTP against `local-aws`, through the throttle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::support::{Bench, quick};
 use ecr_pull_through_sync::account::{AwsError, PreviewStatus, Reader, Writer};
-use ecr_pull_through_sync::lanes::Lanes;
-use ecr_pull_through_sync::pace::{Deadline, Pace};
+use ecr_pull_through_sync::throttle::Throttle;
+use ecr_pull_through_sync::timing::{Deadline, Timing};
 use local_aws::{Fault, Options};
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ fn read_policy() -> String {
 /// An account with one repository, of two images, that was made by a pull.
 struct Account {
     bench: Bench,
-    lanes: Lanes,
+    throttle: Throttle,
     deadline: Deadline,
 }
 
@@ -49,13 +49,13 @@ impl Account {
             bench.aws.pull(&format!("{NAME}:{tag}")).unwrap();
         }
         let deadline = Deadline::in_time(Duration::from_secs(120), &quick());
-        let pace = Pace {
+        let timing = Timing {
             longest_wait: Duration::from_millis(10),
             ..quick()
         };
         Self {
             bench,
-            lanes: Lanes::new(&pace),
+            throttle: Throttle::new(&timing),
             deadline,
         }
     }
@@ -75,7 +75,7 @@ impl Account {
     {
         self.bench.aws.fault(Fault::on("ecr", operation).times(3).throttle());
         self.bench.aws.clear_calls();
-        let result = self.lanes.call(operation, &self.deadline, call).await;
+        let result = self.throttle.call(operation, &self.deadline, call).await;
         let calls: Vec<String> = self.bench.aws.calls().into_iter().map(|call| call.operation).collect();
         assert_eq!(calls, [operation; 4], "the SDK makes no calls of its own accord");
         result
@@ -265,7 +265,7 @@ async fn calls_for_many_repositories_all_end_well_while_aws_throttles_now_and_th
             .fault(Fault::on("ecr", "GetLifecyclePolicy").skip(skip).times(5).throttle());
     }
     let one = || account.reader().lifecycle_policy(NAME);
-    let all = (0..100).map(|_| account.lanes.call("GetLifecyclePolicy", &account.deadline, one));
+    let all = (0..100).map(|_| account.throttle.call("GetLifecyclePolicy", &account.deadline, one));
     let all = futures_util::future::join_all(all).await;
     assert!(all.iter().all(Result::is_ok));
 }

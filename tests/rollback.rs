@@ -1,4 +1,4 @@
-//! A credential that is refused: rotations with the setting, a value of the file always. DESIGN, section 4.
+//! A credential that is refused: rotations with the setting, a value of the file always.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,4 @@
-//! Events about secrets: none that matters is taken for our own write or for somebody else's business. DESIGN,
-//! sections 2 and 3.
+//! Events about secrets: none that matters is taken for our own write or for somebody else's business.
 
 use crate::support::{Bench, LEGACY, credential, hub, make_rule};
 use local_aws::Fault;

@@ -1,4 +1,4 @@
-//! The file sets credentials and never undoes a rotation: DESIGN, section 4.
+//! The file sets credentials and never undoes a rotation.
 
 use crate::support::{self, Bench, hub, lines, put_current, scheduled, token_id};
 use local_aws::{Fault, Options};

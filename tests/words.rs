@@ -120,6 +120,35 @@ async fn a_rotation_after_the_upload_stands_however_late_the_run_is() {
     }
 }
 
+/// The secret was rotated after the upload, and somebody went back to the rotation before it: that is the last word.
+#[tokio::test]
+async fn going_back_after_a_rotation_after_the_upload_stands_too() {
+    let bench = bench(&[]).await;
+    let rotate = |token: &str| {
+        bench.aws.advance(Duration::from_secs(60));
+        let value = json!({"username": "acme-bot", "accessToken": token}).to_string();
+        bench.aws.rotate(HUB, &value).unwrap();
+    };
+    rotate("canary-docker-4");
+    bench
+        .aws
+        .accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-4");
+    bench.upload(&hub("canary-docker-2"));
+    rotate("canary-docker-3");
+    let (from, to) = (holder(&bench.aws, "AWSCURRENT"), holder(&bench.aws, "AWSPREVIOUS"));
+    let back = json!({
+        "SecretId": HUB, "VersionStage": "AWSCURRENT", "MoveToVersionId": to, "RemoveFromVersionId": from,
+    });
+    bench
+        .aws
+        .call("secretsmanager", "UpdateSecretVersionStage", back)
+        .unwrap();
+    let report = bench.send(uploaded()).await.unwrap();
+    assert_eq!(current(&bench), "canary-docker-4", "{report:#}");
+    assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-2"));
+    assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
+}
+
 /// AWS describes in two ways whether a put with other labels moves `AWSCURRENT`.
 #[tokio::test(start_paused = true)]
 async fn it_stands_however_aws_puts_what_is_kept_beside_it() {

@@ -1,5 +1,5 @@
 //! What one invocation cannot finish goes through the queue: handed over once, safe to come twice, late and in any
-//! order, and never lost without a word. DESIGN, section 7.
+//! order, and never lost without a word.
 
 use std::time::Duration;
 

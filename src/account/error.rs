@@ -117,7 +117,7 @@ impl AwsError {
         Self::of(operation, "OutOfTime", message, ErrorKind::Transient)
     }
 
-    /// A call that was not carried out: its turn among others (see [`Lanes`](crate::lanes::Lanes)) would have come too
+    /// A call that was not carried out: its turn among others (see [`Throttle`](crate::throttle::Throttle)) would have come too
     /// near Lambda's deadline.
     pub fn no_turn(operation: &'static str) -> Self {
         Self {

@@ -32,7 +32,7 @@ pub use calls::Calls;
 pub use error::{AwsError, ErrorKind, causes, one_line};
 pub use http::{bounded, http_client};
 pub use objects::{Condition, Object, ObjectError};
-pub use observe::{Account, Sight, Snapshot, View, observe, observe_again, rules_and_templates, snapshot};
+pub use observe::{Account, SecretState, Snapshot, View, observe, observe_again, rules_and_templates, snapshot};
 pub use queue::{QueueMessage, Redrive};
 pub use repositories::{Preview, PreviewStatus, Repository};
 pub use rules::{Proof, Rule};
@@ -98,7 +98,7 @@ pub fn connect(config: &SdkConfig) -> (Reader, Writer) {
     let ecr = aws_sdk_ecr::config::Builder::from(config)
         .interceptor(calls.clone())
         .build();
-    // Calls for each of thousands of repositories go through lanes (`crate::lanes`), which must see every throttling
+    // Calls for each of thousands of repositories go through throttle (`crate::throttle`), which must see every throttling
     // answer, and whose retries the SDK's would multiply. The SDK's adaptive mode is no substitute: it keeps one rate
     // for all operations of a client, gives up after its attempts, and its waits count against the time-out.
     let repositories = aws_sdk_ecr::config::Builder::from(config)

@@ -8,11 +8,11 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 use super::secrets::{CONFIGURED, CURRENT, FILE_PENDING};
-use super::whose::{Claims, is_named_for, sight, taken_along};
+use super::whose::{Claims, is_named_for, secret_state, taken_along};
 use super::{AwsError, ListedSecret, Reader, Rule, Secret, Template, VersionValue};
 use crate::ownership::Owner;
+use crate::secret_version::is_ours;
 use crate::settings::Settings;
-use crate::version_id::is_ours;
 use config::Credential;
 use config::{File, Registry};
 
@@ -39,12 +39,12 @@ pub struct Account {
     /// Rules and templates.
     pub snapshot: Snapshot,
     /// By registry of the file.
-    pub sights: BTreeMap<String, Sight>,
+    pub secret_states: BTreeMap<String, SecretState>,
 }
 
 /// The secret of one registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sight {
+pub enum SecretState {
     /// The registry has no credential.
     NotNeeded,
     /// There is none of this name.
@@ -79,7 +79,7 @@ pub struct View {
     /// The template of the registry's prefix.
     pub template: Option<Template>,
     /// The registry's secret.
-    pub sight: Sight,
+    pub secret_state: SecretState,
 }
 
 impl Account {
@@ -88,7 +88,11 @@ impl Account {
         View {
             rule: self.snapshot.rules.get(registry).cloned(),
             template: self.snapshot.templates.get(registry).cloned(),
-            sight: self.sights.get(registry).cloned().unwrap_or(Sight::NotNeeded),
+            secret_state: self
+                .secret_states
+                .get(registry)
+                .cloned()
+                .unwrap_or(SecretState::NotNeeded),
         }
     }
 }
@@ -131,26 +135,29 @@ pub async fn observe(reader: &Reader, snapshot: Snapshot, file: &File, settings:
         async move {
             (
                 registry.name.clone(),
-                sight(reader, registry, claims.pointed_to(registry).as_slice(), claims).await,
+                secret_state(reader, registry, claims.pointed_to(registry).as_slice(), claims).await,
             )
         }
     });
-    let mut sights: BTreeMap<String, Sight> = stream::iter(looks).buffer_unordered(READS).collect().await;
-    for registry in sharing(file, &sights) {
-        sights.insert(registry.name.clone(), sight(reader, registry, &[], &claims).await);
+    let mut secret_states: BTreeMap<String, SecretState> = stream::iter(looks).buffer_unordered(READS).collect().await;
+    for registry in sharing(file, &secret_states) {
+        secret_states.insert(
+            registry.name.clone(),
+            secret_state(reader, registry, &[], &claims).await,
+        );
     }
-    sights.extend(taken_along(reader, file, &sights, &claims).await);
-    let mut tagged = still_there(reader, &snapshot, &sights).await;
-    tagged.extend(Box::pin(unlisted(reader, &snapshot, &sights, settings)).await);
+    secret_states.extend(taken_along(reader, file, &secret_states, &claims).await);
+    let mut tagged = still_there(reader, &snapshot, &secret_states).await;
+    tagged.extend(Box::pin(unlisted(reader, &snapshot, &secret_states, settings)).await);
     Account {
         snapshot: Snapshot { tagged, ..snapshot },
-        sights,
+        secret_states,
     }
 }
 
 /// Registries whose rule points to the secret that another registry of the file keeps: the one whose name it bears,
 /// else the first by name, keeps it, and the others get their own. Two must not write one secret in turn.
-fn sharing<'a>(file: &'a File, sights: &BTreeMap<String, Sight>) -> Vec<&'a Registry> {
+fn sharing<'a>(file: &'a File, secret_states: &BTreeMap<String, SecretState>) -> Vec<&'a Registry> {
     let mut keepers: BTreeMap<&str, &Registry> = BTreeMap::new();
     let mut others = Vec::new();
     let mut giving: Vec<&Registry> = file
@@ -160,7 +167,7 @@ fn sharing<'a>(file: &'a File, sights: &BTreeMap<String, Sight>) -> Vec<&'a Regi
         .collect();
     giving.sort_by(|a, b| a.name.cmp(&b.name));
     for registry in giving {
-        let Some(Sight::Found(secret)) = sights.get(&registry.name) else {
+        let Some(SecretState::Found(secret)) = secret_states.get(&registry.name) else {
             continue;
         };
         match keepers.get(secret.arn.as_str()) {
@@ -177,16 +184,20 @@ fn sharing<'a>(file: &'a File, sights: &BTreeMap<String, Sight>) -> Vec<&'a Regi
 
 /// ListSecrets is minutes old: the few listed secrets that nothing uses, and that may be cleaned up, are looked at
 /// afresh, so that a plan does not go on announcing what has been done.
-async fn still_there(reader: &Reader, snapshot: &Snapshot, sights: &BTreeMap<String, Sight>) -> Vec<ListedSecret> {
-    let sights = sights.values().filter_map(|sight| match sight {
-        Sight::Found(secret) => Some(secret.arn.as_str()),
+async fn still_there(
+    reader: &Reader,
+    snapshot: &Snapshot,
+    secret_states: &BTreeMap<String, SecretState>,
+) -> Vec<ListedSecret> {
+    let secret_states = secret_states.values().filter_map(|secret_state| match secret_state {
+        SecretState::Found(secret) => Some(secret.arn.as_str()),
         _ => None,
     });
     let rules = snapshot
         .rules
         .values()
         .filter_map(|rule| rule.credential_arn.as_deref());
-    let used: BTreeSet<&str> = sights.chain(rules).collect();
+    let used: BTreeSet<&str> = secret_states.chain(rules).collect();
     let looks = snapshot.tagged.iter().map(|listed| {
         let used = used.contains(listed.arn.as_str());
         async move {
@@ -213,15 +224,15 @@ async fn still_there(reader: &Reader, snapshot: &Snapshot, sights: &BTreeMap<Str
 async fn unlisted(
     reader: &Reader,
     snapshot: &Snapshot,
-    sights: &BTreeMap<String, Sight>,
+    secret_states: &BTreeMap<String, SecretState>,
     settings: &Settings,
 ) -> Vec<ListedSecret> {
     let is_marked = |prefix: &str| {
         let template = snapshot.templates.get(prefix);
         template.is_some_and(|template| Owner::of_template(&template.spec.description, settings).is_ours())
     };
-    let seen = sights.values().filter_map(|sight| match sight {
-        Sight::Found(secret) => Some(secret.arn.as_str()),
+    let seen = secret_states.values().filter_map(|secret_state| match secret_state {
+        SecretState::Found(secret) => Some(secret.arn.as_str()),
         _ => None,
     });
     let seen: BTreeSet<&str> = seen
@@ -262,9 +273,9 @@ pub async fn observe_again(
     let pointed_to = claims.pointed_to(registry);
     let held = held.filter(|arn| Some(*arn) != pointed_to);
     let candidates: Vec<&str> = pointed_to.into_iter().chain(held).collect();
-    let sight = sight(reader, registry, &candidates, &claims).await;
+    let secret_state = secret_state(reader, registry, &candidates, &claims).await;
     let part = Account {
-        sights: BTreeMap::from([(registry.name.clone(), sight)]),
+        secret_states: BTreeMap::from([(registry.name.clone(), secret_state)]),
         snapshot,
     };
     Ok(part.view(&registry.name))
@@ -277,9 +288,9 @@ pub(super) async fn with_details(
     reader: &Reader,
     mut secret: Secret,
     credential: &Credential,
-) -> Result<Sight, AwsError> {
+) -> Result<SecretState, AwsError> {
     if secret.scheduled_for_deletion {
-        return Ok(Sight::Found(Box::new(secret)));
+        return Ok(SecretState::Found(Box::new(secret)));
     }
     let holder = |secret: &Secret, label| secret.holder(label).map(str::to_owned);
     let configured = holder(&secret, CONFIGURED);
@@ -305,7 +316,7 @@ pub(super) async fn with_details(
             .map_err(|error| under_key(error, &secret))?;
         secret.keep(read);
     }
-    Ok(Sight::Found(Box::new(secret)))
+    Ok(SecretState::Found(Box::new(secret)))
 }
 
 /// A version's id, value and time.

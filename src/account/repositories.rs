@@ -1,7 +1,7 @@
 //! ECR repositories: the settings that a creation template would have given them, read and put one by one.
 //!
 //! These are the calls that grow with the number of repositories. Each method is one request without the SDK's
-//! retries: they are made through [`Lanes`](crate::lanes::Lanes), which keep to the rate that ECR allows.
+//! retries: they are made through [`Throttle`](crate::throttle::Throttle), which keep to the rate that ECR allows.
 
 use std::collections::{BTreeMap, BTreeSet};
 

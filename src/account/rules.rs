@@ -34,6 +34,15 @@ pub struct Proof {
     pub valid: bool,
     /// `failure`: free text, on one line; empty where valid.
     pub failure: String,
+    /// `credentialArn`: the secret that the rule pointed to when it was asked about.
+    pub secret: Option<String>,
+}
+
+impl Proof {
+    /// Whether it is about this secret, as far as ECR says which.
+    pub fn is_on(&self, arn: &str) -> bool {
+        self.secret.as_deref().is_none_or(|secret| secret == arn)
+    }
 }
 
 impl From<PullThroughCacheRule> for Rule {
@@ -117,6 +126,7 @@ impl Reader {
         Ok(Proof {
             valid: answer.is_valid,
             failure,
+            secret: answer.credential_arn.filter(|arn| !arn.is_empty()),
         })
     }
 }

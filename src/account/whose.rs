@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::observe::with_details;
 use super::secrets::{Binding, CONFIGURED, CURRENT, UNBOUND};
-use super::{AwsError, ListedSecret, Reader, Rule, Secret, Sight, Snapshot, VersionValue};
+use super::{AwsError, ListedSecret, Reader, Rule, Secret, SecretState, Snapshot, VersionValue};
 use crate::ownership::{Owner, hosts_of_secret, registry_of_secret, secret_name, secret_name_at};
 use crate::settings::Settings;
 use config::Credential;
 use config::{File, Registry};
+
+/// More names than a registry's secrets have, each made after the one before went along with another registry.
+const MOST_NAMES: usize = 10;
 
 /// Which secrets the file and the rules of the account speak for.
 pub(super) struct Claims<'a> {
@@ -134,12 +137,12 @@ impl<'a> Claims<'a> {
             let mut rules = self.rules.values();
             rules.any(|rule| rule.credential_arn.as_deref() == Some(arn))
         };
-        let is_it = move |listed: &&ListedSecret| {
+        let is_current = move |listed: &&ListedSecret| {
             registry_of_secret(&listed.name).is_some_and(|made| made.is_for(prefix))
                 && hosts_of_secret(&listed.tags).is_some_and(|hosts| hosts.contains(host))
                 && !is_used(&listed.arn)
         };
-        self.tagged.iter().filter(is_it).map(|listed| listed.arn.clone())
+        self.tagged.iter().filter(is_current).map(|listed| listed.arn.clone())
     }
 }
 
@@ -149,26 +152,31 @@ pub(super) fn is_named_for(secret: &Secret, registry: &str) -> bool {
 }
 
 /// The secret of one registry. `candidates` are the ARNs of those to look at first.
-pub(super) async fn sight(reader: &Reader, registry: &Registry, candidates: &[&str], claims: &Claims<'_>) -> Sight {
+pub(super) async fn secret_state(
+    reader: &Reader,
+    registry: &Registry,
+    candidates: &[&str],
+    claims: &Claims<'_>,
+) -> SecretState {
     let look = match &registry.credential {
-        config::CredentialSource::None => return Sight::NotNeeded,
+        config::CredentialSource::None => return SecretState::NotNeeded,
         config::CredentialSource::Secret(id) => reader
             .secret(id)
             .await
             .map(|secret| referenced(secret, id, registry, claims)),
         config::CredentialSource::Given(credential) => own(reader, registry, credential, candidates, claims).await,
     };
-    look.unwrap_or_else(Sight::Unread)
+    look.unwrap_or_else(SecretState::Unread)
 }
 
 /// What a `secret:` of the file names. Whoever may write the file must not send it to a host of his own: it is for the hosts
 /// in its tag, else for those of the rules that point to it; rules of other registries of this file exclude none.
-fn referenced(secret: Option<Secret>, id: &str, registry: &Registry, claims: &Claims<'_>) -> Sight {
+fn referenced(secret: Option<Secret>, id: &str, registry: &Registry, claims: &Claims<'_>) -> SecretState {
     let Some(mut secret) = secret else {
-        return Sight::Absent(id.to_owned());
+        return SecretState::Absent(id.to_owned());
     };
     if let Owner::Other(owner) = Owner::of_secret(&secret.tags, claims.settings) {
-        return Sight::OthersTag {
+        return SecretState::OthersTag {
             name: secret.name,
             owner,
         };
@@ -176,26 +184,26 @@ fn referenced(secret: Option<Secret>, id: &str, registry: &Registry, claims: &Cl
     let host = registry.upstream.host.as_str();
     if let Some(hosts) = hosts_of_secret(&secret.tags) {
         if !hosts.contains(host) {
-            return Sight::WrongHost {
+            return SecretState::WrongHost {
                 name: secret.name,
                 hosts: hosts.into_iter().collect(),
             };
         }
         secret.binding = Binding::Tag;
-        return Sight::Found(Box::new(secret));
+        return SecretState::Found(Box::new(secret));
     }
     if claims.users(&secret).any(|rule| rule.upstream_url == host) {
         secret.binding = Binding::Rule;
-        return Sight::Found(Box::new(secret));
+        return SecretState::Found(Box::new(secret));
     }
     let excluding = claims
         .users(&secret)
         .filter(|rule| rule.prefix == registry.name || !claims.named.contains_key(rule.prefix.as_str()));
     let hosts: BTreeSet<String> = excluding.map(|rule| rule.upstream_url.clone()).collect();
     if hosts.is_empty() {
-        return Sight::Found(Box::new(secret));
+        return SecretState::Found(Box::new(secret));
     }
-    Sight::WrongHost {
+    SecretState::WrongHost {
         name: secret.name,
         hosts: hosts.into_iter().collect(),
     }
@@ -209,7 +217,7 @@ async fn own(
     credential: &Credential,
     candidates: &[&str],
     claims: &Claims<'_>,
-) -> Result<Sight, AwsError> {
+) -> Result<SecretState, AwsError> {
     let (name, host) = (registry.name.as_str(), registry.upstream.host.as_str());
     for arn in candidates {
         let Some(secret) = reader.secret(arn).await?.filter(|secret| !claims.references(secret)) else {
@@ -217,7 +225,7 @@ async fn own(
         };
         let is_ours_to_write = match Owner::of_secret(&secret.tags, claims.settings) {
             Owner::Other(owner) => {
-                return Ok(Sight::OthersTag {
+                return Ok(SecretState::OthersTag {
                     name: secret.name,
                     owner,
                 });
@@ -240,7 +248,17 @@ async fn own(
     {
         return found(reader, secret.clone(), Binding::Nothing, registry, credential, claims).await;
     }
-    let named = [(plain, there.0), (at_host, there.1)];
+    let mut named = vec![(plain, there.0), (at_host.clone(), there.1)];
+    // A registry that has taken the last along keeps it.
+    while let Some((_, Some(secret))) = named.last()
+        && Owner::of_secret(&secret.tags, claims.settings).is_ours()
+        && claims.is_anothers(secret, name)
+        && named.len() < MOST_NAMES
+    {
+        let next = format!("{at_host}@{}", named.len());
+        let there = reader.secret(&next).await?;
+        named.push((next, there));
+    }
     let mut usable: Vec<(Binding, &Secret)> = named
         .iter()
         .filter_map(|(_, secret)| secret.as_ref())
@@ -257,16 +275,16 @@ async fn own(
     if let Some((binding, secret)) = usable.into_iter().next() {
         return found(reader, secret.clone(), binding, registry, credential, claims).await;
     }
-    let mut last = Sight::NotNeeded;
+    let mut last = SecretState::NotNeeded;
     for (name, secret) in named {
         last = match secret {
-            _ if claims.referenced.contains(name.as_str()) => return Ok(Sight::AlsoReferenced(name)),
-            None => return Ok(Sight::Absent(name)),
-            Some(secret) if claims.references(&secret) => return Ok(Sight::AlsoReferenced(name)),
+            _ if claims.referenced.contains(name.as_str()) => return Ok(SecretState::AlsoReferenced(name)),
+            None => return Ok(SecretState::Absent(name)),
+            Some(secret) if claims.references(&secret) => return Ok(SecretState::AlsoReferenced(name)),
             Some(secret) => match Owner::of_secret(&secret.tags, claims.settings) {
-                Owner::Other(owner) => return Ok(Sight::OthersTag { name, owner }),
+                Owner::Other(owner) => return Ok(SecretState::OthersTag { name, owner }),
                 // Another host's, or another registry's: it stays as it is, and the next name is tried.
-                _ => Sight::WrongHost {
+                _ => SecretState::WrongHost {
                     name,
                     hosts: hosts_of_secret(&secret.tags).into_iter().flatten().collect(),
                 },
@@ -283,7 +301,7 @@ async fn found(
     registry: &Registry,
     credential: &Credential,
     claims: &Claims<'_>,
-) -> Result<Sight, AwsError> {
+) -> Result<SecretState, AwsError> {
     let foreign_rule = claims.foreign_rule(&secret, &registry.name);
     with_details(
         reader,
@@ -303,15 +321,15 @@ async fn found(
 pub(super) async fn taken_along(
     reader: &Reader,
     file: &File,
-    sights: &BTreeMap<String, Sight>,
+    secret_states: &BTreeMap<String, SecretState>,
     claims: &Claims<'_>,
-) -> BTreeMap<String, Sight> {
+) -> BTreeMap<String, SecretState> {
     let mut arriving: Vec<(&Registry, &Credential)> = file
         .registries
         .iter()
-        .filter(|registry| match sights.get(&registry.name) {
-            Some(Sight::Absent(_)) => true,
-            Some(Sight::Found(secret)) => secret.scheduled_for_deletion || secret.binding == Binding::Nothing,
+        .filter(|registry| match secret_states.get(&registry.name) {
+            Some(SecretState::Absent(_)) => true,
+            Some(SecretState::Found(secret)) => secret.scheduled_for_deletion || secret.binding == Binding::Nothing,
             _ => false,
         })
         .filter_map(|registry| match &registry.credential {
@@ -321,8 +339,8 @@ pub(super) async fn taken_along(
         .collect();
     arriving.sort_by_key(|(registry, _)| &registry.name);
     let mut taken = BTreeMap::new();
-    let in_use = sights.values().filter_map(|sight| match sight {
-        Sight::Found(secret) => Some(secret.arn.clone()),
+    let in_use = secret_states.values().filter_map(|secret_state| match secret_state {
+        SecretState::Found(secret) => Some(secret.arn.clone()),
         _ => None,
     });
     let mut gone: BTreeSet<String> = in_use.collect();
@@ -343,12 +361,13 @@ pub(super) async fn taken_along(
             if !is_ours || secret.scheduled_for_deletion || claims.references(&secret) || gone.contains(&secret.arn) {
                 continue;
             }
-            let Ok(Sight::Found(secret)) = found(reader, secret, binding, registry, credential, claims).await else {
+            let Ok(SecretState::Found(secret)) = found(reader, secret, binding, registry, credential, claims).await
+            else {
                 continue;
             };
             if secret.labelled(CONFIGURED) == Some(&VersionValue::Credential(credential.clone())) {
                 gone.insert(secret.arn.clone());
-                taken.insert(registry.name.clone(), Sight::Found(secret));
+                taken.insert(registry.name.clone(), SecretState::Found(secret));
                 break;
             }
         }

@@ -1,6 +1,6 @@
 //! Carrying a plan out: registries side by side, the steps of each in order, and what came of every step.
 //!
-//! A step that finds the account otherwise than planned (somebody else was faster) ends the registry's plan; the
+//! A step that finds the account otherwise than planned (somebody else was faster) outcomes the registry's plan; the
 //! registry is then looked at again and planned anew. So races, restores and crashes take one way: look again.
 
 mod removal;
@@ -21,15 +21,15 @@ use tracing::info;
 use crate::account::{AwsError, CURRENT, Reader, Secret, Writer, observe_again};
 use crate::cause::{Cause, Reason};
 use crate::newest::Newest;
-use crate::pace::{Deadline, Pace};
 use crate::plan::{Action, Operation, RULE_QUOTA, RegistryPlan, Resource, Scope, Step, Verdict, plan_again};
 use crate::report::{Change, ChangeResult};
+use crate::timing::{Deadline, Timing};
 use config::{File, Registry};
 
 pub use rollback::Recovery;
 pub use slots::{Slot, Slots};
-pub(crate) use step::Trouble;
-use step::{Made, is_taken};
+pub(crate) use step::StepError;
+use step::{CreatedSecret, is_taken};
 
 /// How often one registry is looked at again before the run gives up on it.
 const LOOKS: usize = 5;
@@ -45,7 +45,7 @@ pub struct Applier<'a> {
     /// What the plans are made for.
     pub scope: Scope<'a>,
     /// How patient to be.
-    pub pace: &'a Pace,
+    pub timing: &'a Timing,
     /// When to stop.
     pub deadline: &'a Deadline,
     /// Whether only what the plan has shown may be done, however the account changes meanwhile.
@@ -67,12 +67,12 @@ pub struct Applied {
     /// In the plan's order.
     pub changes: Vec<Change>,
     /// By registry of the file.
-    pub ends: BTreeMap<String, End>,
+    pub outcomes: BTreeMap<String, RegistryOutcome>,
 }
 
 /// How a registry came out of applying.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub enum RegistryOutcome {
     /// All steps were taken; `fresh` says whether there were any, so that ECR may need a moment to see them.
     Done {
         /// Something was written.
@@ -128,27 +128,27 @@ impl Applier<'_> {
         let mut applied = Applied::default();
         for (_, registry, (changes, end)) in done {
             applied.changes.extend(changes);
-            applied.ends.insert(registry.name.clone(), end);
+            applied.outcomes.insert(registry.name.clone(), end);
         }
         applied
     }
 
-    async fn registry(&self, registry: &Registry, mut plan: RegistryPlan) -> (Vec<Change>, End) {
+    async fn registry(&self, registry: &Registry, mut plan: RegistryPlan) -> (Vec<Change>, RegistryOutcome) {
         let mut changes = Vec::new();
-        let mut waits = self.pace.waits();
+        let mut waits = self.timing.waits();
         let mut why = None;
         let mut observed = self.observed;
         for _ in 0..LOOKS {
             match &plan.verdict {
                 // Asked after each reading of the labels: a newer file's run that comes later moves them, and then the
                 // guarded moves of this run fail.
-                Verdict::Go if speaks(&plan) => match self.newest.is_it_since(observed).await {
+                Verdict::Go if speaks(&plan) => match self.newest.is_current_since(observed).await {
                     Ok(true) => {}
-                    Ok(false) => return (changes, End::Stale),
+                    Ok(false) => return (changes, RegistryOutcome::Stale),
                     Err(cause) => {
                         return (
                             changes,
-                            End::Failed(Cause {
+                            RegistryOutcome::Failed(Cause {
                                 transient: true,
                                 ..cause
                             }),
@@ -163,7 +163,7 @@ impl Applier<'_> {
                             .map(|step| Change::new(&plan.registry, step, ChangeResult::Held).because(cause)),
                     );
                     self.take_mark_off(&plan.registry, &mut changes).await;
-                    return (changes, End::Held(cause.clone()));
+                    return (changes, RegistryOutcome::Held(cause.clone()));
                 }
                 Verdict::Refused {
                     resource,
@@ -172,19 +172,19 @@ impl Applier<'_> {
                     cause,
                 } => {
                     changes.push(Change::refused(&plan.registry, *resource, *action, id, cause));
-                    return (changes, End::Failed(cause.clone()));
+                    return (changes, RegistryOutcome::Failed(cause.clone()));
                 }
             }
             match self.steps(registry, &plan.steps, &mut changes).await {
                 Ok(()) => {
                     return (
                         changes.clone(),
-                        End::Done {
+                        RegistryOutcome::Done {
                             fresh: !changes.is_empty(),
                         },
                     );
                 }
-                Err(Stop::LookAgain(reason, untold)) => {
+                Err(StepsEnd::LookAgain(reason, untold)) => {
                     // A restore is seen at once; what AWS refused may need a moment.
                     if let (Some(_), Some(wait)) = (&reason, waits.next()) {
                         self.deadline.wait(wait).await;
@@ -211,7 +211,7 @@ impl Applier<'_> {
                                 changes.push(
                                     Change::new(&registry.name, stray, ChangeResult::Held).because(&stray_step()),
                                 );
-                                return (changes, End::Held(stray_step()));
+                                return (changes, RegistryOutcome::Held(stray_step()));
                             }
                             // What is not to be done any more was done.
                             let is_open = |c: &Change| again.steps.iter().any(|step| is_same(step, c));
@@ -220,15 +220,18 @@ impl Applier<'_> {
                             }
                             plan = again;
                         }
-                        Err(error) => return (changes, End::Failed(error.into())),
+                        Err(error) => return (changes, RegistryOutcome::Failed(error.into())),
                     }
                 }
-                Err(Stop::End(end)) => return (changes, end),
+                Err(StepsEnd::RegistryOutcome(end)) => return (changes, end),
             }
         }
         let why = why.unwrap_or_else(|| "somebody else is writing to it".into());
         let message = format!("the account was not as planned {LOOKS} times in a row: {why}");
-        (changes, End::Failed(Cause::for_now(Reason::CHANGED_MEANWHILE, message)))
+        (
+            changes,
+            RegistryOutcome::Failed(Cause::for_now(Reason::CHANGED_MEANWHILE, message)),
+        )
     }
 
     /// A template that this run has made for a rule that turned out to be somebody else's must not stay: its mark
@@ -250,7 +253,7 @@ impl Applier<'_> {
     }
 
     /// Takes steps in order; what comes after one that fails is skipped, and said to be.
-    async fn steps(&self, registry: &Registry, steps: &[Step], changes: &mut Vec<Change>) -> Result<(), Stop> {
+    async fn steps(&self, registry: &Registry, steps: &[Step], changes: &mut Vec<Change>) -> Result<(), StepsEnd> {
         let mut made = None;
         for (n, step) in steps.iter().enumerate() {
             let rest = steps.get(n + 1..).unwrap_or_default();
@@ -262,7 +265,7 @@ impl Applier<'_> {
             };
             if self.deadline.is_near() && !is_taken(step, made.as_ref()) {
                 skip(changes, steps.get(n..).unwrap_or_default());
-                return Err(Stop::End(End::Unfinished));
+                return Err(StepsEnd::RegistryOutcome(RegistryOutcome::Unfinished));
             }
             let took = self.step(step, rest, &mut made).await;
             let change = Change::new(&registry.name, step, ChangeResult::Applied);
@@ -275,34 +278,34 @@ impl Applier<'_> {
                     });
                 }
                 // The step itself is done; what else is needed shows now.
-                Err(Trouble::Taken) => {
+                Err(StepError::Taken) => {
                     tell(registry, step);
                     changes.push(change);
-                    return Err(Stop::LookAgain(None, None));
+                    return Err(StepsEnd::LookAgain(None, None));
                 }
-                Err(Trouble::LookAgain(reason)) => {
+                Err(StepError::LookAgain(reason)) => {
                     self.taken_early(registry, rest, made.as_ref(), changes);
-                    return Err(Stop::LookAgain(Some(reason), None));
+                    return Err(StepsEnd::LookAgain(Some(reason), None));
                 }
-                Err(Trouble::Untold(cause)) => {
+                Err(StepError::Untold(cause)) => {
                     self.taken_early(registry, rest, made.as_ref(), changes);
-                    return Err(Stop::LookAgain(Some(cause.message), Some(change)));
+                    return Err(StepsEnd::LookAgain(Some(cause.message), Some(change)));
                 }
-                Err(Trouble::Stale) => {
+                Err(StepError::Stale) => {
                     self.taken_early(registry, rest, made.as_ref(), changes);
-                    return Err(Stop::End(End::Stale));
+                    return Err(StepsEnd::RegistryOutcome(RegistryOutcome::Stale));
                 }
-                Err(Trouble::Held(cause)) => {
+                Err(StepError::Held(cause)) => {
                     for step in steps.get(n..).unwrap_or_default() {
                         changes.push(Change::new(&registry.name, step, ChangeResult::Held).because(&cause));
                     }
-                    return Err(Stop::End(End::Held(cause)));
+                    return Err(StepsEnd::RegistryOutcome(RegistryOutcome::Held(cause)));
                 }
-                Err(Trouble::Failed(cause)) => {
+                Err(StepError::Failed(cause)) => {
                     changes.push(Change::new(&registry.name, step, ChangeResult::Failed).because(&cause));
                     let early = self.taken_early(registry, rest, made.as_ref(), changes);
                     skip(changes, rest.get(early..).unwrap_or_default());
-                    return Err(Stop::End(End::Failed(cause)));
+                    return Err(StepsEnd::RegistryOutcome(RegistryOutcome::Failed(cause)));
                 }
             }
         }
@@ -310,7 +313,13 @@ impl Applier<'_> {
     }
 
     /// Tells of the step that was taken beside one that failed; gives how many.
-    fn taken_early(&self, registry: &Registry, rest: &[Step], made: Option<&Made>, changes: &mut Vec<Change>) -> usize {
+    fn taken_early(
+        &self,
+        registry: &Registry,
+        rest: &[Step],
+        made: Option<&CreatedSecret>,
+        changes: &mut Vec<Change>,
+    ) -> usize {
         let early = rest.first().filter(|step| is_taken(step, made));
         changes.extend(early.map(|step| Change::new(&registry.name, step, ChangeResult::Applied)));
         usize::from(early.is_some())
@@ -357,8 +366,8 @@ pub fn speaks(plan: &RegistryPlan) -> bool {
 }
 
 /// Why a registry's steps ended early.
-enum Stop {
+enum StepsEnd {
     /// Why, and the change that may be made already.
     LookAgain(Option<String>, Option<Change>),
-    End(End),
+    RegistryOutcome(RegistryOutcome),
 }

@@ -3,16 +3,16 @@
 use futures_util::{StreamExt, stream};
 use tracing::info;
 
-use super::{Applier, Slot, Trouble};
+use super::{Applier, Slot, StepError};
 use crate::account::AwsError;
 use crate::cause::{Cause, Reason};
 use crate::ownership::Owner;
-use crate::plan::{Action, Left, Operation, RULE_QUOTA, Removals, Resource, Step};
+use crate::plan::{Action, Operation, RULE_QUOTA, Removal, Removals, Resource, Step};
 use crate::report::{Change, ChangeResult};
 
 impl Applier<'_> {
     /// Takes registries away, and gives what came of every step. Repositories and images are not touched.
-    pub async fn remove(&self, removals: &[Left]) -> Vec<Change> {
+    pub async fn remove(&self, removals: &[Removal]) -> Vec<Change> {
         let removed = removals
             .iter()
             .enumerate()
@@ -22,7 +22,7 @@ impl Applier<'_> {
         removed.into_iter().flat_map(|(_, changes)| changes).collect()
     }
 
-    async fn remove_one(&self, left: &Left) -> Vec<Change> {
+    async fn remove_one(&self, left: &Removal) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut steps = left.steps.iter();
         for step in steps.by_ref() {
@@ -54,7 +54,7 @@ impl Applier<'_> {
         changes
     }
 
-    async fn take_away(&self, left: &Left, step: &Step, changes: &mut Vec<Change>) -> Result<Went, Cause> {
+    async fn take_away(&self, left: &Removal, step: &Step, changes: &mut Vec<Change>) -> Result<Went, Cause> {
         if left.marked && !self.is_still_marked(&left.registry).await? {
             return Ok(Went::Foreign);
         }
@@ -64,8 +64,8 @@ impl Applier<'_> {
         match self.step(step, &[], &mut None).await {
             Ok(_) if self.lost_its_mark(step).await? => Err(Cause::for_now(Reason::CHANGED_MEANWHILE, REAPPEARED)),
             Ok(_) => Ok(Went::Away),
-            Err(Trouble::LookAgain(_) | Trouble::Taken | Trouble::Stale) => Ok(Went::Nowhere),
-            Err(Trouble::Held(cause) | Trouble::Failed(cause) | Trouble::Untold(cause)) => Err(cause),
+            Err(StepError::LookAgain(_) | StepError::Taken | StepError::Stale) => Ok(Went::Nowhere),
+            Err(StepError::Held(cause) | StepError::Failed(cause) | StepError::Untold(cause)) => Err(cause),
         }
     }
 
@@ -105,7 +105,7 @@ impl Applier<'_> {
     }
 
     /// A secret that anybody's rule points to stays; whether that is so is read afresh, as is the tag.
-    pub(super) async fn delete_secret_if_unused(&self, arn: &str) -> Result<(), Trouble> {
+    pub(super) async fn delete_secret_if_unused(&self, arn: &str) -> Result<(), StepError> {
         let look = async { tokio::try_join!(self.reader.rules(), self.reader.secret(arn)) };
         let (rules, secret) = self.call(Slot::Read, look).await?;
         let in_use = rules.iter().any(|rule| rule.credential_arn.as_deref() == Some(arn));
@@ -113,7 +113,9 @@ impl Applier<'_> {
             !secret.scheduled_for_deletion && Owner::of_secret(&secret.tags, self.scope.settings).is_ours()
         });
         if !ours || in_use {
-            return Err(Trouble::LookAgain("the secret is in use, or not ours any more".into()));
+            return Err(StepError::LookAgain(
+                "the secret is in use, or not ours any more".into(),
+            ));
         }
         match self.call(Slot::Secrets, self.writer.delete_secret(arn)).await {
             // What is wanted is there already, by a deletion whose answer was lost or by somebody else's.
@@ -122,7 +124,7 @@ impl Applier<'_> {
                 let is_going = secret.is_none_or(|secret| secret.scheduled_for_deletion);
                 match is_going {
                     true if error.repeated => Ok(()),
-                    true => Err(Trouble::LookAgain("the secret was deleted by somebody else".into())),
+                    true => Err(StepError::LookAgain("the secret was deleted by somebody else".into())),
                     false => Err(error.into()),
                 }
             }
@@ -147,8 +149,9 @@ enum Went {
 impl Removals {
     /// What is to go, as the report shows it when it is not, or not yet, taken away.
     pub fn shown(&self) -> Vec<Change> {
-        let shown =
-            |left: &Left, step: &Step, result| Change::new(&left.registry, step, result).differing(step.diff.clone());
+        let shown = |left: &Removal, step: &Step, result| {
+            Change::new(&left.registry, step, result).differing(step.diff.clone())
+        };
         let left = self.left.iter().flat_map(|left| {
             left.steps.iter().map(|step| match &left.held {
                 Some(cause) => shown(left, step, ChangeResult::Held).because(cause),

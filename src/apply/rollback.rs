@@ -14,8 +14,8 @@ use crate::cause::{Cause, Reason};
 use crate::plan::rollback::{Next, file_has_the_word, is_file_refused, is_to_be_remembered, next};
 use crate::plan::{Action, Resource};
 use crate::report::{Change, ChangeResult};
+use crate::secret_version::new_version;
 use crate::verify::{Patience, prove_rule};
-use crate::version_id::new_version;
 use config::Credential;
 
 /// More moves than any rollback has: what bounds a fight with somebody else over the labels.
@@ -35,8 +35,9 @@ pub struct Recovery {
 impl Applier<'_> {
     /// Looks after the own secret of a registry. `seen` is the secret as it was before `proof` was asked for.
     ///
-    /// A verdict counts only for the labels it was given under: nobody's version is moved by the verdict on another,
-    /// be it put by this run, by a rotation or by another run's rollback.
+    /// A verdict counts only for the secret and the labels it was given under: nobody's version is moved by the verdict on
+    /// another, be it put by this run, by a rotation or by another run's rollback, or behind a rule that another run has
+    /// replaced meanwhile.
     pub async fn recover(&self, registry: &str, seen: &Secret, proof: &Proof) -> Recovery {
         let mut recovery = Recovery::default();
         let mut proof = proof.clone();
@@ -44,6 +45,9 @@ impl Applier<'_> {
         let mut patience = Patience::Thrice;
         let mut said = proof.failure.clone();
         let mut has_moved = false;
+        if !proof.is_on(&seen.arn) {
+            return recovery;
+        }
         for _ in 0..MOVES {
             let mut secret = match self.call(Slot::Read, self.reader.secret(&seen.arn)).await {
                 Ok(Some(secret)) => secret,
@@ -54,10 +58,13 @@ impl Applier<'_> {
             // The version that this run made current is the one that was asked about.
             if secret.labels != labels && !self.has_made_current(&secret) {
                 labels.clone_from(&secret.labels);
-                let asked = prove_rule(self.reader, registry, patience, self.pace, self.deadline).await;
+                let asked = prove_rule(self.reader, registry, patience, self.timing, self.deadline).await;
                 recovery.proof = Some(asked.clone());
                 // What is not known is not acted upon: the labels let the next run go on.
                 let Ok(asked) = asked else { break };
+                if !asked.is_on(&seen.arn) {
+                    break;
+                }
                 proof = asked;
                 continue;
             }
@@ -119,6 +126,7 @@ impl Applier<'_> {
                     recovery.proof = Some(Ok(Proof {
                         valid: false,
                         failure: said.clone(),
+                        ..proof
                     }));
                     break;
                 }
@@ -198,7 +206,7 @@ impl Applier<'_> {
             }
             Next::TryFile { failed } => {
                 let Some(said) = file else { return Ok(()) };
-                match self.newest.is_it().await {
+                match self.newest.is_current().await {
                     Ok(true) => {}
                     Ok(false) => return Err(AwsError::not_now("HeadObject", "a newer file was uploaded".into())),
                     Err(cause) => return Err(AwsError::not_now("HeadObject", cause.message)),

@@ -1,6 +1,6 @@
 //! Writing rules.
 
-use super::{Applier, Slot, Trouble};
+use super::{Applier, Slot, StepError};
 use crate::account::{AwsError, Rule};
 use crate::cause::Cause;
 use crate::plan::{RuleTarget, over_quota};
@@ -23,7 +23,7 @@ impl RuleTarget {
 }
 
 impl Applier<'_> {
-    pub(super) async fn create_rule(&self, rule: &Rule) -> Result<(), Trouble> {
+    pub(super) async fn create_rule(&self, rule: &Rule) -> Result<(), StepError> {
         self.try_to_create(rule).await.map_err(creating)?;
         self.has_its_mark(rule).await
     }
@@ -45,20 +45,20 @@ impl Applier<'_> {
 
     /// A run over another version of the file may have taken the template away while the rule was made, and without
     /// its mark the rule would be nobody's for good. That run looks for the rule likewise: see `lost_its_mark`.
-    async fn has_its_mark(&self, rule: &Rule) -> Result<(), Trouble> {
+    async fn has_its_mark(&self, rule: &Rule) -> Result<(), StepError> {
         match self.call(Slot::Read, self.reader.template(&rule.prefix)).await? {
             Some(_) => Ok(()),
-            None => Err(Trouble::Taken),
+            None => Err(StepError::Taken),
         }
     }
 
-    pub(super) async fn update_rule(&self, rule: &Rule) -> Result<(), Trouble> {
+    pub(super) async fn update_rule(&self, rule: &Rule) -> Result<(), StepError> {
         self.patiently(Slot::Rule, || self.writer.update_rule(rule))
             .await
             .map_err(|error| {
                 let gone = error.is("PullThroughCacheRuleNotFoundException");
                 if gone {
-                    Trouble::LookAgain(error.to_string())
+                    StepError::LookAgain(error.to_string())
                 } else {
                     error.into()
                 }
@@ -67,9 +67,9 @@ impl Applier<'_> {
 
     /// ECR cannot update a rule's upstream. Between the deletion and the creation only first pulls fail; cached
     /// images are served on. If the new rule is refused, the old one is put back.
-    pub(super) async fn replace_rule(&self, old: &Rule, new: &Rule) -> Result<(), Trouble> {
+    pub(super) async fn replace_rule(&self, old: &Rule, new: &Rule) -> Result<(), StepError> {
         if self.call(Slot::Read, self.reader.rule(&old.prefix)).await?.as_ref() != Some(old) {
-            return Err(Trouble::LookAgain("the rule was changed by somebody else".into()));
+            return Err(StepError::LookAgain("the rule was changed by somebody else".into()));
         }
         // What is put back is what was taken away, even if somebody changed it since it was looked at. Where the
         // answer to the deletion was lost, the repeated call finds nothing.
@@ -81,7 +81,7 @@ impl Applier<'_> {
         };
         if error.is(EXISTS) {
             // Another run was faster to make it. What was taken away here is to be told all the same.
-            return Err(if took { Trouble::Taken } else { creating(error) });
+            return Err(if took { StepError::Taken } else { creating(error) });
         }
         if error.is_hollow() {
             return Err(error.into());
@@ -101,9 +101,9 @@ impl Applier<'_> {
             ..cause
         };
         Err(match creating(error) {
-            Trouble::Held(cause) if is_back => Trouble::Held(told(cause)),
-            Trouble::Failed(cause) if is_back => Trouble::Failed(told(cause)),
-            Trouble::Held(cause) | Trouble::Failed(cause) => Trouble::Failed(Cause {
+            StepError::Held(cause) if is_back => StepError::Held(told(cause)),
+            StepError::Failed(cause) if is_back => StepError::Failed(told(cause)),
+            StepError::Held(cause) | StepError::Failed(cause) => StepError::Failed(Cause {
                 transient: true,
                 ..told(cause)
             }),
@@ -115,12 +115,12 @@ impl Applier<'_> {
 impl Applier<'_> {
     /// Makes a rule in the place of another's that left the file, where the quota leaves no room for both. The same care is
     /// taken as where something is deleted for good.
-    pub(super) async fn swap_rule(&self, old: &Rule, new: &Rule) -> Result<(), Trouble> {
+    pub(super) async fn swap_rule(&self, old: &Rule, new: &Rule) -> Result<(), StepError> {
         if self.call(Slot::Read, self.reader.rule(&old.prefix)).await?.is_none() {
             return self.create_rule(new).await;
         }
         if !self.is_still_marked(&old.prefix).await? {
-            return Err(Trouble::Held(over_quota()));
+            return Err(StepError::Held(over_quota()));
         }
         // What is refused for another reason than the quota is refused before anything is taken away.
         let mut tried = self.call(Slot::Rule, self.writer.create_rule_once(new)).await;
@@ -133,10 +133,10 @@ impl Applier<'_> {
             Err(error) if !error.is(USED_UP) => return Err(creating(error)),
             Err(_) => {}
         }
-        match self.newest.is_it().await {
+        match self.newest.is_current().await {
             Ok(true) => self.replace_rule(old, new).await,
-            Ok(false) => Err(Trouble::Stale),
-            Err(cause) => Err(Trouble::Failed(cause)),
+            Ok(false) => Err(StepError::Stale),
+            Err(cause) => Err(StepError::Failed(cause)),
         }
     }
 
@@ -166,11 +166,11 @@ impl Applier<'_> {
     }
 }
 
-fn creating(error: AwsError) -> Trouble {
+fn creating(error: AwsError) -> StepError {
     if error.is(EXISTS) {
-        Trouble::LookAgain(error.to_string())
+        StepError::LookAgain(error.to_string())
     } else if error.is(USED_UP) {
-        Trouble::Held(over_quota())
+        StepError::Held(over_quota())
     } else {
         error.into()
     }

@@ -1,11 +1,11 @@
 //! Writing secrets, so that a rotation in between is never buried.
 
-use super::step::Made;
-use super::{Applier, Slot, Trouble, stray_step};
+use super::step::CreatedSecret;
+use super::{Applier, Slot, StepError, stray_step};
 use crate::account::{AwsError, CONFIGURED, CURRENT, FILE_PENDING, Label, NewSecret, Secret};
 use crate::cause::Cause;
-use crate::plan::{Dress, Labels};
-use crate::version_id::{is_ours, new_version};
+use crate::plan::{Labels, SecretMetadata};
+use crate::secret_version::{is_ours, new_version};
 
 /// The note on a value that was put over one of ours that ECR could not use.
 const UNUSABLE_BEFORE: &str = "what was current before is no JSON with exactly username and accessToken, which ECR cannot \
@@ -23,14 +23,14 @@ impl Applier<'_> {
         &self,
         secret: &NewSecret,
         policy: Option<&str>,
-        made: &mut Option<Made>,
-    ) -> Result<(), Trouble> {
+        made: &mut Option<CreatedSecret>,
+    ) -> Result<(), StepError> {
         let version = new_version(None);
         let create = || self.writer.create_secret(secret, &version);
         let arn = self.patiently(Slot::Secrets, create).await.map_err(|error| {
             // Somebody was faster, or it is scheduled for deletion and can be restored.
             if error.is("ResourceExistsException") {
-                Trouble::LookAgain(error.to_string())
+                StepError::LookAgain(error.to_string())
             } else {
                 gone(error)
             }
@@ -45,43 +45,46 @@ impl Applier<'_> {
         };
         let (labelled, policy) = tokio::join!(label, policy);
         let labelled = self.moved_or_there(&arn, CONFIGURED, Some(&version), labelled).await;
-        *made = Some(Made { arn, policy });
+        *made = Some(CreatedSecret { arn, policy });
         match labelled {
             // The secret is made, which is told; what became of its labels is looked at again.
-            Err(Trouble::LookAgain(_)) => Err(Trouble::Taken),
+            Err(StepError::LookAgain(_)) => Err(StepError::Taken),
             labelled => labelled.map(drop),
         }
     }
 
-    pub(super) async fn put_secret_policy(&self, arn: &str, policy: &str) -> Result<(), Trouble> {
+    pub(super) async fn put_secret_policy(&self, arn: &str, policy: &str) -> Result<(), StepError> {
         self.patiently(Slot::Secrets, || self.writer.put_secret_policy(arn, policy))
             .await
             .map_err(gone)
     }
 
-    pub(super) async fn dress_secret(&self, dress: &Dress) -> Result<(), Trouble> {
-        if !dress.tags.is_empty() {
-            self.call(Slot::Secrets, self.writer.tag_secret(&dress.arn, &dress.tags))
+    pub(super) async fn dress_secret(&self, metadata: &SecretMetadata) -> Result<(), StepError> {
+        if !metadata.tags.is_empty() {
+            self.call(Slot::Secrets, self.writer.tag_secret(&metadata.arn, &metadata.tags))
                 .await
                 .map_err(gone)?;
         }
-        if let Some(description) = &dress.description {
-            self.call(Slot::Secrets, self.writer.describe_secret_as(&dress.arn, description))
-                .await
-                .map_err(gone)?;
+        if let Some(description) = &metadata.description {
+            self.call(
+                Slot::Secrets,
+                self.writer.describe_secret_as(&metadata.arn, description),
+            )
+            .await
+            .map_err(gone)?;
         }
         Ok(())
     }
 
     /// Labels the version that has the file's value already.
-    pub(super) async fn label_configured(&self, labels: &Labels) -> Result<(), Trouble> {
+    pub(super) async fn label_configured(&self, labels: &Labels) -> Result<(), StepError> {
         let version = labels.holds_value.as_deref().ok_or_else(moved_on)?;
         let ours = self.finish(labels, version, labels.pending.as_deref()).await?;
         if ours { Ok(()) } else { Err(done_by_another()) }
     }
 
     /// Puts the file's value beside the current one, then moves `AWSCURRENT` from the version that was observed.
-    pub(super) async fn put_value(&self, labels: &Labels) -> Result<Option<String>, Trouble> {
+    pub(super) async fn put_value(&self, labels: &Labels) -> Result<Option<String>, StepError> {
         let (version, pending) = self.pending(labels).await?;
         let moved = self
             .move_label(&labels.arn, CURRENT, labels.current.as_deref(), Some(&version))
@@ -96,7 +99,7 @@ impl Applier<'_> {
         };
         match self.finish(labels, &version, pending.as_deref()).await {
             // The value serves, whoever moved the other labels: it is told, and the rest looked at again.
-            Err(Trouble::LookAgain(_)) if is_current_by_us => return Err(Trouble::Taken),
+            Err(StepError::LookAgain(_)) if is_current_by_us => return Err(StepError::Taken),
             finished => {
                 if !finished? && !is_current_by_us {
                     return Err(done_by_another());
@@ -107,7 +110,7 @@ impl Applier<'_> {
     }
 
     /// Keeps the file's value beside the current one, which stays.
-    pub(super) async fn put_beside(&self, labels: &Labels) -> Result<Option<String>, Trouble> {
+    pub(super) async fn put_beside(&self, labels: &Labels) -> Result<Option<String>, StepError> {
         let (version, pending) = self.pending(labels).await?;
         self.stays_current(labels, &version).await?;
         let ours = self.finish(labels, &version, pending.as_deref()).await?;
@@ -120,7 +123,7 @@ impl Applier<'_> {
 
     /// The documentation of PutSecretValue contradicts itself on whether a put with other labels moves `AWSCURRENT`. If it did,
     /// that goes back.
-    async fn stays_current(&self, labels: &Labels, version: &str) -> Result<(), Trouble> {
+    async fn stays_current(&self, labels: &Labels, version: &str) -> Result<(), StepError> {
         let secret = self.call(Slot::Read, self.reader.secret(&labels.arn)).await?;
         if secret.is_none_or(|secret| secret.holder(CURRENT) != Some(version)) {
             return Ok(());
@@ -130,7 +133,7 @@ impl Applier<'_> {
     }
 
     /// The version that holds the file's value, put now if there is none, and the one that carries `FILE_PENDING`.
-    async fn pending(&self, labels: &Labels) -> Result<(String, Option<String>), Trouble> {
+    async fn pending(&self, labels: &Labels) -> Result<(String, Option<String>), StepError> {
         // Put by a run that did not live to move the labels, or that is moving them just now.
         if let Some(version) = &labels.holds_value {
             return Ok((version.clone(), labels.pending.clone()));
@@ -149,7 +152,7 @@ impl Applier<'_> {
         labels: &Labels,
         version: &str,
         error: AwsError,
-    ) -> Result<Option<String>, Trouble> {
+    ) -> Result<Option<String>, StepError> {
         if !error.is_refused_move() {
             return Err(error.into());
         }
@@ -170,11 +173,11 @@ impl Applier<'_> {
             // Another run, perhaps with a newer file.
             return Err(moved_on());
         }
-        match self.newest.is_it().await {
+        match self.newest.is_current().await {
             Ok(true) => {}
-            Ok(false) => return Err(Trouble::Stale),
+            Ok(false) => return Err(StepError::Stale),
             Err(cause) => {
-                return Err(Trouble::Failed(Cause {
+                return Err(StepError::Failed(Cause {
                     transient: true,
                     ..cause
                 }));
@@ -182,14 +185,14 @@ impl Applier<'_> {
         }
         if self.exact {
             // That it is to stand is no part of the plan. The next plan finds the file's value put, and not current.
-            return Err(Trouble::Held(stray_step()));
+            return Err(StepError::Held(stray_step()));
         }
         Ok(Some(ROTATED.to_owned()))
     }
 
     /// `CONFIGURED` says that the file has spoken; `FILE_PENDING` is not needed any more. Says whether any of the moves
     /// was made here.
-    async fn finish(&self, labels: &Labels, version: &str, pending: Option<&str>) -> Result<bool, Trouble> {
+    async fn finish(&self, labels: &Labels, version: &str, pending: Option<&str>) -> Result<bool, StepError> {
         let mut ours = false;
         if labels.configured.as_deref() != Some(version) {
             let moved = self
@@ -203,7 +206,7 @@ impl Applier<'_> {
             let moved = self.move_label(&labels.arn, FILE_PENDING, Some(pending), None).await;
             ours |= match self.moved_or_there(&labels.arn, FILE_PENDING, None, moved).await {
                 // What was made here is told, and the rest looked at again.
-                Err(Trouble::LookAgain(_)) if ours => return Err(Trouble::Taken),
+                Err(StepError::LookAgain(_)) if ours => return Err(StepError::Taken),
                 there => there?,
             };
         }
@@ -265,7 +268,7 @@ impl Applier<'_> {
         label: &'static str,
         to: Option<&str>,
         moved: Result<(), AwsError>,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, StepError> {
         let Err(error) = moved else { return Ok(true) };
         if !error.is_refused_move() {
             return Err(error.into());
@@ -273,25 +276,25 @@ impl Applier<'_> {
         let secret = self.call(Slot::Read, self.reader.secret(arn)).await?;
         match secret.as_ref().map(|secret| secret.holder(label)) {
             Some(holder) if holder == to => Ok(false),
-            _ => Err(Trouble::LookAgain(error.to_string())),
+            _ => Err(StepError::LookAgain(error.to_string())),
         }
     }
 }
 
 /// What was to be done is done, and not by this run: its report must not say so. Another look shows what is left.
-fn done_by_another() -> Trouble {
-    Trouble::LookAgain("another run has moved the secret's labels already".into())
+fn done_by_another() -> StepError {
+    StepError::LookAgain("another run has moved the secret's labels already".into())
 }
 
-fn moved_on() -> Trouble {
-    Trouble::LookAgain("the secret's labels were moved by somebody else".into())
+fn moved_on() -> StepError {
+    StepError::LookAgain("the secret's labels were moved by somebody else".into())
 }
 
 /// A secret that was deleted, or scheduled for it, since it was looked at.
-fn gone(error: AwsError) -> Trouble {
+fn gone(error: AwsError) -> StepError {
     let gone = error.is("ResourceNotFoundException") || error.is("InvalidRequestException");
     if gone && !error.is_transient() {
-        Trouble::LookAgain(error.to_string())
+        StepError::LookAgain(error.to_string())
     } else {
         error.into()
     }

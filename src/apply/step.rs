@@ -7,7 +7,7 @@ use crate::plan::{Operation, Step};
 
 /// Why a step was not taken to its end.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum StepError {
     /// The account is not as it was planned for.
     LookAgain(String),
     /// It is taken, and only another look shows what comes next: into a restored secret, or for a template that went
@@ -23,7 +23,7 @@ pub(crate) enum Trouble {
     Failed(Cause),
 }
 
-impl From<AwsError> for Trouble {
+impl From<AwsError> for StepError {
     fn from(error: AwsError) -> Self {
         if error.is_hollow() {
             Self::Untold(error.into())
@@ -35,26 +35,26 @@ impl From<AwsError> for Trouble {
 
 /// A secret that a step has made, for the steps after it.
 #[derive(Debug)]
-pub(super) struct Made {
+pub(super) struct CreatedSecret {
     /// Its ARN.
     pub arn: String,
     /// What came of its policy, where that was put beside its value, until the step whose it is tells of it.
-    pub policy: Option<Result<(), Trouble>>,
+    pub policy: Option<Result<(), StepError>>,
 }
 
 /// Whether a step was taken already, beside the one before it.
-pub(super) fn is_taken(step: &Step, made: Option<&Made>) -> bool {
+pub(super) fn is_taken(step: &Step, made: Option<&CreatedSecret>) -> bool {
     let puts = matches!(step.operation, Operation::PutSecretPolicy { arn: None, .. });
     puts && made.is_some_and(|made| matches!(made.policy, Some(Ok(()))))
 }
 
 /// The secret was to be made by a step before, which was not taken.
-fn no_secret() -> Trouble {
-    Trouble::LookAgain("the registry's secret is not there".into())
+fn no_secret() -> StepError {
+    StepError::LookAgain("the registry's secret is not there".into())
 }
 
 /// Errors of what AWS has just been told and does not see everywhere yet: a secret that ECR cannot find, a
-/// service-linked role that was made a moment ago, a principal that was, a name that is not free again. facts/ecr.md, "Consequences" 7.
+/// service-linked role that was made a moment ago, a principal that was, a name that is not free again.
 fn is_settling(error: &AwsError) -> bool {
     matches!(
         error.code.as_str(),
@@ -71,7 +71,7 @@ fn is_name_not_free_yet(error: &AwsError) -> bool {
     error.operation == "CreateSecret" && error.message.contains("was deleted")
 }
 
-/// Settling errors that are still there when patience ends, and yet may be gone a minute later.
+/// Settling errors that are still there when patience outcomes, and yet may be gone a minute later.
 fn may_settle_later(error: &AwsError) -> bool {
     matches!(
         error.code.as_str(),
@@ -86,8 +86,8 @@ impl Applier<'_> {
         &self,
         step: &Step,
         rest: &[Step],
-        made: &mut Option<Made>,
-    ) -> Result<Option<String>, Trouble> {
+        made: &mut Option<CreatedSecret>,
+    ) -> Result<Option<String>, StepError> {
         let new_secret = made.as_ref().map(|made| made.arn.clone());
         match &step.operation {
             Operation::CreateSecret(secret) => {
@@ -99,11 +99,11 @@ impl Applier<'_> {
             }
             Operation::RestoreSecret { arn } => {
                 self.call(Slot::Secrets, self.writer.restore_secret(arn)).await?;
-                Err(Trouble::Taken)
+                Err(StepError::Taken)
             }
-            Operation::DressSecret(dress) => self.dress_secret(dress).await.map(|()| None),
+            Operation::UpdateSecretMetadata(metadata) => self.dress_secret(metadata).await.map(|()| None),
             Operation::PutSecretPolicy { arn: None, policy } => {
-                let Made { arn, policy: put } = made.as_mut().ok_or_else(no_secret)?;
+                let CreatedSecret { arn, policy: put } = made.as_mut().ok_or_else(no_secret)?;
                 match put.take() {
                     Some(put) => put.map(|()| None),
                     None => self.put_secret_policy(arn, policy).await.map(|()| None),
@@ -155,7 +155,7 @@ impl Applier<'_> {
     where
         F: Future<Output = Result<T, AwsError>>,
     {
-        let mut waits = self.pace.waits();
+        let mut waits = self.timing.waits();
         loop {
             match self.call(slot, call()).await {
                 Err(mut error) if is_settling(&error) => {

@@ -1,6 +1,6 @@
 //! Writing templates, and reading back what ECR made of it.
 
-use super::{Applier, Slot, Trouble};
+use super::{Applier, Slot, StepError};
 use crate::account::{AwsError, Template};
 use crate::cause::{Cause, Reason};
 use crate::plan::template_differences;
@@ -9,7 +9,7 @@ use crate::plan::template_differences;
 const EXISTS: &str = "TemplateAlreadyExistsException";
 
 impl Applier<'_> {
-    pub(super) async fn create_template(&self, template: &Template) -> Result<(), Trouble> {
+    pub(super) async fn create_template(&self, template: &Template) -> Result<(), StepError> {
         match self
             .patiently(Slot::Template, || self.writer.create_template(template))
             .await
@@ -22,7 +22,7 @@ impl Applier<'_> {
 
     /// Whether an empty text clears a field is nowhere promised. So what was written is read back, and if something
     /// stayed the template is deleted and made again: templates act only when a repository is made.
-    pub(super) async fn update_template(&self, template: &Template) -> Result<(), Trouble> {
+    pub(super) async fn update_template(&self, template: &Template) -> Result<(), StepError> {
         let missing = raced("TemplateNotFoundException");
         self.patiently(Slot::Template, || self.writer.update_template(template))
             .await
@@ -36,7 +36,7 @@ impl Applier<'_> {
                 "ECR shows another {} than was written, and time is short",
                 stayed.join(", ")
             );
-            return Err(Trouble::Failed(Cause::for_now(Reason::DEADLINE, reason)));
+            return Err(StepError::Failed(Cause::for_now(Reason::DEADLINE, reason)));
         }
         self.call(Slot::Template, self.writer.delete_template(&template.prefix))
             .await?;
@@ -44,7 +44,7 @@ impl Applier<'_> {
             // The mark must not be lost: the template as it was shown goes back, with the seconds kept for this.
             let back = self.deadline.at_last(self.writer.create_template(&shown)).await;
             return Err(match (trouble, back) {
-                (Trouble::Failed(cause), None | Some(Err(_))) => Trouble::Failed(Cause {
+                (StepError::Failed(cause), None | Some(Err(_))) => StepError::Failed(Cause {
                     transient: true,
                     ..cause
                 }),
@@ -59,14 +59,14 @@ impl Applier<'_> {
             "ECR took the template, but shows another {} than was written; pulls get what it shows",
             stayed.join(", ")
         );
-        Err(Trouble::Failed(Cause::new(Reason::NOT_TAKEN, reason)))
+        Err(StepError::Failed(Cause::new(Reason::NOT_TAKEN, reason)))
     }
 
     /// What ECR shows otherwise than it was written, once it has had a moment, and all that it shows.
-    async fn stayed(&self, template: &Template) -> Result<(Vec<&'static str>, Template), Trouble> {
-        let mut waits = self.pace.waits().take(4);
+    async fn stayed(&self, template: &Template) -> Result<(Vec<&'static str>, Template), StepError> {
+        let mut waits = self.timing.waits().take(4);
         loop {
-            let gone = || Trouble::LookAgain("the template was deleted by somebody else".into());
+            let gone = || StepError::LookAgain("the template was deleted by somebody else".into());
             let have = self
                 .call(Slot::Read, self.reader.template(&template.prefix))
                 .await?
@@ -83,10 +83,10 @@ impl Applier<'_> {
     }
 }
 
-fn raced(code: &'static str) -> impl Fn(AwsError) -> Trouble {
+fn raced(code: &'static str) -> impl Fn(AwsError) -> StepError {
     move |error| {
         if error.is(code) {
-            Trouble::LookAgain(error.to_string())
+            StepError::LookAgain(error.to_string())
         } else {
             error.into()
         }

@@ -21,13 +21,13 @@ use serde_json::Value;
 use crate::account::{AwsError, Pages, Reader, Repository, Writer};
 use crate::cause::Cause;
 use crate::home::Home;
-use crate::lanes::Lanes;
 use crate::newest::Newest;
-use crate::pace::{Deadline, Pace};
 use crate::plan::Sum;
 use crate::plan::bounds::Touchable;
 use crate::report::Progress;
 use crate::settings::Bounds;
+use crate::throttle::Throttle;
+use crate::timing::{Deadline, Timing};
 use config::Setting;
 
 pub use batch::{batches, messages};
@@ -53,9 +53,9 @@ pub struct RepositoryWorker<'a> {
     home: &'a Home,
     bounds: &'a Bounds,
     touchable: Touchable,
-    pace: &'a Pace,
+    timing: &'a Timing,
     deadline: Deadline,
-    lanes: Lanes,
+    throttle: Throttle,
     ownership: &'a PrefixOwnership<'a>,
     /// By registry.
     registries: BTreeMap<&'a str, RegistryWork>,
@@ -164,7 +164,7 @@ impl<'a> RepositoryWorker<'a> {
         access: Option<WriteAccess<'a>>,
         home: &'a Home,
         bounds: &'a Bounds,
-        pace: &'a Pace,
+        timing: &'a Timing,
         deadline: Deadline,
         ownership: &'a PrefixOwnership<'a>,
     ) -> Self {
@@ -184,9 +184,9 @@ impl<'a> RepositoryWorker<'a> {
             home,
             bounds,
             touchable: Touchable::of(bounds),
-            pace,
+            timing,
             deadline,
-            lanes: Lanes::new(pace),
+            throttle: Throttle::new(timing),
             ownership,
             registries: registries.collect(),
             stale: AtomicBool::new(false),
@@ -212,7 +212,7 @@ impl<'a> RepositoryWorker<'a> {
         let mut pages = Pages::of("DescribeRepositories", MOST_PAGES);
         loop {
             let page = || self.reader.repositories_page(token.as_deref());
-            let (repositories, next) = self.lanes.call("DescribeRepositories", &self.deadline, page).await?;
+            let (repositories, next) = self.throttle.call("DescribeRepositories", &self.deadline, page).await?;
             for repository in repositories {
                 // Many patterns over long names take their time, and nothing else runs meanwhile.
                 if self.deadline.is_near() {
@@ -248,7 +248,7 @@ impl<'a> RepositoryWorker<'a> {
         let mut open: Vec<&[String]> = names.chunks(NAMES_AT_A_TIME).collect();
         while let Some(some) = open.pop() {
             let ask = || self.reader.repositories_named(some);
-            match self.lanes.call("DescribeRepositories", &self.deadline, ask).await {
+            match self.throttle.call("DescribeRepositories", &self.deadline, ask).await {
                 Ok(repositories) => found.extend(repositories.into_iter().filter_map(|r| self.target(r))),
                 // One that is gone refuses all that were asked for with it.
                 Err(error) if error.is("RepositoryNotFoundException") => {
@@ -314,7 +314,7 @@ impl<'a> RepositoryWorker<'a> {
     /// minutes must not go on writing what a newer file does not say any more.
     async fn may_write(&self, newest: &Newest<'_>) -> Result<(), AwsError> {
         if !self.stale.load(Ordering::Relaxed) {
-            match newest.is_it().await {
+            match newest.is_current().await {
                 Ok(true) => return Ok(()),
                 Ok(false) => self.stale.store(true, Ordering::Relaxed),
                 Err(cause) => return Err(AwsError::not_now("HeadObject", cause.message)),

@@ -50,14 +50,14 @@ impl RepositoryWorker<'_> {
     /// Has ECR preview `text` on a repository. The preview is asynchronous, there is one at a time in a repository, and
     /// anybody may start another in between: then ours is asked for again.
     pub(super) async fn verdict(&self, repository: &str, text: &str, most: u32) -> Result<PreviewVerdict, AwsError> {
-        let mut waits = self.pace.preview_waits();
+        let mut waits = self.timing.preview_waits();
         let mut failures = 0;
         let mut whose = Whose::Nobodys;
         loop {
             if whose == Whose::Nobodys {
                 let start = || self.reader.start_preview(repository, text);
                 whose = match self
-                    .lanes
+                    .throttle
                     .call("StartLifecyclePolicyPreview", &self.deadline, start)
                     .await
                 {
@@ -105,7 +105,9 @@ impl RepositoryWorker<'_> {
 
     async fn preview_page(&self, repository: &str, token: Option<&str>) -> Result<Preview, AwsError> {
         let ask = || self.reader.preview(repository, token);
-        self.lanes.call("GetLifecyclePolicyPreview", &self.deadline, ask).await
+        self.throttle
+            .call("GetLifecyclePolicyPreview", &self.deadline, ask)
+            .await
     }
 
     /// Counts. ECR's summary tells without paging; where it is missing all pages are counted. `None` where another
@@ -269,8 +271,8 @@ mod tests {
             region: "eu-west-1".into(),
             partition: "aws".into(),
         };
-        let pace = crate::pace::Pace::default();
-        let deadline = crate::pace::Deadline::in_time(std::time::Duration::from_secs(60), &pace);
+        let timing = crate::timing::Timing::default();
+        let deadline = crate::timing::Deadline::in_time(std::time::Duration::from_secs(60), &timing);
         let context = config::Context {
             account: Some("123456789012".into()),
             region: Some("eu-west-1".into()),
@@ -281,8 +283,8 @@ mod tests {
         let file = config::read(b"quay: {registry: quay.io}", &context).unwrap_or_else(|e| unreachable!("{e}"));
         let snapshot = crate::account::Snapshot::default();
         let ownership = crate::existing::PrefixOwnership::new(&file, &snapshot, |_| true);
-        let settings = crate::settings::Settings::at_a_desk(|_| None).unwrap_or_else(|e| unreachable!("{e}"));
-        let existing = RepositoryWorker::new(&reader, None, &home, &settings.bounds, &pace, deadline, &ownership);
+        let settings = crate::settings::Settings::from_env_for_cli(|_| None).unwrap_or_else(|e| unreachable!("{e}"));
+        let existing = RepositoryWorker::new(&reader, None, &home, &settings.bounds, &timing, deadline, &ownership);
         let preview = Preview {
             status: PreviewStatus::Complete,
             text: String::new(),

@@ -11,10 +11,10 @@ use super::{
 use crate::account::{AwsError, Reader, Snapshot, Writer};
 use crate::cause::{Cause, Reason};
 use crate::home::Home;
-use crate::pace::{Deadline, Pace};
 use crate::plan::{Action, Resource};
 use crate::report::{self, Base, Change, ChangeResult, ConfigReport, Part, Past, Progress, Results, Work};
 use crate::settings::Settings;
+use crate::timing::{Deadline, Timing};
 use crate::trigger::{Mode, WorkBatch};
 use config::{File, Problem};
 
@@ -50,7 +50,7 @@ pub struct ExistingResult {
 pub struct Reconciler<'a> {
     pub reader: &'a Reader,
     pub settings: &'a Settings,
-    pub pace: &'a Pace,
+    pub timing: &'a Timing,
     pub home: &'a Home,
     pub deadline: &'a Deadline,
     pub run_id: &'a str,
@@ -77,7 +77,7 @@ impl Reconciler<'_> {
     ) -> Result<ExistingResult, Vec<Change>> {
         let Self {
             settings,
-            pace,
+            timing,
             past,
             open,
             ..
@@ -93,12 +93,12 @@ impl Reconciler<'_> {
         let queues = writes && !self.is_local && planned.is_none() && settings.work_queue_url.is_some();
         let deadline = self.deadline.clone();
         let deadline = if queues {
-            deadline.earlier(pace.wind_down / 2)
+            deadline.earlier(timing.wind_down / 2)
         } else {
             deadline
         };
         let (reader, home) = (self.reader, self.home);
-        let mut existing = RepositoryWorker::new(reader, access, home, &settings.bounds, pace, deadline, &ownership);
+        let mut existing = RepositoryWorker::new(reader, access, home, &settings.bounds, timing, deadline, &ownership);
         if let Some(planned) = planned {
             existing = existing.only(planned);
         }

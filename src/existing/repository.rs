@@ -189,7 +189,7 @@ impl RepositoryWorker<'_> {
                 return Ok(None);
             };
             let have = self
-                .lanes
+                .throttle
                 .call("GetLifecyclePolicy", &self.deadline, || reader.lifecycle_policy(name))
                 .await?;
             let shown = |text: &str| lifecycle_in_form(text);
@@ -204,7 +204,7 @@ impl RepositoryWorker<'_> {
                 return Ok(None);
             };
             let have = self
-                .lanes
+                .throttle
                 .call("GetRepositoryPolicy", &self.deadline, || reader.repository_policy(name))
                 .await?;
             let shown = |text: &str| policy_in_form(text, &self.home.partition);
@@ -220,7 +220,7 @@ impl RepositoryWorker<'_> {
             }
             let arn = self.home.repository_arn(name);
             let have = self
-                .lanes
+                .throttle
                 .call("ListTagsForResource", &self.deadline, || reader.repository_tags(&arn))
                 .await?;
             let missing = wanted.missing_tags(&have).map_err(SettingError::Failed)?;
@@ -306,7 +306,7 @@ impl RepositoryWorker<'_> {
             self.may_write(&access.newest).await?;
             call().await
         };
-        self.lanes.call(operation, &self.deadline, checked).await
+        self.throttle.call(operation, &self.deadline, checked).await
     }
 
     /// A role that was made a moment ago is not known everywhere yet (provider-aws 39064). It is waited for once: a
@@ -318,7 +318,7 @@ impl RepositoryWorker<'_> {
         name: &str,
         text: &str,
     ) -> Result<(), AwsError> {
-        let mut waits = self.pace.waits();
+        let mut waits = self.timing.waits();
         loop {
             let call = || access.writer.set_repository_policy(name, text);
             match self.guarded_write(access, "SetRepositoryPolicy", call).await {

@@ -8,14 +8,14 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Difference, Left, Plan, RegistryPlan, Step, Verdict};
+use super::{Difference, Plan, RegistryPlan, Removal, Step, Verdict};
 use crate::home::Home;
 use config::Setting;
 
 /// The checksum of a plan and of what it would do to repositories that exist already.
 pub fn checksum(plan: &Plan, repositories: Sum, home: &Home) -> String {
     let Plan { registries, removals } = plan;
-    let left = |left: &[Left]| left.iter().map(left_in_form).collect::<Value>();
+    let left = |left: &[Removal]| left.iter().map(left_in_form).collect::<Value>();
     let whole = json!({
         "account": home.account,
         "region": home.region,
@@ -61,7 +61,7 @@ fn registry_in_form(plan: &RegistryPlan) -> Value {
     ])
 }
 
-fn left_in_form(left: &Left) -> Value {
+fn left_in_form(left: &Removal) -> Value {
     json!([
         left.registry,
         left.held.is_some(),

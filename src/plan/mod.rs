@@ -6,11 +6,13 @@
 pub mod bounds;
 mod checksum;
 mod difference;
-mod left;
+mod removals;
 pub mod rollback;
 mod room;
 mod rule;
 mod secret;
+#[cfg(test)]
+mod table;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -21,7 +23,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::account::{Account, NewSecret, Rule, Sight, Template, View};
+use crate::account::{Account, NewSecret, Rule, SecretState, Template, View};
 use crate::cause::{Cause, Reason};
 use crate::home::Home;
 use crate::ownership::{Owner, UPSTREAM_TAG, secret_name};
@@ -31,7 +33,7 @@ use config::{File, Registry};
 pub use checksum::{Sum, checksum, is_checksum};
 pub use difference::Difference;
 pub(crate) use difference::tags as shown_tags;
-pub use left::{Left, Limit, Removals, hold_for_new_names};
+pub use removals::{Limit, Removal, Removals, hold_for_new_names};
 pub use room::{over_quota, waits_for};
 pub use template::PULL_THROUGH_CACHE;
 pub use template::differences as template_differences;
@@ -170,7 +172,7 @@ pub enum Operation {
         arn: String,
     },
     /// TagResource, and UpdateSecret for the description.
-    DressSecret(secret::Dress),
+    UpdateSecretMetadata(secret::SecretMetadata),
     /// PutResourcePolicy; on the secret made before in these steps where there is no ARN yet.
     PutSecretPolicy {
         /// Its ARN.
@@ -234,11 +236,11 @@ pub enum Operation {
 }
 
 pub use rule::Target as RuleTarget;
-pub use secret::{Dress, Labels};
+pub use secret::{Labels, SecretMetadata};
 
 /// What bounds the deletions of a run, beside file and account.
 #[derive(Debug, Clone, Default)]
-pub struct Bounds {
+pub struct DeletionBounds {
     /// How many registries may go.
     pub limit: Limit,
     /// Why none of them may, if so.
@@ -251,13 +253,13 @@ pub struct Bounds {
 }
 
 /// Plans a whole run.
-pub fn plan(file: &File, account: &Account, scope: Scope<'_>, bounds: &Bounds) -> Plan {
+pub fn plan(file: &File, account: &Account, scope: Scope<'_>, bounds: &DeletionBounds) -> Plan {
     let mut registries: Vec<RegistryPlan> = file
         .registries
         .iter()
         .map(|registry| plan_registry(registry, &account.view(&registry.name), scope))
         .collect();
-    let mut removals = left::removals(file, account, &registries, bounds, scope.settings);
+    let mut removals = removals::removals(file, account, &registries, bounds, scope.settings);
     room::hold_for_stuck(file, &mut removals.left, &registries);
     room::make_room(
         file,
@@ -292,16 +294,16 @@ fn plan_with(registry: &Registry, view: &View, marked: bool, scope: Scope<'_>) -
     let (verdict, steps) = match beyond.or_else(|| refusal(registry, view, settings)) {
         Some(refused) => (refused, Vec::new()),
         None => {
-            let mut steps = secret::steps(registry, &view.sight, scope);
+            let mut steps = secret::steps(registry, &view.secret_state, scope);
             steps.extend(template::step(registry, view.template.as_ref(), home, settings));
-            steps.extend(rule::step(registry, view.rule.as_ref(), &view.sight));
-            let verdict =
-                secret::verdict(&view.sight).unwrap_or_else(|| rule::verdict(registry, view.rule.as_ref(), marked));
+            steps.extend(rule::step(registry, view.rule.as_ref(), &view.secret_state));
+            let verdict = secret::verdict(&view.secret_state)
+                .unwrap_or_else(|| rule::verdict(registry, view.rule.as_ref(), marked));
             (verdict, steps)
         }
     };
-    let secret = match &view.sight {
-        Sight::Found(secret) => Some(secret.arn.clone()),
+    let secret = match &view.secret_state {
+        SecretState::Found(secret) => Some(secret.arn.clone()),
         _ => None,
     };
     RegistryPlan {
@@ -337,14 +339,14 @@ fn refusal(registry: &Registry, view: &View, settings: &Settings) -> Option<Verd
             Cause::new(Reason::OTHER_OWNER, reason),
         );
     }
-    match &view.sight {
-        Sight::Unread(error) => Some(Verdict::Refused {
+    match &view.secret_state {
+        SecretState::Unread(error) => Some(Verdict::Refused {
             resource: Resource::Secret,
             action: Action::Update,
             id: secret_name(&registry.name),
             cause: error.into(),
         }),
-        Sight::WrongHost { name, hosts } => {
+        SecretState::WrongHost { name, hosts } => {
             let host = &registry.upstream.host;
             let mut all = hosts.clone();
             all.push(host.clone());
@@ -371,21 +373,21 @@ fn refusal(registry: &Registry, view: &View, settings: &Settings) -> Option<Verd
                 cause,
             })
         }
-        Sight::OthersTag { name, owner } => {
+        SecretState::OthersTag { name, owner } => {
             let reason = format!(
                 "the secret {name} carries the tag of another owner, {owner:?}: take the registry out of one of the \
                  two files, or name {owner:?} in TAKE_OVER_FROM if that stack is gone"
             );
             refused(Resource::Secret, name, Cause::new(Reason::OTHER_OWNER, reason))
         }
-        Sight::AlsoReferenced(name) => {
+        SecretState::AlsoReferenced(name) => {
             let reason = format!(
                 "the file gives this registry a credential, which goes into the secret {name}, but refers to the same \
                  secret with `secret:`, and what is referred to is never written: do one of the two"
             );
             refused(Resource::Secret, name, Cause::new(Reason::REFERENCED, reason))
         }
-        sight => match secret::refusal(registry, sight, settings) {
+        secret_state => match secret::refusal(registry, secret_state, settings) {
             // What `secret:` names is never written: it is the rule that cannot be made, or stay.
             Some((_, cause)) if matches!(registry.credential, config::CredentialSource::Secret(_)) => {
                 let action = if view.rule.is_some() {

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use crate::account::{CONFIGURED, CURRENT, FILE_REFUSED, PREVIOUS, PROVEN, REJECTED, ROLLING_BACK, Secret, UNBOUND};
-use crate::version_id::is_ours;
+use crate::secret_version::is_ours;
 
 /// The next move.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub fn next(secret: &Secret, valid: bool, rotations: bool, file: bool) -> Next {
             };
         }
         // It was marked, and not moved: that is done, or not wanted any more.
-        Some(failed) if valid || secret.carries(&failed, REJECTED) || (!file && before.is_none()) => {
+        Some(failed) if valid || is_refused(secret, &failed) || (!file && before.is_none()) => {
             return Next::Forget { version: failed };
         }
         _ => {}
@@ -156,7 +156,8 @@ mod tests {
 
     use super::*;
 
-    /// `a:AWSCURRENT,CONFIGURED b:AWSPREVIOUS` in short letters.
+    /// `a:AWSCURRENT,CONFIGURED b:AWSPREVIOUS` in short letters: c current, p previous, k configured, r rejected, f refused
+    /// value of the file, o rolling back, v proven. All states are in [`table`](super::super::table).
     fn secret(labels: &str) -> Secret {
         let name = |letter: char| match letter {
             'c' => CURRENT,
@@ -165,7 +166,6 @@ mod tests {
             'r' => REJECTED,
             'f' => FILE_REFUSED,
             'v' => PROVEN,
-            'u' => UNBOUND,
             _ => ROLLING_BACK,
         };
         let version = |word: &str| {
@@ -189,59 +189,6 @@ mod tests {
             rotated: None,
             binding: crate::account::Binding::Tag,
             foreign_rule: None,
-        }
-    }
-
-    /// c current, p previous, k configured, r rejected, f refused value of the file, o rolling back, v proven, u unbound.
-    #[test]
-    fn every_state_has_one_next_move() {
-        let (yes, no) = (true, false);
-        for (labels, valid, rotations, next_move) in [
-            ("new:c old:p", no, no, "Nothing"),
-            ("new:c old:p", no, yes, "GoBack new old"),
-            ("new:ck old:p", no, no, "GoBack new old"),
-            ("new:ckf old:p", yes, no, "Redeem new"),
-            ("new:ck", no, yes, "Nothing"),
-            ("new:ck old:p", yes, yes, "Remember"),
-            ("new:ckv old:p", yes, yes, "Nothing"),
-            ("new:c old:pv", yes, no, "Remember"),
-            ("new:ck", yes, yes, "Nothing"),
-            // What was proven once is not taken back.
-            ("new:ckv old:p", no, yes, "Nothing"),
-            ("new:c old:pv", no, yes, "GoBack new old"),
-            // Nor does anything become current from before the secret was bound to a host.
-            ("new:ck old:pu", no, yes, "Nothing"),
-            ("new:co old:p", no, yes, "GoBack new old"),
-            // What was begun in the place of something else, or is not wanted any more.
-            ("new:co old:p", no, no, "Forget new"),
-            ("new:cko old:pu", no, no, "Forget new"),
-            ("new:cko old:pr", no, yes, "Forget new"),
-            ("new:ckf old:p", no, no, "Nothing"),
-            ("new:c old:pf", no, yes, "Nothing"),
-            ("new:co old:p", yes, yes, "Forget new"),
-            ("new:cor old:p", no, yes, "Forget new"),
-            ("new:por old:c", no, yes, "PutBack old new"),
-            ("new:po old:c", yes, no, "Confirm new"),
-            ("new:po old:c", no, no, "PutBack old new"),
-            ("new:o old:p newer:c", no, yes, "Forget new"),
-            ("new:o old:p newer:c", yes, yes, "Confirm new"),
-            ("new:cr old:p", no, yes, "Nothing"),
-            ("new:cr old:p", yes, yes, "Redeem new"),
-            ("new:c old:pr", no, yes, "Nothing"),
-            ("new:pr old:c", no, yes, "Nothing"),
-            ("", no, yes, "Nothing"),
-        ] {
-            let words = match next(&secret(labels), valid, rotations, false) {
-                Next::Nothing => "Nothing".to_owned(),
-                Next::GoBack { failed, to } => format!("GoBack {failed} {to}"),
-                Next::TryFile { failed } => format!("TryFile {failed}"),
-                Next::Confirm { failed } => format!("Confirm {failed}"),
-                Next::PutBack { from, failed } => format!("PutBack {from} {failed}"),
-                Next::Forget { version } => format!("Forget {version}"),
-                Next::Redeem { version } => format!("Redeem {version}"),
-                Next::Remember => "Remember".to_owned(),
-            };
-            assert_eq!(words, next_move, "{labels} valid={valid} rotations={rotations}");
         }
     }
 

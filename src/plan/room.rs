@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Left, Operation, RULE_QUOTA, RegistryPlan, Verdict, hold_for_new_names};
+use super::{Operation, RULE_QUOTA, RegistryPlan, Removal, Verdict, hold_for_new_names};
 use crate::account::Rule;
 use crate::cause::{Cause, Reason};
 use config::{File, Registry};
@@ -34,7 +34,7 @@ impl RegistryPlan {
 }
 
 /// The hold that shows before anything is done: a registry that is held or refused will not become ready.
-pub(super) fn hold_for_stuck(file: &File, left: &mut [Left], registries: &[RegistryPlan]) {
+pub(super) fn hold_for_stuck(file: &File, left: &mut [Removal], registries: &[RegistryPlan]) {
     let goes = |name: &str| {
         registries
             .iter()
@@ -50,7 +50,7 @@ pub(super) fn make_room(
     rules: usize,
     refused: &BTreeSet<String>,
     registries: &mut [RegistryPlan],
-    left: &mut [Left],
+    left: &mut [Removal],
 ) {
     let fit = RULE_QUOTA.saturating_sub(rules);
     let waiting = registries.iter().filter(|plan| plan.creates()).skip(fit);
@@ -81,7 +81,7 @@ pub(super) fn make_room(
 
 /// Which new registry gets the place of which one that left. A rule stays whose upstream is also that of a new registry
 /// which gets no place: that one may be its new name.
-fn places<'a>(waiting: &[&'a Registry], left: &[Left]) -> Vec<(&'a Registry, usize)> {
+fn places<'a>(waiting: &[&'a Registry], left: &[Removal]) -> Vec<(&'a Registry, usize)> {
     let mut free: Vec<usize> = left
         .iter()
         .enumerate()
@@ -119,25 +119,25 @@ fn places<'a>(waiting: &[&'a Registry], left: &[Left]) -> Vec<(&'a Registry, usi
 
 /// Where new registries and what left the file wait for each other: what left makes room for some of them and is not
 /// deleted before all of them work, since any may be its new name.
-fn explain_a_full_quota(waiting: &[&Registry], registries: &mut [RegistryPlan], left: &mut [Left]) {
+fn explain_a_full_quota(waiting: &[&Registry], registries: &mut [RegistryPlan], left: &mut [Removal]) {
     let hosts: BTreeSet<String> = left.iter().flat_map(|left| left.hosts.clone()).collect();
     for host in hosts {
         let is_over_quota = |name: &str| {
-            let is_it = |plan: &RegistryPlan| plan.registry == name && plan.verdict == Verdict::Held(over_quota());
-            registries.iter().any(is_it)
+            let is_current = |plan: &RegistryPlan| plan.registry == name && plan.verdict == Verdict::Held(over_quota());
+            registries.iter().any(is_current)
         };
         let new = waiting
             .iter()
             .filter(|r| r.upstream.host == host && is_over_quota(&r.name));
         let new: Vec<&Registry> = new.copied().collect();
-        let stays = |left: &&mut Left| {
+        let stays = |left: &&mut Removal| {
             let waits = left
                 .held
                 .as_ref()
                 .is_some_and(|held| held.reason == Reason::REPLACEMENT_NOT_READY);
             waits && left.hosts.contains(&host)
         };
-        let mut old: Vec<&mut Left> = left.iter_mut().filter(stays).collect();
+        let mut old: Vec<&mut Removal> = left.iter_mut().filter(stays).collect();
         if new.is_empty() || old.is_empty() {
             continue;
         }

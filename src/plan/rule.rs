@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::difference::{self, Difference, Fields, changed, made};
 use super::{Action, Operation, Resource, Step, Verdict};
-use crate::account::{Rule, Sight};
+use crate::account::{Rule, SecretState};
 use crate::cause::{Cause, Reason};
 use config::Registry;
 
@@ -17,10 +17,10 @@ pub struct Target {
     pub with_new_secret: bool,
 }
 
-fn target(registry: &Registry, sight: &Sight) -> Target {
-    let (credential_arn, with_new_secret) = match sight {
-        Sight::Found(secret) => (Some(secret.arn.clone()), false),
-        Sight::Absent(_) => (None, true),
+fn target(registry: &Registry, secret_state: &SecretState) -> Target {
+    let (credential_arn, with_new_secret) = match secret_state {
+        SecretState::Found(secret) => (Some(secret.arn.clone()), false),
+        SecretState::Absent(_) => (None, true),
         _ => (None, false),
     };
     Target {
@@ -39,12 +39,12 @@ fn target(registry: &Registry, sight: &Sight) -> Target {
 }
 
 /// What a rule for `registry` needs, if anything.
-pub(super) fn step(registry: &Registry, rule: Option<&Rule>, sight: &Sight) -> Option<Step> {
-    let target = target(registry, sight);
+pub(super) fn step(registry: &Registry, rule: Option<&Rule>, secret_state: &SecretState) -> Option<Step> {
+    let target = target(registry, secret_state);
     let new = {
         // A secret that is made by a step before has no ARN yet.
-        let to_come = match sight {
-            Sight::Absent(name) if target.with_new_secret => Some(name.as_str()),
+        let to_come = match secret_state {
+            SecretState::Absent(name) if target.with_new_secret => Some(name.as_str()),
             _ => None,
         };
         fields(&target.rule, to_come)

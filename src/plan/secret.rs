@@ -9,7 +9,7 @@ use super::difference::{self, Difference, made};
 use super::value::Move;
 use super::{Action, Operation, Resource, Scope, Step, Verdict};
 use crate::account::{
-    Binding, CONFIGURED, CURRENT, FILE_PENDING, NewSecret, PREVIOUS, Secret, Sight, UNBOUND, VersionValue,
+    Binding, CONFIGURED, CURRENT, FILE_PENDING, NewSecret, PREVIOUS, Secret, SecretState, UNBOUND, VersionValue,
 };
 use crate::cause::{Cause, Reason};
 use crate::home::Home;
@@ -26,7 +26,7 @@ const OF_FILE: &str = "the credential of the file";
 
 /// Tags and description that a secret lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dress {
+pub struct SecretMetadata {
     /// Its ARN.
     pub arn: String,
     /// To add, or to set anew; none where empty. Tags that others set are left alone.
@@ -67,23 +67,23 @@ fn tags(registry: &Registry, settings: &Settings) -> BTreeMap<String, String> {
 }
 
 /// What keeps the secret from being used at all: its id and why.
-pub(super) fn refusal(registry: &Registry, sight: &Sight, settings: &Settings) -> Option<(String, Cause)> {
-    match (&registry.credential, sight) {
-        (config::CredentialSource::Secret(id), Sight::Absent(_)) => {
+pub(super) fn refusal(registry: &Registry, secret_state: &SecretState, settings: &Settings) -> Option<(String, Cause)> {
+    match (&registry.credential, secret_state) {
+        (config::CredentialSource::Secret(id), SecretState::Absent(_)) => {
             let reason = format!(
                 "there is no secret {id} in this account and Region: create it with JSON of exactly username and \
                  accessToken, or correct the name"
             );
             Some((id.clone(), Cause::new(Reason::SECRET_MISSING, reason)))
         }
-        (config::CredentialSource::Secret(id), Sight::Found(secret)) if secret.scheduled_for_deletion => {
+        (config::CredentialSource::Secret(id), SecretState::Found(secret)) if secret.scheduled_for_deletion => {
             let reason = format!(
                 "the secret {id} is scheduled for deletion: restore it (what `secret:` names is never written here), \
                  or name another"
             );
             Some((id.clone(), Cause::new(Reason::SECRET_IN_DELETION, reason)))
         }
-        (config::CredentialSource::Given(_), Sight::Found(secret)) if cannot_be_adopted(secret, settings) => {
+        (config::CredentialSource::Given(_), SecretState::Found(secret)) if cannot_be_adopted(secret, settings) => {
             let reason = format!(
                 "the secret {} holds something else than JSON with exactly username and accessToken, and no value of \
                  this file has ever been in it, so it is not overwritten: put such JSON into it, or delete it",
@@ -96,8 +96,10 @@ pub(super) fn refusal(registry: &Registry, sight: &Sight, settings: &Settings) -
 }
 
 /// What keeps a secret from being written until somebody decides: somebody else's rule would pull with what is put into it.
-pub(super) fn verdict(sight: &Sight) -> Option<Verdict> {
-    let Sight::Found(secret) = sight else { return None };
+pub(super) fn verdict(secret_state: &SecretState) -> Option<Verdict> {
+    let SecretState::Found(secret) = secret_state else {
+        return None;
+    };
     let rule = secret.foreign_rule.as_ref()?;
     let message = format!(
         "the rule {rule} is not ours and uses the secret {}, so nothing is written to it: point that rule at another secret, \
@@ -120,13 +122,13 @@ fn is_unusable(secret: &Secret) -> bool {
 }
 
 /// What the secret needs, in order.
-pub(super) fn steps(registry: &Registry, sight: &Sight, scope: Scope<'_>) -> Vec<Step> {
+pub(super) fn steps(registry: &Registry, secret_state: &SecretState, scope: Scope<'_>) -> Vec<Step> {
     let Scope { home, settings, .. } = scope;
     let config::CredentialSource::Given(credential) = &registry.credential else {
         return Vec::new();
     };
-    match sight {
-        Sight::Absent(name) => vec![
+    match secret_state {
+        SecretState::Absent(name) => vec![
             Step {
                 resource: Resource::Secret,
                 action: Action::Create,
@@ -156,7 +158,7 @@ pub(super) fn steps(registry: &Registry, sight: &Sight, scope: Scope<'_>) -> Vec
                 },
             },
         ],
-        Sight::Found(secret) if secret.scheduled_for_deletion => vec![Step {
+        SecretState::Found(secret) if secret.scheduled_for_deletion => vec![Step {
             resource: Resource::Secret,
             action: Action::Restore,
             id: secret.name.clone(),
@@ -166,7 +168,7 @@ pub(super) fn steps(registry: &Registry, sight: &Sight, scope: Scope<'_>) -> Vec
                 arn: secret.arn.clone(),
             },
         }],
-        Sight::Found(secret) => existing(registry, secret, credential, scope),
+        SecretState::Found(secret) => existing(registry, secret, credential, scope),
         _ => Vec::new(),
     }
 }
@@ -185,11 +187,11 @@ fn restored(secret: &Secret) -> Difference {
 
 fn existing(registry: &Registry, secret: &Secret, credential: &Credential, scope: Scope<'_>) -> Vec<Step> {
     let unbound = unbound(secret, credential);
-    let dress = dress(registry, secret, scope.settings);
+    let metadata = metadata(registry, secret, scope.settings);
     let policy = policy(secret, scope.home);
     unbound
         .into_iter()
-        .chain(dress)
+        .chain(metadata)
         .chain(policy)
         .chain(value(secret, credential, scope.uploaded))
         .collect()
@@ -228,7 +230,7 @@ fn unbound(secret: &Secret, credential: &Credential) -> Option<Step> {
     })
 }
 
-fn dress(registry: &Registry, secret: &Secret, settings: &Settings) -> Option<Step> {
+fn metadata(registry: &Registry, secret: &Secret, settings: &Settings) -> Option<Step> {
     let mut missing = tags(registry, settings);
     missing.retain(|key, value| secret.tags.get(key) != Some(value));
     if secret.tags.contains_key(UPSTREAM_TAG) {
@@ -262,7 +264,7 @@ fn dress(registry: &Registry, secret: &Secret, settings: &Settings) -> Option<St
         id: secret.name.clone(),
         fields,
         diff,
-        operation: Operation::DressSecret(Dress {
+        operation: Operation::UpdateSecretMetadata(SecretMetadata {
             arn: secret.arn.clone(),
             tags: missing,
             description,

@@ -61,19 +61,19 @@ fn in_sync() -> Account {
     let file = file(FILE);
     let mut account = Account {
         snapshot: Snapshot::default(),
-        sights: BTreeMap::new(),
+        secret_states: BTreeMap::new(),
     };
     account
-        .sights
-        .insert("hub".into(), Sight::Absent("ecr-pullthroughcache/hub".into()));
+        .secret_states
+        .insert("hub".into(), SecretState::Absent("ecr-pullthroughcache/hub".into()));
     let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ecr-pullthroughcache/hub-AbCdEf";
     for step in plan(
         &file,
         &account,
         scope(&home(), &settings()),
-        &Bounds {
+        &DeletionBounds {
             limit: 1.into(),
-            ..Bounds::default()
+            ..DeletionBounds::default()
         },
     )
     .registries
@@ -104,7 +104,9 @@ fn in_sync() -> Account {
                     binding: Binding::Tag,
                     foreign_rule: None,
                 };
-                account.sights.insert("hub".into(), Sight::Found(Box::new(secret)));
+                account
+                    .secret_states
+                    .insert("hub".into(), SecretState::Found(Box::new(secret)));
             }
             Operation::PutSecretPolicy { .. } => {}
             other => panic!("an empty account needs no {other:?}"),
@@ -120,9 +122,9 @@ fn steps(text: &str, account: &Account) -> Vec<String> {
         &file(text),
         account,
         scope(&home(), &settings()),
-        &Bounds {
+        &DeletionBounds {
             limit: 1.into(),
-            ..Bounds::default()
+            ..DeletionBounds::default()
         },
     )
     .registries
@@ -146,8 +148,8 @@ fn steps(text: &str, account: &Account) -> Vec<String> {
 }
 
 fn secret(account: &mut Account) -> &mut Secret {
-    match account.sights.get_mut("hub") {
-        Some(Sight::Found(secret)) => secret,
+    match account.secret_states.get_mut("hub") {
+        Some(SecretState::Found(secret)) => secret,
         other => panic!("{other:?}"),
     }
 }
@@ -248,9 +250,9 @@ fn planned(text: &str, account: &Account) -> Plan {
         &file(text),
         account,
         scope(&home(), &settings()),
-        &Bounds {
+        &DeletionBounds {
             limit: 1.into(),
-            ..Bounds::default()
+            ..DeletionBounds::default()
         },
     )
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::rollback::is_file_refused;
 use crate::account::{Binding, CONFIGURED, CURRENT, FILE_PENDING, Label, REJECTED, Secret, VersionValue};
-use crate::version_id::{is_ours, was_put_on};
+use crate::secret_version::{is_ours, was_put_on};
 use config::Credential;
 
 /// What is to become of a secret's value.
@@ -43,8 +43,8 @@ impl Move {
     /// What a secret needs whose file says `credential`, and was uploaded at that time.
     pub(super) fn of(secret: &Secret, credential: &Credential, uploaded: Timestamp) -> Self {
         let holds = |label: Label| {
-            let is_it = *secret.labelled(label)? == VersionValue::Credential(credential.clone());
-            secret.holder(label).filter(|_| is_it).map(str::to_owned)
+            let is_current = *secret.labelled(label)? == VersionValue::Credential(credential.clone());
+            secret.holder(label).filter(|_| is_current).map(str::to_owned)
         };
         let current = secret.holder(CURRENT);
         // Whom the current value is for is not known: it is not used, however new it is.

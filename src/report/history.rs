@@ -88,6 +88,17 @@ impl Past {
         (!known.is_empty()).then_some(known)
     }
 
+    /// The names alone.
+    pub fn of_names(past: Self) -> Self {
+        Self {
+            memory: Memory {
+                named: past.known().unwrap_or_default(),
+                ..Memory::default()
+            },
+            ..Self::default()
+        }
+    }
+
     /// What is passed on by a run that comes to nothing.
     pub fn passed_on(&self) -> Memory {
         Memory {

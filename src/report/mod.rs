@@ -27,7 +27,7 @@ pub use repositories::{Base, Existing, Part, Progress, Work};
 pub use results::Results;
 pub use view::{Blocker, Mark, word};
 
-/// The report. Field names and values are the contract of DESIGN, section 5. It is read back by what works on messages
+/// The report. Field names and values are what docs/report.md promises. It is read back by what works on messages
 /// of the queue, whose results go into the report of the run that sent them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {

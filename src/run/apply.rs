@@ -7,13 +7,13 @@ use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
 use super::changed_secret::points_to;
-use super::results::{self, Outcomes};
+use super::results::{self, RunState};
 use super::{Run, RunRequest, Stale};
-use crate::account::{Account, CURRENT, Rule, Sight, Writer, observe_again};
-use crate::apply::{Applied, Applier, End, Slots, speaks};
+use crate::account::{Account, CURRENT, Rule, SecretState, Writer, observe_again};
+use crate::apply::{Applied, Applier, RegistryOutcome, Slots, speaks};
 use crate::cause::{Cause, Reason};
 use crate::plan::rollback::{is_eligible, is_to_be_remembered, is_unfinished};
-use crate::plan::{Action, Left, Plan, RegistryPlan, Removals, Resource, Verdict, hold_for_new_names, waits_for};
+use crate::plan::{Action, Plan, RegistryPlan, Removal, Removals, Resource, Verdict, hold_for_new_names, waits_for};
 use crate::report::{Change, ChangeResult, ConfigReport, Refused};
 use crate::verify::{Candidate, PROOFS, Patience};
 use config::File;
@@ -30,28 +30,28 @@ impl Run<'_> {
         before: Vec<Candidate>,
         exact: bool,
         config: &ConfigReport,
-        mut outcomes: Outcomes<'f>,
-    ) -> Result<Outcomes<'f>, Stale> {
+        mut state: RunState<'f>,
+    ) -> Result<RunState<'f>, Stale> {
         let Plan {
             registries,
             mut removals,
         } = plan;
         let swaps: Vec<Swap> = registries.iter().filter_map(Swap::of).collect();
-        let Outcomes {
+        let RunState {
             file, account, scope, ..
-        } = outcomes;
+        } = state;
         let observed = Instant::now();
         let newest = self.newest(config);
         // Before anything is written: all of an older file's run would have to be undone by the next.
-        if registries.iter().any(speaks) && newest.is_it_since(observed).await == Ok(false) {
-            return Err(outcomes.stale());
+        if registries.iter().any(speaks) && newest.is_current_since(observed).await == Ok(false) {
+            return Err(state.stale());
         }
         let applier = Applier {
             reader: self.deps.reader,
             writer,
             file,
             scope,
-            pace: self.deps.pace,
+            timing: self.deps.timing,
             deadline: self.deadline,
             exact,
             newest: &newest,
@@ -59,22 +59,27 @@ impl Run<'_> {
             slots: Slots::default(),
             current: Mutex::default(),
         };
-        outcomes.applied = applier.apply(registries).await;
-        if outcomes.applied.ends.values().any(|end| *end == End::Stale) {
+        state.applied = applier.apply(registries).await;
+        if state
+            .applied
+            .outcomes
+            .values()
+            .any(|end| *end == RegistryOutcome::Stale)
+        {
             // Nothing is proven yet, so nothing has earned its place.
-            Box::pin(settle(&applier, swaps, &mut removals, &mut outcomes)).await;
-            return Err(outcomes.stale());
+            Box::pin(settle(&applier, swaps, &mut removals, &mut state)).await;
+            return Err(state.stale());
         }
         let rotations = self.deps.settings.rollback_invalid_rotation;
-        let asked = candidates_after(file, account, &outcomes.applied, before, rotations);
-        outcomes.proofs = self.prove(asked).await;
-        recover(&applier, &mut outcomes).await;
-        for (name, secret_version) in Box::pin(settle(&applier, swaps, &mut removals, &mut outcomes)).await {
+        let asked = candidates_after(file, account, &state.applied, before, rotations);
+        state.proofs = self.prove(asked).await;
+        recover(&applier, &mut state).await;
+        for (name, secret_version) in Box::pin(settle(&applier, swaps, &mut removals, &mut state)).await {
             let config = config.clone();
             let refused = Refused { config, secret_version };
-            outcomes.memory.refused.insert(name, refused);
+            state.memory.refused.insert(name, refused);
         }
-        self.remove(&applier, removals, outcomes).await
+        self.remove(&applier, removals, state).await
     }
 
     /// Takes away what left the file, and secrets that their registry stopped using.
@@ -82,21 +87,23 @@ impl Run<'_> {
         &self,
         applier: &Applier<'_>,
         mut removals: Removals,
-        mut outcomes: Outcomes<'f>,
-    ) -> Result<Outcomes<'f>, Stale> {
+        mut state: RunState<'f>,
+    ) -> Result<RunState<'f>, Stale> {
         // What comes too late is not held by anything: it is skipped, and said to be.
         let late = self.deadline.is_near();
         if !late {
-            hold_for_new_names(outcomes.file, &mut removals.left, |name| outcomes.is_ready(name));
+            hold_for_new_names(state.file, &mut removals.left, |name| state.is_ready(name));
         }
         let mut gone = Vec::new();
-        let (mut held, going): (Vec<Left>, Vec<Left>) = removals.left.into_iter().partition(|left| left.held.is_some());
-        let mut named: BTreeSet<String> = outcomes.file.registries.iter().map(|r| r.name.clone()).collect();
-        let is_own = |left: &&Left| left.marked && left.held.as_ref().is_none_or(|c| c.reason != Reason::OTHER_HOLDER);
+        let (mut held, going): (Vec<Removal>, Vec<Removal>) =
+            removals.left.into_iter().partition(|left| left.held.is_some());
+        let mut named: BTreeSet<String> = state.file.registries.iter().map(|r| r.name.clone()).collect();
+        let is_own =
+            |left: &&Removal| left.marked && left.held.as_ref().is_none_or(|c| c.reason != Reason::OTHER_HOLDER);
         let own = held.iter().chain(&going).filter(is_own);
         named.extend(own.map(|left| left.registry.clone()));
         if !going.is_empty() {
-            match applier.newest.is_it().await {
+            match applier.newest.is_current().await {
                 Ok(true) => {
                     gone = applier.remove(&going).await;
                     let went = |c: &&Change| c.resource == Resource::Template && c.result == ChangeResult::Applied;
@@ -104,29 +111,29 @@ impl Run<'_> {
                         named.remove(&change.registry);
                     }
                 }
-                Ok(false) => return Err(outcomes.stale()),
-                Err(cause) => held.extend(going.into_iter().map(|left| Left {
+                Ok(false) => return Err(state.stale()),
+                Err(cause) => held.extend(going.into_iter().map(|left| Removal {
                     held: Some(cause.clone()),
                     ..left
                 })),
             }
         }
         removals.left = held;
-        outcomes.memory.named = named;
+        state.memory.named = named;
         // A secret that served until now goes only when what serves instead is proven.
         removals
             .orphans
-            .retain(|orphan| late || outcomes.is_ready(&orphan.registry));
+            .retain(|orphan| late || state.is_ready(&orphan.registry));
         let orphans = applier.remove(&removals.orphans).await;
         removals.orphans.clear();
-        let changes = &mut outcomes.applied.changes;
+        let changes = &mut state.applied.changes;
         changes.extend(gone);
         changes.extend(orphans);
         changes.extend(removals.shown());
         // What was to be is of no interest any more, and policies are long.
         changes.iter_mut().for_each(|change| change.diff.clear());
-        outcomes.left = removals.left;
-        Ok(outcomes)
+        state.left = removals.left;
+        Ok(state)
     }
 }
 
@@ -168,22 +175,22 @@ fn candidates_after(
     before: Vec<Candidate>,
     rotations: bool,
 ) -> Vec<Candidate> {
-    let eligible = |name: &str| matches!(account.sights.get(name), Some(Sight::Found(s)) if is_eligible(s, rotations));
+    let eligible = |name: &str| matches!(account.secret_states.get(name), Some(SecretState::Found(s)) if is_eligible(s, rotations));
     let mut after: BTreeMap<String, Patience> = before.into_iter().map(|c| (c.prefix, c.patience)).collect();
     for registry in &file.registries {
         let name = &registry.name;
         let has_credential = !matches!(registry.credential, config::CredentialSource::None);
         let own = matches!(registry.credential, config::CredentialSource::Given(_));
-        match applied.ends.get(name) {
-            Some(End::Done { .. }) if !has_credential => _ = after.remove(name),
-            Some(End::Done { fresh: true }) => _ = after.insert(name.clone(), Patience::Fresh),
-            Some(End::Done { fresh: false }) if after.get(name) == Some(&Patience::Thrice) => {}
-            Some(End::Done { fresh: false }) if own && eligible(name) => {
+        match applied.outcomes.get(name) {
+            Some(RegistryOutcome::Done { .. }) if !has_credential => _ = after.remove(name),
+            Some(RegistryOutcome::Done { fresh: true }) => _ = after.insert(name.clone(), Patience::Fresh),
+            Some(RegistryOutcome::Done { fresh: false }) if after.get(name) == Some(&Patience::Thrice) => {}
+            Some(RegistryOutcome::Done { fresh: false }) if own && eligible(name) => {
                 after.insert(name.clone(), Patience::Thrice);
             }
-            Some(End::Done { fresh: false }) => _ = after.insert(name.clone(), Patience::Once),
-            Some(End::Held(_)) | None => _ = after.remove(name),
-            Some(End::Failed(_) | End::Unfinished | End::Stale) => {}
+            Some(RegistryOutcome::Done { fresh: false }) => _ = after.insert(name.clone(), Patience::Once),
+            Some(RegistryOutcome::Held(_)) | None => _ = after.remove(name),
+            Some(RegistryOutcome::Failed(_) | RegistryOutcome::Unfinished | RegistryOutcome::Stale) => {}
         }
     }
     after
@@ -224,7 +231,7 @@ async fn settle(
     applier: &Applier<'_>,
     swaps: Vec<Swap>,
     removals: &mut Removals,
-    outcomes: &mut Outcomes<'_>,
+    state: &mut RunState<'_>,
 ) -> Vec<(String, Option<String>)> {
     let mut refused = Vec::new();
     for Swap {
@@ -234,25 +241,25 @@ async fn settle(
     } in swaps
     {
         let is_rule = |c: &&mut Change| c.registry == name && c.resource == Resource::Rule;
-        let is_ready = outcomes.is_ready(&name);
+        let is_ready = state.is_ready(&name);
         let left = removals.left.iter_mut().find(|left| left.registry == old.prefix);
-        let Some(change) = outcomes.applied.changes.iter_mut().rfind(is_rule) else {
+        let Some(change) = state.applied.changes.iter_mut().rfind(is_rule) else {
             left.into_iter().for_each(|left| left.held = Some(waits_for(&[&name])));
             continue;
         };
         if change.result == ChangeResult::Applied && is_ready {
             let gone = Change::of(&old.prefix, Resource::Rule, Action::Delete, &old.prefix);
-            outcomes.applied.changes.push(gone.with(ChangeResult::Applied));
+            state.applied.changes.push(gone.with(ChangeResult::Applied));
             left.into_iter()
                 .for_each(|left| left.steps.retain(|step| step.resource != Resource::Rule));
             continue;
         }
         left.into_iter().for_each(|left| left.held = Some(waits_for(&[&name])));
-        let Some(registry) = outcomes.file.registries.iter().find(|registry| registry.name == name) else {
+        let Some(registry) = state.file.registries.iter().find(|registry| registry.name == name) else {
             continue;
         };
         if change.result == ChangeResult::Applied {
-            let why = match outcomes.proofs.get(&name) {
+            let why = match state.proofs.get(&name) {
                 Some(Ok(proof)) if !proof.valid => results::refused(&registry.upstream.host, proof),
                 Some(Err(error)) => results::unchecked(error),
                 _ => Cause::for_now(Reason::UNCHECKED, "whether the new rule works was not seen"),
@@ -266,18 +273,21 @@ async fn settle(
                 ..why
             };
             *change = change.clone().with(ChangeResult::Failed).because(&cause);
-            outcomes.applied.ends.insert(name.clone(), End::Failed(cause));
+            state
+                .applied
+                .outcomes
+                .insert(name.clone(), RegistryOutcome::Failed(cause));
         }
         if !matches!(change.result, ChangeResult::Failed | ChangeResult::Held) || change.transient {
             continue;
         }
-        let Outcomes { file, scope, .. } = outcomes;
+        let RunState { file, scope, .. } = state;
         // One that cannot be seen is tried again, which does no harm.
         let Ok(view) = observe_again(applier.reader, registry, secret.as_deref(), file, scope.settings).await else {
             continue;
         };
-        let current = match &view.sight {
-            Sight::Found(secret) => secret.holder(CURRENT).map(str::to_owned),
+        let current = match &view.secret_state {
+            SecretState::Found(secret) => secret.holder(CURRENT).map(str::to_owned),
             _ => None,
         };
         refused.push((name, current));
@@ -288,26 +298,27 @@ async fn settle(
 /// Looks after the own secrets whose credential was refused or is proven for the first time, or whose labels tell of a
 /// rollback that was not finished. A verdict is one on the secret and the host of the rule that was asked: of a rule that
 /// could not be made as the file says yet, it says nothing.
-async fn recover(applier: &Applier<'_>, outcomes: &mut Outcomes<'_>) {
-    let Outcomes {
+async fn recover(applier: &Applier<'_>, state: &mut RunState<'_>) {
+    let RunState {
         file,
         account,
         applied,
         proofs,
         ..
-    } = outcomes;
+    } = state;
     let rules = &account.snapshot.rules;
     let in_need = file.registries.iter().filter_map(|registry| {
         let name = registry.name.as_str();
         let own = matches!(registry.credential, config::CredentialSource::Given(_));
-        let (true, Some(Sight::Found(secret)), Some(Ok(proof))) = (own, account.sights.get(name), proofs.get(name))
+        let (true, Some(SecretState::Found(secret)), Some(Ok(proof))) =
+            (own, account.secret_states.get(name), proofs.get(name))
         else {
             return None;
         };
-        let was_asked = match applied.ends.get(name) {
-            Some(End::Done { .. }) => true,
+        let was_asked = match applied.outcomes.get(name) {
+            Some(RegistryOutcome::Done { .. }) => true,
             // Nothing is written of a registry that the stack does not allow.
-            Some(End::Failed(cause)) if cause.reason == Reason::NOT_ALLOWED => false,
+            Some(RegistryOutcome::Failed(cause)) if cause.reason == Reason::NOT_ALLOWED => false,
             _ => rules.get(name).is_some_and(|rule| {
                 rule.credential_arn.as_deref() == Some(secret.arn.as_str())
                     && rule.upstream_url == registry.upstream.host
@@ -323,10 +334,10 @@ async fn recover(applier: &Applier<'_>, outcomes: &mut Outcomes<'_>) {
     let mut recoveries: Vec<_> = stream::iter(recoveries).buffer_unordered(PROOFS).collect().await;
     recoveries.sort_by(|(a, _), (b, _)| a.cmp(b));
     for (name, recovery) in recoveries {
-        outcomes.applied.changes.extend(recovery.changes);
-        outcomes.file_refused.insert(name.clone(), recovery.file_refused);
+        state.applied.changes.extend(recovery.changes);
+        state.file_refused.insert(name.clone(), recovery.file_refused);
         if let Some(proof) = recovery.proof {
-            outcomes.proofs.insert(name, proof);
+            state.proofs.insert(name, proof);
         }
     }
 }

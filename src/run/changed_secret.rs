@@ -1,6 +1,6 @@
 //! The secret whose change started a run: which registries and rules use it.
 
-use crate::account::{Account, Rule, Sight, Snapshot};
+use crate::account::{Account, Rule, SecretState, Snapshot};
 use crate::ownership::Owner;
 use crate::settings::Settings;
 use crate::trigger::SecretChange;
@@ -17,10 +17,10 @@ pub(super) fn uses(account: &Account, file: &File, change: &SecretChange, settin
         .chain(marked_rules(&account.snapshot, settings))
         .any(|rule| points_to(rule, change));
     // A secret that could not be read may well be it: the run says what is wrong.
-    let by_sight = account.sights.values().any(|sight| match sight {
-        Sight::Found(secret) => change.refers_to(&secret.name),
-        Sight::Absent(name) => change.refers_to(name),
-        Sight::Unread(_) => true,
+    let by_sight = account.secret_states.values().any(|secret_state| match secret_state {
+        SecretState::Found(secret) => change.refers_to(&secret.name),
+        SecretState::Absent(name) => change.refers_to(name),
+        SecretState::Unread(_) => true,
         _ => false,
     });
     by_rule || by_sight

@@ -126,7 +126,7 @@ impl Run<'_> {
         Ok(Err(results))
     }
 
-    /// The status, and a file and an account that are no older: a run over a newer file that ends after the status was read
+    /// The status, and a file and an account that are no older: a run over a newer file that outcomes after the status was read
     /// makes this one lose. So file and account are read after the status, save where what was read beside it is as good:
     /// where the status tells of that very version, or there is none, no run over a newer one had ended yet.
     async fn looks(&self) -> (Result<StatusSnapshot, Failure>, Input) {

@@ -17,7 +17,7 @@ use crate::existing::{
     ChangeList, PrefixOwnership, RepositoryTarget, RepositoryWorker, WriteAccess, give_up, progress,
 };
 use crate::handler::Failure;
-use crate::plan::{Bounds, Resource, Scope, Verdict, plan};
+use crate::plan::{DeletionBounds, Resource, Scope, Verdict, plan};
 use crate::report::{self, Change, ChangeResult, ConfigReport, Past, Progress, Report, Results};
 use crate::trigger::{Mode, WorkBatch, WorkMessage};
 
@@ -103,7 +103,7 @@ impl Run<'_> {
                 settings,
                 uploaded,
             };
-            let plan = plan(&file, &account, scope, &Bounds::default());
+            let plan = plan(&file, &account, scope, &DeletionBounds::default());
             let verdict = plan
                 .registries
                 .iter()
@@ -121,9 +121,9 @@ impl Run<'_> {
                 writer,
                 newest: self.newest(&config),
             };
-            let (reader, pace) = (self.deps.reader, self.deps.pace);
+            let (reader, timing) = (self.deps.reader, self.deps.timing);
             let (bounds, deadline) = (&settings.bounds, self.deadline.clone());
-            let existing = RepositoryWorker::new(reader, Some(access), self.home, bounds, pace, deadline, &ownership);
+            let existing = RepositoryWorker::new(reader, Some(access), self.home, bounds, timing, deadline, &ownership);
             let mut targets = existing
                 .named(&batch.repositories)
                 .await
@@ -145,8 +145,8 @@ impl Run<'_> {
             };
             return match left {
                 None => Ok(report),
-                Some(Left::Buried(reason)) => self.bury(writer, message, &reason).await.map(|()| report),
-                Some(Left::Again(reason)) => Err(self.again(reason)),
+                Some(Removal::Buried(reason)) => self.bury(writer, message, &reason).await.map(|()| report),
+                Some(Removal::Again(reason)) => Err(self.again(reason)),
             };
         }
         Err(self.again("newer files keep coming".into()))
@@ -159,7 +159,7 @@ impl Run<'_> {
         message: &WorkMessage,
         targets: &mut [RepositoryTarget<'_>],
         lines: &mut ChangeList,
-    ) -> Option<Left> {
+    ) -> Option<Removal> {
         let open = targets.iter().filter(|target| target.outcome.is_open()).count();
         if open == 0 {
             return None;
@@ -170,10 +170,10 @@ impl Run<'_> {
             .map_or_else(|| format!("{} came first", self.deadline.what()), ToString::to_string);
         let reason = format!("{open} of {} repositories are left: {why}", targets.len());
         if !self.is_last_try(writer, message).await {
-            return Some(Left::Again(reason));
+            return Some(Removal::Again(reason));
         }
         give_up(targets, lines, "given up after several tries", self.deadline);
-        Some(Left::Buried(reason))
+        Some(Removal::Buried(reason))
     }
 
     /// Puts what came of a message into the status of the run that sent it. `None`: a newer file has been worked from in
@@ -195,7 +195,7 @@ impl Run<'_> {
             let Some(sender) = status.report.take().filter(|sender| is_part(sender, batch, &config)) else {
                 // Of an older run, or of a file that is not the newest: it is nobody's part any more. Nobody else sees
                 // then whether a newer file came while this one's word was written.
-                if self.newest(&config).is_it().await == Ok(false) {
+                if self.newest(&config).is_current().await == Ok(false) {
                     return Ok(None);
                 }
                 let existing = report::Existing {
@@ -289,7 +289,7 @@ impl Run<'_> {
 }
 
 /// What becomes of a message some of whose repositories are left open.
-enum Left {
+enum Removal {
     Again(String),
     Buried(String),
 }

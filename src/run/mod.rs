@@ -22,15 +22,15 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use crate::account::{Account, AwsError, CURRENT, ObjectError, Reader, Sight, Snapshot, Writer, observe};
+use crate::account::{Account, AwsError, CURRENT, ObjectError, Reader, SecretState, Snapshot, Writer, observe};
 use crate::cause::{Cause, Reason};
 use crate::existing::{ExistingResult, Reconciler, WriteAccess};
 use crate::handler::Failure;
 use crate::home::Home;
-use crate::pace::{Deadline, Pace};
-use crate::plan::{Bounds, Limit, Plan, Scope, checksum, plan};
+use crate::plan::{DeletionBounds, Limit, Plan, Scope, checksum, plan};
 use crate::report::{Change, ConfigReport, Memory, Outcome, Past, Report, Results, now};
 use crate::settings::Settings;
+use crate::timing::{Deadline, Timing};
 use crate::trigger::{Kind, Mode, SecretChange, WorkBatch};
 use crate::verify::{Candidate, prove};
 use config::Credential;
@@ -40,7 +40,7 @@ use config::{File, Problem};
 use changed_secret::uses;
 pub use load::Source;
 use load::{Input, Unread};
-use results::{Outcomes, Proofs};
+use results::{Proofs, RunState};
 pub use status::STATUS_MAX;
 
 /// What a run is asked to do, and by what.
@@ -66,7 +66,7 @@ pub struct Deps<'a> {
     /// What the operator chose.
     pub settings: &'a Settings,
     /// How patient to be.
-    pub pace: &'a Pace,
+    pub timing: &'a Timing,
     /// Prints a metric line as it is.
     pub metrics: fn(&str),
 }
@@ -302,12 +302,12 @@ impl<'a> Run<'a> {
             warnings,
             past: _,
         } = planned;
-        let mut outcomes = Outcomes::new(&file, &account, scope, memory);
+        let mut state = RunState::new(&file, &account, scope, memory);
         if proves {
             let asked = apply::candidates(&plan.registries, &account, request);
-            outcomes.proofs = self.prove(asked).await;
+            state.proofs = self.prove(asked).await;
         }
-        self.finish(request, config, outcomes.showing(plan), existing, warnings, Some(sum))
+        self.finish(request, config, state.showing(plan), existing, warnings, Some(sum))
     }
 
     /// Applies a plan; where a checksum was given, that plan or nothing.
@@ -332,30 +332,30 @@ impl<'a> Run<'a> {
             past,
         } = planned;
         let open: Vec<String> = plan.open().map(str::to_owned).collect();
-        let outcomes = Outcomes::new(&file, &account, scope, memory);
+        let state = RunState::new(&file, &account, scope, memory);
         let candidates = apply::candidates(&plan.registries, &account, request);
-        let applied = self.carry_out(writer, plan, candidates, shown.is_some(), &config, outcomes);
-        let outcomes = match Box::pin(applied).await {
-            Ok(outcomes) => outcomes,
+        let applied = self.carry_out(writer, plan, candidates, shown.is_some(), &config, state);
+        let state = match Box::pin(applied).await {
+            Ok(state) => state,
             Err(stale) => return Pass::Stale(stale),
         };
         // What a run may not touch it leaves alone as a whole; what only failed has repositories all the same.
-        let open = open.iter().map(String::as_str).filter(|name| !outcomes.is_held(name));
+        let open = open.iter().map(String::as_str).filter(|name| !state.is_held(name));
         let access = WriteAccess {
             writer,
             newest: self.newest(&config),
         };
-        let (open, snapshot) = (open.collect(), outcomes.snapshot_after());
+        let (open, snapshot) = (open.collect(), state.snapshot_after());
         let existing = self
             .repositories(&config, past, &file, &snapshot, &open)
             .run(Some(access), shown);
         match Box::pin(existing).await {
             Ok(existing) => {
                 let sum = request.plan_checksum.clone();
-                self.finish(request, config, outcomes, existing, warnings, sum)
+                self.finish(request, config, state, existing, warnings, sum)
             }
             Err(written) => {
-                let Stale { named, changes } = outcomes.stale();
+                let Stale { named, changes } = state.stale();
                 let changes = [changes, written].concat();
                 Pass::Stale(Stale { named, changes })
             }
@@ -391,12 +391,15 @@ impl<'a> Run<'a> {
         open: &'r BTreeSet<&'r str>,
     ) -> Reconciler<'r> {
         let Deps {
-            reader, settings, pace, ..
+            reader,
+            settings,
+            timing,
+            ..
         } = self.deps;
         Reconciler {
             reader,
             settings,
-            pace,
+            timing,
             home: self.home,
             deadline: self.deadline,
             run_id: self.run_id,
@@ -413,14 +416,14 @@ impl<'a> Run<'a> {
         &self,
         request: &RunRequest,
         config: ConfigReport,
-        outcomes: Outcomes<'_>,
+        state: RunState<'_>,
         existing: ExistingResult,
         warnings: Vec<Problem>,
         plan_checksum: Option<String>,
     ) -> Pass {
-        let transient = existing.transient || outcomes.is_transient();
+        let transient = existing.transient || state.is_transient();
         let batches = existing.batches.clone();
-        let results = outcomes.into_results(request, self.access.mode(), existing, warnings, self.deadline);
+        let results = state.into_results(request, self.access.mode(), existing, warnings, self.deadline);
         Pass::Finished(Box::new(Finished {
             config,
             results: Results {
@@ -445,7 +448,7 @@ impl<'a> Run<'a> {
             warnings,
             past: _,
         } = planned;
-        let shown = Outcomes::new(&file, &account, scope, memory).showing(plan);
+        let shown = RunState::new(&file, &account, scope, memory).showing(plan);
         let results = shown.into_results(request, Mode::Plan, existing, warnings, self.deadline);
         let message = if self.deadline.is_asked_for() {
             // What was not looked at any more is why it looks like another plan.
@@ -471,13 +474,20 @@ impl<'a> Run<'a> {
     }
 
     /// What bounds this run's deletions.
-    fn bounds(&self, request: &RunRequest, file: &File, memory: &Memory, past: &Past, holds_deletions: bool) -> Bounds {
+    fn bounds(
+        &self,
+        request: &RunRequest,
+        file: &File,
+        memory: &Memory,
+        past: &Past,
+        holds_deletions: bool,
+    ) -> DeletionBounds {
         let settings = self.deps.settings;
         // Where the operator says 0, only a person may say more.
         let of_file = file.max_deletions.filter(|_| settings.max_deletions > 0);
         let most = request.max_deletions.or(of_file).unwrap_or(settings.max_deletions);
         let message = "nothing is deleted by a file that the function does not follow: a warning says which it follows";
-        Bounds {
+        DeletionBounds {
             limit: match self.source {
                 Source::Local { .. } => Limit::of_person(most),
                 Source::Uploaded => Limit::of_function(most),
@@ -506,7 +516,7 @@ impl<'a> Run<'a> {
     }
 
     async fn prove(&self, candidates: Vec<Candidate>) -> Proofs {
-        prove(self.deps.reader, candidates, self.deps.pace, self.deadline).await
+        prove(self.deps.reader, candidates, self.deps.timing, self.deadline).await
     }
 }
 
@@ -550,8 +560,8 @@ struct Unseen {
 
 /// What the runs after this one are to know: registries that this one may make, and rules that do not work.
 fn memory(config: &ConfigReport, file: &File, account: &Account, past: &Past) -> Memory {
-    let current = |name: &str| match account.sights.get(name) {
-        Some(Sight::Found(secret)) => secret.holder(CURRENT).map(str::to_owned),
+    let current = |name: &str| match account.secret_states.get(name) {
+        Some(SecretState::Found(secret)) => secret.holder(CURRENT).map(str::to_owned),
         _ => None,
     };
     let mut memory = past.passed_on();

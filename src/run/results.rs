@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::changed_secret::points_to;
 use super::{RunRequest, Stale};
-use crate::account::{Account, AwsError, CONFIGURED, Proof, Rule, Sight, Snapshot, VersionValue};
-use crate::apply::{Applied, End};
+use crate::account::{Account, AwsError, CONFIGURED, Proof, Rule, SecretState, Snapshot, VersionValue};
+use crate::apply::{Applied, RegistryOutcome};
 use crate::cause::{Cause, Reason};
 use crate::existing::ExistingResult;
 use crate::home::Home;
-use crate::pace::Deadline;
 use crate::plan::rollback::is_file_refused;
-use crate::plan::{Action, Left, Plan, Resource, Scope, Step, Verdict};
+use crate::plan::{Action, Plan, Removal, Resource, Scope, Step, Verdict};
 use crate::report::{Change, ChangeResult, CredentialState, Memory, Outcome, RegistryReport, Results, State};
+use crate::timing::Deadline;
 use crate::trigger::{Mode, SecretChange};
 use config::{File, Problem};
 
@@ -20,7 +20,7 @@ use config::{File, Problem};
 pub(super) type Proofs = BTreeMap<String, Result<Proof, AwsError>>;
 
 /// A plan and what came of it: applied, or only shown.
-pub(super) struct Outcomes<'a> {
+pub(super) struct RunState<'a> {
     pub file: &'a File,
     /// The account as it was before.
     pub account: &'a Account,
@@ -30,7 +30,7 @@ pub(super) struct Outcomes<'a> {
     pub applied: Applied,
     pub proofs: Proofs,
     /// What the file does not name any more and is still there.
-    pub left: Vec<Left>,
+    pub left: Vec<Removal>,
     /// Of the registries whose labels were read again after the proofs: whether the file's value is refused and not current.
     pub file_refused: BTreeMap<String, bool>,
     /// What the next runs are to know.
@@ -42,7 +42,7 @@ fn unfinished(deadline: &Deadline) -> Cause {
     Cause::for_now(Reason::DEADLINE, format!("not finished before {}", deadline.what()))
 }
 
-impl<'a> Outcomes<'a> {
+impl<'a> RunState<'a> {
     pub fn new(file: &'a File, account: &'a Account, scope: Scope<'a>, memory: Memory) -> Self {
         Self {
             file,
@@ -60,18 +60,18 @@ impl<'a> Outcomes<'a> {
     pub fn showing(mut self, plan: Plan) -> Self {
         let planned =
             |name: &str, step: &Step| Change::new(name, step, ChangeResult::Planned).differing(step.diff.clone());
-        let Applied { changes, ends } = &mut self.applied;
+        let Applied { changes, outcomes } = &mut self.applied;
         for registry in plan.registries {
             let name = &registry.registry;
             let end = match registry.verdict {
                 Verdict::Go => {
                     changes.extend(registry.steps.iter().map(|step| planned(name, step)));
-                    End::Done { fresh: false }
+                    RegistryOutcome::Done { fresh: false }
                 }
                 Verdict::Held(cause) => {
                     let held = |step| planned(name, step).with(ChangeResult::Held).because(&cause);
                     changes.extend(registry.steps.iter().map(held));
-                    End::Held(cause)
+                    RegistryOutcome::Held(cause)
                 }
                 Verdict::Refused {
                     resource,
@@ -80,10 +80,10 @@ impl<'a> Outcomes<'a> {
                     cause,
                 } => {
                     changes.push(Change::refused(name, resource, action, &id, &cause));
-                    End::Failed(cause)
+                    RegistryOutcome::Failed(cause)
                 }
             };
-            ends.insert(registry.registry, end);
+            outcomes.insert(registry.registry, end);
         }
         changes.extend(plan.removals.shown());
         self.left = plan.removals.left;
@@ -93,11 +93,11 @@ impl<'a> Outcomes<'a> {
     /// Whether another try may go better.
     pub fn is_transient(&self) -> bool {
         let of_registry = |registry: &config::Registry| {
-            let end = self.applied.ends.get(&registry.name);
+            let end = self.applied.outcomes.get(&registry.name);
             let proof = self.proofs.get(&registry.name);
             matches!(
                 end,
-                None | Some(End::Failed(Cause { transient: true, .. }) | End::Unfinished)
+                None | Some(RegistryOutcome::Failed(Cause { transient: true, .. }) | RegistryOutcome::Unfinished)
             ) || matches!(proof, Some(Err(error)) if error.is_transient())
         };
         self.applied.changes.iter().any(|change| change.transient) || self.file.registries.iter().any(of_registry)
@@ -105,12 +105,12 @@ impl<'a> Outcomes<'a> {
 
     /// Whether the registry waits for somebody to decide.
     pub fn is_held(&self, registry: &str) -> bool {
-        matches!(self.applied.ends.get(registry), Some(End::Held(_)))
+        matches!(self.applied.outcomes.get(registry), Some(RegistryOutcome::Held(_)))
     }
 
     /// Whether all steps of a registry were taken, and its credential is proven or not needed.
     pub fn is_ready(&self, registry: &str) -> bool {
-        let done = matches!(self.applied.ends.get(registry), Some(End::Done { .. }));
+        let done = matches!(self.applied.outcomes.get(registry), Some(RegistryOutcome::Done { .. }));
         let proven = matches!(self.proofs.get(registry), Some(Ok(proof)) if proof.valid);
         let of_file = self.file.registries.iter().find(|r| r.name == registry);
         done && (proven || of_file.is_some_and(|r| matches!(r.credential, config::CredentialSource::None)))
@@ -187,17 +187,21 @@ impl<'a> Outcomes<'a> {
         let planned = self.applied.changes.iter().filter(|c| c.registry == *name);
         let planned = planned.filter(|c| c.result == ChangeResult::Planned).count();
         let report = |state| RegistryReport::new(state, credential, &registry.upstream.host, url);
-        match (self.applied.ends.get(name), doubt) {
-            (Some(End::Held(cause)), _) => report(State::Held).because(cause.clone()),
-            (Some(End::Failed(cause)), _) => report(State::Failed).because(cause.clone()),
-            (Some(End::Done { .. }), Some(cause)) => report(State::Failed).because(cause),
-            (None | Some(End::Unfinished | End::Stale), _) => report(State::Failed).because(unfinished(deadline)),
-            (Some(End::Done { .. }), None) if planned > 0 => report(State::Planned).saying(changes_to_apply(planned)),
-            (Some(End::Done { .. }), None) if credential == CredentialState::Unchecked => {
+        match (self.applied.outcomes.get(name), doubt) {
+            (Some(RegistryOutcome::Held(cause)), _) => report(State::Held).because(cause.clone()),
+            (Some(RegistryOutcome::Failed(cause)), _) => report(State::Failed).because(cause.clone()),
+            (Some(RegistryOutcome::Done { .. }), Some(cause)) => report(State::Failed).because(cause),
+            (None | Some(RegistryOutcome::Unfinished | RegistryOutcome::Stale), _) => {
+                report(State::Failed).because(unfinished(deadline))
+            }
+            (Some(RegistryOutcome::Done { .. }), None) if planned > 0 => {
+                report(State::Planned).saying(changes_to_apply(planned))
+            }
+            (Some(RegistryOutcome::Done { .. }), None) if credential == CredentialState::Unchecked => {
                 let message = "nothing to change; a plan does not ask ECR to prove the credential";
                 report(State::Planned).saying(message.to_owned())
             }
-            (Some(End::Done { .. }), None) => report(State::Ready),
+            (Some(RegistryOutcome::Done { .. }), None) => report(State::Ready),
         }
     }
 
@@ -244,8 +248,8 @@ impl<'a> Outcomes<'a> {
         let config::CredentialSource::Given(credential) = &registry.credential else {
             return false;
         };
-        let before = match self.account.sights.get(&registry.name) {
-            Some(Sight::Found(secret)) if is_file_refused(secret) => {
+        let before = match self.account.secret_states.get(&registry.name) {
+            Some(SecretState::Found(secret)) if is_file_refused(secret) => {
                 secret.labelled(CONFIGURED) == Some(&VersionValue::Credential(credential.clone()))
             }
             _ => false,
@@ -254,7 +258,7 @@ impl<'a> Outcomes<'a> {
     }
 
     /// A registry that the file does not name any more and that is still there.
-    fn leaving(&self, left: &Left, home: &Home) -> RegistryReport {
+    fn leaving(&self, left: &Removal, home: &Home) -> RegistryReport {
         let credential = match self.proofs.get(&left.registry) {
             Some(Ok(proof)) if proof.valid => CredentialState::Valid,
             Some(Ok(_)) => CredentialState::Invalid,

@@ -31,10 +31,15 @@ impl StatusSnapshot {
 impl Run<'_> {
     /// The history alone, for a run that writes no status: without one it is simply not known.
     pub(super) async fn past(&self) -> Past {
-        if let Source::Local { .. } = self.source {
+        if self.deps.settings.config_bucket.is_empty() {
             return Past::default();
         }
-        self.status().await.map(|status| status.past).unwrap_or_default()
+        let past = self.status().await.map(|status| status.past).unwrap_or_default();
+        match self.source {
+            Source::Uploaded => past,
+            // Another file's run: all that it needs to know is which registries are the stack's own.
+            Source::Local { .. } => Past::of_names(past),
+        }
     }
 
     pub(super) async fn status(&self) -> Result<StatusSnapshot, Failure> {

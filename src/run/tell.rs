@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use super::{Run, RunRequest, Source};
-use crate::account::{Account, Object, Sight, VersionValue};
+use crate::account::{Account, Object, SecretState, VersionValue};
 use crate::handler::Failure;
 use crate::report::{self, Change, ConfigReport, Outcome, Past, Report, Results, Stats, TriggerReport, now};
 use crate::settings::Settings;
@@ -47,10 +47,13 @@ impl Run<'_> {
                 config::CredentialSource::Given(credential) => Some(credential),
                 _ => None,
             });
-        let held = account.sights.values().filter_map(|sight| match sight {
-            Sight::Found(secret) => Some(secret.values.values()),
-            _ => None,
-        });
+        let held = account
+            .secret_states
+            .values()
+            .filter_map(|secret_state| match secret_state {
+                SecretState::Found(secret) => Some(secret.values.values()),
+                _ => None,
+            });
         let held = held.flatten().filter_map(|value| match value {
             VersionValue::Credential(credential) | VersionValue::Loose(credential) => Some(credential),
             VersionValue::Unusable => None,

@@ -1,7 +1,7 @@
 //! Warnings that show only when file and account are seen together.
 
 use super::RunRequest;
-use crate::account::{Account, Binding, Sight};
+use crate::account::{Account, Binding, SecretState};
 use crate::ownership::UPSTREAM_TAG;
 use config::{File, Problem};
 
@@ -19,8 +19,11 @@ pub(super) fn warnings(request: &RunRequest, file: &File, account: &Account) -> 
 pub(super) fn rotation_failed(request: &RunRequest, account: &Account) -> Option<Problem> {
     let change = request.secret.as_ref()?;
     let said = change.failed.as_ref()?;
-    let uses = |sight: &Sight| matches!(sight, Sight::Found(secret) if change.refers_to(&secret.name));
-    let registry = account.sights.iter().find(|(_, sight)| uses(sight));
+    let uses = |secret_state: &SecretState| matches!(secret_state, SecretState::Found(secret) if change.refers_to(&secret.name));
+    let registry = account
+        .secret_states
+        .iter()
+        .find(|(_, secret_state)| uses(secret_state));
     let message = format!(
         "the rotation of {} failed, and its value is the one before: {said}. Look at the log of the secret's rotation \
          function",
@@ -54,8 +57,8 @@ fn unbound(file: &File, account: &Account) -> Vec<Problem> {
         .registries
         .iter()
         .filter(|r| matches!(r.credential, config::CredentialSource::Secret(_)));
-    let unbound = referring.filter_map(|registry| match account.sights.get(&registry.name) {
-        Some(Sight::Found(secret)) if secret.binding == Binding::Nothing => Some((registry, secret)),
+    let unbound = referring.filter_map(|registry| match account.secret_states.get(&registry.name) {
+        Some(SecretState::Found(secret)) if secret.binding == Binding::Nothing => Some((registry, secret)),
         _ => None,
     });
     unbound
@@ -74,10 +77,13 @@ fn unbound(file: &File, account: &Account) -> Vec<Problem> {
 
 /// Secrets under a customer key: ECR's service-linked role has no permission for one.
 fn customer_keys(account: &Account) -> Vec<Problem> {
-    let under_key = account.sights.iter().filter_map(|(registry, sight)| match sight {
-        Sight::Found(secret) => secret.customer_key.as_ref().map(|key| (registry, &secret.name, key)),
-        _ => None,
-    });
+    let under_key = account
+        .secret_states
+        .iter()
+        .filter_map(|(registry, secret_state)| match secret_state {
+            SecretState::Found(secret) => secret.customer_key.as_ref().map(|key| (registry, &secret.name, key)),
+            _ => None,
+        });
     under_key
         .map(|(registry, name, key)| {
             let message = format!(

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Job, Kind, Mode, Trigger, Unplaceable, json_type, shown};
+use super::{Job, Kind, Mode, Trigger, UnknownEvent, json_type, shown};
 use crate::plan::is_checksum;
 
 const ACTION: &str = "action";
@@ -15,16 +15,16 @@ const KEYS: [&str; 3] = [ACTION, MAX_DELETIONS, PLAN_CHECKSUM];
 const MODES: [Mode; 3] = [Mode::Apply, Mode::Plan, Mode::Validate];
 
 /// An object that is no event of AWS's: a manual call, or nothing the function knows.
-pub(super) fn read(fields: &Map<String, Value>) -> Result<Trigger, Unplaceable> {
+pub(super) fn read(fields: &Map<String, Value>) -> Result<Trigger, UnknownEvent> {
     if !resembles_a_call(fields) {
-        return Err(Unplaceable::Unknown { what: keys_of(fields) });
+        return Err(UnknownEvent::Unknown { what: keys_of(fields) });
     }
     if let Some(unknown) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
         let hint = nearest(unknown, KEYS).map_or_else(
             || format!("the keys are {}", KEYS.join(", ")),
             |key| format!("did you mean \"{key}\"?"),
         );
-        return Err(Unplaceable::Manual(format!(
+        return Err(UnknownEvent::Manual(format!(
             "unknown key \"{}\": {hint}",
             shown(unknown)
         )));
@@ -52,9 +52,9 @@ fn resembles_a_call(fields: &Map<String, Value>) -> bool {
     fields.is_empty() || fields.keys().any(|key| nearest(key, KEYS).is_some())
 }
 
-fn action(value: &Value) -> Result<Mode, Unplaceable> {
+fn action(value: &Value) -> Result<Mode, UnknownEvent> {
     let Value::String(word) = value else {
-        return Err(Unplaceable::Manual(format!(
+        return Err(UnknownEvent::Manual(format!(
             "\"action\" must be a string, not {}",
             json_type(value)
         )));
@@ -66,25 +66,25 @@ fn action(value: &Value) -> Result<Mode, Unplaceable> {
         || "the actions are apply, plan and validate".to_owned(),
         |action| format!("did you mean \"{action}\"?"),
     );
-    Err(Unplaceable::Manual(format!(
+    Err(UnknownEvent::Manual(format!(
         "unknown action \"{}\": {hint}",
         shown(word)
     )))
 }
 
 /// Not negative, not a fraction. A number too large to matter (an account has 50 rules) is as good as the largest.
-fn max_deletions(value: &Value) -> Result<u32, Unplaceable> {
+fn max_deletions(value: &Value) -> Result<u32, UnknownEvent> {
     match value {
         Value::Number(number) => number
             .as_u64()
             .map(|count| u32::try_from(count).unwrap_or(u32::MAX))
             .ok_or_else(|| {
-                Unplaceable::Manual(format!(
+                UnknownEvent::Manual(format!(
                     "\"max_deletions\" must be a whole number, 0 or more, not {}",
                     shown(&number.to_string())
                 ))
             }),
-        other => Err(Unplaceable::Manual(format!(
+        other => Err(UnknownEvent::Manual(format!(
             "\"max_deletions\" must be a whole number, 0 or more, not {}",
             json_type(other)
         ))),
@@ -92,16 +92,16 @@ fn max_deletions(value: &Value) -> Result<u32, Unplaceable> {
 }
 
 /// 64 characters, as a plan has given them; only an apply does that plan.
-fn plan_checksum(value: &Value, mode: Mode) -> Result<String, Unplaceable> {
+fn plan_checksum(value: &Value, mode: Mode) -> Result<String, UnknownEvent> {
     if mode != Mode::Apply {
-        return Err(Unplaceable::Manual(format!(
+        return Err(UnknownEvent::Manual(format!(
             "\"plan_checksum\" goes with \"action\": \"apply\", not with {}: a plan gives it",
             mode.as_str()
         )));
     }
     match value {
         Value::String(text) if is_checksum(text) => Ok(text.clone()),
-        _ => Err(Unplaceable::Manual(
+        _ => Err(UnknownEvent::Manual(
             "\"plan_checksum\" must be the 64 characters 0-9a-f that a plan has in its plan_checksum".to_owned(),
         )),
     }

@@ -3,7 +3,7 @@
 //! An event only ever says "look again": which object version it speaks of, in which order it came and how often
 //! does not matter, since the run always reads the newest file. So what is decided here is small: is the event about
 //! our file, one of our secrets or our clock ([`Job::Run`], [`Job::Secret`]), about something else ([`Job::Ignore`],
-//! with the reason), or nothing this function knows ([`Unplaceable`])?
+//! with the reason), or nothing this function knows ([`UnknownEvent`])?
 //!
 //! Each family of events has a file of its own: S3, secrets, schedules, queues and topics (which carry the
 //! others), and the calls people make by hand.
@@ -28,7 +28,7 @@ pub use work::{Refusal, WorkBatch, WorkMessage};
 ///
 /// An empty `account`, `region` or `partition` is one that is not known; it then keeps no secret out.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct FunctionContext<'a> {
     /// `CONFIG_BUCKET`.
     pub bucket: &'a str,
     /// `CONFIG_KEY`, as it is: not encoded.
@@ -148,7 +148,7 @@ const KNOWN: &str = "it knows s3-upload (S3 notifications, direct or through SQS
 
 /// An event that cannot be placed: the invocation fails with this.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unplaceable {
+pub enum UnknownEvent {
     /// Not even an object.
     #[error("the event is {found}, not a JSON object; {KNOWN}")]
     NotAnObject {
@@ -203,10 +203,10 @@ pub enum Unplaceable {
 /// Reads any event.
 ///
 /// # Errors
-/// [`Unplaceable`] for an event that belongs to no kind the function knows, naming those it does.
-pub fn classify(event: &Value, place: &Place<'_>) -> Result<Trigger, Unplaceable> {
+/// [`UnknownEvent`] for an event that belongs to no kind the function knows, naming those it does.
+pub fn classify(event: &Value, place: &FunctionContext<'_>) -> Result<Trigger, UnknownEvent> {
     let Value::Object(fields) = event else {
-        return Err(Unplaceable::NotAnObject {
+        return Err(UnknownEvent::NotAnObject {
             found: json_type(event),
         });
     };
@@ -215,11 +215,11 @@ pub fn classify(event: &Value, place: &Place<'_>) -> Result<Trigger, Unplaceable
     }
     if let (Some(step), true) = (fields.get("Step"), fields.contains_key("SecretId")) {
         let step = shown(step.as_str().unwrap_or("?"));
-        return Err(Unplaceable::RotationFunction { step });
+        return Err(UnknownEvent::RotationFunction { step });
     }
     if let Some(request_type) = fields.get("RequestType") {
         let request_type = shown(request_type.as_str().unwrap_or("?"));
-        return Err(Unplaceable::CustomResource { request_type });
+        return Err(UnknownEvent::CustomResource { request_type });
     }
     manual::read(fields)
 }
@@ -227,7 +227,12 @@ pub fn classify(event: &Value, place: &Place<'_>) -> Result<Trigger, Unplaceable
 /// Reads the events that come alone or inside a queue's or topic's message: `None` if it is none of them.
 ///
 /// `via` is the queue or topic, empty for an event that came by itself; `depth` counts the wrappers.
-fn carried(event: &Value, place: &Place<'_>, via: &str, depth: usize) -> Option<Result<Trigger, Unplaceable>> {
+fn carried(
+    event: &Value,
+    place: &FunctionContext<'_>,
+    via: &str,
+    depth: usize,
+) -> Option<Result<Trigger, UnknownEvent>> {
     if let Some(records) = event.get("Records") {
         return Some(queue::read_records(records, place, via, depth));
     }
@@ -242,7 +247,7 @@ fn carried(event: &Value, place: &Place<'_>, via: &str, depth: usize) -> Option<
         ("aws.events" | "aws.scheduler", schedule::DETAIL_TYPE) => Ok(schedule::read()),
         _ => {
             let (source, detail_type) = (shown(source), shown(detail_type));
-            Err(Unplaceable::Unknown {
+            Err(UnknownEvent::Unknown {
                 what: format!("an EventBridge event \"{detail_type}\" from {source}"),
             })
         }

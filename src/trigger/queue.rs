@@ -6,7 +6,7 @@ use aws_lambda_events::event::sqs::SqsMessage;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Job, Kind, Place, Trigger, Unplaceable, WorkMessage, carried, json_type, s3, shown};
+use super::{FunctionContext, Job, Kind, Trigger, UnknownEvent, WorkMessage, carried, json_type, s3, shown};
 
 /// SQS around SNS around the event is as deep as AWS itself wraps. What is deeper was made by hand.
 const DEEPEST: usize = 2;
@@ -26,11 +26,11 @@ struct Notification {
 /// The value of `Records`.
 pub(super) fn read_records(
     records: &Value,
-    place: &Place<'_>,
+    place: &FunctionContext<'_>,
     via: &str,
     depth: usize,
-) -> Result<Trigger, Unplaceable> {
-    let malformed = |why: &str| Unplaceable::Malformed {
+) -> Result<Trigger, UnknownEvent> {
+    let malformed = |why: &str| UnknownEvent::Malformed {
         what: "a list of records",
         why: why.to_owned(),
     };
@@ -45,22 +45,22 @@ pub(super) fn read_records(
 }
 
 /// One record, by what it says it is. (SNS writes its field with a capital.)
-fn read_record(record: &Value, place: &Place<'_>, via: &str, depth: usize) -> Result<Trigger, Unplaceable> {
+fn read_record(record: &Value, place: &FunctionContext<'_>, via: &str, depth: usize) -> Result<Trigger, UnknownEvent> {
     let source = record.get("eventSource").or_else(|| record.get("EventSource"));
     match source.and_then(Value::as_str) {
         Some("aws:s3") => s3::from_record(record, place, via),
         Some("aws:sqs") => from_sqs(record, place, depth),
         Some("aws:sns") => match record.get("Sns") {
             Some(message) => from_sns(message, place, via, depth),
-            None => Err(Unplaceable::Malformed {
+            None => Err(UnknownEvent::Malformed {
                 what: "an SNS notification",
                 why: "Sns is missing".to_owned(),
             }),
         },
-        Some(other) => Err(Unplaceable::Unknown {
+        Some(other) => Err(UnknownEvent::Unknown {
             what: format!("a record from {}", shown(other)),
         }),
-        None => Err(Unplaceable::Unknown {
+        None => Err(UnknownEvent::Unknown {
             what: "a record without an eventSource".to_owned(),
         }),
     }
@@ -68,8 +68,8 @@ fn read_record(record: &Value, place: &Place<'_>, via: &str, depth: usize) -> Re
 
 /// A message of a queue: the function's own work, or another event in its body. What makes no sense in the own queue
 /// never will: it is put among the dead letters, with the reason.
-fn from_sqs(record: &Value, place: &Place<'_>, depth: usize) -> Result<Trigger, Unplaceable> {
-    let message = SqsMessage::deserialize(record).map_err(|error| Unplaceable::Malformed {
+fn from_sqs(record: &Value, place: &FunctionContext<'_>, depth: usize) -> Result<Trigger, UnknownEvent> {
+    let message = SqsMessage::deserialize(record).map_err(|error| UnknownEvent::Malformed {
         what: "an SQS message",
         why: shown(&error.to_string()),
     })?;
@@ -91,11 +91,11 @@ fn from_sqs(record: &Value, place: &Place<'_>, depth: usize) -> Result<Trigger, 
 
 fn in_sqs(
     message: &SqsMessage,
-    place: &Place<'_>,
+    place: &FunctionContext<'_>,
     via: &str,
     depth: usize,
     trigger: impl Fn(Job) -> Trigger,
-) -> Result<Trigger, Unplaceable> {
+) -> Result<Trigger, UnknownEvent> {
     let body = json(message.body.as_deref().unwrap_or_default(), via)?;
     if let Some(work) = body.get("work") {
         // One without any particulars asks for a look at everything, as `{}` does to a person.
@@ -113,8 +113,8 @@ fn in_sqs(
 }
 
 /// A notification of a topic, from SNS itself or out of a queue that is subscribed to it.
-fn from_sns(message: &Value, place: &Place<'_>, via: &str, depth: usize) -> Result<Trigger, Unplaceable> {
-    let notification = Notification::deserialize(message).map_err(|error| Unplaceable::Malformed {
+fn from_sns(message: &Value, place: &FunctionContext<'_>, via: &str, depth: usize) -> Result<Trigger, UnknownEvent> {
+    let notification = Notification::deserialize(message).map_err(|error| UnknownEvent::Malformed {
         what: "an SNS notification",
         why: shown(&error.to_string()),
     })?;
@@ -125,14 +125,14 @@ fn from_sns(message: &Value, place: &Place<'_>, via: &str, depth: usize) -> Resu
 }
 
 /// The event that was inside.
-fn unwrapped(body: &Value, place: &Place<'_>, via: &str, depth: usize) -> Result<Trigger, Unplaceable> {
+fn unwrapped(body: &Value, place: &FunctionContext<'_>, via: &str, depth: usize) -> Result<Trigger, UnknownEvent> {
     let inside = if depth < DEEPEST {
         carried(body, place, via, depth + 1)
     } else {
         None
     };
     inside.unwrap_or_else(|| {
-        Err(Unplaceable::Unknown {
+        Err(UnknownEvent::Unknown {
             what: format!(
                 "a message from {} that holds no event of S3 or EventBridge and no work",
                 shown(via)
@@ -141,8 +141,8 @@ fn unwrapped(body: &Value, place: &Place<'_>, via: &str, depth: usize) -> Result
     })
 }
 
-fn json(text: &str, via: &str) -> Result<Value, Unplaceable> {
-    serde_json::from_str(text).map_err(|error| Unplaceable::NotJson {
+fn json(text: &str, via: &str) -> Result<Value, UnknownEvent> {
+    serde_json::from_str(text).map_err(|error| UnknownEvent::NotJson {
         source_name: shown(via),
         why: shown(&error.to_string()),
     })
@@ -161,7 +161,10 @@ fn last_part(arn: Option<&str>) -> &str {
 /// The function's own messages are worked on one by one. Two secrets, or two changes of one, are more than one
 /// [`Job::Secret`] can name (the first may be our own write and the second a rotation), as is a secret beside a message:
 /// they ask for a run over everything, which proves every credential.
-fn together(first: Result<Trigger, Unplaceable>, second: Result<Trigger, Unplaceable>) -> Result<Trigger, Unplaceable> {
+fn together(
+    first: Result<Trigger, UnknownEvent>,
+    second: Result<Trigger, UnknownEvent>,
+) -> Result<Trigger, UnknownEvent> {
     if let (Ok(one), Ok(other)) = (&first, &second) {
         let job = match (&one.job, &other.job) {
             (Job::Work(messages), Job::Work(more)) => Some(Job::Work([messages.as_slice(), more].concat())),
@@ -182,7 +185,7 @@ fn together(first: Result<Trigger, Unplaceable>, second: Result<Trigger, Unplace
     }
 }
 
-const fn weight(outcome: &Result<Trigger, Unplaceable>) -> u8 {
+const fn weight(outcome: &Result<Trigger, UnknownEvent>) -> u8 {
     match outcome {
         Ok(Trigger {
             job: Job::Run { .. }, ..

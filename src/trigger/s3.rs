@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Job, Kind, Place, Trigger, Unplaceable, shown, source_name};
+use super::{FunctionContext, Job, Kind, Trigger, UnknownEvent, shown, source_name};
 
 /// The `Event` of the message S3 sends to a queue or topic when a notification is configured.
 /// (S3 user guide, "Event message structure".)
@@ -45,8 +45,8 @@ struct Object {
 }
 
 /// A record whose `eventSource` is `aws:s3`.
-pub(super) fn from_record(record: &Value, place: &Place<'_>, via: &str) -> Result<Trigger, Unplaceable> {
-    let malformed = |why: String| Unplaceable::Malformed {
+pub(super) fn from_record(record: &Value, place: &FunctionContext<'_>, via: &str) -> Result<Trigger, UnknownEvent> {
+    let malformed = |why: String| UnknownEvent::Malformed {
         what: "an S3 notification",
         why,
     };
@@ -79,13 +79,13 @@ pub(super) fn from_record(record: &Value, place: &Place<'_>, via: &str) -> Resul
 pub(super) fn from_eventbridge(
     event: &Value,
     detail_type: &str,
-    place: &Place<'_>,
-) -> Result<(Kind, Job), Unplaceable> {
+    place: &FunctionContext<'_>,
+) -> Result<(Kind, Job), UnknownEvent> {
     if detail_type != OBJECT_CREATED {
         let bucket = event.pointer("/detail/bucket/name").and_then(Value::as_str);
         return Ok((Kind::S3Upload, not_an_upload(detail_type, bucket.unwrap_or("?"))));
     }
-    let event = EventBridgeEvent::<Detail>::deserialize(event).map_err(|error| Unplaceable::Malformed {
+    let event = EventBridgeEvent::<Detail>::deserialize(event).map_err(|error| UnknownEvent::Malformed {
         what: "an S3 \"Object Created\" event",
         why: shown(&error.to_string()),
     })?;
@@ -103,7 +103,7 @@ pub(super) fn test_event(via: &str) -> Trigger {
 }
 
 /// An object was created: is it our file?
-fn created(bucket: &str, key: &str, place: &Place<'_>) -> Job {
+fn created(bucket: &str, key: &str, place: &FunctionContext<'_>) -> Job {
     if bucket != place.bucket {
         let (theirs, ours) = (shown(bucket), shown(place.bucket));
         return Job::Ignore(format!(

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::secret_id::{Arn, is_full, is_secret_name, is_version_id, without_suffix};
-use super::{Job, Kind, Place, Unplaceable, shown};
+use super::{FunctionContext, Job, Kind, UnknownEvent, shown};
 use crate::mask::mask;
 use crate::ownership::SECRET_PREFIX;
 
@@ -69,8 +69,8 @@ struct LabelUpdated {
 pub(super) fn from_eventbridge(
     event: &Value,
     detail_type: &str,
-    place: &Place<'_>,
-) -> Result<(Kind, Job), Unplaceable> {
+    place: &FunctionContext<'_>,
+) -> Result<(Kind, Job), UnknownEvent> {
     let job = match detail_type {
         LABEL_UPDATED => label_updated(event, place)?,
         API_CALL => api_call(event, place)?,
@@ -84,8 +84,8 @@ pub(super) fn from_eventbridge(
 }
 
 /// A staging label has moved to a new version. Only `AWSCURRENT` is what pulls use.
-fn label_updated(event: &Value, place: &Place<'_>) -> Result<Job, Unplaceable> {
-    let typed = EventBridgeEvent::<LabelUpdated>::deserialize(event).map_err(|error| Unplaceable::Malformed {
+fn label_updated(event: &Value, place: &FunctionContext<'_>) -> Result<Job, UnknownEvent> {
+    let typed = EventBridgeEvent::<LabelUpdated>::deserialize(event).map_err(|error| UnknownEvent::Malformed {
         what: "a \"Secret Label Updated\" event",
         why: shown(&error.to_string()),
     })?;
@@ -116,7 +116,7 @@ fn label_updated(event: &Value, place: &Place<'_>) -> Result<Job, Unplaceable> {
 }
 
 /// A call that may have moved `AWSCURRENT`. One that failed has moved nothing.
-fn api_call(event: &Value, place: &Place<'_>) -> Result<Job, Unplaceable> {
+fn api_call(event: &Value, place: &FunctionContext<'_>) -> Result<Job, UnknownEvent> {
     let detail = event.get("detail").unwrap_or(&Value::Null);
     let name = text(detail, "eventName").unwrap_or_default();
     let request = field(detail, "requestParameters");
@@ -154,7 +154,7 @@ fn api_call(event: &Value, place: &Place<'_>) -> Result<Job, Unplaceable> {
 }
 
 /// A rotation has ended, well or not. Its start, its tests and the end of old versions are of no interest.
-fn service_event(event: &Value, place: &Place<'_>) -> Result<Job, Unplaceable> {
+fn service_event(event: &Value, place: &FunctionContext<'_>) -> Result<Job, UnknownEvent> {
     let detail = event.get("detail").unwrap_or(&Value::Null);
     let name = text(detail, "eventName").unwrap_or_default();
     let failed = match name {
@@ -250,9 +250,9 @@ impl<'a> SecretIds<'a> {
     }
 
     /// The change of the secret these name, if it is one of this place's that ECR can use.
-    fn change(self, place: &Place<'_>, event: &Value, about: About<'_>) -> Result<Job, Unplaceable> {
+    fn change(self, place: &FunctionContext<'_>, event: &Value, about: About<'_>) -> Result<Job, UnknownEvent> {
         let Some(secret) = Secret::named_by(self.found.into_iter().flatten()) else {
-            return Err(Unplaceable::Malformed {
+            return Err(UnknownEvent::Malformed {
                 what: self.what,
                 why: "it names no secret".to_owned(),
             });
@@ -318,7 +318,7 @@ impl<'a> Secret<'a> {
     }
 
     /// Where the secret is, if that is not here. Its ARN knows best; without one it is where the event comes from.
-    fn elsewhere(&self, place: &Place<'_>, event: &Value) -> Option<String> {
+    fn elsewhere(&self, place: &FunctionContext<'_>, event: &Value) -> Option<String> {
         let of_event = |name| event.get(name).and_then(Value::as_str).unwrap_or_default();
         let (partition, account, region) = match self.arn.and_then(Arn::parse) {
             Some(arn) => (arn.partition, arn.account, arn.region),

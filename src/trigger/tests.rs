@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const PLACE: Place<'static> = Place {
+const CONTEXT: FunctionContext<'static> = FunctionContext {
     bucket: "my-registries",
     key: "eu/my registries+v1.yaml",
     status_prefix: "status/",
@@ -24,7 +24,7 @@ const PLACE: Place<'static> = Place {
 };
 
 fn trigger(event: &Value) -> Trigger {
-    classify(event, &PLACE).unwrap_or_else(|error| panic!("{event}: {error}"))
+    classify(event, &CONTEXT).unwrap_or_else(|error| panic!("{event}: {error}"))
 }
 
 fn job(event: &Value) -> Job {
@@ -39,7 +39,7 @@ fn reason(event: &Value) -> String {
 }
 
 fn error(event: &Value) -> String {
-    match classify(event, &PLACE) {
+    match classify(event, &CONTEXT) {
         Err(error) => error.to_string(),
         Ok(trigger) => panic!("{event} was placed: {trigger:?}"),
     }
@@ -164,7 +164,7 @@ fn what_is_ignored_says_why() {
 #[test]
 fn wrappers_are_opened_two_deep() {
     let upload = put("my-registries", "eu/my+registries%2Bv1.yaml").to_string();
-    let created = object_created("my-registries", PLACE.key).to_string();
+    let created = object_created("my-registries", CONTEXT.key).to_string();
     let topic_message = |message: &str| json!({"TopicArn": "arn:aws:sns:a:b:news", "Message": message}).to_string();
     for (event, source) in [
         (in_queue(&upload), "sqs:uploads"),

@@ -121,7 +121,7 @@ async fn a_name_that_no_repository_has_neither_reaches_ecr_nor_holds_up_the_othe
     }
 }
 
-/// A registry that is refused has nothing written (DESIGN, section 6), by messages neither.
+/// A registry that is refused has nothing written, by messages neither.
 #[tokio::test(start_paused = true)]
 async fn a_message_touches_nothing_of_a_registry_whose_secret_is_another_owners() {
     let desk = Desk::open(0).await;

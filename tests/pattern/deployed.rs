@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ecr_pull_through_sync::trigger::{Place, Trigger, Unplaceable, classify};
+use ecr_pull_through_sync::trigger::{FunctionContext, Trigger, UnknownEvent, classify};
 use local_aws::Options;
 use local_aws::iam::Stack;
 use serde_json::Value;
@@ -54,14 +54,14 @@ impl Deployed {
             .collect()
     }
 
-    pub fn classify(&self, event: &Value) -> Result<Trigger, Unplaceable> {
+    pub fn classify(&self, event: &Value) -> Result<Trigger, UnknownEvent> {
         let Options {
             account,
             region,
             partition,
             ..
         } = &self.at;
-        let place = Place {
+        let place = FunctionContext {
             bucket: BUCKET,
             key: KEY,
             status_prefix: "status/",

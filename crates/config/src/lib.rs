@@ -1,153 +1,61 @@
 //! The file: bytes of `registries.yaml` become checked [`Registry`]s, or every error at once.
 //!
-//! The way through, one module a step:
+//! The layers, each of which imports only from those before it:
 //!
-//! 1. `yaml` reads the bytes into a `node` tree that knows where each value stands. Everything hostile ends here:
-//!    size, encoding, depth, aliases, duplicate keys.
-//! 2. `form` tells the flat form (the Terraform module's) from the wrapped one and finds the registries.
-//! 3. `raw` reads the fields of one registry, or of `defaults`, each by itself: types and single values.
-//! 4. `resolve` puts a registry and the defaults together and checks what only the whole shows, such as whether
-//!    that host takes a credential.
-//! 5. `across` checks what only all the registries together show: duplicate names, who writes which secret.
-//!
-//! `keys` and `lifecycle_keys` are the tables of what may stand in the file, and the only place that describes it. From
-//! them come the names the readers match on, the JSON Schema (`schema`) and the reference (`reference`).
-//!
-//! A file that is encrypted with SOPS ([`sealed`]) is opened between the first two ([`read_sealed`]).
+//! 1. `diagnostics`: problems, how texts of the file are shown in them, and what is hidden.
+//! 2. `yaml`: the bytes become a tree that knows where each value stands. Everything hostile ends here: size, encoding, depth,
+//!    aliases, duplicate keys. It knows nothing of registries.
+//! 3. `model`: what an accepted file is made of, with the limits that AWS sets.
+//! 4. `keys`: the tables of what may stand in the file, and the only place that describes it.
+//! 5. `sops`: a file that is encrypted with SOPS ([`sealed`]) is opened between parsing and reading ([`read_sealed`]).
+//! 6. `read`: `form` tells the flat form from the wrapped one, `raw` reads the fields of one registry, `resolve` puts a registry and the
+//!    defaults together, `across` checks what only all registries together show.
+//! 7. `schema`: the JSON Schema and the reference, made from the tables of keys.
 //!
 //! No step stops at the first mistake: each notes [`Problem`]s and goes on with what it could read.
 
-mod across;
-mod aliases;
-pub mod arn;
-mod credential;
-mod credential_source;
-mod describe;
-mod encryption;
+mod diagnostics;
 mod excerpt;
-mod existing;
-mod fields;
-mod form;
-mod hidden;
 mod keys;
-mod lifecycle;
-mod lifecycle_check;
-mod lifecycle_keys;
-mod lifecycle_read;
-mod mutability;
-mod node;
-mod prefix;
-mod principal;
-mod problem;
-mod raw;
-mod reference;
-mod registry;
-mod resolve;
+mod model;
+mod read;
 mod schema;
-mod sights;
 pub mod sops;
-mod source;
-mod suggest;
-mod syntax;
-mod tags;
-mod tokens;
-mod upstream;
 mod yaml;
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use node::{Node, Position};
-use problem::Notes;
-use resolve::Above;
-use yaml::Parsed;
-
+use diagnostics::place::Position;
+use diagnostics::problem::Notes;
+use keys::file::HINTS;
+use read::resolve::{self, Above};
+use read::{across, form};
 use sops::{DataKey, Metadata};
+use yaml::node::Node;
+use yaml::parse::{self, Parsed};
+use yaml::{aliases, source};
 
-pub use credential::Credential;
-pub use credential_source::CredentialSource;
-pub use encryption::{Encryption, EncryptionKind};
+pub use diagnostics::problem::{Problem, Rejected, is_invisible};
+pub use diagnostics::tokens::looks_like_a_token;
 pub use excerpt::Excerpts;
-pub use existing::is_repository_pattern;
-pub use existing::{ExistingRepositories, Setting};
-pub use lifecycle::{
+pub use model::arn;
+pub use model::context::Context;
+pub use model::credential::{Credential, CredentialSource, SECRET_PREFIX};
+pub use model::encryption::{Encryption, EncryptionKind};
+pub use model::existing::{ExistingRepositories, Setting, is_repository_pattern};
+pub use model::file::{File, MAX_BYTES, MAX_REGISTRIES};
+pub use model::lifecycle::{
     Action, ActionType, CountType, CountUnit, LifecyclePolicy, Rule, Selection, StorageClass, TagStatus,
 };
-pub use mutability::Mutability;
-pub use prefix::{ROOT, is_repository_name};
-pub use problem::{Problem, Rejected, is_invisible};
-pub use reference::{reference, summary};
-pub use registry::Registry;
+pub use model::mutability::Mutability;
+pub use model::prefix::{ROOT, is_repository_name};
+pub use model::registry::Registry;
+pub use model::upstream::{CredentialNeed, Upstream, UpstreamKind, canonical_host, is_host};
+pub use schema::markdown::{reference, summary};
 pub use schema::schema;
-pub use tokens::looks_like_a_token;
-pub use upstream::{CredentialNeed, Upstream, UpstreamKind, canonical_host, is_host};
-
-/// The largest file that is read: 1 MiB.
-pub const MAX_BYTES: usize = 1024 * 1024;
-
-/// The only prefix of secret names that ECR's service-linked role may read.
-pub const SECRET_PREFIX: &str = "ecr-pullthroughcache/";
 
 /// The key of the map that SOPS adds to a file it encrypts.
 const SOPS: &str = "sops";
-
-/// The quota of pull-through cache rules in a registry and Region, which AWS does not raise
-/// ("Amazon ECR service quotas").
-pub const MAX_REGISTRIES: usize = 50;
-
-/// What the checks need to know of the account the file is for. Where it is not known, as on somebody's desk, the checks
-/// that need it are left out.
-#[derive(Debug, Clone)]
-pub struct Context {
-    /// The account's 12 digits.
-    pub account: Option<String>,
-    /// The Region the Lambda works in.
-    pub region: Option<String>,
-    /// The partition, such as `aws`.
-    pub partition: String,
-    /// Whether TEMPLATE_ROLE_ARN is set. Without it, neither tags nor KMS can be used: ECR would fail each first
-    /// pull ("Repository creation templates", aws/containers-roadmap#2398).
-    pub template_role: bool,
-    /// RESOURCE_TAGS, the tags that every resource gets.
-    pub resource_tags: BTreeMap<String, String>,
-}
-
-impl Context {
-    /// Whether this may be the account.
-    fn is_account(&self, account: &str) -> bool {
-        self.account
-            .as_deref()
-            .map_or_else(|| arn::is_account(account), |own| own == account)
-    }
-
-    /// Whether this may be the Region.
-    fn is_region(&self, region: &str) -> bool {
-        self.region
-            .as_deref()
-            .map_or_else(|| arn::is_region(region), |own| own == region)
-    }
-
-    /// The account, for an example in a message.
-    fn account_shown(&self) -> &str {
-        self.account.as_deref().unwrap_or("<account>")
-    }
-
-    /// The Region, for an example in a message.
-    fn region_shown(&self) -> &str {
-        self.region.as_deref().unwrap_or("<region>")
-    }
-}
-
-/// A file that was accepted.
-#[derive(Debug)]
-pub struct File {
-    /// The registries, in the order of the file.
-    pub registries: Vec<Registry>,
-    /// How many registries a run may delete, where the file says so.
-    pub max_deletions: Option<u32>,
-    /// What is legal but surprising.
-    pub warnings: Vec<Problem>,
-}
 
 /// Reads and checks a file.
 ///
@@ -168,7 +76,7 @@ pub fn sealed(bytes: &[u8]) -> Option<Result<Metadata, Rejected>> {
     } else {
         return None;
     };
-    let Parsed::Root(root) = yaml::parse(text, &mut notes) else {
+    let Parsed::Root(root) = parse::parse(text, HINTS, &mut notes) else {
         return None;
     };
     if !notes.is_clean() {
@@ -224,7 +132,7 @@ fn reading(context: &Context, root: impl FnOnce(&mut Notes) -> Option<Rc<Node>>)
 
 fn root(bytes: &[u8], notes: &mut Notes) -> Option<Rc<Node>> {
     let text = source::text(bytes, notes)?;
-    match yaml::parse(text, notes) {
+    match parse::parse(text, HINTS, notes) {
         Parsed::Root(root) => Some(root),
         Parsed::Empty => {
             if notes.is_clean() {

@@ -382,6 +382,17 @@ impl LocalAws {
         secrets.seed(&cx, arn, &input, events)
     }
 
+    /// Rotates a secret to this value, as its rotation function and Secrets Manager do together.
+    ///
+    /// # Errors
+    /// When one of their calls would be refused.
+    pub fn rotate(&self, id: &str, value: &str) -> Answer {
+        let mut state = self.state();
+        let cx = state.cx();
+        let State { secrets, events, .. } = &mut *state;
+        secrets.rotate(&cx, id, value, events)
+    }
+
     /// Registers a function as deployed, with the variables of its environment, for those who look it up; gives its ARN.
     /// Nothing runs: what runs a function is [`LocalAws::lambda`].
     pub fn deploy_function(&self, name: &str, variables: &[(&str, &str)]) -> String {

@@ -54,7 +54,7 @@ impl PlaceArgs {
     /// # Errors
     /// When RESOURCE_TAGS cannot be read.
     pub fn context(&self) -> Result<Context, Failure> {
-        let settings = ecr_pull_through_sync::settings::Settings::at_a_desk(|name| match name {
+        let settings = ecr_pull_through_sync::settings::Settings::from_env_for_cli(|name| match name {
             "RESOURCE_TAGS" => std::env::var(name).ok(),
             _ => None,
         })

@@ -75,7 +75,7 @@ impl SessionArgs {
         self.is_meant(&home, deployed.as_ref())?;
         let settings = match &deployed {
             Some(deployed) => Settings::from_lookup(|name| deployed.variables.get(name).cloned()),
-            None => Settings::at_a_desk(|name| std::env::var(name).ok()),
+            None => Settings::from_env_for_cli(|name| std::env::var(name).ok()),
         };
         let settings = settings.map_err(|error| Failure::Usage(error.to_string()))?;
         let (reader, writer) = account::connect(&config);

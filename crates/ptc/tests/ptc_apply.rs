@@ -266,3 +266,28 @@ async fn a_held_deletion_names_the_way_on_of_whoever_reads_it_and_once() {
     desk.run(&["apply", "--yes", "--max-deletions", "3"]).await.ends(0);
     assert!(desk.bench.rule("old-a").is_none());
 }
+
+/// As the function, it takes nothing away that no status of the stack has named, until somebody says how many.
+#[tokio::test]
+async fn what_another_holder_of_the_name_made_stays_until_somebody_says_how_many() {
+    let desk = Desk::new("holder").await;
+    let file = "quay: {registry: quay.io}\n";
+    desk.write(file);
+    desk.bench.follow(file).await;
+    let description =
+        "Pull through cache repository template for theirs artifacts (managed by ecr-pull-through-sync: stack)";
+    let input = json!({"prefix": "theirs", "description": description, "appliedFor": ["PULL_THROUGH_CACHE"]});
+    let template = desk.bench.aws.call("ecr", "CreateRepositoryCreationTemplate", input);
+    template.unwrap();
+    let plan = desk.run(&["plan"]).await.ends(2);
+    assert!(
+        plan.stdout.contains("does another stack go by that name?"),
+        "{}",
+        plan.stdout
+    );
+    assert!(plan.stdout.contains("`--max-deletions 1`"), "{}", plan.stdout);
+    desk.run(&["apply", "--yes"]).await.ends(1);
+    assert!(desk.bench.template("theirs").is_some());
+    desk.run(&["apply", "--yes", "--max-deletions", "1"]).await.ends(0);
+    assert!(desk.bench.template("theirs").is_none());
+}

@@ -98,7 +98,7 @@ proptest! {
     #[test]
     fn no_json_makes_it_panic(event in any_json()) {
         for event in [in_queue(&event.to_string()), from_topic(&event.to_string()), event] {
-            let text = match classify(&event, &PLACE) {
+            let text = match classify(&event, &CONTEXT) {
                 Ok(trigger) => format!("{} {}", trigger.source, match trigger.job {
                     Job::Ignore(reason) => reason,
                     Job::Secret(change) => format!("{}{}{:?}", change.name, change.event, change.version_id),
@@ -113,7 +113,7 @@ proptest! {
     /// An upload of our file is seen under every spelling of its key that decodes to it.
     #[test]
     fn any_encoding_of_our_key_is_ours(plain in prop::collection::vec(any::<bool>(), 64)) {
-        let encoded: String = PLACE.key.bytes().zip(plain).map(|(byte, plain)| match byte {
+        let encoded: String = CONTEXT.key.bytes().zip(plain).map(|(byte, plain)| match byte {
             b' ' if plain => "+".to_owned(),
             byte if plain && byte != b'+' => char::from(byte).to_string(),
             byte => format!("%{byte:02X}"),

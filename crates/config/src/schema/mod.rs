@@ -7,15 +7,18 @@
 //! A registry of the wrapped form may have a field from `defaults`. So each rule that a default can satisfy, or break,
 //! stands beside the registries with the condition that the default is, or is not, there.
 
+pub(crate) mod markdown;
 mod rules;
 pub(crate) mod value;
 
 use serde_json::{Map, Value, json};
 
-use super::describe::{About, Absent, Key};
-use super::form::REGISTRIES;
-use super::keys::{FileKey, RegistryKey};
-use super::lifecycle_keys::RuleKey;
+use value::Valued;
+
+use crate::keys::describe::{About, Absent, Key};
+use crate::keys::file::REGISTRIES;
+use crate::keys::file::{FileKey, RegistryKey};
+use crate::keys::lifecycle::RuleKey;
 
 /// The definition of a registry; those of its fields have their names.
 const EACH: &str = "eachRegistry";
@@ -35,9 +38,9 @@ pub fn schema() -> Value {
         let mut about = key.about();
         if *key == RegistryKey::Registry {
             // In the reference this is a table.
-            about.rules = super::reference::hosts_in_words();
+            about.rules = markdown::hosts_in_words();
         }
-        definitions.insert(about.name.to_owned(), property(&about));
+        definitions.insert(about.name.to_owned(), property(&about, key.value()));
     }
     definitions.insert("lifecycleRule".to_owned(), rules::lifecycle_rule(map::<RuleKey>()));
     definitions.insert(EACH.to_owned(), rules::registry(registry()));
@@ -117,9 +120,11 @@ pub(crate) fn defaults() -> Value {
 }
 
 /// A map with the keys of a table and no others.
-pub(crate) fn map<K: Key>() -> Value {
+pub(crate) fn map<K: Valued>() -> Value {
     object(
-        K::ALL.iter().map(|key| (key.name(), property(&key.about()))),
+        K::ALL
+            .iter()
+            .map(|key| (key.name(), property(&key.about(), key.value()))),
         K::required().map(K::name),
     )
 }
@@ -137,12 +142,11 @@ fn object<'a>(
 }
 
 /// What stands under a key, with its description.
-fn property(about: &About) -> Value {
-    let mut schema = about.value.clone();
+fn property(about: &About, mut schema: Value) -> Value {
+    let text = markdown::text(about, &schema);
     if about.absent != Absent::Required {
         or_null(&mut schema);
     }
-    let text = super::reference::text(about);
     set(&mut schema, "title", json!(about.name));
     set(&mut schema, "description", json!(plain(&text)));
     set(&mut schema, "markdownDescription", json!(without_links(&text)));

@@ -7,14 +7,14 @@
 use serde_json::{Value, json};
 
 use super::{reference, set};
-use crate::encryption::EncryptionKind;
-use crate::form::REGISTRIES;
-use crate::keys::{EncryptionKey, ExistingKey, FileKey, RegistryKey};
-use crate::lifecycle::{ActionType, CountType, CountUnit, StorageClass, TagStatus};
-use crate::lifecycle_keys::{ActionKey, RuleKey, SelectionKey};
-use crate::mutability::Word;
-use crate::prefix::ROOT;
-use crate::upstream::{self, CredentialNeed};
+use crate::keys::file::REGISTRIES;
+use crate::keys::file::{EncryptionKey, ExistingKey, FileKey, RegistryKey};
+use crate::keys::lifecycle::{ActionKey, RuleKey, SelectionKey};
+use crate::model::encryption::EncryptionKind;
+use crate::model::lifecycle::{ActionType, CountType, CountUnit, StorageClass, TagStatus};
+use crate::model::mutability::Word;
+use crate::model::prefix::ROOT;
+use crate::model::upstream::{self, CredentialNeed};
 
 /// What an editor says of a name that ECR does not allow.
 pub(super) const NAME: &str = "A name is an ECR repository prefix: lower case letters and digits, with `.`, `_`, `__` or `-` between them, `/` between parts and none at the end; or ROOT.";

@@ -5,18 +5,121 @@ use serde_json::{Value, json};
 
 use super::rules;
 use super::{map, reference};
-use crate::SECRET_PREFIX;
-use crate::arn::REGION;
-use crate::keys::{EncryptionKey, ExistingKey};
-use crate::lifecycle::{ActionType, CountType, CountUnit, StorageClass, TagStatus};
-use crate::lifecycle_check::{MOST_RULES, MOST_TAG, MOST_WILDCARDS};
-use crate::lifecycle_keys::{ActionKey, PolicyKey, SelectionKey};
-use crate::mutability::{self, Word};
-use crate::tags::{self, OUR_PREFIX};
-use crate::{
-    MAX_REGISTRIES, credential_source as secrets, encryption as kms, existing as repositories, prefix as name,
-};
-use crate::{lifecycle_read, raw, upstream};
+use crate::keys::describe::Key;
+use crate::keys::file::{EncryptionKey, ExistingKey};
+use crate::keys::file::{FileKey, RegistryKey};
+use crate::keys::lifecycle::RuleKey;
+use crate::keys::lifecycle::{ActionKey, PolicyKey, SelectionKey};
+use crate::model::arn::REGION;
+use crate::model::credential::SECRET_PREFIX;
+use crate::model::file::MAX_REGISTRIES;
+use crate::model::lifecycle::{ActionType, CountType, CountUnit, StorageClass, TagStatus};
+use crate::model::lifecycle::{MOST_RULES, MOST_TAG, MOST_WILDCARDS};
+use crate::model::mutability::{self, Word};
+use crate::model::tags::{self, OUR_PREFIX};
+use crate::model::{credential as secrets, encryption as kms, existing as repositories, prefix as name, upstream};
+use crate::read::{lifecycle as lifecycle_read, raw};
+
+/// What may stand under each key of a table.
+pub(crate) trait Valued: Key {
+    /// As a JSON Schema.
+    fn value(self) -> Value;
+}
+
+impl Valued for FileKey {
+    fn value(self) -> Value {
+        match self {
+            Self::Registries => registries(),
+            Self::Tags => tags(),
+            Self::Defaults => defaults(),
+            Self::MaxDeletions => whole(0),
+        }
+    }
+}
+
+impl Valued for RegistryKey {
+    fn value(self) -> Value {
+        match self {
+            Self::Registry => host(),
+            Self::Username => credential(),
+            Self::AccessToken => credential(),
+            Self::Secret => secret(),
+            Self::RepositoryReadAccessArns => principals(),
+            Self::ImageTagMutability => mutability(),
+            Self::ImageTagMutabilityExclusionFilters => filters(),
+            Self::LifecyclePolicy => lifecycle(),
+            Self::UpstreamRepositoryPrefix => prefix(),
+            Self::CustomRoleArn => role(),
+            Self::EncryptionConfiguration => encryption(),
+            Self::Tags => tags(),
+            Self::TakeOver => flag(),
+            Self::AllowUnlistedUpstream => flag(),
+            Self::ExistingRepositories => existing(),
+        }
+    }
+}
+
+impl Valued for EncryptionKey {
+    fn value(self) -> Value {
+        match self {
+            Self::EncryptionType => encryption_type(),
+            Self::KmsKey => kms_key(),
+        }
+    }
+}
+
+impl Valued for ExistingKey {
+    fn value(self) -> Value {
+        match self {
+            Self::Apply => settings(),
+            Self::MaxExpiringImages => whole(0),
+            Self::Include => repositories(),
+            Self::Exclude => repositories(),
+        }
+    }
+}
+
+impl Valued for PolicyKey {
+    fn value(self) -> Value {
+        match self {
+            Self::Rules => rules(),
+        }
+    }
+}
+
+impl Valued for RuleKey {
+    fn value(self) -> Value {
+        match self {
+            Self::RulePriority => whole(1),
+            Self::Description => text(),
+            Self::Selection => selection(),
+            Self::Action => action(),
+        }
+    }
+}
+
+impl Valued for SelectionKey {
+    fn value(self) -> Value {
+        match self {
+            Self::TagStatus => tag_status(),
+            Self::TagPatternList => tag_patterns(),
+            Self::TagPrefixList => tag_prefixes(),
+            Self::StorageClass => storage_class(),
+            Self::CountType => count_type(),
+            Self::CountUnit => count_unit(),
+            Self::CountNumber => whole(1),
+        }
+    }
+}
+
+impl Valued for ActionKey {
+    fn value(self) -> Value {
+        match self {
+            Self::Type => action_type(),
+            Self::TargetStorageClass => target_class(),
+        }
+    }
+}
 
 /// A text; a number or a boolean without quotes is taken as it is written.
 pub(crate) fn text() -> Value {

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use aws_smithy_types::base64;
 
-use super::metadata::text;
-use crate::arn::{Arn, is_region};
-use crate::node::Node;
-use crate::problem::shown;
+use crate::diagnostics::problem::shown;
+use crate::model::arn::{Arn, is_region};
+use crate::yaml::node::Node;
 
 /// What KMS takes at most.
 const MOST_BYTES: usize = 6144;
@@ -35,7 +34,7 @@ pub struct KmsRecipient {
 
 impl KmsRecipient {
     pub(super) fn read(node: &Node) -> Result<Self, String> {
-        let arn = text(node, "arn").ok_or("lacks its `arn`")?;
+        let arn = node.text("arn").ok_or("lacks its `arn`")?;
         let parts = Arn::parse(arn).filter(|parts| {
             let named = parts.resource.starts_with("key/") || parts.resource.starts_with("alias/");
             let visible = arn.len() <= MOST_ARN && arn.bytes().all(|byte| byte.is_ascii_graphic());
@@ -44,7 +43,7 @@ impl KmsRecipient {
         let Some(parts) = parts else {
             return Err(format!("has the `arn` {}, which is none of a KMS key", shown(arn)));
         };
-        let encrypted = text(node, "enc").ok_or("lacks the encrypted data key, `enc`")?;
+        let encrypted = node.text("enc").ok_or("lacks the encrypted data key, `enc`")?;
         let encrypted = base64::decode(encrypted.trim())
             .ok()
             .filter(|bytes| bytes.len() <= MOST_BYTES);
@@ -61,7 +60,7 @@ impl KmsRecipient {
                 .ok_or("has a `context` whose values are no texts")?;
             context.insert(entry.name().to_owned(), value.text.to_string());
         }
-        let has_role = text(node, "role").is_some();
+        let has_role = node.text("role").is_some();
         Ok(Self {
             arn: arn.to_owned(),
             region: parts.region.to_owned(),

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use sha2::{Digest as _, Sha512};
 
 use super::value::{Kind, Plain};
-use crate::node::Scalar;
+use crate::yaml::node::Scalar;
 
 /// With `mac_only_encrypted` the digest begins with this, SHA-256 of `sops`, so that a MAC of the one kind is never one
 /// of the other.

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::kms::KmsRecipient;
 use super::rules::Rule;
-use crate::node::{Node, Value};
-use crate::problem::{Notes, one_of, shown};
+use crate::diagnostics::problem::{Notes, one_of, shown};
+use crate::yaml::node::{Node, Value};
 
 /// More recipients of a kind than any team has. Each may cost a call.
 const MOST_RECIPIENTS: usize = 20;
@@ -87,18 +87,18 @@ pub(crate) fn read(node: &Node, notes: &mut Notes) -> Option<Metadata> {
         notes.error(at, "the data key is split over several `key_groups`, which is not supported; encrypt the file with a single group: each of its recipients can then decrypt it alone");
     }
     let rule = Rule::read(node, at, notes);
-    let mac = text(node, "mac");
+    let mac = node.text("mac");
     if mac.is_none() {
         notes.error(
             at,
             "`mac` is missing, without which nobody knows whether the file was changed; restore the encrypted original",
         );
     }
-    let last_modified = text(node, "lastmodified");
+    let last_modified = node.text("lastmodified");
     if last_modified.is_none_or(|time| time.parse::<Timestamp>().is_err()) {
         notes.error(at, "`lastmodified` is missing or no time such as `2026-01-31T12:00:00Z`, without which the MAC cannot be verified; restore the encrypted original");
     }
-    let mac_only_encrypted = match text(node, "mac_only_encrypted") {
+    let mac_only_encrypted = match node.text("mac_only_encrypted") {
         None | Some("false") => false,
         Some("true") => true,
         Some(_) => {
@@ -131,7 +131,7 @@ pub(crate) fn read(node: &Node, notes: &mut Notes) -> Option<Metadata> {
 }
 
 fn check_version(node: &Node, notes: &mut Notes) {
-    let Some(version) = text(node, "version") else {
+    let Some(version) = node.text("version") else {
         notes.error(
             node.at,
             "`version` is missing, which says what wrote the file; restore the encrypted original",
@@ -210,7 +210,7 @@ fn list<T>(node: &Node, name: &str, notes: &mut Notes, read: fn(&Node) -> Result
 }
 
 fn read_age(node: &Node) -> Result<AgeRecipient, String> {
-    let (Some(recipient), Some(encrypted)) = (text(node, "recipient"), text(node, "enc")) else {
+    let (Some(recipient), Some(encrypted)) = (node.text("recipient"), node.text("enc")) else {
         return Err("lacks `recipient` or `enc`".to_owned());
     };
     // Messages repeat it.
@@ -221,12 +221,6 @@ fn read_age(node: &Node) -> Result<AgeRecipient, String> {
         recipient: recipient.to_owned(),
         encrypted: encrypted.to_owned(),
     })
-}
-
-/// A field's text, where there is some.
-pub(super) fn text<'n>(node: &'n Node, name: &str) -> Option<&'n str> {
-    let scalar = node.get(name)?.value.scalar()?;
-    (!scalar.is_null() && !scalar.text.is_empty()).then_some(scalar.text.as_str())
 }
 
 /// SOPS writes a list without items, or null, for what a file has not.

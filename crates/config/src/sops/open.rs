@@ -7,16 +7,17 @@ use super::mac::Mac;
 use super::rules::MOST_KEY;
 use super::value::{self, Fault, Kind, Plain, looks_encrypted};
 use super::{DataKey, Metadata};
-use crate::node::{Entry, Node, Scalar, Value};
-use crate::problem::Notes;
-use crate::yaml::{holds_a_token, registry_on};
+use crate::diagnostics::problem::Notes;
+use crate::diagnostics::tokens::holds_a_token;
+use crate::keys::file::registry_on;
+use crate::yaml::node::{Entry, Node, Scalar, Value};
 
 /// The tree without its map `sops`, decrypted; or nothing, after a note of what is wrong.
 ///
 /// Nothing of a file whose MAC does not fit is looked at any further.
 pub(crate) fn open(root: &Rc<Node>, metadata: &Metadata, key: &DataKey, notes: &mut Notes) -> Option<Rc<Node>> {
     let (line, column) = metadata.at;
-    let at = crate::node::Position { line, column };
+    let at = crate::diagnostics::place::Position { line, column };
     let expected = match value::decrypt(&metadata.mac, key, &metadata.last_modified) {
         Ok(mac) => mac.text,
         Err(Fault::Broken) => {

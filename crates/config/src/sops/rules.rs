@@ -2,8 +2,9 @@
 
 use regex_lite::{Regex, RegexBuilder};
 
-use crate::node::{Node, Position};
-use crate::problem::Notes;
+use crate::diagnostics::place::Position;
+use crate::diagnostics::problem::Notes;
+use crate::yaml::node::Node;
 
 /// SOPS's own rule, where a file has none.
 const USUAL_SUFFIX: &str = "_unencrypted";

@@ -20,8 +20,8 @@ impl Desk {
         let mut bench = Bench::new().await;
         let (queue, dead) = bench.aws.create_queue_pair("work", 3);
         bench.app = app(&bench.aws, &[("WORK_QUEUE_URL", &queue)]).await;
-        bench.app.pace.wind_down = Duration::from_millis(1200);
-        bench.app.pace.last_call = Duration::from_millis(500);
+        bench.app.timing.wind_down = Duration::from_millis(1200);
+        bench.app.timing.last_call = Duration::from_millis(500);
         for n in 0..repositories {
             repository(&bench.aws, &name(n));
         }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use ecr_pull_through_sync::version_id::is_ours;
+use ecr_pull_through_sync::secret_version::is_ours;
 use jiff::Timestamp;
 use local_aws::LocalAws;
 use serde_json::{Value, json};

@@ -20,8 +20,8 @@ use aws_sdk_s3::config::{Credentials, Region, SharedHttpClient};
 use ecr_pull_through_sync::account;
 use ecr_pull_through_sync::handler::{App, Failure};
 use ecr_pull_through_sync::logs;
-use ecr_pull_through_sync::pace::Pace;
 use ecr_pull_through_sync::settings::Settings;
+use ecr_pull_through_sync::timing::Timing;
 use lambda_runtime::{Context, LambdaEvent};
 use local_aws::core::Cx;
 use local_aws::ecr::Image;
@@ -448,20 +448,20 @@ pub async fn app_through(client: SharedHttpClient, aws: &LocalAws, access_key: &
         reader,
         writer,
         settings: Settings::from_lookup(lookup).unwrap(),
-        pace: quick(),
+        timing: quick(),
         metrics,
     }
 }
 
-/// Production's pace, a hundred times faster.
-pub fn quick() -> Pace {
-    let pace = Pace::default();
-    Pace {
-        first_wait: pace.first_wait / 100,
-        longest_wait: pace.longest_wait / 100,
-        patience: pace.patience / 100,
-        preview_patience: pace.preview_patience / 100,
-        ..pace
+/// Production's timing, a hundred times faster.
+pub fn quick() -> Timing {
+    let timing = Timing::default();
+    Timing {
+        first_wait: timing.first_wait / 100,
+        longest_wait: timing.longest_wait / 100,
+        patience: timing.patience / 100,
+        preview_patience: timing.preview_patience / 100,
+        ..timing
     }
 }
 

@@ -36,6 +36,7 @@ impl Secrets {
             kms_key: values::kms_key(input),
             created: cx.now,
             changed: cx.now,
+            rotated: None,
             accessed: None,
             deletion: None,
             tags,
@@ -178,6 +179,7 @@ impl Secret {
         put("KmsKeyId", self.kms_key.as_ref().map(|key| json!(key)));
         put("CreatedDate", Some(json!(seconds(self.created))));
         put("LastChangedDate", Some(json!(seconds(self.changed))));
+        put("LastRotatedDate", self.rotated.map(|time| json!(seconds(time))));
         put("LastAccessedDate", self.accessed.map(|time| json!(seconds(time))));
         put(
             "DeletedDate",

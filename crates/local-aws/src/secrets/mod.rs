@@ -17,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use uuid::Uuid;
 
 pub(crate) use crate::core::seconds;
 use crate::core::{Answer, ApiError, Cx, SecretSource, SeenSecret};
@@ -45,6 +46,7 @@ struct Secret {
     kms_key: Option<String>,
     created: Timestamp,
     changed: Timestamp,
+    rotated: Option<Timestamp>,
     accessed: Option<Timestamp>,
     deletion: Option<Deletion>,
     tags: BTreeMap<String, String>,
@@ -112,6 +114,27 @@ impl Secrets {
             "ValidateResourcePolicy" => self.validate_policy(cx, input),
             other => Err(shape::unknown_operation(Service::SecretsManager, other)),
         }
+    }
+
+    /// What a rotation comes to: the rotation function puts the value under `AWSPENDING` and makes it current, and the secret
+    /// is dated.
+    pub(crate) fn rotate(&mut self, cx: &Cx, id: &str, value: &str, events: &mut Vec<Value>) -> Answer {
+        let version = Uuid::new_v4().to_string();
+        let current = self
+            .find(cx, &json!({"SecretId": id}))?
+            .holder(CURRENT)
+            .map(|version| version.id.clone());
+        let put = json!({
+            "SecretId": id, "SecretString": value, "ClientRequestToken": version, "VersionStages": [PENDING],
+        });
+        self.call(cx, "PutSecretValue", &put, events)?;
+        let finish = json!({
+            "SecretId": id, "VersionStage": CURRENT, "MoveToVersionId": version, "RemoveFromVersionId": current,
+        });
+        self.call(cx, "UpdateSecretVersionStage", &finish, events)?;
+        let secret = self.find(cx, &json!({"SecretId": id}))?;
+        secret.rotated = Some(cx.now);
+        Ok(json!({"ARN": secret.arn, "Name": secret.name, "VersionId": version}))
     }
 
     /// The full ARN of a secret, named by its name, its full ARN, or its ARN without the random suffix.

@@ -537,6 +537,23 @@ fn lists_are_filtered_and_paged() {
 }
 
 #[test]
+fn a_rotation_is_dated_and_a_put_is_not() {
+    let (mut world, _) = world();
+    world.ok("CreateSecret", json!({"Name": "rotated", "SecretString": "a"}));
+    let described = |world: &mut World| world.ok("DescribeSecret", json!({"SecretId": "rotated"}));
+    world.ok("PutSecretValue", json!({"SecretId": "rotated", "SecretString": "b"}));
+    assert!(described(&mut world)["LastRotatedDate"].is_null());
+    let rotated = world
+        .secrets
+        .rotate(&world.cx, "rotated", "c", &mut Vec::new())
+        .unwrap();
+    let described = described(&mut world);
+    assert!(described["LastRotatedDate"].is_number(), "{described}");
+    let labels = &described["VersionIdsToStages"][rotated["VersionId"].as_str().unwrap()];
+    assert_eq!(*labels, json!(["AWSPENDING", "AWSCURRENT"]));
+}
+
+#[test]
 fn what_is_not_implemented_says_so() {
     let (mut world, _) = world();
     let replicas = json!({"Name": "r", "AddReplicaRegions": [{"Region": "us-east-1"}]});

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use clap::Args as ClapArgs;
 use ecr_pull_through_sync::account::Writer;
-use ecr_pull_through_sync::pace::{Deadline, Stop};
 use ecr_pull_through_sync::plan::is_checksum;
 use ecr_pull_through_sync::report::{Outcome, Report};
 use ecr_pull_through_sync::run::Access;
+use ecr_pull_through_sync::timing::{CancellationToken, Deadline};
 
 use crate::commands::plan::{self, TIME, order};
 use crate::input::Input;
@@ -63,7 +63,7 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let input = Input::read(&args.file)?;
     let (session, writer) = args.session.open_to_write(ui).await?;
     if asks {
-        let deadline = Deadline::in_time(TIME, &plan::pace());
+        let deadline = Deadline::in_time(TIME, &plan::timing());
         let order = order(args.max_deletions, None);
         let shown = plan::report(&input, &session, Access::Plan, &order, deadline);
         let shown = ui.waiting("reading the account", shown).await?;
@@ -112,8 +112,8 @@ async fn carry_out(
     if !ui.json {
         progress::show(ui.color);
     }
-    let stop = Stop::default();
-    let deadline = Deadline::in_time(TIME, &plan::pace()).or(stop.clone());
+    let stop = CancellationToken::default();
+    let deadline = Deadline::in_time(TIME, &plan::timing()).or(stop.clone());
     let report = ui.waiting(
         "applying",
         plan::report(input, session, Access::Apply(writer), order, deadline),
@@ -124,7 +124,7 @@ async fn carry_out(
         () = asked_to_stop() => {}
     }
     ui.note("stopping after the calls under way; a second time ends at once, and without a report");
-    stop.ask();
+    stop.cancel();
     tokio::select! {
         report = &mut report => report,
         () = asked_to_stop() => Err(Failure::Stopped),

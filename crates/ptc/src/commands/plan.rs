@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use ecr_pull_through_sync::pace::{Deadline, Pace};
 use ecr_pull_through_sync::report::{Outcome, Report};
 use ecr_pull_through_sync::run::{Access, Deps, Run, RunRequest};
+use ecr_pull_through_sync::timing::{Deadline, Timing};
 use ecr_pull_through_sync::trigger::Kind;
 
 use crate::input::Input;
@@ -58,7 +58,7 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let session = args.session.open(ui).await?;
     let hand = if args.validate { Access::Validate } else { Access::Plan };
     let order = order(args.max_deletions, None);
-    let report = report(&input, &session, hand, &order, Deadline::in_time(TIME, &pace()));
+    let report = report(&input, &session, hand, &order, Deadline::in_time(TIME, &timing()));
     let report = ui.waiting("reading the account", report).await?;
     match args
         .format
@@ -76,8 +76,8 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
 }
 
 /// How patient a run from a terminal is: as the function.
-pub fn pace() -> Pace {
-    Pace::default()
+pub fn timing() -> Timing {
+    Timing::default()
 }
 
 /// What a run from a terminal is asked for.
@@ -102,11 +102,11 @@ pub async fn report(
     order: &RunRequest,
     deadline: Deadline,
 ) -> Result<Report, Failure> {
-    let pace = pace();
+    let timing = timing();
     let core = Deps {
         reader: &session.reader,
         settings: &session.settings,
-        pace: &pace,
+        timing: &timing,
         metrics: |_| {},
     };
     let run_id = format!("ptc-{:016x}", fastrand::u64(..));

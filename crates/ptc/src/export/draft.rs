@@ -12,14 +12,16 @@ use super::{ExportError, Exported};
 use config::{Context, File};
 use ecr_pull_through_sync::account::{Account, Snapshot, Template};
 use ecr_pull_through_sync::home::Home;
-use ecr_pull_through_sync::plan::{self, Bounds, PULL_THROUGH_CACHE, Plan, RegistryPlan, Resource, Scope, Verdict};
+use ecr_pull_through_sync::plan::{
+    self, DeletionBounds, PULL_THROUGH_CACHE, Plan, RegistryPlan, Resource, Scope, Verdict,
+};
 use ecr_pull_through_sync::settings::Settings;
 
 /// No run deletes more: all that a plan would take away is to be told.
-fn no_limit() -> Bounds {
-    Bounds {
+fn no_limit() -> DeletionBounds {
+    DeletionBounds {
         limit: u32::MAX.into(),
-        ..Bounds::default()
+        ..DeletionBounds::default()
     }
 }
 

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use config::{Context, CredentialSource, File};
-use ecr_pull_through_sync::account::{Account, Rule, Secret, Sight, Template, TemplateSpec};
-use ecr_pull_through_sync::plan::{Bounds, Operation, Plan, Scope, plan};
+use ecr_pull_through_sync::account::{Account, Rule, Secret, SecretState, Template, TemplateSpec};
+use ecr_pull_through_sync::plan::{DeletionBounds, Operation, Plan, Scope, plan};
 
 fn home() -> Home {
     Home {
@@ -26,7 +26,7 @@ fn settings() -> Settings {
         "RESOURCE_TAGS" => Some("cost=1,of=all".to_owned()),
         _ => None,
     };
-    Settings::at_a_desk(lookup).unwrap()
+    Settings::from_env_for_cli(lookup).unwrap()
 }
 
 fn read(text: &str) -> Result<File, config::Rejected> {
@@ -46,9 +46,9 @@ fn arn(name: &str) -> String {
 }
 
 /// The secrets of a file, all of which are there.
-fn sights(file: &File) -> BTreeMap<String, Sight> {
-    let sight = |credential: &CredentialSource| match credential {
-        CredentialSource::Secret(id) => Sight::Found(Box::new(Secret {
+fn secret_states(file: &File) -> BTreeMap<String, SecretState> {
+    let secret_state = |credential: &CredentialSource| match credential {
+        CredentialSource::Secret(id) => SecretState::Found(Box::new(Secret {
             arn: if id.starts_with("arn:") { id.clone() } else { arn(id) },
             name: id.clone(),
             description: String::new(),
@@ -63,11 +63,11 @@ fn sights(file: &File) -> BTreeMap<String, Sight> {
             binding: ecr_pull_through_sync::account::Binding::Tag,
             foreign_rule: None,
         })),
-        _ => Sight::NotNeeded,
+        _ => SecretState::NotNeeded,
     };
     file.registries
         .iter()
-        .map(|registry| (registry.name.clone(), sight(&registry.credential)))
+        .map(|registry| (registry.name.clone(), secret_state(&registry.credential)))
         .collect()
 }
 
@@ -81,14 +81,14 @@ fn planned(file: &File, account: &Account) -> Plan {
             settings: &settings(),
             uploaded: jiff::Timestamp::now(),
         },
-        &Bounds::default(),
+        &DeletionBounds::default(),
     )
 }
 
 /// The account that a file makes of an empty one.
 fn applied(file: &File) -> Account {
     let mut account = Account {
-        sights: sights(file),
+        secret_states: secret_states(file),
         ..Account::default()
     };
     let plan = planned(file, &account);
@@ -106,7 +106,7 @@ fn exported(snapshot: &Snapshot, names: &BTreeMap<String, String>) -> Exported {
     let draft = Draft::new(snapshot, names, &home(), &settings()).unwrap();
     let account = Account {
         snapshot: snapshot.clone(),
-        sights: sights(draft.file()),
+        secret_states: secret_states(draft.file()),
     };
     draft.finish(&account, &home(), &settings())
 }
@@ -295,8 +295,8 @@ proptest! {
             Err(rejected) => return Err(TestCaseError::reject(rejected.to_string())),
         };
         let account = applied(&file);
-        let found = account.sights.values().filter_map(|sight| match sight {
-            Sight::Found(secret) if !secret.name.starts_with("arn:") => Some((secret.arn.clone(), secret.name.clone())),
+        let found = account.secret_states.values().filter_map(|secret_state| match secret_state {
+            SecretState::Found(secret) if !secret.name.starts_with("arn:") => Some((secret.arn.clone(), secret.name.clone())),
             _ => None,
         });
         let exported = exported(&account.snapshot, &found.collect());
@@ -306,7 +306,7 @@ proptest! {
         prop_assert_eq!(again.registries.len(), registries.len());
         let told = |file: &File| file.warnings.iter().map(|warning| warning.message.clone()).collect::<BTreeSet<_>>();
         prop_assert!(told(&again).is_subset(&told(&file)), "{}", exported.yaml);
-        let plan = planned(&again, &Account { sights: sights(&again), ..account });
+        let plan = planned(&again, &Account { secret_states: secret_states(&again), ..account });
         for registry in plan.registries {
             prop_assert!(registry.steps.is_empty(), "{:?}\n{}", registry, exported.yaml);
         }

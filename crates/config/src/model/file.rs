@@ -1,0 +1,22 @@
+//! A file that was accepted.
+
+use super::registry::Registry;
+use crate::diagnostics::problem::Problem;
+
+/// The largest file that is read: 1 MiB.
+pub const MAX_BYTES: usize = 1024 * 1024;
+
+/// The quota of pull-through cache rules in a registry and Region, which AWS does not raise
+/// ("Amazon ECR service quotas").
+pub const MAX_REGISTRIES: usize = 50;
+
+/// A file that was accepted.
+#[derive(Debug)]
+pub struct File {
+    /// The registries, in the order of the file.
+    pub registries: Vec<Registry>,
+    /// How many registries a run may delete, where the file says so.
+    pub max_deletions: Option<u32>,
+    /// What is legal but surprising.
+    pub warnings: Vec<Problem>,
+}

@@ -1,0 +1,14 @@
+//! What an accepted file is made of.
+
+pub mod arn;
+pub mod context;
+pub mod credential;
+pub mod encryption;
+pub mod existing;
+pub mod file;
+pub mod lifecycle;
+pub mod mutability;
+pub mod prefix;
+pub mod registry;
+pub mod tags;
+pub mod upstream;

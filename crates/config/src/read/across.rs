@@ -1,0 +1,90 @@
+//! What only all registries together show.
+
+use std::collections::HashMap;
+
+use crate::SECRET_PREFIX;
+use crate::diagnostics::place::Position;
+use crate::diagnostics::problem::{Notes, shown};
+use crate::model::context::Context;
+use crate::model::credential::CredentialSource;
+use crate::model::file::MAX_REGISTRIES;
+use crate::read::credential::name_of_secret;
+use crate::read::resolve::Resolved;
+use crate::yaml::node::Entry;
+
+/// The Regions without pull-through cache rules ("Considerations for using pull through cache rules").
+const REGIONS_WITHOUT: &[&str] = &["cn-north-1", "cn-northwest-1", "us-gov-east-1", "us-gov-west-1"];
+
+/// Checks how many there are, and that no two have one name. Equal names as such are duplicate keys, which were
+/// refused before; here are those that ECR would take for equal.
+pub(crate) fn check_names(registries: &[Entry], at: Position, notes: &mut Notes) {
+    if registries.is_empty() {
+        notes.error(at, "the file has no registry; a file without any is refused, so that a slip deletes nothing: write at least one");
+    }
+    if let Some(entry) = registries.get(MAX_REGISTRIES) {
+        notes.error(
+            entry.key.at,
+            format!("this is registry {} of {}; ECR allows {MAX_REGISTRIES} pull-through cache rules in a Region, and does not raise that", MAX_REGISTRIES + 1, registries.len()),
+        );
+    }
+    let mut first: HashMap<String, &Entry> = HashMap::new();
+    for entry in registries {
+        let name = entry.name().trim_end_matches('/').to_lowercase();
+        if let Some(other) = first.get(&name) {
+            let Position { line, column } = other.key.at;
+            notes.registry = Some(entry.name().to_owned());
+            notes.error(
+                entry.key.at,
+                format!(
+                    "the name {} is the same as {} (line {line}, column {column}); keep one of the two",
+                    shown(entry.name()),
+                    shown(other.name())
+                ),
+            );
+            notes.registry = None;
+        } else {
+            first.insert(name, entry);
+        }
+    }
+}
+
+/// Checks that no registry references the secret that another one writes.
+pub(crate) fn check_secrets(registries: &[Resolved], notes: &mut Notes) {
+    for resolved in registries {
+        let (CredentialSource::Secret(secret), Some(at)) = (&resolved.registry.credential, resolved.secret_at) else {
+            continue;
+        };
+        let Some(owner) = name_of_secret(secret).strip_prefix(SECRET_PREFIX) else {
+            continue;
+        };
+        let writes = registries
+            .iter()
+            .map(|other| &other.registry)
+            .any(|other| other.name == owner && matches!(other.credential, CredentialSource::Given(_)));
+        if writes {
+            let owner = shown(owner);
+            notes.registry = Some(resolved.registry.name.clone());
+            notes.error(
+                at,
+                format!("`secret` names the secret that this file writes for the registry {owner}, and what is referenced is never written; give both registries the `secret`, or both the credential"),
+            );
+            notes.registry = None;
+        }
+    }
+}
+
+/// Warns where ECR has no pull-through cache.
+pub(crate) fn check_region(context: &Context, notes: &mut Notes) {
+    let Context { region, partition, .. } = context;
+    if region
+        .as_deref()
+        .is_some_and(|region| REGIONS_WITHOUT.contains(&region))
+        || partition != "aws"
+    {
+        let region = context.region_shown();
+        notes.warn(
+            None,
+            format!("AWS documents no pull-through cache for the Region {region} (partition {partition}); expect ECR to refuse the rules"),
+        );
+    }
+}

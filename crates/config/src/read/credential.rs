@@ -1,0 +1,187 @@
+//! Reads `username`, `accessToken` and `secret`.
+
+use secrecy::SecretString;
+
+use crate::SECRET_PREFIX;
+use crate::diagnostics::problem::Notes;
+use crate::model::arn::Arn;
+use crate::model::context::Context;
+use crate::model::credential::{MOST_NAME, MOST_VALUE};
+use crate::read::fields::Field;
+use crate::yaml::node::Entry;
+
+/// The characters that Secrets Manager adds to a name in an ARN: a hyphen and six more.
+const SUFFIX: usize = 7;
+
+/// Reads `username` or `accessToken`. No message ever repeats the value.
+pub(crate) fn read_value(name: &str, entry: &Entry, notes: &mut Notes) -> Option<Field<SecretString>> {
+    let node = &entry.value;
+    let Some(scalar) = node.scalar() else {
+        notes.error(
+            node.at,
+            format!(
+                "`{name}` is a text, but {} stands here; if it begins with `[` or `{{`, put it in quotes",
+                node.kind()
+            ),
+        );
+        return None;
+    };
+    let text = scalar.text.as_str();
+    let fault = if text.is_empty() {
+        Some("is empty; write it, or remove the line")
+    } else if text.trim() != text {
+        Some("begins or ends with a space or a line break (a block after `|`?); write it on one line, without them")
+    } else if text.chars().any(char::is_control) {
+        Some("has a line break or another control character in it; write it on one line, as the upstream gave it out")
+    } else if text.len() > MOST_VALUE {
+        Some("is longer than a secret can be")
+    } else {
+        None
+    };
+    match fault {
+        Some(fault) => {
+            notes.error(node.at, format!("`{name}` {fault}"));
+            None
+        }
+        // From a borrowed text: no copy but the exact one is left behind.
+        None => Some(Field {
+            value: SecretString::from(text),
+            at: node.at,
+            key: entry.key.at,
+        }),
+    }
+}
+
+/// Reads `secret`. A message does not repeat the value: it may be a token that somebody put here.
+pub(crate) fn read_secret(entry: &Entry, context: &Context, notes: &mut Notes) -> Option<Field<String>> {
+    let value = crate::read::fields::text("secret", &entry.value, notes)?;
+    if let Some(fault) = secret_fault(&value, context) {
+        notes.error(entry.value.at, format!("`secret` {fault}"));
+        return None;
+    }
+    Some(Field {
+        value,
+        at: entry.value.at,
+        key: entry.key.at,
+    })
+}
+
+fn secret_fault(text: &str, context: &Context) -> Option<String> {
+    let (partition, account, region) = (&context.partition, context.account_shown(), context.region_shown());
+    let name = if text.starts_with("arn:") {
+        let Some(arn) = Arn::parse(text).filter(|arn| arn.service == "secretsmanager") else {
+            return Some(format!(
+                "is no ARN of a secret; write `arn:{partition}:secretsmanager:{region}:{account}:secret:{SECRET_PREFIX}...`, or the secret's name"
+            ));
+        };
+        if arn.partition != partition || !context.is_region(arn.region) || !context.is_account(arn.account) {
+            return Some(format!(
+                "must be in the account and Region of the rule, `{partition}`, `{region}`, `{account}`: ECR reads no other; copy it there"
+            ));
+        }
+        let Some(name) = arn.resource.strip_prefix("secret:") else {
+            return Some("is no ARN of a secret: `secret:` is missing in it".to_owned());
+        };
+        name
+    } else {
+        text
+    };
+    let Some(rest) = name.strip_prefix(SECRET_PREFIX) else {
+        return Some(format!(
+            "must name a secret that begins with `{SECRET_PREFIX}`: ECR reads no other"
+        ));
+    };
+    if let Some(c) = rest
+        .chars()
+        .find(|c| !(c.is_ascii_alphanumeric() || "/_+=.@-".contains(*c)))
+    {
+        let c = crate::diagnostics::problem::shown(&c.to_string());
+        return Some(format!(
+            "has the character {c}; ECR allows letters, digits and `/_+=.@-` in the name of a secret"
+        ));
+    }
+    if rest.is_empty() {
+        return Some(format!("ends after `{SECRET_PREFIX}`; write the whole name"));
+    }
+    let bare = if text.starts_with("arn:") {
+        without_suffix(name)
+    } else {
+        Some(name)
+    };
+    let Some(bare) = bare else {
+        return Some("is not the full ARN: it must end with the hyphen and six characters that Secrets Manager added; write those too, or the name alone".to_owned());
+    };
+    if bare.len() > MOST_NAME {
+        return Some(format!(
+            "has a name of {} characters; Secrets Manager allows {MOST_NAME}",
+            bare.len()
+        ));
+    }
+    None
+}
+
+/// The name in `name-AbCdEf`.
+fn without_suffix(name: &str) -> Option<&str> {
+    let cut = name.len().checked_sub(SUFFIX)?;
+    let (name, suffix) = name.split_at_checked(cut)?;
+    let random = suffix.strip_prefix('-')?;
+    (random.bytes().all(|byte| byte.is_ascii_alphanumeric()) && name.len() > SECRET_PREFIX.len()).then_some(name)
+}
+
+/// The name of the secret that a value of `secret` refers to.
+pub(crate) fn name_of_secret(secret: &str) -> &str {
+    match Arn::parse(secret).and_then(|arn| arn.resource.strip_prefix("secret:")) {
+        Some(name) => without_suffix(name).unwrap_or(name),
+        None => secret,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_named_or_given_by_arn() {
+        let context = Context {
+            account: Some("111122223333".into()),
+            region: Some("eu-central-1".into()),
+            partition: "aws".into(),
+            template_role: false,
+            resource_tags: Default::default(),
+        };
+        let arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:ecr-pullthroughcache/docker-hub-AbCdEf";
+        for good in ["ecr-pullthroughcache/dockerhub", "ecr-pullthroughcache/a/b_+=.@-", arn] {
+            assert_eq!(secret_fault(good, &context), None, "{good}");
+        }
+        for bad in [
+            "dockerhub",
+            "ecr-pullthroughcache/",
+            "ecr-pullthroughcache/a!b",
+            "ecr-pullthroughcache/a b",
+            "arn:aws:secretsmanager:eu-central-1:111122223333:secret:ecr-pullthroughcache/dockerhub",
+            "arn:aws:secretsmanager:us-east-1:111122223333:secret:ecr-pullthroughcache/a-AbCdEf",
+            "arn:aws:secretsmanager:eu-central-1:444455556666:secret:ecr-pullthroughcache/a-AbCdEf",
+            "arn:aws:ssm:eu-central-1:111122223333:parameter/x",
+            "arn:aws:secretsmanager:eu-central-1:111122223333:secret:other/a-AbCdEf",
+        ] {
+            assert!(secret_fault(bad, &context).is_some(), "{bad}");
+        }
+        let elsewhere = Context {
+            account: None,
+            region: None,
+            ..context
+        };
+        assert_eq!(
+            secret_fault(
+                &arn.replace("1111", "4444").replace("eu-central", "us-east"),
+                &elsewhere
+            ),
+            None
+        );
+        assert_eq!(name_of_secret(arn), "ecr-pullthroughcache/docker-hub");
+        assert_eq!(
+            name_of_secret("ecr-pullthroughcache/docker-mirror"),
+            "ecr-pullthroughcache/docker-mirror"
+        );
+    }
+}

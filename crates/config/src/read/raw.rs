@@ -1,0 +1,159 @@
+//! The fields of one registry, or of `defaults`, each read by itself.
+
+use secrecy::SecretString;
+
+use crate::diagnostics::place::Position;
+use crate::diagnostics::problem::{Notes, shown};
+use crate::keys::file::RegistryKey;
+use crate::model::arn::{Arn, is_iam_name};
+use crate::model::context::Context;
+use crate::model::encryption::Encryption;
+use crate::model::existing::ExistingRepositories;
+use crate::model::lifecycle::LifecyclePolicy;
+use crate::model::mutability::Word;
+use crate::model::prefix;
+use crate::read::credential;
+use crate::read::encryption;
+use crate::read::existing;
+use crate::read::fields::{self, Field, Shape};
+use crate::read::lifecycle;
+use crate::read::mutability;
+use crate::read::principal;
+use crate::read::tags::{self, Tags};
+use crate::yaml::node::{Entry, Node};
+
+/// The longest ARN of a role that ECR takes.
+pub(crate) const MOST_ROLE: usize = 2048;
+
+/// What could be read. A field that is absent, null or wrong is `None`; `named` tells the last from the others.
+#[derive(Default)]
+pub(crate) struct Raw {
+    pub registry: Option<Field<String>>,
+    pub username: Option<Field<SecretString>>,
+    pub access_token: Option<Field<SecretString>>,
+    pub secret: Option<Field<String>>,
+    pub read_access: Option<Field<Vec<String>>>,
+    pub mutability: Option<Field<Word>>,
+    pub filters: Option<Field<Vec<String>>>,
+    pub lifecycle: Option<Field<Option<LifecyclePolicy>>>,
+    pub upstream_repository_prefix: Option<Field<String>>,
+    pub custom_role_arn: Option<Field<String>>,
+    pub encryption: Option<Field<Encryption>>,
+    pub tags: Option<Tags>,
+    pub take_over: Option<Field<bool>>,
+    pub allow_unlisted: Option<Field<bool>>,
+    pub existing: Option<Field<Option<ExistingRepositories>>>,
+    /// The fields that are there, and where their keys stand.
+    pub named: Vec<(&'static str, Position)>,
+}
+
+impl Raw {
+    /// Where the key of a field stands, if the field is there, right or wrong.
+    pub fn key(&self, name: &str) -> Option<Position> {
+        self.named.iter().find(|(named, _)| *named == name).map(|(_, at)| *at)
+    }
+}
+
+/// Reads the fields of the registry that an entry is.
+pub(crate) fn read_registry(name: &Entry, context: &Context, notes: &mut Notes) -> Option<Raw> {
+    let node = &name.value;
+    let shape = Shape {
+        what: "a registry",
+        missing_at: Some(name.key.at),
+    };
+    read(node, &shape, Some(name.name()), context, notes)
+}
+
+/// Reads `defaults`.
+pub(crate) fn read_defaults(node: &Node, context: &Context, notes: &mut Notes) -> Option<Raw> {
+    let shape = Shape {
+        what: "`defaults`",
+        missing_at: None,
+    };
+    let mut raw = read(node, &shape, None, context, notes)?;
+    if let Some(at) = raw.key("registry") {
+        notes.error(
+            at,
+            "`registry` has no default: each registry has its own; move it there",
+        );
+        raw.registry = None;
+    }
+    Some(raw)
+}
+
+fn read(
+    node: &Node,
+    shape: &Shape<'_>,
+    name_of_registry: Option<&str>,
+    context: &Context,
+    notes: &mut Notes,
+) -> Option<Raw> {
+    let mut raw = Raw::default();
+    for (key, entry) in fields::map::<RegistryKey>(node, shape, notes)? {
+        let name = key.as_str();
+        raw.named.push((name, entry.key.at));
+        let value = &entry.value;
+        match key {
+            RegistryKey::Registry => raw.registry = placed(entry, fields::text(name, value, notes)),
+            RegistryKey::Username => raw.username = credential::read_value(name, entry, notes),
+            RegistryKey::AccessToken => raw.access_token = credential::read_value(name, entry, notes),
+            RegistryKey::Secret => raw.secret = credential::read_secret(entry, context, notes),
+            RegistryKey::RepositoryReadAccessArns => raw.read_access = principal::read(entry, context, notes),
+            RegistryKey::ImageTagMutability => {
+                raw.mutability = placed(entry, fields::word(name, Word::WORDS, value, notes))
+            }
+            RegistryKey::ImageTagMutabilityExclusionFilters => raw.filters = mutability::read_filters(entry, notes),
+            RegistryKey::LifecyclePolicy => raw.lifecycle = lifecycle::read(entry, notes),
+            RegistryKey::UpstreamRepositoryPrefix => raw.upstream_repository_prefix = read_prefix(name, entry, notes),
+            RegistryKey::CustomRoleArn => raw.custom_role_arn = read_role(name, entry, context, notes),
+            RegistryKey::EncryptionConfiguration => raw.encryption = encryption::read(entry, context, notes),
+            RegistryKey::Tags => raw.tags = tags::read(entry, notes),
+            RegistryKey::TakeOver => raw.take_over = placed(entry, fields::flag(name, value, notes)),
+            RegistryKey::AllowUnlistedUpstream => raw.allow_unlisted = placed(entry, fields::flag(name, value, notes)),
+            RegistryKey::ExistingRepositories => raw.existing = existing::read(entry, name_of_registry, notes),
+        }
+    }
+    Some(raw)
+}
+
+fn placed<T>(entry: &Entry, value: Option<T>) -> Option<Field<T>> {
+    value.map(|value| Field {
+        value,
+        at: entry.value.at,
+        key: entry.key.at,
+    })
+}
+
+fn read_prefix(name: &str, entry: &Entry, notes: &mut Notes) -> Option<Field<String>> {
+    let field = placed(entry, fields::text(name, &entry.value, notes))?;
+    if let Some(fault) = prefix::fault(&field.value) {
+        notes.error(field.at, format!("`{name}` {} {fault}", shown(&field.value)));
+        return None;
+    }
+    Some(field)
+}
+
+/// A role of this account: IAM passes no other to a service ("Granting a user permissions to pass a role").
+fn read_role(name: &str, entry: &Entry, context: &Context, notes: &mut Notes) -> Option<Field<String>> {
+    let (partition, account) = (&context.partition, context.account_shown());
+    let field = placed(entry, fields::text(name, &entry.value, notes))?;
+    let example = format!("write `arn:{partition}:iam::{account}:role/...`");
+    let fault = match Arn::parse(&field.value).map(|arn| (arn, arn.resource.strip_prefix("role/"))) {
+        Some((arn, Some(role))) if arn.service == "iam" && arn.region.is_empty() && is_iam_name(role) => {
+            (arn.partition != partition || !context.is_account(arn.account)).then(|| {
+                format!("`{name}` must be a role of this account, {account}, since IAM passes no other; {example}")
+            })
+        }
+        _ => Some(format!(
+            "`{name}` {} is no ARN of a role; {example}",
+            shown(&field.value)
+        )),
+    };
+    let fault = fault
+        .or_else(|| (field.value.len() > MOST_ROLE).then(|| format!("`{name}` has more than {MOST_ROLE} characters")));
+    if let Some(fault) = fault {
+        notes.error(field.at, fault);
+        return None;
+    }
+    Some(field)
+}
