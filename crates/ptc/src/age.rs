@@ -11,20 +11,20 @@ use config::sops::{AgeRecipient, DataKey};
 
 use ecr_pull_through_sync::keyring::AgeIdentities;
 
-/// Larger than any file of identities.
+/// The most that is read of a file of identities.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// No data key, once encrypted, is longer.
+/// The longest encrypted data key that is read.
 const MOST_ENCRYPTED: usize = 64 << 10;
 
-/// So much of a recipient is shown: all of one of age's own.
+/// How many characters of a recipient are shown: enough for all of an X25519 one.
 const MOST_SHOWN: usize = 62;
 
-/// The private keys of somebody. Shown by nothing.
+/// Private keys. No output shows them.
 #[derive(Default)]
 pub struct Identities {
     found: Vec<Box<dyn Identity + Send + Sync>>,
-    /// Where they were looked for.
+    /// Where they were looked for, for messages.
     looked: Vec<String>,
 }
 

@@ -19,9 +19,6 @@ pub struct Input {
 
 impl Input {
     /// Reads it.
-    ///
-    /// # Errors
-    /// When the system does not let us.
     pub fn read(path: &str) -> Result<Self, Failure> {
         let read = if path == "-" {
             bounded(io::stdin().lock())

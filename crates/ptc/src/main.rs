@@ -1,14 +1,14 @@
 //! `ptc`: what the function does, for a terminal, an editor and a pipeline. What the function's library decides is decided
 //! nowhere else.
 
+mod account;
 mod commands;
 mod input;
-mod place;
+mod output;
 mod sealed;
 mod session;
 mod ui;
 mod view;
-mod write;
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Files that are encrypted with SOPS: whoever could read them with `sops` can use them here.
+//! Files that are encrypted with SOPS: who can decrypt them with `sops` can use them here.
 
 use config::sops::{DataKey, Metadata};
 use config::{self, Context, File, Problem, Rejected};
@@ -9,11 +9,8 @@ use ptc::age::Identities;
 use crate::session::credentials_are_there;
 use crate::ui::Failure;
 
-/// Checks a file, decrypted in memory if it is encrypted: with an age identity, else with KMS, through the reader of whoever
-/// has signed in already.
-///
-/// # Errors
-/// As `config::read`, and when nobody here can decrypt it.
+/// Checks a file. An encrypted one is decrypted in memory, with an age identity or else with KMS, through `reader` if there is
+/// one.
 pub async fn open(bytes: &[u8], context: &Context, reader: Option<&Reader>) -> Result<File, Rejected> {
     match config::sealed(bytes) {
         None => config::read(bytes, context),
@@ -22,9 +19,6 @@ pub async fn open(bytes: &[u8], context: &Context, reader: Option<&Reader>) -> R
 }
 
 /// The data key of a file; none, if it is not encrypted.
-///
-/// # Errors
-/// When nobody here can decrypt it, or its metadata cannot be read.
 pub async fn unlock(bytes: &[u8], reader: &Reader) -> Result<Option<DataKey>, Rejected> {
     match config::sealed(bytes) {
         None => Ok(None),
@@ -32,7 +26,7 @@ pub async fn unlock(bytes: &[u8], reader: &Reader) -> Result<Option<DataKey>, Re
     }
 }
 
-/// Without a reader, one is made for a file with KMS recipients, of the credentials that the environment has.
+/// Without a reader, one is made from the credentials of the environment for a file with KMS recipients.
 async fn unlock_with(metadata: &Metadata, reader: Option<&Reader>) -> Result<DataKey, Rejected> {
     let identities = match Identities::from_env(|name| std::env::var(name).ok()) {
         Ok(identities) => identities,
@@ -62,7 +56,7 @@ async fn unlock_with(metadata: &Metadata, reader: Option<&Reader>) -> Result<Dat
         .map_err(|locked| locked.into_rejected(metadata))
 }
 
-/// Of the credentials of the environment. The Region of a call is that of its key.
+/// A reader with the credentials of the environment. The Region of a call is that of its key.
 async fn environment() -> Result<Reader, Failure> {
     let config = account::loader().load().await;
     credentials_are_there(&config, None).await?;

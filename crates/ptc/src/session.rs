@@ -12,10 +12,10 @@ use ecr_pull_through_sync::account::{self, AwsError, Calls, Reader, Writer, caus
 use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::settings::Settings;
 
-use crate::place::PlaceArgs;
+use crate::account::AccountArgs;
 use crate::ui::{Failure, Ui};
 
-/// Whose settings and which account.
+/// Which settings, credentials and account to use.
 #[derive(Debug, Clone, Args)]
 pub struct SessionArgs {
     /// Use the settings of this deployed function: its name, which is the stack's output FunctionName, or its ARN. Without
@@ -26,7 +26,7 @@ pub struct SessionArgs {
     #[arg(long)]
     pub profile: Option<String>,
     #[command(flatten)]
-    pub place: PlaceArgs,
+    pub account: AccountArgs,
 }
 
 /// An account, seen with the user's credentials.
@@ -38,18 +38,12 @@ pub struct Session {
 
 impl SessionArgs {
     /// Signs in to read, and learns the settings.
-    ///
-    /// # Errors
-    /// When there is no Region, AWS does not know the user or the function, or a setting cannot be used.
     pub async fn open(&self, ui: &Ui) -> Result<Session, Failure> {
         // What could write is not even kept.
         self.open_to_write(ui).await.map(|(session, _)| session)
     }
 
     /// Signs in to write, for a command that applies.
-    ///
-    /// # Errors
-    /// As [`SessionArgs::open`].
     pub async fn open_to_write(&self, ui: &Ui) -> Result<(Session, Writer), Failure> {
         let config = self.config().await;
         ui.waiting(
@@ -82,10 +76,14 @@ impl SessionArgs {
         Ok((Session { reader, home, settings }, writer))
     }
 
-    /// Whether the account of the credentials is the one that was named, and the function's: policies that are written name
-    /// their own account, and must not name another.
+    /// The credentials must be of the account that was named, and of the function's: the policies that are written name it.
     fn is_meant(&self, home: &Home, deployed: Option<&Deployed>) -> Result<(), Failure> {
-        if let Some(account) = self.place.account.as_ref().filter(|account| **account != home.account) {
+        if let Some(account) = self
+            .account
+            .account
+            .as_ref()
+            .filter(|account| **account != home.account)
+        {
             return Err(Failure::Usage(format!(
                 "--account is {account}, but the credentials are of {}: name another profile, or leave --account out",
                 home.account
@@ -106,7 +104,7 @@ impl SessionArgs {
     /// SDK's own chain would ask the environment first, and sign with whatever keys were exported there.
     async fn config(&self) -> SdkConfig {
         let mut loader = account::loader();
-        let mut region = self.place.region.clone().map(Region::new);
+        let mut region = self.account.region.clone().map(Region::new);
         if let Some(profile) = &self.profile {
             let config = ProviderConfig::without_region().with_http_client(account::http_client());
             if region.is_none() {
@@ -129,10 +127,7 @@ impl SessionArgs {
     }
 }
 
-/// A call without credentials fails with words that lead nobody to them.
-///
-/// # Errors
-/// When there are none, or the profile that was named has none.
+/// Looks for credentials before the first call, whose own error would not say where they were looked for.
 pub async fn credentials_are_there(config: &SdkConfig, profile: Option<&str>) -> Result<(), Failure> {
     let Some(credentials) = config.credentials_provider() else {
         return Ok(());

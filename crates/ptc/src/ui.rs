@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::view::visible::visible;
 
-/// The exit status of whatever did not go well, a mistyped call included.
+/// The exit status of everything that failed, a mistyped call included.
 pub const FAILED: ExitCode = ExitCode::FAILURE;
 
 /// The exit status of a plan with something to do.
@@ -17,10 +17,10 @@ pub fn changes() -> ExitCode {
     ExitCode::from(2)
 }
 
-/// How long nothing is said of something that is waited for.
+/// How long a wait stays silent.
 const FIRST_WORD: Duration = Duration::from_secs(2);
 
-/// The longest time between two words about it.
+/// The longest time between two lines about a wait.
 const LAST_WORD: Duration = Duration::from_secs(30);
 
 /// When to use colours.
@@ -40,21 +40,21 @@ pub enum Failure {
     /// A file of this machine cannot be read or written.
     #[error("{path}: {error}")]
     File {
-        /// As it was given.
+        /// The path as it was given.
         path: String,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// An argument or a variable that cannot be used.
     #[error("{0}")]
     Usage(String),
-    /// AWS, or the way there.
+    /// AWS refused, or cannot be reached.
     #[error("{0}")]
     Aws(String),
-    /// The user would not wait.
+    /// Ctrl-C for the second time.
     #[error("ended while calls were under way: look with `ptc plan` at what was done")]
     Stopped,
-    /// Nobody reads what is printed.
+    /// Standard output is closed.
     #[error("the output could not be written: {0}")]
     Output(#[from] io::Error),
 }
@@ -62,9 +62,9 @@ pub enum Failure {
 /// How to print.
 #[derive(Debug)]
 pub struct Ui {
-    /// Whether programs read it.
+    /// Print JSON.
     pub json: bool,
-    /// Whether standard output takes colours.
+    /// Print colours.
     pub color: bool,
 }
 
@@ -81,9 +81,6 @@ impl Ui {
     }
 
     /// Prints a result.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -94,9 +91,6 @@ impl Ui {
     }
 
     /// Prints a result for programs.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn value(&self, value: &impl Serialize) -> Result<(), Failure> {
         let mut text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
         text.push('\n');
@@ -113,10 +107,7 @@ impl Ui {
         }
     }
 
-    /// Asks a question on the terminal; anything but yes is no.
-    ///
-    /// # Errors
-    /// When the answer cannot be read.
+    /// Asks a question on the terminal. Anything but yes is no.
     pub fn ask(&self, question: &str) -> Result<bool, Failure> {
         _ = write!(io::stderr().lock(), "{question} [y/N] ");
         let mut answer = String::new();
@@ -138,7 +129,7 @@ impl Ui {
         }
     }
 
-    /// Says something beside the result.
+    /// Prints a note on standard error.
     pub fn note(&self, text: &str) {
         // Where standard error is closed nobody wants to know.
         _ = writeln!(io::stderr().lock(), "{text}");

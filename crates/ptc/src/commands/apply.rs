@@ -1,4 +1,4 @@
-//! `ptc apply`: makes the account follow a file at hand, with the user's own credentials.
+//! `ptc apply`: makes the account follow a local file, with the user's own credentials.
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
@@ -7,10 +7,10 @@ use clap::Args as ClapArgs;
 use ecr_pull_through_sync::account::Writer;
 use ecr_pull_through_sync::plan::is_checksum;
 use ecr_pull_through_sync::report::{Outcome, Report};
-use ecr_pull_through_sync::run::Access;
+use ecr_pull_through_sync::run::{Access, RunRequest};
 use ecr_pull_through_sync::timing::{CancellationToken, Deadline};
 
-use crate::commands::plan::{self, TIME, order};
+use crate::commands::plan::{self, TIME, run_request};
 use crate::input::Input;
 use crate::session::{Session, SessionArgs};
 use crate::ui::{FAILED, Failure, Ui};
@@ -47,10 +47,6 @@ fn checksum(text: &str) -> Result<String, String> {
     }
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When the file cannot be read, or AWS not be asked.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let mut only = args.plan_checksum;
     let asks = only.is_none() && !args.yes;
@@ -64,8 +60,8 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let (session, writer) = args.session.open_to_write(ui).await?;
     if asks {
         let deadline = Deadline::in_time(TIME, &plan::timing());
-        let order = order(args.max_deletions, None);
-        let shown = plan::report(&input, &session, Access::Plan, &order, deadline);
+        let request = run_request(args.max_deletions, None);
+        let shown = plan::report(&input, &session, Access::Plan, &request, deadline);
         let shown = ui.waiting("reading the account", shown).await?;
         ui.raw(page(&shown, &input, &session, ui.color).as_bytes())?;
         if !matches!(shown.outcome, Outcome::Pending | Outcome::Converged) {
@@ -78,7 +74,14 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
         }
         only = shown.plan_checksum;
     }
-    let report = carry_out(&input, &session, &writer, &order(args.max_deletions, only.clone()), ui).await?;
+    let report = carry_out(
+        &input,
+        &session,
+        &writer,
+        &run_request(args.max_deletions, only.clone()),
+        ui,
+    )
+    .await?;
     if ui.json {
         ui.value(&report)?;
     } else {
@@ -106,7 +109,7 @@ async fn carry_out(
     input: &Input,
     session: &Session,
     writer: &Writer,
-    order: &ecr_pull_through_sync::run::RunRequest,
+    request: &RunRequest,
     ui: &Ui,
 ) -> Result<Report, Failure> {
     if !ui.json {
@@ -116,7 +119,7 @@ async fn carry_out(
     let deadline = Deadline::in_time(TIME, &plan::timing()).or(stop.clone());
     let report = ui.waiting(
         "applying",
-        plan::report(input, session, Access::Apply(writer), order, deadline),
+        plan::report(input, session, Access::Apply(writer), request, deadline),
     );
     let mut report = std::pin::pin!(report);
     tokio::select! {

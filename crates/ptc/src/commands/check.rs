@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Args as ClapArgs, ValueEnum};
 
+use crate::account::AccountArgs;
 use crate::input::Input;
-use crate::place::PlaceArgs;
 use crate::sealed;
 use crate::ui::{FAILED, Failure, Ui};
 use crate::view::checked::Checked;
@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(long)]
     deny_warnings: bool,
     #[command(flatten)]
-    place: PlaceArgs,
+    account: AccountArgs,
 }
 
 /// How problems are printed.
@@ -42,12 +42,8 @@ enum Format {
     Sarif,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When the output cannot be written, or RESOURCE_TAGS not be read. A file that cannot be read is that file's error.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
-    let context = args.place.context()?;
+    let context = args.account.context()?;
     if args.files.iter().filter(|file| *file == "-").count() > 1 {
         return Err(Failure::Usage("standard input, `-`, can be read once only".into()));
     }

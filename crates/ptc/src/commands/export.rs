@@ -8,10 +8,10 @@ use clap::Args as ClapArgs;
 use ptc::export::{ExportError, Exported, export};
 use serde_json::json;
 
+use crate::output::OutputFile;
 use crate::session::SessionArgs;
 use crate::ui::{Failure, Ui};
 use crate::view::visible::visible;
-use crate::write::Place;
 
 /// Write the account's pull-through cache rules and templates as a registries.yaml, foreign ones too. Reads only.
 ///
@@ -29,18 +29,14 @@ pub struct Args {
     session: SessionArgs,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When the account cannot be read, or the file not be written.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     // Before anybody is asked for anything.
-    let place = args.output.as_deref().map(Place::named).transpose()?;
-    if let Some(place) = &place
-        && place.is_there()?
+    let file = args.output.as_deref().map(OutputFile::named).transpose()?;
+    if let Some(file) = &file
+        && file.is_there()?
         && !args.force
     {
-        return Err(in_the_way(place));
+        return Err(in_the_way(file));
     }
     let session = args.session.open(ui).await?;
     let exported = export(&session.reader, &session.home, &session.settings);
@@ -51,8 +47,8 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
             ExportError::Aws(error) => Failure::Aws(error.to_string()),
             ExportError::Settings(_) => Failure::Usage(error.to_string()),
         })?;
-    if let Some(place) = &place {
-        place.write(&exported.yaml, args.force)?;
+    if let Some(file) = &file {
+        file.write(&exported.yaml, args.force)?;
     }
     if ui.json {
         let Exported {
@@ -90,13 +86,13 @@ fn tally(exported: &Exported) -> String {
     }
 }
 
-fn in_the_way(place: &Place) -> Failure {
+fn in_the_way(file: &OutputFile) -> Failure {
     let error = io::Error::new(
         io::ErrorKind::AlreadyExists,
         "a file is there already; --force writes over it",
     );
     Failure::File {
-        path: place.shown(),
+        path: file.shown(),
         error,
     }
 }

@@ -9,14 +9,14 @@ use ecr_pull_through_sync::account::Reader;
 use ecr_pull_through_sync::home::Home;
 use ptc::kit::{Artefact, Fallback, Part, kit};
 
+use crate::account::AccountArgs;
 use crate::input::Input;
-use crate::place::PlaceArgs;
+use crate::output::OutputFile;
 use crate::sealed;
 use crate::session::SessionArgs;
 use crate::ui::{FAILED, Failure, Ui};
 use crate::view::checked::Checked;
 use crate::view::problems;
-use crate::write::Place;
 
 /// Make what the pulling side needs: mirrors, policies and maps for those who pull, each with its caveats.
 ///
@@ -43,12 +43,8 @@ pub struct Args {
     session: SessionArgs,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When the file is refused, the account is not known, or a file cannot be written.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
-    let (home, context, reader) = place(&args.session, ui).await?;
+    let (home, context, reader) = account(&args.session, ui).await?;
     let file = match load(&args.file, &context, reader.as_ref()).await? {
         Ok(file) => file,
         Err(refused) => {
@@ -86,15 +82,15 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
 
 /// The account and Region, as they were named or as AWS says, and what is known of the stack. Its tags matter: who pulls
 /// first must be allowed to set them. Who names a function or a profile wants it to be asked.
-async fn place(session: &SessionArgs, ui: &Ui) -> Result<(Home, Context, Option<Reader>), Failure> {
-    let (home, tags, reader) = match session.place.home() {
+async fn account(session: &SessionArgs, ui: &Ui) -> Result<(Home, Context, Option<Reader>), Failure> {
+    let (home, tags, reader) = match session.account.home() {
         Some(home) if session.function.is_none() && session.profile.is_none() => (home, None, None),
         _ => {
             let session = session.open(ui).await?;
             (session.home, Some(session.settings.resource_tags), Some(session.reader))
         }
     };
-    let named = PlaceArgs {
+    let named = AccountArgs {
         account: Some(home.account.clone()),
         region: Some(home.region.clone()),
     };
@@ -151,25 +147,25 @@ fn write(artefacts: &[Artefact], folder: &Path, force: bool, ui: &Ui) -> Result<
     let mut differing = Vec::new();
     let mut unchanged = Vec::new();
     for artefact in artefacts {
-        let place = Place::below(folder, &artefact.path);
-        match place.read()? {
-            Some(bytes) if bytes == artefact.content.as_bytes() => unchanged.push(place.shown()),
-            Some(_) => differing.push((place, artefact)),
-            None => missing.push((place, artefact)),
+        let file = OutputFile::below(folder, &artefact.path);
+        match file.read()? {
+            Some(bytes) if bytes == artefact.content.as_bytes() => unchanged.push(file.shown()),
+            Some(_) => differing.push((file, artefact)),
+            None => missing.push((file, artefact)),
         }
     }
     if !force && !differing.is_empty() {
-        let paths: Vec<String> = differing.iter().map(|(place, _)| place.shown()).collect();
+        let paths: Vec<String> = differing.iter().map(|(file, _)| file.shown()).collect();
         return Err(Failure::Usage(format!(
             "nothing was written, since other text stands in {}; --force overwrites it",
             paths.join(", ")
         )));
     }
     let mut written = Vec::new();
-    for (place, artefact) in missing.iter().chain(&differing) {
-        place.make_folder()?;
-        place.write(&artefact.content, force)?;
-        written.push(place.shown());
+    for (file, artefact) in missing.iter().chain(&differing) {
+        file.make_folder()?;
+        file.write(&artefact.content, force)?;
+        written.push(file.shown());
     }
     if ui.json {
         return ui.value(&serde_json::json!({ "written": written, "unchanged": unchanged}));

@@ -46,19 +46,15 @@ enum Format {
     Markdown,
 }
 
-/// How long a run over a file at hand may take. It has no deadline but the user's patience.
+/// How long a run may take. In practice the user decides, with Ctrl-C.
 pub const TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Runs the command.
-///
-/// # Errors
-/// When the file cannot be read, or AWS not be asked.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let input = Input::read(&args.file)?;
     let session = args.session.open(ui).await?;
-    let hand = if args.validate { Access::Validate } else { Access::Plan };
-    let order = order(args.max_deletions, None);
-    let report = report(&input, &session, hand, &order, Deadline::in_time(TIME, &timing()));
+    let access = if args.validate { Access::Validate } else { Access::Plan };
+    let request = run_request(args.max_deletions, None);
+    let report = report(&input, &session, access, &request, Deadline::in_time(TIME, &timing()));
     let report = ui.waiting("reading the account", report).await?;
     match args
         .format
@@ -75,13 +71,13 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     })
 }
 
-/// How patient a run from a terminal is: as the function.
+/// Retries and waits as the function does.
 pub fn timing() -> Timing {
     Timing::default()
 }
 
-/// What a run from a terminal is asked for.
-pub fn order(max_deletions: Option<u32>, plan_checksum: Option<String>) -> RunRequest {
+/// The request for a run from a terminal.
+pub fn run_request(max_deletions: Option<u32>, plan_checksum: Option<String>) -> RunRequest {
     RunRequest {
         kind: Kind::Manual,
         source: "ptc".into(),
@@ -91,19 +87,16 @@ pub fn order(max_deletions: Option<u32>, plan_checksum: Option<String>) -> RunRe
     }
 }
 
-/// Runs over a file at hand.
-///
-/// # Errors
-/// When there was no time to read it and the account.
+/// Plans or applies a local file.
 pub async fn report(
     input: &Input,
     session: &Session,
-    hand: Access<'_>,
-    order: &RunRequest,
+    access: Access<'_>,
+    request: &RunRequest,
     deadline: Deadline,
 ) -> Result<Report, Failure> {
     let timing = timing();
-    let core = Deps {
+    let deps = Deps {
         reader: &session.reader,
         settings: &session.settings,
         timing: &timing,
@@ -113,10 +106,10 @@ pub async fn report(
     let data_key = Box::pin(sealed::unlock(&input.bytes, &session.reader))
         .await
         .map_err(|rejected| Failure::Usage(format!("{}: {rejected}", input.name)))?;
-    let run = Run::new(core, hand, &session.home, &deadline, &run_id).over(&input.name, &input.bytes);
+    let run = Run::new(deps, access, &session.home, &deadline, &run_id).over(&input.name, &input.bytes);
     let run = run.unlocked(data_key);
     // The futures of a run are large.
-    Box::pin(run.execute(order))
+    Box::pin(run.execute(request))
         .await
         .map_err(|failure| Failure::Aws(failure.to_string()))
 }

@@ -16,9 +16,6 @@ pub struct Args {
 }
 
 /// Prints the JSON Schema, or the reference.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     match (args.reference, ui.json) {
         (false, _) => ui.value(&config::schema())?,

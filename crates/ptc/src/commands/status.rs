@@ -23,10 +23,6 @@ pub struct Args {
     session: SessionArgs,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// When there is no status, or none that can be read.
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let session = args.session.open(ui).await?;
     let status = ui.waiting("reading the status", Status::read(&session)).await?;
@@ -53,7 +49,7 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
 
 /// The status object of a run.
 struct Status {
-    /// As it is, fields that we do not know included.
+    /// The object with all its fields, unknown ones too.
     object: Value,
     report: Report,
     finished_at: Timestamp,
@@ -103,7 +99,7 @@ impl Status {
         })
     }
 
-    /// For programs: the object, and the ages that a person would reckon.
+    /// For programs: the object, with the ages in seconds.
     fn object(&self, now: Timestamp) -> Value {
         let seconds = |then: Timestamp| now.duration_since(then).as_secs();
         let mut object = self.object.clone();

@@ -1,9 +1,8 @@
-//! Text of somebody else's on a terminal.
+//! Text from outside, made safe for a terminal.
 
 use config::is_invisible;
 
-/// Characters that nobody would see, or that would move a terminal's cursor or turn around what stands beside them, written
-/// out.
+/// Writes out characters that are invisible, move the cursor, or change the direction of the text.
 pub fn visible(text: &str) -> String {
     // Spaces of other widths are seen, and written in names and descriptions.
     let stays = |c| matches!(c, '\n' | '\u{a0}' | '\u{3000}') || !is_invisible(c);

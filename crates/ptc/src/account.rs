@@ -6,10 +6,10 @@ use ecr_pull_through_sync::home::{Home, partition_of};
 
 use crate::ui::Failure;
 
-/// Where the file is to hold. Without these, what depends on them is not checked.
+/// The account and Region that the file is for. Without them, what depends on them is not checked.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Account")]
-pub struct PlaceArgs {
+pub struct AccountArgs {
     /// The account's 12 digits.
     #[arg(long, value_parser = account)]
     pub account: Option<String>,
@@ -39,7 +39,7 @@ fn region(text: &str) -> Result<String, String> {
     }
 }
 
-impl PlaceArgs {
+impl AccountArgs {
     /// The Region that was named, or that the environment names.
     pub fn region(&self) -> Option<String> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -50,9 +50,6 @@ impl PlaceArgs {
     }
 
     /// What a check that asks nobody may know. The stack always has a role for templates, so the file may count on it.
-    ///
-    /// # Errors
-    /// When RESOURCE_TAGS cannot be read.
     pub fn context(&self) -> Result<Context, Failure> {
         let settings = ecr_pull_through_sync::settings::Settings::from_env_for_cli(|name| match name {
             "RESOURCE_TAGS" => std::env::var(name).ok(),

@@ -7,14 +7,14 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::ui::Failure;
 
-/// A place for a file below a folder.
-pub struct Place {
+/// A file to be written.
+pub struct OutputFile {
     folder: PathBuf,
     below: PathBuf,
 }
 
-impl Place {
-    /// A file of that name below a folder.
+impl OutputFile {
+    /// A file below a folder, which may be missing yet.
     pub fn below(folder: &Path, below: &str) -> Self {
         Self {
             folder: folder.to_owned(),
@@ -22,10 +22,7 @@ impl Place {
         }
     }
 
-    /// A file where the user names it.
-    ///
-    /// # Errors
-    /// When that is no name of a file.
+    /// A file at a path that the user named.
     pub fn named(path: &Path) -> Result<Self, Failure> {
         match (path.parent(), path.file_name()) {
             (Some(folder), Some(name)) => Ok(Self {
@@ -44,23 +41,17 @@ impl Place {
         self.folder.join(&self.below)
     }
 
-    /// As it is shown.
+    /// The path for messages.
     pub fn shown(&self) -> String {
         self.path().display().to_string()
     }
 
     /// Whether a file is there.
-    ///
-    /// # Errors
-    /// When something else is in the way: a symbolic link above all.
     pub fn is_there(&self) -> Result<bool, Failure> {
         self.standing().map(|standing| standing.is_some())
     }
 
     /// Makes the folder that the file is to stand in.
-    ///
-    /// # Errors
-    /// When something is in the way, or the system does not let us.
     pub fn make_folder(&self) -> Result<(), Failure> {
         self.standing()?;
         let path = self.path();
@@ -69,9 +60,6 @@ impl Place {
     }
 
     /// What the file that is there holds.
-    ///
-    /// # Errors
-    /// As [`Place::is_there`], and when the system does not let us read it.
     pub fn read(&self) -> Result<Option<Vec<u8>>, Failure> {
         let path = self.path();
         self.standing()?
@@ -81,9 +69,6 @@ impl Place {
     }
 
     /// Writes the file, over one that is there only if that is wanted.
-    ///
-    /// # Errors
-    /// When something is in the way, or the system does not let us.
     pub fn write(&self, text: &str, over: bool) -> Result<(), Failure> {
         let standing = self.standing()?;
         self.put(text, over, standing.map(|metadata| metadata.permissions()))
