@@ -1,5 +1,5 @@
-//! What `ptc` makes that is no text for a terminal: [`kit`] is what the pulling side needs of a file, [`export`] goes from the
-//! account to a file, and [`age`] reads the identities of whoever can open an encrypted file.
+//! The parts of `ptc` that do not need a terminal: [`kit`] makes what the pulling side needs from a file, [`export`] makes a file
+//! from an account, and [`age`] reads the identities that decrypt a file.
 
 pub mod age;
 pub mod export;

@@ -12,7 +12,7 @@ use clap::ValueEnum as _;
 
 use cases::{Case, china, every, fallback, legacy};
 use local_aws::iam::{Decision, Need, Policy};
-use ptc::kit::{Fallback, Part};
+use ptc::kit::{ArtefactKind, Fallback};
 use serde_json::Value;
 
 /// The host of the registry in the first two cases.
@@ -80,8 +80,8 @@ fn no_credential_is_in_any_artefact() {
 #[test]
 fn every_artefact_says_what_its_users_must_know() {
     let case = every();
-    let readme = case.content(Part::Readme);
-    for artefact in case.kit.iter().filter(|artefact| artefact.part != Part::Readme) {
+    let readme = case.content(ArtefactKind::Readme);
+    for artefact in case.kit.iter().filter(|artefact| artefact.part != ArtefactKind::Readme) {
         assert!(!artefact.caveats.is_empty(), "{}", artefact.path);
         assert!(
             readme.contains(&format!("`{}`: {}.", artefact.path, artefact.title)),
@@ -93,7 +93,7 @@ fn every_artefact_says_what_its_users_must_know() {
         }
     }
     let made = case.kit.iter().map(|artefact| artefact.part.as_str());
-    let all = Part::value_variants().iter().map(|part| part.as_str());
+    let all = ArtefactKind::value_variants().iter().map(|part| part.as_str());
     assert_eq!(made.collect::<BTreeSet<_>>(), all.collect(), "a part is missing");
 }
 
@@ -147,7 +147,11 @@ fn without_the_option_no_mirror_asks_anybody_but_ecr() {
     let mut mirrors = 0;
     for case in [legacy(), every(), china()] {
         let own = format!("https://{}/v2", case.own());
-        for mirror in case.kit.iter().filter(|artefact| artefact.part == Part::Containerd) {
+        for mirror in case
+            .kit
+            .iter()
+            .filter(|artefact| artefact.part == ArtefactKind::Containerd)
+        {
             let all = asked(&mirror.content);
             assert_eq!(all.len(), 2, "{}", mirror.path);
             for asked in &all {
@@ -159,7 +163,7 @@ fn without_the_option_no_mirror_asks_anybody_but_ecr() {
             }
             mirrors += 1;
         }
-        assert!(!case.content(Part::Readme).contains("Made with `--fallback`"));
+        assert!(!case.content(ArtefactKind::Readme).contains("Made with `--fallback`"));
     }
     assert_eq!(mirrors, 17);
 }
@@ -172,7 +176,7 @@ fn whatever_has_a_way_back_to_the_upstream_says_what_it_risks() {
         assert!(artefact.content.contains("valid for 12 hours"), "{}", artefact.path);
     }
     assert!(
-        kit.content(Part::Readme)
+        kit.content(ArtefactKind::Readme)
             .contains(&format!("**Made with `--fallback`**: {}.", Fallback::RISK))
     );
 }
@@ -216,12 +220,15 @@ fn containerd_asks_ecr_for_the_repository_of_the_image() {
 #[test]
 fn a_part_of_an_upstream_has_no_mirror_and_the_first_of_two_registries_has_it() {
     for kit in [every(), fallback()] {
-        let mirrors = kit.kit.iter().filter(|artefact| artefact.part == Part::Containerd);
+        let mirrors = kit
+            .kit
+            .iter()
+            .filter(|artefact| artefact.part == ArtefactKind::Containerd);
         for mirror in mirrors {
             assert!(!mirror.content.contains("base-images"), "{}", mirror.path);
             assert!(!mirror.content.contains("dockerhub-again"), "{}", mirror.path);
         }
-        let notes = kit.notes(Part::Containerd);
+        let notes = kit.notes(ArtefactKind::Containerd);
         assert!(notes.contains("`base-images` serves a part of its upstream"), "{notes}");
         assert!(
             notes.contains("`dockerhub-again` has the same upstream as `dockerhub`"),
@@ -238,7 +245,7 @@ fn a_part_of_an_upstream_has_no_mirror_and_the_first_of_two_registries_has_it() 
 #[test]
 fn the_mapping_knows_every_name_of_a_host() {
     let kit = every();
-    let mapping: Value = serde_json::from_str(kit.content(Part::Mapping)).unwrap();
+    let mapping: Value = serde_json::from_str(kit.content(ArtefactKind::Mapping)).unwrap();
     for (host, base) in [
         ("docker.io", "dockerhub"),
         ("index.docker.io", "dockerhub"),
@@ -270,7 +277,7 @@ const CACHED: [&str; 3] = [
 const FIRST: [&str; 2] = ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"];
 
 fn policy(case: &Case) -> Policy {
-    let document: Value = serde_json::from_str(case.content(Part::Iam)).unwrap();
+    let document: Value = serde_json::from_str(case.content(ArtefactKind::Iam)).unwrap();
     Policy::read("puller", &[("puller-policy".to_owned(), document)]).unwrap()
 }
 
@@ -351,7 +358,7 @@ fn the_registry_itself_is_every_repository_and_tags_are_only_where_the_file_has_
         );
     }
     assert!(
-        case.notes(Part::Iam)
+        case.notes(ArtefactKind::Iam)
             .contains("covers all of the account's repositories")
     );
     assert!(allows(&policy, "ecr:TagResource", &arn("k8s/pause"), "eu-central-1"));
@@ -373,9 +380,9 @@ fn a_policy_that_no_managed_policy_holds_says_so() {
         .collect();
     let case = Case::of("many", yaml, "eu-central-1", "aws", Fallback::Never);
     assert!(
-        case.notes(Part::Iam).contains("a managed policy holds 6144"),
+        case.notes(ArtefactKind::Iam).contains("a managed policy holds 6144"),
         "{}",
-        case.notes(Part::Iam)
+        case.notes(ArtefactKind::Iam)
     );
-    assert!(!legacy().notes(Part::Iam).contains("managed policy holds"));
+    assert!(!legacy().notes(ArtefactKind::Iam).contains("managed policy holds"));
 }

@@ -7,7 +7,7 @@ use clap::{Args as ClapArgs, ValueEnum as _};
 use config::{Context, File};
 use ecr_pull_through_sync::account::Reader;
 use ecr_pull_through_sync::home::Home;
-use ptc::kit::{Artefact, Fallback, Part, kit};
+use ptc::kit::{Artefact, ArtefactKind, Fallback, kit};
 
 use crate::account::AccountArgs;
 use crate::input::Input;
@@ -31,7 +31,7 @@ pub struct Args {
     output: Option<PathBuf>,
     /// Only these, separated by commas.
     #[arg(long, value_enum, value_delimiter = ',')]
-    only: Vec<Part>,
+    only: Vec<ArtefactKind>,
     /// Overwrite files that differ.
     #[arg(long, requires = "output")]
     force: bool,
@@ -115,7 +115,7 @@ async fn load(path: &str, context: &Context, reader: Option<&Reader>) -> Result<
 
 /// What was asked for; or what there is, and how to get it.
 fn print(artefacts: &[Artefact], chosen: bool, ui: &Ui) -> Result<(), Failure> {
-    let readme = |artefact: &&Artefact| chosen || artefact.part == Part::Readme;
+    let readme = |artefact: &&Artefact| chosen || artefact.part == ArtefactKind::Readme;
     let contents: Vec<&str> = artefacts
         .iter()
         .filter(readme)
@@ -129,7 +129,7 @@ fn print(artefacts: &[Artefact], chosen: bool, ui: &Ui) -> Result<(), Failure> {
             }
         }
     } else {
-        let names = Part::value_variants()
+        let names = ArtefactKind::value_variants()
             .iter()
             .map(|part| part.as_str())
             .collect::<Vec<_>>()

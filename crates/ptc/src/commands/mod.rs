@@ -1,4 +1,4 @@
-//! A file per command: it reads its arguments, asks the library, and prints.
+//! A file per command. `Args` are its arguments; `run` calls the library and prints, and gives the exit status.
 
 pub mod apply;
 pub mod check;

@@ -1,4 +1,4 @@
-//! The file before it is known what a plan of it would do: what the reader of files accepts, and what it does not.
+//! The exported file before a plan of it: the registries that `config` accepts, and those that it refuses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use ecr_pull_through_sync::plan::{
 };
 use ecr_pull_through_sync::settings::Settings;
 
-/// No run deletes more: all that a plan would take away is to be told.
+/// As many as there can be, so that the plan lists every deletion.
 fn no_limit() -> DeletionBounds {
     DeletionBounds {
         limit: u32::MAX.into(),
@@ -29,11 +29,11 @@ fn no_limit() -> DeletionBounds {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Entry {
     pub(super) fields: Mapping,
-    /// What is to be said above it.
+    /// Comments above it.
     pub(super) remarks: Vec<String>,
 }
 
-/// The file before it is known what a plan of it would do.
+/// The exported file before a plan of it.
 #[derive(Debug)]
 pub struct Draft {
     entries: BTreeMap<String, Entry>,
@@ -85,7 +85,7 @@ impl Draft {
         })
     }
 
-    /// The file, as it is read.
+    /// The file as `config` reads it.
     pub fn file(&self) -> &File {
         &self.file
     }
@@ -144,7 +144,7 @@ impl Draft {
     }
 }
 
-/// What is known of the account that the file is for.
+/// The account that the file is for.
 fn context(home: &Home, settings: &Settings) -> Context {
     Context {
         account: Some(home.account.clone()),
@@ -155,7 +155,7 @@ fn context(home: &Home, settings: &Settings) -> Context {
     }
 }
 
-/// A registry with all that the reader of files accepts of it, or why there can be none.
+/// A registry with all the fields that `config` accepts, or the reason why there is none.
 fn settle(name: &str, base: &Group, more: &[Group], context: &Context) -> Result<Entry, String> {
     let mut fields = mapping(base.iter().cloned());
     if accepts(name, &fields, context).is_err() {
@@ -191,8 +191,7 @@ fn accepts(name: &str, fields: &Mapping, context: &Context) -> Result<(), String
     })
 }
 
-/// The whole file. What is only wrong beside another registry, such as two names that ECR takes for one, is refused
-/// here.
+/// The whole file. Errors between registries, such as two names that ECR takes for one, show here.
 fn whole(
     entries: &mut BTreeMap<String, Entry>,
     refused: &mut BTreeMap<String, (Mapping, String)>,
@@ -251,7 +250,7 @@ fn another_owner(plan: &RegistryPlan) -> Option<(String, String)> {
     }
 }
 
-/// What the file cannot say about templates.
+/// Templates that the file cannot describe.
 fn notes(snapshot: &Snapshot, settings: &Settings) -> Vec<String> {
     let templates = snapshot.templates.values();
     let cached = |template: &&Template| template.spec.applied_for.contains(PULL_THROUGH_CACHE);
@@ -280,7 +279,7 @@ fn notes(snapshot: &Snapshot, settings: &Settings) -> Vec<String> {
     notes
 }
 
-/// What a plan of the file would take away: it carries our mark or tag, and no registry of the file has it.
+/// What a plan of the file would delete: it has our mark or tag, but no registry in the file.
 fn removals(plan: &Plan) -> Vec<String> {
     let gone = plan.removals.left.iter().chain(&plan.removals.orphans);
     let told = gone.map(|left| {

@@ -1,4 +1,4 @@
-//! A rule and the template of its prefix, in the words of the file.
+//! A rule and the template of its prefix, as fields of the file.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use ecr_pull_through_sync::plan::PULL_THROUGH_CACHE;
 use ecr_pull_through_sync::policy::read_access;
 use ecr_pull_through_sync::settings::Settings;
 
-/// Fields that stand together or not at all.
+/// Fields that are valid only together.
 pub(super) type Group = Vec<(&'static str, Value)>;
 
-/// The fields without which a rule cannot be said.
+/// The fields that every rule needs.
 pub(super) fn of_rule(rule: &Rule, names: &BTreeMap<String, String>) -> Group {
     let secret = rule.credential_arn.as_ref().map(|arn| names.get(arn).unwrap_or(arn));
     let fields = [
@@ -46,7 +46,7 @@ pub(super) fn template_of<'a>(prefix: &str, snapshot: &'a Snapshot) -> Option<&'
     own.or_else(|| above.find_map(applied)).or_else(|| applied(ROOT))
 }
 
-/// The fields of a template, without those that say what a registry has that says nothing.
+/// The fields of a template, without those that have their default.
 pub(super) fn of_template(spec: &TemplateSpec, home: &Home, settings: &Settings) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let texts = |items: Vec<String>| -> Value { items.into_iter().map(Value::from).collect() };
@@ -80,7 +80,7 @@ pub(super) fn of_template(spec: &TemplateSpec, home: &Home, settings: &Settings)
     groups
 }
 
-/// What repositories have that no template is for: ECR gives them no lifecycle policy.
+/// The fields of repositories without a template: ECR gives them no lifecycle policy.
 pub(super) fn without_template() -> Vec<Group> {
     lifecycle::value("")
         .map(|none| vec![("lifecycle_policy", none)])

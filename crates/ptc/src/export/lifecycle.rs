@@ -1,4 +1,4 @@
-//! A lifecycle policy as AWS has it, in the grammar of the file.
+//! A lifecycle policy of AWS as a value of the file.
 
 use serde_json::Value as Json;
 use serde_yaml::{Mapping, Value};
@@ -6,11 +6,11 @@ use serde_yaml::{Mapping, Value};
 use config::LifecyclePolicy;
 use ecr_pull_through_sync::policy::same_lifecycle;
 
-/// The word for no policy at all.
+/// The value for no policy.
 const NONE: &str = "none";
 
-/// The value of `lifecycle_policy`; nothing where the policy is what a registry has that says nothing. What is no such
-/// policy is written as it is, and refused by the reader of the file.
+/// The value of `lifecycle_policy`, or `None` for the default policy. A text that is no policy is written unchanged, and `config`
+/// refuses it.
 pub(super) fn value(text: &str) -> Option<Value> {
     if text.is_empty() {
         return Some(NONE.into());
@@ -45,8 +45,7 @@ const ORDER: [&str; 14] = [
     "targetStorageClass",
 ];
 
-/// The same without what says nothing: nulls, an empty description, empty lists, the storage class that is meant
-/// anyway.
+/// The same without what changes nothing: nulls, an empty description, empty lists, the default storage class.
 fn ordered(value: Json) -> Value {
     match value {
         Json::Object(map) => {

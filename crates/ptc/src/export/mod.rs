@@ -1,9 +1,9 @@
 //! The account as a file: every rule, with the template of its prefix, becomes a registry of a `registries.yaml`.
 //!
-//! For those who come with an account that was made by hand, by Terraform or by another stack. Credentials stay where
-//! they are: the file names the secrets that the rules point to, and no value of one is ever asked for.
+//! For an account that was set up by hand, with Terraform or by another stack. Credentials stay where they are: the file names the
+//! secrets of the rules, and their values are never read.
 //!
-//! 1. `entry` writes a rule and its template in the words of the file, and `lifecycle` a lifecycle policy.
+//! 1. `entry` turns a rule and its template into fields of the file, and `lifecycle` a lifecycle policy.
 //! 2. `draft` has each registry read by [`config`] itself, and keeps what is accepted: what it refuses
 //!    stands in the file as a comment, with the reason.
 //! 3. The plan over that file and the same account says what an apply would still change, and `page` writes it above
@@ -35,11 +35,11 @@ const READS: usize = 16;
 pub struct Exported {
     /// The file.
     pub yaml: String,
-    /// The registries of the file, as they stand there.
+    /// The names of its registries.
     pub registries: BTreeMap<String, Value>,
     /// What the file says above each of them: what a plan of it would still change, and what could not be said.
     pub remarks: BTreeMap<String, Vec<String>>,
-    /// What belongs to no registry of the file.
+    /// Notes about the whole account.
     pub notes: Vec<String>,
 }
 
@@ -72,8 +72,8 @@ pub async fn export(reader: &Reader, home: &Home, settings: &Settings) -> Result
     Ok(exported)
 }
 
-/// The names of the secrets that rules point to, by ARN, and why some could not be learnt. One that is on its way out
-/// keeps its ARN: its name may soon be another's.
+/// The names of the secrets of the rules, by ARN, and why some are not known. A secret that is scheduled for deletion keeps its
+/// ARN: its name may soon belong to another.
 async fn names(reader: &Reader, snapshot: &Snapshot) -> (BTreeMap<String, String>, Vec<String>) {
     let arns: BTreeSet<&str> = snapshot
         .rules

@@ -14,7 +14,7 @@ use ecr_pull_through_sync::report::word;
 /// Longer remarks are cut: AWS's own sentences are shorter.
 const MOST: usize = 1000;
 
-/// Everything that is written.
+/// What the page is made of.
 pub(super) struct Page<'a> {
     pub(super) entries: &'a BTreeMap<String, Entry>,
     pub(super) refused: &'a BTreeMap<String, (Mapping, String)>,
@@ -29,7 +29,7 @@ impl Page<'_> {
         page
     }
 
-    /// No time stands in it: the same account makes the same file.
+    /// Without the time, so that the same account gives the same file.
     fn write_to(&self, page: &mut String) -> std::fmt::Result {
         let Home { account, region, .. } = self.home;
         writeln!(
@@ -80,7 +80,7 @@ pub(super) fn block(name: &str, fields: &Mapping) -> String {
     serde_yaml::to_string(&registry).unwrap_or_default()
 }
 
-/// What a plan of the file would do about a registry, in a line; nothing where it is as the file says.
+/// What a plan of the file would change of a registry, in a line; `None` if nothing.
 pub(super) fn remark(plan: &RegistryPlan) -> Option<String> {
     match &plan.verdict {
         Verdict::Refused { cause, .. } => Some(format!("a plan of this file would refuse it: {cause}")),

@@ -1,7 +1,7 @@
 //! `containerd/<host>/hosts.toml`, one for each upstream host ("Registry Configuration" in containerd's documentation).
 
 use super::mirror::{Mirror, Mirrors};
-use super::{Artefact, Fallback, Part, sentences};
+use super::{Artefact, ArtefactKind, Fallback, sentences};
 use config::UpstreamKind;
 
 const CAVEATS: &[&str] = &[
@@ -28,7 +28,7 @@ pub(super) fn artefacts(mirrors: &Mirrors<'_>) -> Vec<Artefact> {
         Fallback::Upstream => FALLBACK,
     };
     let artefact = |mirror: &Mirror<'_>| Artefact {
-        part: Part::Containerd,
+        part: ArtefactKind::Containerd,
         path: format!("containerd/{}/hosts.toml", mirror.host),
         title: format!("Mirror for images of {}", mirror.host),
         caveats: sentences(&[CAVEATS, of_fallback].concat()),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::mapping::json;
-use super::{Artefact, Part, sentences};
+use super::{Artefact, ArtefactKind, sentences};
 use config::{ROOT, Registry};
 use ecr_pull_through_sync::home::Home;
 
@@ -85,7 +85,7 @@ pub(super) fn artefact(registries: &[Registry], home: &Home) -> Artefact {
         ));
     }
     Artefact {
-        part: Part::Iam,
+        part: ArtefactKind::Iam,
         path: "puller-policy.json".into(),
         title: "IAM policy of whoever pulls, first pulls included".into(),
         caveats: sentences(CAVEATS),

@@ -8,7 +8,7 @@
 use std::fmt::Write as _;
 
 use super::route::{Route, Routes};
-use super::{Artefact, Part, sentences};
+use super::{Artefact, ArtefactKind, sentences};
 
 const CAVEATS: &[&str] = &[
     "For Kyverno up to 1.19: 1.17 deprecated ClusterPolicy, and its removal was planned for 1.20. Where `kubectl get crd clusterpolicies.kyverno.io` finds nothing, use mirrors.",
@@ -21,7 +21,7 @@ const CAVEATS: &[&str] = &[
 /// A pod's lists of containers that are new when the pod is.
 const NEW_WITH_THE_POD: [&str; 2] = ["containers", "initContainers"];
 
-/// Images that become others.
+/// One rewriting of images.
 struct Step {
     about: String,
     from: String,
@@ -43,7 +43,7 @@ pub(super) fn artefact(routes: &Routes<'_>) -> Artefact {
         content.push_str(&foreach(step, "ephemeralContainers", ONLY_NEW));
     }
     Artefact {
-        part: Part::Kyverno,
+        part: ArtefactKind::Kyverno,
         path: "kyverno.yaml".into(),
         title: "Policy that rewrites the images of new pods".into(),
         caveats: sentences(CAVEATS),
@@ -153,7 +153,7 @@ fn unless(beginnings: &[String]) -> Option<String> {
     }
 }
 
-/// A host or a path, as an expression for itself.
+/// An expression that matches a host or a path literally.
 fn literal(text: &str) -> String {
     text.replace('.', "[.]")
 }

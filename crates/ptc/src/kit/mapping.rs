@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::route::{Route, Routes};
-use super::{Artefact, Part, sentences};
+use super::{Artefact, ArtefactKind, sentences};
 use ecr_pull_through_sync::home::Home;
 
 const CAVEATS: &[&str] = &[
@@ -20,7 +20,7 @@ struct Mapping<'a> {
     account: &'a str,
     region: &'a str,
     registry_host: String,
-    /// What an image begins with, and what stands there instead.
+    /// The beginning of an image's name, and its replacement.
     bases: BTreeMap<String, &'a str>,
     upstreams: Vec<Upstream<'a>>,
 }
@@ -58,7 +58,7 @@ pub(super) fn artefact(routes: &Routes<'_>, home: &Home) -> Artefact {
         upstreams: routes.routes.iter().map(upstream).collect(),
     };
     Artefact {
-        part: Part::Mapping,
+        part: ArtefactKind::Mapping,
         path: "mapping.json".into(),
         title: "Upstream host to pull-through URL, for programs".into(),
         caveats: sentences(CAVEATS),
@@ -79,7 +79,7 @@ fn upstream<'a>(route: &'a Route<'a>) -> Upstream<'a> {
     }
 }
 
-/// Indented, with a line end. Maps whose keys are strings cannot fail to be written.
+/// Indented, with a line end. Writing cannot fail: all keys are strings.
 pub(super) fn json(value: &impl Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');

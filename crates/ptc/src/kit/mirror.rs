@@ -1,4 +1,4 @@
-//! Routes as a container runtime can be told them: a mirror stands for a whole host.
+//! Routes as mirrors of a container runtime. A mirror is for a whole host, so not every route can be one.
 
 use config::{ROOT, UpstreamKind};
 use ecr_pull_through_sync::home::Home;
@@ -6,13 +6,13 @@ use ecr_pull_through_sync::home::Home;
 use super::Fallback;
 use super::route::Routes;
 
-/// A host, and where a runtime asks instead.
+/// A host, and the endpoint that a runtime asks instead.
 pub(super) struct Mirror<'a> {
     /// The host as it stands in image names.
     pub host: &'a str,
     /// The URL that is asked where the mirror refuses.
     pub server: String,
-    /// What the upstream is.
+    /// The kind of upstream.
     pub kind: UpstreamKind,
     /// The registry it goes through.
     pub registry: &'a str,
@@ -25,9 +25,9 @@ pub(super) struct Mirror<'a> {
 pub(super) struct Mirrors<'a> {
     /// One for each host.
     pub mirrors: Vec<Mirror<'a>>,
-    /// What does not fit.
+    /// Routes that cannot be mirrors, and why.
     pub notes: Vec<String>,
-    /// Whom a node asks where ECR refuses.
+    /// What a node does when ECR refuses.
     pub fallback: Fallback,
 }
 

@@ -1,16 +1,16 @@
 //! What the pulling side needs, made from the file: mirrors, policies and maps, each with what its users must know.
 //!
-//! Rules and templates are of no use while nodes and builders still ask the upstream. What they are told is written by
-//! hand everywhere, and wrong in the same places: the `/v2` of a mirror, Docker Hub's `library/`, who signs in, who may
-//! pull first. So it is made from the same file that makes the rules:
+//! Rules and templates are of no use while nodes and builders still ask the upstream. Their configuration is usually written by
+//! hand, with the same mistakes: the `/v2` of a mirror, Docker Hub's `library/`, who signs in, who may pull first. So it is
+//! made from the same file as the rules:
 //!
 //! 1. `route` turns the registries into routes: images of this host, through this registry. It settles what several
 //!    registries of one host mean, and what one registry takes away from another.
 //! 2. `mirror` makes of them what a container runtime can be told, which is less.
 //! 3. One module for each artefact writes it.
 //!
-//! Pure: nothing is read, nothing asked, and no credential is ever looked at. The caveats are what users of the tools ran
-//! into; where a format is documented stands at the top of its module.
+//! Pure: no file, no network, no credential. The caveats are problems that users of the tools reported. Each module names the
+//! documentation of its format.
 
 mod containerd;
 mod iam;
@@ -32,8 +32,8 @@ use route::Routes;
 /// What an artefact is for, in the order of the kit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Part {
-    /// What all the others are, with their caveats.
+pub enum ArtefactKind {
+    /// Describes the others, with their caveats.
     Readme,
     /// Where images of which host are pulled, for programs.
     Mapping,
@@ -45,7 +45,7 @@ pub enum Part {
     Iam,
 }
 
-impl Part {
+impl ArtefactKind {
     /// The word for it in `--only` and in the README.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -63,37 +63,37 @@ impl Part {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Artefact {
     /// What it is for.
-    pub part: Part,
-    /// Where it stands in the kit's folder; parts are separated by `/`.
+    pub part: ArtefactKind,
+    /// The path in the kit's folder, with `/`.
     pub path: String,
-    /// What it is, in one line.
+    /// One line about it.
     pub title: String,
-    /// What its users must know, whatever the file says.
+    /// What users of this kind of artefact must know.
     pub caveats: Vec<String>,
-    /// What of this very file does not fit, or surprises.
+    /// What of this file does not fit, or may surprise.
     pub notes: Vec<String>,
-    /// The text.
+    /// The file's contents.
     pub content: String,
 }
 
-/// Whom a node asks for an image that ECR refuses.
+/// Which host a node asks for an image that ECR refuses.
 ///
-/// A runtime that got its ECR token as the credential of the upstream's host (that is how a kubelet signs in to a
-/// mirror) gives it to whomever it asks next: containerd posts it to the upstream's token endpoint.
+/// A kubelet signs in to a mirror with a credential for the upstream's host, and that credential is the ECR token. So a runtime
+/// that asks the upstream next sends the token there: containerd posts it to the upstream's token endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallback {
-    /// Nobody: ECR's refusal is the answer.
+    /// None: the pull fails.
     Never,
     /// The upstream, with the node's ECR token.
     Upstream,
 }
 
 impl Fallback {
-    /// What a fallback risks, for all who are about to have one.
+    /// The risk of a fallback, for messages and files.
     pub const RISK: &str = "where ECR refuses a pull, containerd posts the node's ECR token to the upstream's token endpoint; it is valid for 12 hours, for all that the node may pull";
 }
 
-/// Makes the kit of a checked file: all artefacts, in the order of [`Part`].
+/// Makes the kit of a checked file: all artefacts, in the order of [`ArtefactKind`].
 #[must_use]
 pub fn kit(registries: &[Registry], home: &Home, fallback: Fallback) -> Vec<Artefact> {
     let routes = Routes::of(registries, home);
@@ -105,7 +105,7 @@ pub fn kit(registries: &[Registry], home: &Home, fallback: Fallback) -> Vec<Arte
     artefacts
 }
 
-/// Sentences as they are kept.
+/// Caveats and notes as an [`Artefact`] has them.
 fn sentences(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::ValueEnum as _;
 
-use super::{Artefact, Fallback, Part};
+use super::{Artefact, ArtefactKind, Fallback};
 use ecr_pull_through_sync::home::Home;
 
 pub(super) fn artefact(others: &[Artefact], home: &Home, fallback: Fallback) -> Artefact {
@@ -27,7 +27,7 @@ pub(super) fn artefact(others: &[Artefact], home: &Home, fallback: Fallback) -> 
         content.push_str("\n## What does not fit, or surprises\n\n");
         content.push_str(&list(shared.iter().copied()));
     }
-    for &part in Part::value_variants() {
+    for &part in ArtefactKind::value_variants() {
         let of_part: Vec<&Artefact> = others.iter().filter(|artefact| artefact.part == part).collect();
         let Some(first) = of_part.first() else { continue };
         _ = writeln!(content, "\n## {}\n", part.as_str());
@@ -43,7 +43,7 @@ pub(super) fn artefact(others: &[Artefact], home: &Home, fallback: Fallback) -> 
         }
     }
     Artefact {
-        part: Part::Readme,
+        part: ArtefactKind::Readme,
         path: "README.md".into(),
         title: "What each file is, and what its users must know".into(),
         caveats: Vec::new(),

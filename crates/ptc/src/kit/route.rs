@@ -13,7 +13,7 @@ pub(super) struct Route<'a> {
     pub aliases: &'static [&'static str],
     /// Only images whose path begins with this go through the registry (its `upstream_repository_prefix`).
     pub under: Option<&'a str>,
-    /// What stands in the place of the host, and of `under`.
+    /// The replacement for the host and `under`.
     pub base: String,
     /// Beginnings of paths that ECR would give to another registry of the file, whose name is the longer prefix.
     pub taken: Vec<Taken<'a>>,
@@ -21,7 +21,7 @@ pub(super) struct Route<'a> {
     pub elsewhere: Vec<&'a str>,
 }
 
-/// A part of an upstream that another registry's name hides.
+/// Images of an upstream that ECR would take from another registry, whose name is a longer prefix.
 pub(super) struct Taken<'a> {
     /// The beginning of the path, behind the base.
     pub path: &'a str,
@@ -33,11 +33,11 @@ pub(super) struct Taken<'a> {
 pub(super) struct Routes<'a> {
     /// One for each host and part of a host.
     pub routes: Vec<Route<'a>>,
-    /// What the file's reader must know, whatever is made of the routes.
+    /// Notes for every artefact.
     pub notes: Vec<String>,
 }
 
-/// How images of Docker Hub are called: the second and third name are the host's own.
+/// Names of Docker Hub in images. The second and third are its real hosts.
 const DOCKER_HUB: (&str, &[&str]) = ("docker.io", &["index.docker.io", "registry-1.docker.io"]);
 
 impl Route<'_> {
@@ -46,7 +46,7 @@ impl Route<'_> {
         self.registry.upstream.kind == UpstreamKind::DockerHub
     }
 
-    /// What images begin with that go through it.
+    /// The beginning of the names of its images.
     pub fn source(&self) -> String {
         match self.under {
             Some(under) => format!("{}/{under}", self.host),

@@ -5,7 +5,7 @@ use std::fs;
 
 use config::{Context, read};
 use ecr_pull_through_sync::home::Home;
-use ptc::kit::{Artefact, Fallback, Part, kit};
+use ptc::kit::{Artefact, ArtefactKind, Fallback, kit};
 
 /// A file and its kit.
 pub struct Case {
@@ -37,7 +37,7 @@ impl Case {
     }
 
     /// The content of the first artefact of a part.
-    pub fn content(&self, part: Part) -> &str {
+    pub fn content(&self, part: ArtefactKind) -> &str {
         &self.kit.iter().find(|artefact| artefact.part == part).unwrap().content
     }
 
@@ -60,7 +60,7 @@ impl Case {
     }
 
     /// All notes of a part.
-    pub fn notes(&self, part: Part) -> String {
+    pub fn notes(&self, part: ArtefactKind) -> String {
         let notes = self
             .kit
             .iter()
@@ -97,7 +97,7 @@ pub fn fallback() -> Case {
     let yaml = fs::read_to_string("tests/kit/every.yaml").unwrap();
     let mut case = Case::of("fallback", yaml, "eu-central-1", "aws", Fallback::Upstream);
     case.kit
-        .retain(|artefact| matches!(artefact.part, Part::Readme | Part::Containerd));
+        .retain(|artefact| matches!(artefact.part, ArtefactKind::Readme | ArtefactKind::Containerd));
     case
 }
 

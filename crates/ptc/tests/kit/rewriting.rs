@@ -1,6 +1,6 @@
 //! Images that are rewritten: a table for the Kyverno policy, whose expressions are run here.
 
-use ptc::kit::Part;
+use ptc::kit::ArtefactKind;
 use regex_lite::Regex;
 use serde_json::Value;
 
@@ -175,7 +175,7 @@ fn rewrite(steps: &[Step], list: &str, image: &str) -> String {
 }
 
 fn policy(case: &Case) -> Value {
-    let text = case.content(Part::Kyverno);
+    let text = case.content(ArtefactKind::Kyverno);
     assert!(
         !text.contains('\\'),
         "how many backslashes survive depends on who reads"
