@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{Existing, Progress, Report};
+use super::view::word;
+use super::{Existing, Report};
 use config::{Problem, is_invisible};
 
 /// Writes the report as Markdown. All text from outside is escaped.
@@ -46,19 +47,7 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
         report.stats.aws_calls, report.stats.duration_ms
     )?;
     if let Some(Existing { progress, .. }) = &report.existing_repositories {
-        let Progress {
-            found,
-            done,
-            changed,
-            held,
-            failed,
-            to_do,
-        } = progress;
-        writeln!(
-            page,
-            "- existing repositories: {found} found, {done} done ({changed} changed), {held} held, {failed} failed, \
-             {to_do} to do"
-        )?;
+        writeln!(page, "- existing repositories: {progress}")?;
     }
     problems(page, "Errors", &report.errors)?;
     if !report.registries.is_empty() {
@@ -121,26 +110,9 @@ fn problems(page: &mut String, title: &str, problems: &[Problem]) -> std::fmt::R
     }
     writeln!(page, "\n## {title}\n")?;
     for problem in problems {
-        let place = match (problem.line, problem.column) {
-            (Some(line), Some(column)) => format!("line {line}, column {column}: "),
-            _ => String::new(),
-        };
-        let registry = problem
-            .registry
-            .as_deref()
-            .map(|r| format!("**{}**, ", text(r)))
-            .unwrap_or_default();
-        writeln!(page, "- {registry}{place}{}", text(&problem.message))?;
+        writeln!(page, "- {}", text(&problem.to_string()))?;
     }
     Ok(())
-}
-
-/// The word that the JSON report uses.
-pub(super) fn word(value: &impl serde::Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        _ => String::new(),
-    }
 }
 
 /// Text in a table cell: what Markdown or HTML would read as more than text is escaped.

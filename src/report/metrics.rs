@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::markdown::word;
+use super::view::word;
 use super::{Change, ChangeResult, CredentialState, Outcome, Past, RegistryReport, Report, State};
 use crate::plan::Action;
 

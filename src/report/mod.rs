@@ -7,6 +7,7 @@ pub mod metrics;
 mod redact;
 mod repositories;
 mod results;
+mod view;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub use markdown::{code, markdown, text};
 pub use redact::redact;
 pub use repositories::{Base, Existing, Part, Progress, Work};
 pub use results::Results;
+pub use view::{Blocker, Mark, word};
 
 /// The report. Field names and values are what docs/report.md promises. It is read back by what works on messages
 /// of the queue, whose results go into the report of the run that sent them.

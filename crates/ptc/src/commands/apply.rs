@@ -1,23 +1,21 @@
 //! `ptc apply`: makes the account follow a file at hand, with the user's own credentials.
 
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use clap::Args as ClapArgs;
 use ecr_pull_through_sync::account::Writer;
 use ecr_pull_through_sync::plan::is_checksum;
-use ecr_pull_through_sync::report::{ChangeResult, Outcome, Report};
+use ecr_pull_through_sync::report::{Outcome, Report};
 use ecr_pull_through_sync::run::Access;
 use ecr_pull_through_sync::timing::{CancellationToken, Deadline};
 
-use crate::commands::plan::{self, TIME, order, page};
+use crate::commands::plan::{self, TIME, order};
 use crate::input::Input;
 use crate::session::{Session, SessionArgs};
 use crate::ui::{FAILED, Failure, Ui};
-use crate::view::show::Mark;
-use crate::view::visible::visible;
-use crate::view::{problems, progress, show};
+use crate::view::plan::{done, page};
+use crate::view::progress;
 
 /// Make the account follow the file: exactly the plan that was shown, or nothing.
 ///
@@ -84,7 +82,7 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     if ui.json {
         ui.value(&report)?;
     } else {
-        ui.raw(told(&report, &input, &session, ui.color).as_bytes())?;
+        ui.raw(done(&report, &input, &session, ui.color).as_bytes())?;
     }
     let refused = only.is_some() && report.plan_checksum != only;
     let good = matches!(report.outcome, Outcome::Converged | Outcome::Changed) && !refused;
@@ -150,61 +148,4 @@ async fn asked_to_stop() {
         // Without the signal there is nothing to wait for, and the run goes on to its end.
         std::future::pending::<()>().await;
     }
-}
-
-/// What came of it: the registries, and what was not done.
-fn told(report: &Report, input: &Input, session: &Session, color: bool) -> String {
-    let refused = report.changes.iter().any(|change| !change.diff.is_empty());
-    if report.outcome == Outcome::Rejected || refused {
-        return format!(
-            "{}\n{}\n",
-            page(report, input, session, color).trim_end(),
-            visible(&report.message)
-        );
-    }
-    let mut page = String::new();
-    // Writing into a String cannot fail.
-    _ = write_told(&mut page, report, color);
-    page
-}
-
-fn write_told(page: &mut String, report: &Report, color: bool) -> std::fmt::Result {
-    for change in report
-        .changes
-        .iter()
-        .filter(|change| change.result == ChangeResult::Applied)
-    {
-        let Some(note) = &change.note else { continue };
-        let line = format!(
-            "{} {}: {}: {note}",
-            show::mark(change).as_str(),
-            change.registry,
-            show::words(change)
-        );
-        writeln!(page, "{}", show::mark(change).paint(&visible(&line), color))?;
-    }
-    let troubles = show::troubles(report);
-    for line in troubles.iter().flat_map(|trouble| show::marked(trouble.lines())) {
-        writeln!(page, "{}", Mark::Stop.paint(&visible(&line), color))?;
-    }
-    for (name, registry) in &report.registries {
-        let told = |message: &&String| !troubles.iter().any(|trouble| trouble.is_for(message));
-        let message = registry
-            .message
-            .as_ref()
-            .filter(told)
-            .map(|message| format!(": {message}"))
-            .unwrap_or_default();
-        let credential = registry.credential.as_str();
-        let line = format!(
-            "{name} {} ({}, credential {credential}){message}",
-            registry.state.as_str(),
-            registry.url
-        );
-        writeln!(page, "{}", visible(&line))?;
-    }
-    for warning in &report.warnings {
-        writeln!(page, "warning: {}", visible(&problems::said(warning)))?;
-    }
-    writeln!(page, "\n{}: {}", report.outcome.as_str(), visible(&report.message))
 }

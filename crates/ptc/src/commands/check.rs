@@ -3,16 +3,14 @@
 use std::process::ExitCode;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use config::{self, Excerpts, Problem, Rejected};
-use serde::Serialize;
 
 use crate::input::Input;
 use crate::place::PlaceArgs;
 use crate::sealed;
 use crate::ui::{FAILED, Failure, Ui};
-use crate::view::problems::{self, Level};
-use crate::view::sarif;
+use crate::view::checked::Checked;
 use crate::view::visible::visible;
+use crate::view::{problems, sarif};
 
 /// Check files: all errors and warnings, with their places. Works offline. One exception: for a file
 /// that SOPS encrypted, KMS is asked for the key, unless an age identity on this machine opens it.
@@ -42,35 +40,6 @@ enum Format {
     Github,
     /// SARIF 2.1.0, for code scanning.
     Sarif,
-}
-
-/// What was found in a file.
-#[derive(Serialize)]
-pub struct Checked {
-    /// As it was given.
-    pub file: String,
-    /// How many registries it has, where it was accepted.
-    pub registries: Option<usize>,
-    /// What keeps it from being taken.
-    pub errors: Vec<Problem>,
-    /// What is legal but surprising.
-    pub warnings: Vec<Problem>,
-    /// Its lines.
-    #[serde(skip)]
-    pub excerpts: Excerpts,
-}
-
-impl Checked {
-    /// A file that was refused.
-    pub fn rejected(input: &Input, Rejected { errors, warnings }: Rejected) -> Self {
-        checked(&input.name, None, errors, warnings, Excerpts::of(&input.bytes))
-    }
-
-    /// Every problem with its level, errors first.
-    pub fn problems(&self) -> impl Iterator<Item = (Level, &Problem)> {
-        let errors = self.errors.iter().map(|problem| (Level::Error, problem));
-        errors.chain(self.warnings.iter().map(|problem| (Level::Warning, problem)))
-    }
 }
 
 /// Runs the command.
@@ -111,42 +80,11 @@ async fn check(path: &str, context: &config::Context) -> Checked {
                 Failure::File { error, .. } => format!("the file cannot be read: {error}"),
                 other => other.to_string(),
             };
-            let problem = Problem {
-                registry: None,
-                line: None,
-                column: None,
-                message,
-            };
-            return checked(&visible(path), None, vec![problem], Vec::new(), Excerpts::default());
+            return Checked::unreadable(visible(path), message);
         }
     };
     match Box::pin(sealed::open(&input.bytes, context, None)).await {
-        Ok(file) => {
-            let excerpts = Excerpts::of(&input.bytes);
-            checked(
-                &input.name,
-                Some(file.registries.len()),
-                Vec::new(),
-                file.warnings,
-                excerpts,
-            )
-        }
+        Ok(file) => Checked::accepted(&input, file.registries.len(), file.warnings),
         Err(rejected) => Checked::rejected(&input, rejected),
-    }
-}
-
-fn checked(
-    file: &str,
-    registries: Option<usize>,
-    errors: Vec<Problem>,
-    warnings: Vec<Problem>,
-    excerpts: Excerpts,
-) -> Checked {
-    Checked {
-        file: file.to_owned(),
-        registries,
-        errors,
-        warnings,
-        excerpts,
     }
 }

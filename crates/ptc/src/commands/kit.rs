@@ -9,12 +9,12 @@ use ecr_pull_through_sync::account::Reader;
 use ecr_pull_through_sync::home::Home;
 use ptc::kit::{Artefact, Fallback, Part, kit};
 
-use crate::commands::check::Checked;
 use crate::input::Input;
 use crate::place::PlaceArgs;
 use crate::sealed;
 use crate::session::SessionArgs;
 use crate::ui::{FAILED, Failure, Ui};
+use crate::view::checked::Checked;
 use crate::view::problems;
 use crate::write::Place;
 

@@ -1,24 +1,19 @@
 //! `ptc plan`: what an apply of a file would change, read with the user's own credentials.
 
-use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use config::Rejected;
 use ecr_pull_through_sync::report::{Outcome, Report};
 use ecr_pull_through_sync::run::{Access, Deps, Run, RunRequest};
 use ecr_pull_through_sync::timing::{Deadline, Timing};
 use ecr_pull_through_sync::trigger::Kind;
 
-use crate::commands::check::Checked;
 use crate::input::Input;
 use crate::sealed;
 use crate::session::{Session, SessionArgs};
 use crate::ui::{self, FAILED, Failure, Ui};
-use crate::view::show::{self, Mark};
-use crate::view::visible::visible;
-use crate::view::{comment, problems};
+use crate::view::{comment, plan};
 
 /// Show what an apply of the file would change in the account. Reads only.
 ///
@@ -69,12 +64,12 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
         .format
         .unwrap_or(if ui.json { Format::Json } else { Format::Human })
     {
-        Format::Human => ui.raw(page(&report, &input, &session, ui.color).as_bytes())?,
+        Format::Human => ui.raw(plan::page(&report, &input, &session, ui.color).as_bytes())?,
         Format::Json => ui.value(&report)?,
         Format::Markdown => ui.raw(comment::comment(&report, &input.name, &session.home).as_bytes())?,
     }
     Ok(match report.outcome {
-        _ if show::is_wrong(&report) => FAILED,
+        _ if report.is_wrong() => FAILED,
         Outcome::Converged => ExitCode::SUCCESS,
         _ => ui::changes(),
     })
@@ -124,64 +119,4 @@ pub async fn report(
     Box::pin(run.execute(order))
         .await
         .map_err(|failure| Failure::Aws(failure.to_string()))
-}
-
-/// A plan as a page.
-pub fn page(report: &Report, input: &Input, session: &Session, color: bool) -> String {
-    if report.outcome == Outcome::Rejected {
-        let rejected = Rejected {
-            errors: report.errors.clone(),
-            warnings: report.warnings.clone(),
-        };
-        return problems::page(&Checked::rejected(input, rejected), color);
-    }
-    let mut page = String::new();
-    // Writing into a String cannot fail.
-    _ = write_page(&mut page, report, input, session, color);
-    page
-}
-
-fn write_page(page: &mut String, report: &Report, input: &Input, session: &Session, color: bool) -> std::fmt::Result {
-    let home = &session.home;
-    writeln!(
-        page,
-        "{} against account {} in {}, as {}\n",
-        input.name, home.account, home.region, session.settings.owner
-    )?;
-    for change in &report.changes {
-        let mark = show::mark(change);
-        let head = format!("{} {}: {}", mark.as_str(), change.registry, show::words(change));
-        writeln!(page, "{}", mark.paint(&visible(&head), color))?;
-        for (mark, line) in change.diff.iter().flat_map(show::lines) {
-            writeln!(
-                page,
-                "{}",
-                mark.paint(&visible(&format!("    {} {line}", mark.as_str())), color)
-            )?;
-        }
-        if change.diff.is_empty() && !change.fields.is_empty() {
-            writeln!(page, "      {}", change.fields.join(", "))?;
-        }
-    }
-    if !report.changes.is_empty() {
-        writeln!(page)?;
-    }
-    for trouble in show::troubles(report) {
-        writeln!(
-            page,
-            "{}\n",
-            Mark::Stop.paint(&visible(&format!("! {}", trouble.line())), color)
-        )?;
-    }
-    for warning in &report.warnings {
-        writeln!(page, "warning: {}\n", visible(&problems::said(warning)))?;
-    }
-    writeln!(page, "{}: {}", report.outcome.as_str(), show::tally(report))?;
-    if show::is_wrong(report) {
-        writeln!(page, "{}", visible(&report.message))?;
-    }
-    if let Some(sum) = &report.plan_checksum {
-        writeln!(page, "plan checksum: {sum}")?;
-    }
-    Ok(())
 }

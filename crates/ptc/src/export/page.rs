@@ -9,6 +9,7 @@ use super::draft::Entry;
 use ecr_pull_through_sync::account::one_line;
 use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::plan::{RegistryPlan, Step, Verdict};
+use ecr_pull_through_sync::report::word;
 
 /// Longer remarks are cut: AWS's own sentences are shorter.
 const MOST: usize = 1000;
@@ -97,15 +98,12 @@ pub(super) fn steps(steps: &[Step]) -> String {
         } else {
             format!(" ({})", step.fields.join(", "))
         };
-        format!("{} {} {}{fields}", word(&step.action), word(&step.resource), step.id)
+        format!(
+            "{} {} {}{fields}",
+            word(&step.action),
+            word(&step.resource).replace('_', " "),
+            step.id
+        )
     });
     words.collect::<Vec<_>>().join("; ")
-}
-
-/// The report's word for it, as people write it.
-fn word(value: &impl serde::Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word.replace('_', " "),
-        _ => String::new(),
-    }
 }

@@ -1,12 +1,11 @@
 //! A plan as a comment on a pull request. Whoever made the request may have written what is in it: it is bounded, nothing
 //! in it becomes markup, and nobody is called by it.
 
-use config::Problem;
 use ecr_pull_through_sync::home::Home;
-use ecr_pull_through_sync::report::{self, Change, Report, code};
+use ecr_pull_through_sync::report::{self, Blocker, Change, Mark, Report, code};
 
+use crate::view::diff;
 use crate::view::visible::visible;
-use crate::view::{problems, show};
 
 /// GitHub takes 65,536 characters; the rest is for what a pipeline puts around it.
 const MOST: usize = 60_000;
@@ -34,21 +33,21 @@ pub fn comment(report: &Report, file: &str, home: &Home) -> String {
         text: String::new(),
         left_out: 0,
     };
-    page.add(&format!("### `{}`: {}\n\n", code(file), text(&show::tally(report))));
+    page.add(&format!("### `{}`: {}\n\n", code(file), text(&report.tally())));
     page.add(&format!(
         "Account `{}`, Region `{}`, outcome **{}**\n",
         home.account,
         home.region,
         report.outcome.as_str()
     ));
-    if show::is_wrong(report) {
+    if report.is_wrong() {
         page.add(&format!("\n{}\n", text(&report.message)));
     }
-    list(&mut page, "Errors", report.errors.iter().map(problem));
+    list(&mut page, "Errors", report.errors.iter().map(ToString::to_string));
     list(
         &mut page,
         "Not as it should be",
-        show::troubles(report).iter().map(show::Trouble::line),
+        report.blockers().iter().map(Blocker::line),
     );
     if !report.changes.is_empty() {
         page.add("\n| | registry | change | fields |\n| --- | --- | --- | --- |\n");
@@ -56,7 +55,7 @@ pub fn comment(report: &Report, file: &str, home: &Home) -> String {
     for change in &report.changes {
         page.add(&row(change));
     }
-    list(&mut page, "Warnings", report.warnings.iter().map(problem));
+    list(&mut page, "Warnings", report.warnings.iter().map(ToString::to_string));
     page.add("\n");
     for change in report.changes.iter().filter(|change| !change.diff.is_empty()) {
         page.add(&details(change));
@@ -78,14 +77,6 @@ fn text(raw: &str) -> String {
     report::text(&visible(raw)).replace('@', "@\u{200b}")
 }
 
-fn problem(problem: &Problem) -> String {
-    let place = match (problem.line, problem.column) {
-        (Some(line), Some(column)) => format!("{line}:{column}: "),
-        _ => String::new(),
-    };
-    format!("{place}{}", problems::said(problem))
-}
-
 fn list(page: &mut Page, title: &str, lines: impl Iterator<Item = String>) {
     let mut lines = lines.peekable();
     if lines.peek().is_some() {
@@ -99,9 +90,9 @@ fn list(page: &mut Page, title: &str, lines: impl Iterator<Item = String>) {
 fn row(change: &Change) -> String {
     format!(
         "| `{}` | {} | {} | {} |\n",
-        show::mark(change).as_str(),
+        change.mark().as_str(),
         text(&change.registry),
-        text(&show::words(change)),
+        text(&change.words()),
         text(&change.fields.join(", ")),
     )
 }
@@ -110,16 +101,16 @@ fn details(change: &Change) -> String {
     let lines: String = change
         .diff
         .iter()
-        .flat_map(show::lines)
+        .flat_map(diff::lines)
         .map(|(mark, line)| {
-            // `diff` knows no mark for what becomes another.
-            let mark = if mark == show::Mark::Other { "!" } else { mark.as_str() };
+            // GitHub colours the marks of `diff`, which has none for a change.
+            let mark = if mark == Mark::Changed { "!" } else { mark.as_str() };
             format!("{mark} {}\n", visible(&line))
         })
         .collect();
     let longest = lines.split(|c| c != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(longest.max(2) + 1);
-    let summary = text(&format!("{}: {}", change.registry, show::words(change)));
+    let summary = text(&format!("{}: {}", change.registry, change.words()));
     format!("<details><summary>{summary}</summary>\n\n{fence}diff\n{lines}{fence}\n\n</details>\n")
 }
 

@@ -1,9 +1,12 @@
 //! What people and their tools see: plans, problems and progress, on a terminal, as Markdown or as SARIF.
 
+pub mod checked;
 pub mod comment;
+pub mod diff;
+pub mod plan;
 pub mod problems;
 pub mod progress;
 pub mod sarif;
-pub mod show;
-pub mod table;
+pub mod status;
+pub mod terminal;
 pub mod visible;

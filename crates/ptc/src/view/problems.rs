@@ -3,26 +3,7 @@
 use annotate_snippets::{AnnotationKind, Level as Title, Renderer, Snippet};
 use config::{Excerpts, Problem};
 
-use crate::commands::check::Checked;
-
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// The file is refused.
-    Error,
-    /// Legal but surprising.
-    Warning,
-}
-
-impl Level {
-    /// GitHub's word, and SARIF's.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-        }
-    }
-}
+use crate::view::checked::{Checked, Level};
 
 /// A file's problems with the lines they are about, and a sentence about the whole.
 pub fn page(file: &Checked, color: bool) -> String {

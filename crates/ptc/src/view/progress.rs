@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io::Write as _;
 
+use ecr_pull_through_sync::report::Mark;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::view::show::Mark;
+use crate::view::terminal::paint;
 use crate::view::visible::visible;
 
 /// Shows progress on standard error from now on.
@@ -36,7 +37,7 @@ impl<S: Subscriber> Layer<S> for Progress {
             _ = writeln!(
                 std::io::stderr().lock(),
                 "{}",
-                Mark::More.paint(&visible(&line), self.color)
+                paint(Mark::Added, &visible(&line), self.color)
             );
         }
     }

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::commands::check::Checked;
-use crate::view::problems::{Level, said};
+use crate::view::checked::{Checked, Level};
+use crate::view::problems::said;
 
 const ERROR: &str = "registries-file/error";
 const WARNING: &str = "registries-file/warning";

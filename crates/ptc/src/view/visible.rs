@@ -18,6 +18,11 @@ pub fn visible(text: &str) -> String {
     out
 }
 
+/// The same without line ends: it begins no line of its own.
+pub fn one_line(text: &str) -> String {
+    visible(text).replace('\n', " ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

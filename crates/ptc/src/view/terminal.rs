@@ -1,23 +1,76 @@
-//! Tables and times for people: columns as wide as the terminal lets them, ages in words.
+//! Pages for a terminal: marked lines, tables as wide as it is, ages in words.
 
 use comfy_table::{ContentArrangement, Table, presets};
-use ecr_pull_through_sync::report::Outcome;
+use ecr_pull_through_sync::report::Mark;
 use jiff::{SignedDuration, Timestamp};
 use terminal_size::{Width, terminal_size_of};
 
-use crate::view::show::Mark;
-use crate::view::visible::visible;
+use crate::view::visible::one_line;
 
-/// A table without lines; nothing where there are no rows. What it is written to decides how wide it may be: a file or
-/// a pipe takes any line.
-pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    render(
-        head,
-        rows,
-        terminal_size_of(std::io::stdout()).map(|(Width(width), _)| width),
-    )
+/// Text in the colour of a mark, if colours are wanted.
+pub fn paint(mark: Mark, text: &str, color: bool) -> String {
+    let code = match mark {
+        Mark::Added => "32",
+        Mark::Removed | Mark::Attention => "31",
+        Mark::Changed => "33",
+        Mark::Same => "",
+    };
+    if color && !code.is_empty() {
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
 }
 
+/// A page, line by line. No text from outside begins a line of its own, or moves the cursor.
+pub struct Page {
+    /// The lines so far.
+    pub text: String,
+    color: bool,
+}
+
+impl Page {
+    /// An empty page.
+    pub fn new(color: bool) -> Self {
+        let text = String::new();
+        Self { text, color }
+    }
+
+    /// A line in the colour of its mark.
+    pub fn line(&mut self, mark: Mark, line: &str) {
+        let line = paint(mark, &one_line(line), self.color);
+        self.text.push_str(&line);
+        self.text.push('\n');
+    }
+
+    /// A line that begins with a coloured word: `warning: ...`.
+    pub fn said(&mut self, mark: Mark, word: &str, line: &str) {
+        self.text.push_str(&paint(mark, word, self.color));
+        self.line(Mark::Same, &format!(": {line}"));
+    }
+
+    /// Lines of which the first has the mark for attention.
+    pub fn attention(&mut self, lines: &[String]) {
+        for (n, line) in lines.iter().enumerate() {
+            let mark = if n == 0 { "! " } else { "" };
+            self.line(Mark::Attention, &format!("{mark}{line}"));
+        }
+    }
+
+    /// An empty line.
+    pub fn gap(&mut self) {
+        self.text.push('\n');
+    }
+
+    /// A table, with the words that its lines may begin with in colour.
+    pub fn table(&mut self, head: &[&str], rows: impl IntoIterator<Item = Vec<String>>, marks: &[(&str, Mark)]) {
+        let width = terminal_size_of(std::io::stdout()).map(|(Width(width), _)| width);
+        self.text
+            .push_str(&paint_first(&render(head, rows, width), marks, self.color));
+    }
+}
+
+/// A table without lines; nothing where there are no rows. Without a width, a line is as long as it is.
 fn render(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>, width: Option<u16>) -> String {
     let rows: Vec<Vec<String>> = rows.into_iter().collect();
     if rows.is_empty() {
@@ -41,9 +94,7 @@ fn render(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>, width: Opt
     }
     table.set_header(pick(&|column| head.get(column).map(|word| word.to_uppercase())));
     for row in &rows {
-        table.add_row(pick(&|column| {
-            row.get(column).map(|cell| visible(cell).replace('\n', " "))
-        }));
+        table.add_row(pick(&|column| row.get(column).map(|cell| one_line(cell))));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -52,26 +103,17 @@ fn render(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>, width: Opt
 }
 
 /// Colours the first word of each line that begins with one of these.
-pub fn paint_first(text: &str, marks: &[(&str, Mark)], color: bool) -> String {
+fn paint_first(text: &str, marks: &[(&str, Mark)], color: bool) -> String {
     let painted = text.lines().map(|line| {
         let found = marks.iter().find_map(|(word, mark)| {
             let rest = line
                 .strip_prefix(word)
                 .filter(|rest| rest.is_empty() || rest.starts_with(' '))?;
-            Some(mark.paint(word, color) + rest)
+            Some(paint(*mark, word, color) + rest)
         });
         found.unwrap_or_else(|| line.to_owned()) + "\n"
     });
     painted.collect()
-}
-
-/// How good an outcome is.
-pub fn mark_of(outcome: Outcome) -> Mark {
-    match outcome {
-        Outcome::Converged | Outcome::Changed => Mark::More,
-        Outcome::Pending | Outcome::Ignored => Mark::Other,
-        Outcome::Partial | Outcome::Rejected => Mark::Stop,
-    }
 }
 
 /// A little later than now is now: two clocks are never quite the same.
@@ -145,7 +187,7 @@ mod tests {
 
     #[test]
     fn only_the_first_word_is_coloured() {
-        let text = paint_first("failed  failed\nfailedx\n", &[("failed", Mark::Stop)], true);
+        let text = paint_first("failed  failed\nfailedx\n", &[("failed", Mark::Attention)], true);
         assert_eq!(text, "\u{1b}[31mfailed\u{1b}[0m  failed\nfailedx\n");
     }
 

@@ -1,0 +1,88 @@
+//! A file and what was found in it.
+
+use config::{Excerpts, Problem, Rejected};
+use serde::Serialize;
+
+use crate::input::Input;
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// The file is refused.
+    Error,
+    /// Legal but surprising.
+    Warning,
+}
+
+impl Level {
+    /// GitHub's word, and SARIF's.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// What was found in a file.
+#[derive(Serialize)]
+pub struct Checked {
+    /// As it was given.
+    pub file: String,
+    /// How many registries it has, where it was accepted.
+    pub registries: Option<usize>,
+    /// What keeps it from being taken.
+    pub errors: Vec<Problem>,
+    /// What is legal but surprising.
+    pub warnings: Vec<Problem>,
+    /// Its lines.
+    #[serde(skip)]
+    pub excerpts: Excerpts,
+}
+
+impl Checked {
+    /// A file that was accepted.
+    pub fn accepted(input: &Input, registries: usize, warnings: Vec<Problem>) -> Self {
+        Self {
+            file: input.name.clone(),
+            registries: Some(registries),
+            errors: Vec::new(),
+            warnings,
+            excerpts: Excerpts::of(&input.bytes),
+        }
+    }
+
+    /// A file that was refused.
+    pub fn rejected(input: &Input, Rejected { errors, warnings }: Rejected) -> Self {
+        Self {
+            file: input.name.clone(),
+            registries: None,
+            errors,
+            warnings,
+            excerpts: Excerpts::of(&input.bytes),
+        }
+    }
+
+    /// A file that cannot be read.
+    pub fn unreadable(file: String, message: String) -> Self {
+        let problem = Problem {
+            registry: None,
+            line: None,
+            column: None,
+            message,
+        };
+        Self {
+            file,
+            registries: None,
+            errors: vec![problem],
+            warnings: Vec::new(),
+            excerpts: Excerpts::default(),
+        }
+    }
+
+    /// Every problem with its level, errors first.
+    pub fn problems(&self) -> impl Iterator<Item = (Level, &Problem)> {
+        let errors = self.errors.iter().map(|problem| (Level::Error, problem));
+        errors.chain(self.warnings.iter().map(|problem| (Level::Warning, problem)))
+    }
+}

@@ -1,0 +1,123 @@
+//! The report of the last run, for a terminal.
+
+use ecr_pull_through_sync::report::{Blocker, Mark, RegistryReport, Report, State};
+use jiff::Timestamp;
+
+use super::plan::unsaid;
+use crate::view::terminal::{Page, age};
+
+/// How the last run came out, and how long ago; the registries; what stops some; what is wrong with the file.
+pub fn page(
+    report: &Report,
+    finished_at: Timestamp,
+    last_success_at: Option<Timestamp>,
+    now: Timestamp,
+    color: bool,
+) -> String {
+    let mut page = Page::new(color);
+    page.said(report.outcome.into(), report.outcome.as_str(), &report.message);
+    page.gap();
+    let when = |then: Timestamp| format!("{}, {then}", age(then, now));
+    let (trigger, config) = (&report.trigger, &report.config);
+    let version = config.version_id.as_deref().map(|id| format!(", version {id}"));
+    let facts = [
+        ("last run", when(finished_at)),
+        ("last success", last_success_at.map_or("none yet".into(), when)),
+        (
+            "trigger",
+            format!(
+                "{}, {} ({})",
+                report.mode.as_str(),
+                trigger.kind.as_str(),
+                trigger.source
+            ),
+        ),
+        (
+            "file",
+            format!("s3://{}/{}{}", config.bucket, config.key, version.unwrap_or_default()),
+        ),
+    ];
+    for (name, fact) in facts {
+        page.line(Mark::Same, &format!("  {name:<14}{fact}"));
+    }
+    if let Some(existing) = &report.existing_repositories {
+        page.line(Mark::Same, &format!("  repositories  {}", existing.progress));
+    }
+    let mut blockers = report.blockers();
+    // The table tells of a registry that no change tells of.
+    blockers.retain(Blocker::has_changes);
+    if !report.registries.is_empty() {
+        page.gap();
+        registries(&mut page, report, &blockers, now);
+    }
+    if !blockers.is_empty() {
+        page.gap();
+    }
+    for blocker in &blockers {
+        let since = blocker.since.map(|since| format!(" (since {})", ago(since, now)));
+        let mut lines = blocker.lines();
+        lines
+            .iter_mut()
+            .take(1)
+            .for_each(|line| line.push_str(since.as_deref().unwrap_or_default()));
+        page.attention(&lines);
+    }
+    for (word, mark, problems) in [
+        ("error", Mark::Attention, &report.errors),
+        ("warning", Mark::Changed, &report.warnings),
+    ] {
+        if !problems.is_empty() {
+            page.gap();
+        }
+        for problem in problems {
+            page.said(mark, word, &problem.to_string());
+        }
+    }
+    page.text
+}
+
+/// The registries, a row each, without the reasons that stand below.
+fn registries(page: &mut Page, report: &Report, blockers: &[Blocker<'_>], now: Timestamp) {
+    let head = [
+        "state",
+        "registry",
+        "upstream",
+        "pull URL",
+        "credential",
+        "repositories",
+        "since",
+        "message",
+    ];
+    let row = |(name, registry): (&String, &RegistryReport)| {
+        let existing = registry.existing_repositories.as_ref();
+        vec![
+            registry.state.as_str().to_owned(),
+            name.clone(),
+            registry.upstream.clone(),
+            registry.url.clone(),
+            registry.credential.as_str().to_owned(),
+            existing
+                .map(|of| format!("{} of {}", of.done, of.found))
+                .unwrap_or_default(),
+            registry
+                .since
+                .as_deref()
+                .map(|since| ago(since, now))
+                .unwrap_or_default(),
+            unsaid(registry.message.as_deref(), blockers)
+                .unwrap_or_default()
+                .to_owned(),
+        ]
+    };
+    let states = [State::Ready, State::Failed, State::Held, State::Planned];
+    page.table(
+        &head,
+        report.registries.iter().map(row),
+        &states.map(|state| (state.as_str(), state.into())),
+    );
+}
+
+/// `3 h ago`, or the text itself where it is no time.
+fn ago(since: &str, now: Timestamp) -> String {
+    since.parse().map_or_else(|_| since.to_owned(), |then| age(then, now))
+}
