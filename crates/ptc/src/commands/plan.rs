@@ -62,7 +62,7 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     {
         Format::Human => ui.raw(plan::page(&report, &input, &session, ui.color).as_bytes())?,
         Format::Json => ui.value(&report)?,
-        Format::Markdown => ui.raw(comment::comment(&report, &input.name, &session.home).as_bytes())?,
+        Format::Markdown => ui.raw(comment::of_plan(&report, &input.name, &session.home).as_bytes())?,
     }
     Ok(match report.outcome {
         _ if report.is_wrong() => FAILED,

@@ -10,13 +10,13 @@ use crate::view::visible::visible;
 /// GitHub takes 65,536 characters; the rest is for what a pipeline puts around it.
 const MOST: usize = 60_000;
 
-/// A page that takes what fits.
-struct Page {
+/// A comment that takes what fits.
+struct Comment {
     text: String,
     left_out: usize,
 }
 
-impl Page {
+impl Comment {
     /// Adds something whole, or counts it as left out.
     fn add(&mut self, piece: &str) {
         if self.text.len() + piece.len() > MOST {
@@ -28,39 +28,43 @@ impl Page {
 }
 
 /// A plan in Markdown.
-pub fn comment(report: &Report, file: &str, home: &Home) -> String {
-    let mut page = Page {
+pub fn of_plan(report: &Report, file: &str, home: &Home) -> String {
+    let mut comment = Comment {
         text: String::new(),
         left_out: 0,
     };
-    page.add(&format!("### `{}`: {}\n\n", code(file), text(&report.tally())));
-    page.add(&format!(
+    comment.add(&format!("### `{}`: {}\n\n", code(file), text(&report.tally())));
+    comment.add(&format!(
         "Account `{}`, Region `{}`, outcome **{}**\n",
         home.account,
         home.region,
         report.outcome.as_str()
     ));
     if report.is_wrong() {
-        page.add(&format!("\n{}\n", text(&report.message)));
+        comment.add(&format!("\n{}\n", text(&report.message)));
     }
-    list(&mut page, "Errors", report.errors.iter().map(ToString::to_string));
+    list(&mut comment, "Errors", report.errors.iter().map(ToString::to_string));
     list(
-        &mut page,
+        &mut comment,
         "Not as it should be",
         report.blockers().iter().map(Blocker::line),
     );
     if !report.changes.is_empty() {
-        page.add("\n| | registry | change | fields |\n| --- | --- | --- | --- |\n");
+        comment.add("\n| | registry | change | fields |\n| --- | --- | --- | --- |\n");
     }
     for change in &report.changes {
-        page.add(&row(change));
+        comment.add(&row(change));
     }
-    list(&mut page, "Warnings", report.warnings.iter().map(ToString::to_string));
-    page.add("\n");
+    list(
+        &mut comment,
+        "Warnings",
+        report.warnings.iter().map(ToString::to_string),
+    );
+    comment.add("\n");
     for change in report.changes.iter().filter(|change| !change.diff.is_empty()) {
-        page.add(&details(change));
+        comment.add(&details(change));
     }
-    let Page { mut text, left_out } = page;
+    let Comment { mut text, left_out } = comment;
     if left_out > 0 {
         text.push_str(&format!(
             "\n{left_out} lines or details do not fit here: run `ptc plan` to see them.\n"
@@ -77,13 +81,13 @@ fn text(raw: &str) -> String {
     report::text(&visible(raw)).replace('@', "@\u{200b}")
 }
 
-fn list(page: &mut Page, title: &str, lines: impl Iterator<Item = String>) {
+fn list(comment: &mut Comment, title: &str, lines: impl Iterator<Item = String>) {
     let mut lines = lines.peekable();
     if lines.peek().is_some() {
-        page.add(&format!("\n**{title}**\n\n"));
+        comment.add(&format!("\n**{title}**\n\n"));
     }
     for line in lines {
-        page.add(&format!("- {}\n", text(&line)));
+        comment.add(&format!("- {}\n", text(&line)));
     }
 }
 
@@ -120,16 +124,16 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_counted_and_nobody_is_called() {
-        let mut page = Page {
+        let mut comment = Comment {
             text: String::new(),
             left_out: 0,
         };
         list(
-            &mut page,
+            &mut comment,
             "Errors",
             (0..2000).map(|n| format!("{n} {}", "&".repeat(60))),
         );
-        assert!(page.text.len() <= MOST && page.left_out > 1000);
+        assert!(comment.text.len() <= MOST && comment.left_out > 1000);
         assert_eq!(text("@org/team \u{202e}<b>"), "@\u{200b}org/team \\\\u{202e}&lt;b&gt;");
     }
 }
