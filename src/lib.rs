@@ -18,6 +18,7 @@ pub mod account;
 pub mod apply;
 pub mod cause;
 pub mod existing;
+pub mod failure;
 pub mod handler;
 pub mod home;
 pub mod keyring;

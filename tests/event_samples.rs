@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::support::{self, Bench, LEGACY, scheduled};
-use ecr_pull_through_sync::handler::Failure;
+use ecr_pull_through_sync::failure::Failure;
 use ecr_pull_through_sync::trigger::{FunctionContext, Job, Refusal, SecretChange, WorkBatch, classify};
 use serde_json::{Value, json};
 

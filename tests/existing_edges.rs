@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::desk::{Desk, name};
 use crate::support::{self, BUCKET, Bench, KEY, images, lines, repository, scheduled, uploaded};
-use ecr_pull_through_sync::handler::Failure;
+use ecr_pull_through_sync::failure::Failure;
 use lambda_runtime::{Context, LambdaEvent};
 use local_aws::{Fault, LocalAws};
 use serde_json::{Value, json};

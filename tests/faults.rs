@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{self, Bench, LEGACY, hub, lines, scheduled, uploaded};
-use ecr_pull_through_sync::handler::Failure;
+use ecr_pull_through_sync::failure::Failure;
 use local_aws::{Fault, Options};
 use serde_json::json;
 

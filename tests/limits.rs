@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::misplaced;
 use crate::support::{self, BUCKET, Bench, hub, lines, logged, metrics, repository, scheduled, uploaded};
-use ecr_pull_through_sync::handler::Failure;
+use ecr_pull_through_sync::failure::Failure;
 use local_aws::{Fault, Options};
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! The function and files that are encrypted with SOPS: KMS is asked for the key, and what it says decides.
 
 use crate::support::{Bench, app_as, hub, is_write, role, scheduled, uploaded};
-use ecr_pull_through_sync::handler::Failure;
+use ecr_pull_through_sync::failure::Failure;
 use local_aws::{Fault, Options};
 use serde_json::{Value, json};
 

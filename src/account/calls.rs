@@ -16,7 +16,7 @@ use aws_smithy_runtime_api::client::retries::RequestAttempts;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
-use super::error::causes;
+use super::one_line::causes;
 
 /// Goes with every client, as an interceptor.
 #[derive(Debug, Clone, Default)]

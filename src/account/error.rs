@@ -8,6 +8,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::error::operation::BuildError;
 
 use super::calls::Origin;
+use super::one_line::{causes, one_line};
 use crate::mask::mask;
 
 /// A call that AWS did not carry out.
@@ -249,40 +250,6 @@ fn answered(answer: &HttpResponse) -> String {
         Some(Origin { host, .. }) => format!("{host} answered with HTTP status {status}"),
         None => format!("the answer had HTTP status {status}"),
     }
-}
-
-/// The longest chain of causes that is told.
-const CAUSES_MAX: usize = 400;
-
-/// An error and what caused it, in a line, as each says of itself. Not the SDK's `DisplayErrorContext`: that shows the `Debug`
-/// form as well, in which an answer stands whole, secrets and all.
-pub fn causes(error: &(dyn Error + 'static)) -> String {
-    let mut said = String::new();
-    for cause in std::iter::successors(Some(error), |&error| error.source()) {
-        let cause = cause.to_string();
-        // Some repeat what caused them.
-        if !said.contains(&cause) {
-            said.push_str(if said.is_empty() { "" } else { ": " });
-            said.push_str(&cause);
-        }
-        if said.len() > CAUSES_MAX {
-            break;
-        }
-    }
-    one_line(&said, CAUSES_MAX)
-}
-
-/// Texts from outside on one line, without control characters, and no longer than `max` characters.
-pub fn one_line(text: &str, max: usize) -> String {
-    let mut line: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(max)
-        .collect();
-    if text.chars().nth(max).is_some() {
-        line.push('…');
-    }
-    line
 }
 
 /// What AWS or an upstream says, kept for a report. What differs from call to call (request ids) is taken out: the same

@@ -5,16 +5,19 @@
 
 mod answers;
 mod calls;
+mod details;
 mod error;
 mod http;
 mod keys;
 mod objects;
 mod observe;
+mod one_line;
 mod outage;
 mod queue;
 mod repositories;
 mod rules;
 mod secrets;
+mod state;
 mod templates;
 mod whose;
 
@@ -29,10 +32,11 @@ use jiff::Timestamp;
 
 pub use answers::Pages;
 pub use calls::Calls;
-pub use error::{AwsError, ErrorKind, causes, one_line};
+pub use error::{AwsError, ErrorKind};
 pub use http::{bounded, http_client};
 pub use objects::{Condition, Object, ObjectError};
-pub use observe::{Account, SecretState, Snapshot, View, observe, observe_again, rules_and_templates, snapshot};
+pub use observe::{observe, observe_again, rules_and_templates, snapshot};
+pub use one_line::{causes, one_line};
 pub use queue::{QueueMessage, Redrive};
 pub use repositories::{Preview, PreviewStatus, Repository};
 pub use rules::{Proof, Rule};
@@ -40,6 +44,7 @@ pub use secrets::{
     Binding, CONFIGURED, CURRENT, FILE_PENDING, FILE_REFUSED, Label, ListedSecret, NewSecret, PENDING, PREVIOUS,
     PROVEN, REJECTED, ROLLING_BACK, Secret, UNBOUND, VersionValue,
 };
+pub use state::{Account, SecretState, Snapshot, View};
 pub use templates::{Template, TemplateSpec};
 
 /// A time as AWS tells it; one that no calendar has is none.

@@ -5,97 +5,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
-use jiff::Timestamp;
 
-use super::secrets::{CONFIGURED, CURRENT, FILE_PENDING};
 use super::whose::{Claims, is_named_for, secret_state, taken_along};
-use super::{AwsError, ListedSecret, Reader, Rule, Secret, Template, VersionValue};
+use super::{Account, AwsError, ListedSecret, Reader, SecretState, Snapshot, View};
 use crate::ownership::Owner;
-use crate::secret_version::is_ours;
 use crate::settings::Settings;
-use config::Credential;
 use config::{File, Registry};
 
 /// How many secrets are read at a time, each by two calls at most. Describe and Get calls of Secrets Manager allow
 /// thousands a second, those of policies 50.
 const READS: usize = 32;
-
-/// What the account holds, whatever the file says.
-#[derive(Debug, Clone, Default)]
-pub struct Snapshot {
-    /// By prefix, foreign ones included.
-    pub rules: BTreeMap<String, Rule>,
-    /// By prefix.
-    pub templates: BTreeMap<String, Template>,
-    /// Secrets with an owner tag, as ListSecrets knew them some minutes ago.
-    pub tagged: Vec<ListedSecret>,
-    /// Why they could not be listed. They are for cleaning up only: everything else goes on without.
-    pub unlisted: Option<AwsError>,
-}
-
-/// What the account holds, and which secret is whose.
-#[derive(Debug, Clone, Default)]
-pub struct Account {
-    /// Rules and templates.
-    pub snapshot: Snapshot,
-    /// By registry of the file.
-    pub secret_states: BTreeMap<String, SecretState>,
-}
-
-/// The secret of one registry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecretState {
-    /// The registry has no credential.
-    NotNeeded,
-    /// There is none of this name.
-    Absent(String),
-    /// This is it.
-    Found(Box<Secret>),
-    /// It carries another owner's tag.
-    OthersTag {
-        /// The secret's name.
-        name: String,
-        /// Who.
-        owner: String,
-    },
-    /// The file tells this registry to write a secret that a `secret:` of the file only refers to.
-    AlsoReferenced(String),
-    /// Its values are for other hosts than the registry's.
-    WrongHost {
-        /// The secret's name.
-        name: String,
-        /// What they are for.
-        hosts: Vec<String>,
-    },
-    /// It could not be read.
-    Unread(AwsError),
-}
-
-/// One registry's part of the account.
-#[derive(Debug, Clone)]
-pub struct View {
-    /// The rule of the registry's prefix.
-    pub rule: Option<Rule>,
-    /// The template of the registry's prefix.
-    pub template: Option<Template>,
-    /// The registry's secret.
-    pub secret_state: SecretState,
-}
-
-impl Account {
-    /// A registry's part.
-    pub fn view(&self, registry: &str) -> View {
-        View {
-            rule: self.snapshot.rules.get(registry).cloned(),
-            template: self.snapshot.templates.get(registry).cloned(),
-            secret_state: self
-                .secret_states
-                .get(registry)
-                .cloned()
-                .unwrap_or(SecretState::NotNeeded),
-        }
-    }
-}
 
 /// Reads all rules and all templates, side by side: what decides whose a repository is.
 ///
@@ -279,64 +198,4 @@ pub async fn observe_again(
         snapshot,
     };
     Ok(part.view(&registry.name))
-}
-
-/// Reads the policy and the values that the plan needs: the `CONFIGURED` one; where the file says something else, the
-/// current and the pending one too, and else the current one only where it may be a value of another file. A secret
-/// that is scheduled for deletion lets none of it be read.
-pub(super) async fn with_details(
-    reader: &Reader,
-    mut secret: Secret,
-    credential: &Credential,
-) -> Result<SecretState, AwsError> {
-    if secret.scheduled_for_deletion {
-        return Ok(SecretState::Found(Box::new(secret)));
-    }
-    let holder = |secret: &Secret, label| secret.holder(label).map(str::to_owned);
-    let configured = holder(&secret, CONFIGURED);
-    let read = tokio::try_join!(
-        reader.secret_policy(&secret.arn),
-        value(reader, &secret, configured.as_deref())
-    );
-    let (policy, value_of_file) = read.map_err(|error| under_key(error, &secret))?;
-    let unchanged = matches!(&value_of_file, Some((_, (VersionValue::Credential(value), _))) if value == credential);
-    secret.policy = policy;
-    secret.keep(value_of_file);
-    let mut more = vec![holder(&secret, CURRENT), holder(&secret, FILE_PENDING)];
-    if unchanged {
-        more = vec![more.swap_remove(0).filter(|current| is_ours(current))];
-    }
-    for version in more
-        .into_iter()
-        .flatten()
-        .filter(|version| Some(version) != configured.as_ref())
-    {
-        let read = value(reader, &secret, Some(&version))
-            .await
-            .map_err(|error| under_key(error, &secret))?;
-        secret.keep(read);
-    }
-    Ok(SecretState::Found(Box::new(secret)))
-}
-
-/// A version's id, value and time.
-type Read = (String, (VersionValue, Option<Timestamp>));
-
-async fn value(reader: &Reader, secret: &Secret, version: Option<&str>) -> Result<Option<Read>, AwsError> {
-    let Some(version) = version else { return Ok(None) };
-    let read = reader.secret_value(&secret.arn, version).await?;
-    Ok(read.map(|read| (version.to_owned(), read)))
-}
-
-/// A denial whose reason may be the secret's key says what ECR, which needs to read it too, asks for.
-fn under_key(mut error: AwsError, secret: &Secret) -> AwsError {
-    if let (true, Some(key)) = (error.is("AccessDeniedException"), &secret.customer_key) {
-        error.message = format!(
-            "{}. The secret {} is encrypted with the customer key {key}, and ECR reads only what the default key \
-             aws/secretsmanager encrypts: set it with `aws secretsmanager update-secret --secret-id {} --kms-key-id \
-             alias/aws/secretsmanager`",
-            error.message, secret.name, secret.name
-        );
-    }
-    error
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::observe::with_details;
+use super::details::with_details;
 use super::secrets::{Binding, CONFIGURED, CURRENT, UNBOUND};
 use super::{AwsError, ListedSecret, Reader, Rule, Secret, SecretState, Snapshot, VersionValue};
 use crate::ownership::{Owner, hosts_of_secret, registry_of_secret, secret_name, secret_name_at};

@@ -16,7 +16,7 @@ use crate::account::{ObjectError, Redrive, Writer, rules_and_templates};
 use crate::existing::{
     ChangeList, PrefixOwnership, RepositoryTarget, RepositoryWorker, WriteAccess, give_up, progress,
 };
-use crate::handler::Failure;
+use crate::failure::Failure;
 use crate::plan::{DeletionBounds, Resource, Scope, Verdict, plan};
 use crate::report::{self, Change, ChangeResult, ConfigReport, Past, Progress, Report, Results};
 use crate::trigger::{Mode, WorkBatch, WorkMessage};

@@ -1,6 +1,6 @@
 //! A run is a pipeline of values: load -> check -> observe -> plan -> preview, or apply and prove -> results -> report.
 //!
-//! [`Run::pass`] goes through it once. A run that applies the uploaded file does so in a loop, the fence (`fence.rs`): two runs
+//! `Run::pass` goes through it once. A run that applies the uploaded file does so in a loop, the fence (`fence.rs`): two runs
 //! at once are possible, so each remembers the status object it started from and writes the new one only over that, and a run
 //! that lost to one over another version of the file makes another pass. A message of the queue (`message.rs`) goes
 //! through the same functions.
@@ -10,6 +10,7 @@ mod changed_secret;
 mod fence;
 mod load;
 mod message;
+mod planned;
 mod rejected;
 mod results;
 mod status;
@@ -22,13 +23,12 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use crate::account::{Account, AwsError, CURRENT, ObjectError, Reader, SecretState, Snapshot, Writer, observe};
-use crate::cause::{Cause, Reason};
+use crate::account::{Account, AwsError, ObjectError, Reader, Snapshot, Writer, observe};
 use crate::existing::{ExistingResult, Reconciler, WriteAccess};
-use crate::handler::Failure;
+use crate::failure::Failure;
 use crate::home::Home;
-use crate::plan::{DeletionBounds, Limit, Plan, Scope, checksum, plan};
-use crate::report::{Change, ConfigReport, Memory, Outcome, Past, Report, Results, now};
+use crate::plan::checksum;
+use crate::report::{Change, ConfigReport, Outcome, Past, Report, Results, now};
 use crate::settings::Settings;
 use crate::timing::{Deadline, Timing};
 use crate::trigger::{Kind, Mode, SecretChange, WorkBatch};
@@ -40,6 +40,7 @@ use config::{File, Problem};
 use changed_secret::uses;
 pub use load::Source;
 use load::{Input, Unread};
+use planned::Planned;
 use results::{Proofs, RunState};
 pub use status::STATUS_MAX;
 
@@ -252,42 +253,6 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Plans what is to be done about an accepted file.
-    async fn plan<'r>(
-        &'r self,
-        request: &'r RunRequest,
-        config: ConfigReport,
-        mut file: File,
-        account: Account,
-        uploaded: Timestamp,
-        past: &'r Past,
-    ) -> Planned<'r> {
-        let mut warnings = std::mem::take(&mut file.warnings);
-        warnings.extend(warnings::warnings(request, &file, &account));
-        let other_file = self.differs_from_upload().await;
-        let memory = memory(&config, &file, &account, past);
-        let bounds = self.bounds(request, &file, &memory, past, other_file.is_some());
-        warnings.extend(other_file.map(|message| Problem::unplaced(None, message)));
-        let scope = Scope {
-            home: self.home,
-            settings: self.deps.settings,
-            uploaded,
-        };
-        let plan = plan(&file, &account, scope, &bounds);
-        warnings.extend(warnings::strays(&plan.removals.strays));
-        Planned {
-            request,
-            config,
-            file,
-            account,
-            scope,
-            plan,
-            memory,
-            warnings,
-            past,
-        }
-    }
-
     /// Shows a plan; with `proves`, ECR is asked to prove the credentials that are there.
     async fn preview(&self, planned: Planned<'_>, proves: bool) -> Pass {
         let (existing, sum) = self.preview_repositories(&planned).await;
@@ -473,32 +438,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What bounds this run's deletions.
-    fn bounds(
-        &self,
-        request: &RunRequest,
-        file: &File,
-        memory: &Memory,
-        past: &Past,
-        holds_deletions: bool,
-    ) -> DeletionBounds {
-        let settings = self.deps.settings;
-        // Where the operator says 0, only a person may say more.
-        let of_file = file.max_deletions.filter(|_| settings.max_deletions > 0);
-        let most = request.max_deletions.or(of_file).unwrap_or(settings.max_deletions);
-        let message = "nothing is deleted by a file that the function does not follow: a warning says which it follows";
-        DeletionBounds {
-            limit: match self.source {
-                Source::Local { .. } => Limit::of_person(most),
-                Source::Uploaded => Limit::of_function(most),
-            },
-            hold: holds_deletions.then(|| Cause::new(Reason::OTHER_FILE, message)),
-            // A person who says how many are to go has looked at them.
-            known: past.known().filter(|_| request.max_deletions.is_none()),
-            refused: memory.refused.keys().cloned().collect(),
-        }
-    }
-
     /// Reads the rest of the account that the file speaks about.
     async fn observe(&self, file: &File, snapshot: Result<Snapshot, AwsError>) -> Result<Account, Unseen> {
         let snapshot = snapshot.map_err(|error| Unseen {
@@ -539,35 +478,8 @@ fn ignored(reason: String) -> Results {
     }
 }
 
-/// An accepted file, the account, and what is to be done.
-struct Planned<'a> {
-    request: &'a RunRequest,
-    config: ConfigReport,
-    file: File,
-    account: Account,
-    scope: Scope<'a>,
-    plan: Plan,
-    memory: Memory,
-    warnings: Vec<Problem>,
-    past: &'a Past,
-}
-
 /// Why the account is not known.
 struct Unseen {
     message: String,
     transient: bool,
-}
-
-/// What the runs after this one are to know: registries that this one may make, and rules that do not work.
-fn memory(config: &ConfigReport, file: &File, account: &Account, past: &Past) -> Memory {
-    let current = |name: &str| match account.secret_states.get(name) {
-        Some(SecretState::Found(secret)) => secret.holder(CURRENT).map(str::to_owned),
-        _ => None,
-    };
-    let mut memory = past.passed_on();
-    memory
-        .named
-        .extend(file.registries.iter().map(|registry| registry.name.clone()));
-    memory.refused = memory.still_refused(config, current);
-    memory
 }

@@ -2,7 +2,7 @@
 
 use super::{Run, Source};
 use crate::account::{AwsError, Condition, ObjectError, Writer};
-use crate::handler::Failure;
+use crate::failure::Failure;
 use crate::report::{Past, Report, markdown};
 
 /// The largest status object that is read.

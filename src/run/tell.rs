@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use super::{Run, RunRequest, Source};
 use crate::account::{Account, Object, SecretState, VersionValue};
-use crate::handler::Failure;
+use crate::failure::Failure;
 use crate::report::{self, Change, ConfigReport, Outcome, Past, Report, Results, Stats, TriggerReport, now};
 use crate::settings::Settings;
 use crate::trigger::Mode;

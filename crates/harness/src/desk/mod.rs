@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ecr_pull_through_sync::handler::Failure;
+use ecr_pull_through_sync::failure::Failure;
 use local_aws::Fault;
 use serde_json::{Value, json};
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use ecr_pull_through_sync::handler::{App, Failure};
+use ecr_pull_through_sync::failure::Failure;
+use ecr_pull_through_sync::handler::App;
 use lambda_runtime::{Context, LambdaEvent};
 use local_aws::{LocalAws, Options};
 use serde_json::Value;
