@@ -11,13 +11,13 @@ use std::ops::Range;
 use saphyr_parser::{Event, Parser, Span};
 use zeroize::Zeroizing;
 
-use crate::SECRET_PREFIX;
 use crate::diagnostics::redactor::Hidden;
 use crate::diagnostics::tokens::holds_a_token;
 use crate::diagnostics::tokens::looks_like_a_token;
 use crate::keys::describe::Key as _;
 use crate::keys::file::{EncryptionKey, ExistingKey, FileKey};
 use crate::keys::lifecycle::{ActionKey, PolicyKey, RuleKey, SelectionKey};
+use crate::model::credential::SECRET_PREFIX;
 
 /// The keys whose values are shown. `secret` is not one of them: people put tokens there, and only what is a secret's
 /// name is shown.

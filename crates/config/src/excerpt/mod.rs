@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::diagnostics::problem::is_invisible;
 use crate::excerpt::mask::{Sight, is_known, sights};
-use crate::model::file::MAX_BYTES;
+use crate::yaml::source::MAX_BYTES;
 
 /// More than any key with its indentation.
 const MOST_KEY: usize = 200;
