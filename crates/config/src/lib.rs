@@ -36,6 +36,7 @@ use yaml::parse::{self, Parsed};
 use yaml::{aliases, source};
 
 pub use diagnostics::problem::{Problem, Rejected, is_invisible};
+pub use diagnostics::suggest::nearest;
 pub use diagnostics::tokens::looks_like_a_token;
 pub use excerpt::Excerpts;
 pub use model::arn;
