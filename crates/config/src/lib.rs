@@ -15,7 +15,6 @@
 //! No step stops at the first mistake: each notes [`Problem`]s and goes on with what it could read.
 
 mod diagnostics;
-mod excerpt;
 mod keys;
 mod model;
 mod read;
@@ -38,7 +37,7 @@ use yaml::{aliases, source};
 pub use diagnostics::problem::{Problem, Rejected, is_invisible};
 pub use diagnostics::suggest::nearest;
 pub use diagnostics::tokens::looks_like_a_token;
-pub use excerpt::Excerpts;
+pub use keys::is_key;
 pub use model::arn;
 pub use model::context::Context;
 pub use model::credential::{Credential, CredentialSource, SECRET_PREFIX};
