@@ -3,6 +3,7 @@
 //!
 //! Strict, since a person typed it: a misspelt key must not turn into a harmless plan that looks like an apply.
 
+use config::nearest;
 use serde_json::{Map, Value};
 
 use super::{Job, Kind, Mode, Trigger, UnknownEvent, json_type, shown};
@@ -20,7 +21,7 @@ pub(super) fn read(fields: &Map<String, Value>) -> Result<Trigger, UnknownEvent>
         return Err(UnknownEvent::Unknown { what: keys_of(fields) });
     }
     if let Some(unknown) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        let hint = nearest(unknown, KEYS).map_or_else(
+        let hint = nearest(unknown, &KEYS).map_or_else(
             || format!("the keys are {}", KEYS.join(", ")),
             |key| format!("did you mean \"{key}\"?"),
         );
@@ -49,7 +50,7 @@ pub(super) fn read(fields: &Map<String, Value>) -> Result<Trigger, UnknownEvent>
 
 /// A call has one of the keys, spelt well or nearly so, or no key at all.
 fn resembles_a_call(fields: &Map<String, Value>) -> bool {
-    fields.is_empty() || fields.keys().any(|key| nearest(key, KEYS).is_some())
+    fields.is_empty() || fields.keys().any(|key| nearest(key, &KEYS).is_some())
 }
 
 fn action(value: &Value) -> Result<Mode, UnknownEvent> {
@@ -62,7 +63,7 @@ fn action(value: &Value) -> Result<Mode, UnknownEvent> {
     if let Some(mode) = MODES.into_iter().find(|mode| mode.as_str() == word) {
         return Ok(mode);
     }
-    let hint = nearest(word, MODES.map(Mode::as_str)).map_or_else(
+    let hint = nearest(word, &MODES.map(Mode::as_str)).map_or_else(
         || "the actions are apply, plan and validate".to_owned(),
         |action| format!("did you mean \"{action}\"?"),
     );
@@ -105,21 +106,6 @@ fn plan_checksum(value: &Value, mode: Mode) -> Result<String, UnknownEvent> {
             "\"plan_checksum\" must be the 64 characters 0-9a-f that a plan has in its plan_checksum".to_owned(),
         )),
     }
-}
-
-/// The word that was meant, if one is near enough.
-fn nearest<const N: usize>(word: &str, words: [&'static str; N]) -> Option<&'static str> {
-    // Longer than any word with all the slips we forgive: spare the comparison, the caller chose the length.
-    if word.len() > 40 {
-        return None;
-    }
-    let word = word.to_lowercase().replace('-', "_");
-    words
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).min(3))
-        .min()
-        .map(|(_, candidate)| candidate)
 }
 
 /// The first few keys of an object that is no call.

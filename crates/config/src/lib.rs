@@ -15,7 +15,6 @@
 //! No step stops at the first mistake: each notes [`Problem`]s and goes on with what it could read.
 
 mod diagnostics;
-mod excerpt;
 mod keys;
 mod model;
 mod read;
@@ -36,14 +35,15 @@ use yaml::parse::{self, Parsed};
 use yaml::{aliases, source};
 
 pub use diagnostics::problem::{Problem, Rejected, is_invisible};
+pub use diagnostics::suggest::nearest;
 pub use diagnostics::tokens::looks_like_a_token;
-pub use excerpt::Excerpts;
+pub use keys::is_key;
 pub use model::arn;
 pub use model::context::Context;
 pub use model::credential::{Credential, CredentialSource, SECRET_PREFIX};
 pub use model::encryption::{Encryption, EncryptionKind};
 pub use model::existing::{ExistingRepositories, Setting, is_repository_pattern};
-pub use model::file::{File, MAX_BYTES, MAX_REGISTRIES};
+pub use model::file::{File, MAX_REGISTRIES};
 pub use model::lifecycle::{
     Action, ActionType, CountType, CountUnit, LifecyclePolicy, Rule, Selection, StorageClass, TagStatus,
 };
@@ -53,6 +53,7 @@ pub use model::registry::Registry;
 pub use model::upstream::{CredentialNeed, Upstream, UpstreamKind, canonical_host, is_host};
 pub use schema::markdown::{reference, summary};
 pub use schema::schema;
+pub use yaml::source::MAX_BYTES;
 
 /// The key of the map that SOPS adds to a file it encrypts.
 const SOPS: &str = "sops";

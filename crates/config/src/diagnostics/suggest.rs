@@ -44,8 +44,8 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("day", "days"),
 ];
 
-/// The nearest of the known words, if one is near enough.
-pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+/// The nearest of the known words, if one is near enough: case and punctuation do not count, and a third of the letters may differ.
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     // Nobody misspells a word into a page of text, and the comparison below is quadratic.
     if word.len() > 80 {
         return None;

@@ -2,7 +2,8 @@
 //!
 //! Messages say where something stands, so that whoever reads them finds a value that they do not repeat.
 
-use crate::SECRET_PREFIX;
+/// The only prefix of secret names that ECR's service-linked role may read.
+pub const SECRET_PREFIX: &str = "ecr-pullthroughcache/";
 
 /// How the tokens of well-known issuers begin.
 const BEGINNINGS: &[&str] = &[

@@ -3,3 +3,20 @@
 pub(crate) mod describe;
 pub(crate) mod file;
 pub(crate) mod lifecycle;
+
+use describe::Key as _;
+
+/// Whether a word is a key that the file, or a map in it, may have.
+pub fn is_key(word: &str) -> bool {
+    let tables: [&[&str]; 8] = [
+        file::FileKey::NAMES,
+        file::RegistryKey::NAMES,
+        file::EncryptionKey::NAMES,
+        file::ExistingKey::NAMES,
+        lifecycle::PolicyKey::NAMES,
+        lifecycle::RuleKey::NAMES,
+        lifecycle::SelectionKey::NAMES,
+        lifecycle::ActionKey::NAMES,
+    ];
+    tables.iter().any(|names| names.contains(&word))
+}

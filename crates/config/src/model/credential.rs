@@ -6,8 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-/// The only prefix of secret names that ECR's service-linked role may read.
-pub const SECRET_PREFIX: &str = "ecr-pullthroughcache/";
+pub use crate::diagnostics::tokens::SECRET_PREFIX;
 
 /// User name and access token of an upstream registry. Wiped on drop; `Debug` shows neither.
 #[derive(Clone)]

@@ -3,9 +3,6 @@
 use super::registry::Registry;
 use crate::diagnostics::problem::Problem;
 
-/// The largest file that is read: 1 MiB.
-pub const MAX_BYTES: usize = 1024 * 1024;
-
 /// The quota of pull-through cache rules in a registry and Region, which AWS does not raise
 /// ("Amazon ECR service quotas").
 pub const MAX_REGISTRIES: usize = 50;

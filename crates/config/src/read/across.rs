@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::SECRET_PREFIX;
 use crate::diagnostics::place::Position;
 use crate::diagnostics::problem::{Notes, shown};
 use crate::model::context::Context;
-use crate::model::credential::CredentialSource;
+use crate::model::credential::{CredentialSource, SECRET_PREFIX};
 use crate::model::file::MAX_REGISTRIES;
 use crate::read::credential::name_of_secret;
 use crate::read::resolve::Resolved;

@@ -2,11 +2,10 @@
 
 use secrecy::SecretString;
 
-use crate::SECRET_PREFIX;
 use crate::diagnostics::problem::Notes;
 use crate::model::arn::Arn;
 use crate::model::context::Context;
-use crate::model::credential::{MOST_NAME, MOST_VALUE};
+use crate::model::credential::{MOST_NAME, MOST_VALUE, SECRET_PREFIX};
 use crate::read::fields::Field;
 use crate::yaml::node::Entry;
 

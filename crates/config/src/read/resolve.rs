@@ -6,7 +6,7 @@ use crate::diagnostics::place::Position;
 use crate::diagnostics::problem::{Notes, shown};
 use crate::keys::file::FILE_KEYS;
 use crate::model::context::Context;
-use crate::model::credential::CredentialSource;
+use crate::model::credential::{Credential, CredentialSource};
 use crate::model::encryption::EncryptionKind;
 use crate::model::existing::{ExistingRepositories, Setting};
 use crate::model::lifecycle::LifecyclePolicy;
@@ -288,7 +288,7 @@ fn given(raw: &Raw, defaults: &Raw, notes: &mut Notes) -> Option<CredentialSourc
             "the token is encrypted, but where it is sent is not: SOPS does not tie a plain `registry` to its place, so whoever may change the file may send the token elsewhere; encrypt `registry` too",
         );
     }
-    Some(CredentialSource::Given(crate::Credential::new(
+    Some(CredentialSource::Given(Credential::new(
         username.value.clone(),
         token.value.clone(),
     )))

@@ -2,7 +2,9 @@
 
 use crate::diagnostics::place::Position;
 use crate::diagnostics::problem::Notes;
-use crate::model::file::MAX_BYTES;
+
+/// The largest file that is read: 1 MiB.
+pub const MAX_BYTES: usize = 1024 * 1024;
 
 const BOM: char = '\u{feff}';
 

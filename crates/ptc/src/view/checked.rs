@@ -1,9 +1,10 @@
 //! A file and what was found in it.
 
-use config::{Excerpts, Problem, Rejected};
+use config::{Problem, Rejected};
 use serde::Serialize;
 
 use crate::input::Input;
+use crate::view::excerpt::Excerpts;
 
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub struct Checked {
     pub errors: Vec<Problem>,
     /// What is legal but surprising.
     pub warnings: Vec<Problem>,
-    /// Its lines.
+    /// The lines that they are about.
     #[serde(skip)]
     pub excerpts: Excerpts,
 }
@@ -47,8 +48,8 @@ impl Checked {
             file: input.name.clone(),
             registries: Some(registries),
             errors: Vec::new(),
+            excerpts: Excerpts::of(&input.bytes, &warnings),
             warnings,
-            excerpts: Excerpts::of(&input.bytes),
         }
     }
 
@@ -57,9 +58,9 @@ impl Checked {
         Self {
             file: input.name.clone(),
             registries: None,
+            excerpts: Excerpts::of(&input.bytes, errors.iter().chain(&warnings)),
             errors,
             warnings,
-            excerpts: Excerpts::of(&input.bytes),
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod checked;
 pub mod comment;
 pub mod diff;
+pub mod excerpt;
 pub mod plan;
 pub mod problems;
 pub mod progress;

@@ -1,15 +1,16 @@
 //! Problems of a file for people and for GitHub Actions.
 
 use annotate_snippets::{AnnotationKind, Level as Title, Renderer, Snippet};
-use config::{Excerpts, Problem};
+use config::Problem;
 
 use crate::view::checked::{Checked, Level};
+use crate::view::excerpt;
 
 /// A file's problems with the lines they are about, and a sentence about the whole.
 pub fn page(file: &Checked, color: bool) -> String {
     let mut page = String::new();
     for (level, problem) in file.problems() {
-        page.push_str(&excerpt(file, level, problem, color));
+        page.push_str(&shown(file, level, problem, color));
         page.push_str("\n\n");
     }
     page.push_str(&verdict(file));
@@ -46,7 +47,7 @@ fn verdict(file: &Checked) -> String {
     }
 }
 
-fn excerpt(file: &Checked, level: Level, problem: &Problem, color: bool) -> String {
+fn shown(file: &Checked, level: Level, problem: &Problem, color: bool) -> String {
     let title = match level {
         Level::Error => Title::ERROR,
         Level::Warning => Title::WARNING,
@@ -58,7 +59,7 @@ fn excerpt(file: &Checked, level: Level, problem: &Problem, color: bool) -> Stri
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     match (line, problem.column) {
         (Some((number, line)), Some(column)) => {
-            let word = AnnotationKind::Primary.span(Excerpts::word(line, column));
+            let word = AnnotationKind::Primary.span(excerpt::word(line, column));
             let snippet = Snippet::source(line)
                 .path(file.file.as_str())
                 .line_start(number)
