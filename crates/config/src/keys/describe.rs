@@ -17,7 +17,6 @@ pub(crate) enum Absent {
 
 /// A key as people and editors are told about it. Texts are Markdown.
 pub(crate) struct About {
-    /// The key.
     pub name: &'static str,
     /// What it is for: half a sentence, for a table.
     pub brief: String,

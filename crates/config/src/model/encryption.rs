@@ -11,7 +11,6 @@ pub(crate) const WORDS: &[(&str, EncryptionKind)] = &[
 pub enum EncryptionKind {
     /// S3-managed keys, which is also what ECR does when nothing is said.
     Aes256,
-    /// AWS KMS.
     Kms,
     /// AWS KMS, two layers.
     KmsDsse,
@@ -32,7 +31,6 @@ impl EncryptionKind {
 /// `encryption_configuration`: EncryptionConfigurationForRepositoryCreationTemplate of the ECR API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encryption {
-    /// The kind.
     pub kind: EncryptionKind,
     /// The full ARN of the key; without one, KMS uses the key `aws/ecr`.
     pub kms_key: Option<String>,

@@ -11,13 +11,10 @@ pub(crate) const MOST_PATTERNS: usize = 100;
 /// A setting that can be applied to repositories that exist already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Setting {
-    /// The lifecycle policy.
     LifecyclePolicy,
     /// The repository policy, which is who may pull.
     RepositoryPolicy,
-    /// Tag mutability.
     ImageTagMutability,
-    /// The tags.
     Tags,
 }
 
@@ -44,7 +41,6 @@ impl Setting {
 /// `existing_repositories`, where it is on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExistingRepositories {
-    /// What is applied.
     pub apply: BTreeSet<Setting>,
     /// How many images a lifecycle policy may expire or archive at once in a repository before it is held.
     pub max_expiring_images: u32,

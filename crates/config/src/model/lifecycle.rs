@@ -7,14 +7,12 @@ pub(crate) const MOST_CHARACTERS: usize = 30_720;
 pub(crate) const MOST_WILDCARDS: usize = 4;
 pub(crate) const MOST_TAG: usize = 128;
 
-/// A lifecycle policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LifecyclePolicy {
     /// The rules, in the order of the file.
     pub rules: Vec<Rule>,
 }
 
-/// One rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
@@ -23,7 +21,6 @@ pub struct Rule {
     /// What the rule is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Which images.
     pub selection: Selection,
     /// What happens to them.
     pub action: Action,
@@ -44,12 +41,10 @@ pub struct Selection {
     /// Where the images are; standard storage when nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<StorageClass>,
-    /// What is counted.
     pub count_type: CountType,
     /// The unit, for the types that count time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count_unit: Option<CountUnit>,
-    /// The number.
     pub count_number: u32,
 }
 
@@ -57,7 +52,6 @@ pub struct Selection {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Action {
-    /// What happens.
     #[serde(rename = "type")]
     pub kind: ActionType,
     /// Where they go, for a transition.
@@ -93,9 +87,7 @@ words! {
     TagStatus {
         /// With a tag that matches.
         Tagged = "tagged",
-        /// Without any tag.
         Untagged = "untagged",
-        /// All.
         Any = "any",
     }
 }
@@ -117,17 +109,13 @@ words! {
 words! {
     /// The unit of time; AWS has one.
     CountUnit {
-        /// Days.
         Days = "days",
     }
 }
 
 words! {
-    /// A storage class.
     StorageClass {
-        /// Standard storage.
         Standard = "standard",
-        /// Archive storage.
         Archive = "archive",
     }
 }
@@ -135,7 +123,6 @@ words! {
 words! {
     /// What happens to an image.
     ActionType {
-        /// It is deleted.
         Expire = "expire",
         /// It is moved to another storage class.
         Transition = "transition",

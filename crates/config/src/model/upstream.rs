@@ -12,7 +12,6 @@ use crate::model::context::Context;
 
 /// A host of the table.
 enum Host {
-    /// Just this one.
     Exact(&'static str),
     /// A name in front of this.
     Under(&'static str),
@@ -118,21 +117,13 @@ pub enum CredentialNeed {
 /// The upstream registries of the ECR API's `UpstreamRegistry`, and one for hosts that it may learn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UpstreamKind {
-    /// Docker Hub.
     DockerHub,
-    /// GitHub Container Registry.
     GitHub,
-    /// GitLab.com.
     GitLab,
-    /// Chainguard.
     Chainguard,
-    /// Azure Container Registry.
     Azure,
-    /// Amazon ECR Public.
     EcrPublic,
-    /// The Kubernetes registry.
     Kubernetes,
-    /// Quay.
     Quay,
     /// Another private ECR registry.
     Ecr,
@@ -140,12 +131,10 @@ pub enum UpstreamKind {
     Unlisted,
 }
 
-/// An upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
     /// The host, as ECR wants it.
     pub host: String,
-    /// What it is.
     pub kind: UpstreamKind,
 }
 

@@ -8,7 +8,6 @@ use crate::model::encryption::{Encryption, EncryptionKind, WORDS};
 use crate::read::fields::{self, Field, Shape};
 use crate::yaml::node::Entry;
 
-/// Reads `encryption_configuration`.
 pub(crate) fn read(entry: &Entry, context: &Context, notes: &mut Notes) -> Option<Field<Encryption>> {
     let shape = Shape {
         what: "`encryption_configuration`",

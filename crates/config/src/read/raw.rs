@@ -64,7 +64,6 @@ pub(crate) fn read_registry(name: &Entry, context: &Context, notes: &mut Notes) 
     read(node, &shape, Some(name.name()), context, notes)
 }
 
-/// Reads `defaults`.
 pub(crate) fn read_defaults(node: &Node, context: &Context, notes: &mut Notes) -> Option<Raw> {
     let shape = Shape {
         what: "`defaults`",

@@ -58,7 +58,6 @@ pub(crate) fn check_above(above: &Above<'_>, notes: &mut Notes) {
     check_either(defaults, notes);
 }
 
-/// Reads one registry.
 pub(crate) fn registry(entry: &Entry, above: &Above<'_>, notes: &mut Notes) -> Option<Resolved> {
     let Above { context, defaults, .. } = *above;
     let name = entry.name();

@@ -4,8 +4,8 @@
 //! and this page puts the two forms of the file together. Draft 7, since that is what the YAML language server of the
 //! editors reads. What a schema cannot say is left to the reader, and listed in `tests/schema.rs`.
 //!
-//! A registry of the wrapped form may have a field from `defaults`. So each rule that a default can satisfy, or break,
-//! stands beside the registries with the condition that the default is, or is not, there.
+//! A registry of the wrapped form may have a field from `defaults`. So a rule that a default can satisfy, or break, is
+//! only for files without defaults.
 
 pub(crate) mod markdown;
 mod rules;
@@ -22,6 +22,9 @@ use crate::keys::lifecycle::RuleKey;
 
 /// The definition of a registry; those of its fields have their names.
 const EACH: &str = "eachRegistry";
+
+/// The definition of what a registry needs where there are no defaults.
+const WITHOUT_DEFAULTS: &str = "registryWithoutDefaults";
 
 /// The draft the schema is written in.
 const DRAFT: &str = "http://json-schema.org/draft-07/schema#";
@@ -44,10 +47,9 @@ pub fn schema() -> Value {
     }
     definitions.insert("lifecycleRule".to_owned(), rules::lifecycle_rule(map::<RuleKey>()));
     definitions.insert(EACH.to_owned(), rules::registry(registry()));
-    definitions.extend(
-        rules::of_defaults()
-            .into_iter()
-            .map(|(name, rule)| (name.to_owned(), rule)),
+    definitions.insert(
+        WITHOUT_DEFAULTS.to_owned(),
+        json!({ "allOf": rules::without_defaults() }),
     );
     json!({
         "$schema": DRAFT,
@@ -85,9 +87,7 @@ fn wrapper() -> Value {
 
 /// The flat form: every key is a registry, and there are no defaults.
 fn flat() -> Value {
-    let rules = rules::without_defaults().map(reference);
-    let each: Vec<Value> = [reference(EACH)].into_iter().chain(rules).collect();
-    value::registry_map(&json!({ "allOf": each }))
+    value::registry_map(&json!({ "allOf": [reference(EACH), reference(WITHOUT_DEFAULTS)] }))
 }
 
 /// The wrapped form.
@@ -98,7 +98,7 @@ fn wrapped() -> Value {
         "patternProperties",
         json!({"^x-": {"description": "Ignored: a home for anchors."}}),
     );
-    set(&mut schema, "allOf", rules::wrapped());
+    set(&mut schema, "allOf", rules::wrapped(reference(WITHOUT_DEFAULTS)));
     schema
 }
 

@@ -6,14 +6,13 @@
 
 use serde_json::{Value, json};
 
-use super::{reference, set};
+use super::set;
 use crate::keys::file::REGISTRIES;
 use crate::keys::file::{EncryptionKey, ExistingKey, FileKey, RegistryKey};
 use crate::keys::lifecycle::{ActionKey, RuleKey, SelectionKey};
 use crate::model::encryption::EncryptionKind;
 use crate::model::lifecycle::{ActionType, CountType, CountUnit, StorageClass, TagStatus};
 use crate::model::mutability::Word;
-use crate::model::prefix::ROOT;
 use crate::model::upstream::{self, CredentialNeed};
 
 /// What an editor says of a name that ECR does not allow.
@@ -154,84 +153,27 @@ fn words(wanted: impl Fn(Word) -> bool) -> Vec<&'static str> {
         .collect()
 }
 
-fn filtered() -> Value {
-    is(MUTABILITY, &words(Word::takes_filters))
-}
-
-/// A rule that a default can satisfy or break: its name, where it does not hold, and what it says of a registry.
-type Rule = (&'static str, Value);
-
-const CREDENTIAL: &str = "credentialIsThere";
-const PAIR: &str = "credentialIsWhole";
-const NEEDS_USERNAME: &str = "usernameBesideTheDefaultToken";
-const NEEDS_TOKEN: &str = "accessTokenBesideTheDefaultUsername";
-const LISTED: &str = "upstreamIsListed";
-const NO_FILTERS: &str = "noFiltersWithoutMutability";
-const OWN_FILTERS: &str = "filtersForOwnMutability";
-const DEFAULT_FILTERS: &str = "filtersForDefaultMutability";
-
-/// The rules that hold where there are no defaults.
-pub(super) fn without_defaults() -> [&'static str; 5] {
-    [CREDENTIAL, PAIR, LISTED, NO_FILTERS, OWN_FILTERS]
-}
-
-/// All rules that depend on defaults.
-pub(super) fn of_defaults() -> Vec<Rule> {
-    use CredentialNeed::{Forbidden, Required, RoleOptional};
+/// The rules that a default can satisfy or break. They are for files without defaults; `ptc check` has them for all.
+pub(super) fn without_defaults() -> [Value; 5] {
+    let required = hosts(|need| need == CredentialNeed::Required);
     let both = json!({"allOf": [has(USERNAME), has(TOKEN)]});
-    let beside = |key| {
-        let takes_one = hosts(|need| matches!(need, Forbidden | RoleOptional));
-        unless(takes_one, json!({"anyOf": [has(SECRET), has(key)]}))
-    };
-    vec![
-        (
-            CREDENTIAL,
-            when(hosts(|need| need == Required), json!({"anyOf": [has(SECRET), both]})),
-        ),
-        (
-            PAIR,
-            json!({"allOf": [when(has(USERNAME), has(TOKEN)), when(has(TOKEN), has(USERNAME))]}),
-        ),
-        (NEEDS_USERNAME, beside(USERNAME)),
-        (NEEDS_TOKEN, beside(TOKEN)),
-        (LISTED, unless(like(UNLISTED, json!({"const": true})), listed())),
-        (NO_FILTERS, unless(has(MUTABILITY), no_filters())),
-        (OWN_FILTERS, when(filtered(), has(FILTERS))),
-        (DEFAULT_FILTERS, unless(has(MUTABILITY), has(FILTERS))),
+    [
+        when(required, json!({"anyOf": [has(SECRET), both]})),
+        json!({"allOf": [when(has(USERNAME), has(TOKEN)), when(has(TOKEN), has(USERNAME))]}),
+        unless(like(UNLISTED, json!({"const": true})), listed()),
+        unless(has(MUTABILITY), no_filters()),
+        when(is(MUTABILITY, &words(Word::takes_filters)), has(FILTERS)),
     ]
 }
 
-/// The rules of the wrapped form: each with the defaults under which it holds.
-pub(super) fn wrapped() -> Value {
-    let given = |key: &'static str| default(has(key));
-    let any = |keys: &[&'static str]| json!({"anyOf": keys.iter().map(|key| given(key)).collect::<Vec<_>>()});
-    let unlisted = default(like(UNLISTED, json!({"const": true})));
-    let existing = json!({"not": {"anyOf": [{"type": "null"}, {"enum": [false]}, included()]}});
-    let existing = default(like(EXISTING, existing));
-    let root = json!({"properties": {REGISTRIES: quiet(json!({"properties": {ROOT: quiet(has(EXISTING))}}))}});
-    json!([
-        unless(any(&[SECRET, USERNAME, TOKEN]), each(CREDENTIAL)),
-        unless(any(&[USERNAME, TOKEN]), each(PAIR)),
-        when(given(TOKEN), unless(given(USERNAME), each(NEEDS_USERNAME))),
-        when(given(USERNAME), unless(given(TOKEN), each(NEEDS_TOKEN))),
-        unless(unlisted, each(LISTED)),
-        unless(default(filtered()), each(NO_FILTERS)),
-        unless(given(FILTERS), each(OWN_FILTERS)),
-        when(default(filtered()), unless(given(FILTERS), each(DEFAULT_FILTERS))),
-        // What `defaults` says of existing repositories is for ROOT too, and that must say which.
-        when(existing, root),
-    ])
-}
-
-/// `defaults` is there, and like this.
-fn default(defaults: Value) -> Value {
-    let name = FileKey::Defaults.as_str();
-    like(name, json!({"allOf": [{"type": "object"}, defaults]}))
-}
-
-/// Every registry keeps a rule.
-fn each(rule: &str) -> Value {
-    json!({"properties": {REGISTRIES: quiet(json!({"additionalProperties": reference(rule)}))}})
+/// A wrapped file without defaults is held to the rules of a flat one.
+pub(super) fn wrapped(rules_of_each: Value) -> Value {
+    let defaults = like(
+        FileKey::Defaults.as_str(),
+        json!({"type": "object", "minProperties": 1}),
+    );
+    let each = quiet(json!({ "additionalProperties": rules_of_each }));
+    json!([unless(defaults, json!({"properties": {REGISTRIES: each}}))])
 }
 
 /// No key with `AES256`.

@@ -29,9 +29,9 @@ pub(crate) trait Valued: Key {
 impl Valued for FileKey {
     fn value(self) -> Value {
         match self {
-            Self::Registries => registries(),
+            Self::Registries => registry_map(&reference(super::EACH)),
             Self::Tags => tags(),
-            Self::Defaults => defaults(),
+            Self::Defaults => rules::defaults(super::defaults()),
             Self::MaxDeletions => whole(0),
         }
     }
@@ -40,21 +40,22 @@ impl Valued for FileKey {
 impl Valued for RegistryKey {
     fn value(self) -> Value {
         match self {
-            Self::Registry => host(),
-            Self::Username => credential(),
-            Self::AccessToken => credential(),
+            // Which hosts there are depends on `allow_unlisted_upstream`, and is among the rules.
+            Self::Registry => upstream::any_host(),
+            Self::Username | Self::AccessToken => credential(),
             Self::Secret => secret(),
             Self::RepositoryReadAccessArns => principals(),
-            Self::ImageTagMutability => mutability(),
+            Self::ImageTagMutability => word(Word::WORDS),
             Self::ImageTagMutabilityExclusionFilters => filters(),
-            Self::LifecyclePolicy => lifecycle(),
+            Self::LifecyclePolicy => {
+                json!({"anyOf": [{"type": "string", "enum": [lifecycle_read::NONE]}, map::<PolicyKey>()]})
+            }
             Self::UpstreamRepositoryPrefix => prefix(),
             Self::CustomRoleArn => role(),
-            Self::EncryptionConfiguration => encryption(),
+            Self::EncryptionConfiguration => rules::encryption(map::<EncryptionKey>()),
             Self::Tags => tags(),
-            Self::TakeOver => flag(),
-            Self::AllowUnlistedUpstream => flag(),
-            Self::ExistingRepositories => existing(),
+            Self::TakeOver | Self::AllowUnlistedUpstream => flag(),
+            Self::ExistingRepositories => json!({"anyOf": [flag(), map::<ExistingKey>()]}),
         }
     }
 }
@@ -62,7 +63,7 @@ impl Valued for RegistryKey {
 impl Valued for EncryptionKey {
     fn value(self) -> Value {
         match self {
-            Self::EncryptionType => encryption_type(),
+            Self::EncryptionType => word(kms::WORDS),
             Self::KmsKey => kms_key(),
         }
     }
@@ -73,8 +74,7 @@ impl Valued for ExistingKey {
         match self {
             Self::Apply => settings(),
             Self::MaxExpiringImages => whole(0),
-            Self::Include => repositories(),
-            Self::Exclude => repositories(),
+            Self::Include | Self::Exclude => repositories(),
         }
     }
 }
@@ -92,8 +92,8 @@ impl Valued for RuleKey {
         match self {
             Self::RulePriority => whole(1),
             Self::Description => text(),
-            Self::Selection => selection(),
-            Self::Action => action(),
+            Self::Selection => rules::selection(map::<SelectionKey>()),
+            Self::Action => rules::action(map::<ActionKey>()),
         }
     }
 }
@@ -101,12 +101,12 @@ impl Valued for RuleKey {
 impl Valued for SelectionKey {
     fn value(self) -> Value {
         match self {
-            Self::TagStatus => tag_status(),
+            Self::TagStatus => word(TagStatus::WORDS),
             Self::TagPatternList => tag_patterns(),
-            Self::TagPrefixList => tag_prefixes(),
-            Self::StorageClass => storage_class(),
-            Self::CountType => count_type(),
-            Self::CountUnit => count_unit(),
+            Self::TagPrefixList => list(&loose("^[A-Za-z0-9._-]+$", MOST_TAG), 1),
+            Self::StorageClass => word(StorageClass::WORDS),
+            Self::CountType => word(CountType::WORDS),
+            Self::CountUnit => word(CountUnit::WORDS),
             Self::CountNumber => whole(1),
         }
     }
@@ -115,14 +115,14 @@ impl Valued for SelectionKey {
 impl Valued for ActionKey {
     fn value(self) -> Value {
         match self {
-            Self::Type => action_type(),
-            Self::TargetStorageClass => target_class(),
+            Self::Type => word(ActionType::WORDS),
+            Self::TargetStorageClass => json!({"type": "string", "enum": [StorageClass::Archive.as_str()]}),
         }
     }
 }
 
 /// A text; a number or a boolean without quotes is taken as it is written.
-pub(crate) fn text() -> Value {
+fn text() -> Value {
     json!({"type": ["string", "number", "boolean"]})
 }
 
@@ -141,7 +141,6 @@ fn explained(schema: &mut Value, why: &str) {
     super::set(schema, "patternErrorMessage", json!(why));
 }
 
-/// A list.
 fn list(items: &Value, least: usize) -> Value {
     json!({"type": "array", "minItems": least, "items": items})
 }
@@ -152,19 +151,13 @@ fn word<T>(words: &[(&'static str, T)]) -> Value {
     json!({"type": "string", "enum": words})
 }
 
-/// `true` or `false`.
-pub(crate) fn flag() -> Value {
+fn flag() -> Value {
     json!({"type": "boolean"})
 }
 
 /// A whole number from `least` on.
-pub(crate) fn whole(least: u32) -> Value {
+fn whole(least: u32) -> Value {
     json!({"type": "integer", "minimum": least, "maximum": u32::MAX})
-}
-
-/// The registries of the wrapped form.
-pub(crate) fn registries() -> Value {
-    registry_map(&reference(super::EACH))
 }
 
 /// A map from names to registries, each of which is this.
@@ -189,18 +182,8 @@ pub(super) fn registry_map(registry: &Value) -> Value {
     })
 }
 
-/// `defaults`.
-pub(crate) fn defaults() -> Value {
-    rules::defaults(super::defaults())
-}
-
-/// `registry`: which hosts there are depends on `allow_unlisted_upstream`, and is among the rules.
-pub(crate) fn host() -> Value {
-    upstream::any_host()
-}
-
 /// `username` and `accessToken`: one line, no space at either end. What SOPS left encrypted is none.
-pub(crate) fn credential() -> Value {
+fn credential() -> Value {
     let mut value = loose(
         r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$",
         secrets::MOST_VALUE,
@@ -215,7 +198,7 @@ pub(crate) fn credential() -> Value {
 }
 
 /// `secret`: a name, or a full ARN.
-pub(crate) fn secret() -> Value {
+fn secret() -> Value {
     const REST: &str = "[A-Za-z0-9/_+=.@-]";
     let by_name = format!("^{SECRET_PREFIX}{REST}+$");
     let most = secrets::MOST_NAME - SECRET_PREFIX.len();
@@ -229,8 +212,7 @@ pub(crate) fn secret() -> Value {
     })
 }
 
-/// `repository_read_access_arns`.
-pub(crate) fn principals() -> Value {
+fn principals() -> Value {
     const NAME: &str = "[A-Za-z0-9+=,.@_-]";
     let path = format!("{NAME}([A-Za-z0-9+=,.@_/-]*{NAME})?");
     let pair = format!("{NAME}[A-Za-z0-9+=,.@_/-]*/([A-Za-z0-9+=,.@_/-]*{NAME})");
@@ -249,20 +231,14 @@ pub(crate) fn principals() -> Value {
     list(&item, 0)
 }
 
-/// `image_tag_mutability`.
-pub(crate) fn mutability() -> Value {
-    word(Word::WORDS)
-}
-
-/// `image_tag_mutability_exclusion_filters`.
-pub(crate) fn filters() -> Value {
+fn filters() -> Value {
     let mut filters = list(&loose(r"^[A-Za-z0-9._*-]+$", mutability::MOST_CHARACTERS), 1);
     super::set(&mut filters, "maxItems", json!(mutability::MOST_FILTERS));
     filters
 }
 
 /// `upstream_repository_prefix`. A number without quotes can be one, if it has no sign and more than a digit.
-pub(crate) fn prefix() -> Value {
+fn prefix() -> Value {
     let mut prefix = loose(name::PATTERN, name::MOST);
     super::set(&mut prefix, "minLength", json!(name::LEAST));
     super::set(&mut prefix, "minimum", json!(0));
@@ -270,8 +246,7 @@ pub(crate) fn prefix() -> Value {
     prefix
 }
 
-/// `custom_role_arn`.
-pub(crate) fn role() -> Value {
+fn role() -> Value {
     let mut role = pattern(
         "^arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_-]([A-Za-z0-9+=,.@_/-]*[A-Za-z0-9+=,.@_-])?$",
         raw::MOST_ROLE,
@@ -283,18 +258,7 @@ pub(crate) fn role() -> Value {
     role
 }
 
-/// `encryption_configuration`.
-pub(crate) fn encryption() -> Value {
-    rules::encryption(map::<EncryptionKey>())
-}
-
-/// `encryption_type`.
-pub(crate) fn encryption_type() -> Value {
-    word(kms::WORDS)
-}
-
-/// `kms_key`.
-pub(crate) fn kms_key() -> Value {
+fn kms_key() -> Value {
     let arn = format!("^arn:aws[a-z0-9-]*:kms:{REGION}:[0-9]{{12}}:key/[a-z0-9-]+$");
     let mut key = json!({"type": "string", "pattern": arn});
     explained(
@@ -304,8 +268,7 @@ pub(crate) fn kms_key() -> Value {
     key
 }
 
-/// `tags`.
-pub(crate) fn tags() -> Value {
+fn tags() -> Value {
     // The classes that every engine knows. Letters of some scripts are written with marks; a mark alone is for the reader.
     const ALLOWED: &str = r"[\p{L}\p{M}\p{N} _.:/=+@-]";
     let ours: String = OUR_PREFIX.chars().map(in_any_case).collect();
@@ -336,49 +299,25 @@ fn in_any_case(c: char) -> String {
     }
 }
 
-/// `existing_repositories`.
-pub(crate) fn existing() -> Value {
-    json!({"anyOf": [flag(), map::<ExistingKey>()]})
-}
-
-/// `apply`.
-pub(crate) fn settings() -> Value {
+fn settings() -> Value {
     let mut settings = list(&word(repositories::Setting::WORDS), 1);
     super::set(&mut settings, "uniqueItems", json!(true));
     settings
 }
 
-/// `include` and `exclude`.
-pub(crate) fn repositories() -> Value {
+fn repositories() -> Value {
     let mut patterns = list(&loose("^[a-z0-9._/*-]+$", repositories::MOST_CHARACTERS), 0);
     super::set(&mut patterns, "maxItems", json!(repositories::MOST_PATTERNS));
     patterns
 }
 
-/// `lifecycle_policy`.
-pub(crate) fn lifecycle() -> Value {
-    json!({"anyOf": [{"type": "string", "enum": [lifecycle_read::NONE]}, map::<PolicyKey>()]})
-}
-
-/// `rules`.
-pub(crate) fn rules() -> Value {
+fn rules() -> Value {
     let mut rules = list(&reference("lifecycleRule"), 1);
     super::set(&mut rules, "maxItems", json!(MOST_RULES));
     rules
 }
 
-/// `selection`.
-pub(crate) fn selection() -> Value {
-    rules::selection(map::<SelectionKey>())
-}
-
-/// `tagStatus`.
-pub(crate) fn tag_status() -> Value {
-    word(TagStatus::WORDS)
-}
-
-/// `tagPatternList`.
-pub(crate) fn tag_patterns() -> Value {
+fn tag_patterns() -> Value {
     let mut item = loose("^[A-Za-z0-9._*-]+$", MOST_TAG);
     super::set(
         &mut item,
@@ -386,39 +325,4 @@ pub(crate) fn tag_patterns() -> Value {
         json!([{"pattern": format!(r"^[^*]*(\*[^*]*){{0,{MOST_WILDCARDS}}}$")}]),
     );
     list(&item, 1)
-}
-
-/// `tagPrefixList`.
-pub(crate) fn tag_prefixes() -> Value {
-    list(&loose("^[A-Za-z0-9._-]+$", MOST_TAG), 1)
-}
-
-/// `storageClass`.
-pub(crate) fn storage_class() -> Value {
-    word(StorageClass::WORDS)
-}
-
-/// `targetStorageClass`.
-pub(crate) fn target_class() -> Value {
-    json!({"type": "string", "enum": [StorageClass::Archive.as_str()]})
-}
-
-/// `countType`.
-pub(crate) fn count_type() -> Value {
-    word(CountType::WORDS)
-}
-
-/// `countUnit`.
-pub(crate) fn count_unit() -> Value {
-    word(CountUnit::WORDS)
-}
-
-/// `action`.
-pub(crate) fn action() -> Value {
-    rules::action(map::<ActionKey>())
-}
-
-/// `type`.
-pub(crate) fn action_type() -> Value {
-    word(ActionType::WORDS)
 }

@@ -4,7 +4,6 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// AES-256.
 const LENGTH: usize = 32;
 
 /// What every value of one file is encrypted with. Wiped when it goes, shown by nothing.

@@ -15,7 +15,6 @@ pub(crate) struct Node {
     pub weight: usize,
     /// How many levels are under it.
     pub height: usize,
-    /// The value itself.
     pub value: Value,
 }
 
@@ -23,7 +22,6 @@ pub(crate) struct Node {
 pub(crate) enum Value {
     /// Text, number, boolean or null.
     Scalar(Scalar),
-    /// A list.
     List(Vec<Rc<Node>>),
     /// A map; its keys are different scalars.
     Map(Vec<Entry>),
@@ -40,9 +38,7 @@ pub(crate) struct Scalar {
 /// A key and its value.
 #[derive(Clone)]
 pub(crate) struct Entry {
-    /// A scalar.
     pub key: Rc<Node>,
-    /// The value.
     pub value: Rc<Node>,
 }
 
@@ -106,7 +102,6 @@ impl Scalar {
 }
 
 impl Entry {
-    /// The key's text.
     pub fn name(&self) -> &str {
         self.key.scalar().map_or("", |scalar| scalar.text.as_str())
     }

@@ -34,7 +34,6 @@ pub(crate) struct Hints {
 
 /// What a text holds.
 pub(crate) enum Parsed {
-    /// A document.
     Root(Rc<Node>),
     /// Nothing: no document, or only comments or null.
     Empty,
