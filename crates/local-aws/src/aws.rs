@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
@@ -21,6 +21,7 @@ use crate::ecr::{Ecr, Pulled};
 use crate::fault::{self, Fault, Verdict, matches_name};
 use crate::iam::{Guard, Policy};
 use crate::lambda::LambdaApi;
+use crate::lock::lock;
 use crate::options::Options;
 use crate::sqs::Sqs;
 use crate::state::State;
@@ -547,9 +548,4 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.stop.send_replace(true);
     }
-}
-
-/// Takes a lock, also after a panic elsewhere: a test that failed must not make all others fail.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,6 +15,7 @@ pub mod iam;
 mod identity;
 mod kms;
 mod lambda;
+mod lock;
 mod options;
 mod s3;
 mod secrets;

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 use tokio::time::Instant;
 
-use crate::aws::lock;
+use crate::lock::lock;
 
 /// The tide that calls are waiting in.
 #[derive(Debug, Default)]

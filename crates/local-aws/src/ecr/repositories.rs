@@ -123,7 +123,11 @@ impl Ecr {
 
     /// The repository that an input names, to be changed.
     pub(super) fn repository_mut(&mut self, cx: &Cx, input: &Value) -> Result<&mut Repository, ApiError> {
-        let name = required(input, "repositoryName");
+        self.repository_named_mut(cx, required(input, "repositoryName"))
+    }
+
+    /// The repository of this name, to be changed.
+    pub(super) fn repository_named_mut(&mut self, cx: &Cx, name: &str) -> Result<&mut Repository, ApiError> {
         self.repositories.get_mut(name).ok_or_else(|| not_found(cx, name))
     }
 

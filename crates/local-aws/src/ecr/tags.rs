@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::repositories::not_found;
 use super::{Ecr, invalid, read, required};
 use crate::core::{Answer, ApiError, Cx};
 
@@ -93,9 +92,6 @@ impl Ecr {
                 "Invalid parameter at 'resourceArn' failed to satisfy constraint: 'Invalid ARN {arn}'"
             ))
         })?;
-        self.repositories
-            .get_mut(name)
-            .map(|repository| &mut repository.tags)
-            .ok_or_else(|| not_found(cx, name))
+        Ok(&mut self.repository_named_mut(cx, name)?.tags)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{LazyLock, Mutex};
 
 use regex::Regex;
 
-use crate::aws::lock;
+use crate::lock::lock;
 
 /// What a host takes as proof of identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! call asks for; `guard` stands in the way of the calls. Only identity-based policies are evaluated: the account has no
 //! bucket, key or secret policy that gives the function anything.
 
+mod context_keys;
 mod guard;
 mod needs;
 mod pattern;

@@ -6,7 +6,7 @@
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::needs::{is_context_key, is_tag_key};
+use super::context_keys::{is_context_key, is_tag_key};
 use super::pattern::{matches, matches_arn};
 
 /// What one call asks of IAM: often one of these, sometimes several.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 
-use crate::aws::lock;
+use crate::lock::lock;
 
 /// What an invocation ends with: a response, or an error object.
 type Outcome = Result<Value, Value>;

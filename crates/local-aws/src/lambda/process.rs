@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use super::FUNCTION_NAME;
 use super::desk::Desk;
-use crate::aws::{LocalAws, lock};
+use crate::aws::LocalAws;
+use crate::lock::lock;
 
 /// How often a process is asked whether it has ended.
 const PULSE: Duration = Duration::from_millis(5);
