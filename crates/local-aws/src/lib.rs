@@ -11,6 +11,7 @@ pub mod core;
 pub mod ecr;
 mod fault;
 mod functions;
+mod http;
 pub mod iam;
 mod identity;
 mod kms;

@@ -377,8 +377,8 @@ fn has_items(input: &Value, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http;
     use crate::options::Options;
-    use crate::wire::Asked;
     use hyper::{HeaderMap, Method};
     use serde_json::json;
 
@@ -492,7 +492,7 @@ mod tests {
         ];
         for (method, path, query, if_match, expected) in table {
             let (path, query) = (path.into(), query.into());
-            let asked = Asked {
+            let asked = http::Request {
                 method,
                 path,
                 query,
