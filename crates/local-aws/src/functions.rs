@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 
 use crate::core::{Answer, ApiError, Cx};
 
+/// The name under which every function runs.
+pub(crate) const FUNCTION_NAME: &str = "ecr-pull-through-sync";
+
 /// The functions of the account, by name, each with its environment's variables.
 #[derive(Debug, Default)]
 pub(crate) struct Functions(BTreeMap<String, BTreeMap<String, String>>);

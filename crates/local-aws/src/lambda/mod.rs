@@ -19,14 +19,12 @@ use tokio::time::timeout as within;
 use uuid::Uuid;
 
 use crate::aws::LocalAws;
+use crate::functions::FUNCTION_NAME;
 use desk::{Desk, Event};
 
 /// An event waits this long for a function to ask for it. Lambda's own limit for a start is 10 s; debug builds on a
 /// loaded machine need more.
 const PICK_UP: Duration = Duration::from_secs(120);
-
-/// The name under which every function runs.
-pub(crate) const FUNCTION_NAME: &str = "ecr-pull-through-sync";
 
 /// One Lambda runtime API. Clones share it; its port closes with the last clone.
 #[derive(Debug, Clone)]
@@ -59,8 +57,16 @@ pub struct Invocation {
     pub result: Result<Value, Value>,
 }
 
+impl LocalAws {
+    /// A new Lambda runtime API, on a port of its own, so that several functions run side by side on one account.
+    #[must_use]
+    pub fn lambda(&self) -> LambdaApi {
+        LambdaApi::start(self)
+    }
+}
+
 impl LambdaApi {
-    pub(crate) fn start(aws: &LocalAws) -> Self {
+    fn start(aws: &LocalAws) -> Self {
         let options = aws.options();
         let arn = format!(
             "arn:{}:lambda:{}:{}:function:{FUNCTION_NAME}",

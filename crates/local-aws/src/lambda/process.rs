@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use super::FUNCTION_NAME;
 use super::desk::Desk;
 use crate::aws::LocalAws;
+use crate::functions::FUNCTION_NAME;
 use crate::lock::lock;
 
 /// How often a process is asked whether it has ended.

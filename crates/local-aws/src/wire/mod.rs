@@ -15,13 +15,16 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::future::pending;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::thread;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
 use crate::aws::{LocalAws, WeakAws};
 use crate::http::{self, Ending};
+use crate::options::Options;
 
 /// A body of spaces that never ends.
 pub struct Endless {
@@ -56,15 +59,46 @@ impl hyper::body::Body for Endless {
 /// The body of an answer.
 pub type Body = Either<Full<Bytes>, Endless>;
 
-/// Answers one request without a socket. `None` is a connection that was reset; a call that hangs never comes back.
-pub(crate) async fn answer_in_process(request: Request<Bytes>, aws: &LocalAws) -> Option<Response<Body>> {
-    let (head, body) = request.into_parts();
-    let asked = http::Request::new(head, body);
-    respond(asked, aws.downgrade()).await.ok()
+impl LocalAws {
+    /// Starts an account and its server, on a thread of its own, so that a blocked test cannot block the server.
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub async fn start(options: Options) -> std::io::Result<Self> {
+        Self::start_blocking(options)
+    }
+
+    /// [`LocalAws::start`] for code without an async runtime.
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub fn start_blocking(options: Options) -> std::io::Result<Self> {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", options.port))?;
+        listener.set_nonblocking(true)?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = watch::channel(false);
+        let address = listener.local_addr()?;
+        let aws = Self::new(options, address, runtime.handle().clone(), stop);
+        let weak = aws.downgrade();
+        let thread = thread::Builder::new().name("local-aws".to_owned()).spawn(move || {
+            runtime.block_on(serve(listener, weak, stopped));
+            // Not a plain drop: that would wait for hooks that are still running.
+            runtime.shutdown_background();
+        })?;
+        aws.served_by(thread);
+        Ok(aws)
+    }
+
+    /// Answers one HTTP request without a socket, on the caller's runtime and by its clock. `None` is a connection that was
+    /// reset; a call that hangs never comes back.
+    pub async fn answer(&self, request: Request<Bytes>) -> Option<Response<Body>> {
+        let (head, body) = request.into_parts();
+        respond(http::Request::new(head, body), self.downgrade()).await.ok()
+    }
 }
 
 /// Answers requests until the server is told to stop.
-pub(crate) async fn serve(listener: std::net::TcpListener, aws: WeakAws, mut stopped: watch::Receiver<bool>) {
+async fn serve(listener: std::net::TcpListener, aws: WeakAws, mut stopped: watch::Receiver<bool>) {
     let Ok(listener) = TcpListener::from_std(listener) else {
         return;
     };

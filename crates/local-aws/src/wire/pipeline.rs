@@ -45,7 +45,7 @@ pub(super) async fn run(aws: &LocalAws, asked: &http::Request) -> Ending {
     let credential = auth::credential(asked);
     let signed = auth::check(credential.as_ref(), named.service, &aws.options().region);
     let passing = passing(asked, &named, credential.as_ref());
-    if let Err(error) = signed.and_then(|()| iam::authorize(aws, passing)) {
+    if let Err(error) = signed.and_then(|()| aws.authorize(passing)) {
         let reply = refusal(named.service, &named.subject, &error);
         log(
             aws,
@@ -184,7 +184,7 @@ fn passing<'a>(asked: &http::Request, named: &'a Named, credential: Option<&'a C
 fn conceal(aws: &LocalAws, named: &Named, passing: iam::Passing<'_>, reply: http::Response) -> http::Response {
     match &named.work {
         Work::S3(request) if !calls::is_write("s3", &named.operation) && reply.status == 404 => {
-            match iam::conceal(aws, passing, request.bucket()) {
+            match aws.conceal(passing, request.bucket()) {
                 Ok(()) => reply,
                 Err(error) => refusal(named.service, &named.subject, &error),
             }
