@@ -13,16 +13,16 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::api::{Answer, ApiError};
 use crate::calls::{Call, rounds};
-use crate::core::{Answer, ApiError};
 use crate::ecr::{Ecr, Pulled};
 use crate::fault::{self, Fault, Verdict, matches_name};
 use crate::iam::{Guard, Passing, Policy};
 use crate::lock::lock;
 use crate::options::Options;
+use crate::round_barrier::RoundBarrier;
 use crate::sqs::Sqs;
 use crate::state::State;
-use crate::tide::Tide;
 
 /// A stand-in account with its server. Clones share it; the server stops with the last clone.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ struct Inner {
     calls: Mutex<CallLog>,
     connections: AtomicUsize,
     guard: Mutex<Guard>,
-    tide: Tide,
+    round_barrier: RoundBarrier,
     runtime: Handle,
     stop: watch::Sender<bool>,
     server: Mutex<Option<JoinHandle<()>>>,
@@ -90,7 +90,7 @@ impl LocalAws {
                 calls: Mutex::default(),
                 connections: AtomicUsize::new(0),
                 guard: Mutex::default(),
-                tide: Tide::default(),
+                round_barrier: RoundBarrier::default(),
                 runtime,
                 stop,
                 server: Mutex::default(),
@@ -199,7 +199,7 @@ impl LocalAws {
     /// from one call to the next that waits for no answer. Then [`LocalAws::rounds`] does not vary with the machine.
     /// `None`, or a reset, ends that.
     pub fn answer_in_rounds(&self, quiet: Option<Duration>) {
-        self.inner.tide.set(quiet);
+        self.inner.round_barrier.set(quiet);
     }
 
     /// How many calls there were of each operation, by `service:Operation`; throttled ones have an entry of their own,
@@ -441,8 +441,8 @@ impl LocalAws {
         self.inner.started.elapsed()
     }
 
-    pub(crate) fn tide(&self) -> &Tide {
-        &self.inner.tide
+    pub(crate) fn round_barrier(&self) -> &RoundBarrier {
+        &self.inner.round_barrier
     }
 
     pub(crate) fn judge(&self, service: &str, operation: &str, subject: &str) -> Verdict {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use super::needs::{self, Input};
 use super::policy::{Decision, Need, Policy};
-use crate::core::ApiError;
-use crate::functions::FUNCTION_NAME;
+use crate::api::ApiError;
+use crate::lambda_control::FUNCTION_NAME;
 use crate::lock::lock;
 use crate::options::Options;
 use crate::state::State;

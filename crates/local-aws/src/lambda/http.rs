@@ -16,11 +16,11 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-use super::desk::{Desk, Handed};
+use super::invocation_queue::{Handed, InvocationQueue};
 use crate::http;
 
 /// Listens on a port of its own.
-pub(super) fn listen(runtime: &Handle, desk: Arc<Desk>) -> std::io::Result<(SocketAddr, AbortHandle)> {
+pub(super) fn listen(runtime: &Handle, queue: Arc<InvocationQueue>) -> std::io::Result<(SocketAddr, AbortHandle)> {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
@@ -29,9 +29,9 @@ pub(super) fn listen(runtime: &Handle, desk: Arc<Desk>) -> std::io::Result<(Sock
             return;
         };
         while let Ok((stream, _)) = listener.accept().await {
-            let desk = Arc::clone(&desk);
+            let queue = Arc::clone(&queue);
             tokio::spawn(async move {
-                let service = service_fn(|request| serve(request, Arc::clone(&desk)));
+                let service = service_fn(|request| serve(request, Arc::clone(&queue)));
                 // An error here is a function that went away, which its process tells better.
                 let _ = http1::Builder::new()
                     .timer(TokioTimer::new())
@@ -43,33 +43,33 @@ pub(super) fn listen(runtime: &Handle, desk: Arc<Desk>) -> std::io::Result<(Sock
     Ok((address, task.abort_handle()))
 }
 
-async fn serve(request: Request<Incoming>, desk: Arc<Desk>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn serve(request: Request<Incoming>, queue: Arc<InvocationQueue>) -> Result<Response<Full<Bytes>>, Infallible> {
     let reply = match http::Request::read(request).await {
-        Some(asked) => answer(&asked, &desk).await,
+        Some(asked) => answer(&asked, &queue).await,
         None => refuse(413, "RequestTooLarge", "the request could not be read"),
     };
     Ok(reply.into_hyper())
 }
 
-async fn answer(asked: &http::Request, desk: &Desk) -> http::Response {
+async fn answer(asked: &http::Request, queue: &InvocationQueue) -> http::Response {
     let Some(path) = asked.path.strip_prefix("/2018-06-01/runtime/") else {
         return refuse(404, "UnknownPath", "local-aws has only /2018-06-01/runtime/ here");
     };
     let parts: Vec<&str> = path.split('/').collect();
     match (&asked.method, parts.as_slice()) {
-        (&Method::GET, ["invocation", "next"]) => match desk.next().await {
-            Some(event) => hand_out(event, &desk.function_arn),
+        (&Method::GET, ["invocation", "next"]) => match queue.next().await {
+            Some(event) => hand_out(event, &queue.function_arn),
             None => refuse(410, "Runtime.Dead", "this function was declared dead"),
         },
         (&Method::POST, ["invocation", id, "response"]) => {
             // Lambda refuses a response that is not JSON, and the caller sees this error.
             let outcome = serde_json::from_slice(&asked.body)
                 .map_err(|why| super::error("Runtime.InvalidResponse", &why.to_string()));
-            accept(desk.finish(id, outcome), id)
+            accept(queue.finish(id, outcome), id)
         }
-        (&Method::POST, ["invocation", id, "error"]) => accept(desk.finish(id, Err(function_error(asked))), id),
+        (&Method::POST, ["invocation", id, "error"]) => accept(queue.finish(id, Err(function_error(asked))), id),
         (&Method::POST, ["init", "error"]) => {
-            desk.init_failed(function_error(asked));
+            queue.init_failed(function_error(asked));
             accept(true, "")
         }
         _ => refuse(

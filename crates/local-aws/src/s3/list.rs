@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::request::Request;
 use super::xml::{self, Entry, Objects, Prefix, VersionEntry, Versions};
 use super::{S3, fail};
-use crate::core::ApiError;
+use crate::api::ApiError;
 use crate::http;
 
 impl S3 {

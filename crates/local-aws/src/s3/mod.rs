@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-use crate::core::{ApiError, Cx};
+use crate::api::{ApiError, CallContext};
 use crate::http;
 use checksum::Algorithm;
 use request::Op;
@@ -114,7 +114,7 @@ impl S3 {
     /// Puts an object without a request.
     pub(crate) fn put_plainly(
         &mut self,
-        cx: &Cx,
+        cx: &CallContext,
         bucket: &str,
         key: &str,
         bytes: Vec<u8>,
@@ -148,7 +148,7 @@ impl S3 {
     /// Serves one request.
     pub(crate) fn serve(
         &mut self,
-        cx: &Cx,
+        cx: &CallContext,
         request: &Request,
         asked: &http::Request,
         events: &mut Vec<Value>,
@@ -196,7 +196,7 @@ impl S3 {
         Ok(asked.min(1000).min(self.page_size.unwrap_or(1000)))
     }
 
-    fn create(&mut self, cx: &Cx, name: &str, body: &[u8]) -> Result<http::Response, ApiError> {
+    fn create(&mut self, cx: &CallContext, name: &str, body: &[u8]) -> Result<http::Response, ApiError> {
         let fits = (3..=63).contains(&name.len())
             && name
                 .bytes()
@@ -232,7 +232,7 @@ impl S3 {
     }
 
     /// Stores an object and tells EventBridge.
-    fn store(&mut self, cx: &Cx, name: &str, key: &str, content: Content, events: &mut Vec<Value>) -> String {
+    fn store(&mut self, cx: &CallContext, name: &str, key: &str, content: Content, events: &mut Vec<Value>) -> String {
         self.sequence += 1;
         let mut object = json!({
             "key": key,

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::payload::{self, Payload};
 use super::{Content, Request, S3, Version, Versioning, checksum, fail, xml};
-use crate::core::{ApiError, Cx};
+use crate::api::{ApiError, CallContext};
 use crate::http;
 
 /// Headers of an upload that S3 hands back with the object.
@@ -82,7 +82,7 @@ impl S3 {
 
     pub(super) fn put(
         &mut self,
-        cx: &Cx,
+        cx: &CallContext,
         request: &Request,
         asked: &http::Request,
         events: &mut Vec<Value>,
@@ -111,7 +111,7 @@ impl S3 {
     }
 
     /// Deletes a version for good, or the object: with versions on, by a delete marker. Deleting nothing succeeds.
-    pub(super) fn delete(&mut self, cx: &Cx, request: &Request) -> Result<http::Response, ApiError> {
+    pub(super) fn delete(&mut self, cx: &CallContext, request: &Request) -> Result<http::Response, ApiError> {
         let no_bucket = || fail("NoSuchBucket", "The specified bucket does not exist", 404);
         let bucket = self.buckets.get_mut(&request.bucket).ok_or_else(no_bucket)?;
         let mut reply = http::Response::new(204);

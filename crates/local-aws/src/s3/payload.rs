@@ -6,7 +6,7 @@
 
 use super::checksum::{Algorithm, md5_base64, sha256_hex};
 use super::fail;
-use crate::core::ApiError;
+use crate::api::ApiError;
 use crate::http;
 
 /// A body that came through whole.

@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use std::collections::BTreeMap;
 
 use super::fail;
-use crate::core::ApiError;
+use crate::api::ApiError;
 use crate::http;
 
 /// The operations that the stand-in has.

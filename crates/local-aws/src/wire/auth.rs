@@ -1,7 +1,7 @@
 //! Who signed a call: SigV4 in the `Authorization` header or in the query. The signature itself is not verified, since
 //! there is no secret to verify it with; its presence, its scope and its form are.
 
-use crate::core::ApiError;
+use crate::api::ApiError;
 use crate::http;
 
 /// Stands for a service that the stand-in has not: it says so itself, whoever it is signed for.

@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::auth::{self, Credential};
 use super::{admin, query, rest};
+use crate::api::{ApiError, SERVICES};
 use crate::aws::{LocalAws, Moment};
 use crate::calls::{self, Call};
-use crate::core::{ApiError, SERVICES};
 use crate::fault::Fate;
 use crate::http::{self, Ending};
 use crate::state::State;
@@ -59,7 +59,7 @@ pub(super) async fn run(aws: &LocalAws, asked: &http::Request) -> Ending {
     aws.run_hooks(Moment::Before, named.service, &named.operation).await;
     let verdict = aws.judge(named.service, &named.operation, &named.subject);
     tokio::time::sleep(verdict.delay).await;
-    aws.tide().out().await;
+    aws.round_barrier().wait().await;
     let ending = match verdict.fate {
         Fate::Served => Ending::Answered(conceal(aws, &named, passing, work(aws, asked, &named))),
         Fate::Refused(error) => Ending::Answered(refusal(named.service, &named.subject, &error)),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::core::ApiError;
+use crate::api::ApiError;
 use crate::http;
 
 const FORM: &str = "application/x-www-form-urlencoded";

@@ -3,7 +3,7 @@
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::core::ApiError;
+use crate::api::ApiError;
 use crate::http;
 
 const FUNCTIONS: &str = "/2015-03-31/functions/";
