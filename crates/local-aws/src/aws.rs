@@ -1,7 +1,5 @@
-//! [`LocalAws`]: one account, its server, and the levers that tests pull.
+//! [`LocalAws`]: the handle of one account, and the levers that tests pull. `wire` serves it, `lambda` runs functions on it.
 
-use hyper::body::Bytes;
-use hyper::{Request, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,23 +8,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::api::{Answer, ApiError};
 use crate::calls::{Call, rounds};
-use crate::core::{Answer, ApiError};
 use crate::ecr::{Ecr, Pulled};
 use crate::fault::{self, Fault, Verdict, matches_name};
-use crate::iam::{Guard, Policy};
-use crate::lambda::LambdaApi;
+use crate::iam::{Guard, Passing, Policy};
 use crate::lock::lock;
 use crate::options::Options;
+use crate::round_barrier::RoundBarrier;
 use crate::sqs::Sqs;
 use crate::state::State;
-use crate::tide::Tide;
-use crate::wire;
 
 /// A stand-in account with its server. Clones share it; the server stops with the last clone.
 #[derive(Clone)]
@@ -48,7 +44,7 @@ struct Inner {
     calls: Mutex<CallLog>,
     connections: AtomicUsize,
     guard: Mutex<Guard>,
-    tide: Tide,
+    round_barrier: RoundBarrier,
     runtime: Handle,
     stop: watch::Sender<bool>,
     server: Mutex<Option<JoinHandle<()>>>,
@@ -81,25 +77,9 @@ pub(crate) enum Moment {
 }
 
 impl LocalAws {
-    /// Starts an account and its server, on a thread of its own, so that a blocked test cannot block the server.
-    ///
-    /// # Errors
-    /// When the port is taken.
-    pub async fn start(options: Options) -> std::io::Result<Self> {
-        Self::start_blocking(options)
-    }
-
-    /// [`LocalAws::start`] for code without an async runtime.
-    ///
-    /// # Errors
-    /// When the port is taken.
-    pub fn start_blocking(options: Options) -> std::io::Result<Self> {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", options.port))?;
-        listener.set_nonblocking(true)?;
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let (stop, stopped) = watch::channel(false);
-        let address = listener.local_addr()?;
-        let aws = Self {
+    /// A new account for a server at `address`. `runtime` is the server's, and `stop` tells the server to stop.
+    pub(crate) fn new(options: Options, address: SocketAddr, runtime: Handle, stop: watch::Sender<bool>) -> Self {
+        Self {
             inner: Arc::new(Inner {
                 address,
                 started: Instant::now(),
@@ -110,26 +90,17 @@ impl LocalAws {
                 calls: Mutex::default(),
                 connections: AtomicUsize::new(0),
                 guard: Mutex::default(),
-                tide: Tide::default(),
-                runtime: runtime.handle().clone(),
+                round_barrier: RoundBarrier::default(),
+                runtime,
                 stop,
                 server: Mutex::default(),
             }),
-        };
-        let weak = aws.downgrade();
-        let thread = thread::Builder::new().name("local-aws".to_owned()).spawn(move || {
-            runtime.block_on(wire::serve(listener, weak, stopped));
-            // Not a plain drop: that would wait for hooks that are still running.
-            runtime.shutdown_background();
-        })?;
-        *lock(&aws.inner.server) = Some(thread);
-        Ok(aws)
+        }
     }
 
-    /// Answers one HTTP request without a socket, on the caller's runtime and by its clock. `None` is a connection that was
-    /// reset; a call that hangs never comes back.
-    pub async fn answer(&self, request: Request<Bytes>) -> Option<Response<wire::Body>> {
-        wire::answer_in_process(request, self).await
+    /// Keeps the server's thread, for [`LocalAws::shutdown`] to wait for.
+    pub(crate) fn served_by(&self, server: JoinHandle<()>) {
+        *lock(&self.inner.server) = Some(server);
     }
 
     pub(crate) fn downgrade(&self) -> WeakAws {
@@ -228,7 +199,7 @@ impl LocalAws {
     /// from one call to the next that waits for no answer. Then [`LocalAws::rounds`] does not vary with the machine.
     /// `None`, or a reset, ends that.
     pub fn answer_in_rounds(&self, quiet: Option<Duration>) {
-        self.inner.tide.set(quiet);
+        self.inner.round_barrier.set(quiet);
     }
 
     /// How many calls there were of each operation, by `service:Operation`; throttled ones have an entry of their own,
@@ -417,12 +388,6 @@ impl LocalAws {
         self.state().now()
     }
 
-    /// A new Lambda runtime API, on a port of its own, so that several functions run side by side on one account.
-    #[must_use]
-    pub fn lambda(&self) -> LambdaApi {
-        LambdaApi::start(self)
-    }
-
     /// A new, empty account at the same address: state, faults, hooks, calls and events are gone. Policies stay.
     pub fn reset(&self) {
         *self.state() = State::new(&self.inner.options, &self.endpoint());
@@ -458,8 +423,17 @@ impl LocalAws {
         &self.inner.runtime
     }
 
-    pub(crate) fn guard(&self) -> MutexGuard<'_, Guard> {
+    fn guard(&self) -> MutexGuard<'_, Guard> {
         lock(&self.inner.guard)
+    }
+
+    pub(crate) fn authorize(&self, call: Passing<'_>) -> Result<(), ApiError> {
+        self.guard().authorize(&self.inner.options, &self.inner.state, call)
+    }
+
+    pub(crate) fn conceal(&self, call: Passing<'_>, bucket: &str) -> Result<(), ApiError> {
+        self.guard()
+            .conceal(&self.inner.options, &self.inner.state, call, bucket)
     }
 
     /// The time since the account was started, by a clock that never jumps.
@@ -467,8 +441,8 @@ impl LocalAws {
         self.inner.started.elapsed()
     }
 
-    pub(crate) fn tide(&self) -> &Tide {
-        &self.inner.tide
+    pub(crate) fn round_barrier(&self) -> &RoundBarrier {
+        &self.inner.round_barrier
     }
 
     pub(crate) fn judge(&self, service: &str, operation: &str, subject: &str) -> Verdict {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::Instant;
 
-use crate::core::ApiError;
+use crate::api::ApiError;
 use rate::Buckets;
 
 /// A fault. Without `times` it lasts until [`LocalAws::clear_faults`](crate::LocalAws::clear_faults); without a kind it is a 500.

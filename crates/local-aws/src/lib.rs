@@ -2,32 +2,33 @@
 //!
 //! A call walks through it so: `wire` reads HTTP, asks for a signature, holds the call against the policy of its signer
 //! ([`iam`]), runs hooks and faults, and hands the call to the account behind one lock (`state`), which is `s3`,
-//! `secrets`, `sqs`, `kms`, `functions`, `identity` and [`ecr`]. [`LocalAws`] is the handle that tests hold.
+//! `secrets`, `sqs`, `kms`, `lambda_control`, `sts` and [`ecr`]. [`LocalAws`] is the handle that tests hold.
 //! What AWS refuses is refused with AWS's error code; what the stand-in does not know is refused in its own name.
 
+pub mod api;
 mod aws;
 mod calls;
-pub mod core;
 pub mod ecr;
 mod fault;
-mod functions;
+mod http;
 pub mod iam;
-mod identity;
 mod kms;
 mod lambda;
+mod lambda_control;
 mod lock;
 mod options;
+mod round_barrier;
 mod s3;
 mod secrets;
 pub mod shape;
 mod sqs;
 mod state;
-mod tide;
+mod sts;
 mod wire;
 
+pub use api::ApiError;
 pub use aws::LocalAws;
 pub use calls::{Call, rounds};
-pub use core::ApiError;
 pub use ecr::Pulled;
 pub use fault::Fault;
 pub use lambda::{Function, Invocation, LambdaApi};

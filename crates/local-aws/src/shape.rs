@@ -30,7 +30,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::core::ApiError;
+use crate::api::ApiError;
 
 /// A service whose inputs are in the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

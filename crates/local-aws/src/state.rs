@@ -6,15 +6,15 @@ use serde_json::Value;
 use std::time::Duration;
 use tokio::time::Instant;
 
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 use crate::ecr::{Ecr, Pulled};
-use crate::functions::Functions;
-use crate::identity;
 use crate::kms::Kms;
+use crate::lambda_control::Functions;
 use crate::options::Options;
 use crate::s3::S3;
 use crate::secrets::Secrets;
 use crate::sqs::Sqs;
+use crate::sts;
 
 /// The account.
 pub(crate) struct State {
@@ -51,8 +51,8 @@ impl State {
     }
 
     /// The surroundings of a call made now.
-    pub(crate) fn cx(&self) -> Cx {
-        Cx {
+    pub(crate) fn cx(&self) -> CallContext {
+        CallContext {
             account: self.options.account.clone(),
             region: self.options.region.clone(),
             partition: self.options.partition.clone(),
@@ -80,14 +80,11 @@ impl State {
             "secretsmanager" => self.secrets.call(&cx, operation, input, &mut self.events),
             "sqs" => self.sqs.call(&cx, operation, input),
             "kms" => self.kms.call(&cx, operation, input),
-            "sts" => identity::call(&cx, operation, input),
+            "sts" => sts::call(&cx, operation, input),
             "lambda" => self.functions.call(&cx, operation, input),
             other => Err(ApiError {
                 code: "UnknownOperationException".to_owned(),
-                message: format!(
-                    "local-aws serves {}; it has no service {other:?}",
-                    crate::core::SERVICES
-                ),
+                message: format!("local-aws serves {}; it has no service {other:?}", crate::api::SERVICES),
                 status: 404,
             }),
         }

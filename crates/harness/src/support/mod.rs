@@ -24,7 +24,7 @@ use ecr_pull_through_sync::logs;
 use ecr_pull_through_sync::settings::Settings;
 use ecr_pull_through_sync::timing::Timing;
 use lambda_runtime::{Context, LambdaEvent};
-use local_aws::core::Cx;
+use local_aws::api::CallContext;
 use local_aws::ecr::Image;
 use local_aws::{Call, LocalAws, Options};
 use serde_json::{Value, json};
@@ -357,7 +357,7 @@ pub fn images(aws: &LocalAws, name: &str, n: i64) {
     let images = (1..=n).map(image).collect();
     aws.with_ecr(|ecr| {
         ecr.seed_images(
-            &Cx {
+            &CallContext {
                 account,
                 region,
                 partition,

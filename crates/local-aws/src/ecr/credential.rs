@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::upstream::{Takes, Upstream, private_ecr_account};
 use super::{Ecr, Rule, invalid};
-use crate::core::{ApiError, Cx, SecretSource};
+use crate::api::{ApiError, CallContext, SecretSource};
 
 const NOT_FOUND: &str = "The ARN of the secret specified in the pull through cache rule was not found. Update the pull through cache rule with a valid secret ARN and try again.";
 const NO_ACCESS: &str =
@@ -35,7 +35,7 @@ pub(super) fn check_kind(upstream: Upstream, secret: Option<&str>, role: Option<
 
 impl Ecr {
     /// Whether ECR can reach the secret. Its content is not looked at: AWS creates rules over secrets it cannot use.
-    pub(super) fn check_secret(&self, cx: &Cx, secrets: &dyn SecretSource, arn: &str) -> Result<(), ApiError> {
+    pub(super) fn check_secret(&self, cx: &CallContext, secrets: &dyn SecretSource, arn: &str) -> Result<(), ApiError> {
         let mut parts = arn.split(':').skip(3);
         if parts.next() != Some(cx.region.as_str()) || parts.next() != Some(cx.account.as_str()) {
             return Err(invalid(
@@ -54,7 +54,7 @@ impl Ecr {
 
     /// Tries the rule's credential at its upstream; the error is the text of `ValidatePullThroughCacheRule.failure`.
     /// The texts of live AWS are not known; what they tell apart is.
-    pub(super) fn prove(&self, cx: &Cx, secrets: &dyn SecretSource, rule: &Rule) -> Result<(), String> {
+    pub(super) fn prove(&self, cx: &CallContext, secrets: &dyn SecretSource, rule: &Rule) -> Result<(), String> {
         let Some(arn) = &rule.credential_arn else {
             return match private_ecr_account(&rule.upstream_registry_url) {
                 Some(account) if account != cx.account && rule.custom_role_arn.is_none() => {

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::core::ApiError;
+use crate::api::ApiError;
 use crate::shape::invalid_parameter;
 
 const NO_SCHEMA: &str = "instance failed to match exactly one schema (matched 0 out of 4)";

@@ -30,8 +30,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub(crate) use crate::core::seconds;
-use crate::core::{Answer, ApiError, Cx, SecretSource};
+pub(crate) use crate::api::seconds;
+use crate::api::{Answer, ApiError, CallContext, SecretSource};
 use crate::shape::{self, Service};
 
 pub use evaluate::Image;
@@ -100,7 +100,7 @@ impl Ecr {
     }
 
     /// Answers one operation; `op` and `input` as they are in AWS's JSON protocol.
-    pub fn call(&mut self, cx: &Cx, secrets: &dyn SecretSource, op: &str, input: &Value) -> Answer {
+    pub fn call(&mut self, cx: &CallContext, secrets: &dyn SecretSource, op: &str, input: &Value) -> Answer {
         shape::check(Service::Ecr, op, input)?;
         own_registry(cx, op, input)?;
         match op {
@@ -199,7 +199,7 @@ fn required<'a>(input: &'a Value, name: &str) -> &'a str {
 }
 
 /// Refuses a call that names another account's registry, which needs rights that nobody gave.
-fn own_registry(cx: &Cx, op: &str, input: &Value) -> Result<(), ApiError> {
+fn own_registry(cx: &CallContext, op: &str, input: &Value) -> Result<(), ApiError> {
     match text(input, "registryId") {
         Some(other) if other != cx.account => {
             let message = format!(

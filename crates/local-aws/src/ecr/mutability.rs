@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::invalid;
-use crate::core::ApiError;
+use crate::api::ApiError;
 
 /// A wildcard that exempts tags from the mutability setting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

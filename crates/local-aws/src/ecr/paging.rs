@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::{invalid, text};
-use crate::core::ApiError;
+use crate::api::ApiError;
 
 /// One page of named items, and the token of the next one.
 pub(super) struct Page<T> {

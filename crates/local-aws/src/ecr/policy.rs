@@ -10,17 +10,17 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use crate::core::{ApiError, Cx};
+use crate::api::{ApiError, CallContext};
 use crate::shape::invalid_parameter;
 
 /// Checks and rewrites the policy of a repository. `unknown` are principals IAM does not know.
-pub(super) fn repository(cx: &Cx, text: &str, unknown: &BTreeSet<String>) -> Result<String, ApiError> {
+pub(super) fn repository(cx: &CallContext, text: &str, unknown: &BTreeSet<String>) -> Result<String, ApiError> {
     rewrite(cx, text, Kind::Repository, unknown)
         .ok_or_else(|| invalid_parameter("PolicyText", "Invalid repository policy provided"))
 }
 
 /// Checks and rewrites the policy of the registry.
-pub(super) fn registry(cx: &Cx, text: &str, unknown: &BTreeSet<String>) -> Result<String, ApiError> {
+pub(super) fn registry(cx: &CallContext, text: &str, unknown: &BTreeSet<String>) -> Result<String, ApiError> {
     rewrite(cx, text, Kind::Registry, unknown)
         .ok_or_else(|| invalid_parameter("PolicyText", "Invalid registry policy provided"))
 }
@@ -40,7 +40,7 @@ static PRINCIPAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static ACTION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(\*|ecr:[A-Za-z*?]+)$").ok());
 
 /// The policy as ECR hands it back, or nothing where it refuses it.
-fn rewrite(cx: &Cx, text: &str, kind: Kind, unknown: &BTreeSet<String>) -> Option<String> {
+fn rewrite(cx: &CallContext, text: &str, kind: Kind, unknown: &BTreeSet<String>) -> Option<String> {
     let Value::Object(mut policy) = serde_json::from_str(text).ok()? else {
         return None;
     };
@@ -73,7 +73,7 @@ fn rewrite(cx: &Cx, text: &str, kind: Kind, unknown: &BTreeSet<String>) -> Optio
 }
 
 fn statement(
-    cx: &Cx,
+    cx: &CallContext,
     value: Value,
     kind: Kind,
     unknown: &BTreeSet<String>,
@@ -124,7 +124,7 @@ fn one_of<'a>(given: &mut Map<String, Value>, one: &'a str, other: &'a str) -> O
     }
 }
 
-fn principals(cx: &Cx, value: Value, unknown: &BTreeSet<String>) -> Option<Value> {
+fn principals(cx: &CallContext, value: Value, unknown: &BTreeSet<String>) -> Option<Value> {
     let groups = match value {
         Value::String(everyone) if everyone == "*" => return Some(everyone.into()),
         Value::Object(groups) if !groups.is_empty() => groups,

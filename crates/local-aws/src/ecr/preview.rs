@@ -9,7 +9,7 @@ use super::lifecycle::{self, ActionKind, StorageClass};
 use super::paging::{self, Page};
 use super::settings::no_lifecycle_policy;
 use super::{Ecr, invalid, read, required, seconds, text};
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 
 /// How long the results of a preview can be had.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(24);
@@ -29,7 +29,7 @@ pub(super) struct Preview {
 }
 
 impl Preview {
-    fn in_progress(&self, cx: &Cx) -> bool {
+    fn in_progress(&self, cx: &CallContext) -> bool {
         self.polls_left > 0 && cx.now.duration_since(self.started) < SLOWEST
     }
 }
@@ -100,7 +100,7 @@ impl ImageId {
     }
 }
 
-fn answer(cx: &Cx, input: &Value, policy_text: &str, status: &str) -> Value {
+fn answer(cx: &CallContext, input: &Value, policy_text: &str, status: &str) -> Value {
     json!({
         "registryId": cx.account,
         "repositoryName": required(input, "repositoryName"),
@@ -139,7 +139,7 @@ fn summary(outcomes: &[Outcome]) -> Value {
 }
 
 impl Ecr {
-    pub(super) fn start_preview(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn start_preview(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let polls = self.preview_polls;
         let repository = self.repository_mut(cx, input)?;
         if repository
@@ -173,7 +173,7 @@ impl Ecr {
         Ok(shown)
     }
 
-    pub(super) fn get_preview(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn get_preview(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let wanted: GetPreview = read(input)?;
         wanted.check(input)?;
         let (cap, name) = (self.page_cap, required(input, "repositoryName"));

@@ -9,7 +9,7 @@ use super::repositories::{Repository, not_found};
 use super::rules::Rule;
 use super::template::Template;
 use super::{Ecr, invalid};
-use crate::core::{ApiError, Cx, SecretSource};
+use crate::api::{ApiError, CallContext, SecretSource};
 use crate::shape::{self, Service};
 
 /// What a pull did.
@@ -27,7 +27,7 @@ pub struct Pulled {
 
 impl Ecr {
     /// Pulls `prefix/path:tag` (`latest` by default) or `prefix/path@sha256:…`.
-    pub fn pull(&mut self, cx: &Cx, secrets: &dyn SecretSource, image: &str) -> Result<Pulled, ApiError> {
+    pub fn pull(&mut self, cx: &CallContext, secrets: &dyn SecretSource, image: &str) -> Result<Pulled, ApiError> {
         let (name, reference) = split(image);
         let misled = |why: &str| {
             let mut error = not_found(cx, name);
@@ -121,7 +121,7 @@ impl Ecr {
 }
 
 impl Repository {
-    fn from(cx: &Cx, template: &Template) -> Self {
+    fn from(cx: &CallContext, template: &Template) -> Self {
         Self {
             mutability: template.mutability.clone(),
             encryption: template.encryption_configuration.clone(),

@@ -5,18 +5,18 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{Ecr, policy, required, seconds};
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 
 /// How long a login lasts.
 const TWELVE_HOURS: f64 = 12.0 * 3600.0;
 
 /// What a registry has before anyone configures scanning.
-pub(super) fn scanning(cx: &Cx) -> Value {
+pub(super) fn scanning(cx: &CallContext) -> Value {
     json!({"registryId": cx.account, "scanningConfiguration": {"scanType": "BASIC", "rules": []}})
 }
 
 /// A login that is good for nothing, in the form of a real one.
-pub(super) fn authorization_token(cx: &Cx) -> Value {
+pub(super) fn authorization_token(cx: &CallContext) -> Value {
     json!({"authorizationData": [{
         "authorizationToken": STANDARD.encode("AWS:local-aws"),
         "expiresAt": seconds(cx.now) + TWELVE_HOURS,
@@ -24,7 +24,7 @@ pub(super) fn authorization_token(cx: &Cx) -> Value {
     }]})
 }
 
-fn not_found(cx: &Cx) -> ApiError {
+fn not_found(cx: &CallContext) -> ApiError {
     ApiError::client(
         "RegistryPolicyNotFoundException",
         format!(
@@ -35,18 +35,18 @@ fn not_found(cx: &Cx) -> ApiError {
 }
 
 impl Ecr {
-    pub(super) fn put_registry_policy(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn put_registry_policy(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let text = policy::registry(cx, required(input, "policyText"), &self.unknown_principals)?;
         self.registry_policy = Some(text.clone());
         Ok(json!({"registryId": cx.account, "policyText": text}))
     }
 
-    pub(super) fn get_registry_policy(&self, cx: &Cx) -> Answer {
+    pub(super) fn get_registry_policy(&self, cx: &CallContext) -> Answer {
         let text = self.registry_policy.as_ref().ok_or_else(|| not_found(cx))?;
         Ok(json!({"registryId": cx.account, "policyText": text}))
     }
 
-    pub(super) fn delete_registry_policy(&mut self, cx: &Cx) -> Answer {
+    pub(super) fn delete_registry_policy(&mut self, cx: &CallContext) -> Answer {
         let text = self.registry_policy.take().ok_or_else(|| not_found(cx))?;
         Ok(json!({"registryId": cx.account, "policyText": text}))
     }

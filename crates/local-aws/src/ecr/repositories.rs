@@ -12,7 +12,7 @@ use super::paging::{self, Page};
 use super::preview::Preview;
 use super::tags::{self, Tag};
 use super::{Ecr, invalid, read, required, seconds};
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 
 /// A repository with its settings and images.
 pub(super) struct Repository {
@@ -29,7 +29,7 @@ pub(super) struct Repository {
 
 impl Repository {
     /// An empty repository as ECR makes it without a template.
-    pub(super) fn new(cx: &Cx) -> Self {
+    pub(super) fn new(cx: &CallContext) -> Self {
         Self {
             created_at: seconds(cx.now),
             mutability: Mutability::default(),
@@ -43,7 +43,7 @@ impl Repository {
         }
     }
 
-    fn show(&self, cx: &Cx, name: &str) -> Value {
+    fn show(&self, cx: &CallContext, name: &str) -> Value {
         let suffix = if cx.partition == "aws-cn" {
             "amazonaws.com.cn"
         } else {
@@ -67,7 +67,7 @@ impl Repository {
 }
 
 /// The refusal of a repository that is not there.
-pub(super) fn not_found(cx: &Cx, name: &str) -> ApiError {
+pub(super) fn not_found(cx: &CallContext, name: &str) -> ApiError {
     ApiError::client(
         "RepositoryNotFoundException",
         format!(
@@ -96,7 +96,7 @@ struct ScanOnPush {
 
 impl Ecr {
     /// Puts images into a repository, which is made if need be: the material of lifecycle previews.
-    pub fn seed_images(&mut self, cx: &Cx, repository: &str, images: Vec<Image>) {
+    pub fn seed_images(&mut self, cx: &CallContext, repository: &str, images: Vec<Image>) {
         self.repositories
             .entry(repository.to_owned())
             .or_insert_with(|| Repository::new(cx))
@@ -106,7 +106,7 @@ impl Ecr {
 
     /// Makes repositories, each with as many tagged images: `v1`, `v2` and so on, pushed one a day, the last one now.
     /// Those that are there already stay as they are. Ten thousand cost a few megabytes, however many images they have.
-    pub fn seed_repositories(&mut self, cx: &Cx, names: impl IntoIterator<Item = String>, images_each: usize) {
+    pub fn seed_repositories(&mut self, cx: &CallContext, names: impl IntoIterator<Item = String>, images_each: usize) {
         for name in names {
             self.repositories.entry(name).or_insert_with(|| Repository {
                 images: Images::daily(images_each, cx.now),
@@ -116,22 +116,22 @@ impl Ecr {
     }
 
     /// The repository that an input names.
-    pub(super) fn repository(&self, cx: &Cx, input: &Value) -> Result<&Repository, ApiError> {
+    pub(super) fn repository(&self, cx: &CallContext, input: &Value) -> Result<&Repository, ApiError> {
         let name = required(input, "repositoryName");
         self.repositories.get(name).ok_or_else(|| not_found(cx, name))
     }
 
     /// The repository that an input names, to be changed.
-    pub(super) fn repository_mut(&mut self, cx: &Cx, input: &Value) -> Result<&mut Repository, ApiError> {
+    pub(super) fn repository_mut(&mut self, cx: &CallContext, input: &Value) -> Result<&mut Repository, ApiError> {
         self.repository_named_mut(cx, required(input, "repositoryName"))
     }
 
     /// The repository of this name, to be changed.
-    pub(super) fn repository_named_mut(&mut self, cx: &Cx, name: &str) -> Result<&mut Repository, ApiError> {
+    pub(super) fn repository_named_mut(&mut self, cx: &CallContext, name: &str) -> Result<&mut Repository, ApiError> {
         self.repositories.get_mut(name).ok_or_else(|| not_found(cx, name))
     }
 
-    pub(super) fn create_repository(&mut self, cx: &Cx, input: CreateRepository) -> Answer {
+    pub(super) fn create_repository(&mut self, cx: &CallContext, input: CreateRepository) -> Answer {
         let name = input.repository_name;
         if self.repositories.contains_key(&name) {
             return Err(ApiError::client(
@@ -163,7 +163,7 @@ impl Ecr {
         Ok(shown)
     }
 
-    pub(super) fn describe_repositories(&self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn describe_repositories(&self, cx: &CallContext, input: &Value) -> Answer {
         let names: Option<BTreeSet<String>> = match input.get("repositoryNames") {
             Some(names) if !names.is_null() => Some(read(names)?),
             _ => None,
@@ -191,7 +191,7 @@ impl Ecr {
         Ok(Page::<Value>::sign(page.next, json!({"repositories": page.items})))
     }
 
-    pub(super) fn delete_repository(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn delete_repository(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let name = required(input, "repositoryName");
         let repository = self.repository(cx, input)?;
         let force = input.get("force").and_then(Value::as_bool).unwrap_or_default();

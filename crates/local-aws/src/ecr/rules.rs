@@ -7,7 +7,7 @@ use super::credential::check_kind;
 use super::paging::{self, Page};
 use super::upstream::{self, Takes};
 use super::{Ecr, PULLS, invalid, required, seconds};
-use crate::core::{Answer, ApiError, Cx, SecretSource};
+use crate::api::{Answer, ApiError, CallContext, SecretSource};
 
 /// What `upstreamRepositoryPrefix` says when nobody set it.
 const ROOT: &str = "ROOT";
@@ -49,7 +49,7 @@ pub(super) struct UpdateRule {
 
 impl Rule {
     /// The members of the rule that an operation's output has, and the registry.
-    fn show(&self, cx: &Cx, members: &[&str]) -> Value {
+    fn show(&self, cx: &CallContext, members: &[&str]) -> Value {
         let mut shown = json!(self);
         if let Some(object) = shown.as_object_mut() {
             object.retain(|name, _| members.contains(&name.as_str()));
@@ -85,7 +85,7 @@ fn role(role: Option<&str>) -> Option<&str> {
     role.filter(|role| !role.is_empty())
 }
 
-fn not_found(cx: &Cx, prefix: &str) -> ApiError {
+fn not_found(cx: &CallContext, prefix: &str) -> ApiError {
     ApiError::client(
         "PullThroughCacheRuleNotFoundException",
         format!(
@@ -97,7 +97,7 @@ fn not_found(cx: &Cx, prefix: &str) -> ApiError {
 
 impl CreateRule {
     /// Whether host, declared registry, credential and upstream prefix go together.
-    fn check(&self, cx: &Cx) -> Result<upstream::Upstream, ApiError> {
+    fn check(&self, cx: &CallContext) -> Result<upstream::Upstream, ApiError> {
         let url = &self.upstream_registry_url;
         let upstream = upstream::of(url).ok_or_else(|| {
             ApiError::client(
@@ -144,7 +144,7 @@ impl CreateRule {
 }
 
 impl Ecr {
-    pub(super) fn create_rule(&mut self, cx: &Cx, secrets: &dyn SecretSource, input: &CreateRule) -> Answer {
+    pub(super) fn create_rule(&mut self, cx: &CallContext, secrets: &dyn SecretSource, input: &CreateRule) -> Answer {
         let upstream = input.check(cx)?;
         let key = key(&input.ecr_repository_prefix);
         if self.rules.contains_key(key) {
@@ -197,7 +197,7 @@ impl Ecr {
         Ok(shown)
     }
 
-    pub(super) fn update_rule(&mut self, cx: &Cx, secrets: &dyn SecretSource, input: &UpdateRule) -> Answer {
+    pub(super) fn update_rule(&mut self, cx: &CallContext, secrets: &dyn SecretSource, input: &UpdateRule) -> Answer {
         let (credential, role) = (input.credential_arn.as_deref(), role(input.custom_role_arn.as_deref()));
         if credential.is_none() && role.is_none() {
             return Err(invalid(
@@ -234,7 +234,7 @@ impl Ecr {
         ))
     }
 
-    pub(super) fn describe_rules(&self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn describe_rules(&self, cx: &CallContext, input: &Value) -> Answer {
         let wanted = wanted(input, "ecrRepositoryPrefixes", |prefix| {
             self.rules
                 .contains_key(prefix)
@@ -263,7 +263,7 @@ impl Ecr {
         Ok(Page::<Value>::sign(page.next, json!({"pullThroughCacheRules": shown})))
     }
 
-    pub(super) fn delete_rule(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn delete_rule(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let prefix = required(input, "ecrRepositoryPrefix");
         // The repositories and images that came through the rule stay.
         let rule = self.rules.remove(key(prefix)).ok_or_else(|| not_found(cx, prefix))?;
@@ -280,7 +280,7 @@ impl Ecr {
         ))
     }
 
-    pub(super) fn validate_rule(&self, cx: &Cx, secrets: &dyn SecretSource, input: &Value) -> Answer {
+    pub(super) fn validate_rule(&self, cx: &CallContext, secrets: &dyn SecretSource, input: &Value) -> Answer {
         let prefix = required(input, "ecrRepositoryPrefix");
         let rule = self.rules.get(key(prefix)).ok_or_else(|| not_found(cx, prefix))?;
         let proof = self.prove(cx, secrets, rule);

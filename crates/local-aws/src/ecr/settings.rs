@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::mutability::{ExclusionFilter, Mutability};
 use super::{Ecr, lifecycle, policy, read, required};
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 
 /// An answer about one repository, with one or more members of its own.
-fn about(cx: &Cx, input: &Value, members: Value) -> Value {
+fn about(cx: &CallContext, input: &Value, members: Value) -> Value {
     let mut answer = json!({"registryId": cx.account, "repositoryName": required(input, "repositoryName")});
     if let (Some(answer), Value::Object(members)) = (answer.as_object_mut(), members) {
         answer.extend(members);
@@ -17,7 +17,7 @@ fn about(cx: &Cx, input: &Value, members: Value) -> Value {
 }
 
 /// The refusal where a repository has no lifecycle policy.
-pub(super) fn no_lifecycle_policy(cx: &Cx, input: &Value) -> ApiError {
+pub(super) fn no_lifecycle_policy(cx: &CallContext, input: &Value) -> ApiError {
     ApiError::client(
         "LifecyclePolicyNotFoundException",
         format!(
@@ -28,7 +28,7 @@ pub(super) fn no_lifecycle_policy(cx: &Cx, input: &Value) -> ApiError {
     )
 }
 
-fn no_policy(cx: &Cx, input: &Value) -> ApiError {
+fn no_policy(cx: &CallContext, input: &Value) -> ApiError {
     ApiError::client(
         "RepositoryPolicyNotFoundException",
         format!(
@@ -47,33 +47,33 @@ struct MutabilityInput {
 }
 
 impl Ecr {
-    pub(super) fn put_lifecycle_policy(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn put_lifecycle_policy(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let repository = self.repository_mut(cx, input)?;
         let text = lifecycle::parse(required(input, "lifecyclePolicyText"))?.canonical();
         repository.lifecycle_policy = Some(text.clone());
         Ok(about(cx, input, json!({"lifecyclePolicyText": text})))
     }
 
-    pub(super) fn get_lifecycle_policy(&self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn get_lifecycle_policy(&self, cx: &CallContext, input: &Value) -> Answer {
         let text = self.repository(cx, input)?.lifecycle_policy.as_ref();
         let text = text.ok_or_else(|| no_lifecycle_policy(cx, input))?;
         Ok(about(cx, input, json!({"lifecyclePolicyText": text})))
     }
 
-    pub(super) fn delete_lifecycle_policy(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn delete_lifecycle_policy(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let text = self.repository_mut(cx, input)?.lifecycle_policy.take();
         let text = text.ok_or_else(|| no_lifecycle_policy(cx, input))?;
         Ok(about(cx, input, json!({"lifecyclePolicyText": text})))
     }
 
-    pub(super) fn set_repository_policy(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn set_repository_policy(&mut self, cx: &CallContext, input: &Value) -> Answer {
         self.repository(cx, input)?;
         let text = policy::repository(cx, required(input, "policyText"), &self.unknown_principals)?;
         self.repository_mut(cx, input)?.policy = Some(text.clone());
         Ok(about(cx, input, json!({"policyText": text})))
     }
 
-    pub(super) fn get_repository_policy(&self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn get_repository_policy(&self, cx: &CallContext, input: &Value) -> Answer {
         let text = self
             .repository(cx, input)?
             .policy
@@ -82,7 +82,7 @@ impl Ecr {
         Ok(about(cx, input, json!({"policyText": text})))
     }
 
-    pub(super) fn delete_repository_policy(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn delete_repository_policy(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let text = self
             .repository_mut(cx, input)?
             .policy
@@ -91,7 +91,7 @@ impl Ecr {
         Ok(about(cx, input, json!({"policyText": text})))
     }
 
-    pub(super) fn put_mutability(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn put_mutability(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let given: MutabilityInput = read(input)?;
         let repository = self.repository_mut(cx, input)?;
         let paired = Mutability::pair(

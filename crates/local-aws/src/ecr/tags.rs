@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Ecr, invalid, read, required};
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 
 /// A tag as ECR writes it, with upper-case members in a protocol of lower-case ones.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ struct UntagInput {
 }
 
 impl Ecr {
-    pub(super) fn tag(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn tag(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let given: TagInput = read(input)?;
         check(&given.tags)?;
         let tags = self.tags_of(cx, input)?;
@@ -73,18 +73,18 @@ impl Ecr {
         Ok(json!({}))
     }
 
-    pub(super) fn untag(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn untag(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let given: UntagInput = read(input)?;
         self.tags_of(cx, input)?
             .retain(|tag| !given.tag_keys.contains(&tag.key));
         Ok(json!({}))
     }
 
-    pub(super) fn list_tags(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn list_tags(&mut self, cx: &CallContext, input: &Value) -> Answer {
         Ok(json!({"tags": self.tags_of(cx, input)?}))
     }
 
-    fn tags_of(&mut self, cx: &Cx, input: &Value) -> Result<&mut Vec<Tag>, ApiError> {
+    fn tags_of(&mut self, cx: &CallContext, input: &Value) -> Result<&mut Vec<Tag>, ApiError> {
         let arn = required(input, "resourceArn");
         let own = format!("arn:{}:ecr:{}:{}:repository/", cx.partition, cx.region, cx.account);
         let name = arn.strip_prefix(&own).ok_or_else(|| {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::mutability::{Encryption, ExclusionFilter, Mutability};
 use super::tags::{self, Tag};
 use super::{Ecr, invalid, lifecycle, policy, seconds};
-use crate::core::{ApiError, Cx};
+use crate::api::{ApiError, CallContext};
 
 /// A template as `DescribeRepositoryCreationTemplates` shows it.
 #[derive(Clone, Serialize)]
@@ -48,7 +48,7 @@ pub(super) struct Input {
 
 impl Template {
     /// A template with ECR's own defaults.
-    pub(super) fn new(cx: &Cx, prefix: &str) -> Self {
+    pub(super) fn new(cx: &CallContext, prefix: &str) -> Self {
         Self {
             prefix: prefix.to_owned(),
             description: None,
@@ -87,7 +87,7 @@ fn change(stored: &mut Option<String>, given: Option<String>, clears_take: bool)
 
 impl Ecr {
     /// Checks an input as a whole, then puts what it names over `template`; what it omits stays.
-    pub(super) fn fill(&self, cx: &Cx, template: &mut Template, mut input: Input) -> Result<(), ApiError> {
+    pub(super) fn fill(&self, cx: &CallContext, template: &mut Template, mut input: Input) -> Result<(), ApiError> {
         if let Some(text) = input.lifecycle_policy.as_mut().filter(|text| !text.is_empty()) {
             *text = lifecycle::parse(text)?.canonical();
         }

@@ -6,7 +6,7 @@ use super::paging::{self, Page};
 use super::rules::{key, wanted};
 use super::template::{Input, Template};
 use super::{Ecr, TEMPLATES, required, seconds};
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 
 fn not_found(prefix: &str) -> ApiError {
     ApiError::client(
@@ -17,12 +17,12 @@ fn not_found(prefix: &str) -> ApiError {
     )
 }
 
-fn answer(cx: &Cx, template: &Template) -> Value {
+fn answer(cx: &CallContext, template: &Template) -> Value {
     json!({"registryId": cx.account, "repositoryCreationTemplate": template})
 }
 
 impl Ecr {
-    pub(super) fn create_template(&mut self, cx: &Cx, input: Input) -> Answer {
+    pub(super) fn create_template(&mut self, cx: &CallContext, input: Input) -> Answer {
         let key = key(&input.prefix).to_owned();
         if self.templates.contains_key(&key) {
             return Err(ApiError::client(
@@ -38,7 +38,7 @@ impl Ecr {
         Ok(shown)
     }
 
-    pub(super) fn update_template(&mut self, cx: &Cx, input: Input) -> Answer {
+    pub(super) fn update_template(&mut self, cx: &CallContext, input: Input) -> Answer {
         let key = key(&input.prefix).to_owned();
         // Worked on a copy, so that a refused update changes nothing.
         let mut template = self
@@ -53,7 +53,7 @@ impl Ecr {
         Ok(shown)
     }
 
-    pub(super) fn describe_templates(&self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn describe_templates(&self, cx: &CallContext, input: &Value) -> Answer {
         // Not modelled, but Terraform and ACK both meet a not-found error here.
         let wanted = wanted(input, "prefixes", |prefix| {
             self.templates
@@ -74,7 +74,7 @@ impl Ecr {
         Ok(Page::<Value>::sign(page.next, shown))
     }
 
-    pub(super) fn delete_template(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn delete_template(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let prefix = required(input, "prefix");
         let template = self.templates.remove(key(prefix)).ok_or_else(|| not_found(prefix))?;
         Ok(answer(cx, &template))

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Ecr, Pulled};
-use crate::core::{Cx, SecretSource, SeenSecret};
+use crate::api::{CallContext, SecretSource, SeenSecret};
 
 const ACCOUNT: &str = "111122223333";
 const HUB: &str = "registry-1.docker.io";
@@ -31,7 +31,7 @@ impl SecretSource for Secrets {
 struct World {
     ecr: Ecr,
     secrets: Secrets,
-    cx: Cx,
+    cx: CallContext,
 }
 
 fn arn(name: &str) -> String {
@@ -41,7 +41,7 @@ fn arn(name: &str) -> String {
 impl World {
     fn new() -> Self {
         let now = "2026-11-23T05:00:00Z".parse().unwrap();
-        let cx = Cx {
+        let cx = CallContext {
             account: ACCOUNT.into(),
             region: "eu-west-1".into(),
             partition: "aws".into(),

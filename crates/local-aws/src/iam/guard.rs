@@ -1,13 +1,15 @@
 //! The guard before the account: whose calls are held against which policy, what was refused, what allowed the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::needs::{self, Input};
 use super::policy::{Decision, Need, Policy};
-use crate::aws::LocalAws;
-use crate::core::ApiError;
-use crate::lambda::FUNCTION_NAME;
+use crate::api::ApiError;
+use crate::lambda_control::FUNCTION_NAME;
+use crate::lock::lock;
+use crate::options::Options;
+use crate::state::State;
 
 /// What the guard knows and remembers.
 #[derive(Default)]
@@ -36,6 +38,68 @@ impl Guard {
         self.denied.clear();
         self.used.clear();
     }
+
+    /// Lets a call pass, or says how AWS refuses it. `state` is looked into only for a key that is held against a policy.
+    pub(crate) fn authorize(
+        &mut self,
+        options: &Options,
+        state: &Mutex<State>,
+        call: Passing<'_>,
+    ) -> Result<(), ApiError> {
+        let (Some(policy), Some(input)) = (self.policy_of(call), call.input) else {
+            return Ok(());
+        };
+        let needs = needs::of(&lock(state), call.service, call.operation, input);
+        let Some(needs) = needs else {
+            let message = format!(
+                "local-aws does not know what {} of {} needs of IAM",
+                call.operation, call.service
+            );
+            self.denied.push(message.clone());
+            return Err(ApiError {
+                code: "NotImplemented".into(),
+                message,
+                status: 501,
+            });
+        };
+        needs.iter().try_for_each(|need| self.ask(options, &policy, call, need))
+    }
+
+    /// An object that is not there is a refusal to those who may not list the bucket: they must not learn it.
+    pub(crate) fn conceal(
+        &mut self,
+        options: &Options,
+        state: &Mutex<State>,
+        call: Passing<'_>,
+        bucket: &str,
+    ) -> Result<(), ApiError> {
+        let Some(policy) = self.policy_of(call) else {
+            return Ok(());
+        };
+        let need = needs::of_a_missing_object(&lock(state), bucket);
+        self.ask(options, &policy, call, &need)
+    }
+
+    fn policy_of(&self, call: Passing<'_>) -> Option<Arc<Policy>> {
+        self.enforced.get(call.access_key).cloned()
+    }
+
+    fn ask(&mut self, options: &Options, policy: &Policy, call: Passing<'_>, need: &Need) -> Result<(), ApiError> {
+        let why = match policy.decide(need) {
+            Decision::Allowed(grants) => {
+                self.used.extend(grants);
+                return Ok(());
+            }
+            Decision::Denied(_) => "with an explicit deny in an identity-based policy",
+            Decision::NotAllowed => "because no identity-based policy allows",
+        };
+        let Need { action, resource, .. } = need;
+        self.denied.push(format!(
+            "{}:{} needs {action} on {resource}",
+            call.service, call.operation
+        ));
+        Err(refusal(options, policy, call.service, need, why))
+    }
 }
 
 /// A call as the guard sees it.
@@ -48,61 +112,8 @@ pub(crate) struct Passing<'a> {
     pub(crate) input: Option<Input<'a>>,
 }
 
-/// Lets a call pass, or says how AWS refuses it.
-pub(crate) fn authorize(aws: &LocalAws, call: Passing<'_>) -> Result<(), ApiError> {
-    let Some(policy) = policy_of(aws, call) else {
-        return Ok(());
-    };
-    let Some(input) = call.input else { return Ok(()) };
-    let needs = needs::of(&aws.state(), call.service, call.operation, input);
-    let Some(needs) = needs else {
-        let message = format!(
-            "local-aws does not know what {} of {} needs of IAM",
-            call.operation, call.service
-        );
-        aws.guard().denied.push(message.clone());
-        return Err(ApiError {
-            code: "NotImplemented".into(),
-            message,
-            status: 501,
-        });
-    };
-    needs.iter().try_for_each(|need| ask(aws, &policy, call, need))
-}
-
-/// An object that is not there is a refusal to those who may not list the bucket: they must not learn it.
-pub(crate) fn conceal(aws: &LocalAws, call: Passing<'_>, bucket: &str) -> Result<(), ApiError> {
-    let Some(policy) = policy_of(aws, call) else {
-        return Ok(());
-    };
-    let need = needs::of_a_missing_object(&aws.state(), bucket);
-    ask(aws, &policy, call, &need)
-}
-
-fn policy_of(aws: &LocalAws, call: Passing<'_>) -> Option<Arc<Policy>> {
-    aws.guard().enforced.get(call.access_key).cloned()
-}
-
-fn ask(aws: &LocalAws, policy: &Policy, call: Passing<'_>, need: &Need) -> Result<(), ApiError> {
-    let why = match policy.decide(need) {
-        Decision::Allowed(grants) => {
-            aws.guard().used.extend(grants);
-            return Ok(());
-        }
-        Decision::Denied(_) => "with an explicit deny in an identity-based policy",
-        Decision::NotAllowed => "because no identity-based policy allows",
-    };
-    let Need { action, resource, .. } = need;
-    aws.guard().denied.push(format!(
-        "{}:{} needs {action} on {resource}",
-        call.service, call.operation
-    ));
-    Err(refusal(aws, policy, call.service, need, why))
-}
-
 /// The refusal in the words of its service.
-fn refusal(aws: &LocalAws, policy: &Policy, service: &str, need: &Need, why: &str) -> ApiError {
-    let options = aws.options();
+fn refusal(options: &Options, policy: &Policy, service: &str, need: &Need, why: &str) -> ApiError {
     let user = format!(
         "arn:{}:sts::{}:assumed-role/{}/{FUNCTION_NAME}",
         options.partition, options.account, policy.role

@@ -18,5 +18,5 @@ pub use needs::WITHOUT_RESOURCES;
 pub use policy::{Decision, Need, Policy};
 pub use template::Stack;
 
-pub(crate) use guard::{Guard, Passing, authorize, conceal};
+pub(crate) use guard::{Guard, Passing};
 pub(crate) use needs::Input;

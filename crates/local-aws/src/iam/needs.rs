@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use super::context_keys::RESOURCE_TAG;
 use super::policy::Need;
-use crate::core::Cx;
+use crate::api::CallContext;
 use crate::ecr::{PULLS, TEMPLATES};
-use crate::functions;
+use crate::lambda_control;
 use crate::s3;
 use crate::state::State;
 
@@ -68,7 +68,7 @@ pub(super) fn of_a_missing_object(state: &State, bucket: &str) -> Need {
 
 struct Asking<'a> {
     state: &'a State,
-    cx: Cx,
+    cx: CallContext,
 }
 
 impl Asking<'_> {
@@ -258,8 +258,8 @@ impl Asking<'_> {
     fn lambda(&self, operation: &str, input: &Value) -> Option<Vec<Need>> {
         (operation == "GetFunctionConfiguration").then(|| {
             let asked = given(input, "FunctionName").unwrap_or_default();
-            let name = functions::Name::read(&self.cx, asked).map_or(asked, |name| name.name);
-            vec![self.need("lambda:GetFunctionConfiguration", functions::arn(&self.cx, name))]
+            let name = lambda_control::Name::read(&self.cx, asked).map_or(asked, |name| name.name);
+            vec![self.need("lambda:GetFunctionConfiguration", lambda_control::arn(&self.cx, name))]
         })
     }
 
@@ -377,8 +377,8 @@ fn has_items(input: &Value, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http;
     use crate::options::Options;
-    use crate::wire::Asked;
     use hyper::{HeaderMap, Method};
     use serde_json::json;
 
@@ -492,7 +492,7 @@ mod tests {
         ];
         for (method, path, query, if_match, expected) in table {
             let (path, query) = (path.into(), query.into());
-            let asked = Asked {
+            let asked = http::Request {
                 method,
                 path,
                 query,

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 use crate::shape::{self, Service};
 
 /// The only algorithm of symmetric keys.
@@ -39,13 +39,13 @@ struct Key {
 
 impl Kms {
     /// Makes a key of this material, or changes the one that has this id, and answers its ARN.
-    pub(crate) fn import(&mut self, cx: &Cx, id: &str, material: [u8; 32], enabled: bool) -> String {
+    pub(crate) fn import(&mut self, cx: &CallContext, id: &str, material: [u8; 32], enabled: bool) -> String {
         self.keys.insert(id.to_owned(), Key { material, enabled });
         arn(cx, id)
     }
 
     /// Answers one operation.
-    pub(crate) fn call(&self, cx: &Cx, op: &str, input: &Value) -> Answer {
+    pub(crate) fn call(&self, cx: &CallContext, op: &str, input: &Value) -> Answer {
         shape::check(Service::Kms, op, input)?;
         refuse_unsupported(op, input)?;
         if input
@@ -63,7 +63,7 @@ impl Kms {
     }
 
     /// The ARN of the key that a call is about: what its ciphertext says, else what it names.
-    pub(crate) fn arn_of(&self, cx: &Cx, input: &Value) -> String {
+    pub(crate) fn arn_of(&self, cx: &CallContext, input: &Value) -> String {
         let blob = bytes(input, "CiphertextBlob")
             .ok()
             .and_then(|blob| Blob::read(&blob).map(|blob| blob.key.to_owned()));
@@ -80,7 +80,7 @@ impl Kms {
         }
     }
 
-    fn encrypt(&self, cx: &Cx, input: &Value) -> Answer {
+    fn encrypt(&self, cx: &CallContext, input: &Value) -> Answer {
         let id = self.named(cx, input.get("KeyId").and_then(Value::as_str).unwrap_or_default())?;
         let key = self.usable(cx, &id)?;
         let plain = bytes(input, "Plaintext")?;
@@ -110,7 +110,7 @@ impl Kms {
         }))
     }
 
-    fn decrypt(&self, cx: &Cx, input: &Value) -> Answer {
+    fn decrypt(&self, cx: &CallContext, input: &Value) -> Answer {
         let blob = bytes(input, "CiphertextBlob")?;
         let blob = Blob::read(&blob).ok_or_else(invalid_ciphertext)?;
         if let Some(named) = input.get("KeyId").and_then(Value::as_str)
@@ -132,7 +132,7 @@ impl Kms {
     }
 
     /// The id of a key that is named by id or ARN.
-    fn named(&self, cx: &Cx, name: &str) -> Result<String, ApiError> {
+    fn named(&self, cx: &CallContext, name: &str) -> Result<String, ApiError> {
         let id = match name.split(':').collect::<Vec<_>>().as_slice() {
             [id] => (*id).to_owned(),
             ["arn", partition, "kms", region, account, resource] => {
@@ -158,7 +158,7 @@ impl Kms {
         }
     }
 
-    fn usable(&self, cx: &Cx, id: &str) -> Result<&Key, ApiError> {
+    fn usable(&self, cx: &CallContext, id: &str) -> Result<&Key, ApiError> {
         let key = self.keys.get(id).ok_or_else(|| missing(cx, id))?;
         if key.enabled {
             return Ok(key);
@@ -211,7 +211,7 @@ fn bytes(input: &Value, name: &str) -> Result<Vec<u8>, ApiError> {
         .map_err(|_| ApiError::client("SerializationException", format!("{name} is not base64")))
 }
 
-fn arn(cx: &Cx, id: &str) -> String {
+fn arn(cx: &CallContext, id: &str) -> String {
     format!("arn:{}:kms:{}:{}:key/{id}", cx.partition, cx.region, cx.account)
 }
 
@@ -236,7 +236,7 @@ fn invalid_ciphertext() -> ApiError {
     ApiError::client("InvalidCiphertextException", "")
 }
 
-fn missing(cx: &Cx, id: &str) -> ApiError {
+fn missing(cx: &CallContext, id: &str) -> ApiError {
     ApiError::client("NotFoundException", format!("Key '{}' does not exist", arn(cx, id)))
 }
 

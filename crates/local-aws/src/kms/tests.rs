@@ -4,8 +4,8 @@ use jiff::Timestamp;
 const ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
 const OTHER: &str = "other";
 
-fn cx() -> Cx {
-    Cx {
+fn cx() -> CallContext {
+    CallContext {
         account: "123456789012".into(),
         region: "eu-west-1".into(),
         partition: "aws".into(),

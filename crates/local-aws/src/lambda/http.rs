@@ -16,11 +16,11 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-use super::desk::{Desk, Handed};
-use crate::wire::{self, Asked, Reply};
+use super::invocation_queue::{Handed, InvocationQueue};
+use crate::http;
 
 /// Listens on a port of its own.
-pub(super) fn listen(runtime: &Handle, desk: Arc<Desk>) -> std::io::Result<(SocketAddr, AbortHandle)> {
+pub(super) fn listen(runtime: &Handle, queue: Arc<InvocationQueue>) -> std::io::Result<(SocketAddr, AbortHandle)> {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
@@ -29,9 +29,9 @@ pub(super) fn listen(runtime: &Handle, desk: Arc<Desk>) -> std::io::Result<(Sock
             return;
         };
         while let Ok((stream, _)) = listener.accept().await {
-            let desk = Arc::clone(&desk);
+            let queue = Arc::clone(&queue);
             tokio::spawn(async move {
-                let service = service_fn(|request| serve(request, Arc::clone(&desk)));
+                let service = service_fn(|request| serve(request, Arc::clone(&queue)));
                 // An error here is a function that went away, which its process tells better.
                 let _ = http1::Builder::new()
                     .timer(TokioTimer::new())
@@ -43,33 +43,33 @@ pub(super) fn listen(runtime: &Handle, desk: Arc<Desk>) -> std::io::Result<(Sock
     Ok((address, task.abort_handle()))
 }
 
-async fn serve(request: Request<Incoming>, desk: Arc<Desk>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let reply = match wire::read(request).await {
-        Some(asked) => answer(&asked, &desk).await,
+async fn serve(request: Request<Incoming>, queue: Arc<InvocationQueue>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let reply = match http::Request::read(request).await {
+        Some(asked) => answer(&asked, &queue).await,
         None => refuse(413, "RequestTooLarge", "the request could not be read"),
     };
-    Ok(reply.into_response())
+    Ok(reply.into_hyper())
 }
 
-async fn answer(asked: &Asked, desk: &Desk) -> Reply {
+async fn answer(asked: &http::Request, queue: &InvocationQueue) -> http::Response {
     let Some(path) = asked.path.strip_prefix("/2018-06-01/runtime/") else {
         return refuse(404, "UnknownPath", "local-aws has only /2018-06-01/runtime/ here");
     };
     let parts: Vec<&str> = path.split('/').collect();
     match (&asked.method, parts.as_slice()) {
-        (&Method::GET, ["invocation", "next"]) => match desk.next().await {
-            Some(event) => hand_out(event, &desk.function_arn),
+        (&Method::GET, ["invocation", "next"]) => match queue.next().await {
+            Some(event) => hand_out(event, &queue.function_arn),
             None => refuse(410, "Runtime.Dead", "this function was declared dead"),
         },
         (&Method::POST, ["invocation", id, "response"]) => {
             // Lambda refuses a response that is not JSON, and the caller sees this error.
             let outcome = serde_json::from_slice(&asked.body)
                 .map_err(|why| super::error("Runtime.InvalidResponse", &why.to_string()));
-            accept(desk.finish(id, outcome), id)
+            accept(queue.finish(id, outcome), id)
         }
-        (&Method::POST, ["invocation", id, "error"]) => accept(desk.finish(id, Err(function_error(asked))), id),
+        (&Method::POST, ["invocation", id, "error"]) => accept(queue.finish(id, Err(function_error(asked))), id),
         (&Method::POST, ["init", "error"]) => {
-            desk.init_failed(function_error(asked));
+            queue.init_failed(function_error(asked));
             accept(true, "")
         }
         _ => refuse(
@@ -80,12 +80,12 @@ async fn answer(asked: &Asked, desk: &Desk) -> Reply {
     }
 }
 
-fn hand_out(event: Handed, function_arn: &str) -> Reply {
+fn hand_out(event: Handed, function_arn: &str) -> http::Response {
     // Real time, not the account's clock: the function compares it with its own.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let trace = Uuid::new_v4().simple().to_string();
     let (root, parent) = (trace.get(..24).unwrap_or_default(), trace.get(16..).unwrap_or_default());
-    Reply::new(200)
+    http::Response::new(200)
         .header("lambda-runtime-aws-request-id", event.id)
         .header(
             "lambda-runtime-deadline-ms",
@@ -100,7 +100,7 @@ fn hand_out(event: Handed, function_arn: &str) -> Reply {
 }
 
 /// The error object of a function, cut to what Lambda hands on.
-fn function_error(asked: &Asked) -> Value {
+fn function_error(asked: &http::Request) -> Value {
     let told: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
     let text = |name: &str| told.get(name).and_then(Value::as_str).map(str::to_owned);
     let kind = text("errorType").or_else(|| asked.header("lambda-runtime-function-error-type").map(str::to_owned));
@@ -110,14 +110,14 @@ fn function_error(asked: &Asked) -> Value {
     )
 }
 
-fn accept(known: bool, id: &str) -> Reply {
+fn accept(known: bool, id: &str) -> http::Response {
     if known {
-        Reply::new(202).body("application/json", json!({"status": "OK"}).to_string())
+        http::Response::new(202).body("application/json", json!({"status": "OK"}).to_string())
     } else {
         refuse(400, "InvalidRequestID", &format!("no invocation {id} is running"))
     }
 }
 
-fn refuse(status: u16, kind: &str, message: &str) -> Reply {
-    Reply::new(status).body("application/json", super::error(kind, message).to_string())
+fn refuse(status: u16, kind: &str, message: &str) -> http::Response {
+    http::Response::new(status).body("application/json", super::error(kind, message).to_string())
 }

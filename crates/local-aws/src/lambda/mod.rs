@@ -4,8 +4,8 @@
 //! runtime API serves one process at a time, as one execution environment does; take another from
 //! [`LocalAws::lambda`](crate::LocalAws::lambda) to run two side by side.
 
-mod desk;
 mod http;
+mod invocation_queue;
 mod process;
 
 pub use process::Function;
@@ -19,20 +19,18 @@ use tokio::time::timeout as within;
 use uuid::Uuid;
 
 use crate::aws::LocalAws;
-use desk::{Desk, Event};
+use crate::lambda_control::FUNCTION_NAME;
+use invocation_queue::{Event, InvocationQueue};
 
 /// An event waits this long for a function to ask for it. Lambda's own limit for a start is 10 s; debug builds on a
 /// loaded machine need more.
 const PICK_UP: Duration = Duration::from_secs(120);
 
-/// The name under which every function runs.
-pub(crate) const FUNCTION_NAME: &str = "ecr-pull-through-sync";
-
 /// One Lambda runtime API. Clones share it; its port closes with the last clone.
 #[derive(Debug, Clone)]
 pub struct LambdaApi {
     aws: LocalAws,
-    desk: Arc<Desk>,
+    queue: Arc<InvocationQueue>,
     listener: Arc<Listener>,
 }
 
@@ -59,15 +57,23 @@ pub struct Invocation {
     pub result: Result<Value, Value>,
 }
 
+impl LocalAws {
+    /// A new Lambda runtime API, on a port of its own, so that several functions run side by side on one account.
+    #[must_use]
+    pub fn lambda(&self) -> LambdaApi {
+        LambdaApi::start(self)
+    }
+}
+
 impl LambdaApi {
-    pub(crate) fn start(aws: &LocalAws) -> Self {
+    fn start(aws: &LocalAws) -> Self {
         let options = aws.options();
         let arn = format!(
             "arn:{}:lambda:{}:{}:function:{FUNCTION_NAME}",
             options.partition, options.region, options.account
         );
-        let desk = Arc::new(Desk::new(arn));
-        let listener = match http::listen(aws.runtime(), Arc::clone(&desk)) {
+        let queue = Arc::new(InvocationQueue::new(arn));
+        let listener = match http::listen(aws.runtime(), Arc::clone(&queue)) {
             Ok((address, task)) => Listener {
                 address: Ok(address.to_string()),
                 task: Some(task),
@@ -80,7 +86,7 @@ impl LambdaApi {
         };
         Self {
             aws: aws.clone(),
-            desk,
+            queue,
             listener: Arc::new(listener),
         }
     }
@@ -98,13 +104,13 @@ impl LambdaApi {
     /// it takes the event; a function that overruns it is killed, as Lambda does.
     pub async fn invoke(&self, payload: Value, timeout: Duration) -> Invocation {
         let request_id = Uuid::new_v4().to_string();
-        let desk = Arc::clone(&self.desk);
+        let queue = Arc::clone(&self.queue);
         let id = request_id.clone();
         // On the server's runtime, so that the caller's may have any clock or none.
         let running = self
             .aws
             .runtime()
-            .spawn(async move { invoke(&desk, id, payload, timeout).await });
+            .spawn(async move { invoke(&queue, id, payload, timeout).await });
         let result = running
             .await
             .unwrap_or_else(|_| Err(error("LocalAws.Stopped", "the stand-in was shut down")));
@@ -121,13 +127,13 @@ impl LambdaApi {
             .address
             .as_ref()
             .map_err(|why| std::io::Error::other(why.clone()))?;
-        Function::start(&self.aws, &self.desk, address, bootstrap, env)
+        Function::start(&self.aws, &self.queue, address, bootstrap, env)
     }
 }
 
-async fn invoke(desk: &Desk, id: String, payload: Value, timeout: Duration) -> Result<Value, Value> {
+async fn invoke(queue: &InvocationQueue, id: String, payload: Value, timeout: Duration) -> Result<Value, Value> {
     let (event, picked, finished) = Event::new(id.clone(), payload.to_string(), timeout);
-    desk.hand_in(event);
+    queue.hand_in(event);
     tokio::pin!(finished);
     let early = tokio::select! {
         biased;
@@ -135,7 +141,7 @@ async fn invoke(desk: &Desk, id: String, payload: Value, timeout: Duration) -> R
         waited = within(PICK_UP, picked) => match waited {
             Ok(_) => None,
             Err(_) => {
-                desk.forget(&id);
+                queue.forget(&id);
                 return Err(error("Runtime.NotPolled", &format!("RequestId: {id} Error: no function asked for the event within {} s", PICK_UP.as_secs())));
             }
         },
@@ -152,8 +158,8 @@ async fn invoke(desk: &Desk, id: String, payload: Value, timeout: Duration) -> R
                 "RequestId: {id} Error: Task timed out after {:.2} seconds",
                 timeout.as_secs_f64()
             );
-            desk.forget(&id);
-            desk.kill();
+            queue.forget(&id);
+            queue.kill();
             Err(error("Sandbox.Timedout", &text))
         }
     }

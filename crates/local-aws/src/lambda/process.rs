@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use super::FUNCTION_NAME;
-use super::desk::Desk;
+use super::invocation_queue::InvocationQueue;
 use crate::aws::LocalAws;
+use crate::lambda_control::FUNCTION_NAME;
 use crate::lock::lock;
 
 /// How often a process is asked whether it has ended.
@@ -30,7 +30,7 @@ pub struct Function {
 #[derive(Debug)]
 struct Shared {
     child: Arc<Mutex<Child>>,
-    desk: Arc<Desk>,
+    queue: Arc<InvocationQueue>,
     /// What it prints goes straight into a file without a name: a line that was written before an answer was given can be
     /// read as soon as the answer is there.
     output: File,
@@ -40,17 +40,17 @@ struct Shared {
 impl Function {
     pub(super) fn start(
         aws: &LocalAws,
-        desk: &Arc<Desk>,
+        queue: &Arc<InvocationQueue>,
         runtime_api: &str,
         bootstrap: &Path,
         env: &[(&str, &str)],
     ) -> std::io::Result<Self> {
-        if desk.is_taken() {
+        if queue.is_taken() {
             let why = "this runtime API has a running function; take another from LocalAws::lambda()";
             return Err(std::io::Error::new(std::io::ErrorKind::AlreadyExists, why));
         }
         let principal = format!("ASIALOCALAWS{:08}", STARTED.fetch_add(1, Ordering::Relaxed) + 1);
-        desk.starts();
+        queue.starts();
         let output = tempfile::tempfile()?;
         let child = Command::new(bootstrap)
             .env_clear()
@@ -62,10 +62,10 @@ impl Function {
             .stderr(output.try_clone()?)
             .spawn()?;
         let child = Arc::new(Mutex::new(child));
-        desk.born(&child);
+        queue.born(&child);
         let shared = Arc::new(Shared {
             child,
-            desk: Arc::clone(desk),
+            queue: Arc::clone(queue),
             output,
             exited: AtomicBool::new(false),
         });
@@ -100,7 +100,7 @@ impl Function {
     /// has.
     #[must_use]
     pub fn first_poll(&self) -> Option<Duration> {
-        self.shared.desk.first_poll()
+        self.shared.queue.first_poll()
     }
 
     /// Whether the process has ended.
@@ -147,7 +147,7 @@ impl Shared {
 
     fn ended(&self, status: ExitStatus) {
         if !self.exited.swap(true, Ordering::AcqRel) {
-            self.desk.died(describe(status));
+            self.queue.died(describe(status));
         }
     }
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::request::Request;
 use super::xml::{self, Entry, Objects, Prefix, VersionEntry, Versions};
 use super::{S3, fail};
-use crate::core::ApiError;
-use crate::wire::Reply;
+use crate::api::ApiError;
+use crate::http;
 
 impl S3 {
-    pub(super) fn list(&self, request: &Request) -> Result<Reply, ApiError> {
+    pub(super) fn list(&self, request: &Request) -> Result<http::Response, ApiError> {
         let bucket = self.bucket(&request.bucket)?;
         let page = self.page(request)?;
         let prefix = request.parameter("prefix").unwrap_or_default();
@@ -77,7 +77,7 @@ impl S3 {
         )
     }
 
-    pub(super) fn list_versions(&self, request: &Request) -> Result<Reply, ApiError> {
+    pub(super) fn list_versions(&self, request: &Request) -> Result<http::Response, ApiError> {
         let bucket = self.bucket(&request.bucket)?;
         let page = self.page(request)?;
         let prefix = request.parameter("prefix").unwrap_or_default();

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-use crate::core::{ApiError, Cx};
-use crate::wire::{Asked, Reply};
+use crate::api::{ApiError, CallContext};
+use crate::http;
 use checksum::Algorithm;
 use request::Op;
 
@@ -114,7 +114,7 @@ impl S3 {
     /// Puts an object without a request.
     pub(crate) fn put_plainly(
         &mut self,
-        cx: &Cx,
+        cx: &CallContext,
         bucket: &str,
         key: &str,
         bytes: Vec<u8>,
@@ -148,11 +148,11 @@ impl S3 {
     /// Serves one request.
     pub(crate) fn serve(
         &mut self,
-        cx: &Cx,
+        cx: &CallContext,
         request: &Request,
-        asked: &Asked,
+        asked: &http::Request,
         events: &mut Vec<Value>,
-    ) -> Result<Reply, ApiError> {
+    ) -> Result<http::Response, ApiError> {
         if asked
             .header("x-amz-expected-bucket-owner")
             .is_some_and(|owner| owner != cx.account)
@@ -174,7 +174,7 @@ impl S3 {
             Op::GetBucketLocation => xml::location(&cx.region),
             Op::GetBucketVersioning => xml::versioning(self.bucket(&request.bucket)?.versioning),
             Op::PutBucketVersioning => self.put_versioning(&request.bucket, &payload::read(asked)?.bytes),
-            Op::HeadBucket => Ok(Reply::new(200).header("x-amz-bucket-region", &cx.region)),
+            Op::HeadBucket => Ok(http::Response::new(200).header("x-amz-bucket-region", &cx.region)),
             Op::CreateBucket => Err(fail("InternalError", "unreachable", 500)),
         }
     }
@@ -196,7 +196,7 @@ impl S3 {
         Ok(asked.min(1000).min(self.page_size.unwrap_or(1000)))
     }
 
-    fn create(&mut self, cx: &Cx, name: &str, body: &[u8]) -> Result<Reply, ApiError> {
+    fn create(&mut self, cx: &CallContext, name: &str, body: &[u8]) -> Result<http::Response, ApiError> {
         let fits = (3..=63).contains(&name.len())
             && name
                 .bytes()
@@ -220,19 +220,19 @@ impl S3 {
             return Err(fail("BucketAlreadyOwnedByYou", message, 409));
         }
         self.create_bucket(name, false);
-        Ok(Reply::new(200).header("location", format!("/{name}")))
+        Ok(http::Response::new(200).header("location", format!("/{name}")))
     }
 
-    fn put_versioning(&mut self, bucket: &str, body: &[u8]) -> Result<Reply, ApiError> {
+    fn put_versioning(&mut self, bucket: &str, body: &[u8]) -> Result<http::Response, ApiError> {
         let versioning = xml::wanted_versioning(body)?;
         if let Some(bucket) = self.buckets.get_mut(bucket) {
             bucket.versioning = versioning;
         }
-        Ok(Reply::new(200))
+        Ok(http::Response::new(200))
     }
 
     /// Stores an object and tells EventBridge.
-    fn store(&mut self, cx: &Cx, name: &str, key: &str, content: Content, events: &mut Vec<Value>) -> String {
+    fn store(&mut self, cx: &CallContext, name: &str, key: &str, content: Content, events: &mut Vec<Value>) -> String {
         self.sequence += 1;
         let mut object = json!({
             "key": key,

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::payload::{self, Payload};
 use super::{Content, Request, S3, Version, Versioning, checksum, fail, xml};
-use crate::core::{ApiError, Cx};
-use crate::wire::{Asked, Reply};
+use crate::api::{ApiError, CallContext};
+use crate::http;
 
 /// Headers of an upload that S3 hands back with the object.
 const KEPT: [&str; 5] = [
@@ -18,7 +18,7 @@ const KEPT: [&str; 5] = [
 
 impl S3 {
     /// GetObject and HeadObject: the same answer, of which HTTP keeps the body back for HEAD.
-    pub(super) fn get(&self, request: &Request, asked: &Asked) -> Result<Reply, ApiError> {
+    pub(super) fn get(&self, request: &Request, asked: &http::Request) -> Result<http::Response, ApiError> {
         let bucket = self.bucket(&request.bucket)?;
         let versions = bucket.objects.get(&request.key).map(Vec::as_slice).unwrap_or_default();
         let no_key = || fail("NoSuchKey", "The specified key does not exist.", 404);
@@ -39,7 +39,7 @@ impl S3 {
                 ),
             };
             let reply = xml::error_reply(&request.subject(), "", &error).header("x-amz-delete-marker", "true");
-            let reply = Reply {
+            let reply = http::Response {
                 error: Some(error.code),
                 ..reply
             };
@@ -50,7 +50,7 @@ impl S3 {
             return Err(failed_precondition());
         }
         let unchanged = asked.header("if-none-match").is_some_and(matches);
-        let mut reply = Reply::new(if unchanged { 304 } else { 200 })
+        let mut reply = http::Response::new(if unchanged { 304 } else { 200 })
             .header("etag", format!("\"{}\"", content.etag))
             .header(
                 "last-modified",
@@ -60,7 +60,7 @@ impl S3 {
             reply = reply.header("x-amz-version-id", &version.id);
         }
         if unchanged {
-            return Ok(Reply {
+            return Ok(http::Response {
                 error: Some("NotModified".to_owned()),
                 ..reply
             });
@@ -74,7 +74,7 @@ impl S3 {
         for (name, value) in &content.headers {
             reply = reply.header(name, value);
         }
-        Ok(Reply {
+        Ok(http::Response {
             body: content.bytes.clone(),
             ..reply
         })
@@ -82,11 +82,11 @@ impl S3 {
 
     pub(super) fn put(
         &mut self,
-        cx: &Cx,
+        cx: &CallContext,
         request: &Request,
-        asked: &Asked,
+        asked: &http::Request,
         events: &mut Vec<Value>,
-    ) -> Result<Reply, ApiError> {
+    ) -> Result<http::Response, ApiError> {
         if request.key.len() > 1024 {
             return Err(fail("KeyTooLongError", "Your key is too long", 400));
         }
@@ -101,7 +101,8 @@ impl S3 {
             checksum,
             headers: kept_headers(asked),
         };
-        let mut reply = with_checksum(Reply::new(200), &content).header("etag", format!("\"{}\"", content.etag));
+        let mut reply =
+            with_checksum(http::Response::new(200), &content).header("etag", format!("\"{}\"", content.etag));
         let id = self.store(cx, &request.bucket, &request.key, content, events);
         if keeps {
             reply = reply.header("x-amz-version-id", id);
@@ -110,10 +111,10 @@ impl S3 {
     }
 
     /// Deletes a version for good, or the object: with versions on, by a delete marker. Deleting nothing succeeds.
-    pub(super) fn delete(&mut self, cx: &Cx, request: &Request) -> Result<Reply, ApiError> {
+    pub(super) fn delete(&mut self, cx: &CallContext, request: &Request) -> Result<http::Response, ApiError> {
         let no_bucket = || fail("NoSuchBucket", "The specified bucket does not exist", 404);
         let bucket = self.buckets.get_mut(&request.bucket).ok_or_else(no_bucket)?;
-        let mut reply = Reply::new(204);
+        let mut reply = http::Response::new(204);
         if let Some(id) = request.parameter("versionId") {
             if let Some(versions) = bucket.objects.get_mut(&request.key) {
                 let marker = versions
@@ -139,7 +140,7 @@ impl S3 {
 }
 
 /// `If-Match` wants the object to be this one; `If-None-Match: *` wants there to be none.
-fn check_conditions(asked: &Asked, current: Option<(&Version, &Content)>) -> Result<(), ApiError> {
+fn check_conditions(asked: &http::Request, current: Option<(&Version, &Content)>) -> Result<(), ApiError> {
     match (asked.header("if-match"), asked.header("if-none-match")) {
         (None, None) => Ok(()),
         (Some(etag), None) => match current {
@@ -175,14 +176,14 @@ fn no_version() -> ApiError {
     fail("NoSuchVersion", "The specified version does not exist.", 404)
 }
 
-fn with_checksum(reply: Reply, content: &Content) -> Reply {
+fn with_checksum(reply: http::Response, content: &Content) -> http::Response {
     let (algorithm, value) = &content.checksum;
     reply
         .header(algorithm.header(), value)
         .header("x-amz-checksum-type", "FULL_OBJECT")
 }
 
-fn kept_headers(asked: &Asked) -> Vec<(String, String)> {
+fn kept_headers(asked: &http::Request) -> Vec<(String, String)> {
     let mut kept = Vec::new();
     for (name, value) in &asked.headers {
         let (name, Ok(value)) = (name.as_str(), value.to_str()) else {

@@ -6,8 +6,8 @@
 
 use super::checksum::{Algorithm, md5_base64, sha256_hex};
 use super::fail;
-use crate::core::ApiError;
-use crate::wire::Asked;
+use crate::api::ApiError;
+use crate::http;
 
 /// A body that came through whole.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(super) struct Payload {
 }
 
 /// Reads and checks the body of a request.
-pub(super) fn read(asked: &Asked) -> Result<Payload, ApiError> {
+pub(super) fn read(asked: &http::Request) -> Result<Payload, ApiError> {
     let presigned = asked.query.contains("X-Amz-Signature=");
     let mode = asked
         .header("x-amz-content-sha256")
@@ -43,7 +43,7 @@ pub(super) fn read(asked: &Asked) -> Result<Payload, ApiError> {
 
 type Trailers = Vec<(String, String)>;
 
-fn chunked(asked: &Asked, mode: &str) -> Result<(Vec<u8>, Trailers), ApiError> {
+fn chunked(asked: &http::Request, mode: &str) -> Result<(Vec<u8>, Trailers), ApiError> {
     let known = [
         "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
         "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
@@ -124,7 +124,7 @@ fn take_line<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
     std::str::from_utf8(line).ok()
 }
 
-fn check_md5(asked: &Asked, bytes: &[u8]) -> Result<(), ApiError> {
+fn check_md5(asked: &http::Request, bytes: &[u8]) -> Result<(), ApiError> {
     match asked.header("content-md5") {
         None => Ok(()),
         Some(digest) if digest == md5_base64(bytes) => Ok(()),
@@ -139,7 +139,7 @@ fn check_md5(asked: &Asked, bytes: &[u8]) -> Result<(), ApiError> {
     }
 }
 
-fn check_checksum(asked: &Asked, bytes: &[u8], trailers: &Trailers) -> Result<(Algorithm, String), ApiError> {
+fn check_checksum(asked: &http::Request, bytes: &[u8], trailers: &Trailers) -> Result<(Algorithm, String), ApiError> {
     let in_headers = asked
         .headers
         .iter()
@@ -192,7 +192,7 @@ mod tests {
             map.insert(*name, value.parse().unwrap());
         }
         let body = body.to_owned().into();
-        let asked = Asked {
+        let asked = http::Request {
             method: Method::PUT,
             path: "/b/k".into(),
             query: String::new(),

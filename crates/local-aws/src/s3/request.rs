@@ -5,8 +5,8 @@ use percent_encoding::percent_decode_str;
 use std::collections::BTreeMap;
 
 use super::fail;
-use crate::core::ApiError;
-use crate::wire::Asked;
+use crate::api::ApiError;
+use crate::http;
 
 /// The operations that the stand-in has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ const HEADERS: [&str; 10] = [
 
 impl Request {
     /// Reads method, host, path and query.
-    pub(crate) fn read(asked: &Asked) -> Result<Self, ApiError> {
+    pub(crate) fn read(asked: &http::Request) -> Result<Self, ApiError> {
         let query = query(&asked.query)?;
         let (bucket, key) = place(asked)?;
         let op = operation(&asked.method, &key, &query, &bucket)?;
@@ -158,7 +158,7 @@ fn operation(method: &Method, key: &str, query: &BTreeMap<String, String>, bucke
     })
 }
 
-fn check_headers(asked: &Asked, op: Op) -> Result<(), ApiError> {
+fn check_headers(asked: &http::Request, op: Op) -> Result<(), ApiError> {
     let putting = op == Op::PutObject;
     let has_body = matches!(op, Op::PutObject | Op::PutBucketVersioning | Op::CreateBucket);
     for name in asked.headers.keys().map(|name| name.as_str()) {
@@ -187,7 +187,7 @@ fn check_headers(asked: &Asked, op: Op) -> Result<(), ApiError> {
 }
 
 /// Bucket and key, from the path (`/bucket/key`) or with the bucket in the host (`bucket.localhost`).
-fn place(asked: &Asked) -> Result<(String, String), ApiError> {
+fn place(asked: &http::Request) -> Result<(String, String), ApiError> {
     let path = asked.path.strip_prefix('/').unwrap_or(&asked.path);
     let host = asked.header("host").unwrap_or_default();
     let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
@@ -230,7 +230,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("host", host.parse().unwrap());
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let asked = Asked {
+        let asked = http::Request {
             method,
             path: path.into(),
             query: query.into(),

@@ -5,8 +5,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use super::{Versioning, fail};
-use crate::core::ApiError;
-use crate::wire::Reply;
+use crate::api::ApiError;
+use crate::http;
 
 pub(super) const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
@@ -116,14 +116,14 @@ struct BucketConfiguration {
 }
 
 /// An answer of one XML document.
-pub(super) fn reply(root: &str, document: &impl Serialize) -> Result<Reply, ApiError> {
+pub(super) fn reply(root: &str, document: &impl Serialize) -> Result<http::Response, ApiError> {
     let text = quick_xml::se::to_string_with_root(root, document)
         .map_err(|why| fail("InternalError", &format!("local-aws: {why}"), 500))?;
-    Ok(Reply::new(200).body("application/xml", format!("{DECLARATION}{text}")))
+    Ok(http::Response::new(200).body("application/xml", format!("{DECLARATION}{text}")))
 }
 
 /// An error as S3 writes it.
-pub(crate) fn error_reply(resource: &str, request_id: &str, error: &ApiError) -> Reply {
+pub(crate) fn error_reply(resource: &str, request_id: &str, error: &ApiError) -> http::Response {
     let document = ErrorDocument {
         code: &error.code,
         message: &error.message,
@@ -131,17 +131,17 @@ pub(crate) fn error_reply(resource: &str, request_id: &str, error: &ApiError) ->
         request_id,
     };
     match reply("Error", &document) {
-        Ok(reply) => Reply {
+        Ok(reply) => http::Response {
             status: error.status,
             ..reply
         }
         .header("x-amz-request-id", request_id),
-        Err(_) => Reply::new(error.status),
+        Err(_) => http::Response::new(error.status),
     }
 }
 
 /// GetBucketLocation: the first region has no name here.
-pub(super) fn location(region: &str) -> Result<Reply, ApiError> {
+pub(super) fn location(region: &str) -> Result<http::Response, ApiError> {
     reply(
         "LocationConstraint",
         &Text {
@@ -152,7 +152,7 @@ pub(super) fn location(region: &str) -> Result<Reply, ApiError> {
 }
 
 /// GetBucketVersioning: a bucket that never had versions has no status.
-pub(super) fn versioning(is: Versioning) -> Result<Reply, ApiError> {
+pub(super) fn versioning(is: Versioning) -> Result<http::Response, ApiError> {
     let status = match is {
         Versioning::Never => None,
         Versioning::Enabled => Some("Enabled".to_owned()),

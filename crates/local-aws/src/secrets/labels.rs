@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{CURRENT, PENDING, PREVIOUS, Secret, Secrets, Version, invalid_parameter, text, values};
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 use crate::s3::whole_seconds;
 
 /// Labels that all versions of a secret may carry together.
@@ -14,7 +14,7 @@ const MOST_LABELS: usize = 20;
 impl Secrets {
     /// UpdateSecretVersionStage: moves a label, or takes it off. Whoever takes a label from a version has to name that
     /// version, so that two writers cannot overwrite each other unseen.
-    pub(super) fn update_stage(&mut self, cx: &Cx, input: &Value, events: &mut Vec<Value>) -> Answer {
+    pub(super) fn update_stage(&mut self, cx: &CallContext, input: &Value, events: &mut Vec<Value>) -> Answer {
         let secret = self.find_active(cx, input)?;
         let label = text(input, "VersionStage").unwrap_or_default();
         let (to, from) = (text(input, "MoveToVersionId"), text(input, "RemoveFromVersionId"));
@@ -74,7 +74,7 @@ impl Secret {
     }
 
     /// Puts a label onto a version, off whichever had it, and raises the event that AWS raises.
-    pub(super) fn attach(&mut self, cx: &Cx, label: &str, id: &str, events: &mut Vec<Value>) {
+    pub(super) fn attach(&mut self, cx: &CallContext, label: &str, id: &str, events: &mut Vec<Value>) {
         let holder = self.holder(label).map(|version| version.id.clone());
         if holder.as_deref() == Some(id) {
             return;
@@ -126,7 +126,7 @@ impl Secret {
         (!map.is_empty()).then_some(Value::Object(map))
     }
 
-    fn label_event(&self, cx: &Cx, label: &str, id: &str) -> Value {
+    fn label_event(&self, cx: &CallContext, label: &str, id: &str) -> Value {
         json!({
             "version": "0",
             "id": Uuid::new_v4().to_string(),

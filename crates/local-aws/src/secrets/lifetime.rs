@@ -8,7 +8,7 @@ use super::{
     CURRENT, Deletion, Secret, Secrets, flag, invalid_parameter, invalid_request, not_found, seconds, tags, text,
     valid_name, values, with,
 };
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 
 const DEFAULT_WINDOW_DAYS: i64 = 30;
 
@@ -17,7 +17,7 @@ const SUFFIX: usize = 6;
 
 impl Secrets {
     /// Without a value it makes a secret without any version.
-    pub(super) fn create(&mut self, cx: &Cx, input: &Value, events: &mut Vec<Value>) -> Answer {
+    pub(super) fn create(&mut self, cx: &CallContext, input: &Value, events: &mut Vec<Value>) -> Answer {
         let name = valid_name(text(input, "Name").unwrap_or_default())?;
         let content = values::content(input)?;
         let token = values::token(input, content.is_some())?;
@@ -58,7 +58,7 @@ impl Secrets {
     }
 
     /// Makes a secret whose full ARN is given, for files that name one. On AWS the end of an ARN is random.
-    pub(crate) fn seed(&mut self, cx: &Cx, arn: &str, input: &Value, events: &mut Vec<Value>) -> Answer {
+    pub(crate) fn seed(&mut self, cx: &CallContext, arn: &str, input: &Value, events: &mut Vec<Value>) -> Answer {
         let start = format!(
             "arn:{}:secretsmanager:{}:{}:secret:",
             cx.partition, cx.region, cx.account
@@ -76,7 +76,7 @@ impl Secrets {
         Ok(with(answer, "ARN", Some(json!(arn))))
     }
 
-    pub(super) fn describe(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn describe(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let secret = self.find(cx, input)?;
         Ok(with(
             secret.described(),
@@ -85,7 +85,7 @@ impl Secrets {
         ))
     }
 
-    pub(super) fn delete(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn delete(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let days = input.get("RecoveryWindowInDays").and_then(Value::as_i64);
         let force = flag(input, "ForceDeleteWithoutRecovery");
         if force && days.is_some() {
@@ -112,7 +112,7 @@ impl Secrets {
     }
 
     /// No error even where there is nothing to delete.
-    fn delete_at_once(&mut self, cx: &Cx, input: &Value) -> Answer {
+    fn delete_at_once(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let gone = match self.find(cx, input) {
             Ok(secret) => Some((secret.arn.clone(), secret.name.clone())),
             Err(error) if error == not_found() => None,
@@ -125,7 +125,7 @@ impl Secrets {
     }
 
     /// Takes a deletion back; the ARN stays. A secret that is not scheduled is left as it is.
-    pub(super) fn restore(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn restore(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let secret = self.find(cx, input)?;
         if secret.deletion.take().is_some() {
             secret.changed = cx.now;

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{Secret, Secrets, flag, text, with};
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 
 const TOKEN: &str = "local-aws-page-";
 
 impl Secrets {
-    pub(super) fn list(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn list(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let filters = filters(input)?;
         let is_settled = |time| cx.now.duration_since(time) >= self.list_lag;
         let mut shown: Vec<Secret> = Vec::new();

@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use uuid::Uuid;
 
-pub(crate) use crate::core::seconds;
-use crate::core::{Answer, ApiError, Cx, SecretSource, SeenSecret};
+pub(crate) use crate::api::seconds;
+use crate::api::{Answer, ApiError, CallContext, SecretSource, SeenSecret};
 use crate::options::Options;
 use crate::shape::{self, Service};
 
@@ -90,7 +90,7 @@ impl Secrets {
     }
 
     /// Answers one operation; events of moved labels go to `events`.
-    pub(crate) fn call(&mut self, cx: &Cx, op: &str, input: &Value, events: &mut Vec<Value>) -> Answer {
+    pub(crate) fn call(&mut self, cx: &CallContext, op: &str, input: &Value, events: &mut Vec<Value>) -> Answer {
         shape::check(Service::SecretsManager, op, input)?;
         refuse_unsupported(op, input)?;
         self.secrets
@@ -118,7 +118,7 @@ impl Secrets {
 
     /// What a rotation comes to: the rotation function puts the value under `AWSPENDING` and makes it current, and the secret
     /// is dated.
-    pub(crate) fn rotate(&mut self, cx: &Cx, id: &str, value: &str, events: &mut Vec<Value>) -> Answer {
+    pub(crate) fn rotate(&mut self, cx: &CallContext, id: &str, value: &str, events: &mut Vec<Value>) -> Answer {
         let version = Uuid::new_v4().to_string();
         let current = self
             .find(cx, &json!({"SecretId": id}))?
@@ -138,7 +138,7 @@ impl Secrets {
     }
 
     /// The full ARN of a secret, named by its name, its full ARN, or its ARN without the random suffix.
-    pub(crate) fn arn_of(&self, cx: &Cx, id: &str) -> Option<String> {
+    pub(crate) fn arn_of(&self, cx: &CallContext, id: &str) -> Option<String> {
         let name = if id.starts_with("arn:") {
             self.name_of_arn(cx, id).ok()??
         } else {
@@ -165,7 +165,7 @@ impl Secrets {
     }
 
     /// Finds a secret by name, full ARN, or ARN without its random suffix.
-    fn find(&mut self, cx: &Cx, input: &Value) -> Result<&mut Secret, ApiError> {
+    fn find(&mut self, cx: &CallContext, input: &Value) -> Result<&mut Secret, ApiError> {
         let id = text(input, "SecretId").unwrap_or_default();
         let name = if id.starts_with("arn:") {
             self.name_of_arn(cx, id)?
@@ -176,7 +176,7 @@ impl Secrets {
     }
 
     /// Like [`Secrets::find`], for the operations that a scheduled deletion blocks.
-    fn find_active(&mut self, cx: &Cx, input: &Value) -> Result<&mut Secret, ApiError> {
+    fn find_active(&mut self, cx: &CallContext, input: &Value) -> Result<&mut Secret, ApiError> {
         let secret = self.find(cx, input)?;
         if secret.deletion.is_some() {
             let message = "You can't perform this operation on the secret because it was marked for deletion.";
@@ -185,7 +185,7 @@ impl Secrets {
         Ok(secret)
     }
 
-    fn name_of_arn(&self, cx: &Cx, arn: &str) -> Result<Option<String>, ApiError> {
+    fn name_of_arn(&self, cx: &CallContext, arn: &str) -> Result<Option<String>, ApiError> {
         let parts: Vec<&str> = arn.splitn(7, ':').collect();
         let &[_, partition, "secretsmanager", region, account, "secret", resource] = parts.as_slice() else {
             return Err(invalid_name());

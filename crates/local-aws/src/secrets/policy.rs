@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Secrets, flag, invalid_parameter, text, with};
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 
 /// The order in which statements come back. A map of serde_json may sort its keys, so the text is written by hand.
 const STATEMENT: [&str; 9] = [
@@ -33,7 +33,7 @@ const NARROWING: [&str; 10] = [
 ];
 
 impl Secrets {
-    pub(super) fn put_policy(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn put_policy(&mut self, cx: &CallContext, input: &Value) -> Answer {
         check_policy_name(input)?;
         let secret = self.find_active(cx, input)?;
         let policy = Policy::read(text(input, "ResourcePolicy").unwrap_or_default(), cx)?;
@@ -46,7 +46,7 @@ impl Secrets {
         Ok(secret.naming())
     }
 
-    pub(super) fn get_policy(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn get_policy(&mut self, cx: &CallContext, input: &Value) -> Answer {
         check_policy_name(input)?;
         let secret = self.find_active(cx, input)?;
         Ok(with(
@@ -56,7 +56,7 @@ impl Secrets {
         ))
     }
 
-    pub(super) fn delete_policy(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn delete_policy(&mut self, cx: &CallContext, input: &Value) -> Answer {
         check_policy_name(input)?;
         let secret = self.find_active(cx, input)?;
         secret.policy = None;
@@ -64,7 +64,7 @@ impl Secrets {
         Ok(secret.naming())
     }
 
-    pub(super) fn validate_policy(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn validate_policy(&mut self, cx: &CallContext, input: &Value) -> Answer {
         if text(input, "SecretId").is_some() {
             self.find_active(cx, input)?;
         }
@@ -96,7 +96,7 @@ struct Policy {
 }
 
 impl Policy {
-    fn read(text: &str, cx: &Cx) -> Result<Self, ApiError> {
+    fn read(text: &str, cx: &CallContext) -> Result<Self, ApiError> {
         let Ok(Value::Object(mut policy)) = serde_json::from_str(text) else {
             return Err(malformed("This resource policy contains a syntax error."));
         };
@@ -174,7 +174,7 @@ impl Policy {
     }
 }
 
-fn statement(statement: Value, cx: &Cx) -> Result<Map<String, Value>, ApiError> {
+fn statement(statement: Value, cx: &CallContext) -> Result<Map<String, Value>, ApiError> {
     let Value::Object(mut statement) = statement else {
         return Err(malformed("This resource policy contains a syntax error."));
     };
@@ -229,7 +229,7 @@ fn statement(statement: Value, cx: &Cx) -> Result<Map<String, Value>, ApiError> 
     Ok(statement)
 }
 
-fn principal(value: &mut Value, cx: &Cx) -> Result<(), ApiError> {
+fn principal(value: &mut Value, cx: &CallContext) -> Result<(), ApiError> {
     let unsupported = || malformed("This resource policy contains an unsupported principal.");
     let members = match value {
         Value::String(all) if all == "*" => return Ok(()),
@@ -250,7 +250,7 @@ fn principal(value: &mut Value, cx: &Cx) -> Result<(), ApiError> {
 }
 
 /// An account id comes back as the ARN of its root.
-fn aws_principal(one: &str, cx: &Cx) -> Option<String> {
+fn aws_principal(one: &str, cx: &CallContext) -> Option<String> {
     let is_account = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_account(one) {
         return Some(format!("arn:{}:iam::{one}:root", cx.partition));

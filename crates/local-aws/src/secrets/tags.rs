@@ -4,19 +4,19 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 use super::{Secrets, invalid_parameter, text};
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 
 const MOST_TAGS: usize = 50;
 
 impl Secrets {
-    pub(super) fn tag(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn tag(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let secret = self.find_active(cx, input)?;
         secret.tags = merged(&secret.tags, input)?;
         secret.changed = cx.now;
         Ok(json!({}))
     }
 
-    pub(super) fn untag(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn untag(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let secret = self.find_active(cx, input)?;
         for key in input
             .get("TagKeys")

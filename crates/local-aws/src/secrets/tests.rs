@@ -8,13 +8,13 @@ use uuid::Uuid;
 /// A Secrets Manager with a clock.
 struct World {
     secrets: Secrets,
-    cx: Cx,
+    cx: CallContext,
     events: Vec<Value>,
 }
 
 impl World {
     fn new(options: Options) -> Self {
-        let cx = Cx {
+        let cx = CallContext {
             account: options.account.clone(),
             region: options.region.clone(),
             partition: options.partition.clone(),

@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 use super::{
     CURRENT, Content, Secret, Secrets, Version, flag, invalid_parameter, invalid_request, list, seconds, text, with,
 };
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 
 /// Versions that are kept; beyond it the oldest go that have no label and are older than a day.
 const MOST_VERSIONS: usize = 100;
 
 impl Secrets {
-    pub(super) fn get_value(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn get_value(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let secret = self.find_active(cx, input)?;
         let (id, label) = (text(input, "VersionId"), text(input, "VersionStage"));
         let version = match (id, label) {
@@ -50,7 +50,7 @@ impl Secrets {
         Ok(Value::Object(answer))
     }
 
-    pub(super) fn put_value(&mut self, cx: &Cx, input: &Value, events: &mut Vec<Value>) -> Answer {
+    pub(super) fn put_value(&mut self, cx: &CallContext, input: &Value, events: &mut Vec<Value>) -> Answer {
         let put_moves_current = self.put_moves_current;
         let secret = self.find_active(cx, input)?;
         let content =
@@ -83,7 +83,7 @@ impl Secrets {
     }
 
     /// UpdateSecret: description, key, and a new current value, each if given.
-    pub(super) fn update(&mut self, cx: &Cx, input: &Value, events: &mut Vec<Value>) -> Answer {
+    pub(super) fn update(&mut self, cx: &CallContext, input: &Value, events: &mut Vec<Value>) -> Answer {
         let secret = self.find_active(cx, input)?;
         let content = content(input)?;
         let token = token(input, content.is_some())?;
@@ -108,7 +108,7 @@ impl Secrets {
         Ok(answer)
     }
 
-    pub(super) fn list_versions(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn list_versions(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let cap = self.page_size;
         let secret = self.find(cx, input)?;
         let all = flag(input, "IncludeDeprecated");
@@ -128,7 +128,7 @@ impl Secrets {
 
 impl Secret {
     /// Adds a version without labels, and lets go of what is too old.
-    pub(super) fn add_version(&mut self, cx: &Cx, id: &str, content: Content) {
+    pub(super) fn add_version(&mut self, cx: &CallContext, id: &str, content: Content) {
         self.versions.push(Version {
             id: id.to_owned(),
             created: cx.now,

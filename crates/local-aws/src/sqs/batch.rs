@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::content::{read_attributes, size};
 use super::errors::query_code;
 use super::{LARGEST_MESSAGE, Sqs, text};
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 
 const MOST: usize = 10;
 
@@ -77,7 +77,7 @@ fn each(entries: &[Value], mut act: impl FnMut(&Value) -> Answer) -> Answer {
 }
 
 impl Sqs {
-    pub(super) fn send_batch(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn send_batch(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let (_, queue) = self.queue(cx, input)?;
         let entries = entries(input)?;
         let bytes = |entry: &Value| {
@@ -96,12 +96,12 @@ impl Sqs {
         })
     }
 
-    pub(super) fn delete_batch(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn delete_batch(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let (name, queue) = self.queue(cx, input)?;
         each(entries(input)?, |entry| queue.delete(name, entry))
     }
 
-    pub(super) fn change_visibility_batch(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn change_visibility_batch(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let (name, queue) = self.queue(cx, input)?;
         each(entries(input)?, |entry| queue.change_visibility(cx, name, entry))
     }

@@ -9,7 +9,7 @@ use md5::{Digest as _, Md5};
 use serde_json::{Map, Value, json};
 
 use super::errors::{invalid, missing};
-use crate::core::ApiError;
+use crate::api::ApiError;
 
 const MOST_ATTRIBUTES: usize = 10;
 const LONGEST_NAME: usize = 256;

@@ -2,7 +2,7 @@
 //! body (`com.amazonaws.sqs#QueueDoesNotExist`), and the older one in the header `x-amzn-query-error`, which many
 //! clients still look at first.
 
-use crate::core::ApiError;
+use crate::api::ApiError;
 
 /// Errors of the framework under the service: they carry its name space.
 const OF_THE_FRAMEWORK: [&str; 5] = [

@@ -6,7 +6,7 @@ use super::content::{self, Attribute, md5_of_attributes, md5_of_body, read_attri
 use super::errors::{invalid, invalid_value};
 use super::queue::{Message, Queue, Receive, after};
 use super::{Sqs, integer, name_of_arn, text, texts};
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 
 /// No message is in flight for longer than this, in seconds: twelve hours.
 const LONGEST_TIMEOUT: i64 = 43_200;
@@ -70,7 +70,7 @@ impl Message {
 
 impl Queue {
     /// Takes one message; `says` is how a refusal of its size begins, which differs in a batch.
-    pub(super) fn send(&mut self, cx: &Cx, input: &Value, says: &str) -> Answer {
+    pub(super) fn send(&mut self, cx: &CallContext, input: &Value, says: &str) -> Answer {
         let body = text(input, "MessageBody").unwrap_or_default();
         content::check_body(body)?;
         let attributes = read_attributes(input.get("MessageAttributes"))?;
@@ -108,7 +108,7 @@ impl Queue {
         Ok(json!({}))
     }
 
-    pub(super) fn change_visibility(&mut self, cx: &Cx, name: &str, input: &Value) -> Answer {
+    pub(super) fn change_visibility(&mut self, cx: &CallContext, name: &str, input: &Value) -> Answer {
         let handle = text(input, "ReceiptHandle").unwrap_or_default();
         let seconds = timeout(input)?.unwrap_or(self.settings.visibility_timeout);
         let Some((_, message)) = self.of_handle(name, handle).map_err(|()| bad_handle(handle))? else {
@@ -134,23 +134,23 @@ fn bad_handle(handle: &str) -> ApiError {
 }
 
 impl Sqs {
-    pub(super) fn send(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn send(&mut self, cx: &CallContext, input: &Value) -> Answer {
         self.queue(cx, input)?
             .1
             .send(cx, input, "One or more parameters are invalid.")
     }
 
-    pub(super) fn delete(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn delete(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let (name, queue) = self.queue(cx, input)?;
         queue.delete(name, input)
     }
 
-    pub(super) fn change_visibility(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn change_visibility(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let (name, queue) = self.queue(cx, input)?;
         queue.change_visibility(cx, name, input)
     }
 
-    pub(super) fn receive(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn receive(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let (name, _) = self.queue(cx, input)?;
         let most = integer(input, "MaxNumberOfMessages").unwrap_or(1);
         if !(1..=10).contains(&most) {
@@ -183,7 +183,7 @@ impl Sqs {
     }
 
     /// Receives from a queue that exists, and moves its dead letters on.
-    pub(super) fn deliver(&mut self, cx: &Cx, name: &str, most: usize, timeout: Option<i64>) -> Vec<Message> {
+    pub(super) fn deliver(&mut self, cx: &CallContext, name: &str, most: usize, timeout: Option<i64>) -> Vec<Message> {
         let redrive = self.queues.get(name).and_then(|queue| queue.settings.redrive.clone());
         // Where the dead-letter queue is gone, messages stay where they are.
         let target = redrive.and_then(|redrive| {

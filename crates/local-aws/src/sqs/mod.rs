@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 use crate::shape::{self, Service};
 
 pub(crate) use errors::{query_error, type_of};
@@ -69,7 +69,7 @@ impl Sqs {
     }
 
     /// Answers one operation; `op` and `input` as they are in AWS's JSON protocol.
-    pub(crate) fn call(&mut self, cx: &Cx, op: &str, input: &Value) -> Answer {
+    pub(crate) fn call(&mut self, cx: &CallContext, op: &str, input: &Value) -> Answer {
         shape::check(Service::Sqs, op, input)?;
         refuse_unsupported(input)?;
         for queue in self.queues.values_mut() {
@@ -94,12 +94,12 @@ impl Sqs {
         }
     }
 
-    fn url(&self, cx: &Cx, name: &str) -> String {
+    fn url(&self, cx: &CallContext, name: &str) -> String {
         format!("{}/{}/{name}", self.endpoint, cx.account)
     }
 
     /// The name in a queue URL, which must be one of this endpoint.
-    fn name_of<'a>(&self, cx: &Cx, url: &'a str) -> Result<&'a str, ApiError> {
+    fn name_of<'a>(&self, cx: &CallContext, url: &'a str) -> Result<&'a str, ApiError> {
         let path = url.strip_prefix(&self.endpoint).and_then(|rest| rest.strip_prefix('/'));
         let Some((account, name)) = path.and_then(|path| path.split_once('/')) else {
             let message = format!("The address {url} is not valid for this endpoint.");
@@ -113,7 +113,7 @@ impl Sqs {
     }
 
     /// The name and the queue that an input means.
-    fn queue<'a>(&mut self, cx: &Cx, input: &'a Value) -> Result<(&'a str, &mut Queue), ApiError> {
+    fn queue<'a>(&mut self, cx: &CallContext, input: &'a Value) -> Result<(&'a str, &mut Queue), ApiError> {
         let name = self.name_of(cx, text(input, "QueueUrl").unwrap_or_default())?;
         self.queues
             .get_mut(name)
@@ -123,12 +123,12 @@ impl Sqs {
 }
 
 /// The ARN of a queue.
-fn arn(cx: &Cx, name: &str) -> String {
+fn arn(cx: &CallContext, name: &str) -> String {
     format!("arn:{}:sqs:{}:{}:{name}", cx.partition, cx.region, cx.account)
 }
 
 /// The name of a queue of this account and Region.
-fn name_of_arn<'a>(cx: &Cx, of: &'a str) -> Option<&'a str> {
+fn name_of_arn<'a>(cx: &CallContext, of: &'a str) -> Option<&'a str> {
     of.strip_prefix(&arn(cx, ""))
 }
 

@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 use super::content::{self, Attribute, md5_of_attributes, md5_of_body};
 use super::queue::Message;
 use super::{Sqs, arn, name_of_arn, text};
-use crate::core::Cx;
+use crate::api::CallContext;
 
 impl Message {
-    fn record(&self, cx: &Cx, queue: &str) -> Value {
+    fn record(&self, cx: &CallContext, queue: &str) -> Value {
         let mut record = Map::new();
         let mut put = |name: &str, value: Value| record.insert(name.to_owned(), value);
         put("messageId", self.id.as_str().into());
@@ -35,7 +35,7 @@ impl Message {
 
 impl Sqs {
     /// The event of up to `most` visible messages, which are received by that; nothing where there are none.
-    pub(crate) fn take_work(&mut self, cx: &Cx, url: &str, most: usize) -> Option<Value> {
+    pub(crate) fn take_work(&mut self, cx: &CallContext, url: &str, most: usize) -> Option<Value> {
         let name = self.name_of(cx, url).ok()?;
         self.queues.get_mut(name)?.forget_old(cx.now);
         let messages = self.deliver(cx, name, most, None);
@@ -44,7 +44,7 @@ impl Sqs {
     }
 
     /// Deletes the messages of an event, or makes them visible again.
-    pub(crate) fn finish_work(&mut self, cx: &Cx, event: &Value, done: bool) {
+    pub(crate) fn finish_work(&mut self, cx: &CallContext, event: &Value, done: bool) {
         for record in event.get("Records").and_then(Value::as_array).into_iter().flatten() {
             let name = text(record, "eventSourceARN").and_then(|arn| name_of_arn(cx, arn));
             let handle = text(record, "receiptHandle").unwrap_or_default();
@@ -62,7 +62,7 @@ impl Sqs {
     }
 
     /// All messages of a queue, in the order in which they came, without receiving them.
-    pub(crate) fn messages(&self, cx: &Cx, url: &str) -> Vec<Value> {
+    pub(crate) fn messages(&self, cx: &CallContext, url: &str) -> Vec<Value> {
         let queue = self.name_of(cx, url).ok().and_then(|name| self.queues.get(name));
         let show = |message: &Message| {
             json!({

@@ -9,7 +9,7 @@ use super::errors::{invalid, invalid_value, no_queue, not_implemented};
 use super::queue::Queue;
 use super::settings::{Redrive, Settings};
 use super::{Sqs, arn, integer, name_of_arn, text, texts};
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 
 /// How long the name of a deleted queue is taken, and how long a purge goes on.
 const MINUTE: SignedDuration = SignedDuration::from_secs(60);
@@ -38,11 +38,11 @@ fn given(input: &Value) -> Map<String, Value> {
 
 impl Sqs {
     /// Whether a redrive policy may name this ARN.
-    fn is_queue(&self, cx: &Cx, arn: &str) -> bool {
+    fn is_queue(&self, cx: &CallContext, arn: &str) -> bool {
         name_of_arn(cx, arn).is_some_and(|name| self.queues.contains_key(name))
     }
 
-    pub(super) fn create_queue(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn create_queue(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let name = text(input, "QueueName").unwrap_or_default();
         check_name(name)?;
         let given = given(input);
@@ -73,7 +73,7 @@ impl Sqs {
     }
 
     /// A queue and its dead-letter queue, `<name>-dlq`, made if need be: the URLs of both.
-    pub(crate) fn create_pair(&mut self, cx: &Cx, name: &str, max_receive_count: u64) -> (String, String) {
+    pub(crate) fn create_pair(&mut self, cx: &CallContext, name: &str, max_receive_count: u64) -> (String, String) {
         let dead = format!("{name}-dlq");
         let redrive = Redrive {
             dead_letter_target_arn: arn(cx, &dead),
@@ -90,7 +90,7 @@ impl Sqs {
         (self.url(cx, name), self.url(cx, &dead))
     }
 
-    pub(super) fn get_queue_url(&self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn get_queue_url(&self, cx: &CallContext, input: &Value) -> Answer {
         let name = text(input, "QueueName").unwrap_or_default();
         let own = text(input, "QueueOwnerAWSAccountId").is_none_or(|owner| owner == cx.account);
         match own && self.queues.contains_key(name) {
@@ -99,7 +99,7 @@ impl Sqs {
         }
     }
 
-    pub(super) fn list_queues(&self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn list_queues(&self, cx: &CallContext, input: &Value) -> Answer {
         let prefix = text(input, "QueueNamePrefix").unwrap_or_default();
         let asked = integer(input, "MaxResults");
         if let Some(most) = asked.filter(|most| !(1..=1000).contains(most)) {
@@ -132,7 +132,7 @@ impl Sqs {
         Ok(answer.into())
     }
 
-    pub(super) fn get_attributes(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn get_attributes(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let (name, queue) = self.queue(cx, input)?;
         let mut all = queue.settings.show();
         let counts = queue.counts(cx.now);
@@ -154,7 +154,7 @@ impl Sqs {
         })
     }
 
-    pub(super) fn set_attributes(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn set_attributes(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let (name, queue) = self.queue(cx, input)?;
         let present = queue.settings.clone();
         let settings = present.with(&given(input), |arn| self.is_queue(cx, arn))?;
@@ -163,7 +163,7 @@ impl Sqs {
         Ok(json!({}))
     }
 
-    pub(super) fn purge(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn purge(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let (name, queue) = self.queue(cx, input)?;
         if queue
             .purged
@@ -177,7 +177,7 @@ impl Sqs {
         Ok(json!({}))
     }
 
-    pub(super) fn delete_queue(&mut self, cx: &Cx, input: &Value) -> Answer {
+    pub(super) fn delete_queue(&mut self, cx: &CallContext, input: &Value) -> Answer {
         let (name, _) = self.queue(cx, input)?;
         self.queues.remove(name);
         self.deleted.insert(name.to_owned(), cx.now);

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::LARGEST_MESSAGE;
 use super::errors::{invalid_value, not_implemented};
-use crate::core::ApiError;
+use crate::api::ApiError;
 
 /// Where messages go that were received too often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -5,14 +5,14 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{LARGEST_MESSAGE, Sqs, query_error, type_of};
-use crate::core::{ApiError, Cx};
+use crate::api::{ApiError, CallContext};
 
 const ACCOUNT: &str = "111122223333";
 const ENDPOINT: &str = "http://127.0.0.1:9324";
 
 struct World {
     sqs: Sqs,
-    cx: Cx,
+    cx: CallContext,
 }
 
 fn url(name: &str) -> String {
@@ -22,7 +22,7 @@ fn url(name: &str) -> String {
 impl World {
     fn new() -> Self {
         let now = "2026-11-23T05:00:00Z".parse().unwrap();
-        let cx = Cx {
+        let cx = CallContext {
             account: ACCOUNT.into(),
             region: "eu-west-1".into(),
             partition: "aws".into(),

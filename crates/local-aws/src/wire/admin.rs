@@ -8,9 +8,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-use super::{Asked, Reply};
 use crate::aws::LocalAws;
 use crate::fault::Fault;
+use crate::http;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,14 +63,16 @@ struct Advance {
 }
 
 /// Answers one request; `path` is what follows the prefix.
-pub(super) fn answer(aws: &LocalAws, asked: &Asked, path: &str) -> Reply {
+pub(super) fn answer(aws: &LocalAws, asked: &http::Request, path: &str) -> http::Response {
     match act(aws, asked, path) {
-        Ok(output) => Reply::new(200).body("application/json", output.to_string()),
-        Err((status, message)) => Reply::new(status).body("application/json", json!({"error": message}).to_string()),
+        Ok(output) => http::Response::new(200).body("application/json", output.to_string()),
+        Err((status, message)) => {
+            http::Response::new(status).body("application/json", json!({"error": message}).to_string())
+        }
     }
 }
 
-fn act(aws: &LocalAws, asked: &Asked, path: &str) -> Result<Value, (u16, String)> {
+fn act(aws: &LocalAws, asked: &http::Request, path: &str) -> Result<Value, (u16, String)> {
     match (&asked.method, path) {
         (&Method::GET, "calls") => return serde_json::to_value(aws.calls()).map_err(|why| (500, why.to_string())),
         (&Method::GET, "events") => return Ok(Value::Array(aws.events())),
@@ -130,6 +132,6 @@ fn act(aws: &LocalAws, asked: &Asked, path: &str) -> Result<Value, (u16, String)
     Ok(json!({}))
 }
 
-fn body<T: DeserializeOwned>(asked: &Asked) -> Result<T, (u16, String)> {
+fn body<T: DeserializeOwned>(asked: &http::Request) -> Result<T, (u16, String)> {
     serde_json::from_slice(&asked.body).map_err(|why| (400, why.to_string()))
 }

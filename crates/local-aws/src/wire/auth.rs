@@ -1,9 +1,8 @@
 //! Who signed a call: SigV4 in the `Authorization` header or in the query. The signature itself is not verified, since
 //! there is no secret to verify it with; its presence, its scope and its form are.
 
-use crate::core::ApiError;
-
-use super::Asked;
+use crate::api::ApiError;
+use crate::http;
 
 /// Stands for a service that the stand-in has not: it says so itself, whoever it is signed for.
 pub(super) const UNKNOWN: &str = "unknown";
@@ -17,7 +16,7 @@ pub(super) struct Credential {
 }
 
 /// Reads the credential of a request.
-pub(super) fn credential(asked: &Asked) -> Option<Credential> {
+pub(super) fn credential(asked: &http::Request) -> Option<Credential> {
     let scope = match asked.header("authorization") {
         Some(header) => {
             let fields = header.strip_prefix("AWS4-HMAC-SHA256 ")?;
@@ -97,12 +96,12 @@ mod tests {
     use super::*;
     use hyper::{HeaderMap, Method};
 
-    fn asked(authorization: Option<String>, query: &str) -> Asked {
+    fn asked(authorization: Option<String>, query: &str) -> http::Request {
         let mut headers = HeaderMap::new();
         if let Some(Ok(value)) = authorization.map(|text| text.parse()) {
             headers.insert("authorization", value);
         }
-        Asked {
+        http::Request {
             method: Method::POST,
             path: "/".into(),
             query: query.into(),

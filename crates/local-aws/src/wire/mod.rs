@@ -6,113 +6,25 @@ mod pipeline;
 mod query;
 mod rest;
 
-use http_body_util::{BodyExt, Either, Full, Limited};
+use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Frame, Incoming};
-use hyper::header::{HeaderName, HeaderValue};
-use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::future::pending;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::thread;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
 use crate::aws::{LocalAws, WeakAws};
-
-/// What the account's largest request may measure. S3 itself allows 5 GiB; nothing here needs more than this.
-const LARGEST_BODY: usize = 32 * 1024 * 1024;
-
-/// A request, read whole.
-pub(crate) struct Asked {
-    pub(crate) method: Method,
-    /// As it came: percent-encoded.
-    pub(crate) path: String,
-    /// As it came; empty if there was none.
-    pub(crate) query: String,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-}
-
-impl Asked {
-    fn of(head: Parts, body: Bytes) -> Self {
-        Self {
-            method: head.method,
-            path: head.uri.path().to_owned(),
-            query: head.uri.query().unwrap_or_default().to_owned(),
-            headers: head.headers,
-            body,
-        }
-    }
-
-    /// A header's text, if it is there and is text.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
-    }
-}
-
-/// An answer, whole.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
-    /// AWS's error code, for the call log.
-    pub(crate) error: Option<String>,
-}
-
-impl Reply {
-    pub(crate) fn new(status: u16) -> Self {
-        Self {
-            status,
-            ..Self::default()
-        }
-    }
-
-    #[must_use]
-    pub(crate) fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
-
-    #[must_use]
-    pub(crate) fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        self.body = body.into();
-        self.header("content-type", content_type)
-    }
-
-    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(Bytes::from(self.body)));
-        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        for (name, value) in self.headers {
-            if let (Ok(name), Ok(value)) = (
-                HeaderName::from_bytes(name.as_bytes()),
-                HeaderValue::from_bytes(value.as_bytes()),
-            ) {
-                response.headers_mut().append(name, value);
-            }
-        }
-        response
-    }
-}
-
-/// How a request ends.
-pub(crate) enum Ending {
-    Answered(Reply),
-    /// The connection is reset instead of an answer.
-    Reset,
-    /// Nothing is ever sent.
-    Hangs,
-    /// Spaces are sent, so many each time, and no end.
-    Endless {
-        bytes: usize,
-        every: Duration,
-    },
-}
+use crate::http::{self, Ending};
+use crate::options::Options;
 
 /// A body of spaces that never ends.
 pub struct Endless {
@@ -147,15 +59,46 @@ impl hyper::body::Body for Endless {
 /// The body of an answer.
 pub type Body = Either<Full<Bytes>, Endless>;
 
-/// Answers one request without a socket. `None` is a connection that was reset; a call that hangs never comes back.
-pub(crate) async fn answer_in_process(request: Request<Bytes>, aws: &LocalAws) -> Option<Response<Body>> {
-    let (head, body) = request.into_parts();
-    let asked = Asked::of(head, body);
-    respond(asked, aws.downgrade()).await.ok()
+impl LocalAws {
+    /// Starts an account and its server, on a thread of its own, so that a blocked test cannot block the server.
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub async fn start(options: Options) -> std::io::Result<Self> {
+        Self::start_blocking(options)
+    }
+
+    /// [`LocalAws::start`] for code without an async runtime.
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub fn start_blocking(options: Options) -> std::io::Result<Self> {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", options.port))?;
+        listener.set_nonblocking(true)?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = watch::channel(false);
+        let address = listener.local_addr()?;
+        let aws = Self::new(options, address, runtime.handle().clone(), stop);
+        let weak = aws.downgrade();
+        let thread = thread::Builder::new().name("local-aws".to_owned()).spawn(move || {
+            runtime.block_on(serve(listener, weak, stopped));
+            // Not a plain drop: that would wait for hooks that are still running.
+            runtime.shutdown_background();
+        })?;
+        aws.served_by(thread);
+        Ok(aws)
+    }
+
+    /// Answers one HTTP request without a socket, on the caller's runtime and by its clock. `None` is a connection that was
+    /// reset; a call that hangs never comes back.
+    pub async fn answer(&self, request: Request<Bytes>) -> Option<Response<Body>> {
+        let (head, body) = request.into_parts();
+        respond(http::Request::new(head, body), self.downgrade()).await.ok()
+    }
 }
 
 /// Answers requests until the server is told to stop.
-pub(crate) async fn serve(listener: std::net::TcpListener, aws: WeakAws, mut stopped: watch::Receiver<bool>) {
+async fn serve(listener: std::net::TcpListener, aws: WeakAws, mut stopped: watch::Receiver<bool>) {
     let Ok(listener) = TcpListener::from_std(listener) else {
         return;
     };
@@ -200,10 +143,10 @@ async fn connection(stream: TcpStream, aws: WeakAws) {
 }
 
 async fn answer(request: Request<Incoming>, aws: WeakAws) -> Result<Response<Body>, Hangup> {
-    respond(read(request).await.ok_or(Hangup)?, aws).await
+    respond(http::Request::read(request).await.ok_or(Hangup)?, aws).await
 }
 
-async fn respond(asked: Asked, aws: WeakAws) -> Result<Response<Body>, Hangup> {
+async fn respond(asked: http::Request, aws: WeakAws) -> Result<Response<Body>, Hangup> {
     // A task of its own: hyper drops this future when the client goes away, and whether a call was processed must not
     // depend on how fast that is noticed. The account is let go of before a call hangs, so that none keeps it alive.
     let run = tokio::spawn(async move {
@@ -213,16 +156,9 @@ async fn respond(asked: Asked, aws: WeakAws) -> Result<Response<Body>, Hangup> {
         }
     });
     match run.await {
-        Ok(Ending::Answered(reply)) => Ok(reply.into_response().map(Either::Left)),
+        Ok(Ending::Answered(reply)) => Ok(reply.into_hyper().map(Either::Left)),
         Ok(Ending::Endless { bytes, every }) => Ok(Endless::response(bytes, every)),
         Ok(Ending::Hangs) => pending().await,
         Ok(Ending::Reset) | Err(_) => Err(Hangup),
     }
-}
-
-/// Reads a request whole; `None` when the client broke off or sends too much.
-pub(crate) async fn read(request: Request<Incoming>) -> Option<Asked> {
-    let (head, body) = request.into_parts();
-    let body = Limited::new(body, LARGEST_BODY).collect().await.ok()?.to_bytes();
-    Some(Asked::of(head, body))
 }

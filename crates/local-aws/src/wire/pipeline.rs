@@ -6,11 +6,12 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::auth::{self, Credential};
-use super::{Asked, Ending, Reply, admin, query, rest};
+use super::{admin, query, rest};
+use crate::api::{ApiError, SERVICES};
 use crate::aws::{LocalAws, Moment};
 use crate::calls::{self, Call};
-use crate::core::{ApiError, SERVICES};
 use crate::fault::Fate;
+use crate::http::{self, Ending};
 use crate::state::State;
 use crate::{iam, s3, sqs};
 
@@ -35,7 +36,7 @@ enum Work {
 }
 
 /// Runs one request.
-pub(super) async fn run(aws: &LocalAws, asked: &Asked) -> Ending {
+pub(super) async fn run(aws: &LocalAws, asked: &http::Request) -> Ending {
     if let Some(path) = asked.path.strip_prefix("/_local-aws/") {
         return Ending::Answered(admin::answer(aws, asked, path));
     }
@@ -44,7 +45,7 @@ pub(super) async fn run(aws: &LocalAws, asked: &Asked) -> Ending {
     let credential = auth::credential(asked);
     let signed = auth::check(credential.as_ref(), named.service, &aws.options().region);
     let passing = passing(asked, &named, credential.as_ref());
-    if let Err(error) = signed.and_then(|()| iam::authorize(aws, passing)) {
+    if let Err(error) = signed.and_then(|()| aws.authorize(passing)) {
         let reply = refusal(named.service, &named.subject, &error);
         log(
             aws,
@@ -58,7 +59,7 @@ pub(super) async fn run(aws: &LocalAws, asked: &Asked) -> Ending {
     aws.run_hooks(Moment::Before, named.service, &named.operation).await;
     let verdict = aws.judge(named.service, &named.operation, &named.subject);
     tokio::time::sleep(verdict.delay).await;
-    aws.tide().out().await;
+    aws.round_barrier().wait().await;
     let ending = match verdict.fate {
         Fate::Served => Ending::Answered(conceal(aws, &named, passing, work(aws, asked, &named))),
         Fate::Refused(error) => Ending::Answered(refusal(named.service, &named.subject, &error)),
@@ -68,12 +69,12 @@ pub(super) async fn run(aws: &LocalAws, asked: &Asked) -> Ending {
             work(aws, asked, &named);
             Ending::Reset
         }
-        Fate::Hollow => Ending::Answered(Reply::new(200)),
+        Fate::Hollow => Ending::Answered(http::Response::new(200)),
         Fate::HollowAfter => {
             let reply = work(aws, asked, &named);
             // A refusal stays one.
             Ending::Answered(if reply.status < 300 {
-                Reply::new(reply.status)
+                http::Response::new(reply.status)
             } else {
                 reply
             })
@@ -93,7 +94,7 @@ pub(super) async fn run(aws: &LocalAws, asked: &Asked) -> Ending {
 }
 
 /// Tells the JSON services by `X-Amz-Target`, STS by its form and Lambda by its path; what is neither is S3.
-fn name(asked: &Asked) -> Named {
+fn name(asked: &http::Request) -> Named {
     let other = match asked.header("x-amz-target") {
         None if query::is_query(asked) => Some(("sts", query::read(asked))),
         None if rest::is_rest(asked) => Some(("lambda", rest::read(asked))),
@@ -161,7 +162,7 @@ fn name(asked: &Asked) -> Named {
 }
 
 /// The call as IAM looks at it.
-fn passing<'a>(asked: &Asked, named: &'a Named, credential: Option<&'a Credential>) -> iam::Passing<'a> {
+fn passing<'a>(asked: &http::Request, named: &'a Named, credential: Option<&'a Credential>) -> iam::Passing<'a> {
     iam::Passing {
         access_key: credential
             .map(|credential| credential.access_key.as_str())
@@ -180,10 +181,10 @@ fn passing<'a>(asked: &Asked, named: &'a Named, credential: Option<&'a Credentia
 }
 
 /// Takes back the answer that an object is not there from those who must not know.
-fn conceal(aws: &LocalAws, named: &Named, passing: iam::Passing<'_>, reply: Reply) -> Reply {
+fn conceal(aws: &LocalAws, named: &Named, passing: iam::Passing<'_>, reply: http::Response) -> http::Response {
     match &named.work {
         Work::S3(request) if !calls::is_write("s3", &named.operation) && reply.status == 404 => {
-            match iam::conceal(aws, passing, request.bucket()) {
+            match aws.conceal(passing, request.bucket()) {
                 Ok(()) => reply,
                 Err(error) => refusal(named.service, &named.subject, &error),
             }
@@ -192,7 +193,7 @@ fn conceal(aws: &LocalAws, named: &Named, passing: iam::Passing<'_>, reply: Repl
     }
 }
 
-fn work(aws: &LocalAws, asked: &Asked, named: &Named) -> Reply {
+fn work(aws: &LocalAws, asked: &http::Request, named: &Named) -> http::Response {
     let mut state = aws.state();
     let answer = match &named.work {
         Work::Refuse(error) => Err(error.clone()),
@@ -213,7 +214,7 @@ fn work(aws: &LocalAws, asked: &Asked, named: &Named) -> Reply {
 }
 
 /// The first page, whichever was asked for, and the token of another.
-fn endless_page(aws: &LocalAws, asked: &Asked, named: &Named, tokens: u64) -> Reply {
+fn endless_page(aws: &LocalAws, asked: &http::Request, named: &Named, tokens: u64) -> http::Response {
     const TOKEN: &str = "local-aws-round-";
     let member = match named.service {
         "ecr" => "nextToken",
@@ -254,20 +255,20 @@ fn endless_page(aws: &LocalAws, asked: &Asked, named: &Named, tokens: u64) -> Re
     reply
 }
 
-fn json_reply(service: &str, output: &Value) -> Reply {
+fn json_reply(service: &str, output: &Value) -> http::Response {
     let kind = match service {
         "sts" => return query::reply(&request_id(), output),
         "lambda" => "application/json",
         "sqs" => JSON_1_0,
         _ => JSON_1_1,
     };
-    Reply::new(200)
+    http::Response::new(200)
         .body(kind, output.to_string())
         .header("x-amzn-requestid", Uuid::new_v4().to_string())
 }
 
 /// An error as its service writes it.
-fn refusal(service: &str, subject: &str, error: &ApiError) -> Reply {
+fn refusal(service: &str, subject: &str, error: &ApiError) -> http::Response {
     let reply = match service {
         "s3" => s3::error_reply(subject, &request_id(), error),
         "sts" => query::refusal(&request_id(), error),
@@ -281,7 +282,7 @@ fn refusal(service: &str, subject: &str, error: &ApiError) -> Reply {
         .header("x-amzn-query-error", sqs::query_error(error)),
         _ => json_reply(service, &json!({"__type": error.code, "message": error.message})),
     };
-    Reply {
+    http::Response {
         status: error.status,
         error: Some(error.code.clone()),
         ..reply

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Asked, Reply};
-use crate::core::ApiError;
+use crate::api::ApiError;
+use crate::http;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const VERSION: &str = "2011-06-15";
@@ -43,12 +43,12 @@ struct Refusal<'a> {
 }
 
 /// Whether a request speaks it: S3 takes no form here, and nothing else is asked at the root without a target.
-pub(super) fn is_query(asked: &Asked) -> bool {
+pub(super) fn is_query(asked: &http::Request) -> bool {
     asked.path == "/" && asked.header("content-type").is_some_and(|kind| kind.starts_with(FORM))
 }
 
 /// Reads the operation and the other members of a form.
-pub(super) fn read(asked: &Asked) -> Result<(String, Value), ApiError> {
+pub(super) fn read(asked: &http::Request) -> Result<(String, Value), ApiError> {
     let mut members = Map::new();
     let text = std::str::from_utf8(&asked.body).unwrap_or_default();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
@@ -77,7 +77,7 @@ fn decoded(text: &str) -> Result<String, ApiError> {
 }
 
 /// An answer.
-pub(super) fn reply(request_id: &str, output: &Value) -> Reply {
+pub(super) fn reply(request_id: &str, output: &Value) -> http::Response {
     let document = Answered {
         xmlns: NAMESPACE,
         get_caller_identity_result: output,
@@ -87,7 +87,7 @@ pub(super) fn reply(request_id: &str, output: &Value) -> Reply {
 }
 
 /// An error.
-pub(super) fn refusal(request_id: &str, error: &ApiError) -> Reply {
+pub(super) fn refusal(request_id: &str, error: &ApiError) -> http::Response {
     // The signature's errors have other names in this protocol.
     let code = match error.code.as_str() {
         "MissingAuthenticationTokenException" => "MissingAuthenticationToken",
@@ -110,11 +110,11 @@ pub(super) fn refusal(request_id: &str, error: &ApiError) -> Reply {
     xml(error.status, "ErrorResponse", &document, request_id)
 }
 
-fn xml(status: u16, root: &str, document: &impl Serialize, request_id: &str) -> Reply {
+fn xml(status: u16, root: &str, document: &impl Serialize, request_id: &str) -> http::Response {
     match quick_xml::se::to_string_with_root(root, document) {
-        Ok(text) => Reply::new(status)
+        Ok(text) => http::Response::new(status)
             .body("text/xml", text)
             .header("x-amzn-requestid", request_id),
-        Err(_) => Reply::new(500),
+        Err(_) => http::Response::new(500),
     }
 }

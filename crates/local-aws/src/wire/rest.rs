@@ -3,18 +3,18 @@
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::{Asked, Reply};
-use crate::core::ApiError;
+use crate::api::ApiError;
+use crate::http;
 
 const FUNCTIONS: &str = "/2015-03-31/functions/";
 
 /// Whether a request speaks it. A bucket could be named like this version of the API; nobody's is.
-pub(super) fn is_rest(asked: &Asked) -> bool {
+pub(super) fn is_rest(asked: &http::Request) -> bool {
     asked.path.starts_with(FUNCTIONS)
 }
 
 /// Reads the operation and its input.
-pub(super) fn read(asked: &Asked) -> Result<(String, Value), ApiError> {
+pub(super) fn read(asked: &http::Request) -> Result<(String, Value), ApiError> {
     let named = asked
         .path
         .strip_prefix(FUNCTIONS)
@@ -52,9 +52,9 @@ fn decoded(text: &str) -> Result<String, ApiError> {
 }
 
 /// An error.
-pub(super) fn refusal(request_id: &str, error: &ApiError) -> Reply {
+pub(super) fn refusal(request_id: &str, error: &ApiError) -> http::Response {
     let by = if error.status < 500 { "User" } else { "Server" };
-    Reply::new(error.status)
+    http::Response::new(error.status)
         .body(
             "application/json",
             json!({"Type": by, "Message": error.message}).to_string(),

@@ -33,7 +33,7 @@ pub type Answer = Result<Value, ApiError>;
 
 /// The surroundings of one call: whose account, where, and when.
 #[derive(Debug, Clone)]
-pub struct Cx {
+pub struct CallContext {
     /// Twelve digits.
     pub account: String,
     /// For example `eu-west-1`.

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
 
 /// One call. Every key belongs to the one user there is: the stand-in knows keys, not people.
-pub(crate) fn call(cx: &Cx, operation: &str, input: &Value) -> Answer {
+pub(crate) fn call(cx: &CallContext, operation: &str, input: &Value) -> Answer {
     if operation != "GetCallerIdentity" {
         return Err(ApiError {
             code: "InvalidAction".to_owned(),

@@ -1,8 +1,8 @@
 //! Answers that leave together: how many sequential round trips a client needs, without a stopwatch.
 //!
 //! A latency shows what runs side by side only as long as the client sends faster than it: on a slow machine the first
-//! answer is back before the last call is out. So a tide has no length. It takes calls in until none has come for a
-//! while, then lets all of them go at once, and what they lead to is the next. Each tide is one round.
+//! answer is back before the last call is out. So a round has no fixed length. The barrier holds calls until none has come
+//! for a while, then lets all of them go at once. What they lead to is the next round.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use tokio::time::Instant;
 
 use crate::lock::lock;
 
-/// The tide that calls are waiting in.
+/// Holds the calls of one round until the round is over.
 #[derive(Debug, Default)]
-pub(crate) struct Tide {
+pub(crate) struct RoundBarrier {
     inside: Mutex<Inside>,
 }
 
@@ -23,14 +23,14 @@ struct Inside {
     last_call: Option<Instant>,
 }
 
-impl Tide {
+impl RoundBarrier {
     /// From now on answers leave together, once no call has come for so long; `None` ends that.
     pub(crate) fn set(&self, quiet: Option<Duration>) {
         lock(&self.inside).quiet = quiet;
     }
 
-    /// Waits until the tide of a call that comes now is out.
-    pub(crate) async fn out(&self) {
+    /// Waits until the round of a call that comes now is over.
+    pub(crate) async fn wait(&self) {
         let mine = {
             let mut inside = lock(&self.inside);
             inside.last_call = Some(Instant::now());
@@ -41,7 +41,7 @@ impl Tide {
         }
     }
 
-    /// Until when a call of this tide has to wait, as far as is known; the first that finds the time over ends the tide
+    /// Until when a call of this round has to wait, as far as is known; the first that finds the time over ends the round
     /// for all.
     fn until(&self, mine: u64) -> Option<Instant> {
         let mut inside = lock(&self.inside);

@@ -3,7 +3,10 @@
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-use crate::core::{Answer, ApiError, Cx};
+use crate::api::{Answer, ApiError, CallContext};
+
+/// The name under which every function runs.
+pub(crate) const FUNCTION_NAME: &str = "ecr-pull-through-sync";
 
 /// The functions of the account, by name, each with its environment's variables.
 #[derive(Debug, Default)]
@@ -11,13 +14,13 @@ pub(crate) struct Functions(BTreeMap<String, BTreeMap<String, String>>);
 
 impl Functions {
     /// Registers a function; one that exists takes the new variables.
-    pub(crate) fn deploy(&mut self, cx: &Cx, name: &str, variables: BTreeMap<String, String>) -> String {
+    pub(crate) fn deploy(&mut self, cx: &CallContext, name: &str, variables: BTreeMap<String, String>) -> String {
         self.0.insert(name.to_owned(), variables);
         arn(cx, name)
     }
 
     /// One call.
-    pub(crate) fn call(&self, cx: &Cx, operation: &str, input: &Value) -> Answer {
+    pub(crate) fn call(&self, cx: &CallContext, operation: &str, input: &Value) -> Answer {
         if operation != "GetFunctionConfiguration" {
             return Err(ApiError {
                 code: "UnknownOperationException".to_owned(),
@@ -52,7 +55,7 @@ impl Functions {
     }
 }
 
-fn configuration(cx: &Cx, name: &str, arn: &str, variables: &BTreeMap<String, String>) -> Value {
+fn configuration(cx: &CallContext, name: &str, arn: &str, variables: &BTreeMap<String, String>) -> Value {
     let mut answer = json!({
         "FunctionName": name,
         "FunctionArn": arn,
@@ -77,7 +80,7 @@ fn configuration(cx: &Cx, name: &str, arn: &str, variables: &BTreeMap<String, St
     answer
 }
 
-pub(crate) fn arn(cx: &Cx, name: &str) -> String {
+pub(crate) fn arn(cx: &CallContext, name: &str) -> String {
     format!(
         "arn:{}:lambda:{}:{}:function:{name}",
         cx.partition, cx.region, cx.account
@@ -91,7 +94,7 @@ pub(crate) struct Name<'a> {
 }
 
 impl<'a> Name<'a> {
-    pub(crate) fn read(cx: &Cx, text: &'a str) -> Result<Self, ApiError> {
+    pub(crate) fn read(cx: &CallContext, text: &'a str) -> Result<Self, ApiError> {
         let invalid = || {
             let message = format!(
                 "1 validation error detected: Value '{text}' at 'functionName' failed to satisfy constraint: \

@@ -52,9 +52,9 @@ pub(super) struct Handed {
     pub(super) timeout: Duration,
 }
 
-/// The desk.
+/// The events that wait for the function, and those that it works on.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct InvocationQueue {
     pub(super) function_arn: String,
     inside: Mutex<Inside>,
     news: Notify,
@@ -72,7 +72,7 @@ struct Inside {
     first_poll: Option<Duration>,
 }
 
-/// The process behind the desk.
+/// The process behind the queue.
 #[derive(Debug, Default)]
 enum Process {
     /// None was started by us; one may still poll.
@@ -82,7 +82,7 @@ enum Process {
     Dead(String),
 }
 
-impl Desk {
+impl InvocationQueue {
     pub(super) fn new(function_arn: String) -> Self {
         Self {
             function_arn,
