@@ -66,7 +66,6 @@ pub const BOUNDS: [&str; 5] = [
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the environment variable {variable} {problem}")]
 pub struct BadSetting {
-    /// Its name.
     pub variable: &'static str,
     /// What is wrong, and what to write.
     pub problem: String,
@@ -105,7 +104,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The same where the file is at hand, and no bucket is needed: `config_bucket` may be empty. Nor is the stack known, so
+    /// The same for a terminal: `config_bucket` may be empty, since the file is local. The stack is not known, so
     /// that of its bounds those hold that are set.
     ///
     /// # Errors

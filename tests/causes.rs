@@ -71,7 +71,7 @@ async fn error(endpoint: &str) -> AwsError {
 
 const HTML: &str = "<html>\u{1b}[2J canary AWS4-HMAC-SHA256 Signature=1 Authorization</html>";
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_connection_that_fails_is_told_with_its_host_and_its_own_error() {
     let address = TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -98,7 +98,7 @@ async fn a_connection_that_fails_is_told_with_its_host_and_its_own_error() {
     assert!([refused, unknown, no_tls].iter().all(AwsError::is_transient));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_host_that_does_not_answer_is_named() {
     let address = server("");
     let silent = error(&format!("http://{address}")).await;
@@ -109,7 +109,7 @@ async fn a_host_that_does_not_answer_is_named() {
     );
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_answer_that_is_not_awss_is_told_with_its_host_and_status() {
     let html = |status: &str| -> &'static str {
         format!(

@@ -297,7 +297,7 @@ async fn any_account() -> LocalAws {
     LocalAws::start(Options::default()).await.unwrap()
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn the_function_of_the_template_is_the_one_that_is_tested() {
     let aws = any_account().await;
     let stack = role::stack(&aws, &[]);
@@ -312,7 +312,7 @@ async fn the_function_of_the_template_is_the_one_that_is_tested() {
     assert_eq!(given, [BUCKET, KEY, "stack", ROLE]);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn the_role_allows_all_that_the_function_does_and_the_function_uses_all_that_it_allows() {
     let mut unused = whole_policy(&any_account().await).grants();
     for (name, scene) in REPERTOIRE {
@@ -335,7 +335,7 @@ async fn the_role_allows_all_that_the_function_does_and_the_function_uses_all_th
     );
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn parameters_change_what_is_allowed_and_nothing_else() {
     let aws = any_account().await;
     let grants = |stack: Stack| stack.policy("FunctionRole").unwrap().grants();
@@ -354,7 +354,7 @@ async fn parameters_change_what_is_allowed_and_nothing_else() {
 }
 
 /// A role's own policies hold 10,240 characters, white space not counted (IAM quotas), and lists of the parameters want room.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn there_is_room_for_lists_in_the_roles_policy() {
     let patterns: Vec<String> = (0..20).map(|n| format!("dockerhub-{n:02}/library/*")).collect();
     let stack = role::stack(&any_account().await, &[]).named("ecr-pull-through-sync");
@@ -375,7 +375,7 @@ async fn there_is_room_for_lists_in_the_roles_policy() {
     assert!(size < 10_240, "{size} characters");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_role_that_no_parameter_names_cannot_be_passed() {
     let denied = play(
         |stage| Box::pin(tags_key_and_role(stage)),
@@ -401,7 +401,7 @@ async fn passes<T: Debug, E: Debug>(
 }
 
 /// What it cannot be asked for past the code: nothing of another owner's secrets, no deletion for good, no public policy.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn the_role_leaves_other_owners_secrets_alone_and_deletes_and_opens_none() {
     let bench = quiet::bench(&[]).await;
     let stack = role::stack(&bench.aws, &[("TAKE_OVER_FROM", "old, older")]);
@@ -516,7 +516,7 @@ async fn the_role_leaves_other_owners_secrets_alone_and_deletes_and_opens_none()
 }
 
 /// A secret that `secret:` names is somebody else's: it is described and proven, and needs no tag of ours.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_secret_that_the_file_refers_to_is_never_read() {
     let stage = Stage::open(|policy| policy, true).await;
     let tags = json!([{"Key": "team", "Value": "web"}]);
@@ -532,7 +532,7 @@ async fn a_secret_that_the_file_refers_to_is_never_read() {
     assert_eq!(operations, BTreeSet::from(["DescribeSecret"]));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn the_template_role_grants_its_keys_to_what_ecr_encrypts_alone() {
     let aws = any_account().await;
     let (name, key) = PARAMETERS[1];
@@ -563,7 +563,7 @@ async fn the_template_role_grants_its_keys_to_what_ecr_encrypts_alone() {
 }
 
 /// Nobody reads the file past its policy, a replication role neither.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn the_bucket_denies_every_way_to_read_the_file() {
     let aws = any_account().await;
     let stack = role::stack(&aws, &[]).parameter(
@@ -598,7 +598,7 @@ async fn the_bucket_denies_every_way_to_read_the_file() {
 }
 
 /// In each partition the resources of the list are ARNs of that partition.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn existing_repositories_are_named_in_the_stacks_own_partition() {
     for (partition, region) in [
         ("aws", "eu-west-1"),
@@ -642,7 +642,7 @@ async fn existing_repositories_are_named_in_the_stacks_own_partition() {
 }
 
 /// One scene that needs it fails for each statement, and for each action of a statement, that is taken away.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn without_any_one_statement_or_action_something_is_denied() {
     let whole = whole_policy(&any_account().await);
     let mut needed: BTreeMap<(String, String), Scene> = BTreeMap::new();

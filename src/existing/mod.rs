@@ -111,7 +111,6 @@ struct RegistryWork {
 /// A repository and what came of it.
 #[derive(Debug)]
 pub struct RepositoryTarget<'a> {
-    /// Its name.
     pub name: String,
     /// Whose it is.
     pub registry: &'a str,

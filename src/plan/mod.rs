@@ -72,7 +72,6 @@ impl Plan {
 /// What is to be done about one registry.
 #[derive(Debug)]
 pub struct RegistryPlan {
-    /// Its name.
     pub registry: String,
     /// Whether its template carried our mark when the run began: then its rule is ours.
     pub marked: bool,
@@ -89,7 +88,7 @@ pub struct RegistryPlan {
 /// Whether a registry's steps are to be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Yes.
+    /// They are.
     Go,
     /// Not until somebody decides.
     Held(Cause),

@@ -27,7 +27,6 @@ pub struct Removals {
 /// A registry that the file does not name any more, or one of the file with a secret it does not use any more.
 #[derive(Debug, Clone)]
 pub struct Removal {
-    /// Its name.
     pub registry: String,
     /// Its rule, where that still is.
     pub rule: Option<Rule>,

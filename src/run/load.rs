@@ -20,7 +20,6 @@ pub enum Source<'a> {
     Uploaded,
     /// A local file given to `ptc`. Such a run writes no status: that is the function's.
     Local {
-        /// Its name.
         name: &'a str,
         /// Its content.
         bytes: &'a [u8],
@@ -72,7 +71,7 @@ impl Run<'_> {
             .await
     }
 
-    /// Whether the function goes by another file than the one at hand, and what follows from that. It goes back to its own
+    /// Whether the function goes by another file than the local one, and what follows from that. It goes back to its own
     /// with its next run; and what its own names must not be deleted for another's not naming it.
     pub(super) async fn differs_from_upload(&self) -> Option<String> {
         let Source::Local { name, bytes } = self.source else {

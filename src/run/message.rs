@@ -279,7 +279,7 @@ impl Run<'_> {
         }
     }
 
-    fn again(&self, reason: String) -> Failure {
+    pub(super) fn again(&self, reason: String) -> Failure {
         Failure::Incomplete {
             outcome: "partial",
             reason,

@@ -181,7 +181,7 @@ impl<'a> Run<'a> {
         self.response(request, self.place(), ignored(reason), &Past::default())
     }
 
-    /// Runs.
+    /// Makes one pass, or, where the uploaded file is applied, as many as it takes until the status is written.
     ///
     /// # Errors
     /// When the file or the status object cannot be read or written, and, of a run that applies the uploaded file, when a
@@ -195,8 +195,8 @@ impl<'a> Run<'a> {
         let finished = match Box::pin(self.pass(request, input, &past)).await? {
             Pass::Ignored(reason) => return Ok(self.ignored(request, reason)),
             Pass::Refused(finished) | Pass::Finished(finished) => *finished,
-            // A local file is always the newest.
-            Pass::Stale(_) => return Err(self.late()),
+            // A local file is always the newest, and a plan writes nothing that a newer file could stop.
+            Pass::Stale(_) => return Err(self.again("a newer file has come".into())),
         };
         Ok(self.response(request, finished.config, finished.results, &past))
     }
