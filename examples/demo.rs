@@ -325,14 +325,20 @@ impl Stage {
         };
         println!("{outcome}: {} ({} ms)\n", text(&report["message"]), took.as_millis());
         let registries = report["registries"].as_object().into_iter().flatten();
+        let host = registries
+            .clone()
+            .find_map(|(name, registry)| registry["url"].as_str()?.strip_suffix(name)?.strip_suffix('/'));
+        if let Some(host) = host {
+            println!("pull from {host}/REGISTRY/IMAGE:TAG\n");
+        }
         let rows = registries.map(|(name, registry)| {
-            let keys = ["state", "upstream", "url", "credential", "message"];
+            let keys = ["state", "upstream", "credential", "message"];
             std::iter::once(name.clone())
                 .chain(keys.iter().map(|key| text(&registry[key])))
                 .collect()
         });
         table(
-            &["registry", "state", "upstream", "pull URL", "credential", "message"],
+            &["registry", "state", "upstream", "credential", "message"],
             rows.collect(),
         );
         let changes = report["changes"].as_array().into_iter().flatten();
@@ -524,27 +530,31 @@ fn expect(report: &Value, key: &str, value: &str) -> Outcome<()> {
     )
 }
 
-/// Columns that are empty in every row are left out.
+/// As wide as the terminal at most. Columns that are empty in every row are left out.
 fn table(titles: &[&str], rows: Vec<Vec<String>>) {
+    use comfy_table::{ContentArrangement, Table, presets};
     if rows.is_empty() {
         return;
     }
     let used: Vec<usize> = (0..titles.len())
         .filter(|n| rows.iter().any(|row| row.get(*n).is_some_and(|cell| !cell.is_empty())))
         .collect();
-    let cell = |row: &[String], n: usize| row.get(n).cloned().unwrap_or_default();
+    let pick = |row: &[String]| -> Vec<String> { used.iter().filter_map(|n| row.get(*n).cloned()).collect() };
     let titles: Vec<String> = titles.iter().map(|title| (*title).to_owned()).collect();
-    let all = std::iter::once(&titles).chain(&rows);
-    let widths: Vec<usize> = used
-        .iter()
-        .map(|n| all.clone().map(|row| cell(row, *n).chars().count()).max().unwrap_or(0))
-        .collect();
-    for row in all {
-        let cells = used
-            .iter()
-            .zip(&widths)
-            .map(|(n, width)| format!("{:width$}", cell(row, *n)));
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    if let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size_of(std::io::stdout()) {
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width);
+    }
+    table.set_header(pick(&titles));
+    rows.iter().for_each(|row| _ = table.add_row(pick(row)));
+    table
+        .column_iter_mut()
+        .for_each(|column| _ = column.set_padding((0, 2)));
+    for line in table.lines() {
+        println!("{}", line.trim_end());
     }
     println!();
 }

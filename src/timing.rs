@@ -7,6 +7,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+/// Says what is being waited for to whoever watches, as long as the span lives. The log has none of it.
+pub fn waiting(what: &str) -> tracing::Span {
+    tracing::info_span!("waiting", what)
+}
+
 /// How patient a run is. Production uses [`Timing::default`]; tests shrink it.
 #[derive(Debug, Clone)]
 pub struct Timing {

@@ -20,6 +20,7 @@ mod ptc_apply;
 mod ptc_check;
 mod ptc_export;
 mod ptc_plan;
+mod ptc_progress;
 mod ptc_schema;
 mod ptc_status;
 mod sops_files;

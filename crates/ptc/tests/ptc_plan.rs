@@ -324,10 +324,11 @@ async fn exactly_the_plan_is_applied_or_nothing() {
     );
     let steps = applied.stderr.lines().filter(|line| line.starts_with("  "));
     assert_eq!(steps.count(), 10, "each step as it is taken: {}", applied.stderr);
+    assert!(applied.stderr.contains(" (10 of 10, "), "{}", applied.stderr);
     assert!(
         applied
             .stderr
-            .contains("  dockerhub: create secret policy ecr-pullthroughcache/dockerhub\n")
+            .contains("  dockerhub: create secret policy ecr-pullthroughcache/dockerhub (")
     );
     assert!(
         !desk.writes().contains(&"PutObject".to_owned()),

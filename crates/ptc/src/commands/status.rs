@@ -14,10 +14,15 @@ use crate::ui::{FAILED, Failure, Ui};
 use crate::view::status::page;
 use crate::view::visible::one_line;
 
+const EXAMPLES: &str = r#"Examples:
+  ptc status --function NAME
+  ptc status --function NAME --json | jq .outcome"#;
+
 /// Show what the last run of the function said. Reads only.
 ///
 /// Ends with status 0 where that run converged or changed what was to be changed, and 1 otherwise.
 #[derive(ClapArgs)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     session: SessionArgs,
