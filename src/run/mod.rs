@@ -21,14 +21,12 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use jiff::Timestamp;
-
 use crate::account::{Account, AwsError, ObjectError, Reader, Snapshot, Writer, observe};
 use crate::existing::{ExistingResult, Reconciler, WriteAccess};
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::plan::checksum;
-use crate::report::{Change, ConfigReport, Outcome, Past, Report, Results, now};
+use crate::report::{Change, ConfigReport, Outcome, Past, Report, Results, written};
 use crate::settings::Settings;
 use crate::timing::{Deadline, Timing};
 use crate::trigger::{Kind, Mode, SecretChange, WorkBatch};
@@ -154,7 +152,7 @@ impl<'a> Run<'a> {
             home,
             deadline,
             run_id,
-            started_at: now(),
+            started_at: written((deps.timing.now)()),
             clock: Instant::now(),
             calls_before,
             seen,
@@ -209,7 +207,7 @@ impl<'a> Run<'a> {
             Err(error) => return Err(Failure::ConfigUnreadable(error)),
         };
         let config = self.identity(&object);
-        let uploaded = object.last_modified.unwrap_or_else(Timestamp::now);
+        let uploaded = object.last_modified.unwrap_or_else(self.deps.timing.now);
         // A run that comes to nothing passes on what it was told.
         let nothing = Results {
             outcome: Outcome::Partial,
@@ -369,7 +367,14 @@ impl<'a> Run<'a> {
     ) -> Pass {
         let transient = existing.transient || state.is_transient();
         let batches = existing.batches.clone();
-        let results = state.into_results(request, self.access.mode(), existing, warnings, self.deadline);
+        let results = state.into_results(
+            request,
+            self.access.mode(),
+            existing,
+            warnings,
+            self.deadline,
+            (self.deps.timing.now)(),
+        );
         Pass::Finished(Box::new(Finished {
             config,
             results: Results {
@@ -386,7 +391,14 @@ impl<'a> Run<'a> {
         let request = planned.request;
         let state = RunState::new(&planned.file, &planned.account, planned.scope, planned.memory);
         let shown = state.showing(planned.plan);
-        let results = shown.into_results(request, Mode::Plan, existing, planned.warnings, self.deadline);
+        let results = shown.into_results(
+            request,
+            Mode::Plan,
+            existing,
+            planned.warnings,
+            self.deadline,
+            (self.deps.timing.now)(),
+        );
         let message = if self.deadline.is_asked_for() {
             // What was not looked at any more is why it looks like another plan.
             "interrupted, and nothing was changed".to_owned()
