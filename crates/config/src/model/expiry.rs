@@ -109,7 +109,7 @@ fn decoded(text: &str) -> Option<Zeroizing<Vec<u8>>> {
             _ => return None,
         });
     }
-    while standard.len() % 4 != 0 {
+    while !standard.len().is_multiple_of(4) {
         standard.push('=');
     }
     base64::decode(standard.as_str()).ok().map(Zeroizing::new)
