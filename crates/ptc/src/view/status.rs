@@ -95,7 +95,7 @@ fn registries(page: &mut Page, report: &Report, blockers: &[Blocker<'_>], now: T
             name.clone(),
             registry.upstream.clone(),
             registry.url.clone(),
-            registry.credential.as_str().to_owned(),
+            registry.credential_words(),
             existing
                 .map(|of| format!("{} of {}", of.done, of.found))
                 .unwrap_or_default(),
