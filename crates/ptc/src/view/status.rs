@@ -109,7 +109,7 @@ pub fn registries(page: &mut Page, report: &Report, blockers: &[Blocker<'_>], no
             name.clone(),
             registry.upstream.clone(),
             url(name, registry),
-            registry.credential.as_str().to_owned(),
+            registry.credential_words(),
             existing
                 .map(|of| format!("{} of {}", of.done, of.found))
                 .unwrap_or_default(),
