@@ -147,7 +147,7 @@ async fn a_first_plan_of_fifty_registries_fits_a_screen() {
     assert!(longest(without_command) <= Some(100), "{}", shown.stdout);
     let markdown = desk.run(&["plan", "--format", "markdown"]).await.ends(2).stdout;
     golden("fifty.md", markdown.split("<details>").next().unwrap());
-    // What it ends with is a command that does just that.
+    // What it ends with is a command that does just that, on one line.
     let command = shown
         .stdout
         .lines()

@@ -91,11 +91,16 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
 
 /// The command that applies what was planned with these arguments, but for the checksum.
 fn next(args: &Args) -> String {
-    let AccountArgs { account, region } = &args.session.account;
+    // An option that comes to be does not compile until it stands here, too.
+    let SessionArgs {
+        function,
+        profile,
+        account: AccountArgs { account, region },
+    } = &args.session;
     let most = args.max_deletions.map(|most| most.to_string());
     let options = [
-        ("--function", &args.session.function),
-        ("--profile", &args.session.profile),
+        ("--function", function),
+        ("--profile", profile),
         ("--account", account),
         ("--region", region),
         ("--max-deletions", &most),
