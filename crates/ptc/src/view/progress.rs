@@ -183,31 +183,33 @@ impl Work {
         Some(self.text(far, elapsed))
     }
 
-    /// `applying: 3 of 14 steps (12 s); still waiting for ECR to see the secret x (11 s)`.
+    /// `still waiting for ECR to see the secret x (11 s); applying: 3 of 14 steps (12 s)`. What is waited for comes first: the
+    /// line of a narrow terminal is cut.
     fn text(&self, far: Option<String>, elapsed: Duration) -> String {
         let steps = self
             .all
             .map(|all| format!("{} of {} steps", self.done, all.max(self.done)));
         let settings = (self.settings > 0).then(|| format!("{} settings of repositories", self.settings));
+        let far = far.filter(|_| steps.is_none());
         let far: Vec<String> = steps.into_iter().chain(settings).chain(far).collect();
         let far = if far.is_empty() {
             String::new()
         } else {
             format!(": {}", far.join(", "))
         };
-        let mut text = format!("{}{far} ({} s)", self.what, elapsed.as_secs());
+        let text = format!("{}{far} ({} s)", self.what, elapsed.as_secs());
         let long = self.waits.values().map(|(what, since, _)| (since.elapsed(), what));
         let mut long: Vec<_> = long.filter(|(waited, _)| *waited >= FIRST_WORD).collect();
         long.sort_by(|(a, _), (b, _)| b.cmp(a));
-        if let [(waited, what), others @ ..] = long.as_slice() {
-            let still = if *waited >= NEXT_WORD { "still " } else { "" };
-            let others = match others.len() {
-                0 => String::new(),
-                n => format!(", and for {n} more"),
-            };
-            text.push_str(&format!("; {still}waiting for {what} ({} s){others}", waited.as_secs()));
-        }
-        text
+        let [(waited, what), others @ ..] = long.as_slice() else {
+            return text;
+        };
+        let still = if *waited >= NEXT_WORD { "still " } else { "" };
+        let others = match others.len() {
+            0 => String::new(),
+            n => format!(", and for {n} more"),
+        };
+        format!("{still}waiting for {what} ({} s){others}; {text}", waited.as_secs())
     }
 
     /// How far a step is, for its line.
@@ -337,17 +339,17 @@ mod tests {
         wait(2, "ECR to see the secret b", 2);
         assert_eq!(
             work.text(None, at(4)),
-            "applying: 3 of 14 steps (4 s); waiting for ECR to see the secret b (2 s)"
+            "waiting for ECR to see the secret b (2 s); applying: 3 of 14 steps (4 s)"
         );
         work.waits
             .insert(3, ("ECR to see the secret a".to_owned(), now - at(20), false));
         assert_eq!(
             work.text(None, at(22)),
-            "applying: 3 of 14 steps (22 s); still waiting for ECR to see the secret a (20 s), and for 1 more"
+            "still waiting for ECR to see the secret a (20 s), and for 1 more; applying: 3 of 14 steps (22 s)"
         );
         // More may come than was planned: a secret that is back needs more than was to be seen.
         work.done = 15;
-        assert!(work.text(None, at(1)).starts_with("applying: 15 of 15 steps"));
+        assert!(work.text(None, at(1)).ends_with("applying: 15 of 15 steps (1 s)"));
     }
 
     #[test]
