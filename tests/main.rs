@@ -26,6 +26,7 @@ mod event_patterns;
 mod event_samples;
 mod existing;
 mod existing_edges;
+mod expiry;
 mod faults;
 mod fence;
 mod good_files;
