@@ -1,7 +1,8 @@
 # Every command of the repo. `make` alone lists them.
 #
-# run, test, bench-repositories, lint and invoke need only the Rust toolchain; bench, build, clients, e2e, deny and advisories
-# also need python3, for what they install from PyPI, e2e and clients the openssl command, and clients root, containerd and skopeo.
+# run, play, test, bench-repositories, lint and invoke need only the Rust toolchain; bench, build, clients, e2e, deny and
+# advisories also need python3, for what they install from PyPI, e2e and clients the openssl command, and clients root,
+# containerd and skopeo.
 
 BINARY := ecr-pull-through-sync
 # What the function is built for: arm64 or x86_64. SAM does not tell, so the parameter in samconfig.toml is looked up.
@@ -21,6 +22,8 @@ CLIENTS := $(VENV)/clients
 # sooner: dev for the one, bench for the other.
 MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 PROFILE ?= release
+# What `make run` needs, and no more.
+DEMO = cargo build --locked --bin $(BINARY) --bin demo
 DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 
@@ -32,16 +35,20 @@ help: ## List the commands
 
 .PHONY: run
 run: ## Show the whole thing on this machine, without an AWS account (FILE=my.yaml: your own file)
-	@echo "Compiling (a few minutes the first time) ..." >&2
-	cargo build --locked --bin $(BINARY) --example demo
-	@cargo run --quiet --locked --example demo -- $(if $(FILE),--file "$(FILE)")
+	$(DEMO)
+	@exec $(DEBUG)/demo run $(if $(FILE),"$(FILE)")
+
+.PHONY: play
+play: ## Keep it running, to be used with the AWS CLI and ptc, until Ctrl-C (FILE=my.yaml: in your file's account and Region)
+	$(DEMO) --bin ptc
+	@exec $(DEBUG)/demo play $(if $(FILE),"$(FILE)")
 
 .PHONY: invoke
 invoke: ## Send one event to the function on this machine (EVENT=events/manual-plan.json)
 	@test -n "$(EVENT)" || { echo "Which event? make invoke EVENT=events/manual-plan.json" >&2; exit 2; }
 	@test -f "$(EVENT)" || { echo "There is no file $(EVENT); the samples are in events/" >&2; exit 2; }
-	cargo build --locked --bin $(BINARY) --example demo
-	@cargo run --quiet --locked --example demo -- --event "$(EVENT)"
+	$(DEMO)
+	@exec $(DEBUG)/demo invoke "$(EVENT)"
 
 # Tests wait more than they compute, for timeouts above all: twice as many at a time as there are processors.
 .PHONY: test

@@ -11,7 +11,7 @@
 
 use harness::{common, desk, quiet, support};
 
-mod pattern;
+mod deployed;
 
 mod bad_files;
 mod bounds;
