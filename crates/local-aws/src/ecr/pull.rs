@@ -3,8 +3,8 @@
 //! ECR's refusals of a first pull mislead: whatever the reason, the client reads that there is no such repository.
 //! The text is kept, with the reason after it in brackets for whoever reads the output of a test.
 
-use super::evaluate::Image;
-use super::images::digest;
+use super::images;
+use super::lifecycle::StorageClass;
 use super::repositories::{Repository, not_found};
 use super::rules::Rule;
 use super::template::Template;
@@ -36,10 +36,17 @@ impl Ecr {
         };
         let probe = serde_json::json!({"repositoryName": name});
         shape::check(Service::Ecr, "GetRepositoryPolicy", &probe).map_err(|error| invalid(error.message))?;
-        let cached = self
+        let stored = self
             .repositories
             .get(name)
-            .is_some_and(|repository| repository.images.has(name, reference));
+            .and_then(|repository| repository.images.find(name, reference));
+        if stored
+            .as_ref()
+            .is_some_and(|image| image.storage_class == StorageClass::Archive)
+        {
+            return Err(misled("the image is archived, and has to be restored first"));
+        }
+        let cached = stored.is_some();
 
         let Some((rule, path)) = self.rule_for(name) else {
             let pulled = Pulled {
@@ -76,6 +83,12 @@ impl Ecr {
         if separator(reference) == "@" {
             return Err(misled("a first pull must be by tag"));
         }
+        if !self
+            .upstreams
+            .has(&rule.upstream_registry_url, &format!("{path}:{reference}"))
+        {
+            return Err(misled("the upstream has no such image"));
+        }
         if !self.repositories.contains_key(name) {
             let template = self.template_for(name);
             if template.is_some_and(Template::lacks_role) {
@@ -91,9 +104,14 @@ impl Ecr {
         if let Some(repository) = self.repositories.get_mut(name) {
             repository
                 .images
-                .extend(name, [Image::new(&digest(image), &[reference], cx.now)]);
+                .extend(name, [images::pulled(image, reference, cx.now)]);
         }
         Ok(pulled)
+    }
+
+    /// Whether a rule covers a repository.
+    pub(super) fn has_rule_for(&self, name: &str) -> bool {
+        self.rule_for(name).is_some()
     }
 
     /// The rule with the longest prefix, and the path at its upstream.

@@ -73,6 +73,8 @@ pub struct Upstreams {
     good: HashSet<[String; 3]>,
     /// Hosts that judge no credential, and the text that ECR gives then.
     silent: BTreeMap<String, String>,
+    /// Images that a host has not: host, and path with tag.
+    removed: BTreeSet<[String; 2]>,
     /// Every credential that a host was shown, by a proof or a pull: host, user, token.
     shown: Mutex<BTreeSet<[String; 3]>>,
 }
@@ -94,6 +96,16 @@ impl Upstreams {
             Some(text) => _ = self.silent.insert(host.to_owned(), text.to_owned()),
             None => _ = self.silent.remove(host),
         }
+    }
+
+    /// From now on `host` has no image of this name.
+    pub fn remove(&mut self, host: &str, image: &str) {
+        self.removed.insert([host, image].map(str::to_owned));
+    }
+
+    /// Whether `host` has an image.
+    pub(super) fn has(&self, host: &str, image: &str) -> bool {
+        !self.removed.contains(&[host, image].map(str::to_owned))
     }
 
     /// Every credential that a host was shown: host, user, token.

@@ -40,7 +40,7 @@ pub enum Decision {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Statement {
+pub(super) struct Statement {
     sid: String,
     allows: bool,
     actions: Entries,
@@ -126,6 +126,13 @@ impl Policy {
         } else {
             Decision::Allowed(grants)
         }
+    }
+
+    /// The statements that speak about an action on a resource, whether or not their conditions hold.
+    pub(super) fn speaking_about(&self, need: &Need) -> impl Iterator<Item = &Statement> {
+        self.statements
+            .iter()
+            .filter(|statement| statement.names(need).is_some())
     }
 
     /// Every statement's sid, in order.
@@ -229,17 +236,25 @@ impl Statement {
         })
     }
 
-    /// The action and the resource entry by which the statement speaks about this need; a negated entry is `not …`.
+    /// The same as [`Statement::names`], if its conditions hold.
     fn covers(&self, need: &Need) -> Option<(String, String)> {
+        let holds = |condition: &Condition| condition.holds(&need.context);
+        self.names(need).filter(|_| self.conditions.iter().all(holds))
+    }
+
+    /// The action and the resource entry by which the statement speaks about this need; a negated entry is `not …`.
+    fn names(&self, need: &Need) -> Option<(String, String)> {
         let action = need.action.to_ascii_lowercase();
         let action = self
             .actions
             .find(|pattern| matches(&pattern.to_ascii_lowercase(), &action))?;
         let resource = self.resources.find(|pattern| matches_arn(pattern, &need.resource))?;
-        self.conditions
-            .iter()
-            .all(|condition| condition.holds(&need.context))
-            .then_some((action, resource))
+        Some((action, resource))
+    }
+
+    /// The keys of its conditions.
+    pub(super) fn keys(&self) -> impl Iterator<Item = String> {
+        self.conditions.iter().map(|condition| condition.key.clone())
     }
 }
 
