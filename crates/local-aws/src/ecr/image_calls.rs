@@ -1,6 +1,7 @@
 //! The images of a repository as clients see them: DescribeImages, which only looks, and BatchGetImage, the first call of every
 //! pull, which fetches what is not there.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::evaluate::Image;
@@ -19,9 +20,30 @@ pub(crate) struct FirstPull {
 }
 
 /// An image by its digest, its tag, or both.
+#[derive(Clone, Copy, Serialize)]
 struct Wanted<'a> {
+    #[serde(rename = "imageDigest", skip_serializing_if = "Option::is_none")]
     digest: Option<&'a str>,
+    #[serde(rename = "imageTag", skip_serializing_if = "Option::is_none")]
     tag: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Detail<'a> {
+    registry_id: &'a str,
+    repository_name: &'a str,
+    image_digest: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    image_tags: &'a [String],
+    image_size_in_bytes: u32,
+    image_pushed_at: f64,
+    image_manifest_media_type: &'a str,
+    image_status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_recorded_pull_time: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_archived_at: Option<f64>,
 }
 
 impl<'a> Wanted<'a> {
@@ -40,16 +62,6 @@ impl<'a> Wanted<'a> {
         self.digest.is_none_or(|digest| image.digest == digest)
             && self.tag.is_none_or(|tag| image.tags.iter().any(|own| own == tag))
             && (self.digest.is_some() || self.tag.is_some())
-    }
-
-    fn id(&self) -> Value {
-        let mut id = json!({});
-        for (name, value) in [("imageDigest", self.digest), ("imageTag", self.tag)] {
-            if let Some(value) = value {
-                id[name] = value.into();
-            }
-        }
-        id
     }
 }
 
@@ -102,7 +114,8 @@ impl Ecr {
             .map(|types| types.iter().filter_map(Value::as_str).collect());
         let (mut images, mut failures) = (Vec::new(), Vec::new());
         for wanted in Wanted::list(input) {
-            let fail = |code: &str, reason: &str| json!({"imageId": wanted.id(), "failureCode": code, "failureReason": reason});
+            let fail =
+                |code: &str, reason: &str| json!({"imageId": wanted, "failureCode": code, "failureReason": reason});
             let Some(reference) = wanted.digest.or(wanted.tag) else {
                 failures.push(fail(
                     "MissingDigestAndTag",
@@ -153,25 +166,19 @@ impl Ecr {
 }
 
 fn detail(cx: &CallContext, repository: &str, image: &Image) -> Value {
-    let mut detail = json!({
-        "registryId": cx.account,
-        "repositoryName": repository,
-        "imageDigest": image.digest,
-        "imageSizeInBytes": 30_000_000,
-        "imagePushedAt": seconds(image.pushed_at),
-        "imageManifestMediaType": image.media_type,
-        "imageStatus": if image.storage_class == StorageClass::Archive { "ARCHIVED" } else { "ACTIVE" },
-    });
-    if !image.tags.is_empty() {
-        detail["imageTags"] = json!(image.tags);
-    }
-    if let Some(pulled) = image.last_pulled_at {
-        detail["lastRecordedPullTime"] = seconds(pulled).into();
-    }
-    if let Some(archived) = image.transitioned_at {
-        detail["lastArchivedAt"] = seconds(archived).into();
-    }
-    detail
+    let archived = image.storage_class == StorageClass::Archive;
+    json!(Detail {
+        registry_id: &cx.account,
+        repository_name: repository,
+        image_digest: &image.digest,
+        image_tags: &image.tags,
+        image_size_in_bytes: 30_000_000,
+        image_pushed_at: seconds(image.pushed_at),
+        image_manifest_media_type: &image.media_type,
+        image_status: if archived { "ARCHIVED" } else { "ACTIVE" },
+        last_recorded_pull_time: image.last_pulled_at.map(seconds),
+        last_archived_at: image.transitioned_at.map(seconds),
+    })
 }
 
 fn manifest(
@@ -201,8 +208,10 @@ fn manifest(
         );
         return Err(not_implemented(message));
     };
-    let mut id = wanted.id();
-    id["imageDigest"] = image.digest.as_str().into();
+    let id = Wanted {
+        digest: Some(&image.digest),
+        ..*wanted
+    };
     Ok(json!({
         "registryId": cx.account,
         "repositoryName": repository,

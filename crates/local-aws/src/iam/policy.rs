@@ -42,6 +42,8 @@ pub enum Decision {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statement {
     sid: String,
+    /// The name of the document that it stands in.
+    policy: String,
     allows: bool,
     actions: Entries,
     resources: Entries,
@@ -92,10 +94,8 @@ impl Policy {
                 .into_iter()
                 .enumerate()
             {
-                let nameless = format!("{name}[{n}]");
-                statements.push(
-                    Statement::read(statement, &nameless).map_err(|why| within(format!("statement {n}: {why}")))?,
-                );
+                statements
+                    .push(Statement::read(statement, name, n).map_err(|why| within(format!("statement {n}: {why}")))?);
             }
         }
         let mut sids = BTreeSet::new();
@@ -133,6 +133,12 @@ impl Policy {
         self.statements
             .iter()
             .filter(|statement| statement.names(need).is_some())
+    }
+
+    /// The name of the document that a statement stands in.
+    pub(super) fn document_of(&self, sid: &str) -> Option<&str> {
+        let named = self.statements.iter().find(|statement| statement.sid == sid);
+        named.map(|statement| statement.policy.as_str())
     }
 
     /// Every statement's sid, in order.
@@ -177,7 +183,7 @@ impl Policy {
 }
 
 impl Statement {
-    fn read(value: &Value, nameless: &str) -> Result<Self, String> {
+    fn read(value: &Value, policy: &str, n: usize) -> Result<Self, String> {
         let members = object(value)?;
         only(
             members,
@@ -194,8 +200,7 @@ impl Statement {
         let sid = members
             .get("Sid")
             .and_then(Value::as_str)
-            .unwrap_or(nameless)
-            .to_owned();
+            .map_or_else(|| format!("{policy}[{n}]"), str::to_owned);
         let allows = match members.get("Effect").and_then(Value::as_str) {
             Some("Allow") => true,
             Some("Deny") => false,
@@ -229,6 +234,7 @@ impl Statement {
         }
         Ok(Self {
             sid,
+            policy: policy.to_owned(),
             allows,
             actions,
             resources,

@@ -51,31 +51,33 @@ impl Roles {
             };
             let matched: Vec<Value> = matched
                 .into_iter()
-                .map(|sid| json!({"SourcePolicyId": sid, "SourcePolicyType": "IAM Policy"}))
+                .filter_map(|sid| policy.document_of(&sid))
+                .map(|name| json!({"SourcePolicyId": name, "SourcePolicyType": "IAM Policy"}))
                 .collect();
             let missing: Vec<String> = condition_keys(policy, &need)
                 .into_iter()
                 .filter(|key| !need.context.keys().any(|known| known.eq_ignore_ascii_case(key)))
                 .collect();
-            let mut result = json!({
+            // Where a resource is named, what is missing is told with that resource.
+            let (missing, of_resource) = match asked.resource.as_str() {
+                "*" => (missing, Vec::new()),
+                resource => {
+                    let of_resource = json!({
+                        "EvalResourceName": resource,
+                        "EvalResourceDecision": decision,
+                        "MissingContextValues": {"member": missing},
+                    });
+                    (Vec::new(), vec![of_resource])
+                }
+            };
+            json!({
                 "EvalActionName": action,
                 "EvalResourceName": asked.resource,
                 "EvalDecision": decision,
                 "MatchedStatements": {"member": matched},
-                "MissingContextValues": {"member": []},
-            });
-            // Where a resource is named, what is missing is told with that resource.
-            let missing = json!({"member": missing});
-            if asked.resource == "*" {
-                result["MissingContextValues"] = missing;
-            } else {
-                result["ResourceSpecificResults"] = json!({"member": [{
-                    "EvalResourceName": asked.resource,
-                    "EvalResourceDecision": decision,
-                    "MissingContextValues": missing,
-                }]});
-            }
-            result
+                "MissingContextValues": {"member": missing},
+                "ResourceSpecificResults": {"member": of_resource},
+            })
         });
         Ok(json!({"EvaluationResults": {"member": results.collect::<Vec<Value>>()}, "IsTruncated": false}))
     }

@@ -1,6 +1,7 @@
 //! The query protocol of STS and IAM: a form as the request, XML as the answer.
 
-use serde::Serialize;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::api::ApiError;
@@ -84,13 +85,26 @@ fn decoded(text: &str) -> Result<String, ApiError> {
     decoded.map_err(|_| ApiError::client("MalformedInput", "the form is not UTF-8"))
 }
 
+/// Members in this order: SDKs take the first for the result.
+struct Members<const N: usize>([(String, Value); N]);
+
+impl<const N: usize> Serialize for Members<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(N))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
 /// An answer. Lists in it are a member `member` with all their items.
 pub(super) fn reply(service: &str, operation: &str, request_id: &str, output: &Value) -> http::Response {
-    let document = json!({
-        "@xmlns": namespace(service),
-        format!("{operation}Result"): output,
-        "ResponseMetadata": {"RequestId": request_id},
-    });
+    let document = Members([
+        ("@xmlns".to_owned(), namespace(service).into()),
+        (format!("{operation}Result"), output.clone()),
+        ("ResponseMetadata".to_owned(), json!({"RequestId": request_id})),
+    ]);
     xml(200, &format!("{operation}Response"), &document, request_id)
 }
 
