@@ -285,9 +285,10 @@ impl LocalAws {
         self.state().ecr.upstreams().say(host, text);
     }
 
-    /// From now on the upstream at `host` has no image of this name (`library/nginx:1.27`). It has all others.
-    pub fn remove_upstream_image(&self, host: &str, image: &str) {
-        self.state().ecr.upstreams().remove(host, image);
+    /// From now on the upstream at `host` does not give this image (`library/nginx:1.27`), for what ECR calls this: of
+    /// `ImageFailureCode`, for example `ImageNotFound` or `UpstreamTooManyRequests`. It gives all others.
+    pub fn fail_upstream_image(&self, host: &str, image: &str, code: &str) {
+        self.state().ecr.upstreams().fail(host, image, code);
     }
 
     /// Every credential that an upstream was shown, by a proof or a pull: host, user, token.

@@ -142,6 +142,26 @@ const SCENES: &[Scene] = &[
         cached(bench);
         lapsed(bench);
     }),
+    scene("credential-lapsed", 1, &[NGINX], |bench| {
+        expires(bench, "2020-01-01");
+        lapsed(bench);
+    }),
+    scene("credential-with-a-day", 0, &[NGINX], |bench| {
+        expires(bench, "2999-12-31")
+    }),
+    scene(
+        "upstream-in-another-account-without-role",
+        1,
+        &["444455556666.dkr.ecr.eu-west-1.amazonaws.com/base/jdk:21"],
+        |bench| {
+            make_rule(
+                &bench.aws,
+                "shared",
+                "444455556666.dkr.ecr.eu-west-1.amazonaws.com",
+                None,
+            );
+        },
+    ),
     scene("upstream-does-not-answer", 1, &[NGINX], |bench| {
         let text = "503 Service Unavailable";
         bench.aws.upstream_says("registry-1.docker.io", Some(text));
@@ -176,6 +196,10 @@ const SCENES: &[Scene] = &[
             node(bench, &PULL);
         },
     ),
+    scene("role-that-may-not-tag", 1, &[NGINX, "--role", NODE], |bench| {
+        let tags = json!([{"Key": "team", "Value": "x"}]);
+        template(bench, json!({"resourceTags": tags, "customRoleArn": support::ROLE}));
+    }),
     scene("role-that-may-not-pull", 1, &[NGINX, "--role", NODE], |bench| {
         node(bench, &["s3:GetObject"])
     }),
@@ -257,9 +281,15 @@ const SCENES: &[Scene] = &[
         |bench| {
             bench
                 .aws
-                .remove_upstream_image("registry-1.docker.io", "library/nginx:1.27");
+                .fail_upstream_image("registry-1.docker.io", "library/nginx:1.27", "ImageNotFound");
         },
     ),
+    scene("image-that-the-upstream-limits", 1, &[NGINX, "--pull"], |bench| {
+        let code = "UpstreamTooManyRequests";
+        bench
+            .aws
+            .fail_upstream_image("registry-1.docker.io", "library/nginx:1.27", code);
+    }),
     // What cannot be seen.
     scene(
         "credentials-that-may-see-nothing",
@@ -342,6 +372,13 @@ fn secret(bench: &Bench) -> String {
         .as_str()
         .unwrap()
         .to_owned()
+}
+
+/// The day that the secret's tag gives.
+fn expires(bench: &Bench, day: &str) {
+    let tags = json!([{"Key": "ecr-pull-through-sync:expires-at", "Value": day}]);
+    let input = json!({"SecretId": secret(bench), "Tags": tags});
+    bench.aws.call("secretsmanager", "TagResource", input).unwrap();
 }
 
 fn delete_rule(bench: &Bench) {
@@ -511,7 +548,7 @@ async fn a_pull_goes_as_it_was_foretold() {
         assert_eq!(bench.aws.pull(&name).is_ok(), is_served, "{}: {output}", scene.name);
         judged += 1;
     }
-    assert_eq!(judged, 21);
+    assert_eq!(judged, 25);
 }
 
 #[tokio::test]

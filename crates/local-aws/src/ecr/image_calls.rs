@@ -125,15 +125,14 @@ impl Ecr {
             };
             let at = if reference.contains(':') { '@' } else { ':' };
             if let Err(error) = self.pull(cx, secrets, &format!("{name}{at}{reference}")) {
+                let failure = wanted.tag.and_then(|tag| self.upstream_failure(&name, tag));
+                let failure = failure.unwrap_or_else(|| "ImageNotFound".to_owned());
                 // Without a repository the whole call is refused.
-                if !self.repositories.contains_key(&name) {
+                if failure == "ImageNotFound" && !self.repositories.contains_key(&name) {
                     return Err(error);
                 }
                 let why = error.message.split_once(" (local-aws: ").map_or("", |(_, why)| why);
-                failures.push(fail(
-                    "ImageNotFound",
-                    &format!("Requested image not found (local-aws: {why}"),
-                ));
+                failures.push(fail(&failure, &format!("Requested image not found (local-aws: {why}")));
                 continue;
             }
             let repository = self.repositories.get(&name).ok_or_else(|| not_found(cx, &name))?;

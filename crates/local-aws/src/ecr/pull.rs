@@ -83,11 +83,9 @@ impl Ecr {
         if separator(reference) == "@" {
             return Err(misled("a first pull must be by tag"));
         }
-        if !self
-            .upstreams
-            .has(&rule.upstream_registry_url, &format!("{path}:{reference}"))
-        {
-            return Err(misled("the upstream has no such image"));
+        let at_upstream = format!("{path}:{reference}");
+        if let Some(code) = self.upstreams.failure(&rule.upstream_registry_url, &at_upstream) {
+            return Err(misled(&format!("the upstream does not give it: {code}")));
         }
         if !self.repositories.contains_key(name) {
             let template = self.template_for(name);
@@ -107,6 +105,15 @@ impl Ecr {
                 .extend(name, [images::pulled(image, reference, cx.now)]);
         }
         Ok(pulled)
+    }
+
+    /// ECR's code for an image that the upstream does not give.
+    pub(super) fn upstream_failure(&self, name: &str, tag: &str) -> Option<String> {
+        let (rule, path) = self.rule_for(name)?;
+        let failure = self
+            .upstreams
+            .failure(&rule.upstream_registry_url, &format!("{path}:{tag}"))?;
+        Some(failure.to_owned())
     }
 
     /// Whether a rule covers a repository.

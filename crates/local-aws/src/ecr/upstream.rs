@@ -73,8 +73,8 @@ pub struct Upstreams {
     good: HashSet<[String; 3]>,
     /// Hosts that judge no credential, and the text that ECR gives then.
     silent: BTreeMap<String, String>,
-    /// Images that a host has not: host, and path with tag.
-    removed: BTreeSet<[String; 2]>,
+    /// Images that a host does not give, by host and path with tag, and ECR's code for why.
+    failing: BTreeMap<[String; 2], String>,
     /// Every credential that a host was shown, by a proof or a pull: host, user, token.
     shown: Mutex<BTreeSet<[String; 3]>>,
 }
@@ -98,14 +98,14 @@ impl Upstreams {
         }
     }
 
-    /// From now on `host` has no image of this name.
-    pub fn remove(&mut self, host: &str, image: &str) {
-        self.removed.insert([host, image].map(str::to_owned));
+    /// From now on `host` does not give the image of this name; ECR's code for it is one of `ImageFailureCode`.
+    pub fn fail(&mut self, host: &str, image: &str, code: &str) {
+        self.failing.insert([host, image].map(str::to_owned), code.to_owned());
     }
 
-    /// Whether `host` has an image.
-    pub(super) fn has(&self, host: &str, image: &str) -> bool {
-        !self.removed.contains(&[host, image].map(str::to_owned))
+    /// Why `host` does not give an image.
+    pub(super) fn failure(&self, host: &str, image: &str) -> Option<&str> {
+        self.failing.get(&[host, image].map(str::to_owned)).map(String::as_str)
     }
 
     /// Every credential that a host was shown: host, user, token.

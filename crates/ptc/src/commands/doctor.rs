@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Args as ClapArgs;
+use jiff::Timestamp;
 
 use crate::commands::status::Status;
-use crate::doctor::{Client, Diagnosis, Image, RoleArn, look, page};
+use crate::doctor::{Client, Diagnosis, Image, Question, RoleArn, look, page};
 use crate::session::SessionArgs;
 use crate::ui::{FAILED, Failure, Ui};
 
@@ -37,16 +38,19 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
                 .map(|status| status.report)
                 .map_err(|failure| failure.to_string());
             let client = Client::new(&session.config);
-            let looking = look(
-                &session.reader,
-                &client,
-                session.home,
+            let asked = Question {
                 image,
-                args.role,
+                role: args.role,
+                pull: args.pull,
+                home: session.home,
                 status,
-                args.pull,
-            );
-            Diagnosis::of(&ui.waiting("looking at the pull", looking).await)
+                now: Timestamp::now(),
+                warning_days: session.settings.expiry_warning_days,
+            };
+            let seen = ui
+                .waiting("looking at the pull", look(&session.reader, &client, &asked))
+                .await;
+            Diagnosis::of(&asked, seen.as_ref())
         }
     };
     if ui.json {

@@ -4,8 +4,10 @@ use ecr_pull_through_sync::account::{AwsError, Proof, Reader, Repository, Rule, 
 use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::report::Report;
 
+use jiff::Timestamp;
+
 use super::client::{CachedImage, Client, Pulled, Right};
-use super::name::{Image, Place};
+use super::name::{EcrHost, Image, Place};
 use super::role::RoleArn;
 use super::route::{Route, most_specific, route};
 
@@ -27,17 +29,20 @@ pub const TAG: &str = "ecr:TagResource";
 /// To sign in. It has no resource types.
 pub const SIGN_IN: &str = "ecr:GetAuthorizationToken";
 
-/// A question, and what was seen for it.
-pub struct Asked {
+/// What is asked.
+pub struct Question {
     pub image: Image,
     /// Who pulls, if that was given.
     pub role: Option<RoleArn>,
+    /// Whether ECR is asked for the image.
+    pub pull: bool,
     /// The registry that is looked at.
     pub home: Home,
     /// The last run's status, or why there is none to be seen.
     pub status: Result<Report, String>,
-    /// Nothing for a name of another registry.
-    pub seen: Option<Seen>,
+    pub now: Timestamp,
+    /// From how many days on an expiry is worth a word.
+    pub warning_days: u32,
 }
 
 /// What was seen of a registry.
@@ -66,80 +71,60 @@ pub struct Found {
     pub pulled: Option<Look<Pulled>>,
 }
 
-/// Looks at everything that a pull of this image meets.
-pub async fn look(
-    reader: &Reader,
-    client: &Client,
-    home: Home,
-    image: Image,
-    role: Option<RoleArn>,
-    status: Result<Report, String>,
-    pull: bool,
-) -> Asked {
-    let is_elsewhere = match &image.place {
-        Place::Ecr(host, _) => host.account != home.account || host.region != home.region,
-        _ => false,
+/// Looks at everything that a pull of this image meets; nothing for a name of another registry.
+pub async fn look(reader: &Reader, client: &Client, asked: &Question) -> Option<Seen> {
+    let (rules, templates) = tokio::join!(reader.rules(), reader.templates());
+    let place = place(asked, rules.as_deref().unwrap_or_default())?;
+    let route = match (&rules, &place) {
+        (Ok(rules), place) => Some(route(place, rules)),
+        // The repository is known all the same.
+        (Err(_), Place::Ecr(..)) => Some(route(&place, &[])),
+        (Err(_), _) => None,
     };
-    let seen = match is_elsewhere {
-        true => None,
-        false => Some(Seen::look(reader, client, &home, &image, role.as_ref(), pull).await),
+    let found = match &route {
+        Some(Ok(route)) => {
+            let templates = templates.as_deref().unwrap_or_default();
+            let template = most_specific(templates, |template| &template.prefix, &route.repository);
+            let has_tags = template.is_some_and(|template| !template.spec.tags.is_empty());
+            Some(Found::look(reader, client, asked, route, has_tags).await)
+        }
+        _ => None,
     };
-    Asked {
-        image,
-        role,
-        home,
-        status,
-        seen,
-    }
+    Some(Seen {
+        rules,
+        templates,
+        route,
+        found,
+    })
 }
 
-impl Seen {
-    async fn look(
-        reader: &Reader,
-        client: &Client,
-        home: &Home,
-        image: &Image,
-        role: Option<&RoleArn>,
-        pull: bool,
-    ) -> Self {
-        let (rules, templates) = tokio::join!(reader.rules(), reader.templates());
-        let route = match (&rules, &image.place) {
-            (Ok(rules), place) => Some(route(place, rules)),
-            // The repository is known all the same.
-            (Err(_), place @ Place::Ecr(..)) => Some(route(place, &[])),
-            (Err(_), _) => None,
-        };
-        let found = match &route {
-            Some(Ok(route)) => {
-                let templates = templates.as_deref().unwrap_or_default();
-                let template = most_specific(templates, |template| &template.prefix, &route.repository);
-                let has_tags = template.is_some_and(|template| !template.spec.tags.is_empty());
-                let role = role.filter(|role| role.account == home.account);
-                Some(Found::look(reader, client, home, image, route, role, has_tags, pull).await)
-            }
-            _ => None,
-        };
-        Self {
-            rules,
-            templates,
-            route,
-            found,
-        }
+/// Where the image is, seen from this registry: another private registry may be an upstream. Else it is not ours to look at.
+fn place(asked: &Question, rules: &[Rule]) -> Option<Place> {
+    let Place::Ecr(
+        EcrHost {
+            host, account, region, ..
+        },
+        path,
+    ) = &asked.image.place
+    else {
+        return Some(asked.image.place.clone());
+    };
+    if *account == asked.home.account && *region == asked.home.region {
+        return Some(asked.image.place.clone());
     }
+    let is_upstream = rules.iter().any(|rule| rule.upstream_url == *host);
+    is_upstream.then(|| Place::Host(host.clone(), path.clone()))
 }
 
 impl Found {
-    #[expect(clippy::too_many_arguments, reason = "all that was learned before, once")]
-    async fn look(
-        reader: &Reader,
-        client: &Client,
-        home: &Home,
-        image: &Image,
-        route: &Route,
-        role: Option<&RoleArn>,
-        has_tags: bool,
-        pull: bool,
-    ) -> Self {
+    async fn look(reader: &Reader, client: &Client, asked: &Question, route: &Route, has_tags: bool) -> Self {
+        let Question {
+            image,
+            role,
+            pull,
+            home,
+            ..
+        } = asked;
         let name = route.repository.as_str();
         let rule = route.rule.as_ref().map(|served| &served.rule);
         let secret = async {
@@ -151,7 +136,7 @@ impl Found {
             Some(reader.prove(&rule.prefix).await)
         };
         let rights = async {
-            let role = role?;
+            let role = role.as_ref().filter(|role| role.account == home.account)?;
             let mut actions = PULLING.to_vec();
             actions.extend([IMPORT, CREATE]);
             actions.extend(has_tags.then_some(TAG));

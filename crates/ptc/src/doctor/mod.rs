@@ -15,12 +15,13 @@ mod route;
 use serde::Serialize;
 
 pub use client::Client;
-pub use look::{Asked, look};
+pub use look::{Question, look};
 pub use name::{Image, Malformed};
 pub use page::page;
 pub use role::RoleArn;
 
 use facts::Case;
+use look::Seen;
 
 /// A step of a pull, and what is to be said of it.
 struct Step {
@@ -51,6 +52,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "credential",
         judge: facts::credential::credential,
+    },
+    Step {
+        name: "expiry",
+        judge: facts::credential::expiry,
     },
     Step {
         name: "last run",
@@ -191,9 +196,9 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// Judges what was seen.
-    pub fn of(asked: &Asked) -> Self {
-        let case = Case::of(asked);
+    /// Judges what was seen; nothing was for a name of another registry.
+    pub fn of(asked: &Question, seen: Option<&Seen>) -> Self {
+        let case = Case::of(asked, seen);
         let facts = STEPS.iter().filter_map(|step| {
             let fact = (step.judge)(&case)?;
             Some(Fact {

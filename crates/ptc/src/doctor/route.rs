@@ -191,10 +191,6 @@ mod tests {
             ("quay/a/b", "quay/a/b quay.io/a/b"),
             ("other/a/b", "other/a/b public.ecr.aws/other/a/b"),
             ("public.ecr.aws/x/y", "x/y public.ecr.aws/x/y"),
-            (
-                "444455556666.dkr.ecr.eu-west-1.amazonaws.com/platform/x",
-                "platform/x public.ecr.aws/platform/x",
-            ),
         ] {
             assert_eq!(found(text).as_deref(), Ok(expected), "{text}");
         }

@@ -61,7 +61,11 @@ fn getting_an_image_pulls_it() {
     world.must("DescribeRepositories", &json!({"repositoryNames": [NGINX]}));
 
     // What is not to be had is told image by image, once there is a repository.
-    world.ecr.upstreams().remove(HUB, "library/nginx:9.99");
+    world.ecr.upstreams().fail(HUB, "library/nginx:9.99", "ImageNotFound");
+    world
+        .ecr
+        .upstreams()
+        .fail(HUB, "library/nginx:slow", "UpstreamTooManyRequests");
     let unknown = format!("sha256:{}", "0".repeat(64));
     let mut stored = Image::new("sha256:cold", &["cold"], world.cx.now);
     stored.storage_class = StorageClass::Archive;
@@ -70,7 +74,12 @@ fn getting_an_image_pulls_it() {
         (
             json!({"imageTag": "9.99"}),
             "ImageNotFound",
-            "the upstream has no such image",
+            "the upstream does not give it",
+        ),
+        (
+            json!({"imageTag": "slow"}),
+            "UpstreamTooManyRequests",
+            "the upstream does not give it",
         ),
         (json!({"imageDigest": unknown}), "ImageNotFound", "by tag"),
         (json!({"imageTag": "cold"}), "ImageNotFound", "archived"),

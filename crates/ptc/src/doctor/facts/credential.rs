@@ -1,6 +1,11 @@
 //! What stands behind the rule: template, secret, credential, the last run.
 
+use config::UpstreamKind;
+use config::expiry::instant;
 use ecr_pull_through_sync::account::{Proof, Rule, Secret, Template};
+use ecr_pull_through_sync::ownership::EXPIRES_TAG;
+use ecr_pull_through_sync::report::{Expires, ExpiresFrom};
+use jiff::Timestamp;
 
 use super::{Case, trouble, unread, unread_and_unneeded};
 use crate::doctor::{Effect, Fact};
@@ -107,13 +112,19 @@ pub fn credential(case: &Case<'_>) -> Option<Fact> {
     Some(match proof {
         Ok(proof) if proof.valid => Fact::yes(format!("{host} takes it: ECR has tried it now")),
         Ok(proof) => {
-            let next = match custom_role_arn {
-                Some(role) => format!(
-                    "look at {role}: pullthroughcache.ecr.amazonaws.com must be allowed to assume it, and the other account to be pulled from"
+            let is_ecr = config::kind_of_host(host) == Some(UpstreamKind::Ecr);
+            let next = match (is_ecr, custom_role_arn) {
+                (true, None) => "give the registry a custom_role_arn that may pull from the other account".to_owned(),
+                (true, Some(role)) => format!(
+                    "look at {role}: pullthroughcache.ecr.amazonaws.com must be allowed to assume it, and the other account must let it pull"
                 ),
-                None => "put a working token into registries.yaml and upload it, or rotate the secret".to_owned(),
+                (false, _) => "put a working token into registries.yaml and upload it, or rotate the secret".to_owned(),
             };
-            Fact::no(format!("{host} refuses it: {}", proof.failure)).cause(next)
+            let lapsed = lapse(case).filter(|lapse| lapse.at <= case.asked.now);
+            let since = lapsed
+                .map(|lapse| format!(", which lapsed on {}", lapse.day))
+                .unwrap_or_default();
+            Fact::no(format!("{host} refuses it{since}: {}", proof.failure)).cause(next)
         }
         Err(_) if secret(case).is_some_and(|fact| fact.effect == Effect::Cause) => {
             Fact::unseen("not proven: ECR cannot read the secret")
@@ -122,6 +133,48 @@ pub fn credential(case: &Case<'_>) -> Option<Fact> {
             Fact::unseen(format!("not proven: {}", error.message)).doubt("try again in some minutes")
         }
         Err(error) => unread(error),
+    })
+}
+
+/// How long does the credential hold?
+pub fn expiry(case: &Case<'_>) -> Option<Fact> {
+    let Lapse { at, day, who } = lapse(case)?;
+    if at <= case.asked.now {
+        return Some(Fact::no(format!("it lapsed on {day}, by {who}")).note(NEW_TOKEN));
+    }
+    let fact = Fact::yes(format!("it holds until {day}, by {who}"));
+    let left = at.duration_since(case.asked.now).as_hours() / 24;
+    Some(match left <= i64::from(case.asked.warning_days) {
+        true => fact.note(NEW_TOKEN),
+        false => fact,
+    })
+}
+
+const NEW_TOKEN: &str = "get a new token from the upstream, and put it into registries.yaml or the secret";
+
+/// When the credential lapses, and what says so.
+struct Lapse {
+    at: Timestamp,
+    day: String,
+    who: &'static str,
+}
+
+/// The token's own word counts first, and only a run reads it; the tag is as of now.
+fn lapse(case: &Case<'_>) -> Option<Lapse> {
+    case.rule()?.credential_arn.as_ref()?;
+    let told = case.registry().and_then(|(_, registry)| registry.expires.as_ref());
+    let secret = case.found?.secret.as_ref()?.as_ref().ok()?.as_ref();
+    let tag = secret.and_then(|secret| instant(secret.tags.get(EXPIRES_TAG)?));
+    let of_run = |expires: &Expires| Some((expires.at.parse::<Timestamp>().ok()?, "the last run"));
+    let by_token = told
+        .filter(|expires| expires.from == ExpiresFrom::Token)
+        .and_then(of_run);
+    let by_tag = || Some((tag?, "the tag of its secret"));
+    let (at, who) = by_token.or_else(by_tag).or_else(|| told.and_then(of_run))?;
+    Some(Lapse {
+        at,
+        day: at.to_string().chars().take(10).collect(),
+        who,
     })
 }
 

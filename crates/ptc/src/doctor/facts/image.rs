@@ -1,6 +1,6 @@
 //! The repository, the image in it, and what cannot be seen from here.
 
-use super::{Case, unread};
+use super::{Case, unread, unread_and_unneeded};
 use crate::doctor::Fact;
 use crate::doctor::client::Pulled;
 use crate::doctor::name::Reference;
@@ -13,6 +13,7 @@ pub fn repository(case: &Case<'_>) -> Option<Fact> {
         Ok(Some(repository)) => Fact::yes(format!("{name} is there, {}", repository.mutability)),
         Ok(None) if case.rule().is_some() => Fact::no(format!("{name} is not there yet: the first pull makes it")),
         Ok(None) => Fact::no(format!("{name} is not there, and nothing makes it")),
+        Err(error) if case.is_cached() => unread_and_unneeded(error),
         Err(error) => unread(error),
     })
 }
@@ -105,14 +106,19 @@ pub fn pull(case: &Case<'_>) -> Option<Fact> {
     Some(match case.found?.pulled.as_ref()? {
         Ok(Pulled::Image { digest, .. }) => Fact::yes(format!("ECR gives it, to the credentials of ptc: {digest}")),
         Ok(Pulled::Failed { code, reason }) => {
-            let next = match case.served() {
-                Some(served) => format!(
-                    "if nothing above explains it, look whether {}/{}{} is there, and lets this credential pull it",
-                    served.rule.upstream_url,
-                    served.path,
-                    case.asked.image.reference.suffix()
-                ),
-                None => format!("push it into {}, or make a rule that covers it", route.repository),
+            let next = match (code.as_str(), case.served()) {
+                ("UpstreamTooManyRequests", _) => {
+                    "the upstream limits how often one may pull: wait, or use the credential of a paid plan".to_owned()
+                }
+                ("UpstreamUnavailable", _) => "try again in some minutes".to_owned(),
+                (_, Some(served)) => {
+                    let suffix = case.asked.image.reference.suffix();
+                    let image = format!("{}/{}{suffix}", served.rule.upstream_url, served.path);
+                    format!(
+                        "if nothing above explains it, look whether {image} is there, and lets this credential pull it"
+                    )
+                }
+                (_, None) => format!("push it into {}, or make a rule that covers it", route.repository),
             };
             Fact::no(format!("ECR refuses it: {code}: {reason}")).cause(next)
         }
@@ -126,9 +132,9 @@ pub fn puller(case: &Case<'_>) -> Option<Fact> {
         return None;
     }
     let mut text = "not seen from here: a docker login ends after 12 hours".to_owned();
-    if !case.is_cached() {
+    if case.is_first_pull() {
         text.push_str(
-            "; a Lambda function makes no first pull; through a VPC endpoint a first pull needs a way to the internet",
+            "; a Lambda function makes no first pull; through a VPC endpoint, which has a policy of its own, a first pull needs a way to the internet",
         );
         if case.found?.pulled.is_none() {
             text.push_str("; whether the upstream has the image, which --pull asks");

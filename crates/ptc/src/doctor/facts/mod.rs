@@ -10,12 +10,12 @@ use ecr_pull_through_sync::report::{RegistryReport, State};
 
 use super::Fact;
 use super::client::CachedImage;
-use super::look::{Asked, Found, Seen};
+use super::look::{Found, Question, Seen};
 use super::route::{Route, Served, most_specific};
 
 /// What was asked and seen, with what most facts need of it.
 pub struct Case<'a> {
-    pub asked: &'a Asked,
+    pub asked: &'a Question,
     /// Nothing for a name of another registry.
     seen: Option<&'a Seen>,
     /// Where ECR would look, as far as it is known.
@@ -26,8 +26,7 @@ pub struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    pub fn of(asked: &'a Asked) -> Self {
-        let seen = asked.seen.as_ref();
+    pub fn of(asked: &'a Question, seen: Option<&'a Seen>) -> Self {
         let route = seen.and_then(|seen| seen.route.as_ref()?.as_ref().ok());
         let template = seen.zip(route).and_then(|(seen, route)| {
             let templates = seen.templates.as_ref().ok()?;
@@ -60,6 +59,11 @@ impl<'a> Case<'a> {
 
     fn cached(&self) -> Option<&'a CachedImage> {
         self.found?.image.as_ref().ok()?.as_ref()
+    }
+
+    /// Whether ECR would have to fetch the image. One that could not be looked at counts as not cached.
+    fn is_first_pull(&self) -> bool {
+        self.rule().is_some() && self.cached().is_none()
     }
 
     fn repository_is_there(&self) -> bool {

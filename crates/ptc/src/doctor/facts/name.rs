@@ -24,6 +24,7 @@ pub fn name(case: &Case<'_>) -> Option<Fact> {
     }
     if let (Place::Ecr(host, _), Some(url)) = (&case.asked.image.place, case.url())
         && host.fips
+        && host.account == home.account
     {
         let text = "the host is a FIPS endpoint, which serves what is cached and makes no first pull";
         return Some(match case.is_cached() {

@@ -23,7 +23,7 @@ enum May {
 fn actions(case: &Case<'_>) -> Vec<&'static str> {
     let mut actions = vec![SIGN_IN];
     actions.extend(PULLING);
-    if !case.is_cached() && case.rule().is_some() {
+    if case.is_first_pull() {
         actions.push(IMPORT);
         if !case.repository_is_there() {
             actions.push(CREATE);
@@ -96,6 +96,14 @@ pub fn rights(case: &Case<'_>) -> Option<Fact> {
             "take the denial out of {by}: it wins over all that others allow"
         )));
     }
+    // Whether ECR asks this of the one who pulls is said by its documentation, and by nobody who measured it.
+    if not_allowed == [TAG] {
+        let text = format!(
+            "{} may not {TAG}, which ECR may want where the template has tags",
+            role.name
+        );
+        return Some(Fact::no(text).doubt(attach));
+    }
     if let Some(first) = not_allowed.first() {
         let all = not_allowed.join(", ");
         let text = format!(
@@ -103,11 +111,7 @@ pub fn rights(case: &Case<'_>) -> Option<Fact> {
             role.name,
             symptom(first)
         );
-        // Whether ECR asks this of the one who pulls is said by its documentation, and by nobody who measured it.
-        return Some(match not_allowed == [TAG] {
-            true => Fact::no(text).doubt(attach),
-            false => Fact::no(text).cause(attach),
-        });
+        return Some(Fact::no(text).cause(attach));
     }
     let unknown = judged.iter().find_map(|(action, may)| match may {
         May::Unknown(why) => Some((action, why)),
@@ -126,13 +130,7 @@ pub fn rights(case: &Case<'_>) -> Option<Fact> {
 
 /// By all policies together, for a role of this account: a denial of one wins, else a leave of any is enough.
 fn may(case: &Case<'_>, role: &RoleArn, rights: &[Right], action: &str) -> May {
-    let mut words = vec![];
-    if let Some((policy, resource)) = repository_text(case) {
-        words.push(("the repository's policy", says(policy, role, action, &resource)));
-    }
-    if let Some((policy, resource)) = registry_text(case) {
-        words.push(("the registry's policy", says(policy, role, action, &resource)));
-    }
+    let words = words(case, role, action);
     let right = rights.iter().find(|right| right.action == action);
     if let Some((whose, _)) = words.iter().find(|(_, word)| word.denies) {
         return May::Denied((*whose).to_owned());
@@ -166,6 +164,33 @@ fn may(case: &Case<'_>, role: &RoleArn, rights: &[Right], action: &str) -> May {
     }
 }
 
+/// What the policies of repository and registry say about an action that they are for.
+fn words(case: &Case<'_>, role: &RoleArn, action: &str) -> Vec<(&'static str, Word)> {
+    let is_first = [IMPORT, CREATE].contains(&action);
+    let mut words = Vec::new();
+    let of_repository = PULLING.contains(&action) || (action == IMPORT && case.repository_is_there());
+    if let Some((policy, resource)) = repository_text(case).filter(|_| of_repository) {
+        words.push(("the repository's policy", says(policy, role, action, &resource)));
+    }
+    if let Some((policy, resource)) = registry_text(case).filter(|_| action != SIGN_IN) {
+        let word = says(policy, role, action, &resource);
+        words.push(("the registry's policy", if is_first { word } else { scoped(word) }));
+    }
+    words
+}
+
+/// What a registry's policy says about more than first pulls, which counts in version 2 of its scope alone.
+fn scoped(word: Word) -> Word {
+    let depends = word.denies || !word.if_denied.is_empty();
+    Word {
+        if_denied: depends
+            .then(|| "REGISTRY_POLICY_SCOPE of the account, and what is denied".to_owned())
+            .into_iter()
+            .collect(),
+        ..Word::default()
+    }
+}
+
 /// The policy of the repository, or the one that it will be made with.
 fn repository_text<'a>(case: &Case<'a>) -> Option<(&'a str, String)> {
     let found = case.found?;
@@ -192,8 +217,11 @@ fn foreign_role<'a>(case: &Case<'a>) -> Option<&'a RoleArn> {
 /// Does the repository's policy let the role in?
 pub fn repository_policy(case: &Case<'_>) -> Option<Fact> {
     let found = case.found?;
-    if let Err(error) = &found.repository_policy {
-        return Some(unread(error));
+    match &found.repository_policy {
+        Ok(_) => {}
+        // Nobody's rights are looked at.
+        Err(error) if case.asked.role.is_none() => return Some(unread_and_unneeded(error)),
+        Err(error) => return Some(unread(error)),
     }
     let what = match found.repository {
         Ok(Some(_)) => "the policy",
@@ -220,10 +248,10 @@ pub fn repository_policy(case: &Case<'_>) -> Option<Fact> {
 /// Does the registry's policy let a role of another account make first pulls?
 pub fn registry_policy(case: &Case<'_>) -> Option<Fact> {
     let found = case.found?;
-    let is_first = !case.is_cached() && case.rule().is_some();
+    let is_first = case.is_first_pull();
     let policy = match &found.registry_policy {
         Ok(policy) => policy,
-        Err(error) if !is_first => return Some(unread_and_unneeded(error)),
+        Err(error) if !is_first || case.asked.role.is_none() => return Some(unread_and_unneeded(error)),
         Err(error) => return Some(unread(error)),
     };
     let foreign = foreign_role(case).filter(|_| is_first);
