@@ -53,80 +53,86 @@ pub fn rights(case: &Case<'_>) -> Option<Fact> {
         ));
     };
     let Some(rights) = &found.rights else {
-        let text = format!(
-            "{} is in account {}, where IAM cannot be asked from here",
-            role.name, role.account
-        );
-        return Some(Fact::unseen(text).doubt(format!(
-            "it takes {} there: docs/deploy.md has the policy for other accounts",
-            actions(case).join(", ")
-        )));
+        return Some(asked_elsewhere(case, role));
     };
-    let rights = match rights {
-        Ok(rights) => rights,
-        Err(error) if error.is("NoSuchEntity") => {
-            return Some(
-                Fact::no(format!("{} is not there: {}", role.arn, error.message))
-                    .cause("give --role the ARN of the role that pulls"),
-            );
-        }
-        Err(error) => return Some(unread(error)),
-    };
-    let judged: Vec<(&str, May)> = actions(case)
-        .into_iter()
-        .map(|action| (action, may(case, role, rights, action)))
+    match rights {
+        Ok(rights) => Some(judged(case, role, rights)),
+        Err(error) if error.is("NoSuchEntity") => Some(
+            Fact::no(format!("{} is not there: {}", role.arn, error.message))
+                .cause("give --role the ARN of the role that pulls"),
+        ),
+        Err(error) => Some(unread(error)),
+    }
+}
+
+/// A role whose account has to be asked.
+fn asked_elsewhere(case: &Case<'_>, role: &RoleArn) -> Fact {
+    let RoleArn { name, account, arn, .. } = role;
+    let repository = case
+        .route
+        .map_or_else(String::new, |route| case.asked.home.repository_arn(&route.repository));
+    let actions = actions(case).join(" ");
+    Fact::unseen(format!("{name} is in account {account}, where IAM cannot be asked from here")).doubt(format!(
+        "with credentials of {account}: aws iam simulate-principal-policy --policy-source-arn {arn} --action-names {actions} --resource-arns {repository}"
+    ))
+}
+
+fn judged(case: &Case<'_>, role: &RoleArn, rights: &[Right]) -> Fact {
+    let name = &role.name;
+    let actions = actions(case);
+    let judged: Vec<(&str, May)> = actions
+        .iter()
+        .map(|action| (*action, may(case, role, rights, action)))
         .collect();
-    let attach = format!(
-        "{} (the stack's output PullerPolicyArn)",
-        role.attach("<PullerPolicyArn>")
-    );
-    let is = |wanted: &May| -> Vec<&str> {
+    let all_that = |wanted: &May| -> Vec<&str> {
         let same = judged.iter().filter(|(_, may)| may == wanted);
         same.map(|(action, _)| *action).collect()
     };
-    let denied = judged.iter().find_map(|(action, may)| match may {
-        May::Denied(by) => Some((*action, by.clone())),
-        _ => None,
-    });
-    let not_allowed = is(&May::NotAllowed);
-    if let Some((first, by)) = denied {
-        let all = is(&May::Denied(by.clone())).join(", ");
-        let text = format!("{} may not {all}: {by} denies it; so {}", role.name, symptom(first));
-        return Some(Fact::no(text).cause(format!(
+    if let Some((first, denied @ May::Denied(by))) = judged.iter().find(|(_, may)| matches!(may, May::Denied(_))) {
+        let (all, so) = (all_that(denied).join(", "), symptom(first));
+        return Fact::no(format!("{name} may not {all}: {by} denies it; so {so}")).cause(format!(
             "take the denial out of {by}: it wins over all that others allow"
-        )));
+        ));
     }
-    // Whether ECR asks this of the one who pulls is said by its documentation, and by nobody who measured it.
-    if not_allowed == [TAG] {
-        let text = format!(
-            "{} may not {TAG}, which ECR may want where the template has tags",
-            role.name
-        );
-        return Some(Fact::no(text).doubt(attach));
+    let attach = role.attach("<PullerPolicyArn>");
+    let attach = format!("{attach} (the stack's output PullerPolicyArn)");
+    match all_that(&May::NotAllowed).as_slice() {
+        [] => {}
+        // Whether ECR asks this of the one who pulls is said by its documentation, and by nobody who measured it.
+        [TAG] => {
+            let text = format!("{name} may not {TAG}, which ECR may want where the template has tags");
+            return Fact::no(text).doubt(attach);
+        }
+        all @ [first, ..] => {
+            let (all, so) = (all.join(", "), symptom(first));
+            return Fact::no(format!("{name} may not {all}: no policy allows it; so {so}")).cause(attach);
+        }
     }
-    if let Some(first) = not_allowed.first() {
-        let all = not_allowed.join(", ");
-        let text = format!(
-            "{} may not {all}: no policy allows it; so {}",
-            role.name,
-            symptom(first)
-        );
-        return Some(Fact::no(text).cause(attach));
+    if let Some((action, May::Unknown(why))) = judged.iter().find(|(_, may)| matches!(may, May::Unknown(_))) {
+        return Fact::unseen(format!("whether {name} may {action} depends on {why}")).doubt(CONDITION);
     }
-    let unknown = judged.iter().find_map(|(action, may)| match may {
-        May::Unknown(why) => Some((action, why)),
-        _ => None,
-    });
-    Some(match unknown {
-        Some((action, why)) => Fact::unseen(format!("whether {} may {action} depends on {why}", role.name))
-            .doubt("look at this condition: only the request has what it asks for"),
-        None => Fact::yes(format!(
-            "{} may do all that this pull takes: {}",
-            role.name,
-            actions(case).join(", ")
+    let fact = Fact::yes(format!(
+        "{name} may do all that this pull takes: {}",
+        actions.join(", ")
+    ));
+    let mut keys: Vec<&str> = rights
+        .iter()
+        .flat_map(|right| &right.missing)
+        .map(String::as_str)
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    match keys.as_slice() {
+        [] => fact,
+        keys => fact.note(format!(
+            "its policies ask for {}, which only a request has: look whether one denies by that",
+            keys.join(", ")
         )),
-    })
+    }
 }
+
+/// What to do about a condition that only a request can fulfil.
+const CONDITION: &str = "look at this condition: only the request has what it asks for";
 
 /// By all policies together, for a role of this account: a denial of one wins, else a leave of any is enough.
 fn may(case: &Case<'_>, role: &RoleArn, rights: &[Right], action: &str) -> May {
@@ -140,26 +146,24 @@ fn may(case: &Case<'_>, role: &RoleArn, rights: &[Right], action: &str) -> May {
     {
         return May::Denied((*by).to_owned());
     }
-    let mut conditions: Vec<String> = words
-        .iter()
-        .flat_map(|(whose, word)| word.if_denied.iter().map(move |key| format!("{key} in {whose}")))
-        .collect();
-    // Of an allowance without keys that are missing nothing else depends.
+    let in_words = |keys: fn(&Word) -> &Vec<String>| -> Vec<String> {
+        let told = words
+            .iter()
+            .flat_map(|(whose, word)| keys(word).iter().map(move |key| format!("{key} in {whose}")));
+        told.collect()
+    };
+    let mut conditions = in_words(|word| &word.if_denied);
     let is_allowed = right.is_some_and(|right| right.decision == Decision::Allowed);
-    let keys = right.map_or(&[][..], |right| &right.missing);
-    conditions.extend(keys.iter().map(|key| format!("{key} in a policy of the role")));
-    if conditions.is_empty() && (is_allowed || words.iter().any(|(_, word)| word.allows)) {
-        return May::Yes;
-    }
-    if !is_allowed {
-        conditions.extend(
-            words
-                .iter()
-                .flat_map(|(whose, word)| word.if_allowed.iter().map(move |key| format!("{key} in {whose}"))),
-        );
+    if !is_allowed && !words.iter().any(|(_, word)| word.allows) {
+        let keys = right.map_or(&[][..], |right| &right.missing);
+        conditions.extend(keys.iter().map(|key| format!("{key} in a policy of the role")));
+        conditions.extend(in_words(|word| &word.if_allowed));
+        if conditions.is_empty() {
+            return May::NotAllowed;
+        }
     }
     match conditions.is_empty() {
-        true => May::NotAllowed,
+        true => May::Yes,
         false => May::Unknown(conditions.join(", ")),
     }
 }
@@ -184,7 +188,7 @@ fn scoped(word: Word) -> Word {
     let depends = word.denies || !word.if_denied.is_empty();
     Word {
         if_denied: depends
-            .then(|| "REGISTRY_POLICY_SCOPE of the account, and what is denied".to_owned())
+            .then(|| "the denial (where `aws ecr get-account-setting --name REGISTRY_POLICY_SCOPE` says V2)".to_owned())
             .into_iter()
             .collect(),
         ..Word::default()
@@ -255,7 +259,7 @@ pub fn registry_policy(case: &Case<'_>) -> Option<Fact> {
         Err(error) => return Some(unread(error)),
     };
     let foreign = foreign_role(case).filter(|_| is_first);
-    let next = "add a statement to the registry policy: docs/deploy.md, Other accounts";
+    let next = "add to the registry policy what `ptc kit registries.yaml --only registry-policy` makes";
     let Some(policy) = policy else {
         let text = "there is none: first pulls are for roles of this account";
         return Some(match foreign {
@@ -285,8 +289,7 @@ fn told(case: &Case<'_>, role: &RoleArn, what: &str, words: &[(&str, Word)], nex
     }
     if let Some((action, word)) = words.iter().find(|(_, word)| !word.if_denied.is_empty()) {
         let keys = word.if_denied.join(", ");
-        return Fact::unseen(format!("{what} denies {} {action}, depending on {keys}", role.name))
-            .doubt("look at this condition: only the request has what it asks for");
+        return Fact::unseen(format!("{what} denies {} {action}, depending on {keys}", role.name)).doubt(CONDITION);
     }
     if foreign_role(case).is_none() {
         return Fact::yes(format!("{what} denies {} nothing that this pull takes", role.name));
@@ -297,8 +300,7 @@ fn told(case: &Case<'_>, role: &RoleArn, what: &str, words: &[(&str, Word)], nex
     };
     match word.if_allowed.as_slice() {
         [] => Fact::no(format!("{what} does not let account {} {action}", role.account)).cause(next),
-        keys => Fact::unseen(format!("{what} allows {action}, depending on {}", keys.join(", ")))
-            .doubt("look at this condition: only the request has what it asks for"),
+        keys => Fact::unseen(format!("{what} allows {action}, depending on {}", keys.join(", "))).doubt(CONDITION),
     }
 }
 
