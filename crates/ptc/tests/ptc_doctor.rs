@@ -114,6 +114,7 @@ const SCENES: &[Scene] = &[
         &["ghcr.io/org/tool:v1"],
         |_| {},
     ),
+    scene("rule-gone", 1, &[NGINX], delete_rule),
     scene("rule-gone-and-cached", 0, &["dockerhub/library/nginx:1.27"], |bench| {
         cached(bench);
         delete_rule(bench);

@@ -29,9 +29,10 @@ pub struct Served {
 pub enum From {
     /// It was given as one, with or without the registry's host.
     Cache,
-    /// By the rule for the name's host. `rule` is its prefix, `others` those of further rules that serve the image too.
+    /// By the rule for the name's host and path. `rule` is its prefix, `others` those of further rules that serve the image too.
     Upstream {
         host: String,
+        path: String,
         rule: String,
         others: Vec<String>,
     },
@@ -99,6 +100,7 @@ fn upstream(host: &str, path: &str, rules: &[Rule]) -> Result<Route, String> {
         repository,
         from: From::Upstream {
             host,
+            path,
             rule: rule.prefix.clone(),
             others: serving.map(|(_, rule, _)| rule.prefix.clone()).collect(),
         },

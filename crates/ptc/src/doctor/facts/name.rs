@@ -39,7 +39,7 @@ pub fn name(case: &Case<'_>) -> Option<Fact> {
         }));
     };
     Some(Fact::yes(match &route.from {
-        From::Upstream { host, rule, others } => {
+        From::Upstream { host, rule, others, .. } => {
             let others = match others.as_slice() {
                 [] => String::new(),
                 others => format!(" (and {})", others.join(", ")),
@@ -83,8 +83,8 @@ pub fn rule(case: &Case<'_>) -> Option<Fact> {
         return Some(no_rule_over(case, &route.repository));
     };
     let (prefix, source) = (&served.rule.prefix, source(served));
-    if let From::Upstream { host, rule, .. } = &route.from
-        && rule != prefix
+    if let From::Upstream { host, path, rule, .. } = &route.from
+        && (*host != served.rule.upstream_url || *path != served.path)
     {
         let text = format!(
             "{rule} is the rule for {host}, but of {} ECR takes the longer prefix {prefix}: {source}",
@@ -124,9 +124,13 @@ fn no_rule_for(case: &Case<'_>, host: &str) -> Fact {
     }
 }
 
-/// A rule that the file asks for, and the last run did not make.
+/// A rule that the last run knew of.
 fn not_made(case: &Case<'_>, text: &str) -> Option<Fact> {
-    let trouble = case.registry().and_then(trouble)?;
+    let (name, registry) = case.registry()?;
+    let Some(trouble) = trouble((name, registry)) else {
+        let text = format!("{text}: that of {name} is gone since the last run");
+        return Some(Fact::no(text).cause("upload registries.yaml again: the run makes it anew"));
+    };
     Some(Fact::no(format!("{text}: {trouble}")).cause("put that right; `ptc status` shows the whole report"))
 }
 
