@@ -3,6 +3,7 @@
 
 mod account;
 mod commands;
+mod doctor;
 mod input;
 mod output;
 mod sealed;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use commands::{apply, check, export, kit, plan, schema, status};
+use commands::{apply, check, doctor as doctor_command, export, kit, plan, schema, status};
 use ui::{Failure, Ui};
 
 const EXAMPLES: &str = "Examples:
@@ -44,6 +45,7 @@ enum Command {
     Apply(apply::Args),
     Export(export::Args),
     Status(status::Args),
+    Doctor(doctor_command::Args),
     Kit(kit::Args),
     /// Print a completion script: `source <(ptc completions bash)`.
     Completions {
@@ -98,6 +100,7 @@ async fn run(command: Command, ui: &Ui) -> Result<ExitCode, Failure> {
         Command::Apply(args) => apply::run(args, ui).await,
         Command::Export(args) => export::run(args, ui).await,
         Command::Status(args) => status::run(args, ui).await,
+        Command::Doctor(args) => doctor_command::run(args, ui).await,
         Command::Kit(args) => kit::run(args, ui).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -18,6 +18,7 @@ mod kit_command;
 mod ptc_account;
 mod ptc_apply;
 mod ptc_check;
+mod ptc_doctor;
 mod ptc_export;
 mod ptc_plan;
 mod ptc_progress;
