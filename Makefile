@@ -1,6 +1,6 @@
 # Every command of the repo. `make` alone lists them.
 #
-# run, play, test, bench-repositories, lint and invoke need only the Rust toolchain; bench, build, e2e, deny and advisories also
+# run, play, test, bench-repositories, lint and invoke need only the Rust toolchain; bench, build, wheel, e2e, deny and advisories also
 # need python3, for what they install from PyPI, and e2e the openssl command.
 
 BINARY := ecr-pull-through-sync
@@ -16,6 +16,8 @@ CYCLONEDX_VERSION := 0.5.9
 CYCLONEDX := target/tools/cyclonedx-$(CYCLONEDX_VERSION)/bin
 E2E := $(VENV)/e2e
 BENCH := $(VENV)/bench
+WHEEL := $(VENV)/wheel
+DIST := target/dist
 # Of this machine, for `make e2e` and `make bench`. PROFILE is release (the bootstrap of `make build`), or one that compiles
 # sooner: dev for the one, bench for the other.
 MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
@@ -115,6 +117,16 @@ sbom: $(CYCLONEDX)/cargo-cyclonedx ## List what the bootstrap is made of, as Cyc
 	@rm bootstrap.cdx.json
 	@ls -l $(SBOM)
 
+# On Linux zig links against a glibc that is older than this machine's, as it does for the function.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+.PHONY: wheel
+wheel: $(WHEEL)/.installed ## Build ptc as a wheel and an archive, into target/dist (PROFILE=dev: sooner, and not optimised)
+	rm -f $(DIST)/*.whl
+	PATH="$(CURDIR)/$(WHEEL)/bin:$$PATH" maturin build --profile $(PROFILE) --manifest-path crates/ptc/Cargo.toml \
+		--target $(HOST) $(if $(findstring linux,$(HOST)),--zig --compatibility manylinux_2_28) --out $(DIST)
+	python3 scripts/release_files.py ptc $(HOST) $(DIST)
+	@ls -l $(DIST)
+
 .PHONY: clean
 clean: ## Remove everything that was built or installed
 	cargo clean
@@ -147,6 +159,11 @@ $(TOOLS): scripts/build-tools.txt
 $(E2E)/.installed: scripts/e2e-tools.txt
 	python3 -m venv $(E2E)
 	$(E2E)/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 --requirement scripts/e2e-tools.txt
+	@touch $@
+
+$(WHEEL)/.installed: scripts/wheel-tools.txt
+	python3 -m venv $(WHEEL)
+	$(WHEEL)/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 --requirement $<
 	@touch $@
 
 $(BENCH)/.installed: benches/boto3/requirements.txt
