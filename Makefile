@@ -1,7 +1,8 @@
 # Every command of the repo. `make` alone lists them.
 #
-# run, play, test, bench-repositories, lint and invoke need only the Rust toolchain; bench, build, wheel, e2e, deny and advisories also
-# need python3, for what they install from PyPI, and e2e the openssl command.
+# run, play, test, bench-repositories, lint and invoke need only the Rust toolchain; bench, build, wheel, clients, e2e, deny and
+# advisories also need python3, for what they install from PyPI, e2e and clients the openssl command, and clients root,
+# containerd and skopeo.
 
 BINARY := ecr-pull-through-sync
 # What the function is built for: arm64 or x86_64. SAM does not tell, so the parameter in samconfig.toml is looked up.
@@ -18,6 +19,7 @@ E2E := $(VENV)/e2e
 BENCH := $(VENV)/bench
 WHEEL := $(VENV)/wheel
 DIST := target/dist
+CLIENTS := $(VENV)/clients
 # Of this machine, for `make e2e` and `make bench`. PROFILE is release (the bootstrap of `make build`), or one that compiles
 # sooner: dev for the one, bench for the other.
 MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
@@ -82,6 +84,12 @@ ifneq ($(PROFILE),dev)
 endif
 	@$(E2E)/bin/python -B tests/e2e --local-aws $(DEBUG)/local-aws --built $(PROFILE) \
 		--bootstrap $(if $(filter dev,$(PROFILE)),$(DEBUG)/$(BINARY),$(BOOTSTRAP))
+
+# Without root, a network namespace or the clients it says so, and ends with 77.
+.PHONY: clients
+clients: $(CLIENTS)/.installed ## Pull with the real containerd and Skopeo, as `ptc kit` sets them up
+	cargo build --locked --bin ptc
+	@$(CLIENTS)/bin/python -B tests/clients --ptc $(DEBUG)/ptc
 
 .PHONY: lint
 lint: ## Check format, clippy and the documentation
@@ -164,6 +172,11 @@ $(E2E)/.installed: scripts/e2e-tools.txt
 $(WHEEL)/.installed: scripts/wheel-tools.txt
 	python3 -m venv $(WHEEL)
 	$(WHEEL)/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 --requirement $<
+	@touch $@
+
+$(CLIENTS)/.installed: scripts/clients-tools.txt
+	python3 -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 --requirement $<
 	@touch $@
 
 $(BENCH)/.installed: benches/boto3/requirements.txt
