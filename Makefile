@@ -24,8 +24,10 @@ CLIENTS := $(VENV)/clients
 # sooner: dev for the one, bench for the other.
 MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 PROFILE ?= release
-# What `make run` needs, and no more.
-DEMO = cargo build --locked --bin $(BINARY) --bin demo
+# What `make run` needs, and no more. Cargo shows how far it is.
+DEMO = @test -e $(DEBUG)/demo || echo "The first time, some 250 crates are compiled, the AWS SDK above all: four to five minutes of \
+processor time, shared by all cores, and 1.4 GB in $(or $(CARGO_TARGET_DIR),target)/." >&2; \
+	cargo build --locked --bin $(BINARY) --bin demo
 DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 
