@@ -27,8 +27,15 @@ import try_play
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs/terminal.svg"
 WIDTH = 112
-GOOD = (ROOT / "examples/registries.yaml").read_text()
-BAD = GOOD.replace("accessToken", "accessTokn", 1)
+GOOD = """\
+dockerhub:
+  registry: docker.io
+  username: acme-bot
+  accessToken: dckr_pat_example
+k8s:
+  registry: registry.k8s.io
+"""
+BAD = GOOD.replace("registry.k8s.io", "https://registry.k8s.io").replace("username", "usrname")
 SESSION = [
     (BAD, "ptc check registries.yaml"),
     (GOOD, "ptc plan registries.yaml --function ecr-pull-through-sync"),
@@ -40,6 +47,7 @@ VARYING = [
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?"), "2026-11-20 10:11:12"),
     (re.compile(r"\b(just now|\d+ s ago)"), "3 s ago"),
     (re.compile(r"\b[\d.]+ m?s\b(?! ago)"), "0.8 s"),
+    (re.compile(r"\bversion [0-9a-f]{32}\b"), "version 5ba77cebb5964e9b8b6975a071e5cead"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "0c5e9a3e-6d0b-4c55-9d0e-2f6f0c1b7a11"),
 ]
 
@@ -72,22 +80,27 @@ def in_a_terminal(line, environment, folder):
 
 def session(aws):
     """The lines and their output, as a terminal shows them."""
-    shown = []
-    with tempfile.TemporaryDirectory() as folder, try_play.Play() as play:
+    with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         (home / "bin").mkdir()
-        for name, program in [("aws", aws), ("ptc", ROOT / "target/debug/ptc")]:
-            (home / "bin" / name).symlink_to(Path(program).resolve())
-        _, export, *_ = try_play.printed(play, "123456789012", "eu-west-1")
-        environment = {"PATH": f"{home / 'bin'}:{os.environ['PATH']}", "HOME": folder, "TERM": "xterm-256color", "NO_PROXY": "*"}
-        environment |= dict(word.split("=", 1) for word in export.split()[1:])
-        for file, line in SESSION:
-            (home / "registries.yaml").write_text(file)
-            shown.append(f"\x1b[1m$ {line}\x1b[0m\n{in_a_terminal(line, environment, home)}\n")
-            if line.startswith("aws"):
-                play.wait_for("registries ready")
-        play.ctrl_c()
+        (home / "registries.yaml").write_text(GOOD)
+        with try_play.Play(f"FILE={home / 'registries.yaml'}") as play:
+            shown = list(run_all(play, home, aws))
+            play.ctrl_c()
     return "\n".join(shown)
+
+
+def run_all(play, home, aws):
+    for name, program in [("aws", aws), ("ptc", ROOT / "target/debug/ptc")]:
+        (home / "bin" / name).symlink_to(Path(program).resolve())
+    _, export, *_ = try_play.printed(play, "123456789012", "eu-west-1")
+    environment = {"PATH": f"{home / 'bin'}:{os.environ['PATH']}", "HOME": str(home), "TERM": "xterm-256color", "NO_PROXY": "*"}
+    environment |= dict(word.split("=", 1) for word in export.split()[1:])
+    for file, line in SESSION:
+        (home / "registries.yaml").write_text(file)
+        yield f"\x1b[1m$ {line}\x1b[0m\n{in_a_terminal(line, environment, home)}\n"
+        if line.startswith("aws"):
+            play.wait_for("registries ready")
 
 
 def picture(text):

@@ -52,7 +52,7 @@ pub use model::mutability::Mutability;
 pub use model::prefix::{ROOT, is_repository_name};
 pub use model::registry::Registry;
 pub use model::upstream::{CredentialNeed, Upstream, UpstreamKind, canonical_host, is_host};
-pub use schema::markdown::{reference, summary};
+pub use schema::markdown::reference;
 pub use schema::schema;
 pub use yaml::source::MAX_BYTES;
 
