@@ -41,6 +41,7 @@ mod own_events;
 mod ownership;
 mod permissions;
 mod plan_checksum;
+mod problem_codes;
 mod process;
 mod properties;
 mod quota;

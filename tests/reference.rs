@@ -3,7 +3,7 @@
 
 use std::{env, fs};
 
-use config::{reference, schema, summary};
+use config::{problems_page, reference, schema, summary};
 
 const BEGIN: &str = "<!-- fields:";
 const END: &str = "<!-- /fields -->";
@@ -52,6 +52,13 @@ fn the_pages_have_what_the_tables_say() {
         let page = fs::read_to_string(path).unwrap();
         assert_in_step(path, &page, &between_marks(&page, &text));
     }
+}
+
+#[test]
+fn the_page_of_problems_is_committed() {
+    let path = "docs/problems.md";
+    let committed = fs::read_to_string(path).unwrap_or_default();
+    assert_in_step(path, &committed, &problems_page());
 }
 
 #[test]

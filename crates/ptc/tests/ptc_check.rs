@@ -173,7 +173,13 @@ fn standard_input_is_a_file_and_what_cannot_be_read_is_an_error() {
     let output = folder.check(&["missing.yaml", "good.yaml", "utf-16.yaml", "."]);
     assert_eq!(output.status.code(), Some(1));
     let found = text(&output.stdout);
-    for words in ["missing.yaml: refused", "good.yaml: good", "UTF-16", ".: refused"] {
+    for words in [
+        "error[PT010]: the file cannot be read",
+        "missing.yaml: refused",
+        "good.yaml: good",
+        "UTF-16",
+        ".: refused",
+    ] {
         assert!(found.contains(words), "{words}: {found}");
     }
 }

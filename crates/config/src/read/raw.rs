@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::place::Position;
 use crate::diagnostics::problem::{Notes, shown};
 use crate::keys::file::RegistryKey;
@@ -72,6 +73,7 @@ pub(crate) fn read_defaults(node: &Node, context: &Context, notes: &mut Notes) -
     let mut raw = read(node, &shape, None, context, notes)?;
     if let Some(at) = raw.key("registry") {
         notes.error(
+            Code::WRONG_PLACE,
             at,
             "`registry` has no default: each registry has its own; move it there",
         );
@@ -126,7 +128,11 @@ fn placed<T>(entry: &Entry, value: Option<T>) -> Option<Field<T>> {
 fn read_prefix(name: &str, entry: &Entry, notes: &mut Notes) -> Option<Field<String>> {
     let field = placed(entry, fields::text(name, &entry.value, notes))?;
     if let Some(fault) = prefix::fault(&field.value) {
-        notes.error(field.at, format!("`{name}` {} {fault}", shown(&field.value)));
+        notes.error(
+            Code::BAD_NAME,
+            field.at,
+            format!("`{name}` {} {fault}", shown(&field.value)),
+        );
         return None;
     }
     Some(field)
@@ -151,7 +157,7 @@ fn read_role(name: &str, entry: &Entry, context: &Context, notes: &mut Notes) ->
     let fault = fault
         .or_else(|| (field.value.len() > MOST_ROLE).then(|| format!("`{name}` has more than {MOST_ROLE} characters")));
     if let Some(fault) = fault {
-        notes.error(field.at, fault);
+        notes.error(Code::BAD_ROLE, field.at, fault);
         return None;
     }
     Some(field)

@@ -1,6 +1,6 @@
 //! A file and what was found in it.
 
-use config::{Problem, Rejected};
+use config::{Code, Problem, Rejected};
 use serde::Serialize;
 
 use crate::input::Input;
@@ -66,12 +66,7 @@ impl Checked {
 
     /// A file that cannot be read.
     pub fn unreadable(file: String, message: String) -> Self {
-        let problem = Problem {
-            registry: None,
-            line: None,
-            column: None,
-            message,
-        };
+        let problem = Problem::unplaced(Code::UNREADABLE_FILE, None, message);
         Self {
             file,
             registries: None,

@@ -52,7 +52,10 @@ fn shown(file: &Checked, level: Level, problem: &Problem, color: bool) -> String
         Level::Error => Title::ERROR,
         Level::Warning => Title::WARNING,
     };
-    let title = title.primary_title(said(problem));
+    let mut title = title.primary_title(said(problem));
+    if !problem.code.is_none() {
+        title = title.id(problem.code.to_string());
+    }
     let line = problem
         .line
         .and_then(|number| Some((number, file.excerpts.line(number)?)));
