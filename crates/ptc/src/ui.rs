@@ -109,10 +109,13 @@ impl Ui {
 
     /// Asks a question on the terminal. Anything but yes is no.
     pub fn ask(&self, question: &str) -> Result<bool, Failure> {
-        _ = write!(io::stderr().lock(), "{question} [y/N] ");
-        let mut answer = String::new();
-        io::stdin().read_line(&mut answer)?;
-        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+        let answer: String = dialoguer::Input::new()
+            .with_prompt(format!("{question} [y/N]"))
+            .allow_empty(true)
+            .interact_text()
+            .map_err(|dialoguer::Error::IO(error)| error)?;
+        let answer = answer.trim().to_lowercase();
+        Ok(matches!(answer.as_str(), "y" | "yes"))
     }
 
     /// Waits for something, and says so where it takes long: retries alone can be silent for many seconds.

@@ -14,7 +14,7 @@ use crate::commands::plan::{self, TIME, run_request};
 use crate::input::Input;
 use crate::session::{Session, SessionArgs};
 use crate::ui::{FAILED, Failure, Ui};
-use crate::view::plan::{done, page};
+use crate::view::plan::{Shown, done, page};
 use crate::view::progress;
 
 /// Make the account follow the file: exactly the plan that was shown, or nothing.
@@ -32,6 +32,9 @@ pub struct Args {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
+    /// Show every field of each change, old and new, before asking.
+    #[arg(long)]
+    details: bool,
     /// How many registries that left the file may be deleted [default: the file's, else MAX_DELETIONS, else 1].
     #[arg(long, value_name = "N")]
     max_deletions: Option<u32>,
@@ -63,7 +66,11 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
         let request = run_request(args.max_deletions, None);
         let shown = plan::report(&input, &session, Access::Plan, &request, deadline);
         let shown = ui.waiting("reading the account", shown).await?;
-        ui.raw(page(&shown, &input, &session, ui.color).as_bytes())?;
+        let how = Shown {
+            details: args.details,
+            next: None,
+        };
+        ui.raw(page(&shown, &input, &session, how, ui.color).as_bytes())?;
         if !matches!(shown.outcome, Outcome::Pending | Outcome::Converged) {
             return Ok(FAILED);
         }

@@ -37,4 +37,16 @@ super::table! {
         why: "A stack can bound which upstreams, readers and repositories a file may name. `ptc` does not know the stack here, so it could not check the bounds that this file may go beyond.",
         fix: "Name the stack or its function, as the message says.",
     }
+    99 CREDENTIAL_LAPSES Warning "A credential lapses soon, or has lapsed" {
+        why: "The token itself, a tag of its secret, or `expires_at` says when. After that day the upstream refuses it: what is cached is still served, and nothing new comes.",
+        fix: "Get a new token from the upstream, and write it into the file or the secret. How many days before it is told is the stack's parameter ExpiryWarningDays.",
+    }
+    100 BAD_EXPIRY_TAG Warning "The tag that says when a secret lapses is no date" {
+        why: "The tag `ecr-pull-through-sync:expires-at` has the forms of `expires_at`. This one has neither, so it is passed over.",
+        fix: "Write a day such as `2027-05-01`, or an instant.",
+    }
+    101 ROTATION_OVERDUE Warning "The rotation of a secret is overdue" {
+        why: "Rotation is turned on, and its next day is more than a day past. The credential goes on serving until it lapses.",
+        fix: "Look at the secret's rotation in Secrets Manager, and at the log of its rotation function.",
+    }
 }

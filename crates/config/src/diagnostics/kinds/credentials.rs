@@ -43,4 +43,16 @@ super::table! {
         bad: "hub:\n  registry: docker.io\n  username: bot\n  accessToken: dckr_pat_example\nhub2:\n  registry: docker.io\n  secret: ecr-pullthroughcache/hub\n",
         good: "hub:\n  registry: docker.io\n  secret: ecr-pullthroughcache/docker-hub-bot\nhub2:\n  registry: docker.io\n  secret: ecr-pullthroughcache/docker-hub-bot\n",
     }
+    45 BAD_DATE Error "`expires_at` is no date" {
+        why: "It is the day or the instant at which the credential lapses. Another form could be read as another day.",
+        fix: "Write a day such as `2027-05-01` (00:00 UTC), or an instant such as `2027-05-01T12:00:00Z`.",
+        bad: "ghcr:\n  registry: ghcr.io\n  secret: ecr-pullthroughcache/github-bot\n  expires_at: 1 May 2027\n",
+        good: "ghcr:\n  registry: ghcr.io\n  secret: ecr-pullthroughcache/github-bot\n  expires_at: 2027-05-01\n",
+    }
+    46 NOTHING_LAPSES Error "`expires_at` is there, but no credential" {
+        why: "Without a credential nothing can lapse, so the date would never be looked at.",
+        fix: "Remove `expires_at`, or write the credential.",
+        bad: "new:\n  registry: registry.example.com\n  allow_unlisted_upstream: true\n  expires_at: 2027-05-01\n",
+        good: "new:\n  registry: registry.example.com\n  allow_unlisted_upstream: true\n",
+    }
 }
