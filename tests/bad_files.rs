@@ -240,7 +240,7 @@ fn a_rejection_reads_well() {
     };
     let text = rejected.to_string();
     assert!(
-        text.starts_with("the file has 2 errors\nline 2, column 13: quay: ECR cannot cache"),
+        text.starts_with("the file has 2 errors\nPT031 2:13: quay: ECR cannot cache"),
         "{text}"
     );
 }

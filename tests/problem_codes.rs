@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::common::context;
-use crate::support::{Bench, credential, scheduled};
+use crate::support::{BUCKET, Bench, STATUS_PAGE, credential, scheduled};
 use config::{Code, Kind, Problem, Severity, kinds, read};
 use local_aws::Fault;
 use serde_json::{Value, json};
@@ -165,6 +165,20 @@ fn warning<'r>(report: &'r Value, code: &str) -> &'r str {
     let of_code: Vec<&Value> = warnings.iter().filter(|warning| warning["code"] == code).collect();
     assert_eq!(of_code.len(), 1, "{report:#}");
     of_code[0]["message"].as_str().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_page_beside_the_status_says_problems_as_everywhere() {
+    let bench = Bench::new().await;
+    bench
+        .follow("quay: {registry: quay.io, image_tag_mutability: IMMUTABLE}\n")
+        .await;
+    let page = || String::from_utf8(bench.aws.object(BUCKET, STATUS_PAGE).unwrap()).unwrap();
+    let line = "\n## Warnings\n\n- **warning** `PT082` `registries.yaml:1:49` quay: with IMMUTABLE";
+    assert!(page().contains(line), "{}", page());
+    bench.follow("quay: {registry: quay.io, tgas: {}}\n").await;
+    let line = "\n## Errors\n\n- **error** `PT017` `registries.yaml:1:27` quay: unknown key";
+    assert!(page().contains(line), "{}", page());
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 //! nowhere else.
 
 mod account;
+mod allow;
 mod commands;
 mod input;
 mod output;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use commands::{apply, check, export, kit, plan, schema, status};
+use commands::{apply, check, explain, export, kit, plan, schema, status};
 use ui::{Failure, Ui};
 
 /// Checks, plans and applies the registries.yaml of an ECR pull-through cache.
@@ -45,6 +46,7 @@ enum Command {
         shell: clap_complete::Shell,
     },
     Schema(schema::Args),
+    Explain(explain::Args),
 }
 
 // As in the function, all waiting is for the network.
@@ -94,6 +96,7 @@ async fn run(command: Command, ui: &Ui) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Schema(args) => schema::run(args, ui).await,
+        Command::Explain(args) => explain::run(args, ui).await,
     }
 }
 

@@ -168,6 +168,9 @@ async fn the_function_and_the_terminal_make_the_same_plan() {
     let ours = desk.run(&["plan", "--json"]).await.ends(2).json();
     let warning = ours["warnings"].as_array().unwrap().last().unwrap();
     assert_eq!(warning["code"], "PT095");
+    let allowed = desk.run(&["plan", "--json", "--allow", "PT095"]).await.ends(2).json();
+    assert!(!allowed["warnings"].to_string().contains("PT095"), "{allowed:#}");
+    assert_eq!(allowed["plan_checksum"], ours["plan_checksum"]);
     let warning = warning["message"].as_str().unwrap();
     assert!(
         warning.contains("s3://my-registries/registries.yaml, which the function follows, is another file"),
@@ -349,7 +352,9 @@ async fn what_is_wrong_is_said_with_its_line_and_without_a_token() {
     for command in [&["plan"][..], &["apply", "--yes"]] {
         let output = desk.run(command).await.ends(1);
         assert!(
-            output.stdout.contains(" --> registries.yaml:1:34\n"),
+            output
+                .stdout
+                .starts_with("error[PT017]: registries.yaml:1:34: dockerhub: unknown key"),
             "{}",
             output.stdout
         );

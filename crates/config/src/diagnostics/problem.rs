@@ -48,17 +48,33 @@ impl Problem {
             message: message.into(),
         }
     }
+
+    /// Where it stands, as editors and terminals open it: `registries.yaml:3:5`. None, if it is not in the file.
+    #[must_use]
+    pub fn place(&self, file: &str) -> Option<String> {
+        Some(format!("{file}:{}:{}", self.line?, self.column?))
+    }
+
+    /// The registry and the message.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match &self.registry {
+            Some(registry) => format!("{registry}: {}", self.message),
+            None => self.message.clone(),
+        }
+    }
 }
 
 impl fmt::Display for Problem {
+    /// As everywhere, without the name of the file: `PT017 3:5: quay: unknown key ...`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.code.is_none() {
+            write!(f, "{} ", self.code)?;
+        }
         if let (Some(line), Some(column)) = (self.line, self.column) {
-            write!(f, "line {line}, column {column}: ")?;
+            write!(f, "{line}:{column}: ")?;
         }
-        if let Some(registry) = &self.registry {
-            write!(f, "{registry}: ")?;
-        }
-        f.write_str(&self.message)
+        f.write_str(&self.sentence())
     }
 }
 

@@ -27,7 +27,7 @@ super::table! {
         why: "ECR takes a key by its full ARN, from the registry's own Region and partition, and only with `KMS` or `KMS_DSSE`. An alias may point to another key tomorrow, and ECR does not take one.",
         fix: "Write `arn:aws:kms:<region>:<account>:key/<id>`, or remove `kms_key`.",
         bad: "quay:\n  registry: quay.io\n  encryption_configuration:\n    encryption_type: KMS\n    kms_key: alias/ecr\n",
-        good: "quay:\n  registry: quay.io\n  encryption_configuration:\n    encryption_type: KMS\n    kms_key: arn:aws:kms:eu-central-1:111122223333:key/0a1b2c3d\n",
+        good: "quay:\n  registry: quay.io\n  encryption_configuration:\n    encryption_type: KMS\n    kms_key: arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab\n",
     }
     52 TEMPLATE_ROLE_MISSING Error "Tags and KMS keys need a role for ECR" {
         why: "ECR can put tags or a KMS key on a repository that it creates only with a role. Without one every first pull would fail.",
