@@ -53,7 +53,11 @@ pub use model::lifecycle::{
 pub use model::mutability::Mutability;
 pub use model::prefix::{ROOT, is_repository_name};
 pub use model::registry::Registry;
-pub use model::upstream::{CredentialNeed, Upstream, UpstreamKind, canonical_host, is_host};
+pub use model::upstream::{
+    CredentialNeed, Upstream, UpstreamKind, canonical_host, is_host, kind_of_host, listed, parse as parse_upstream,
+    uncacheable,
+};
+pub use read::across::has_no_pull_through_cache;
 pub use schema::markdown::{reference, summary};
 pub use schema::problems::problems_page;
 pub use schema::schema;

@@ -351,3 +351,73 @@ fn every_code_is_explained() {
         "error: there is no code PT17; did you mean PT017, unknown-key?\n"
     );
 }
+
+fn init(folder: &Folder, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ptc"))
+        .arg("init")
+        .args(arguments)
+        .current_dir(&folder.0)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_first_file_passes_the_check_and_nothing_is_written_over() {
+    let folder = Folder::new("init", &[]);
+    for name in [
+        "registries.yaml",
+        ".pre-commit-config.yaml",
+        ".github/workflows/registries.yml",
+    ] {
+        _ = fs::remove_file(folder.0.join(name));
+    }
+    let alone = init(&folder, &[]);
+    assert_eq!(alone.status.code(), Some(1));
+    assert!(
+        text(&alone.stderr).contains("say which upstreams"),
+        "{}",
+        text(&alone.stderr)
+    );
+    let bad = init(&folder, &["docker.oi"]);
+    assert!(text(&bad.stderr).contains("PT031"), "{}", text(&bad.stderr));
+    assert!(!folder.0.join("registries.yaml").exists());
+    let made = init(&folder, &["docker.io", "quay.io"]);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
+    assert_eq!(
+        text(&made.stdout),
+        "wrote registries.yaml\nMake the secrets that its comments name, then see what it would do: ptc plan registries.yaml\n"
+    );
+    let checked = folder.check(&["registries.yaml", "--deny-warnings"]);
+    assert_eq!(text(&checked.stdout), "registries.yaml: good, 2 registries\n");
+    golden(
+        "init.yaml",
+        &fs::read_to_string(folder.0.join("registries.yaml")).unwrap(),
+    );
+    // One that is there keeps all from being written.
+    fs::write(folder.0.join("registries.yaml"), "mine").unwrap();
+    let again = init(&folder, &["quay.io", "--hook", "--workflow"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(
+        text(&again.stderr).contains("writes over none"),
+        "{}",
+        text(&again.stderr)
+    );
+    assert_eq!(fs::read_to_string(folder.0.join("registries.yaml")).unwrap(), "mine");
+    assert!(!folder.0.join(".pre-commit-config.yaml").exists());
+    fs::remove_file(folder.0.join("registries.yaml")).unwrap();
+    let all = init(&folder, &["quay.io", "--hook", "--workflow", "--json"]);
+    let all: Value = serde_json::from_slice(&all.stdout).unwrap();
+    assert_eq!(
+        (&all["next"], all["files"].as_array().unwrap().len()),
+        (&"ptc plan registries.yaml".into(), 3)
+    );
+    let hook = fs::read_to_string(folder.0.join(".pre-commit-config.yaml")).unwrap();
+    let hook: Value = serde_yaml::from_str(&hook).unwrap();
+    // What the hook is called with is understood.
+    let arguments = hook["repos"][0]["hooks"][0]["args"].as_array().unwrap().iter();
+    let mut arguments: Vec<&str> = arguments.map(|argument| argument.as_str().unwrap()).collect();
+    arguments.push("registries.yaml");
+    assert_eq!(folder.check(&arguments).status.code(), Some(0));
+    assert!(folder.0.join(".github/workflows/registries.yml").exists());
+}

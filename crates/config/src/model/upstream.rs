@@ -202,6 +202,14 @@ pub(crate) fn hosts() -> impl Iterator<Item = (Vec<String>, Value, CredentialNee
     })
 }
 
+/// The hosts that ECR caches and that have no name of yours in them, for a question.
+pub fn listed() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().filter_map(|(host, ..)| match host {
+        Host::Exact(name) => Some(*name),
+        _ => None,
+    })
+}
+
 /// A part of a host name, as [`is_label`] checks it.
 const LABEL: &str = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
 
@@ -218,7 +226,7 @@ const MOST_HOST: usize = 253;
 /// # Errors
 ///
 /// What is wrong with it and what to write instead.
-pub(crate) fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Result<Upstream, (Code, String)> {
+pub fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Result<Upstream, (Code, String)> {
     let no_host = |fault: String| Err((Code::NOT_A_HOST, fault));
     // Who writes a user name into a URL writes a token there too: such a text is not repeated.
     if text.contains('@') {
@@ -246,7 +254,7 @@ pub(crate) fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Resu
     } else {
         host
     };
-    if let Some((_, kind, ..)) = TABLE.iter().find(|(known, ..)| known.is(&host)) {
+    if let Some(kind) = kind_of_host(&host) {
         if private_ecr(&host).is_some_and(|(account, region)| {
             (Some(account), Some(region)) == (context.account.as_deref(), context.region.as_deref())
         }) {
@@ -256,7 +264,7 @@ pub(crate) fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Resu
             );
             return Err((Code::OWN_REGISTRY, fault));
         }
-        return Ok(Upstream { host, kind: *kind });
+        return Ok(Upstream { host, kind });
     }
     if !is_host(&host) {
         // Without a dot, it may be anything that was meant for another place.
@@ -275,6 +283,25 @@ pub(crate) fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Resu
         });
     }
     Err((Code::UNSUPPORTED_HOST, unsupported(&host, &meant)))
+}
+
+/// What a host is, if ECR can cache it.
+#[must_use]
+pub fn kind_of_host(host: &str) -> Option<UpstreamKind> {
+    TABLE
+        .iter()
+        .find(|(known, ..)| known.is(host))
+        .map(|(_, kind, ..)| *kind)
+}
+
+/// Why ECR cannot cache images of a host, and which hosts it can; `None` where it can.
+#[must_use]
+pub fn uncacheable(host: &str) -> Option<String> {
+    let host = canonical_host(host);
+    let meant = OTHER_HOSTS.iter().find(|(other, _)| *other == host);
+    kind_of_host(&host)
+        .is_none()
+        .then(|| unsupported(&host, meant.map_or(&host, |(_, meant)| meant)))
 }
 
 /// The host in whatever somebody wrote: no scheme, path, port or space, lower case.

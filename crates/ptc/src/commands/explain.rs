@@ -10,8 +10,13 @@ use crate::allow::unknown;
 use crate::ui::{Failure, Ui};
 use crate::view::terminal::Page;
 
+const EXAMPLES: &str = "Examples:
+  ptc explain PT017   what it means, and what to do
+  ptc explain         all codes";
+
 /// Explain the code of an error or a warning, or list them all.
 #[derive(ClapArgs)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The code, such as PT017, or its name, such as unknown-key.
     code: Option<String>,

@@ -18,10 +18,16 @@ use crate::ui::{self, FAILED, Failure, Ui};
 use crate::view::plan::Shown;
 use crate::view::{comment, plan};
 
+const EXAMPLES: &str = r#"Examples:
+  ptc plan registries.yaml --function NAME
+  ptc plan registries.yaml --details
+  ptc plan registries.yaml --format markdown > comment.md"#;
+
 /// Show what an apply of the file would change in the account. Reads only.
 ///
 /// Ends with status 0 where there is nothing to do, 2 where there is, and 1 where something is wrong, whatever else there is.
 #[derive(ClapArgs)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The file; `-` is standard input.
     file: String,
@@ -63,7 +69,7 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let access = if args.validate { Access::Validate } else { Access::Plan };
     let request = run_request(args.max_deletions, None);
     let report = report(&input, &session, access, &request, Deadline::in_time(TIME, &timing()));
-    let mut report = ui.waiting("reading the account", report).await?;
+    let mut report = ui.reading("reading the account", &session.reader, report).await?;
     args.allow.silence(&mut report.warnings);
     let next = next(&args);
     match args
@@ -89,12 +95,17 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
 
 /// The command that applies what was planned with these arguments, but for the checksum.
 fn next(args: &Args) -> String {
-    let AccountArgs { account, region } = &args.session.account;
+    // An option that comes to be does not compile until it stands here, too.
+    let SessionArgs {
+        function,
+        profile,
+        account: AccountArgs { account, region },
+    } = &args.session;
     let most = args.max_deletions.map(|most| most.to_string());
     let codes: Vec<String> = args.allow.codes().collect();
     let options = [
-        ("--function", &args.session.function),
-        ("--profile", &args.session.profile),
+        ("--function", function),
+        ("--profile", profile),
         ("--account", account),
         ("--region", region),
         ("--max-deletions", &most),

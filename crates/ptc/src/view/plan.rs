@@ -193,10 +193,11 @@ pub fn done(report: &Report, input: &Input, session: &Session, color: bool) -> S
         page.gap();
     }
     registries(&mut page, report, &blockers, Timestamp::now());
-    for warning in &by_message(&report.warnings) {
+    let warnings = by_message(&report.warnings);
+    if !warnings.is_empty() {
         page.gap();
-        problems::say_all(&mut page, Severity::Warning, [warning], &input.name);
     }
+    problems::say_all(&mut page, Severity::Warning, &warnings, &input.name);
     page.gap();
     page.said(report.outcome.into(), report.outcome.as_str(), &report.message);
     page.text
