@@ -10,6 +10,7 @@ use ecr_pull_through_sync::timing::{Deadline, Timing};
 use ecr_pull_through_sync::trigger::Kind;
 
 use crate::account::AccountArgs;
+use crate::allow::AllowArgs;
 use crate::input::Input;
 use crate::sealed;
 use crate::session::{Session, SessionArgs};
@@ -43,6 +44,8 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     max_deletions: Option<u32>,
     #[command(flatten)]
+    allow: AllowArgs,
+    #[command(flatten)]
     session: SessionArgs,
 }
 
@@ -66,7 +69,8 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let access = if args.validate { Access::Validate } else { Access::Plan };
     let request = run_request(args.max_deletions, None);
     let report = report(&input, &session, access, &request, Deadline::in_time(TIME, &timing()));
-    let report = ui.reading("reading the account", &session.reader, report).await?;
+    let mut report = ui.reading("reading the account", &session.reader, report).await?;
+    args.allow.silence(&mut report.warnings);
     let next = next(&args);
     match args
         .format
@@ -98,6 +102,7 @@ fn next(args: &Args) -> String {
         account: AccountArgs { account, region },
     } = &args.session;
     let most = args.max_deletions.map(|most| most.to_string());
+    let codes: Vec<String> = args.allow.codes().collect();
     let options = [
         ("--function", function),
         ("--profile", profile),
@@ -109,7 +114,8 @@ fn next(args: &Args) -> String {
         .into_iter()
         .filter_map(|(name, value)| Some([name, value.as_deref()?]))
         .flatten();
-    let words = ["ptc", "apply", &args.file].into_iter().chain(given);
+    let allowed = codes.iter().flat_map(|code| ["--allow", code.as_str()]);
+    let words = ["ptc", "apply", &args.file].into_iter().chain(given).chain(allowed);
     words.map(quoted).collect::<Vec<_>>().join(" ")
 }
 
