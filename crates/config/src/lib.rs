@@ -58,7 +58,7 @@ pub use model::upstream::{
     uncacheable,
 };
 pub use read::across::has_no_pull_through_cache;
-pub use schema::markdown::{reference, summary};
+pub use schema::markdown::reference;
 pub use schema::problems::problems_page;
 pub use schema::schema;
 pub use yaml::source::MAX_BYTES;
