@@ -130,10 +130,10 @@ mod tests {
         let rejected = config::read(text.as_bytes(), &context).unwrap_err();
         let codes: Vec<Code> = rejected.errors.iter().map(|error| error.code).collect();
         assert_eq!((codes, rejected.warnings.len()), (vec![Code::ROLE_MISSING], 0));
-        let names: Vec<&str> = text
+        let keys = text
             .lines()
-            .filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'))
-            .collect();
+            .filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'));
+        let names: Vec<&str> = keys.filter(|name| !name.starts_with(' ')).collect();
         assert_eq!(names.len(), all.len());
         assert!(
             names.contains(&"444455556666-ap-southeast-1") && names.contains(&"acme"),
