@@ -10,7 +10,7 @@ use std::time::Duration;
 pub struct Call {
     /// Its number, from 1; goes on counting when the log is cleared.
     pub n: usize,
-    /// `ecr`, `secretsmanager`, `sqs`, `kms`, `s3`, `sts` or `lambda`.
+    /// `ecr`, `secretsmanager`, `sqs`, `kms`, `s3`, `sts`, `cloudformation` or `lambda`.
     pub service: String,
     /// For example `CreatePullThroughCacheRule`.
     pub operation: String,
@@ -90,7 +90,7 @@ pub(crate) fn is_write(service: &str, operation: &str) -> bool {
 
 /// What a JSON call is about, read from the members that name a resource.
 pub(crate) fn subject(input: &Value) -> String {
-    const NAMING: [&str; 12] = [
+    const NAMING: [&str; 13] = [
         "ecrRepositoryPrefix",
         "prefix",
         "repositoryName",
@@ -102,6 +102,7 @@ pub(crate) fn subject(input: &Value) -> String {
         "repositoryNames",
         "QueueName",
         "FunctionName",
+        "StackName",
         "KeyId",
     ];
     if let Some(url) = input.get("QueueUrl").and_then(Value::as_str) {

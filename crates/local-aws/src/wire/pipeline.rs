@@ -41,8 +41,13 @@ pub(super) async fn run(aws: &LocalAws, asked: &http::Request) -> Ending {
         return Ending::Answered(admin::answer(aws, asked, path));
     }
     let began = aws.uptime();
-    let named = name(asked);
     let credential = auth::credential(asked);
+    let region = credential.as_ref().map(|credential| credential.region.as_str());
+    let other = region.filter(|region| *region != aws.options().region);
+    if let Some(other) = other.and_then(|region| aws.of_region(region)) {
+        return Box::pin(run(&other, asked)).await;
+    }
+    let named = name(asked);
     let signed = auth::check(credential.as_ref(), named.service, &aws.options().region);
     let passing = passing(asked, &named, credential.as_ref());
     if let Err(error) = signed.and_then(|()| aws.authorize(passing)) {
@@ -93,10 +98,10 @@ pub(super) async fn run(aws: &LocalAws, asked: &http::Request) -> Ending {
     ending
 }
 
-/// Tells the JSON services by `X-Amz-Target`, STS by its form and Lambda by its path; what is neither is S3.
+/// Tells the JSON services by `X-Amz-Target`, STS and CloudFormation by their forms, Lambda by its path; the rest is S3.
 fn name(asked: &http::Request) -> Named {
     let other = match asked.header("x-amz-target") {
-        None if query::is_query(asked) => Some(("sts", query::read(asked))),
+        None if query::is_query(asked) => Some(query::read(asked)),
         None if rest::is_rest(asked) => Some(("lambda", rest::read(asked))),
         _ => None,
     };
@@ -199,7 +204,7 @@ fn work(aws: &LocalAws, asked: &http::Request, named: &Named) -> http::Response 
         Work::Refuse(error) => Err(error.clone()),
         Work::Json(input) => state
             .call(named.service, &named.operation, input)
-            .map(|output| json_reply(named.service, &output)),
+            .map(|output| json_reply(named.service, &named.operation, &output)),
         Work::S3(request) => {
             let cx = state.cx();
             let State { s3, events, .. } = &mut *state;
@@ -255,9 +260,9 @@ fn endless_page(aws: &LocalAws, asked: &http::Request, named: &Named, tokens: u6
     reply
 }
 
-fn json_reply(service: &str, output: &Value) -> http::Response {
+fn json_reply(service: &str, operation: &str, output: &Value) -> http::Response {
     let kind = match service {
-        "sts" => return query::reply(&request_id(), output),
+        "sts" | "cloudformation" => return query::reply(service, operation, &request_id(), output),
         "lambda" => "application/json",
         "sqs" => JSON_1_0,
         _ => JSON_1_1,
@@ -271,16 +276,17 @@ fn json_reply(service: &str, output: &Value) -> http::Response {
 fn refusal(service: &str, subject: &str, error: &ApiError) -> http::Response {
     let reply = match service {
         "s3" => s3::error_reply(subject, &request_id(), error),
-        "sts" => query::refusal(&request_id(), error),
+        "sts" | "cloudformation" => query::refusal(service, &request_id(), error),
         "lambda" => rest::refusal(&request_id(), error),
         // The services differ in the case of this member.
-        "secretsmanager" => json_reply(service, &json!({"__type": error.code, "Message": error.message})),
+        "secretsmanager" => json_reply(service, "", &json!({"__type": error.code, "Message": error.message})),
         "sqs" => json_reply(
             service,
+            "",
             &json!({"__type": sqs::type_of(&error.code), "message": error.message}),
         )
         .header("x-amzn-query-error", sqs::query_error(error)),
-        _ => json_reply(service, &json!({"__type": error.code, "message": error.message})),
+        _ => json_reply(service, "", &json!({"__type": error.code, "message": error.message})),
     };
     http::Response {
         status: error.status,

@@ -1,29 +1,22 @@
-//! The query protocol of STS: a form as the request, XML as the answer.
+//! The query protocol of STS and CloudFormation: a form as the request, XML as the answer.
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::api::ApiError;
 use crate::http;
 
 const FORM: &str = "application/x-www-form-urlencoded";
-const VERSION: &str = "2011-06-15";
-const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Answered<'a> {
-    #[serde(rename = "@xmlns")]
-    xmlns: &'static str,
-    get_caller_identity_result: &'a Value,
-    response_metadata: Metadata<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Metadata<'a> {
-    request_id: &'a str,
-}
+/// Who speaks it: the service, the version of its API by which it is told, and the namespace of its answers.
+const SERVICES: [(&str, &str, &str); 2] = [
+    ("sts", "2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/"),
+    (
+        "cloudformation",
+        "2010-05-15",
+        "http://cloudformation.amazonaws.com/doc/2010-05-15/",
+    ),
+];
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -47,25 +40,37 @@ pub(super) fn is_query(asked: &http::Request) -> bool {
     asked.path == "/" && asked.header("content-type").is_some_and(|kind| kind.starts_with(FORM))
 }
 
-/// Reads the operation and the other members of a form.
-pub(super) fn read(asked: &http::Request) -> Result<(String, Value), ApiError> {
+/// Reads the service, the operation and the other members of a form.
+pub(super) fn read(asked: &http::Request) -> (&'static str, Result<(String, Value), ApiError>) {
+    let members = match members(asked) {
+        Ok(members) => members,
+        Err(error) => return ("sts", Err(error)),
+    };
+    let text = |name: &str| members.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (operation, version) = (text("Action"), text("Version"));
+    let Some((service, ..)) = SERVICES.iter().find(|(_, own, _)| *own == version) else {
+        let known: Vec<&str> = SERVICES.iter().map(|(_, version, _)| *version).collect();
+        let known = known.join(" and ");
+        let message = format!("Could not find operation {operation} for a version other than {known}");
+        return ("sts", Err(ApiError::client("InvalidAction", message)));
+    };
+    if operation.is_empty() {
+        return (service, Err(ApiError::client("MissingAction", "Missing Action")));
+    }
+    let others = members
+        .into_iter()
+        .filter(|(name, _)| name != "Action" && name != "Version");
+    (service, Ok((operation, Value::Object(others.collect()))))
+}
+
+fn members(asked: &http::Request) -> Result<Map<String, Value>, ApiError> {
     let mut members = Map::new();
     let text = std::str::from_utf8(&asked.body).unwrap_or_default();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         members.insert(decoded(name)?, Value::String(decoded(value)?));
     }
-    let operation = match members.remove("Action") {
-        Some(Value::String(operation)) if !operation.is_empty() => operation,
-        _ => return Err(ApiError::client("MissingAction", "Missing Action")),
-    };
-    match members.remove("Version") {
-        Some(Value::String(version)) if version == VERSION => Ok((operation, Value::Object(members))),
-        _ => {
-            let message = format!("Could not find operation {operation} for a version other than {VERSION}");
-            Err(ApiError::client("InvalidAction", message))
-        }
-    }
+    Ok(members)
 }
 
 fn decoded(text: &str) -> Result<String, ApiError> {
@@ -76,18 +81,22 @@ fn decoded(text: &str) -> Result<String, ApiError> {
     decoded.map_err(|_| ApiError::client("MalformedInput", "the form is not UTF-8"))
 }
 
-/// An answer.
-pub(super) fn reply(request_id: &str, output: &Value) -> http::Response {
-    let document = Answered {
-        xmlns: NAMESPACE,
-        get_caller_identity_result: output,
-        response_metadata: Metadata { request_id },
-    };
-    xml(200, "GetCallerIdentityResponse", &document, request_id)
+/// An answer. Lists are in it as the protocol writes them, as `{"member": [...]}`.
+pub(super) fn reply(service: &str, operation: &str, request_id: &str, output: &Value) -> http::Response {
+    let mut document = json!({ "@xmlns": namespace(service), "ResponseMetadata": { "RequestId": request_id } });
+    if let Some(members) = document.as_object_mut() {
+        members.insert(format!("{operation}Result"), output.clone());
+    }
+    xml(200, &format!("{operation}Response"), &document, request_id)
+}
+
+fn namespace(service: &str) -> &'static str {
+    let found = SERVICES.iter().find(|(name, ..)| *name == service);
+    found.map_or("", |(.., namespace)| namespace)
 }
 
 /// An error.
-pub(super) fn refusal(request_id: &str, error: &ApiError) -> http::Response {
+pub(super) fn refusal(service: &str, request_id: &str, error: &ApiError) -> http::Response {
     // The signature's errors have other names in this protocol.
     let code = match error.code.as_str() {
         "MissingAuthenticationTokenException" => "MissingAuthenticationToken",
@@ -103,7 +112,7 @@ pub(super) fn refusal(request_id: &str, error: &ApiError) -> http::Response {
         message: &error.message,
     };
     let document = Refused {
-        xmlns: NAMESPACE,
+        xmlns: namespace(service),
         error: error_part,
         request_id,
     };
