@@ -3,10 +3,13 @@
 
 mod account;
 mod commands;
+mod exit;
 mod input;
 mod output;
 mod sealed;
 mod session;
+mod stack;
+mod targets;
 mod ui;
 mod view;
 

@@ -12,11 +12,6 @@ use crate::view::visible::visible;
 /// The exit status of everything that failed, a mistyped call included.
 pub const FAILED: ExitCode = ExitCode::FAILURE;
 
-/// The exit status of a plan with something to do.
-pub fn changes() -> ExitCode {
-    ExitCode::from(2)
-}
-
 /// How long a wait stays silent.
 const FIRST_WORD: Duration = Duration::from_secs(2);
 

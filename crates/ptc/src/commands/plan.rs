@@ -4,18 +4,25 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, ValueEnum};
+use config::Problem;
 use ecr_pull_through_sync::report::{Outcome, Report};
 use ecr_pull_through_sync::run::{Access, Deps, Run, RunRequest};
 use ecr_pull_through_sync::timing::{Deadline, Timing};
 use ecr_pull_through_sync::trigger::Kind;
 
+use crate::exit::Ending;
 use crate::input::Input;
 use crate::sealed;
-use crate::session::{Session, SessionArgs};
-use crate::ui::{self, FAILED, Failure, Ui};
+use crate::session::{IfNotDeployed, Session};
+use crate::targets::TargetsArgs;
+use crate::ui::{Failure, Ui};
+use crate::view::side_by_side::{Form, Told, tell};
 use crate::view::{comment, plan};
 
 /// Show what an apply of the file would change in the account. Reads only.
+///
+/// Several stacks or Regions are shown side by side, and the worst status counts. A stack that is not deployed is planned for with
+/// the defaults.
 ///
 /// Ends with status 0 where there is nothing to do, 2 where there is, and 1 where something is wrong, whatever else there is.
 #[derive(ClapArgs)]
@@ -32,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     max_deletions: Option<u32>,
     #[command(flatten)]
-    session: SessionArgs,
+    targets: TargetsArgs,
 }
 
 /// How a plan is printed.
@@ -51,24 +58,45 @@ pub const TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let input = Input::read(&args.file)?;
-    let session = args.session.open(ui).await?;
+    let form = match args.format {
+        Some(Format::Human) => Form::Terminal,
+        Some(Format::Markdown) => Form::Markdown,
+        Some(Format::Json) => Form::Json,
+        None if ui.json => Form::Json,
+        None => Form::Terminal,
+    };
+    let targets = args.targets.open(IfNotDeployed::UseDefaults, ui).await?;
     let access = if args.validate { Access::Validate } else { Access::Plan };
     let request = run_request(args.max_deletions, None);
-    let report = report(&input, &session, access, &request, Deadline::in_time(TIME, &timing()));
-    let report = ui.waiting("reading the account", report).await?;
-    match args
-        .format
-        .unwrap_or(if ui.json { Format::Json } else { Format::Human })
-    {
-        Format::Human => ui.raw(plan::page(&report, &input, &session, ui.color).as_bytes())?,
-        Format::Json => ui.value(&report)?,
-        Format::Markdown => ui.raw(comment::of_plan(&report, &input.name, &session.home).as_bytes())?,
-    }
-    Ok(match report.outcome {
-        _ if report.is_wrong() => FAILED,
-        Outcome::Converged => ExitCode::SUCCESS,
-        _ => ui::changes(),
-    })
+    let work = tell(targets, form, ui, async |session: Session| {
+        let deadline = Deadline::in_time(TIME, &timing());
+        let mut report = report(&input, &session, access, &request, deadline).await?;
+        if let Some(said) = &session.not_deployed {
+            ui.note(&format!("warning: {said}"));
+            report.warnings.insert(0, Problem::unplaced(None, said));
+        }
+        Ok(Told {
+            ending: match report.outcome {
+                _ if report.is_wrong() => Ending::Failed,
+                Outcome::Converged => Ending::Good,
+                _ => Ending::Changes,
+            },
+            outcome: report.outcome.as_str().into(),
+            age: None,
+            sentence: if report.is_wrong() {
+                report.message.clone()
+            } else {
+                report.tally()
+            },
+            page: match form {
+                Form::Terminal => plan::page(&report, &input, &session, ui.color),
+                Form::Markdown => comment::of_plan(&report, &input.name, &session.home),
+                Form::Json => String::new(),
+            },
+            json: serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?,
+        })
+    });
+    ui.waiting("reading the account", work).await
 }
 
 /// Retries and waits as the function does.

@@ -4,54 +4,44 @@ use std::process::ExitCode;
 
 use clap::Args as ClapArgs;
 use ecr_pull_through_sync::account::ObjectError;
-use ecr_pull_through_sync::report::{Outcome, Report};
+use ecr_pull_through_sync::report::Report;
 use ecr_pull_through_sync::run::STATUS_MAX;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::session::{Session, SessionArgs};
-use crate::ui::{FAILED, Failure, Ui};
+use crate::exit::Ending;
+use crate::session::{IfNotDeployed, Session};
+use crate::targets::TargetsArgs;
+use crate::ui::{Failure, Ui};
+use crate::view::side_by_side::{Form, Told, tell};
 use crate::view::status::page;
+use crate::view::terminal::age;
 use crate::view::visible::one_line;
 
 /// Show what the last run of the function said. Reads only.
 ///
-/// Ends with status 0 where that run converged or changed what was to be changed, and 1 otherwise.
+/// Ends with status 0 where that run converged or changed what was to be changed, and 1 otherwise. Several stacks or Regions are
+/// shown side by side, and the worst status counts.
 #[derive(ClapArgs)]
 pub struct Args {
     #[command(flatten)]
-    session: SessionArgs,
+    targets: TargetsArgs,
 }
 
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
-    let session = args.session.open(ui).await?;
-    let status = ui.waiting("reading the status", Status::read(&session)).await?;
-    let now = Timestamp::now();
-    if ui.json {
-        ui.value(&status.object(now))?;
-    } else {
-        ui.raw(
-            page(
-                &status.report,
-                status.finished_at,
-                status.last_success_at,
-                now,
-                ui.color,
-            )
-            .as_bytes(),
-        )?;
-    }
-    Ok(match status.report.outcome {
-        Outcome::Converged | Outcome::Changed => ExitCode::SUCCESS,
-        _ => FAILED,
-    })
+    let targets = args.targets.open(IfNotDeployed::Fail, ui).await?;
+    let form = if ui.json { Form::Json } else { Form::Terminal };
+    let work = tell(targets, form, ui, async |session: Session| {
+        Status::read(&session).await?.told(ui)
+    });
+    ui.waiting("reading the status", work).await
 }
 
 /// The status object of a run.
-struct Status {
+pub struct Status {
     /// The object with all its fields, unknown ones too.
     object: Value,
-    report: Report,
+    pub report: Report,
     finished_at: Timestamp,
     last_success_at: Option<Timestamp>,
 }
@@ -60,11 +50,6 @@ impl Status {
     async fn read(session: &Session) -> Result<Self, Failure> {
         let settings = &session.settings;
         let (bucket, key) = (settings.config_bucket.as_str(), settings.status_key());
-        if bucket.is_empty() {
-            let message = "where the status is, is not known: give --function, or set CONFIG_BUCKET (and CONFIG_KEY and \
-                           STATUS_PREFIX where they are not the stack's defaults)";
-            return Err(Failure::Usage(message.into()));
-        }
         let place = format!("s3://{bucket}/{key}");
         let object = session.reader.object(bucket, &key, STATUS_MAX).await.map_err(|error| match error {
             ObjectError::Missing(_) => Failure::Usage(format!(
@@ -96,6 +81,19 @@ impl Status {
             report,
             finished_at,
             last_success_at,
+        })
+    }
+
+    /// What there is to say of it.
+    pub fn told(&self, ui: &Ui) -> Result<Told, Failure> {
+        let now = Timestamp::now();
+        Ok(Told {
+            ending: Ending::of_run(self.report.outcome),
+            outcome: self.report.outcome.as_str().into(),
+            age: Some(age(self.finished_at, now)),
+            sentence: self.report.message.clone(),
+            page: page(&self.report, self.finished_at, self.last_success_at, now, ui.color),
+            json: serde_json::to_string_pretty(&self.object(now)).map_err(std::io::Error::from)?,
         })
     }
 

@@ -77,7 +77,7 @@ pub fn of_plan(report: &Report, file: &str, home: &Home) -> String {
 }
 
 /// Text that is no more than text. What begins with `@` would call somebody.
-fn text(raw: &str) -> String {
+pub fn text(raw: &str) -> String {
     report::text(&visible(raw)).replace('@', "@\u{200b}")
 }
 

@@ -8,6 +8,7 @@ pub mod plan;
 pub mod problems;
 pub mod progress;
 pub mod sarif;
+pub mod side_by_side;
 pub mod status;
 pub mod terminal;
 pub mod visible;
