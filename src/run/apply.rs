@@ -336,6 +336,9 @@ async fn recover(applier: &Applier<'_>, state: &mut RunState<'_>) {
     for (name, recovery) in recoveries {
         state.applied.changes.extend(recovery.changes);
         state.file_refused.insert(name.clone(), recovery.file_refused);
+        state
+            .of_file
+            .extend(recovery.is_of_file.map(|is_of_file| (name.clone(), is_of_file)));
         if let Some(proof) = recovery.proof {
             state.proofs.insert(name, proof);
         }

@@ -43,6 +43,7 @@ pub use model::context::Context;
 pub use model::credential::{Credential, CredentialSource, SECRET_PREFIX};
 pub use model::encryption::{Encryption, EncryptionKind};
 pub use model::existing::{ExistingRepositories, Setting, is_repository_pattern};
+pub use model::expiry;
 pub use model::file::{File, MAX_REGISTRIES};
 pub use model::lifecycle::{
     Action, ActionType, CountType, CountUnit, LifecyclePolicy, Rule, Selection, StorageClass, TagStatus,

@@ -368,6 +368,16 @@ impl LocalAws {
         secrets.rotate(&cx, id, value, events)
     }
 
+    /// Turns a secret's rotation on: it is due by `next`. Nothing rotates it but [`LocalAws::rotate`].
+    ///
+    /// # Errors
+    /// When there is no such secret.
+    pub fn turn_rotation_on(&self, id: &str, next: Timestamp) -> Result<(), ApiError> {
+        let mut state = self.state();
+        let cx = state.cx();
+        state.secrets.turn_rotation_on(&cx, id, next)
+    }
+
     /// Registers a function as deployed, with the variables of its environment, for those who look it up; gives its ARN.
     /// Nothing runs: what runs a function is [`LocalAws::lambda`].
     pub fn deploy_function(&self, name: &str, variables: &[(&str, &str)]) -> String {

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use ecr_pull_through_sync::report::Outcome;
 
+use crate::ui::Failure;
+
 /// How a command ends, from good to bad: of several stacks the worst counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ending {
@@ -25,6 +27,14 @@ impl Ending {
             Self::Changes => 2,
             Self::TimedOut => 3,
             Self::Failed => 1,
+        }
+    }
+
+    /// How a command ends that could not do its work.
+    pub fn of_failure(failure: &Failure) -> Self {
+        match failure {
+            Failure::TimedOut(_) => Self::TimedOut,
+            _ => Self::Failed,
         }
     }
 

@@ -8,6 +8,7 @@ mod input;
 mod output;
 mod sealed;
 mod session;
+mod signals;
 mod stack;
 mod targets;
 mod ui;
@@ -17,7 +18,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use commands::{apply, check, export, kit, plan, schema, status};
+use commands::{apply, check, export, kit, plan, schema, status, upload};
+use exit::Ending;
 use ui::{Failure, Ui};
 
 /// Checks, plans and applies the registries.yaml of an ECR pull-through cache.
@@ -41,6 +43,7 @@ enum Command {
     Apply(apply::Args),
     Export(export::Args),
     Status(status::Args),
+    Upload(upload::Args),
     Kit(kit::Args),
     /// Print a completion script: `source <(ptc completions bash)`.
     Completions {
@@ -77,7 +80,7 @@ async fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             ui.failure(&failure);
-            ui::FAILED
+            Ending::of_failure(&failure).into()
         }
     }
 }
@@ -89,6 +92,7 @@ async fn run(command: Command, ui: &Ui) -> Result<ExitCode, Failure> {
         Command::Apply(args) => apply::run(args, ui).await,
         Command::Export(args) => export::run(args, ui).await,
         Command::Status(args) => status::run(args, ui).await,
+        Command::Upload(args) => upload::run(args, ui).await,
         Command::Kit(args) => kit::run(args, ui).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();

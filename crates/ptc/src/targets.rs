@@ -34,8 +34,8 @@ pub struct TargetsArgs {
 
 /// A stack in a Region, and what could be opened of it.
 pub struct Target<T> {
-    /// The stack's or the function's name; empty where the environment says which.
-    pub subject: String,
+    /// How it was named.
+    pub args: SessionArgs,
     /// The Region; empty where none is known.
     pub region: String,
     /// What there is to work with.
@@ -48,7 +48,7 @@ impl TargetsArgs {
         let targets = self.open_to_write(if_not_deployed, ui).await?;
         // What could write is not even kept.
         let reading = targets.into_iter().map(|target| Target {
-            subject: target.subject,
+            args: target.args,
             region: target.region,
             opened: target.opened.map(|(session, _)| session),
         });
@@ -113,9 +113,9 @@ async fn open_one(
     let region = args.account.region.clone();
     let region = region.or_else(|| config.region().map(ToString::to_string));
     Target {
-        subject: args.subject().to_owned(),
         region: region.unwrap_or_default(),
         opened: args.open_with(config, if_not_deployed, ui).await,
+        args,
     }
 }
 

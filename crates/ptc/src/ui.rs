@@ -46,6 +46,9 @@ pub enum Failure {
     /// AWS refused, or cannot be reached.
     #[error("{0}")]
     Aws(String),
+    /// The time to wait is over.
+    #[error("{0}")]
+    TimedOut(String),
     /// Ctrl-C for the second time.
     #[error("ended while calls were under way: look with `ptc plan` at what was done")]
     Stopped,
@@ -104,10 +107,13 @@ impl Ui {
 
     /// Asks a question on the terminal. Anything but yes is no.
     pub fn ask(&self, question: &str) -> Result<bool, Failure> {
-        _ = write!(io::stderr().lock(), "{question} [y/N] ");
-        let mut answer = String::new();
-        io::stdin().read_line(&mut answer)?;
-        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+        let answer: String = dialoguer::Input::new()
+            .with_prompt(format!("{question} [y/N]"))
+            .allow_empty(true)
+            .interact_text()
+            .map_err(|dialoguer::Error::IO(error)| error)?;
+        let answer = answer.trim().to_lowercase();
+        Ok(matches!(answer.as_str(), "y" | "yes"))
     }
 
     /// Waits for something, and says so where it takes long: retries alone can be silent for many seconds.

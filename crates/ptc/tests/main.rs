@@ -23,6 +23,7 @@ mod ptc_plan;
 mod ptc_schema;
 mod ptc_stack;
 mod ptc_status;
+mod ptc_upload;
 mod sops_files;
 
 /// A file that nobody names is a file of tests that nobody runs.

@@ -13,8 +13,9 @@ use ecr_pull_through_sync::timing::{CancellationToken, Deadline};
 use crate::commands::plan::{self, TIME, run_request};
 use crate::input::Input;
 use crate::session::{Session, SessionArgs};
+use crate::signals::asked_to_stop;
 use crate::ui::{FAILED, Failure, Ui};
-use crate::view::plan::{done, page};
+use crate::view::plan::{Shown, done, page};
 use crate::view::progress;
 
 /// Make the account follow the file: exactly the plan that was shown, or nothing.
@@ -32,6 +33,9 @@ pub struct Args {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
+    /// Show every field of each change, old and new, before asking.
+    #[arg(long)]
+    details: bool,
     /// How many registries that left the file may be deleted [default: the file's, else MAX_DELETIONS, else 1].
     #[arg(long, value_name = "N")]
     max_deletions: Option<u32>,
@@ -63,7 +67,11 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
         let request = run_request(args.max_deletions, None);
         let shown = plan::report(&input, &session, Access::Plan, &request, deadline);
         let shown = ui.waiting("reading the account", shown).await?;
-        ui.raw(page(&shown, &input, &session, ui.color).as_bytes())?;
+        let how = Shown {
+            details: args.details,
+            next: None,
+        };
+        ui.raw(page(&shown, &input, &session, how, ui.color).as_bytes())?;
         if !matches!(shown.outcome, Outcome::Pending | Outcome::Converged) {
             return Ok(FAILED);
         }
@@ -131,24 +139,5 @@ async fn carry_out(
     tokio::select! {
         report = &mut report => report,
         () = asked_to_stop() => Err(Failure::Stopped),
-    }
-}
-
-/// Ctrl-C, or what a pipeline sends to a step that is cancelled.
-async fn asked_to_stop() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Without the signal there is nothing to wait for, and the run goes on to its end.
-        std::future::pending::<()>().await;
     }
 }

@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long, requires = "output")]
     force: bool,
     /// Let nodes ask the upstream for what ECR refuses. RISK: containerd then posts the node's ECR token, valid for 12 hours for all that the node may pull, to
-    /// the upstream's token endpoint.
+    /// the upstream's token endpoint. `kubelet`, which has nodes sign in, is left out.
     #[arg(long)]
     fallback: bool,
     #[command(flatten)]
@@ -131,7 +131,7 @@ fn print(artefacts: &[Artefact], chosen: bool, ui: &Ui) -> Result<(), Failure> {
     } else {
         let names = ArtefactKind::value_variants()
             .iter()
-            .map(|part| part.as_str())
+            .map(ToString::to_string)
             .collect::<Vec<_>>()
             .join(", ");
         ui.note(&format!(

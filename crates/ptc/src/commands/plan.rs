@@ -10,12 +10,14 @@ use ecr_pull_through_sync::run::{Access, Deps, Run, RunRequest};
 use ecr_pull_through_sync::timing::{Deadline, Timing};
 use ecr_pull_through_sync::trigger::Kind;
 
+use crate::account::AccountArgs;
 use crate::exit::Ending;
 use crate::input::Input;
 use crate::sealed;
-use crate::session::{IfNotDeployed, Session};
+use crate::session::{IfNotDeployed, Session, SessionArgs};
 use crate::targets::TargetsArgs;
 use crate::ui::{Failure, Ui};
+use crate::view::plan::Shown;
 use crate::view::side_by_side::{Form, Told, tell};
 use crate::view::{comment, plan};
 
@@ -32,6 +34,9 @@ pub struct Args {
     /// How to print.
     #[arg(long, value_enum)]
     format: Option<Format>,
+    /// Also show every field of each change, old and new. Without it a field is a phrase: `keep the last 3 images`.
+    #[arg(long)]
+    details: bool,
     /// Also have ECR prove every credential that is in use.
     #[arg(long)]
     validate: bool,
@@ -68,13 +73,15 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let targets = args.targets.open(IfNotDeployed::UseDefaults, ui).await?;
     let access = if args.validate { Access::Validate } else { Access::Plan };
     let request = run_request(args.max_deletions, None);
-    let work = tell(targets, form, ui, async |session: Session| {
+    let work = tell(targets, form, ui, async |named: SessionArgs, session: Session| {
         let deadline = Deadline::in_time(TIME, &timing());
         let mut report = report(&input, &session, access, &request, deadline).await?;
         if let Some(said) = &session.not_deployed {
             ui.note(&format!("warning: {said}"));
             report.warnings.insert(0, Problem::unplaced(None, said));
         }
+        // What is not deployed cannot be applied to.
+        let next = session.not_deployed.is_none().then(|| next(&args, &named));
         Ok(Told {
             ending: match report.outcome {
                 _ if report.is_wrong() => Ending::Failed,
@@ -89,14 +96,49 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
                 report.tally()
             },
             page: match form {
-                Form::Terminal => plan::page(&report, &input, &session, ui.color),
-                Form::Markdown => comment::of_plan(&report, &input.name, &session.home),
+                Form::Terminal => {
+                    let shown = Shown {
+                        details: args.details,
+                        next: next.as_deref(),
+                    };
+                    plan::page(&report, &input, &session, shown, ui.color)
+                }
+                Form::Markdown => comment::of_plan(&report, &input.name, &session.home, next.as_deref()),
                 Form::Json => String::new(),
             },
             json: serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?,
         })
     });
     ui.waiting("reading the account", work).await
+}
+
+/// The command that applies what was planned with these arguments for one of the stacks, but for the checksum.
+fn next(args: &Args, named: &SessionArgs) -> String {
+    let AccountArgs { account, region } = &named.account;
+    let most = args.max_deletions.map(|most| most.to_string());
+    let options = [
+        ("--stack", &named.stack),
+        ("--function", &named.function),
+        ("--profile", &named.profile),
+        ("--account", account),
+        ("--region", region),
+        ("--max-deletions", &most),
+    ];
+    let given = options
+        .into_iter()
+        .filter_map(|(name, value)| Some([name, value.as_deref()?]))
+        .flatten();
+    let words = ["ptc", "apply", &args.file].into_iter().chain(given);
+    words.map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Retries and waits as the function does.

@@ -31,10 +31,39 @@ pub struct Args {
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let targets = args.targets.open(IfNotDeployed::Fail, ui).await?;
     let form = if ui.json { Form::Json } else { Form::Terminal };
-    let work = tell(targets, form, ui, async |session: Session| {
-        Status::read(&session).await?.told(ui)
+    let work = tell(targets, form, ui, async |_, session: Session| {
+        Status::read(&session).await.map_err(Unread::into_failure)?.told(ui)
     });
     ui.waiting("reading the status", work).await
+}
+
+/// Why there is no status to show.
+#[derive(Debug, thiserror::Error)]
+pub enum Unread {
+    #[error("there is no status at {0}: no run has finished yet, or not with these settings")]
+    Missing(String),
+    #[error(
+        "access to {0} is denied: it takes s3:GetObject on it, s3:ListBucket on the bucket (without it S3 calls a missing object \
+         denied too), and kms:Decrypt if a customer key encrypts it"
+    )]
+    Denied(String),
+    #[error(
+        "what is at {place} is no status that ptc {} can read: {why}; use the ptc of the function's version",
+        env!("CARGO_PKG_VERSION")
+    )]
+    Foreign { place: String, why: String },
+    #[error(transparent)]
+    Aws(ObjectError),
+}
+
+impl Unread {
+    pub fn into_failure(self) -> Failure {
+        let said = self.to_string();
+        match self {
+            Self::Missing(_) | Self::Foreign { .. } => Failure::Usage(said),
+            Self::Denied(_) | Self::Aws(_) => Failure::Aws(said),
+        }
+    }
 }
 
 /// The status object of a run.
@@ -47,26 +76,20 @@ pub struct Status {
 }
 
 impl Status {
-    async fn read(session: &Session) -> Result<Self, Failure> {
+    /// Reads it.
+    pub async fn read(session: &Session) -> Result<Self, Unread> {
         let settings = &session.settings;
         let (bucket, key) = (settings.config_bucket.as_str(), settings.status_key());
         let place = format!("s3://{bucket}/{key}");
-        let object = session.reader.object(bucket, &key, STATUS_MAX).await.map_err(|error| match error {
-            ObjectError::Missing(_) => Failure::Usage(format!(
-                "there is no status at {place}: no run has finished yet, or not with these settings"
-            )),
-            ObjectError::Denied { .. } => Failure::Aws(format!(
-                "access to {place} is denied: it takes s3:GetObject on it, s3:ListBucket on the bucket (without it S3 \
-                 calls a missing object denied too), and kms:Decrypt if a customer key encrypts it"
-            )),
-            error => Failure::Aws(error.to_string()),
+        let object = session.reader.object(bucket, &key, STATUS_MAX).await;
+        let object = object.map_err(|error| match error {
+            ObjectError::Missing(_) => Unread::Missing(place.clone()),
+            ObjectError::Denied { .. } => Unread::Denied(place.clone()),
+            error => Unread::Aws(error),
         })?;
-        Self::parse(&object.bytes).map_err(|why| {
-            let version = env!("CARGO_PKG_VERSION");
-            let why = one_line(&why);
-            Failure::Usage(format!(
-                "what is at {place} is no status that ptc {version} can read: {why}; use the ptc of the function's version"
-            ))
+        Self::parse(&object.bytes).map_err(|why| Unread::Foreign {
+            place,
+            why: one_line(&why),
         })
     }
 

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::exit::Ending;
+use crate::session::SessionArgs;
 use crate::targets::Target;
 use crate::ui::{Failure, Ui};
 use crate::view::comment;
@@ -53,16 +54,16 @@ pub async fn tell<T>(
     targets: Vec<Target<T>>,
     form: Form,
     ui: &Ui,
-    work: impl AsyncFn(T) -> Result<Told, Failure>,
+    work: impl AsyncFn(SessionArgs, T) -> Result<Told, Failure>,
 ) -> Result<ExitCode, Failure> {
     let work = &work;
     let rows = targets.into_iter().map(async |target| Row {
+        subject: target.args.subject().to_owned(),
+        region: target.region,
         said: match target.opened {
-            Ok(opened) => work(opened).await,
+            Ok(opened) => work(target.args, opened).await,
             Err(failure) => Err(failure),
         },
-        subject: target.subject,
-        region: target.region,
     });
     let mut rows = join_all(rows).await;
     if rows.len() == 1
@@ -88,11 +89,18 @@ pub async fn tell<T>(
 
 impl Row {
     fn ending(&self) -> Ending {
-        self.said.as_ref().map_or(Ending::Failed, |told| told.ending)
+        match &self.said {
+            Ok(told) => told.ending,
+            Err(failure) => Ending::of_failure(failure),
+        }
     }
 
     fn outcome(&self) -> &str {
-        self.said.as_ref().map_or("error", |told| &told.outcome)
+        match &self.said {
+            Ok(told) => &told.outcome,
+            Err(Failure::TimedOut(_)) => "waiting",
+            Err(_) => "error",
+        }
     }
 
     fn sentence(&self) -> String {

@@ -8,7 +8,7 @@ use super::OWN;
 use super::cases::{Case, every};
 
 /// Image, and what is pulled instead, behind the registry's host; nothing where it stays as it is.
-const TABLE: &[(&str, Option<&str>)] = &[
+pub const TABLE: &[(&str, Option<&str>)] = &[
     ("nginx", Some("dockerhub/library/nginx")),
     ("nginx:1", Some("dockerhub/library/nginx:1")),
     ("library/nginx:1.27", Some("dockerhub/library/nginx:1.27")),

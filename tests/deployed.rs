@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ecr_pull_through_sync::trigger::{FunctionContext, Trigger, UnknownEvent, classify};
-use local_aws::Options;
 use local_aws::iam::Stack;
+use local_aws::{EventPattern, Options};
 use serde_json::Value;
 
-use super::Pattern;
 use crate::support::{BUCKET, KEY};
 
 // Samples that tests change.
@@ -21,7 +20,7 @@ pub const CALL: &str = "secret-put-value-by-arn";
 pub struct Deployed {
     pub stack: Stack,
     pub at: Options,
-    pub rules: BTreeMap<&'static str, Pattern>,
+    pub rules: BTreeMap<&'static str, EventPattern>,
 }
 
 pub const RULES: [&str; 4] = ["Upload", "SecretLabel", "SecretRotation", "SecretCall"];
@@ -33,7 +32,7 @@ impl Deployed {
         let stack = parameters
             .iter()
             .fold(stack, |stack, (name, value)| stack.parameter(name, value));
-        let rule = |name| Pattern::read(&pattern_of(&stack, name)).unwrap_or_else(|why| panic!("{name}: {why}"));
+        let rule = |name| EventPattern::read(&pattern_of(&stack, name)).unwrap_or_else(|why| panic!("{name}: {why}"));
         Self {
             rules: RULES.map(|name| (name, rule(name))).into(),
             stack,
