@@ -133,13 +133,20 @@ mod tests {
             include_str!("../../../README.md"),
             include_str!("../../../docs/ptc.md"),
             include_str!("../../../docs/kit.md"),
+            include_str!("../../../docs/deploy.md"),
             include_str!("../../../examples/github/registries.yml"),
+            include_str!("../../../template.yaml"),
         ];
         let lines = pages.iter().flat_map(|page| page.lines());
-        let lines = lines.map(|line| line.trim().trim_start_matches("- run: ").trim_start_matches("$ "));
+        let lines = lines.map(|line| {
+            let line = line.trim().trim_start_matches("- run: ").trim_start_matches("$ ");
+            let line = line.trim_start_matches("Value: !Sub ");
+            line.replace("${AWS::StackName}", "sync")
+                .replace("${AWS::Region}", "eu-west-1")
+        });
         let mut commands = 0;
         for line in lines.filter(|line| line.starts_with("ptc ") && !line.contains("...")) {
-            let words = words(line)
+            let words = words(&line)
                 .into_iter()
                 .map(|word| if word.starts_with("$(jq") { "0".repeat(64) } else { word });
             let parsed = Cli::try_parse_from(words.collect::<Vec<_>>());

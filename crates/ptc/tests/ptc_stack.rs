@@ -96,6 +96,7 @@ async fn a_stack_that_is_not_deployed_is_planned_for_with_the_defaults_and_all_e
         let output = ptc.run([&plan[..], &["--format", format]].concat()).await.ends(2);
         assert!(output.stdout.contains(said), "{}", output.stdout);
         assert!(output.stdout.contains("goes by the defaults"), "{}", output.stdout);
+        assert!(!output.stdout.contains("ptc apply"), "it would fail: {}", output.stdout);
     }
     let owned = desk(&bench.aws, "missing").env("OWNER", "me");
     let owned = owned.run(["plan", "registries.yaml"]).await.ends(2);
@@ -239,7 +240,13 @@ async fn several_stacks_and_regions_are_one_table_and_the_worst_counts() {
         "{}",
         planned.stdout
     );
-    assert!(planned.stdout.contains("\nplan checksum: "), "{}", planned.stdout);
+    assert!(
+        planned
+            .stdout
+            .contains("\n  ptc apply registries.yaml --region us-east-1 --plan-checksum "),
+        "{}",
+        planned.stdout
+    );
     // A stack of that name is in neither Region, and each is said to go by the defaults.
     let more = [
         &plan[..],
