@@ -8,6 +8,11 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+/// Says what is being waited for to whoever watches, as long as the span lives. The log has none of it.
+pub fn waiting(what: &str) -> tracing::Span {
+    tracing::info_span!("waiting", what)
+}
+
 /// What time it is, and how patient a run is. Production uses [`Timing::default`]; tests set it.
 #[derive(Debug, Clone)]
 pub struct Timing {

@@ -12,8 +12,6 @@ import yaml
 from registry import ECR, ECR_TOKEN
 
 POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}'
-# As nodeadm sets it on EKS nodes.
-CERTS = "/etc/containerd/certs.d:/etc/docker/certs.d"
 
 
 def run(*command, **options):
@@ -45,10 +43,17 @@ class Kubelet:
         return None
 
 
+def user_data(kit):
+    """The user data's script, and the `spec` of its NodeConfig."""
+    message = email.message_from_string((kit / "kubelet/nodeadm-user-data.txt").read_text(encoding="utf-8"))
+    script, node_config = (part.get_payload() for part in message.get_payload())
+    return script, yaml.safe_load(node_config)["spec"]
+
+
 class Containerd:
     """containerd, and the two ways in: the kubelet's, over the CRI, and ctr's."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, kit):
         self.folder = folder / "containerd"
         self.folder.mkdir()
         self.socket = self.folder / "socket"
@@ -61,8 +66,7 @@ state = "{self.folder}/state"
   address = "{self.socket}"
 [plugins."io.containerd.grpc.v1.cri".containerd]
   snapshotter = "native"
-[plugins."io.containerd.grpc.v1.cri".registry]
-  config_path = "{CERTS}"
+{user_data(kit)[1]["containerd"]["config"]}
 """,
             encoding="utf-8",
         )
@@ -83,10 +87,9 @@ state = "{self.folder}/state"
         # The node's image has it.
         Path("/etc/eks/image-credential-provider").mkdir(parents=True, exist_ok=True)
         shutil.rmtree("/etc/containerd/certs.d", ignore_errors=True)
-        user_data = email.message_from_string((kit / "kubelet/nodeadm-user-data.txt").read_text(encoding="utf-8"))
-        script, node_config = (part.get_payload() for part in user_data.get_payload())
+        script, spec = user_data(kit)
         subprocess.run(["bash", "-c", script], check=True)
-        [flag] = yaml.safe_load(node_config)["spec"]["kubelet"]["flags"]
+        [flag] = spec["kubelet"]["flags"]
         self.kubelet = Kubelet(Path(flag.removeprefix("--image-credential-provider-config=")))
 
     @staticmethod

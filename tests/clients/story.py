@@ -45,7 +45,7 @@ class Clients(unittest.TestCase):
             command = [PTC, "kit", HERE / "registries.yaml", *home, *option, "--output", cls.kits[name]]
             subprocess.run(command, check=True, capture_output=True)
         cls.registries = Registries(*enter(cls.folder, NAMES))
-        cls.containerd = Containerd(cls.folder)
+        cls.containerd = Containerd(cls.folder, cls.kits["kit"])
         cls.addClassCleanup(cls.containerd.stop)
         cls.of_containerd = [cls.containerd, Ctr(cls.containerd)]
         cls.by_host = [kind(cls.folder) for kind in (Skopeo, Podman, Buildah) if shutil.which(kind.__name__.lower())]
@@ -135,16 +135,19 @@ class Clients(unittest.TestCase):
                     self.assert_ecr_alone(asked)
 
     def test_signed_in_for_a_host_without_its_mirror_containerd_gives_the_token_away(self):
-        nothing = self.folder / "nothing"
+        nothing, broken = self.folder / "nothing", self.folder / "broken"
         nothing.mkdir()
-        for client in self.of_containerd:
-            client.set_mirrors(nothing)
-        for client, image in itertools.product(self.of_containerd, ON_NODES):
-            with self.case(client, image):
-                _, problem, asked = self.pull(client, image)
-                self.assertIsNotNone(problem)
-                with self.assertRaisesRegex(AssertionError, GIVEN_AWAY):
-                    self.assert_ecr_alone(asked)
+        shutil.copytree(self.kits["kit"] / "containerd", broken)
+        for mirror in broken.glob("*/hosts.toml"):
+            mirror.write_text(mirror.read_text(encoding="utf-8") + "server", encoding="utf-8")
+        for mirrors, client in itertools.product((nothing, broken), self.of_containerd):
+            client.set_mirrors(mirrors)
+            for image in ON_NODES:
+                with self.case(client, image):
+                    _, problem, asked = self.pull(client, image)
+                    self.assertIsNotNone(problem)
+                    with self.assertRaisesRegex(AssertionError, GIVEN_AWAY):
+                        self.assert_ecr_alone(asked)
 
     def test_with_the_fallback_the_others_ask_the_upstream_without_the_token(self):
         for client in self.by_host:

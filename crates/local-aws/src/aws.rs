@@ -116,7 +116,7 @@ impl LocalAws {
         format!("http://{}", self.inner.address)
     }
 
-    /// One call of `ecr`, `secretsmanager`, `sqs`, `kms`, `cloudformation` or `lambda` in AWS's own JSON, past HTTP, faults, hooks and the call log: this is how
+    /// One call of `ecr`, `secretsmanager`, `sqs`, `kms`, `iam`, `cloudformation` or `lambda` in AWS's own JSON, past HTTP, faults, hooks and the call log: this is how
     /// tests prepare and inspect the account. A missing `ClientRequestToken` is filled in, as SDKs do.
     ///
     /// # Errors
@@ -164,6 +164,17 @@ impl LocalAws {
         let mut state = self.state();
         let cx = state.cx();
         state.kms.import(&cx, id, material, enabled)
+    }
+
+    /// Makes a role with these policy documents, each with its name, for SimulatePrincipalPolicy to look at; gives its ARN.
+    /// Nothing is held against it: that is [`LocalAws::enforce`].
+    ///
+    /// # Errors
+    /// The first thing in the documents that is not understood.
+    pub fn put_role(&self, name: &str, documents: &[(String, Value)]) -> Result<String, String> {
+        let mut state = self.state();
+        let cx = state.cx();
+        state.roles.put(&cx, name, documents)
     }
 
     /// Adds a fault; those added first speak first.
@@ -275,6 +286,12 @@ impl LocalAws {
     /// no more.
     pub fn upstream_says(&self, host: &str, text: Option<&str>) {
         self.state().ecr.upstreams().say(host, text);
+    }
+
+    /// From now on the upstream at `host` does not give this image (`library/nginx:1.27`), for what ECR calls this: of
+    /// `ImageFailureCode`, for example `ImageNotFound` or `UpstreamTooManyRequests`. It gives all others.
+    pub fn fail_upstream_image(&self, host: &str, image: &str, code: &str) {
+        self.state().ecr.upstreams().fail(host, image, code);
     }
 
     /// Every credential that an upstream was shown, by a proof or a pull: host, user, token.

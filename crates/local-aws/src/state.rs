@@ -1,4 +1,4 @@
-//! Everything an account holds, behind one lock: S3, Secrets Manager, ECR, SQS, KMS, deployed stacks and functions, the clock, and the
+//! Everything an account holds, behind one lock: S3, Secrets Manager, ECR, SQS, KMS, roles, deployed stacks and functions, the clock, and the
 //! events they raise.
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::api::{Answer, ApiError, CallContext};
 use crate::cloudformation::Stacks;
 use crate::ecr::{Ecr, Pulled};
+use crate::iam::Roles;
 use crate::kms::Kms;
 use crate::lambda_control::Functions;
 use crate::options::Options;
@@ -30,6 +31,7 @@ pub(crate) struct State {
     pub(crate) functions: Functions,
     pub(crate) stacks: Stacks,
     pub(crate) kms: Kms,
+    pub(crate) roles: Roles,
     pub(crate) events: Vec<Value>,
 }
 
@@ -49,6 +51,7 @@ impl State {
             functions: Functions::default(),
             stacks: Stacks::default(),
             kms: Kms::default(),
+            roles: Roles::default(),
             events: Vec::new(),
         }
     }
@@ -83,6 +86,7 @@ impl State {
             "secretsmanager" => self.secrets.call(&cx, operation, input, &mut self.events),
             "sqs" => self.sqs.call(&cx, operation, input),
             "kms" => self.kms.call(&cx, operation, input),
+            "iam" => self.roles.call(&cx, operation, input),
             "sts" => sts::call(&cx, operation, input),
             "cloudformation" => self.stacks.call(&cx, operation, input),
             "lambda" => self.functions.call(&cx, operation, input),

@@ -38,6 +38,8 @@ pub struct Session {
     pub reader: Reader,
     pub home: Home,
     pub settings: Settings,
+    /// For the calls that the function does not make.
+    pub config: SdkConfig,
     /// The stack is not deployed, and the settings are the defaults and what the environment says: a sentence about that.
     pub not_deployed: Option<String>,
 }
@@ -63,6 +65,13 @@ impl SessionArgs {
     pub async fn open(&self, ui: &Ui) -> Result<Session, Failure> {
         // What could write is not even kept.
         self.open_to_write(ui).await.map(|(session, _)| session)
+    }
+
+    /// Signs in to read, with the defaults where the stack is not deployed.
+    pub async fn open_to_look(&self, ui: &Ui) -> Result<Session, Failure> {
+        let config = self.sign_in(ui).await?;
+        let opened = self.open_with(&config, IfNotDeployed::UseDefaults, ui).await;
+        opened.map(|(session, _)| session)
     }
 
     /// Signs in to write, for a command that applies.
@@ -134,6 +143,7 @@ impl SessionArgs {
             reader,
             home,
             settings,
+            config,
             not_deployed,
         };
         Ok((session, writer))

@@ -99,6 +99,19 @@ fn every_artefact_says_what_its_users_must_know() {
     assert_eq!(made, ArtefactKind::value_variants(), "in the order of the kit");
 }
 
+#[test]
+fn the_page_about_the_kit_has_every_file_with_its_word() {
+    let page = fs::read_to_string("../../docs/kit.md").unwrap();
+    for artefact in every().kit.iter().skip(1) {
+        let path = match artefact.part {
+            ArtefactKind::Containerd => "containerd/<host>/hosts.toml",
+            _ => &artefact.path,
+        };
+        let row = format!("| `{path}` | `{}` |", artefact.part);
+        assert!(page.contains(&row), "{row}");
+    }
+}
+
 /// The URL containerd asks for a manifest (`core/remotes/docker`): without `override_path` the path has to end with
 /// `/v2`, or gets it.
 fn asks(endpoint: &str, override_path: bool, image: &str, tag: &str) -> String {

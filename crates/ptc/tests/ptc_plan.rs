@@ -147,7 +147,7 @@ async fn a_first_plan_of_fifty_registries_fits_a_screen() {
     assert!(longest(without_command) <= Some(100), "{}", shown.stdout);
     let markdown = desk.run(&["plan", "--format", "markdown"]).await.ends(2).stdout;
     golden("fifty.md", markdown.split("<details>").next().unwrap());
-    // What it ends with is a command that does just that.
+    // What it ends with is a command that does just that, on one line.
     let command = shown
         .stdout
         .lines()
@@ -324,10 +324,11 @@ async fn exactly_the_plan_is_applied_or_nothing() {
     );
     let steps = applied.stderr.lines().filter(|line| line.starts_with("  "));
     assert_eq!(steps.count(), 10, "each step as it is taken: {}", applied.stderr);
+    assert!(applied.stderr.contains(" (10 of 10, "), "{}", applied.stderr);
     assert!(
         applied
             .stderr
-            .contains("  dockerhub: create secret policy ecr-pullthroughcache/dockerhub\n")
+            .contains("  dockerhub: create secret policy ecr-pullthroughcache/dockerhub (")
     );
     assert!(
         !desk.writes().contains(&"PutObject".to_owned()),

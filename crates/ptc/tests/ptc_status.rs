@@ -68,6 +68,27 @@ ready  public-ecr  public.ecr.aws        none
     assert_eq!(output.stderr, "");
 }
 
+/// What is copied stays whole, however narrow the terminal is.
+#[tokio::test]
+async fn a_narrow_terminal_breaks_no_url() {
+    let bench = Bench::new().await;
+    bench.follow(LEGACY).await;
+    let shown = desk(&bench.aws)
+        .shown(60, ["status", "--color", "never"])
+        .await
+        .ends(0)
+        .stdout;
+    let host = "pull from 123456789012.dkr.ecr.eu-west-1.amazonaws.com/REGISTRY/IMAGE:TAG";
+    assert!(shown.lines().any(|line| line == host), "{shown}");
+    assert!(
+        shown.contains("\nready  dockerhub   registry-1.docker.io  valid\n"),
+        "{shown}"
+    );
+    // Sentences are wrapped.
+    let (_, warnings) = shown.split_once("\nwarning: ").unwrap();
+    assert!(warnings.lines().all(|line| line.chars().count() <= 60), "{shown}");
+}
+
 #[tokio::test]
 async fn a_run_that_did_not_ends_with_status_1_and_says_since_when() {
     let aws = account().await;

@@ -98,10 +98,14 @@ pub(super) async fn run(aws: &LocalAws, asked: &http::Request) -> Ending {
     ending
 }
 
-/// Tells the JSON services by `X-Amz-Target`, STS and CloudFormation by their forms, Lambda by its path; the rest is S3.
+/// Tells the JSON services by `X-Amz-Target`, STS, IAM and CloudFormation by their form and Lambda by its path; what is
+/// neither is S3.
 fn name(asked: &http::Request) -> Named {
     let other = match asked.header("x-amz-target") {
-        None if query::is_query(asked) => Some(query::read(asked)),
+        None if query::is_query(asked) => {
+            let query = query::read(asked);
+            Some((query.service, query.call))
+        }
         None if rest::is_rest(asked) => Some(("lambda", rest::read(asked))),
         _ => None,
     };
@@ -204,7 +208,12 @@ fn work(aws: &LocalAws, asked: &http::Request, named: &Named) -> http::Response 
         Work::Refuse(error) => Err(error.clone()),
         Work::Json(input) => state
             .call(named.service, &named.operation, input)
-            .map(|output| json_reply(named.service, &named.operation, &output)),
+            .map(|output| match named.service {
+                "sts" | "iam" | "cloudformation" => {
+                    query::reply(named.service, &named.operation, &request_id(), &output)
+                }
+                service => json_reply(service, &output),
+            }),
         Work::S3(request) => {
             let cx = state.cx();
             let State { s3, events, .. } = &mut *state;
@@ -260,9 +269,8 @@ fn endless_page(aws: &LocalAws, asked: &http::Request, named: &Named, tokens: u6
     reply
 }
 
-fn json_reply(service: &str, operation: &str, output: &Value) -> http::Response {
+fn json_reply(service: &str, output: &Value) -> http::Response {
     let kind = match service {
-        "sts" | "cloudformation" => return query::reply(service, operation, &request_id(), output),
         "lambda" => "application/json",
         "sqs" => JSON_1_0,
         _ => JSON_1_1,
@@ -276,17 +284,16 @@ fn json_reply(service: &str, operation: &str, output: &Value) -> http::Response 
 fn refusal(service: &str, subject: &str, error: &ApiError) -> http::Response {
     let reply = match service {
         "s3" => s3::error_reply(subject, &request_id(), error),
-        "sts" | "cloudformation" => query::refusal(service, &request_id(), error),
+        "sts" | "iam" | "cloudformation" => query::refusal(service, &request_id(), error),
         "lambda" => rest::refusal(&request_id(), error),
         // The services differ in the case of this member.
-        "secretsmanager" => json_reply(service, "", &json!({"__type": error.code, "Message": error.message})),
+        "secretsmanager" => json_reply(service, &json!({"__type": error.code, "Message": error.message})),
         "sqs" => json_reply(
             service,
-            "",
             &json!({"__type": sqs::type_of(&error.code), "message": error.message}),
         )
         .header("x-amzn-query-error", sqs::query_error(error)),
-        _ => json_reply(service, "", &json!({"__type": error.code, "message": error.message})),
+        _ => json_reply(service, &json!({"__type": error.code, "message": error.message})),
     };
     http::Response {
         status: error.status,

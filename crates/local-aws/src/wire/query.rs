@@ -1,6 +1,7 @@
-//! The query protocol of STS and CloudFormation: a form as the request, XML as the answer.
+//! The query protocol of STS, IAM and CloudFormation: a form as the request, XML as the answer.
 
-use serde::Serialize;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::api::ApiError;
@@ -8,21 +9,18 @@ use crate::http;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Who speaks it: the service, the version of its API by which it is told, and the namespace of its answers.
-const SERVICES: [(&str, &str, &str); 2] = [
-    ("sts", "2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/"),
-    (
-        "cloudformation",
-        "2010-05-15",
-        "http://cloudformation.amazonaws.com/doc/2010-05-15/",
-    ),
+/// The services that speak it, and the version of the API that a form has to name. Nothing else in a form tells them apart.
+const SERVICES: [(&str, &str); 3] = [
+    ("sts", "2011-06-15"),
+    ("iam", "2010-05-08"),
+    ("cloudformation", "2010-05-15"),
 ];
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Refused<'a> {
     #[serde(rename = "@xmlns")]
-    xmlns: &'static str,
+    xmlns: String,
     error: Refusal<'a>,
     request_id: &'a str,
 }
@@ -35,37 +33,47 @@ struct Refusal<'a> {
     message: &'a str,
 }
 
+/// A form: which service it is for, and the operation with its other members.
+pub(super) struct Query {
+    pub(super) service: &'static str,
+    pub(super) call: Result<(String, Value), ApiError>,
+}
+
 /// Whether a request speaks it: S3 takes no form here, and nothing else is asked at the root without a target.
 pub(super) fn is_query(asked: &http::Request) -> bool {
     asked.path == "/" && asked.header("content-type").is_some_and(|kind| kind.starts_with(FORM))
 }
 
-/// Reads the service, the operation and the other members of a form.
-pub(super) fn read(asked: &http::Request) -> (&'static str, Result<(String, Value), ApiError>) {
-    let members = match members(asked) {
-        Ok(members) => members,
-        Err(error) => return ("sts", Err(error)),
-    };
-    let text = |name: &str| members.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (operation, version) = (text("Action"), text("Version"));
-    let Some((service, ..)) = SERVICES.iter().find(|(_, own, _)| *own == version) else {
-        let known: Vec<&str> = SERVICES.iter().map(|(_, version, _)| *version).collect();
-        let known = known.join(" and ");
+/// Reads a form. One that names no version that is known here is taken for STS's, and refused.
+pub(super) fn read(asked: &http::Request) -> Query {
+    let members = members(&asked.body);
+    let named = members
+        .as_ref()
+        .ok()
+        .and_then(|members| members.get("Version")?.as_str())
+        .and_then(|version| SERVICES.iter().find(|(_, known)| *known == version));
+    let service = named.map_or("sts", |(service, _)| service);
+    let call = members.and_then(|mut members| {
+        let operation = match members.remove("Action") {
+            Some(Value::String(operation)) if !operation.is_empty() => operation,
+            _ => return Err(ApiError::client("MissingAction", "Missing Action")),
+        };
+        members.remove("Version");
+        if named.is_some() {
+            return Ok((operation, Value::Object(members)));
+        }
+        let known = SERVICES
+            .map(|(service, version)| format!("{version} ({service})"))
+            .join(", ");
         let message = format!("Could not find operation {operation} for a version other than {known}");
-        return ("sts", Err(ApiError::client("InvalidAction", message)));
-    };
-    if operation.is_empty() {
-        return (service, Err(ApiError::client("MissingAction", "Missing Action")));
-    }
-    let others = members
-        .into_iter()
-        .filter(|(name, _)| name != "Action" && name != "Version");
-    (service, Ok((operation, Value::Object(others.collect()))))
+        Err(ApiError::client("InvalidAction", message))
+    });
+    Query { service, call }
 }
 
-fn members(asked: &http::Request) -> Result<Map<String, Value>, ApiError> {
+fn members(form: &[u8]) -> Result<Map<String, Value>, ApiError> {
     let mut members = Map::new();
-    let text = std::str::from_utf8(&asked.body).unwrap_or_default();
+    let text = std::str::from_utf8(form).unwrap_or_default();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         members.insert(decoded(name)?, Value::String(decoded(value)?));
@@ -81,18 +89,27 @@ fn decoded(text: &str) -> Result<String, ApiError> {
     decoded.map_err(|_| ApiError::client("MalformedInput", "the form is not UTF-8"))
 }
 
-/// An answer. Lists are in it as the protocol writes them, as `{"member": [...]}`.
-pub(super) fn reply(service: &str, operation: &str, request_id: &str, output: &Value) -> http::Response {
-    let mut document = json!({ "@xmlns": namespace(service), "ResponseMetadata": { "RequestId": request_id } });
-    if let Some(members) = document.as_object_mut() {
-        members.insert(format!("{operation}Result"), output.clone());
+/// Members in this order: SDKs take the first for the result.
+struct Members<const N: usize>([(String, Value); N]);
+
+impl<const N: usize> Serialize for Members<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(N))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
     }
-    xml(200, &format!("{operation}Response"), &document, request_id)
 }
 
-fn namespace(service: &str) -> &'static str {
-    let found = SERVICES.iter().find(|(name, ..)| *name == service);
-    found.map_or("", |(.., namespace)| namespace)
+/// An answer. Lists in it are a member `member` with all their items.
+pub(super) fn reply(service: &str, operation: &str, request_id: &str, output: &Value) -> http::Response {
+    let document = Members([
+        ("@xmlns".to_owned(), namespace(service).into()),
+        (format!("{operation}Result"), output.clone()),
+        ("ResponseMetadata".to_owned(), json!({"RequestId": request_id})),
+    ]);
+    xml(200, &format!("{operation}Response"), &document, request_id)
 }
 
 /// An error.
@@ -117,6 +134,15 @@ pub(super) fn refusal(service: &str, request_id: &str, error: &ApiError) -> http
         request_id,
     };
     xml(error.status, "ErrorResponse", &document, request_id)
+}
+
+fn namespace(service: &str) -> String {
+    let version = SERVICES.iter().find(|(known, _)| *known == service);
+    let scheme = if service == "cloudformation" { "http" } else { "https" };
+    format!(
+        "{scheme}://{service}.amazonaws.com/doc/{}/",
+        version.map_or("", |(_, version)| version)
+    )
 }
 
 fn xml(status: u16, root: &str, document: &impl Serialize, request_id: &str) -> http::Response {

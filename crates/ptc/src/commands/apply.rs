@@ -16,7 +16,11 @@ use crate::session::{Session, SessionArgs};
 use crate::signals::asked_to_stop;
 use crate::ui::{FAILED, Failure, Ui};
 use crate::view::plan::{Shown, done, page};
-use crate::view::progress;
+
+const EXAMPLES: &str = r#"Examples:
+  ptc apply registries.yaml
+  ptc apply registries.yaml --yes
+  ptc apply registries.yaml --plan-checksum "$(jq -r .plan_checksum plan.json)""#;
 
 /// Make the account follow the file: exactly the plan that was shown, or nothing.
 ///
@@ -24,6 +28,7 @@ use crate::view::progress;
 /// on standard input) it takes --yes, or --plan-checksum to apply that plan alone. Ctrl-C ends it after the calls under way, with
 /// a report of what was done and what was not.
 #[derive(ClapArgs)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The file; `-` is standard input.
     file: String,
@@ -66,7 +71,7 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
         let deadline = Deadline::in_time(TIME, &plan::timing());
         let request = run_request(args.max_deletions, None);
         let shown = plan::report(&input, &session, Access::Plan, &request, deadline);
-        let shown = ui.waiting("reading the account", shown).await?;
+        let shown = ui.reading("reading the account", &session.reader, shown).await?;
         let how = Shown {
             details: args.details,
             next: None,
@@ -120,13 +125,11 @@ async fn carry_out(
     request: &RunRequest,
     ui: &Ui,
 ) -> Result<Report, Failure> {
-    if !ui.json {
-        progress::show(ui.color);
-    }
     let stop = CancellationToken::default();
     let deadline = Deadline::in_time(TIME, &plan::timing()).or(stop.clone());
-    let report = ui.waiting(
+    let report = ui.reading(
         "applying",
+        &session.reader,
         plan::report(input, session, Access::Apply(writer), request, deadline),
     );
     let mut report = std::pin::pin!(report);

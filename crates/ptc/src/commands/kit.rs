@@ -18,10 +18,15 @@ use crate::ui::{FAILED, Failure, Ui};
 use crate::view::checked::Checked;
 use crate::view::problems;
 
+const EXAMPLES: &str = r#"Examples:
+  ptc kit registries.yaml --output kit --account 123456789012 --region eu-west-1
+  ptc kit registries.yaml --only containerd"#;
+
 /// Make what the pulling side needs: mirrors, policies and maps for those who pull, each with its caveats.
 ///
 /// With --account and a Region it works offline; without, the account is the one of your AWS credentials.
 #[derive(ClapArgs)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The file; `-` is standard input.
     #[arg(value_name = "FILE")]

@@ -21,6 +21,12 @@ use crate::view::plan::Shown;
 use crate::view::side_by_side::{Form, Told, tell};
 use crate::view::{comment, plan};
 
+const EXAMPLES: &str = r#"Examples:
+  ptc plan registries.yaml
+  ptc plan registries.yaml --stack NAME --region eu-west-1 --region us-east-1
+  ptc plan registries.yaml --details
+  ptc plan registries.yaml --format markdown > comment.md"#;
+
 /// Show what an apply of the file would change in the account. Reads only.
 ///
 /// Several stacks or Regions are shown side by side, and the worst status counts. A stack that is not deployed is planned for with
@@ -28,6 +34,7 @@ use crate::view::{comment, plan};
 ///
 /// Ends with status 0 where there is nothing to do, 2 where there is, and 1 where something is wrong, whatever else there is.
 #[derive(ClapArgs)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The file; `-` is standard input.
     file: String,
@@ -73,9 +80,16 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let targets = args.targets.open(IfNotDeployed::UseDefaults, ui).await?;
     let access = if args.validate { Access::Validate } else { Access::Plan };
     let request = run_request(args.max_deletions, None);
+    // What is under way is told once, not for each of them.
+    let several = targets.len() > 1;
     let work = tell(targets, form, ui, async |named: SessionArgs, session: Session| {
         let deadline = Deadline::in_time(TIME, &timing());
-        let mut report = report(&input, &session, access, &request, deadline).await?;
+        let report = report(&input, &session, access, &request, deadline);
+        let mut report = if several {
+            report.await?
+        } else {
+            ui.reading("reading the account", &session.reader, report).await?
+        };
         if let Some(said) = &session.not_deployed {
             ui.note(&format!("warning: {said}"));
             report.warnings.insert(0, Problem::unplaced(None, said));
@@ -109,17 +123,27 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
             json: serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?,
         })
     });
-    ui.waiting("reading the account", work).await
+    if several {
+        ui.waiting("reading the accounts", work).await
+    } else {
+        work.await
+    }
 }
 
 /// The command that applies what was planned with these arguments for one of the stacks, but for the checksum.
 fn next(args: &Args, named: &SessionArgs) -> String {
-    let AccountArgs { account, region } = &named.account;
+    // An option that comes to be does not compile until it stands here, too.
+    let SessionArgs {
+        stack,
+        function,
+        profile,
+        account: AccountArgs { account, region },
+    } = named;
     let most = args.max_deletions.map(|most| most.to_string());
     let options = [
-        ("--stack", &named.stack),
-        ("--function", &named.function),
-        ("--profile", &named.profile),
+        ("--stack", stack),
+        ("--function", function),
+        ("--profile", profile),
         ("--account", account),
         ("--region", region),
         ("--max-deletions", &most),

@@ -18,11 +18,16 @@ use crate::view::status::page;
 use crate::view::terminal::age;
 use crate::view::visible::one_line;
 
+const EXAMPLES: &str = r#"Examples:
+  ptc status
+  ptc status --stack NAME --json | jq .outcome"#;
+
 /// Show what the last run of the function said. Reads only.
 ///
 /// Ends with status 0 where that run converged or changed what was to be changed, and 1 otherwise. Several stacks or Regions are
 /// shown side by side, and the worst status counts.
 #[derive(ClapArgs)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     targets: TargetsArgs,
@@ -76,7 +81,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// Reads it.
+    /// Reads it from the stack's bucket.
     pub async fn read(session: &Session) -> Result<Self, Unread> {
         let settings = &session.settings;
         let (bucket, key) = (settings.config_bucket.as_str(), settings.status_key());

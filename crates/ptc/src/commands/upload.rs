@@ -24,6 +24,10 @@ use crate::view::problems;
 use crate::view::side_by_side::{Form, Told, tell};
 use crate::view::visible::visible;
 
+const EXAMPLES: &str = r#"Examples:
+  ptc upload registries.yaml --wait
+  ptc upload registries.yaml --wait --stack NAME --region eu-west-1 --region us-east-1"#;
+
 /// Check the file, and put it where the function follows it.
 ///
 /// A file with errors is not uploaded, to several stacks or Regions not even to those that could take it. One that SOPS
@@ -31,6 +35,7 @@ use crate::view::visible::visible;
 /// once the file is there. With --wait it ends with 0 where the function's run converged or changed what was to be changed, 3 where
 /// the time to wait ran out, and 1 otherwise.
 #[derive(ClapArgs)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The file; `-` is standard input.
     file: String,
@@ -43,6 +48,9 @@ pub struct Args {
     #[command(flatten)]
     targets: TargetsArgs,
 }
+
+/// What `--wait` does.
+const WAITING: &str = "waiting for the function's run";
 
 /// The time between two looks at the status: the first, from where it doubles, and the longest. A look costs a call.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -61,7 +69,9 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
             .for_each(|checked| ui.note(problems::page(checked, false).trim_end()));
     }
     let form = if ui.json { Form::Json } else { Form::Terminal };
-    tell(targets, form, ui, async |_, (session, writer): (Session, Writer)| {
+    // What is under way is told once, not for each of them.
+    let several = targets.len() > 1;
+    let work = tell(targets, form, ui, async |_, (session, writer): (Session, Writer)| {
         if !all_open {
             return Err(Failure::Usage("not uploaded, since others could not be opened".into()));
         }
@@ -74,8 +84,12 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
             upload.sentence()
         )));
         let limit = Duration::from_secs(args.timeout);
-        let seen = ui.waiting("waiting for the function's run", upload.wait(&session, limit));
-        let (status, is_later) = seen.await?;
+        let seen = upload.wait(&session, limit);
+        let (status, is_later) = if several {
+            seen.await?
+        } else {
+            ui.waiting(WAITING, seen).await?
+        };
         let mut told = status.told(ui)?;
         if is_later {
             let said = "another upload came after this one: the status is of that";
@@ -83,8 +97,12 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
             told.sentence = format!("{said}: {}", told.sentence);
         }
         Ok(told)
-    })
-    .await
+    });
+    if several && args.wait {
+        ui.waiting(WAITING, work).await
+    } else {
+        work.await
+    }
 }
 
 /// Checks the file for each of those that it is for, before it is uploaded to any. Gives what there is to say of it: nothing of a

@@ -4,7 +4,8 @@ use super::mirror::{Mirror, Mirrors};
 use super::{Artefact, ArtefactKind, Fallback, Source, sentences};
 
 const CAVEATS: &[&str] = &[
-    "The folders under `containerd/` go to the node's `/etc/containerd/certs.d`, and `config_path` of containerd's registry settings must name that; files there are read at each pull.",
+    "The folders under `containerd/` go to the node's `/etc/containerd/certs.d`, and `config_path` of containerd's registry settings must name that folder alone; files there are read at each pull. With a list of folders, which is the default of containerd 2, the transfer service (2.1 and later) reads none, and asks the upstream without a word (containerd/containerd#12808).",
+    "A file that containerd cannot read is passed over, and the upstream is asked: do not edit them, make them again.",
     "The node must sign in to ECR for the hosts that pods name: see `kubelet`. Without that ECR answers each pull with 401.",
     "`library/` needs no care here: containerd has added it before it asks.",
     "Pods keep the names they have, and nothing fights over them.",

@@ -5,6 +5,7 @@
 //!
 //! A node that signs in for a host without having its mirror gives that host the ECR token. So the user data writes the
 //! mirrors first, and the kubelet is told of a file that is written last: where the script fails, the kubelet does not start.
+//! nodeadm takes containerd's settings in the form of version 2 for containerd 1 and 2, and migrates them for the latter.
 
 use std::fmt::Write as _;
 
@@ -16,8 +17,9 @@ use super::{Artefact, ArtefactKind, Fallback, Source, sentences};
 
 const CAVEATS: &[&str] = &[
     "The kubelet asks its credential provider about the host that the pod names, not about the mirror, so `matchImages` has the hosts of the mirrors too. `ecr-credential-provider` answers for them from version 1.29 on, and then wants AWS_REGION, which the file sets (kubernetes/kops#16593).",
-    "A host in `matchImages` whose mirror is missing on the node, or has the upstream behind it, is given the node's ECR token. So put `containerd/` onto the node first, never `credential-provider.yaml` alone, and take both away together. The user data does it in that order, and where it fails the kubelet does not start.",
-    "`credential-provider.yaml` takes the place of the file that `--image-credential-provider-config` names, and has its ECR hosts as well. EKS nodes of AL2023 have one that nodeadm writes at each start, so the user data names another one.",
+    "A host in `matchImages` whose mirror is missing on the node, is not read by containerd, or has the upstream behind it, is given the node's ECR token. So put `containerd/` onto the node first, never `credential-provider.yaml` alone, and take both away together. The user data does it in that order, has containerd read that folder alone, and where it fails the kubelet does not start.",
+    "Not with the SOCI snapshotter, the feature gate `FastImagePull` of nodeadm: it reads no mirrors, so it would give the token to the upstream (awslabs/soci-snapshotter#1561). The user data refuses it.",
+    "`credential-provider.yaml` takes the place of the file that `--image-credential-provider-config` names, and has its ECR hosts as well. EKS nodes of AL2023 have one that nodeadm writes at each start, so the user data names another one. Settings of containerd that your own parts have in version 3 win over the user data's, which are of version 2: put `config_path` there too.",
     "`nodeadm-user-data.txt` is for EKS nodes of Amazon Linux 2023: as user data of a launch template, where EKS adds its own part, or as further parts of what you have. Changes reach new nodes alone.",
     "`karpenter-user-data.yaml` is the same for Karpenter: `kubectl patch ec2nodeclass NAME --type merge --patch-file kubelet/karpenter-user-data.yaml`. It replaces `spec.userData`, so join it with what stands there, and Karpenter replaces the nodes of that class.",
     "EKS Auto Mode and Fargate take neither: rewrite the images there. So it is on Bottlerocket, which writes the upstream behind every mirror.",
@@ -126,6 +128,11 @@ Content-Type: text/x-shellscript; charset="us-ascii"
 
 #!/bin/bash
 set -euo pipefail
+# The SOCI snapshotter reads no mirrors: it would give the node's ECR token to the upstream.
+if grep -qsE 'FastImagePull"?: *true' /run/eks/nodeadm/config.json; then
+  echo "FastImagePull reads no mirrors: take the one or the other out" >&2
+  exit 1
+fi
 # ECR is the server too: another one would be given the node's ECR token.
 mirror() {{
   mkdir -p "/etc/containerd/certs.d/$1"
@@ -148,6 +155,11 @@ Content-Type: application/node.eks.aws
 apiVersion: node.eks.aws/v1alpha1
 kind: NodeConfig
 spec:
+  containerd:
+    # One folder: of several, the transfer service of containerd 2 reads none.
+    config: |
+      [plugins."io.containerd.grpc.v1.cri".registry]
+      config_path = "/etc/containerd/certs.d"
   kubelet:
     flags:
       - --image-credential-provider-config=/etc/eks/image-credential-provider/pull-through.yaml

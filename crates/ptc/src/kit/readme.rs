@@ -38,12 +38,12 @@ pub(super) fn artefact(others: &[Artefact], source: &Source<'_>) -> Artefact {
         for artefact in &of_part {
             _ = writeln!(content, "- `{}`: {}.", artefact.path, artefact.title);
         }
-        content.push('\n');
+        content.push_str("\nWhat to know:\n\n");
         content.push_str(&list(&first.caveats));
         let own = first.notes.iter().filter(|note| !shared.contains(note));
         let own = list(own);
         if !own.is_empty() {
-            _ = write!(content, "\nOf this file:\n\n{own}");
+            _ = write!(content, "\nOf your file:\n\n{own}");
         }
     }
     Artefact {

@@ -195,9 +195,12 @@ pub fn done(report: &Report, input: &Input, session: &Session, color: bool) -> S
         page.gap();
     }
     registries(&mut page, report, &blockers, Timestamp::now());
-    for warning in by_message(&report.warnings) {
+    let warnings = by_message(&report.warnings);
+    if !warnings.is_empty() {
         page.gap();
-        page.said(Mark::Changed, "warning", &problems::said(&warning));
+    }
+    for warning in &warnings {
+        page.said(Mark::Changed, "warning", &problems::said(warning));
     }
     page.gap();
     page.said(report.outcome.into(), report.outcome.as_str(), &report.message);

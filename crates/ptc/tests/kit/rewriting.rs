@@ -41,6 +41,7 @@ pub const TABLE: &[(&str, Option<&str>)] = &[
     ("registry.gitlab.com/acme/app:1", Some("gitlab/acme/app:1")),
     ("cgr.dev/chainguard/static", Some("chainguard/chainguard/static")),
     ("acme.azurecr.io/app:1", Some("azure/app:1")),
+    ("acme-edge.azurecr.io/app:1", Some("k8s/ingress-nginx/app:1")),
     ("registry.example.com/app:1", Some("newcomer/app:1")),
     (
         "444455556666.dkr.ecr.eu-central-1.amazonaws.com/team/app:1",

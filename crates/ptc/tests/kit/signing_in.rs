@@ -98,7 +98,9 @@ fn parts(user_data: &str) -> Vec<(String, String)> {
 /// Runs the script of the user data with another root.
 fn run(case: &Case, root: &Path) -> bool {
     let script = &parts(case.file(USER_DATA))[0].1;
-    let script = script.replace("/etc/", &format!("{}/etc/", root.display()));
+    let script = ["/etc/", "/run/"].iter().fold(script.clone(), |script, top| {
+        script.replace(top, &format!("{}{top}", root.display()))
+    });
     Command::new("bash").args(["-c", &script]).status().unwrap().success()
 }
 
@@ -143,14 +145,39 @@ fn without_every_mirror_the_kubelet_is_told_of_no_sign_in() {
     let parts = parts(case.file(USER_DATA));
     let kinds: Vec<&str> = parts.iter().map(|(kind, _)| kind.as_str()).collect();
     assert_eq!(kinds, ["text/x-shellscript", "application/node.eks.aws"]);
+    let mut node: Value = serde_yaml::from_str(&parts[1].1).unwrap();
+    let containerd = node["spec"].as_object_mut().unwrap().remove("containerd").unwrap();
     assert_eq!(
-        serde_yaml::from_str::<Value>(&parts[1].1).unwrap(),
+        node,
         json!({
             "apiVersion": "node.eks.aws/v1alpha1",
             "kind": "NodeConfig",
             "spec": {"kubelet": {"flags": [format!("--image-credential-provider-config=/{told}")]}},
         })
     );
+    // Of a list of folders the transfer service reads none.
+    let settings: toml::Table = containerd["config"].as_str().unwrap().parse().unwrap();
+    let registry = &settings["plugins"]["io.containerd.grpc.v1.cri"]["registry"];
+    assert_eq!(registry["config_path"].as_str(), Some("/etc/containerd/certs.d"));
+}
+
+/// The SOCI snapshotter reads no mirrors, so a node that has it must not sign in for their hosts.
+#[test]
+fn a_node_whose_snapshotter_reads_no_mirrors_does_not_sign_in() {
+    let case = legacy();
+    for (gates, runs) in [
+        (r#"{"FastImagePull":true}"#, false),
+        (r#"{"FastImagePull":false,"InstanceIdNodeName":true}"#, true),
+    ] {
+        let root = root(if runs { "no-soci" } else { "soci" });
+        // What nodeadm has read of all parts, before the script runs.
+        fs::create_dir_all(root.join("run/eks/nodeadm")).unwrap();
+        let read = format!(r#"{{"spec":{{"cluster":{{"name":"c"}},"featureGates":{gates}}}}}"#);
+        fs::write(root.join("run/eks/nodeadm/config.json"), read).unwrap();
+        assert_eq!(run(&case, &root), runs, "{gates}");
+        let told = root.join("etc/eks/image-credential-provider/pull-through.yaml");
+        assert_eq!(told.exists(), runs, "{gates}");
+    }
 }
 
 #[test]
