@@ -27,7 +27,8 @@ const EXAMPLES: &str = "Examples:
   ptc check registries.yaml                  is the file good?
   ptc plan registries.yaml                   what would it change?
   ptc upload registries.yaml --wait          have the function follow it, and show what became of it
-  ptc status                                 what did the function's last run do?";
+  ptc status                                 what did the function's last run do?
+  ptc doctor docker.io/library/nginx:1.27    why does this pull fail?";
 
 /// Checks, plans and applies the registries.yaml of an ECR pull-through cache.
 #[derive(Parser)]
