@@ -88,9 +88,9 @@ impl Uploaded<'_> {
             .bound(reader.object_identity(&config.bucket, &config.key))
             .await;
         match look.unwrap_or_else(|| Err(AwsError::out_of_time("HeadObject"))) {
-            Ok(Some((version_id, last_modified))) => {
-                let last_modified = last_modified.map(|time| time.to_string());
-                Ok(version_id == config.version_id && last_modified == config.last_modified)
+            Ok(Some(newest)) => {
+                let last_modified = newest.last_modified.map(|time| time.to_string());
+                Ok(newest.version_id == config.version_id && last_modified == config.last_modified)
             }
             Ok(None) => Err(Cause::new(
                 Reason::FILE_DELETED,

@@ -42,7 +42,7 @@ fn the_function_is_invoked_in_a_way_that_both_versions_of_the_aws_cli_know() {
         assert_eq!(with(flag), [""; 0], "{flag}");
     }
     let invocations = with("aws lambda invoke");
-    assert_eq!(invocations.len(), 3, "{invocations:#?}");
+    assert_eq!(invocations.len(), 2, "{invocations:#?}");
     for line in &invocations {
         // The whole command is two lines at most.
         let (path, line) = line.split_once(": ").unwrap();

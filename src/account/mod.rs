@@ -34,7 +34,7 @@ pub use answers::Pages;
 pub use calls::Calls;
 pub use error::{AwsError, ErrorKind};
 pub use http::{bounded, http_client};
-pub use objects::{Condition, Object, ObjectError};
+pub use objects::{Condition, Object, ObjectError, ObjectIdentity};
 pub use observe::{observe, observe_again, rules_and_templates, snapshot};
 pub use one_line::{causes, one_line};
 pub use queue::{QueueMessage, Redrive};

@@ -20,6 +20,17 @@ pub struct Object {
     pub etag: Option<String>,
 }
 
+/// Which upload of an object it is, without its content.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObjectIdentity {
+    /// `None` in a bucket without versioning, and while it is suspended.
+    pub version_id: Option<String>,
+    /// When it was uploaded; not told in the answer to an upload.
+    pub last_modified: Option<Timestamp>,
+    /// Not for reports: it can be a digest of the content.
+    pub etag: Option<String>,
+}
+
 /// Why an object could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
@@ -89,15 +100,11 @@ impl Reader {
 }
 
 impl Reader {
-    /// Version and time of the newest version of an object, without its content; `None` when there is none.
+    /// The identity of the newest version of an object; `None` when there is none.
     ///
     /// # Errors
     /// As HeadObject.
-    pub async fn object_identity(
-        &self,
-        bucket: &str,
-        key: &str,
-    ) -> Result<Option<(Option<String>, Option<Timestamp>)>, AwsError> {
+    pub async fn object_identity(&self, bucket: &str, key: &str) -> Result<Option<ObjectIdentity>, AwsError> {
         match self
             .s3
             .head_object()
@@ -107,7 +114,11 @@ impl Reader {
             .await
             .map_err(|e| AwsError::new("HeadObject", &e))
         {
-            Ok(answer) => Ok(Some((version(answer.version_id), answer.last_modified.and_then(time)))),
+            Ok(answer) => Ok(Some(ObjectIdentity {
+                version_id: version(answer.version_id),
+                last_modified: answer.last_modified.and_then(time),
+                etag: answer.e_tag,
+            })),
             Err(e) if e.is("NotFound") || e.is("NoSuchKey") => Ok(None),
             Err(e) => Err(e),
         }
@@ -115,6 +126,28 @@ impl Reader {
 }
 
 impl Writer {
+    /// Uploads a file for the function to follow. The function itself never does.
+    ///
+    /// # Errors
+    /// [`ObjectError`].
+    pub async fn upload(&self, bucket: &str, key: &str, file: Vec<u8>) -> Result<ObjectIdentity, ObjectError> {
+        let call = self
+            .s3
+            .put_object()
+            .bucket(bucket)
+            .key(key)
+            .content_type("application/yaml")
+            .body(ByteStream::from(file))
+            .send()
+            .await;
+        let answer = call.map_err(|e| object_error(AwsError::new("PutObject", &e), bucket, key, TO_WRITE))?;
+        Ok(ObjectIdentity {
+            version_id: version(answer.version_id),
+            last_modified: None,
+            etag: Some(said("PutObject", answer.e_tag)?),
+        })
+    }
+
     /// Writes an object if `condition` still holds, and says whether it did.
     ///
     /// # Errors

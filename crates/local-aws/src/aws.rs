@@ -48,6 +48,8 @@ struct Inner {
     runtime: Handle,
     stop: watch::Sender<bool>,
     server: Mutex<Option<JoinHandle<()>>>,
+    /// Accounts of other Regions that are served here as well.
+    others: Mutex<Vec<WeakAws>>,
 }
 
 #[derive(Default)]
@@ -94,6 +96,7 @@ impl LocalAws {
                 runtime,
                 stop,
                 server: Mutex::default(),
+                others: Mutex::default(),
             }),
         }
     }
@@ -113,7 +116,7 @@ impl LocalAws {
         format!("http://{}", self.inner.address)
     }
 
-    /// One call of `ecr`, `secretsmanager`, `sqs`, `kms`, `iam` or `lambda` in AWS's own JSON, past HTTP, faults, hooks and the call log: this is how
+    /// One call of `ecr`, `secretsmanager`, `sqs`, `kms`, `iam`, `cloudformation` or `lambda` in AWS's own JSON, past HTTP, faults, hooks and the call log: this is how
     /// tests prepare and inspect the account. A missing `ClientRequestToken` is filled in, as SDKs do.
     ///
     /// # Errors
@@ -402,6 +405,34 @@ impl LocalAws {
         let mut state = self.state();
         let cx = state.cx();
         state.functions.deploy(&cx, name, variables)
+    }
+
+    /// Registers a stack with its status and outputs, for those who look it up, or gives one that is there new ones; gives its
+    /// id. Nothing is deployed by it.
+    ///
+    /// # Errors
+    /// When the name or the status is none that AWS has.
+    pub fn put_stack(&self, name: &str, status: &str, outputs: &[(&str, &str)]) -> Answer {
+        let outputs = outputs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        let mut state = self.state();
+        let cx = state.cx();
+        state.stacks.put(&cx, name, status, outputs)
+    }
+
+    /// Lets this account's server take the calls for another Region too, as the one endpoint of a client would: what is signed
+    /// for the Region of `other` is answered, logged and refused by `other`.
+    pub fn serve_too(&self, other: &LocalAws) {
+        lock(&self.inner.others).push(other.downgrade());
+    }
+
+    /// The account that answers for a Region, where this one does not.
+    pub(crate) fn of_region(&self, region: &str) -> Option<LocalAws> {
+        let others = lock(&self.inner.others);
+        let mut others = others.iter().filter_map(WeakAws::upgrade);
+        others.find(|other| other.options().region == region)
     }
 
     /// Moves the account's clock on.

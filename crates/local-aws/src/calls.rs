@@ -10,7 +10,7 @@ use std::time::Duration;
 pub struct Call {
     /// Its number, from 1; goes on counting when the log is cleared.
     pub n: usize,
-    /// `ecr`, `secretsmanager`, `sqs`, `kms`, `s3`, `sts`, `iam` or `lambda`.
+    /// `ecr`, `secretsmanager`, `sqs`, `kms`, `s3`, `sts`, `iam`, `cloudformation` or `lambda`.
     pub service: String,
     /// For example `CreatePullThroughCacheRule`.
     pub operation: String,
@@ -91,7 +91,7 @@ pub(crate) fn is_write(service: &str, operation: &str) -> bool {
 
 /// What a JSON call is about, read from the members that name a resource.
 pub(crate) fn subject(input: &Value) -> String {
-    const NAMING: [&str; 13] = [
+    const NAMING: [&str; 14] = [
         "ecrRepositoryPrefix",
         "prefix",
         "repositoryName",
@@ -103,6 +103,7 @@ pub(crate) fn subject(input: &Value) -> String {
         "repositoryNames",
         "QueueName",
         "FunctionName",
+        "StackName",
         "KeyId",
         "PolicySourceArn",
     ];

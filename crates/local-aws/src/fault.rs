@@ -308,7 +308,7 @@ fn fate(kind: &Kind, service: &str, operation: &str, subject: &str) -> Fate {
                  {service}:{operation} on resource: {subject} because no identity-based policy allows the \
                  {service}:{operation} action"
             ),
-            if sqs { 403 } else { 400 },
+            if sqs || service == "cloudformation" { 403 } else { 400 },
         ),
         Kind::Error { code, message, status } => refused(code, message.clone(), *status),
         Kind::Timeout => Fate::Hangs,

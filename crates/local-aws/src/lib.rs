@@ -2,12 +2,13 @@
 //!
 //! A call walks through it so: `wire` reads HTTP, asks for a signature, holds the call against the policy of its signer
 //! ([`iam`]), runs hooks and faults, and hands the call to the account behind one lock (`state`), which is `s3`,
-//! `secrets`, `sqs`, `kms`, `lambda_control`, `sts` and [`ecr`]. [`LocalAws`] is the handle that tests hold.
+//! `secrets`, `sqs`, `kms`, `lambda_control`, `cloudformation`, `sts` and [`ecr`]. [`LocalAws`] is the handle that tests hold.
 //! What AWS refuses is refused with AWS's error code; what the stand-in does not know is refused in its own name.
 
 pub mod api;
 mod aws;
 mod calls;
+mod cloudformation;
 pub mod ecr;
 mod event_pattern;
 mod fault;

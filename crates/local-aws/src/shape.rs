@@ -12,7 +12,8 @@
 //! (does the secret exist, does the host take a credential) is the business of the service.
 //!
 //! Each service words its refusals in its own way: ECR answers `InvalidParameterException` with the first violation,
-//! Secrets Manager and KMS `ValidationException` with all of them, SQS has a code per kind of violation. Sensitive values are
+//! Secrets Manager and KMS `ValidationException` with all of them, CloudFormation
+//! `ValidationError`, SQS has a code per kind of violation. Sensitive values are
 //! never repeated.
 //!
 //! The tables are `shape/*.shapes`, one definition per line, a definition before its use:
@@ -43,6 +44,8 @@ pub enum Service {
     Sqs,
     /// AWS KMS.
     Kms,
+    /// AWS CloudFormation.
+    CloudFormation,
 }
 
 const MISSING: &str = "Member must not be null";
@@ -52,6 +55,8 @@ static ECR: LazyLock<Result<Table, String>> = LazyLock::new(|| Table::parse(incl
 static SECRETS_MANAGER: LazyLock<Result<Table, String>> =
     LazyLock::new(|| Table::parse(include_str!("shape/secretsmanager.shapes")));
 static SQS: LazyLock<Result<Table, String>> = LazyLock::new(|| Table::parse(include_str!("shape/sqs.shapes")));
+static CLOUDFORMATION: LazyLock<Result<Table, String>> =
+    LazyLock::new(|| Table::parse(include_str!("shape/cloudformation.shapes")));
 static KMS: LazyLock<Result<Table, String>> = LazyLock::new(|| Table::parse(include_str!("shape/kms.shapes")));
 
 /// Checks the input of an operation against the service model.
@@ -85,6 +90,7 @@ impl Service {
             Self::SecretsManager => &*SECRETS_MANAGER,
             Self::Sqs => &*SQS,
             Self::Kms => &*KMS,
+            Self::CloudFormation => &*CLOUDFORMATION,
         };
         table.as_ref().map_err(|why| ApiError {
             code: "InternalFailure".into(),
@@ -98,7 +104,9 @@ impl Service {
         match self {
             Self::Ecr | Self::Sqs => path.to_owned(),
             // Their members are upper case on the wire and lower case in their errors.
-            Self::SecretsManager | Self::Kms => path.split('.').map(lower_first).collect::<Vec<_>>().join("."),
+            Self::SecretsManager | Self::Kms | Self::CloudFormation => {
+                path.split('.').map(lower_first).collect::<Vec<_>>().join(".")
+            }
         }
     }
 
@@ -114,7 +122,12 @@ impl Service {
         }
         Err(match self {
             Self::Ecr => invalid_parameter(&first.path, &first.constraint),
-            Self::SecretsManager | Self::Kms => {
+            Self::SecretsManager | Self::Kms | Self::CloudFormation => {
+                let code = if self == Self::CloudFormation {
+                    "ValidationError"
+                } else {
+                    "ValidationException"
+                };
                 let count = found.violations.len();
                 let noun = if count == 1 { "error" } else { "errors" };
                 let list: Vec<String> = found
@@ -123,7 +136,7 @@ impl Service {
                     .map(|violation| self.sentence(violation))
                     .collect();
                 let message = format!("{count} validation {noun} detected: {}", list.join("; "));
-                ApiError::client("ValidationException", message)
+                ApiError::client(code, message)
             }
             Self::Sqs => first.in_words_of_sqs(),
         })

@@ -1,4 +1,4 @@
-//! Everything an account holds, behind one lock: S3, Secrets Manager, ECR, SQS, KMS, roles, deployed functions, the clock, and the
+//! Everything an account holds, behind one lock: S3, Secrets Manager, ECR, SQS, KMS, roles, deployed stacks and functions, the clock, and the
 //! events they raise.
 
 use jiff::{SignedDuration, Timestamp};
@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::api::{Answer, ApiError, CallContext};
+use crate::cloudformation::Stacks;
 use crate::ecr::{Ecr, Pulled};
 use crate::iam::Roles;
 use crate::kms::Kms;
@@ -28,6 +29,7 @@ pub(crate) struct State {
     pub(crate) ecr: Ecr,
     pub(crate) sqs: Sqs,
     pub(crate) functions: Functions,
+    pub(crate) stacks: Stacks,
     pub(crate) kms: Kms,
     pub(crate) roles: Roles,
     pub(crate) events: Vec<Value>,
@@ -47,6 +49,7 @@ impl State {
             ecr,
             sqs: Sqs::new(endpoint),
             functions: Functions::default(),
+            stacks: Stacks::default(),
             kms: Kms::default(),
             roles: Roles::default(),
             events: Vec::new(),
@@ -75,7 +78,7 @@ impl State {
         self.offset = self.offset.saturating_add(by);
     }
 
-    /// One call of a JSON service.
+    /// One call of any service but S3.
     pub(crate) fn call(&mut self, service: &str, operation: &str, input: &Value) -> Answer {
         let cx = self.cx();
         match service {
@@ -85,6 +88,7 @@ impl State {
             "kms" => self.kms.call(&cx, operation, input),
             "iam" => self.roles.call(&cx, operation, input),
             "sts" => sts::call(&cx, operation, input),
+            "cloudformation" => self.stacks.call(&cx, operation, input),
             "lambda" => self.functions.call(&cx, operation, input),
             other => Err(ApiError {
                 code: "UnknownOperationException".to_owned(),

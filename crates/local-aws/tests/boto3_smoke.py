@@ -430,6 +430,31 @@ def a_key_decrypts_what_it_encrypted_under_the_same_context(aws):
 
 
 @check
+def a_stack_is_described(aws):
+    stacks = aws.client("cloudformation")
+    missing = refused("ValidationError", stacks.describe_stacks, StackName="sync")
+    assert missing["Error"]["Message"] == "Stack with id sync does not exist"
+    assert missing["ResponseMetadata"]["HTTPStatusCode"] == 400
+    refused("ValidationError", stacks.describe_stacks, StackName="a_b")
+    refused("NotImplemented", stacks.describe_stacks)
+    refused("InvalidAction", stacks.list_stacks)
+    outputs = {"FunctionName": "sync-SyncFunction-1", "ConfigBucket": "my-registries"}
+    stack = aws.admin("POST", "stacks", {"name": "sync", "status": "CREATE_IN_PROGRESS", "outputs": outputs})["id"]
+    found = stacks.describe_stacks(StackName="sync")["Stacks"]
+    assert len(found) == 1 and found[0]["StackId"] == stack and "Outputs" not in found[0]
+    assert found[0]["StackStatus"] == "CREATE_IN_PROGRESS" and found[0]["CreationTime"].year > 2000
+    aws.admin("POST", "stacks", {"name": "sync", "outputs": outputs})
+    found = stacks.describe_stacks(StackName=stack)["Stacks"][0]
+    assert {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]} == outputs
+    assert found["StackStatus"] == "CREATE_COMPLETE" and found["DisableRollback"] is False
+    aws.admin("POST", "stacks", {"name": "sync", "status": "DELETE_COMPLETE"})
+    refused("ValidationError", stacks.describe_stacks, StackName="sync")
+    assert stacks.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"] == "DELETE_COMPLETE"
+    aws.admin("POST", "faults", {"service": "cloudformation", "operation": "*", "times": 1, "kind": "throttle"})
+    refused("Throttling", stacks.describe_stacks, StackName=stack)
+
+
+@check
 def the_unsigned_and_the_unknown_are_refused(aws):
     def post(target):
         headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}

@@ -199,6 +199,35 @@ fn a_refused_call_meets_no_hook_and_no_fault() {
 }
 
 #[test]
+fn looking_a_stack_up_needs_leave_on_its_id_or_where_there_is_none_on_any() {
+    let look = |aws: &LocalAws, name: &str| {
+        let key = common::signed(KEY, "cloudformation");
+        let form = ("content-type", "application/x-www-form-urlencoded");
+        let body = format!("Action=DescribeStacks&Version=2010-05-15&StackName={name}");
+        common::send(aws, "POST", "/", &[("authorization", &key), form], &body).unwrap()
+    };
+    let stacks = "arn:aws:cloudformation:eu-west-1:123456789012:stack";
+    let aws = account(json!([allow(
+        "cloudformation:DescribeStacks",
+        &format!("{stacks}/sync/*")
+    )]));
+    // Who may not describe a stack does not learn whether it is there.
+    for (name, status, said) in [
+        ("sync", 400, "Stack with id sync does not exist"),
+        ("other", 403, "stack/other/*"),
+    ] {
+        let answer = look(&aws, name);
+        assert!(answer.status == status && answer.body.contains(said), "{}", answer.body);
+    }
+    let id = aws.put_stack("other", "CREATE_COMPLETE", &[]).unwrap();
+    aws.put_stack("sync", "CREATE_COMPLETE", &[]).unwrap();
+    assert_eq!(look(&aws, "sync").status, 200);
+    let refused = look(&aws, "other");
+    assert!(refused.body.contains("<Code>AccessDenied</Code>"), "{}", refused.body);
+    assert!(refused.body.contains(id.as_str().unwrap()), "{}", refused.body);
+}
+
+#[test]
 fn looking_a_function_up_needs_leave_and_asking_who_one_is_does_not() {
     let look = |aws: &LocalAws| {
         let key = common::signed(KEY, "lambda");

@@ -381,6 +381,91 @@ fn a_key_can_ask_whose_it_is() {
     }
 }
 
+/// CloudFormation speaks the query protocol too, in another version of it.
+#[test]
+fn a_deployed_stack_can_be_looked_up() {
+    let aws = aws(Options::default());
+    let id = aws
+        .put_stack("sync", "CREATE_COMPLETE", &[("FunctionName", "sync-1")])
+        .unwrap();
+    let key = signed("AKIDTEST", "cloudformation");
+    let ask = |key: &str, form: &str| {
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        send(&aws, "POST", "/", &[("authorization", key), kind], form).unwrap()
+    };
+    let form = "Action=DescribeStacks&Version=2010-05-15&StackName=";
+    let answer = ask(&key, &format!("{form}sync"));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let id = id.as_str().unwrap();
+    for part in [
+        "<DescribeStacksResponse xmlns=\"http://cloudformation.amazonaws.com/doc/2010-05-15/\"><DescribeStacksResult><Stacks><member>",
+        "<Outputs><member><OutputKey>FunctionName</OutputKey><OutputValue>sync-1</OutputValue></member></Outputs>",
+        "<StackStatus>CREATE_COMPLETE</StackStatus>",
+        &format!("<StackId>{id}</StackId>"),
+    ] {
+        assert!(answer.body.contains(part), "{part}\nis not in\n{}", answer.body);
+    }
+    for (key, form, status, code) in [
+        (&key, format!("{form}other"), 400, "ValidationError"),
+        (&key, format!("{form}sync&Nope=1"), 400, "ValidationError"),
+        (&key, format!("{form}a_b"), 400, "ValidationError"),
+        (
+            &key,
+            "Action=DescribeStacks&Version=2010-05-15".to_owned(),
+            501,
+            "NotImplemented",
+        ),
+        (
+            &key,
+            "Action=DeleteStack&Version=2010-05-15&StackName=sync".to_owned(),
+            400,
+            "InvalidAction",
+        ),
+        (
+            &signed("AKIDTEST", "sts"),
+            format!("{form}sync"),
+            403,
+            "SignatureDoesNotMatch",
+        ),
+    ] {
+        let answer = ask(key, &form);
+        assert_eq!(answer.status, status, "{form}: {}", answer.body);
+        assert!(answer.body.contains(&format!("<Code>{code}</Code>")), "{}", answer.body);
+        assert!(
+            answer.body.starts_with("<ErrorResponse xmlns=\"http://cloudformation."),
+            "{}",
+            answer.body
+        );
+    }
+    let calls = aws.calls();
+    let first = calls.first().unwrap();
+    assert_eq!(
+        (first.operation.as_str(), first.subject.as_str(), first.write),
+        ("DescribeStacks", "sync", false)
+    );
+}
+
+#[test]
+fn one_endpoint_serves_the_accounts_of_several_regions() {
+    let here = aws(Options::default());
+    let there = aws(Options {
+        region: "us-east-1".to_owned(),
+        ..Options::default()
+    });
+    let ask = |region: &str| {
+        let key = signed("AKIDTEST", "sts").replace("eu-west-1", region);
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        let form = "Action=GetCallerIdentity&Version=2011-06-15";
+        send(&here, "POST", "/", &[("authorization", key.as_str()), kind], form)
+            .unwrap()
+            .status
+    };
+    assert_eq!((ask("eu-west-1"), ask("us-east-1")), (200, 403));
+    here.serve_too(&there);
+    assert_eq!((ask("eu-west-1"), ask("us-east-1"), ask("us-west-2")), (200, 200, 403));
+    assert_eq!((here.calls().len(), there.calls().len()), (4, 1));
+}
+
 /// Lambda's API is a path.
 #[test]
 fn a_deployed_function_can_be_looked_up() {

@@ -5,10 +5,14 @@ mod account;
 mod allow;
 mod commands;
 mod doctor;
+mod exit;
 mod input;
 mod output;
 mod sealed;
 mod session;
+mod signals;
+mod stack;
+mod targets;
 mod ui;
 mod view;
 
@@ -16,14 +20,15 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use commands::{apply, check, doctor as doctor_command, explain, export, init, kit, plan, schema, status};
+use commands::{apply, check, doctor as doctor_command, explain, export, init, kit, plan, schema, status, upload};
+use exit::Ending;
 use ui::{Failure, Ui};
 
 const EXAMPLES: &str = "Examples:
   ptc check registries.yaml                  is the file good?
-  ptc plan registries.yaml --function NAME   what would it change?
-  ptc apply registries.yaml --function NAME  change it, once you have said yes
-  ptc status --function NAME                 what did the function's last run do?
+  ptc plan registries.yaml                   what would it change?
+  ptc upload registries.yaml --wait          have the function follow it, and show what became of it
+  ptc status                                 what did the function's last run do?
   ptc doctor docker.io/library/nginx:1.27    why does this pull fail?";
 
 /// Checks, plans and applies the registries.yaml of an ECR pull-through cache.
@@ -47,6 +52,7 @@ enum Command {
     Apply(apply::Args),
     Export(export::Args),
     Status(status::Args),
+    Upload(upload::Args),
     Doctor(doctor_command::Args),
     Kit(kit::Args),
     /// Print a completion script: `source <(ptc completions bash)`.
@@ -92,7 +98,7 @@ async fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             ui.failure(&failure);
-            ui::FAILED
+            Ending::of_failure(&failure).into()
         }
     }
 }
@@ -104,6 +110,7 @@ async fn run(command: Command, ui: &Ui) -> Result<ExitCode, Failure> {
         Command::Apply(args) => apply::run(args, ui).await,
         Command::Export(args) => export::run(args, ui).await,
         Command::Status(args) => status::run(args, ui).await,
+        Command::Upload(args) => upload::run(args, ui).await,
         Command::Doctor(args) => doctor_command::run(args, ui).await,
         Command::Kit(args) => kit::run(args, ui).await,
         Command::Completions { shell } => {
@@ -165,16 +172,23 @@ mod tests {
             include_str!("../../../README.md"),
             include_str!("../../../docs/ptc.md"),
             include_str!("../../../docs/kit.md"),
+            include_str!("../../../docs/deploy.md"),
             include_str!("../../../examples/github/registries.yml"),
+            include_str!("../../../template.yaml"),
         ];
         let of_help = |command: &clap::Command| command.get_after_help().map(ToString::to_string).unwrap_or_default();
         let help: Vec<String> = Cli::command().get_subcommands().map(of_help).collect();
         let pages = pages.into_iter().chain(help.iter().map(String::as_str));
         let lines = pages.flat_map(str::lines);
-        let lines = lines.map(|line| line.trim().trim_start_matches("- run: ").trim_start_matches("$ "));
+        let lines = lines.map(|line| {
+            let line = line.trim().trim_start_matches("- run: ").trim_start_matches("$ ");
+            let line = line.trim_start_matches("Value: !Sub ");
+            line.replace("${AWS::StackName}", "sync")
+                .replace("${AWS::Region}", "eu-west-1")
+        });
         let mut commands = 0;
         for line in lines.filter(|line| line.starts_with("ptc ") && !line.contains("...")) {
-            let words = words(line)
+            let words = words(&line)
                 .into_iter()
                 .map(|word| if word.starts_with("$(jq") { "0".repeat(64) } else { word });
             let parsed = Cli::try_parse_from(words.collect::<Vec<_>>());

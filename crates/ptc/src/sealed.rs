@@ -26,8 +26,8 @@ pub async fn unlock(bytes: &[u8], reader: &Reader) -> Result<Option<DataKey>, Re
     }
 }
 
-/// Without a reader, one is made from the credentials of the environment for a file with KMS recipients.
-async fn unlock_with(metadata: &Metadata, reader: Option<&Reader>) -> Result<DataKey, Rejected> {
+/// The data key of an encrypted file. Without a reader, one is made from the credentials of the environment for a file with KMS recipients.
+pub async fn unlock_with(metadata: &Metadata, reader: Option<&Reader>) -> Result<DataKey, Rejected> {
     let identities = match Identities::from_env(|name| std::env::var(name).ok()) {
         Ok(identities) => identities,
         Err(bad) if metadata.kms.is_empty() => return Err(rejected(metadata, bad.to_string())),

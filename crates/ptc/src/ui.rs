@@ -14,11 +14,6 @@ use crate::view::visible::visible;
 /// The exit status of everything that failed, a mistyped call included.
 pub const FAILED: ExitCode = ExitCode::FAILURE;
 
-/// The exit status of a plan with something to do.
-pub fn changes() -> ExitCode {
-    ExitCode::from(2)
-}
-
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Color {
@@ -47,6 +42,9 @@ pub enum Failure {
     /// AWS refused, or cannot be reached.
     #[error("{0}")]
     Aws(String),
+    /// The time to wait is over.
+    #[error("{0}")]
+    TimedOut(String),
     /// Ctrl-C for the second time.
     #[error("ended while calls were under way: look with `ptc plan` at what was done")]
     Stopped,

@@ -23,7 +23,9 @@ mod ptc_export;
 mod ptc_plan;
 mod ptc_progress;
 mod ptc_schema;
+mod ptc_stack;
 mod ptc_status;
+mod ptc_upload;
 mod sops_files;
 
 /// A file that nobody names is a file of tests that nobody runs.

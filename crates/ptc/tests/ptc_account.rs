@@ -7,7 +7,7 @@ use std::time::Duration;
 use local_aws::Fault;
 
 use crate::ptc::Ptc;
-use crate::support::{Bench, hub};
+use crate::support::{BUCKET, Bench, hub};
 
 /// A configuration with profiles, beside a file.
 struct Configured {
@@ -26,10 +26,13 @@ impl Configured {
         std::fs::write(folder.join("config"), config).unwrap();
         std::fs::write(folder.join("credentials"), credentials).unwrap();
         std::fs::write(folder.join("registries.yaml"), hub("canary-docker-1")).unwrap();
-        Self {
-            bench: Bench::new().await,
-            folder,
-        }
+        let bench = Bench::new().await;
+        bench.aws.deploy_function("sync", &[("CONFIG_BUCKET", BUCKET)]);
+        bench
+            .aws
+            .put_stack("ecr-pull-through-sync", "CREATE_COMPLETE", &[("FunctionName", "sync")])
+            .unwrap();
+        Self { bench, folder }
     }
 
     /// With the key `PTC` in the environment.

@@ -640,7 +640,7 @@ async fn the_documented_permissions_are_exact() {
 async fn the_status_is_no_condition() {
     let bench = account("").await;
     let output = Ptc::new(&bench.aws).run(["doctor", NGINX]).await.ends(0);
-    let line = "unseen  last run           where the status is, is not known: give --function";
+    let line = "unseen  last run           the stack ecr-pull-through-sync is not deployed in account";
     assert!(output.stdout.contains(line), "{}", output.stdout);
 }
 

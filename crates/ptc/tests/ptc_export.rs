@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 /// The settings of the stack in `support`.
 fn desk(aws: &LocalAws) -> Ptc {
-    Ptc::new(aws).env("OWNER", "stack").env("TEMPLATE_ROLE_ARN", ROLE)
+    let ours = Ptc::new(aws).env("CONFIG_BUCKET", BUCKET).env("OWNER", "stack");
+    ours.env("TEMPLATE_ROLE_ARN", ROLE)
 }
 
 async fn exported(aws: &LocalAws) -> Output {
@@ -334,7 +335,8 @@ async fn the_settings_of_a_deployed_function_hold() {
         ("TEMPLATE_ROLE_ARN", ROLE),
     ];
     let arn = bench.aws.deploy_function("sync", &variables);
-    let without = Ptc::new(&bench.aws).run(["export"]).await.ends(0);
+    let without = Ptc::new(&bench.aws).env("CONFIG_BUCKET", BUCKET);
+    let without = without.run(["export"]).await.ends(0);
     assert!(
         without.stdout.contains("dockerhub cannot be in this file"),
         "another owner: {}",
@@ -361,6 +363,7 @@ async fn the_settings_of_a_deployed_function_hold() {
 async fn settings_with_which_no_file_is_accepted_are_named() {
     let aws = LocalAws::start(Options::default()).await.unwrap();
     let output = Ptc::new(&aws)
+        .env("CONFIG_BUCKET", BUCKET)
         .env("RESOURCE_TAGS", "team=platform")
         .run(["export"])
         .await

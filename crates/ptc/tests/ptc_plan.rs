@@ -410,6 +410,12 @@ async fn the_documented_permissions_are_enough_for_a_plan() {
     let policy = Policy::read("planner", &[("plan".to_owned(), serde_json::from_str(json).unwrap())]).unwrap();
     desk.bench.aws.enforce("PTC", policy);
     desk.run(&["plan", "--validate"]).await.ends(2);
+    let stack = [("FunctionName", FUNCTION)];
+    desk.bench
+        .aws
+        .put_stack("ecr-pull-through-sync", "CREATE_COMPLETE", &stack)
+        .unwrap();
+    desk.ptc().run(["plan", "registries.yaml"]).await.ends(2);
     assert_eq!(desk.bench.aws.denied(), Vec::<String>::new());
     desk.run(&["apply", "--yes"]).await.ends(1);
     assert!(!desk.bench.aws.denied().is_empty());

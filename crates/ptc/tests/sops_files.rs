@@ -642,7 +642,9 @@ async fn ptc_plans_and_applies_an_encrypted_file() {
         ("AWS_ENDPOINT_URL", endpoint.as_str()),
         ("SOPS_AGE_KEY_FILE", "../../tests/sops/age.txt"),
         ("OWNER", "stack"),
+        ("CONFIG_BUCKET", "my-registries"),
     ];
+    aws.create_bucket("my-registries", true);
     let account = ["--account", "123456789012"];
     for (file, command, status) in [
         ("../../tests/sops/go-minimal-age.yaml", &["plan"] as &[&str], 2),

@@ -52,6 +52,7 @@ pub(super) fn of(state: &State, service: &str, operation: &str, input: Input<'_>
         ("secretsmanager", Input::Json(input)) => asking.secrets(operation, input),
         ("sqs", Input::Json(input)) => asking.sqs(operation, input),
         ("lambda", Input::Json(input)) => asking.lambda(operation, input),
+        ("cloudformation", Input::Json(input)) => asking.cloudformation(operation, input),
         // Everybody may learn who they are: IAM is not asked, and cannot deny it.
         ("sts", Input::Json(_)) if operation == "GetCallerIdentity" => Some(Vec::new()),
         ("iam", Input::Json(input)) if operation == "SimulatePrincipalPolicy" => {
@@ -278,6 +279,14 @@ impl Asking<'_> {
             let asked = given(input, "FunctionName").unwrap_or_default();
             let name = lambda_control::Name::read(&self.cx, asked).map_or(asked, |name| name.name);
             vec![self.need("lambda:GetFunctionConfiguration", lambda_control::arn(&self.cx, name))]
+        })
+    }
+
+    fn cloudformation(&self, operation: &str, input: &Value) -> Option<Vec<Need>> {
+        (operation == "DescribeStacks").then(|| {
+            let asked = given(input, "StackName").unwrap_or("*");
+            let stack = self.state.stacks.resource(&self.cx, asked);
+            vec![self.need("cloudformation:DescribeStacks", stack)]
         })
     }
 

@@ -44,6 +44,20 @@ struct Function {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Stack {
+    name: String,
+    #[serde(default = "complete")]
+    status: String,
+    #[serde(default)]
+    outputs: BTreeMap<String, String>,
+}
+
+fn complete() -> String {
+    "CREATE_COMPLETE".to_owned()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Key {
     id: String,
     /// Base64 of 32 bytes.
@@ -101,6 +115,14 @@ fn act(aws: &LocalAws, asked: &http::Request, path: &str) -> Result<Value, (u16,
                 .collect();
             return Ok(json!({"arn": aws.deploy_function(&function.name, &variables)}));
         }
+        (&Method::POST, "stacks") => {
+            let stack: Stack = body(asked)?;
+            let outputs: Vec<(&str, &str)> = stack.outputs.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            return match aws.put_stack(&stack.name, &stack.status, &outputs) {
+                Ok(id) => Ok(json!({ "id": id })),
+                Err(error) => Err((error.status, format!("{}: {}", error.code, error.message))),
+            };
+        }
         (&Method::POST, "keys") => {
             let key: Key = body(asked)?;
             let material = BASE64_STANDARD
@@ -137,7 +159,7 @@ fn act(aws: &LocalAws, asked: &http::Request, path: &str) -> Result<Value, (u16,
         }
         _ => {
             let known = "GET calls, GET events, DELETE calls, DELETE faults, POST reset, POST faults, POST advance, \
-                         POST buckets, POST functions, POST keys, POST roles, POST upstreams, DELETE upstreams, POST pull";
+                         POST buckets, POST functions, POST stacks, POST keys, POST roles, POST upstreams, DELETE upstreams, POST pull";
             return Err((404, format!("local-aws has these under /_local-aws/: {known}")));
         }
     }

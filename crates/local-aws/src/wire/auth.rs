@@ -11,7 +11,7 @@ pub(super) const UNKNOWN: &str = "unknown";
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Credential {
     pub(super) access_key: String,
-    region: String,
+    pub(super) region: String,
     service: String,
 }
 

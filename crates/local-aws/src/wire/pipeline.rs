@@ -41,8 +41,13 @@ pub(super) async fn run(aws: &LocalAws, asked: &http::Request) -> Ending {
         return Ending::Answered(admin::answer(aws, asked, path));
     }
     let began = aws.uptime();
-    let named = name(asked);
     let credential = auth::credential(asked);
+    let region = credential.as_ref().map(|credential| credential.region.as_str());
+    let other = region.filter(|region| *region != aws.options().region);
+    if let Some(other) = other.and_then(|region| aws.of_region(region)) {
+        return Box::pin(run(&other, asked)).await;
+    }
+    let named = name(asked);
     let signed = auth::check(credential.as_ref(), named.service, &aws.options().region);
     let passing = passing(asked, &named, credential.as_ref());
     if let Err(error) = signed.and_then(|()| aws.authorize(passing)) {
@@ -93,7 +98,8 @@ pub(super) async fn run(aws: &LocalAws, asked: &http::Request) -> Ending {
     ending
 }
 
-/// Tells the JSON services by `X-Amz-Target`, STS and IAM by their form and Lambda by its path; what is neither is S3.
+/// Tells the JSON services by `X-Amz-Target`, STS, IAM and CloudFormation by their form and Lambda by its path; what is
+/// neither is S3.
 fn name(asked: &http::Request) -> Named {
     let other = match asked.header("x-amz-target") {
         None if query::is_query(asked) => {
@@ -203,7 +209,9 @@ fn work(aws: &LocalAws, asked: &http::Request, named: &Named) -> http::Response 
         Work::Json(input) => state
             .call(named.service, &named.operation, input)
             .map(|output| match named.service {
-                "sts" | "iam" => query::reply(named.service, &named.operation, &request_id(), &output),
+                "sts" | "iam" | "cloudformation" => {
+                    query::reply(named.service, &named.operation, &request_id(), &output)
+                }
                 service => json_reply(service, &output),
             }),
         Work::S3(request) => {
@@ -276,7 +284,7 @@ fn json_reply(service: &str, output: &Value) -> http::Response {
 fn refusal(service: &str, subject: &str, error: &ApiError) -> http::Response {
     let reply = match service {
         "s3" => s3::error_reply(subject, &request_id(), error),
-        "sts" | "iam" => query::refusal(service, &request_id(), error),
+        "sts" | "iam" | "cloudformation" => query::refusal(service, &request_id(), error),
         "lambda" => rest::refusal(&request_id(), error),
         // The services differ in the case of this member.
         "secretsmanager" => json_reply(service, &json!({"__type": error.code, "Message": error.message})),

@@ -1,4 +1,4 @@
-//! The query protocol of STS and IAM: a form as the request, XML as the answer.
+//! The query protocol of STS, IAM and CloudFormation: a form as the request, XML as the answer.
 
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
@@ -10,7 +10,11 @@ use crate::http;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The services that speak it, and the version of the API that a form has to name. Nothing else in a form tells them apart.
-const SERVICES: [(&str, &str); 2] = [("sts", "2011-06-15"), ("iam", "2010-05-08")];
+const SERVICES: [(&str, &str); 3] = [
+    ("sts", "2011-06-15"),
+    ("iam", "2010-05-08"),
+    ("cloudformation", "2010-05-15"),
+];
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -134,8 +138,9 @@ pub(super) fn refusal(service: &str, request_id: &str, error: &ApiError) -> http
 
 fn namespace(service: &str) -> String {
     let version = SERVICES.iter().find(|(known, _)| *known == service);
+    let scheme = if service == "cloudformation" { "http" } else { "https" };
     format!(
-        "https://{service}.amazonaws.com/doc/{}/",
+        "{scheme}://{service}.amazonaws.com/doc/{}/",
         version.map_or("", |(_, version)| version)
     )
 }

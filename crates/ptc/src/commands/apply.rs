@@ -14,11 +14,12 @@ use crate::allow::AllowArgs;
 use crate::commands::plan::{self, TIME, run_request};
 use crate::input::Input;
 use crate::session::{Session, SessionArgs};
+use crate::signals::asked_to_stop;
 use crate::ui::{FAILED, Failure, Ui};
 use crate::view::plan::{Shown, done, page};
 
 const EXAMPLES: &str = r#"Examples:
-  ptc apply registries.yaml --function NAME
+  ptc apply registries.yaml
   ptc apply registries.yaml --yes
   ptc apply registries.yaml --plan-checksum "$(jq -r .plan_checksum plan.json)""#;
 
@@ -146,24 +147,5 @@ async fn carry_out(
     tokio::select! {
         report = &mut report => report,
         () = asked_to_stop() => Err(Failure::Stopped),
-    }
-}
-
-/// Ctrl-C, or what a pipeline sends to a step that is cancelled.
-async fn asked_to_stop() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Without the signal there is nothing to wait for, and the run goes on to its end.
-        std::future::pending::<()>().await;
     }
 }

@@ -39,11 +39,14 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let diagnosis = match Image::read(&args.image) {
         Err(malformed) => Diagnosis::of_malformed(&args.image, &malformed),
         Ok(image) => {
-            let session = args.session.open(ui).await?;
-            let status = ui.waiting("reading the status", Status::read(&session)).await;
-            let status = status
-                .map(|status| status.report)
-                .map_err(|failure| failure.to_string());
+            let session = args.session.open_to_look(ui).await?;
+            let status = match &session.not_deployed {
+                Some(said) => Err(said.clone()),
+                None => {
+                    let status = ui.waiting("reading the status", Status::read(&session)).await;
+                    status.map(|status| status.report).map_err(|unread| unread.to_string())
+                }
+            };
             let client = Client::new(&session.config);
             let asked = Question {
                 image,

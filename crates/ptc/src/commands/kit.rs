@@ -86,10 +86,10 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
 }
 
 /// The account and Region, as they were named or as AWS says, and what is known of the stack. Its tags matter: who pulls
-/// first must be allowed to set them. Who names a function or a profile wants it to be asked.
+/// first must be allowed to set them. Who names a stack, a function or a profile wants it to be asked.
 async fn account(session: &SessionArgs, ui: &Ui) -> Result<(Home, Context, Option<Reader>), Failure> {
     let (home, tags, reader) = match session.account.home() {
-        Some(home) if session.function.is_none() && session.profile.is_none() => (home, None, None),
+        Some(home) if session.is_unnamed() => (home, None, None),
         _ => {
             let session = session.open(ui).await?;
             (session.home, Some(session.settings.resource_tags), Some(session.reader))

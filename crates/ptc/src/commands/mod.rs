@@ -10,3 +10,4 @@ pub mod kit;
 pub mod plan;
 pub mod schema;
 pub mod status;
+pub mod upload;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, ValueEnum};
+use config::{Code, Problem};
 use ecr_pull_through_sync::report::{Outcome, Report};
 use ecr_pull_through_sync::run::{Access, Deps, Run, RunRequest};
 use ecr_pull_through_sync::timing::{Deadline, Timing};
@@ -11,19 +12,26 @@ use ecr_pull_through_sync::trigger::Kind;
 
 use crate::account::AccountArgs;
 use crate::allow::AllowArgs;
+use crate::exit::Ending;
 use crate::input::Input;
 use crate::sealed;
-use crate::session::{Session, SessionArgs};
-use crate::ui::{self, FAILED, Failure, Ui};
+use crate::session::{IfNotDeployed, Session, SessionArgs};
+use crate::targets::TargetsArgs;
+use crate::ui::{Failure, Ui};
 use crate::view::plan::Shown;
+use crate::view::side_by_side::{Form, Told, tell};
 use crate::view::{comment, plan};
 
 const EXAMPLES: &str = r#"Examples:
-  ptc plan registries.yaml --function NAME
+  ptc plan registries.yaml
+  ptc plan registries.yaml --stack NAME --region eu-west-1 --region us-east-1
   ptc plan registries.yaml --details
   ptc plan registries.yaml --format markdown > comment.md"#;
 
 /// Show what an apply of the file would change in the account. Reads only.
+///
+/// Several stacks or Regions are shown side by side, and the worst status counts. A stack that is not deployed is planned for with
+/// the defaults.
 ///
 /// Ends with status 0 where there is nothing to do, 2 where there is, and 1 where something is wrong, whatever else there is.
 #[derive(ClapArgs)]
@@ -46,7 +54,7 @@ pub struct Args {
     #[command(flatten)]
     allow: AllowArgs,
     #[command(flatten)]
-    session: SessionArgs,
+    targets: TargetsArgs,
 }
 
 /// How a plan is printed.
@@ -65,45 +73,82 @@ pub const TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let input = Input::read(&args.file)?;
-    let session = args.session.open(ui).await?;
+    let form = match args.format {
+        Some(Format::Human) => Form::Terminal,
+        Some(Format::Markdown) => Form::Markdown,
+        Some(Format::Json) => Form::Json,
+        None if ui.json => Form::Json,
+        None => Form::Terminal,
+    };
+    let targets = args.targets.open(IfNotDeployed::UseDefaults, ui).await?;
     let access = if args.validate { Access::Validate } else { Access::Plan };
     let request = run_request(args.max_deletions, None);
-    let report = report(&input, &session, access, &request, Deadline::in_time(TIME, &timing()));
-    let mut report = ui.reading("reading the account", &session.reader, report).await?;
-    args.allow.silence(&mut report.warnings);
-    let next = next(&args);
-    match args
-        .format
-        .unwrap_or(if ui.json { Format::Json } else { Format::Human })
-    {
-        Format::Human => {
-            let shown = Shown {
-                details: args.details,
-                next: Some(&next),
-            };
-            ui.raw(plan::page(&report, &input, &session, shown, ui.color).as_bytes())?;
+    // What is under way is told once, not for each of them.
+    let several = targets.len() > 1;
+    let work = tell(targets, form, ui, async |named: SessionArgs, session: Session| {
+        let deadline = Deadline::in_time(TIME, &timing());
+        let report = report(&input, &session, access, &request, deadline);
+        let mut report = if several {
+            report.await?
+        } else {
+            ui.reading("reading the account", &session.reader, report).await?
+        };
+        if let Some(said) = &session.not_deployed {
+            ui.note(&format!("warning: {said}"));
+            report
+                .warnings
+                .insert(0, Problem::unplaced(Code::STACK_NOT_DEPLOYED, None, said));
         }
-        Format::Json => ui.value(&report)?,
-        Format::Markdown => ui.raw(comment::of_plan(&report, &input.name, &session.home, &next).as_bytes())?,
+        args.allow.silence(&mut report.warnings);
+        // What is not deployed cannot be applied to.
+        let next = session.not_deployed.is_none().then(|| next(&args, &named));
+        Ok(Told {
+            ending: match report.outcome {
+                _ if report.is_wrong() => Ending::Failed,
+                Outcome::Converged => Ending::Good,
+                _ => Ending::Changes,
+            },
+            outcome: report.outcome.as_str().into(),
+            age: None,
+            sentence: if report.is_wrong() {
+                report.message.clone()
+            } else {
+                report.tally()
+            },
+            page: match form {
+                Form::Terminal => {
+                    let shown = Shown {
+                        details: args.details,
+                        next: next.as_deref(),
+                    };
+                    plan::page(&report, &input, &session, shown, ui.color)
+                }
+                Form::Markdown => comment::of_plan(&report, &input.name, &session.home, next.as_deref()),
+                Form::Json => String::new(),
+            },
+            json: serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?,
+        })
+    });
+    if several {
+        ui.waiting("reading the accounts", work).await
+    } else {
+        work.await
     }
-    Ok(match report.outcome {
-        _ if report.is_wrong() => FAILED,
-        Outcome::Converged => ExitCode::SUCCESS,
-        _ => ui::changes(),
-    })
 }
 
-/// The command that applies what was planned with these arguments, but for the checksum.
-fn next(args: &Args) -> String {
+/// The command that applies what was planned with these arguments for one of the stacks, but for the checksum.
+fn next(args: &Args, named: &SessionArgs) -> String {
     // An option that comes to be does not compile until it stands here, too.
     let SessionArgs {
+        stack,
         function,
         profile,
         account: AccountArgs { account, region },
-    } = &args.session;
+    } = named;
     let most = args.max_deletions.map(|most| most.to_string());
     let codes: Vec<String> = args.allow.codes().collect();
     let options = [
+        ("--stack", stack),
         ("--function", function),
         ("--profile", profile),
         ("--account", account),

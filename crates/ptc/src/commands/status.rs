@@ -4,52 +4,71 @@ use std::process::ExitCode;
 
 use clap::Args as ClapArgs;
 use ecr_pull_through_sync::account::ObjectError;
-use ecr_pull_through_sync::report::{Outcome, Report};
+use ecr_pull_through_sync::report::Report;
 use ecr_pull_through_sync::run::STATUS_MAX;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::session::{Session, SessionArgs};
-use crate::ui::{FAILED, Failure, Ui};
+use crate::exit::Ending;
+use crate::session::{IfNotDeployed, Session};
+use crate::targets::TargetsArgs;
+use crate::ui::{Failure, Ui};
+use crate::view::side_by_side::{Form, Told, tell};
 use crate::view::status::page;
+use crate::view::terminal::age;
 use crate::view::visible::one_line;
 
 const EXAMPLES: &str = r#"Examples:
-  ptc status --function NAME
-  ptc status --function NAME --json | jq .outcome"#;
+  ptc status
+  ptc status --stack NAME --json | jq .outcome"#;
 
 /// Show what the last run of the function said. Reads only.
 ///
-/// Ends with status 0 where that run converged or changed what was to be changed, and 1 otherwise.
+/// Ends with status 0 where that run converged or changed what was to be changed, and 1 otherwise. Several stacks or Regions are
+/// shown side by side, and the worst status counts.
 #[derive(ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
-    session: SessionArgs,
+    targets: TargetsArgs,
 }
 
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
-    let session = args.session.open(ui).await?;
-    let status = ui.waiting("reading the status", Status::read(&session)).await?;
-    let now = Timestamp::now();
-    if ui.json {
-        ui.value(&status.object(now))?;
-    } else {
-        ui.raw(
-            page(
-                &status.report,
-                status.finished_at,
-                status.last_success_at,
-                now,
-                ui.color,
-            )
-            .as_bytes(),
-        )?;
+    let targets = args.targets.open(IfNotDeployed::Fail, ui).await?;
+    let form = if ui.json { Form::Json } else { Form::Terminal };
+    let work = tell(targets, form, ui, async |_, session: Session| {
+        Status::read(&session).await.map_err(Unread::into_failure)?.told(ui)
+    });
+    ui.waiting("reading the status", work).await
+}
+
+/// Why there is no status to show.
+#[derive(Debug, thiserror::Error)]
+pub enum Unread {
+    #[error("there is no status at {0}: no run has finished yet, or not with these settings")]
+    Missing(String),
+    #[error(
+        "access to {0} is denied: it takes s3:GetObject on it, s3:ListBucket on the bucket (without it S3 calls a missing object \
+         denied too), and kms:Decrypt if a customer key encrypts it"
+    )]
+    Denied(String),
+    #[error(
+        "what is at {place} is no status that ptc {} can read: {why}; use the ptc of the function's version",
+        env!("CARGO_PKG_VERSION")
+    )]
+    Foreign { place: String, why: String },
+    #[error(transparent)]
+    Aws(ObjectError),
+}
+
+impl Unread {
+    pub fn into_failure(self) -> Failure {
+        let said = self.to_string();
+        match self {
+            Self::Missing(_) | Self::Foreign { .. } => Failure::Usage(said),
+            Self::Denied(_) | Self::Aws(_) => Failure::Aws(said),
+        }
     }
-    Ok(match status.report.outcome {
-        Outcome::Converged | Outcome::Changed => ExitCode::SUCCESS,
-        _ => FAILED,
-    })
 }
 
 /// The status object of a run.
@@ -63,31 +82,19 @@ pub struct Status {
 
 impl Status {
     /// Reads it from the stack's bucket.
-    pub async fn read(session: &Session) -> Result<Self, Failure> {
+    pub async fn read(session: &Session) -> Result<Self, Unread> {
         let settings = &session.settings;
         let (bucket, key) = (settings.config_bucket.as_str(), settings.status_key());
-        if bucket.is_empty() {
-            let message = "where the status is, is not known: give --function, or set CONFIG_BUCKET (and CONFIG_KEY and \
-                           STATUS_PREFIX where they are not the stack's defaults)";
-            return Err(Failure::Usage(message.into()));
-        }
         let place = format!("s3://{bucket}/{key}");
-        let object = session.reader.object(bucket, &key, STATUS_MAX).await.map_err(|error| match error {
-            ObjectError::Missing(_) => Failure::Usage(format!(
-                "there is no status at {place}: no run has finished yet, or not with these settings"
-            )),
-            ObjectError::Denied { .. } => Failure::Aws(format!(
-                "access to {place} is denied: it takes s3:GetObject on it, s3:ListBucket on the bucket (without it S3 \
-                 calls a missing object denied too), and kms:Decrypt if a customer key encrypts it"
-            )),
-            error => Failure::Aws(error.to_string()),
+        let object = session.reader.object(bucket, &key, STATUS_MAX).await;
+        let object = object.map_err(|error| match error {
+            ObjectError::Missing(_) => Unread::Missing(place.clone()),
+            ObjectError::Denied { .. } => Unread::Denied(place.clone()),
+            error => Unread::Aws(error),
         })?;
-        Self::parse(&object.bytes).map_err(|why| {
-            let version = env!("CARGO_PKG_VERSION");
-            let why = one_line(&why);
-            Failure::Usage(format!(
-                "what is at {place} is no status that ptc {version} can read: {why}; use the ptc of the function's version"
-            ))
+        Self::parse(&object.bytes).map_err(|why| Unread::Foreign {
+            place,
+            why: one_line(&why),
         })
     }
 
@@ -102,6 +109,19 @@ impl Status {
             report,
             finished_at,
             last_success_at,
+        })
+    }
+
+    /// What there is to say of it.
+    pub fn told(&self, ui: &Ui) -> Result<Told, Failure> {
+        let now = Timestamp::now();
+        Ok(Told {
+            ending: Ending::of_run(self.report.outcome),
+            outcome: self.report.outcome.as_str().into(),
+            age: Some(age(self.finished_at, now)),
+            sentence: self.report.message.clone(),
+            page: page(&self.report, self.finished_at, self.last_success_at, now, ui.color),
+            json: serde_json::to_string_pretty(&self.object(now)).map_err(std::io::Error::from)?,
         })
     }
 

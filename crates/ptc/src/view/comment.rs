@@ -31,7 +31,7 @@ impl Comment {
 }
 
 /// A plan in Markdown, with the command that applies it.
-pub fn of_plan(report: &Report, file: &str, home: &Home, next: &str) -> String {
+pub fn of_plan(report: &Report, file: &str, home: &Home, next: Option<&str>) -> String {
     let mut comment = Comment {
         text: String::new(),
         left_out: 0,
@@ -76,7 +76,9 @@ pub fn of_plan(report: &Report, file: &str, home: &Home, next: &str) -> String {
     }
     if let Some(sum) = &report.plan_checksum {
         text.push_str(&format!("\nPlan checksum: `{sum}`\n"));
-        if does_something(report) {
+        if does_something(report)
+            && let Some(next) = next
+        {
             let next = code(&format!("{} --plan-checksum {sum}", visible(next)));
             text.push_str(&format!("\nTo apply exactly this: `{next}`\n"));
         }
@@ -85,7 +87,7 @@ pub fn of_plan(report: &Report, file: &str, home: &Home, next: &str) -> String {
 }
 
 /// Text that is no more than text. What begins with `@` would call somebody.
-fn text(raw: &str) -> String {
+pub fn text(raw: &str) -> String {
     report::text(&visible(raw)).replace('@', "@\u{200b}")
 }
 

@@ -10,6 +10,7 @@ pub mod problems;
 pub mod progress;
 pub mod rows;
 pub mod sarif;
+pub mod side_by_side;
 pub mod status;
 pub mod terminal;
 pub mod visible;

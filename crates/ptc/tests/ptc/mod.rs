@@ -92,7 +92,8 @@ impl Ptc {
         output.without_tokens()
     }
 
-    fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+    /// The program as it will be run, for a test that watches it.
+    pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ptc"));
         command
             .args(args)

@@ -49,4 +49,8 @@ super::table! {
         why: "Rotation is turned on, and its next day is more than a day past. The credential goes on serving until it lapses.",
         fix: "Look at the secret's rotation in Secrets Manager, and at the log of its rotation function.",
     }
+    102 STACK_NOT_DEPLOYED Warning "The stack is not deployed" {
+        why: "`ptc plan` found no stack of that name in the account and Region, so it goes by the defaults of the template. What is deployed later may be set up otherwise.",
+        fix: "Deploy the stack, or name another one with `--stack`, `--region` or `--profile`.",
+    }
 }

@@ -1,0 +1,193 @@
+//! What a command has to say of one stack, or of several: then one table, and below it the pages of those that need a look.
+
+use std::process::ExitCode;
+
+use ecr_pull_through_sync::report::{Mark, code};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::exit::Ending;
+use crate::session::SessionArgs;
+use crate::targets::Target;
+use crate::ui::{Failure, Ui};
+use crate::view::comment;
+use crate::view::terminal::Page;
+
+/// GitHub takes 65,536 characters in a comment; the rest is for what a pipeline puts around it.
+const MOST_MARKDOWN: usize = 60_000;
+
+/// What a command has to say of one stack.
+pub struct Told {
+    pub ending: Ending,
+    /// The outcome, in the word of the report.
+    pub outcome: String,
+    /// How long ago it was, where it is about the past.
+    pub age: Option<String>,
+    /// A sentence about all of it.
+    pub sentence: String,
+    /// The whole of it, as it was asked for.
+    pub page: String,
+    /// The same for programs, as JSON.
+    pub json: String,
+}
+
+/// How it is to be printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    Terminal,
+    /// For a comment on a pull request.
+    Markdown,
+    /// For programs.
+    Json,
+}
+
+/// What is to be said of one stack of several.
+struct Row {
+    subject: String,
+    region: String,
+    said: Result<Told, Failure>,
+}
+
+/// Does the work for each of them, side by side, and prints what came of it.
+pub async fn tell<T>(
+    targets: Vec<Target<T>>,
+    form: Form,
+    ui: &Ui,
+    work: impl AsyncFn(SessionArgs, T) -> Result<Told, Failure>,
+) -> Result<ExitCode, Failure> {
+    let work = &work;
+    let rows = targets.into_iter().map(async |target| Row {
+        subject: target.args.subject().to_owned(),
+        region: target.region,
+        said: match target.opened {
+            Ok(opened) => work(target.args, opened).await,
+            Err(failure) => Err(failure),
+        },
+    });
+    let mut rows = join_all(rows).await;
+    if rows.len() == 1
+        && let Some(row) = rows.pop()
+    {
+        let told = row.said?;
+        match form {
+            Form::Terminal | Form::Markdown => ui.raw(told.page.as_bytes())?,
+            Form::Json => ui.raw(format!("{}\n", told.json).as_bytes())?,
+        }
+        return Ok(told.ending.into());
+    }
+    match form {
+        Form::Terminal => ui.raw(page(&rows, ui.color).as_bytes())?,
+        Form::Markdown => ui.raw(markdown(&rows).as_bytes())?,
+        Form::Json => {
+            let rows: Result<Vec<Value>, serde_json::Error> = rows.iter().map(Row::object).collect();
+            ui.value(&json!({ "targets": rows.map_err(std::io::Error::from)? }))?;
+        }
+    }
+    Ok(rows.iter().map(Row::ending).max().unwrap_or(Ending::Good).into())
+}
+
+impl Row {
+    fn ending(&self) -> Ending {
+        match &self.said {
+            Ok(told) => told.ending,
+            Err(failure) => Ending::of_failure(failure),
+        }
+    }
+
+    fn outcome(&self) -> &str {
+        match &self.said {
+            Ok(told) => &told.outcome,
+            Err(Failure::TimedOut(_)) => "waiting",
+            Err(_) => "error",
+        }
+    }
+
+    fn sentence(&self) -> String {
+        match &self.said {
+            Ok(told) => told.sentence.clone(),
+            Err(failure) => failure.to_string(),
+        }
+    }
+
+    fn object(&self) -> Result<Value, serde_json::Error> {
+        let (part, said) = match &self.said {
+            Ok(told) => ("report", serde_json::from_str::<Value>(&told.json)?),
+            Err(failure) => ("error", failure.to_string().into()),
+        };
+        let stack = Some(&self.subject).filter(|subject| !subject.is_empty());
+        Ok(json!({ "stack": stack, "region": self.region, "exit_status": self.ending().status(), part: said }))
+    }
+
+    fn heading(&self) -> String {
+        match self.subject.as_str() {
+            "" => self.region.clone(),
+            subject => format!("{subject}, {}", self.region),
+        }
+    }
+
+    /// Its page, where it is worth one.
+    fn page(&self) -> Option<&str> {
+        let told = self.said.as_ref().ok()?;
+        (told.ending != Ending::Good).then_some(told.page.as_str())
+    }
+}
+
+fn page(rows: &[Row], color: bool) -> String {
+    let mut page = Page::new(color);
+    let head = ["outcome", "stack", "region", "last run", "message"];
+    let cells = |row: &Row| {
+        let age = row.said.as_ref().ok().and_then(|told| told.age.clone());
+        vec![
+            row.outcome().to_owned(),
+            row.subject.clone(),
+            row.region.clone(),
+            age.unwrap_or_default(),
+            row.sentence(),
+        ]
+    };
+    let mark = |row: &Row| match row.ending() {
+        Ending::Good => Mark::Same,
+        Ending::Changes => Mark::Changed,
+        Ending::TimedOut | Ending::Failed => Mark::Attention,
+    };
+    let marks: Vec<(&str, Mark)> = rows.iter().map(|row| (row.outcome(), mark(row))).collect();
+    page.table(&head, rows.iter().map(cells), &marks);
+    for row in rows {
+        if let Some(whole) = row.page() {
+            page.gap();
+            page.line(Mark::Same, &format!("== {} ==", row.heading()));
+            page.gap();
+            page.text.push_str(whole);
+        }
+    }
+    page.text
+}
+
+fn markdown(rows: &[Row]) -> String {
+    let mut page = "| outcome | stack | Region | |\n| --- | --- | --- | --- |\n".to_owned();
+    for row in rows {
+        let sentence = comment::text(&row.sentence());
+        let (stack, region) = (code(&row.subject), code(&row.region));
+        page.push_str(&format!(
+            "| **{}** | `{stack}` | `{region}` | {sentence} |\n",
+            row.outcome()
+        ));
+    }
+    let mut left_out = 0;
+    for row in rows {
+        let Some(whole) = row.page() else { continue };
+        let part = format!("\n## {}\n\n{whole}", code(&row.heading()));
+        if page.len() + part.len() > MOST_MARKDOWN {
+            left_out += 1;
+        } else {
+            page.push_str(&part);
+        }
+    }
+    if left_out > 0 {
+        page.push_str(&format!(
+            "\n{left_out} of them do not fit here: run `ptc plan` for each to see them.\n"
+        ));
+    }
+    page
+}

@@ -1,0 +1,473 @@
+//! `ptc upload`: the file is checked and put, and the wait is for a real run of the function over that very upload.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+
+use crate::ptc::Ptc;
+use crate::support::{BUCKET, Bench, KEY, ROLE, STATUS, USUAL, app, hub};
+use local_aws::iam::Policy;
+use local_aws::{Fault, LocalAws};
+use serde_json::{Value, json};
+
+const GREEN: &str = "green-registries";
+
+/// An account with a deployed stack, and ptc beside a file.
+struct Desk {
+    bench: Bench,
+    folder: PathBuf,
+}
+
+impl Desk {
+    async fn new(name: &str) -> Self {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("upload-{name}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        let desk = Self {
+            bench: Bench::new().await,
+            folder,
+        };
+        desk.deploy("ecr-pull-through-sync", BUCKET, &[]);
+        desk.write(&hub("canary-docker-1"));
+        desk
+    }
+
+    fn deploy(&self, stack: &str, bucket: &str, more: &[(&str, &str)]) {
+        let function = format!("{stack}-SyncFunction-1");
+        let variables = [
+            ("CONFIG_BUCKET", bucket),
+            ("OWNER", "stack"),
+            ("TEMPLATE_ROLE_ARN", ROLE),
+        ];
+        let aws = &self.bench.aws;
+        aws.deploy_function(&function, &[&variables[..], &USUAL, more].concat());
+        let outputs = [("FunctionName", function.as_str())];
+        aws.put_stack(stack, "CREATE_COMPLETE", &outputs).unwrap();
+    }
+
+    fn write(&self, yaml: &str) {
+        std::fs::write(self.folder.join("registries.yaml"), yaml).unwrap();
+    }
+
+    fn ptc(&self) -> Ptc {
+        Ptc::new(&self.bench.aws).within(&self.folder)
+    }
+
+    /// Lets the function follow the newest upload right after ptc has looked at the status in vain.
+    fn follow_after_a_look(&self) {
+        // The first look is before the upload.
+        self.bench.aws.after("s3", "GetObject", 2, |aws| follow(aws, BUCKET));
+    }
+
+    fn looks(&self) -> usize {
+        let calls = self.bench.aws.calls();
+        let looks = calls
+            .iter()
+            .filter(|call| call.principal == "PTC" && call.operation == "GetObject");
+        looks.count()
+    }
+}
+
+/// A run of the function that follows a bucket, by the event that the newest upload there has raised.
+fn follow(aws: &LocalAws, bucket: &str) {
+    let is_upload = |event: &Value| {
+        event["detail-type"] == "Object Created"
+            && event["detail"]["bucket"]["name"] == bucket
+            && event["detail"]["object"]["key"] == KEY
+    };
+    let event = aws.events().into_iter().rev().find(is_upload).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let env = [("CONFIG_BUCKET", bucket)];
+        let bench = Bench {
+            aws: aws.clone(),
+            app: app(aws, &env).await,
+        };
+        bench.send(event).await.unwrap();
+    });
+}
+
+const UPLOAD: [&str; 2] = ["upload", "registries.yaml"];
+const WAIT: [&str; 3] = ["upload", "registries.yaml", "--wait"];
+
+fn with<'a>(arguments: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+    [arguments, more].concat()
+}
+
+#[tokio::test]
+async fn a_file_is_put_as_it_is_once_it_is_checked() {
+    let desk = Desk::new("put").await;
+    let object = || desk.bench.aws.object(BUCKET, KEY);
+    desk.write("dockerhub: {registry: docker.io, usrname: acme-bot, accessToken: canary-1}\n");
+    let refused = desk.ptc().run(UPLOAD).await.ends(1);
+    assert!(
+        refused.stderr.contains(" --> registries.yaml:1:34\n"),
+        "{}",
+        refused.stderr
+    );
+    assert!(
+        refused
+            .stderr
+            .contains("nothing was uploaded: registries.yaml has errors"),
+        "{}",
+        refused.stderr
+    );
+    let json = desk.ptc().run(with(&UPLOAD, &["--json"])).await.ends(1).json();
+    assert!(json["files"][0]["errors"].is_array(), "{json:#}");
+    assert_eq!(object(), None);
+    // A warning is no error.
+    desk.write(&hub("canary-docker-1"));
+    let put = desk.ptc().run(UPLOAD).await.ends(0);
+    assert_eq!(object().unwrap(), hub("canary-docker-1").into_bytes());
+    assert!(
+        put.stderr.contains("warning: dockerhub: the token is in the file"),
+        "{}",
+        put.stderr
+    );
+    let place = "registries.yaml is uploaded: s3://my-registries/registries.yaml, version ";
+    assert!(put.stdout.starts_with(place), "{}", put.stdout);
+    let json = desk.ptc().run(with(&UPLOAD, &["--json"])).await.ends(0).json();
+    let newest = desk.bench.aws.events().pop().unwrap();
+    assert_eq!(json["version_id"], newest["detail"]["object"]["version-id"], "{json:#}");
+    assert_eq!((&json["bucket"], &json["key"]), (&json!(BUCKET), &json!(KEY)));
+    let piped = desk.ptc().input("quay: {registry: quay.io}\n");
+    piped.run(["upload", "-"]).await.ends(0);
+    assert_eq!(object().unwrap(), b"quay: {registry: quay.io}\n");
+    let endless = desk.ptc().run(with(&UPLOAD, &["--timeout", "1"])).await.ends(1);
+    assert!(endless.stderr.contains("--wait"), "{}", endless.stderr);
+}
+
+#[tokio::test]
+async fn the_wait_ends_with_the_run_over_that_very_upload() {
+    let desk = Desk::new("wait").await;
+    desk.follow_after_a_look();
+    let waited = desk.ptc().run(WAIT).await.ends(0);
+    assert!(
+        waited
+            .stdout
+            .starts_with("changed: 1 registry ready; 4 changes applied\n"),
+        "{}",
+        waited.stdout
+    );
+    assert!(
+        waited.stderr.contains("; waiting for the function's run\n"),
+        "{}",
+        waited.stderr
+    );
+    let version = desk.bench.status()["config"]["version_id"].as_str().unwrap().to_owned();
+    assert!(
+        waited.stderr.contains(&format!(", version {version}; ")),
+        "{}",
+        waited.stderr
+    );
+    assert_eq!(waited.stdout, desk.ptc().run(["status"]).await.stdout);
+    assert!(desk.bench.rule("dockerhub").is_some());
+    // The same file again is another version, of which the status that is there tells nothing.
+    desk.bench.aws.clear_calls();
+    desk.follow_after_a_look();
+    let again = desk.ptc().run(with(&WAIT, &["--json"])).await.ends(0).json();
+    assert_eq!(again["outcome"], "converged", "{again:#}");
+    assert!(
+        again["config"]["version_id"] != version && again["age_seconds"].is_i64(),
+        "{again:#}"
+    );
+    assert!(desk.looks() > 2, "{}", desk.looks());
+}
+
+#[tokio::test]
+async fn a_run_over_an_older_version_is_not_waited_for_and_one_over_a_later_one_is() {
+    let desk = Desk::new("versions").await;
+    desk.bench.follow("quay: {registry: quay.io}\n").await;
+    let mut older = desk.bench.status();
+    // It began before the upload, and ends after it.
+    older["run_id"] = json!("slower");
+    desk.bench.aws.before("s3", "GetObject", 2, move |aws| {
+        aws.put_object(BUCKET, STATUS, older.to_string());
+        aws.after("s3", "HeadObject", 1, |aws| follow(aws, BUCKET));
+    });
+    let waited = desk.ptc().run(with(&WAIT, &["--json"])).await;
+    let json = waited.json();
+    assert_eq!(
+        json["config"]["version_id"],
+        desk.bench.status()["config"]["version_id"]
+    );
+    assert!(
+        json["registries"]["dockerhub"].is_object() && !waited.stderr.contains("later"),
+        "{waited:?}"
+    );
+
+    let desk = Desk::new("overtaken").await;
+    desk.bench.aws.after("s3", "GetObject", 2, |aws| {
+        aws.put_object(BUCKET, KEY, "quay: {registry: quay.io}\n");
+        follow(aws, BUCKET);
+    });
+    let overtaken = desk.ptc().run(WAIT).await.ends(0);
+    assert!(
+        overtaken.stderr.contains("another upload came after this one"),
+        "{}",
+        overtaken.stderr
+    );
+    assert!(
+        overtaken.stdout.contains("quay.io") && !overtaken.stdout.contains("dockerhub"),
+        "{}",
+        overtaken.stdout
+    );
+}
+
+#[tokio::test]
+async fn without_versions_it_goes_by_the_time() {
+    let desk = Desk::new("unversioned").await;
+    desk.bench.follow("quay: {registry: quay.io}\n").await;
+    desk.bench.aws.create_bucket(BUCKET, false);
+    desk.follow_after_a_look();
+    let json = desk.ptc().run(with(&WAIT, &["--json", "--timeout", "20"])).await.json();
+    assert_eq!(json["config"]["version_id"], Value::Null, "{json:#}");
+    assert!(json["registries"]["dockerhub"].is_object(), "{json:#}");
+    desk.bench.aws.after("s3", "GetObject", 2, |aws| {
+        aws.advance(std::time::Duration::from_secs(2));
+        aws.put_object(BUCKET, KEY, hub("canary-docker-2"));
+        follow(aws, BUCKET);
+    });
+    let overtaken = desk.ptc().run(WAIT).await.ends(0);
+    assert!(
+        overtaken.stderr.contains("another upload came after this one"),
+        "{}",
+        overtaken.stderr
+    );
+    // It has no name but its time.
+    desk.bench.aws.fault(Fault::on("s3", "HeadObject").access_denied());
+    let unseen = desk.ptc().run(WAIT).await.ends(1);
+    assert!(
+        unseen.stderr.contains("it takes s3:GetObject on the file"),
+        "{}",
+        unseen.stderr
+    );
+    assert!(
+        unseen.stderr.contains("registries.yaml is uploaded"),
+        "{}",
+        unseen.stderr
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_decrypted_here_goes_up_as_it_is_and_the_function_judges() {
+    let desk = Desk::new("sealed").await;
+    let sealed = std::fs::read_to_string("../../tests/sops/go-minimal.yaml").unwrap();
+    desk.write(&sealed);
+    desk.follow_after_a_look();
+    let ptc = desk.ptc().env("HOME", "/nonexistent");
+    let rejected = ptc.run(WAIT).await.ends(1);
+    assert!(
+        rejected.stderr.contains("note: registries.yaml is not checked here: "),
+        "{}",
+        rejected.stderr
+    );
+    assert_eq!(desk.bench.aws.object(BUCKET, KEY).unwrap(), sealed.as_bytes());
+    assert!(rejected.stdout.starts_with("rejected: "), "{}", rejected.stdout);
+    assert!(rejected.stdout.contains("error: "), "{}", rejected.stdout);
+    // One that is cut off, or larger than any file may be, is not put at all.
+    let large = format!("{sealed}# {}\n", "x".repeat(1024 * 1024));
+    desk.write(&large);
+    ptc.run(UPLOAD).await.ends(1);
+    assert_eq!(desk.bench.aws.object(BUCKET, KEY).unwrap(), sealed.as_bytes());
+    // Where a stack takes encrypted files alone, no token comes into its bucket.
+    desk.deploy("strict", BUCKET, &[("REQUIRE_SOPS", "true")]);
+    desk.write(&hub("canary-docker-1"));
+    let plain = ptc.run(with(&UPLOAD, &["--stack", "strict"])).await.ends(1);
+    assert!(plain.stderr.contains("RequireSops"), "{}", plain.stderr);
+    assert_eq!(desk.bench.aws.object(BUCKET, KEY).unwrap(), sealed.as_bytes());
+}
+
+#[tokio::test]
+async fn a_wait_that_runs_out_ends_with_3_and_one_that_is_interrupted_with_1() {
+    let desk = Desk::new("runs-out").await;
+    let late = desk.ptc().run(with(&WAIT, &["--timeout", "1"])).await.ends(3);
+    assert!(
+        late.stderr.contains("after 1 s no run over it has ended"),
+        "{}",
+        late.stderr
+    );
+    assert_eq!(late.stdout, "");
+    // A status that was there before is not one of it.
+    desk.bench.follow("quay: {registry: quay.io}\n").await;
+    let late = desk.ptc().run(with(&WAIT, &["--timeout", "0", "--json"])).await.ends(3);
+    assert!(
+        late.json()["error"].as_str().unwrap().contains("is uploaded"),
+        "{late:?}"
+    );
+
+    let (pid, of_ptc) = mpsc::channel::<u32>();
+    desk.bench.aws.before("s3", "GetObject", 2, move |_| {
+        let pid = of_ptc.recv().unwrap().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    });
+    let mut command = desk.ptc().command(WAIT);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    pid.send(child.id()).unwrap();
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("nobody waits for it any more, and the function follows it all the same"),
+        "{said}"
+    );
+    assert_eq!(
+        desk.bench.aws.object(BUCKET, KEY).unwrap(),
+        hub("canary-docker-1").into_bytes()
+    );
+}
+
+#[tokio::test]
+async fn what_is_denied_is_named() {
+    let desk = Desk::new("denied").await;
+    desk.bench
+        .aws
+        .fault(Fault::on("s3", "PutObject").access_denied().times(1));
+    let put = desk.ptc().run(WAIT).await.ends(1);
+    for part in [
+        "nothing was uploaded: access to s3://my-registries/registries.yaml",
+        "takes s3:PutObject on it",
+    ] {
+        assert!(put.stderr.contains(part), "{part}: {}", put.stderr);
+    }
+    // Without s3:ListBucket a status that is not there yet is denied, too: so the file goes up, and the wait goes on.
+    desk.bench.aws.fault(Fault::on("s3", "GetObject").access_denied());
+    let status = desk.ptc().run(with(&WAIT, &["--timeout", "1"])).await.ends(3);
+    let denied = "access to s3://my-registries/status/registries.yaml.json is denied: it takes s3:GetObject on it";
+    assert!(
+        status.stderr.starts_with(&format!("warning: {denied}")),
+        "{}",
+        status.stderr
+    );
+    assert!(
+        status.stderr.contains(&format!("after 1 s {denied}")),
+        "{}",
+        status.stderr
+    );
+    desk.bench.aws.clear_faults();
+    // A status of another upload, of which nobody can say whether it is later.
+    desk.bench.aws.fault(Fault::on("s3", "HeadObject").access_denied());
+    desk.bench.follow("quay: {registry: quay.io}\n").await;
+    let mut other = desk.bench.status();
+    other["run_id"] = json!("another");
+    desk.bench.aws.before("s3", "GetObject", 2, move |aws| {
+        aws.put_object(BUCKET, STATUS, other.to_string());
+    });
+    let unseen = desk.ptc().run(with(&WAIT, &["--timeout", "1"])).await.ends(3);
+    assert!(
+        unseen.stderr.contains("whether that is a later one could not be seen"),
+        "{}",
+        unseen.stderr
+    );
+    let missing = desk.ptc().run(with(&UPLOAD, &["--stack", "prod"])).await.ends(1);
+    assert!(
+        missing.stderr.contains("the stack prod is not deployed"),
+        "{}",
+        missing.stderr
+    );
+}
+
+#[tokio::test]
+async fn several_stacks_get_the_file_side_by_side_or_none_does() {
+    let desk = Desk::new("several").await;
+    desk.bench.aws.create_bucket(GREEN, true);
+    desk.deploy("green", GREEN, &[]);
+    let both = ["--stack", "ecr-pull-through-sync", "--stack", "green"];
+    let one_missing = with(&UPLOAD, &[&both[..], &["--stack", "prod"]].concat());
+    let none = desk.ptc().run(one_missing).await.ends(1);
+    assert_eq!(
+        none.stdout
+            .matches("not uploaded, since others could not be opened")
+            .count(),
+        2,
+        "{}",
+        none.stdout
+    );
+    assert!(
+        none.stdout.contains("the stack prod is not deployed"),
+        "{}",
+        none.stdout
+    );
+    desk.deploy("strict", GREEN, &[("REQUIRE_SOPS", "true")]);
+    let refused = desk
+        .ptc()
+        .run(with(&UPLOAD, &[&both[..], &["--stack", "strict"]].concat()))
+        .await
+        .ends(1);
+    assert!(
+        refused
+            .stderr
+            .contains("registries.yaml has errors for strict in eu-west-1"),
+        "{}",
+        refused.stderr
+    );
+    for bucket in [BUCKET, GREEN] {
+        assert_eq!(desk.bench.aws.object(bucket, KEY), None);
+    }
+    // Both look before they put, and each once after it: then one function runs, and later the other.
+    desk.bench.aws.after("s3", "GetObject", 4, |aws| {
+        follow(aws, BUCKET);
+        follow(aws, GREEN);
+    });
+    let waited = desk.ptc().run(with(&WAIT, &both)).await;
+    let rows: Vec<&str> = waited.stdout.lines().collect();
+    assert!(rows[0].starts_with("OUTCOME"), "{}", waited.stdout);
+    assert!(
+        rows[1].contains("ecr-pull-through-sync  eu-west-1  just now"),
+        "{}",
+        waited.stdout
+    );
+    assert!(
+        rows[2].contains("green                  eu-west-1  just now"),
+        "{}",
+        waited.stdout
+    );
+    for bucket in [BUCKET, GREEN] {
+        assert_eq!(
+            desk.bench.aws.object(bucket, KEY).unwrap(),
+            hub("canary-docker-1").into_bytes()
+        );
+    }
+}
+
+/// The permissions that docs/deploy.md gives to a pipeline are enough to upload and to wait.
+#[tokio::test]
+async fn the_documented_permissions_are_enough_for_an_upload() {
+    let docs = std::fs::read_to_string("../../docs/deploy.md").unwrap();
+    let section = docs.split("## Uploads from CI").nth(1).unwrap();
+    let json = section
+        .split("```json\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .unwrap();
+    let filled = json
+        .replace("<bucket>", BUCKET)
+        .replace("<account>", "123456789012")
+        .replace("<region>", "eu-west-1");
+    let policy: Value = serde_json::from_str(&filled).unwrap();
+    let desk = Desk::new("permissions").await;
+    desk.bench.aws.enforce(
+        "PTC",
+        Policy::read("uploader", &[("upload".to_owned(), policy)]).unwrap(),
+    );
+    // The status is not there yet, and then of another upload.
+    desk.follow_after_a_look();
+    desk.ptc().run(WAIT).await.ends(0);
+    desk.bench.aws.after("s3", "GetObject", 2, |aws| {
+        aws.put_object(BUCKET, KEY, "dockerhub: {registry: docker.io, usrname: x}\n");
+        follow(aws, BUCKET);
+    });
+    let overtaken = desk.ptc().run(WAIT).await.ends(1);
+    assert!(
+        overtaken.stderr.contains("another upload came after this one"),
+        "{}",
+        overtaken.stderr
+    );
+    assert_eq!(desk.bench.aws.denied(), Vec::<String>::new());
+    let read = desk.ptc().run(["plan", "registries.yaml"]).await.ends(1);
+    assert!(!read.stdout.contains("canary") && !desk.bench.aws.denied().is_empty());
+}
