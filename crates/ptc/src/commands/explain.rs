@@ -11,8 +11,8 @@ use crate::ui::{Failure, Ui};
 use crate::view::terminal::Page;
 
 const EXAMPLES: &str = "Examples:
-  ptc explain PT017   what it means, and what to do
-  ptc explain         all codes";
+  ptc explain PT017     # what it means, and what to do
+  ptc explain           # all codes";
 
 /// Explain the code of an error or a warning, or list them all.
 #[derive(ClapArgs)]

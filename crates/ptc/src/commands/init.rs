@@ -15,9 +15,9 @@ const HOOK: &str = include_str!("../../../../examples/pre-commit/.pre-commit-con
 const WORKFLOW: &str = include_str!("../../../../examples/github/registries.yml");
 
 const EXAMPLES: &str = "Examples:
-  ptc init docker.io ghcr.io public.ecr.aws   a registries.yaml for these
-  ptc init                                    the same, after a question
-  ptc init quay.io --hook --workflow          with the pre-commit hook and the GitHub workflow";
+  ptc init docker.io ghcr.io public.ecr.aws   # a registries.yaml for these
+  ptc init                                    # the same, after a question
+  ptc init quay.io --hook --workflow          # with the pre-commit hook and the GitHub workflow";
 
 /// Write a first registries.yaml, with comments on what each upstream needs. Never writes over a file.
 #[derive(ClapArgs)]
