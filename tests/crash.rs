@@ -11,7 +11,7 @@ mod point;
 use local_aws::LocalAws;
 use serde_json::{Value, json};
 
-use crate::support::hub;
+use crate::stack::hub;
 use point::{Form, Side, every_crash, every_lost_answer, one_crash, point};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
@@ -253,7 +253,7 @@ async fn rename_at_the_quota() {
     let renamed = hub("canary-docker-1").replace("dockerhub", "hub");
     let kind = Kind {
         then: |aws| {
-            crate::support::put_current(aws, HUB, "canary-docker-2");
+            crate::stack::put_current(aws, HUB, "canary-docker-2");
             crate::quota::fill(aws);
         },
         pulls: &["quay", "hub"],

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::support::{self, Bench, hub, images, lines, make_rule, repository, scheduled, uploaded};
+use crate::stack::{self, TestStack, hub, images, lines, make_rule, repository, scheduled, uploaded};
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
 
@@ -52,9 +52,9 @@ fn progress(found: u64, done: u64, changed: u64, held: u64, failed: u64, to_do: 
 }
 
 /// How often each operation on repositories was called.
-fn called(bench: &Bench) -> BTreeMap<String, usize> {
+fn called(stack: &TestStack) -> BTreeMap<String, usize> {
     let mut calls = BTreeMap::new();
-    for call in bench.aws.calls().iter().filter(|call| call.service == "ecr") {
+    for call in stack.aws.calls().iter().filter(|call| call.service == "ecr") {
         *calls.entry(call.operation.clone()).or_default() += 1;
     }
     calls
@@ -69,12 +69,12 @@ fn of_repositories(report: &Value) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn settings_reach_what_is_there_once_and_an_unchanged_account_costs_one_read_each() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     for name in ["quay/a", "quay/b/c"] {
-        repository(&bench.aws, name);
-        images(&bench.aws, name, 2);
+        repository(&stack.aws, name);
+        images(&stack.aws, name, 2);
     }
-    let report = bench.follow(QUAY).await;
+    let report = stack.follow(QUAY).await;
     assert_eq!(report["outcome"], "changed", "{report:#}");
     let all = "[lifecycle_policy repository_policy tags] applied";
     assert_eq!(
@@ -89,15 +89,15 @@ async fn settings_reach_what_is_there_once_and_an_unchanged_account_costs_one_re
     for name in ["quay/a", "quay/b/c"] {
         let root = "arn:aws:iam::123456789012:root";
         let want = json!({"keeps": 3, "readers": root, "mutability": "MUTABLE", "tags": {"team": "web"}});
-        assert_eq!(settings(&bench.aws, name), want, "{name}");
+        assert_eq!(settings(&stack.aws, name), want, "{name}");
     }
 
-    bench.aws.clear_calls();
-    let report = bench.send(scheduled()).await.unwrap();
+    stack.aws.clear_calls();
+    let report = stack.send(scheduled()).await.unwrap();
     assert_eq!(report["outcome"], "converged", "{report:#}");
     assert_eq!(counts(&report, "quay"), progress(2, 2, 0, 0, 0, 0));
-    assert_eq!(bench.writes(), Vec::<String>::new());
-    let calls = called(&bench);
+    assert_eq!(stack.writes(), Vec::<String>::new());
+    let calls = called(&stack);
     for operation in ["GetLifecyclePolicy", "GetRepositoryPolicy", "ListTagsForResource"] {
         assert_eq!(calls[operation], 2, "{operation}");
     }
@@ -107,16 +107,16 @@ async fn settings_reach_what_is_there_once_and_an_unchanged_account_costs_one_re
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_shows_each_repositorys_changes_and_writes_nothing() {
-    let bench = Bench::new().await;
-    bench.follow("quay: {registry: quay.io}\n").await;
+    let stack = TestStack::new().await;
+    stack.follow("quay: {registry: quay.io}\n").await;
     for (name, n) in [("quay/a", 2), ("quay/b", 5)] {
-        repository(&bench.aws, name);
-        images(&bench.aws, name, n);
+        repository(&stack.aws, name);
+        images(&stack.aws, name, n);
     }
-    bench.upload("quay: {registry: quay.io, image_tag_mutability: IMMUTABLE, existing_repositories: true}\n");
-    bench.aws.clear_calls();
+    stack.upload("quay: {registry: quay.io, image_tag_mutability: IMMUTABLE, existing_repositories: true}\n");
+    stack.aws.clear_calls();
     for action in ["plan", "validate"] {
-        let report = bench.act(action).await;
+        let report = stack.manual(action).await;
         assert_eq!(report["outcome"], "pending", "{report:#}");
         assert_eq!(
             of_repositories(&report),
@@ -139,14 +139,14 @@ async fn a_plan_shows_each_repositorys_changes_and_writes_nothing() {
             "{why}"
         );
     }
-    assert_eq!(bench.writes(), Vec::<String>::new());
-    assert_eq!(settings(&bench.aws, "quay/a"), untouched());
+    assert_eq!(stack.writes(), Vec::<String>::new());
+    assert_eq!(settings(&stack.aws, "quay/a"), untouched());
 }
 
 #[tokio::test(start_paused = true)]
 async fn only_repositories_that_the_registry_speaks_for_are_touched() {
-    let bench = Bench::new().await;
-    make_rule(&bench.aws, "quay/foreign", "quay.io", None);
+    let stack = TestStack::new().await;
+    make_rule(&stack.aws, "quay/foreign", "quay.io", None);
     for name in [
         "quay/a",
         "quay/team/a",
@@ -157,7 +157,7 @@ async fn only_repositories_that_the_registry_speaks_for_are_touched() {
         "quayx",
         "app",
     ] {
-        repository(&bench.aws, name);
+        repository(&stack.aws, name);
     }
     let file = "
 quay: {registry: quay.io, existing_repositories: {apply: [image_tag_mutability], exclude: ['quay/*-test']}, image_tag_mutability: IMMUTABLE}
@@ -165,7 +165,7 @@ quay/team: {registry: quay.io, existing_repositories: {apply: [tags]}, tags: {a:
 quay/off: {registry: quay.io}
 ROOT: {registry: public.ecr.aws, tags: {root: 'yes'}, existing_repositories: {include: ['app*'], apply: [tags]}}
 ";
-    let report = bench.follow(file).await;
+    let report = stack.follow(file).await;
     assert_eq!(
         of_repositories(&report),
         [
@@ -175,7 +175,7 @@ ROOT: {registry: public.ecr.aws, tags: {root: 'yes'}, existing_repositories: {in
         ]
     );
     assert_eq!(report["existing_repositories"], progress(3, 3, 3, 0, 0, 0));
-    let calls = called(&bench);
+    let calls = called(&stack);
     assert!(
         !calls.contains_key("GetLifecyclePolicy") && !calls.contains_key("GetRepositoryPolicy"),
         "{calls:?}"
@@ -184,12 +184,12 @@ ROOT: {registry: public.ecr.aws, tags: {root: 'yes'}, existing_repositories: {in
 
 #[tokio::test(start_paused = true)]
 async fn a_repository_that_would_lose_images_is_held_until_the_file_allows_it_and_holds_nothing_else() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     for (name, n) in [("quay/a", 3), ("quay/big", 12)] {
-        repository(&bench.aws, name);
-        images(&bench.aws, name, n);
+        repository(&stack.aws, name);
+        images(&stack.aws, name, n);
     }
-    let report = bench.follow(QUAY).await;
+    let report = stack.follow(QUAY).await;
     assert_eq!(report["outcome"], "partial");
     assert_eq!(report["registries"]["quay"]["state"], "held");
     let message = report["registries"]["quay"]["message"].as_str().unwrap();
@@ -215,32 +215,32 @@ async fn a_repository_that_would_lose_images_is_held_until_the_file_allows_it_an
         "{why}"
     );
     assert!(first["since"].is_null());
-    assert_eq!(settings(&bench.aws, "quay/a")["keeps"], 3);
-    let big = settings(&bench.aws, "quay/big");
+    assert_eq!(settings(&stack.aws, "quay/a")["keeps"], 3);
+    let big = settings(&stack.aws, "quay/big");
     assert_eq!((&big["keeps"], &big["tags"]), (&json!(null), &json!({"team": "web"})));
 
-    bench.aws.clear_calls();
-    let again = bench.send(scheduled()).await.unwrap();
+    stack.aws.clear_calls();
+    let again = stack.send(scheduled()).await.unwrap();
     assert_eq!(again["outcome"], "partial");
     assert_eq!(held(&again)["since"], report["started_at"], "old news");
-    assert_eq!(bench.writes(), Vec::<String>::new());
+    assert_eq!(stack.writes(), Vec::<String>::new());
 
     let raised = QUAY.replace(
         "existing_repositories: true",
         "existing_repositories: {max_expiring_images: 9}",
     );
-    let report = bench.follow(&raised).await;
+    let report = stack.follow(&raised).await;
     assert_eq!(report["outcome"], "changed", "{report:#}");
     assert_eq!(
         of_repositories(&report),
         ["quay update repository quay/big [lifecycle_policy] applied"]
     );
     let name = json!({"repositoryName": "quay/big"});
-    let previewed = bench
+    let previewed = stack
         .aws
         .call("ecr", "GetLifecyclePolicyPreview", name.clone())
         .unwrap();
-    let put = bench.aws.call("ecr", "GetLifecyclePolicy", name).unwrap();
+    let put = stack.aws.call("ecr", "GetLifecyclePolicy", name).unwrap();
     assert_eq!(
         previewed["lifecyclePolicyText"], put["lifecyclePolicyText"],
         "the very text that was previewed"
@@ -249,9 +249,9 @@ async fn a_repository_that_would_lose_images_is_held_until_the_file_allows_it_an
 
 #[tokio::test(start_paused = true)]
 async fn what_would_be_archived_counts_too() {
-    let bench = Bench::new().await;
-    repository(&bench.aws, "quay/a");
-    images(&bench.aws, "quay/a", 200);
+    let stack = TestStack::new().await;
+    repository(&stack.aws, "quay/a");
+    images(&stack.aws, "quay/a", 200);
     let file = "
 quay:
   registry: quay.io
@@ -262,7 +262,7 @@ quay:
         selection: {tagStatus: any, countType: sinceImagePushed, countUnit: days, countNumber: 90}
         action: {type: transition, targetStorageClass: archive}
 ";
-    let report = bench.follow(file).await;
+    let report = stack.follow(file).await;
     let line = report["changes"]
         .as_array()
         .unwrap()
@@ -275,50 +275,50 @@ quay:
 
 #[tokio::test(start_paused = true)]
 async fn somebody_elses_preview_is_waited_for_and_never_taken_for_ours() {
-    let bench = Bench::new().await;
-    repository(&bench.aws, "quay/a");
-    images(&bench.aws, "quay/a", 9);
-    bench.aws.with_ecr(|ecr| ecr.preview_polls = 3);
+    let stack = TestStack::new().await;
+    repository(&stack.aws, "quay/a");
+    images(&stack.aws, "quay/a", 9);
+    stack.aws.with_ecr(|ecr| ecr.preview_polls = 3);
     let harmless = json!({"rules": [{"rulePriority": 1, "action": {"type": "expire"},
         "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 900}}]});
     let start = json!({"repositoryName": "quay/a", "lifecyclePolicyText": harmless.to_string()});
     // One is in progress when ours is to start, and another takes its place before ours is looked at.
-    bench
+    stack
         .aws
         .call("ecr", "StartLifecyclePolicyPreview", start.clone())
         .unwrap();
-    bench.aws.after("ecr", "StartLifecyclePolicyPreview", 1, |aws| {
+    stack.aws.after("ecr", "StartLifecyclePolicyPreview", 1, |aws| {
         // The others' preview ends.
         for _ in 0..3 {
             aws.call("ecr", "GetLifecyclePolicyPreview", json!({"repositoryName": "quay/a"}))
                 .unwrap();
         }
     });
-    bench.aws.after("ecr", "StartLifecyclePolicyPreview", 2, move |aws| {
+    stack.aws.after("ecr", "StartLifecyclePolicyPreview", 2, move |aws| {
         for _ in 0..3 {
             aws.call("ecr", "GetLifecyclePolicyPreview", json!({"repositoryName": "quay/a"}))
                 .unwrap();
         }
         aws.call("ecr", "StartLifecyclePolicyPreview", start).unwrap();
     });
-    let report = bench.follow(QUAY).await;
+    let report = stack.follow(QUAY).await;
     assert_eq!(counts(&report, "quay"), progress(1, 0, 1, 1, 0, 0), "{report:#}");
-    assert_eq!(settings(&bench.aws, "quay/a")["keeps"], json!(null));
+    assert_eq!(settings(&stack.aws, "quay/a")["keeps"], json!(null));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_preview_that_fails_lets_nothing_through() {
-    let bench = Bench::new().await;
-    repository(&bench.aws, "quay/a");
-    repository(&bench.aws, "quay/b");
-    bench.aws.with_ecr(|ecr| ecr.failing_previews.insert("quay/a".into()));
-    let report = bench.follow(QUAY).await;
+    let stack = TestStack::new().await;
+    repository(&stack.aws, "quay/a");
+    repository(&stack.aws, "quay/b");
+    stack.aws.with_ecr(|ecr| ecr.failing_previews.insert("quay/a".into()));
+    let report = stack.follow(QUAY).await;
     assert_eq!(report["outcome"], "partial");
     assert_eq!(counts(&report, "quay"), progress(2, 1, 2, 0, 1, 0), "{report:#}");
     assert_eq!(report["registries"]["quay"]["state"], "failed");
-    assert_eq!(settings(&bench.aws, "quay/a")["keeps"], json!(null));
+    assert_eq!(settings(&stack.aws, "quay/a")["keeps"], json!(null));
     assert_eq!(
-        settings(&bench.aws, "quay/a")["tags"],
+        settings(&stack.aws, "quay/a")["tags"],
         json!({"team": "web"}),
         "its other settings do not wait"
     );
@@ -326,11 +326,11 @@ async fn a_preview_that_fails_lets_nothing_through() {
 
 #[tokio::test(start_paused = true)]
 async fn repositories_that_come_and_go_in_the_middle_fail_nothing() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     for name in ["quay/a", "quay/b", "quay/c"] {
-        repository(&bench.aws, name);
+        repository(&stack.aws, name);
     }
-    bench.aws.after("ecr", "DescribeRepositories", 1, |aws| {
+    stack.aws.after("ecr", "DescribeRepositories", 1, |aws| {
         aws.call(
             "ecr",
             "DeleteRepository",
@@ -339,7 +339,7 @@ async fn repositories_that_come_and_go_in_the_middle_fail_nothing() {
         .unwrap();
         repository(aws, "quay/d");
     });
-    bench.aws.before("ecr", "SetRepositoryPolicy", 1, |aws| {
+    stack.aws.before("ecr", "SetRepositoryPolicy", 1, |aws| {
         aws.call(
             "ecr",
             "DeleteRepository",
@@ -347,40 +347,40 @@ async fn repositories_that_come_and_go_in_the_middle_fail_nothing() {
         )
         .unwrap();
     });
-    let report = bench.follow(QUAY).await;
+    let report = stack.follow(QUAY).await;
     assert_eq!(report["outcome"], "changed", "{report:#}");
     assert_eq!(counts(&report, "quay"), progress(1, 1, 1, 0, 0, 0));
-    let report = bench.send(scheduled()).await.unwrap();
+    let report = stack.send(scheduled()).await.unwrap();
     assert_eq!(counts(&report, "quay"), progress(2, 2, 1, 0, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_ever_taken_away() {
-    let bench = Bench::new().await;
-    repository(&bench.aws, "quay/a");
-    images(&bench.aws, "quay/a", 50);
+    let stack = TestStack::new().await;
+    repository(&stack.aws, "quay/a");
+    images(&stack.aws, "quay/a", 50);
     let theirs = json!({"rules": [{"rulePriority": 1, "action": {"type": "expire"},
         "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 900}}]});
     let put = json!({"repositoryName": "quay/a", "lifecyclePolicyText": theirs.to_string()});
-    bench.aws.call("ecr", "PutLifecyclePolicy", put).unwrap();
+    stack.aws.call("ecr", "PutLifecyclePolicy", put).unwrap();
     let arn = "arn:aws:ecr:eu-west-1:123456789012:repository/quay/a";
     let tags = json!({"resourceArn": arn, "tags": [{"Key": "theirs", "Value": "1"}, {"Key": "team", "Value": "old"}]});
-    bench.aws.call("ecr", "TagResource", tags).unwrap();
-    let report = bench
+    stack.aws.call("ecr", "TagResource", tags).unwrap();
+    let report = stack
         .follow("quay: {registry: quay.io, lifecycle_policy: none, tags: {team: web}, existing_repositories: true}\n")
         .await;
     assert_eq!(report["outcome"], "changed");
-    let now = settings(&bench.aws, "quay/a");
+    let now = settings(&stack.aws, "quay/a");
     assert_eq!(now["keeps"], 900);
     assert_eq!(now["tags"], json!({"team": "web", "theirs": "1"}));
     let warnings = report["warnings"].to_string();
     assert!(warnings.contains("keep the lifecycle policy they have"), "{warnings}");
     // Out of the file, or with the field switched off, what was put stays.
-    bench
+    stack
         .follow("quay: {registry: quay.io, tags: {team: web}}\nk8s: {registry: registry.k8s.io}\n")
         .await;
-    bench.follow("k8s: {registry: registry.k8s.io}\n").await;
-    assert_eq!(settings(&bench.aws, "quay/a"), now);
+    stack.follow("k8s: {registry: registry.k8s.io}\n").await;
+    assert_eq!(settings(&stack.aws, "quay/a"), now);
     let deleting = [
         "DeleteLifecyclePolicy",
         "DeleteRepositoryPolicy",
@@ -389,7 +389,7 @@ async fn nothing_is_ever_taken_away() {
         "BatchDeleteImage",
     ];
     assert!(
-        bench
+        stack
             .writes()
             .iter()
             .all(|operation| !deleting.contains(&operation.as_str()))
@@ -398,8 +398,8 @@ async fn nothing_is_ever_taken_away() {
 
 #[tokio::test(start_paused = true)]
 async fn a_policy_as_ecr_hands_it_back_is_not_written_again() {
-    let bench = Bench::new().await;
-    repository(&bench.aws, "quay/a");
+    let stack = TestStack::new().await;
+    repository(&stack.aws, "quay/a");
     let file = "
 quay:
   registry: quay.io
@@ -412,16 +412,16 @@ quay:
   image_tag_mutability_exclusion_filters: [b*, a*]
   existing_repositories: true
 ";
-    assert_eq!(bench.follow(file).await["outcome"], "changed");
-    assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(stack.follow(file).await["outcome"], "changed");
+    assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_permission_is_named_and_the_other_settings_go_on() {
-    let bench = Bench::new().await;
-    repository(&bench.aws, "quay/a");
-    bench.aws.fault(Fault::on("ecr", "GetRepositoryPolicy").access_denied());
-    let report = bench.follow(QUAY).await;
+    let stack = TestStack::new().await;
+    repository(&stack.aws, "quay/a");
+    stack.aws.fault(Fault::on("ecr", "GetRepositoryPolicy").access_denied());
+    let report = stack.follow(QUAY).await;
     assert_eq!(report["outcome"], "partial");
     assert_eq!(
         of_repositories(&report),
@@ -431,11 +431,11 @@ async fn a_missing_permission_is_named_and_the_other_settings_go_on() {
         ]
     );
     assert!(report.to_string().contains("ecr:GetRepositoryPolicy"), "{report:#}");
-    bench.aws.clear_faults();
-    bench
+    stack.aws.clear_faults();
+    stack
         .aws
         .fault(Fault::on("ecr", "DescribeRepositories").access_denied());
-    let report = bench.send(scheduled()).await.unwrap();
+    let report = stack.send(scheduled()).await.unwrap();
     assert_eq!(report["registries"]["quay"]["state"], "failed");
     let message = report["registries"]["quay"]["message"].as_str().unwrap();
     assert!(
@@ -446,9 +446,9 @@ async fn a_missing_permission_is_named_and_the_other_settings_go_on() {
 
 #[tokio::test(start_paused = true)]
 async fn too_many_tags_are_told_and_not_tried() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     let tags: Vec<Value> = (0..50).map(|n| json!({"Key": format!("t{n}"), "Value": ""})).collect();
-    bench
+    stack
         .aws
         .call(
             "ecr",
@@ -456,29 +456,29 @@ async fn too_many_tags_are_told_and_not_tried() {
             json!({"repositoryName": "quay/a", "tags": tags}),
         )
         .unwrap();
-    let report = bench
+    let report = stack
         .follow("quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n")
         .await;
     assert_eq!(counts(&report, "quay"), progress(1, 0, 0, 0, 1, 0));
     assert!(report.to_string().contains("the repository has 50 tags"), "{report:#}");
-    assert!(!called(&bench).contains_key("TagResource"));
+    assert!(!called(&stack).contains_key("TagResource"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn repositories_of_a_name_that_is_somebody_elses_are_left_alone() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     // Another upstream under the name, and another owner's template.
-    make_rule(&bench.aws, "quay", "public.ecr.aws", None);
+    make_rule(&stack.aws, "quay", "public.ecr.aws", None);
     let theirs = "Pull through cache repository template for k8s artifacts (managed by ecr-pull-through-sync: other)";
     let template = json!({"prefix": "k8s", "appliedFor": ["PULL_THROUGH_CACHE"], "description": theirs});
-    bench
+    stack
         .aws
         .call("ecr", "CreateRepositoryCreationTemplate", template)
         .unwrap();
     for name in ["quay/a", "k8s/pause"] {
-        repository(&bench.aws, name);
+        repository(&stack.aws, name);
     }
-    let report = bench
+    let report = stack
         .follow(&format!(
             "{QUAY}k8s: {{registry: registry.k8s.io, existing_repositories: true}}\n"
         ))
@@ -487,26 +487,26 @@ async fn repositories_of_a_name_that_is_somebody_elses_are_left_alone() {
     assert_eq!(report["registries"]["quay"]["state"], "held");
     assert_eq!(report["registries"]["k8s"]["state"], "failed");
     for name in ["quay/a", "k8s/pause"] {
-        assert_eq!(settings(&bench.aws, name), untouched());
+        assert_eq!(settings(&stack.aws, name), untouched());
     }
     // Told to take over, it speaks for them.
-    bench.upload(&QUAY.replace("tags:", "take_over: true, tags:"));
-    let report = bench.send(uploaded()).await.unwrap();
+    stack.upload(&QUAY.replace("tags:", "take_over: true, tags:"));
+    let report = stack.send(uploaded()).await.unwrap();
     assert_eq!(counts(&report, "quay"), progress(1, 1, 1, 0, 0, 0), "{report:#}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_role_that_iam_does_not_know_yet_is_waited_for_once_and_not_for_each_repository() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     let role = "arn:aws:iam::444455556666:role/new";
     for n in 0..20 {
-        repository(&bench.aws, &format!("quay/{n:02}"));
+        repository(&stack.aws, &format!("quay/{n:02}"));
     }
-    bench.aws.with_ecr(|ecr| ecr.unknown_principals.insert(role.into()));
+    stack.aws.with_ecr(|ecr| ecr.unknown_principals.insert(role.into()));
     let file = format!(
         "quay: {{registry: quay.io, repository_read_access_arns: ['{role}'], existing_repositories: {{apply: [repository_policy]}}}}\n"
     );
-    bench.aws.fault(
+    stack.aws.fault(
         Fault::on("ecr", "SetRepositoryPolicy")
             .error(
                 "InvalidParameterException",
@@ -515,67 +515,67 @@ async fn a_role_that_iam_does_not_know_yet_is_waited_for_once_and_not_for_each_r
             )
             .times(3),
     );
-    bench.aws.with_ecr(|ecr| ecr.unknown_principals.clear());
-    let report = bench.follow(&file).await;
+    stack.aws.with_ecr(|ecr| ecr.unknown_principals.clear());
+    let report = stack.follow(&file).await;
     assert_eq!(counts(&report, "quay"), progress(20, 20, 20, 0, 0, 0), "{report:#}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_newer_file_in_the_middle_has_the_last_word() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     for n in 0..5 {
-        repository(&bench.aws, &format!("quay/{n}"));
+        repository(&stack.aws, &format!("quay/{n}"));
     }
     let newer = QUAY.replace("web", "db");
-    bench.aws.after("ecr", "TagResource", 2, move |aws| {
-        aws.put_object(support::BUCKET, support::KEY, newer);
-        support::another_run(aws);
+    stack.aws.after("ecr", "TagResource", 2, move |aws| {
+        aws.put_object(stack::BUCKET, stack::KEY, newer);
+        stack::another_run(aws);
     });
-    bench.follow(QUAY).await;
+    stack.follow(QUAY).await;
     for n in 0..5 {
         assert_eq!(
-            settings(&bench.aws, &format!("quay/{n}"))["tags"],
+            settings(&stack.aws, &format!("quay/{n}"))["tags"],
             json!({"team": "db"}),
             "{n}"
         );
     }
-    assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
 }
 
 #[tokio::test(start_paused = true)]
 async fn throttling_fails_no_run() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     for n in 0..40 {
-        repository(&bench.aws, &format!("quay/{n:02}"));
+        repository(&stack.aws, &format!("quay/{n:02}"));
     }
-    bench.aws.fault(Fault::on("ecr", "PutLifecyclePolicy").rate(40));
-    bench
+    stack.aws.fault(Fault::on("ecr", "PutLifecyclePolicy").rate(40));
+    stack
         .aws
         .fault(Fault::on("ecr", "GetRepositoryPolicy").times(30).throttle());
-    let report = bench.follow(QUAY).await;
+    let report = stack.follow(QUAY).await;
     assert_eq!(counts(&report, "quay"), progress(40, 40, 40, 0, 0, 0), "{report:#}");
     assert_eq!(report["outcome"], "changed");
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_queue_the_next_run_does_what_this_one_had_no_time_for() {
-    let mut bench = Bench::new().await;
-    bench.app.timing.wind_down = Duration::from_millis(1000);
-    bench.app.timing.last_call = Duration::from_millis(500);
+    let mut stack = TestStack::new().await;
+    stack.app.timing.wind_down = Duration::from_millis(1000);
+    stack.app.timing.last_call = Duration::from_millis(500);
     for n in 0..120 {
-        repository(&bench.aws, &format!("quay/{n:03}"));
+        repository(&stack.aws, &format!("quay/{n:03}"));
     }
-    images(&bench.aws, "quay/000", 5);
+    images(&stack.aws, "quay/000", 5);
     // Some go through, then nothing does any more.
-    bench.aws.fault(Fault::on("ecr", "TagResource").skip(40).timeout());
-    bench.upload(QUAY);
-    let failure = bench
+    stack.aws.fault(Fault::on("ecr", "TagResource").skip(40).timeout());
+    stack.upload(QUAY);
+    let failure = stack
         .send_within(uploaded(), Duration::from_millis(8000))
         .await
         .unwrap_err()
         .to_string();
     assert!(failure.contains("to do"), "{failure}");
-    let status = bench.status();
+    let status = stack.status();
     assert_eq!(status["outcome"], "partial");
     let first = &status["existing_repositories"];
     assert!(
@@ -583,8 +583,8 @@ async fn without_a_queue_the_next_run_does_what_this_one_had_no_time_for() {
         "{first:#}"
     );
 
-    bench.aws.clear_faults();
-    let report = bench.send(scheduled()).await.unwrap();
+    stack.aws.clear_faults();
+    let report = stack.send(scheduled()).await.unwrap();
     let counts = counts(&report, "quay");
     assert_eq!(
         (&counts["found"], &counts["done"], &counts["held"]),
@@ -595,13 +595,13 @@ async fn without_a_queue_the_next_run_does_what_this_one_had_no_time_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_report_about_thousands_of_repositories_stays_small_and_sums_up() {
-    let bench = support::Bench::with(Options::default(), &[]).await;
+    let stack = stack::TestStack::with(Options::default(), &[]).await;
     for n in 0..1100 {
-        repository(&bench.aws, &format!("quay/{n:04}"));
+        repository(&stack.aws, &format!("quay/{n:04}"));
     }
-    bench.follow("quay: {registry: quay.io}\n").await;
-    bench.upload("quay: {registry: quay.io, tags: {a: b}, existing_repositories: {apply: [tags]}}\n");
-    let report = bench.act("plan").await;
+    stack.follow("quay: {registry: quay.io}\n").await;
+    stack.upload("quay: {registry: quay.io, tags: {a: b}, existing_repositories: {apply: [tags]}}\n");
+    let report = stack.manual("plan").await;
     assert_eq!(counts(&report, "quay"), progress(1100, 0, 0, 0, 0, 1100));
     assert_eq!(of_repositories(&report).len(), 1001);
     let last = report["changes"].as_array().unwrap().last().unwrap();
@@ -613,24 +613,24 @@ async fn a_report_about_thousands_of_repositories_stays_small_and_sums_up() {
         report["message"], "1101 changes to apply",
         "the template's and those of the repositories"
     );
-    assert_eq!(bench.send(uploaded()).await.unwrap()["outcome"], "changed");
-    let page = String::from_utf8(bench.aws.object(support::BUCKET, support::STATUS_PAGE).unwrap()).unwrap();
+    assert_eq!(stack.send(uploaded()).await.unwrap()["outcome"], "changed");
+    let page = String::from_utf8(stack.aws.object(stack::BUCKET, stack::STATUS_PAGE).unwrap()).unwrap();
     assert!(page.contains("existing repositories: 1100 found, 1100 done (1100 changed)"));
     assert!(page.len() < 200_000, "{}", page.len());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rotation_is_proven_before_repositories_are_looked_at() {
-    let bench = Bench::new().await;
-    repository(&bench.aws, "dockerhub/library/nginx");
-    bench
+    let stack = TestStack::new().await;
+    repository(&stack.aws, "dockerhub/library/nginx");
+    stack
         .follow(&hub("canary-docker-1").replace("}\n", ", existing_repositories: true}\n"))
         .await;
-    bench.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-2");
-    bench.aws.clear_calls();
-    let report = bench.send(bench.newest_rotation()).await.unwrap();
+    stack.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-2");
+    stack.aws.clear_calls();
+    let report = stack.send(stack.newest_rotation()).await.unwrap();
     assert_eq!(report["registries"]["dockerhub"]["credential"], "valid");
-    let order: Vec<String> = bench.aws.calls().into_iter().map(|call| call.operation).collect();
+    let order: Vec<String> = stack.aws.calls().into_iter().map(|call| call.operation).collect();
     let place = |name: &str| order.iter().position(|operation| operation == name).unwrap();
     assert!(
         place("ValidatePullThroughCacheRule") < place("DescribeRepositories"),

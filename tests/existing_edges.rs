@@ -4,10 +4,8 @@ mod messages;
 
 use std::time::{Duration, Instant};
 
-use crate::desk::{Desk, name};
-use crate::support::{self, BUCKET, Bench, KEY, images, lines, repository, scheduled, uploaded};
-use ecr_pull_through_sync::failure::Failure;
-use lambda_runtime::{Context, LambdaEvent};
+use crate::stack::{BUCKET, KEY, TestStack, images, invoke_as, lines, repository, scheduled, uploaded};
+use crate::work_queue::{WorkQueue, name};
 use local_aws::{Fault, LocalAws};
 use serde_json::{Value, json};
 
@@ -44,29 +42,18 @@ fn about_repositories(report: &Value) -> Vec<String> {
         .collect()
 }
 
-/// As `Bench::send_within`, with a request id of one's own: Lambda's retries of an asynchronous invocation keep it.
-async fn send_as(bench: &Bench, event: Value, time: Duration, id: &str) -> Result<Value, Failure> {
-    let mut context = Context::default();
-    context.request_id = id.into();
-    context.invoked_function_arn = support::FUNCTION.into();
-    let deadline = std::time::SystemTime::now() + time;
-    context.deadline = deadline.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
-    let result = bench.app.handle(LambdaEvent::new(event, context)).await;
-    result.map(|report| serde_json::to_value(report).unwrap())
-}
-
 /// What could not be looked at is not as it should be.
 #[tokio::test(start_paused = true)]
 async fn a_plan_that_could_not_read_the_repositories_is_not_converged() {
-    let bench = Bench::new().await;
-    bench.follow("quay: {registry: quay.io, tags: {team: web}}\n").await;
+    let stack = TestStack::new().await;
+    stack.follow("quay: {registry: quay.io, tags: {team: web}}\n").await;
     for n in 0..3 {
-        repository(&bench.aws, &name(n));
+        repository(&stack.aws, &name(n));
     }
-    bench.upload(TAGS);
-    bench.aws.fault(Fault::on("ecr", "ListTagsForResource").server_error());
+    stack.upload(TAGS);
+    stack.aws.fault(Fault::on("ecr", "ListTagsForResource").server_error());
     for action in ["plan", "validate"] {
-        let report = bench.act(action).await;
+        let report = stack.manual(action).await;
         assert_ne!(report["outcome"], "converged", "{action}: {report:#}");
     }
 }
@@ -74,13 +61,13 @@ async fn a_plan_that_could_not_read_the_repositories_is_not_converged() {
 /// The same, out of time.
 #[tokio::test(start_paused = true)]
 async fn a_plan_that_is_out_of_time_says_so() {
-    let mut bench = Bench::new().await;
-    bench.app.timing.wind_down = Duration::from_millis(300);
-    bench.app.timing.last_call = Duration::from_millis(100);
-    bench.follow("quay: {registry: quay.io, tags: {team: web}}\n").await;
+    let mut stack = TestStack::new().await;
+    stack.app.timing.wind_down = Duration::from_millis(300);
+    stack.app.timing.last_call = Duration::from_millis(100);
+    stack.follow("quay: {registry: quay.io, tags: {team: web}}\n").await;
     for n in 0..REPOSITORIES {
         let tags = json!([{"Key": "team", "Value": "web"}]);
-        bench
+        stack
             .aws
             .call(
                 "ecr",
@@ -89,11 +76,11 @@ async fn a_plan_that_is_out_of_time_says_so() {
             )
             .unwrap();
     }
-    bench.upload(TAGS);
-    bench
+    stack.upload(TAGS);
+    stack
         .aws
         .fault(Fault::on("ecr", "ListTagsForResource").latency(Duration::from_millis(400)));
-    let report = bench
+    let report = stack
         .send_within(json!({"action": "plan"}), Duration::from_millis(2500))
         .await
         .unwrap();
@@ -109,35 +96,35 @@ async fn a_plan_that_is_out_of_time_says_so() {
 /// Lambda retries an asynchronous invocation with the same request id.
 #[tokio::test(start_paused = true)]
 async fn messages_of_the_first_try_have_no_part_in_the_status_of_the_second() {
-    let desk = Desk::open(REPOSITORIES).await;
-    let bench = &desk.bench;
+    let queue = WorkQueue::with_repositories(REPOSITORIES).await;
+    let stack = &queue.stack;
     // The other registry's credential cannot be proven just now: what is left is handed over, and the invocation fails.
     let hub = "dockerhub: {registry: docker.io, username: acme-bot, accessToken: canary-docker-1}\n";
-    bench.upload(&format!("{TAGS}{hub}"));
+    stack.upload(&format!("{TAGS}{hub}"));
     for more in [60, 50] {
-        bench
+        stack
             .aws
             .fault(Fault::on("ecr", "ValidatePullThroughCacheRule").server_error());
-        bench.aws.fault(Fault::on("ecr", "TagResource").skip(more).timeout());
-        let failed = send_as(bench, uploaded(), Duration::from_millis(6000), "one-request").await;
+        stack.aws.fault(Fault::on("ecr", "TagResource").skip(more).timeout());
+        let failed = invoke_as(&stack.app, uploaded(), Duration::from_millis(6000), "one-request").await;
         assert!(failed.is_err());
-        bench.aws.clear_faults();
+        stack.aws.clear_faults();
     }
     let mut events = Vec::new();
-    while let Some(event) = bench.aws.take_work(&desk.queue, 1) {
+    while let Some(event) = stack.aws.take_work(&queue.url, 1) {
         events.push(event);
     }
     assert!(events.len() > 5, "of two tries: {}", events.len());
     // One of the repositories cannot be tagged. Standard queues keep no order: the first try's messages come last.
-    bench.aws.fault(
+    stack.aws.fault(
         Fault::on("ecr", "TagResource")
             .subject_contains("quay/219")
             .access_denied(),
     );
     for event in events.iter().rev() {
-        bench.send(event.clone()).await.unwrap();
+        stack.send(event.clone()).await.unwrap();
     }
-    let status = bench.status();
+    let status = stack.status();
     let all = REPOSITORIES as u64;
     assert_eq!(status["registries"]["quay"]["state"], "failed", "{status:#}");
     let counts = ["found", "done", "failed", "to_do"].map(|what| count(&status, what));
@@ -147,17 +134,17 @@ async fn messages_of_the_first_try_have_no_part_in_the_status_of_the_second() {
 /// A repository that is held and also cannot be finished has one line, whatever the last status had.
 #[tokio::test(start_paused = true)]
 async fn a_held_line_does_not_multiply_from_run_to_run() {
-    let bench = Bench::new().await;
-    repository(&bench.aws, "quay/a");
-    images(&bench.aws, "quay/a", 9);
-    bench.aws.fault(Fault::on("ecr", "TagResource").server_error());
-    bench.upload(
+    let stack = TestStack::new().await;
+    repository(&stack.aws, "quay/a");
+    images(&stack.aws, "quay/a", 9);
+    stack.aws.fault(Fault::on("ecr", "TagResource").server_error());
+    stack.upload(
         "quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags, lifecycle_policy]}}\n",
     );
     for _ in 0..4 {
-        bench.send(uploaded()).await.unwrap_err();
+        stack.send(uploaded()).await.unwrap_err();
     }
-    let held: Vec<String> = about_repositories(&bench.status())
+    let held: Vec<String> = about_repositories(&stack.status())
         .into_iter()
         .filter(|l| l.ends_with("held"))
         .collect();
@@ -167,19 +154,19 @@ async fn a_held_line_does_not_multiply_from_run_to_run() {
 /// What is remembered of repositories that there was no time for is what this very file made of them.
 #[tokio::test(start_paused = true)]
 async fn what_an_older_file_held_is_not_told_of_a_newer_one_that_allows_it() {
-    let bench = Bench::new().await;
-    repository(&bench.aws, "quay/a");
-    images(&bench.aws, "quay/a", 9);
+    let stack = TestStack::new().await;
+    repository(&stack.aws, "quay/a");
+    images(&stack.aws, "quay/a", 9);
     let with = |most: u32| {
         format!(
             "quay: {{registry: quay.io, existing_repositories: {{apply: [lifecycle_policy], max_expiring_images: {most}}}}}\n"
         )
     };
-    bench.follow(&with(0)).await;
-    bench.aws.fault(Fault::on("ecr", "PutLifecyclePolicy").server_error());
-    bench.upload(&with(9));
-    bench.send(uploaded()).await.unwrap_err();
-    let status = bench.status();
+    stack.follow(&with(0)).await;
+    stack.aws.fault(Fault::on("ecr", "PutLifecyclePolicy").server_error());
+    stack.upload(&with(9));
+    stack.send(uploaded()).await.unwrap_err();
+    let status = stack.status();
     assert!(
         !status.to_string().contains("the file allows 0"),
         "{:#}",
@@ -190,32 +177,32 @@ async fn what_an_older_file_held_is_not_told_of_a_newer_one_that_allows_it() {
 /// Repositories wait for their turn in a slow lane; the file is looked at when the turn has come, not before.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_written_long_after_a_newer_file_has_come() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     for n in 0..50 {
-        repository(&bench.aws, &name(n));
+        repository(&stack.aws, &name(n));
     }
-    bench.aws.fault(Fault::on("ecr", "TagResource").rate(2));
-    bench.aws.after("ecr", "TagResource", 1, |aws| {
+    stack.aws.fault(Fault::on("ecr", "TagResource").rate(2));
+    stack.aws.after("ecr", "TagResource", 1, |aws| {
         aws.put_object(BUCKET, KEY, "k8s: {registry: registry.k8s.io}\n");
     });
-    bench.follow(TAGS).await;
+    stack.follow(TAGS).await;
     // Five seconds of memory are ten calls, and two were free.
-    let written = tagged(&bench.aws, 50);
+    let written = tagged(&stack.aws, 50);
     assert!(written <= 16, "{written} of 50 got what the file does not say any more");
 }
 
 /// Where ECR is quick, a second is an age.
 #[tokio::test]
 async fn nothing_is_written_that_the_file_no_longer_says() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     for n in 0..REPOSITORIES {
-        repository(&bench.aws, &name(n));
+        repository(&stack.aws, &name(n));
     }
-    bench.aws.after("ecr", "TagResource", 5, |aws| {
+    stack.aws.after("ecr", "TagResource", 5, |aws| {
         aws.put_object(BUCKET, KEY, "k8s: {registry: registry.k8s.io}\n");
     });
-    bench.follow(TAGS).await;
-    let written = tagged(&bench.aws, REPOSITORIES);
+    stack.follow(TAGS).await;
+    let written = tagged(&stack.aws, REPOSITORIES);
     assert!(
         written <= 5 + 64,
         "{written} of {REPOSITORIES} got what the file does not say any more"
@@ -225,16 +212,16 @@ async fn nothing_is_written_that_the_file_no_longer_says() {
 /// The look at the file is bounded like every other call.
 #[tokio::test(start_paused = true)]
 async fn a_hanging_s3_does_not_make_the_run_miss_lambdas_deadline() {
-    let mut bench = Bench::new().await;
-    bench.app.timing.wind_down = Duration::from_millis(2000);
-    bench.app.timing.last_call = Duration::from_millis(1000);
+    let mut stack = TestStack::new().await;
+    stack.app.timing.wind_down = Duration::from_millis(2000);
+    stack.app.timing.last_call = Duration::from_millis(1000);
     for n in 0..10 {
-        repository(&bench.aws, &name(n));
+        repository(&stack.aws, &name(n));
     }
-    bench.aws.fault(Fault::on("s3", "HeadObject").timeout());
-    bench.upload(TAGS);
+    stack.aws.fault(Fault::on("s3", "HeadObject").timeout());
+    stack.upload(TAGS);
     let begin = Instant::now();
-    let run = bench.send_within(uploaded(), Duration::from_secs(6));
+    let run = stack.send_within(uploaded(), Duration::from_secs(6));
     let ended = tokio::time::timeout(Duration::from_secs(20), run).await;
     assert!(
         ended.is_ok() && begin.elapsed() < Duration::from_secs(6),
@@ -245,36 +232,36 @@ async fn a_hanging_s3_does_not_make_the_run_miss_lambdas_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn one_that_always_fails_does_not_keep_others_from_being_repaired_or_found() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     for n in 0..5 {
-        repository(&bench.aws, &name(n));
+        repository(&stack.aws, &name(n));
     }
-    bench.aws.fault(
+    stack.aws.fault(
         Fault::on("ecr", "TagResource")
             .subject_contains("quay/004")
             .server_error(),
     );
-    bench.upload(TAGS);
-    bench.send(uploaded()).await.unwrap_err();
+    stack.upload(TAGS);
+    stack.send(uploaded()).await.unwrap_err();
     let drift = json!({"resourceArn": arn("quay/000"), "tags": [{"Key": "team", "Value": "drift"}]});
-    bench.aws.call("ecr", "TagResource", drift).unwrap();
-    repository(&bench.aws, "quay/0005");
+    stack.aws.call("ecr", "TagResource", drift).unwrap();
+    repository(&stack.aws, "quay/0005");
     for _ in 0..4 {
-        _ = bench.send(scheduled()).await;
+        _ = stack.send(scheduled()).await;
     }
-    let teams = ["quay/000", "quay/0005"].map(|name| team(&bench.aws, name));
+    let teams = ["quay/000", "quay/0005"].map(|name| team(&stack.aws, name));
     assert_eq!(teams, [Some("web".to_owned()), Some("web".to_owned())]);
 }
 
 /// When the queue is empty and everything done, nothing is left to warn of.
 #[tokio::test(start_paused = true)]
 async fn a_finished_status_does_not_warn_of_what_was_left() {
-    let desk = Desk::open(REPOSITORIES).await;
-    desk.run_out_of_time(TAGS).await;
-    while desk.waiting() > 0 {
-        desk.deliver().await.unwrap();
+    let queue = WorkQueue::with_repositories(REPOSITORIES).await;
+    queue.run_out_of_time(TAGS).await;
+    while queue.waiting() > 0 {
+        queue.deliver().await.unwrap();
     }
-    let status = desk.bench.status();
+    let status = queue.stack.status();
     assert_eq!(status["outcome"], "changed");
     assert_eq!(status["warnings"], json!([]));
 }
@@ -282,16 +269,16 @@ async fn a_finished_status_does_not_warn_of_what_was_left() {
 /// A run that stops for a newer file tells what it wrote until then.
 #[tokio::test(start_paused = true)]
 async fn what_was_written_before_a_newer_file_came_is_told() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     for n in 0..100 {
-        repository(&bench.aws, &name(n));
+        repository(&stack.aws, &name(n));
     }
-    bench.aws.fault(Fault::on("ecr", "TagResource").rate(5));
-    bench.aws.after("ecr", "TagResource", 3, |aws| {
+    stack.aws.fault(Fault::on("ecr", "TagResource").rate(5));
+    stack.aws.after("ecr", "TagResource", 3, |aws| {
         aws.put_object(BUCKET, KEY, "quay: {registry: quay.io, tags: {team: web}}\n");
     });
-    let report = bench.follow(TAGS).await;
-    let written = tagged(&bench.aws, 100);
+    let report = stack.follow(TAGS).await;
+    let written = tagged(&stack.aws, 100);
     let told = about_repositories(&report).len();
     assert!(written > 0);
     assert_eq!(told, written, "{}", report["message"]);
@@ -300,18 +287,18 @@ async fn what_was_written_before_a_newer_file_came_is_told() {
 /// One more repository is no news about those that are held.
 #[tokio::test(start_paused = true)]
 async fn a_registry_is_held_since_the_first_time_whatever_is_cached_meanwhile() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     for name in ["quay/a", "quay/b"] {
-        repository(&bench.aws, name);
+        repository(&stack.aws, name);
     }
-    images(&bench.aws, "quay/a", 9);
-    let first = bench
+    images(&stack.aws, "quay/a", 9);
+    let first = stack
         .follow("quay: {registry: quay.io, existing_repositories: true}\n")
         .await;
     assert_eq!(first["registries"]["quay"]["state"], "held");
-    bench.send(scheduled()).await.unwrap();
-    repository(&bench.aws, "quay/c");
-    let report = bench.send(scheduled()).await.unwrap();
+    stack.send(scheduled()).await.unwrap();
+    repository(&stack.aws, "quay/c");
+    let report = stack.send(scheduled()).await.unwrap();
     assert_eq!(
         report["registries"]["quay"]["since"], first["started_at"],
         "{:#}",
@@ -322,31 +309,35 @@ async fn a_registry_is_held_since_the_first_time_whatever_is_cached_meanwhile() 
 /// `changed`: of all, those that something was written to (docs and `Progress::changed`).
 #[tokio::test(start_paused = true)]
 async fn a_held_repository_that_got_its_tags_counts_as_changed() {
-    let bench = Bench::new().await;
-    repository(&bench.aws, "quay/a");
-    images(&bench.aws, "quay/a", 9);
-    let report = bench
+    let stack = TestStack::new().await;
+    repository(&stack.aws, "quay/a");
+    images(&stack.aws, "quay/a", 9);
+    let report = stack
         .follow(
             "quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags, lifecycle_policy]}}\n",
         )
         .await;
-    assert_eq!(team(&bench.aws, "quay/a").as_deref(), Some("web"));
+    assert_eq!(team(&stack.aws, "quay/a").as_deref(), Some("web"));
     assert_eq!((count(&report, "held"), count(&report, "changed")), (1, 1));
 }
 
 /// The queue takes nothing.
 #[tokio::test(start_paused = true)]
 async fn a_status_does_not_say_that_the_queue_has_what_it_has_not() {
-    let desk = Desk::open(REPOSITORIES).await;
-    desk.bench.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
-    desk.bench.aws.fault(Fault::on("sqs", "*").access_denied());
-    desk.bench.upload(TAGS);
-    desk.bench
+    let queue = WorkQueue::with_repositories(REPOSITORIES).await;
+    queue
+        .stack
+        .aws
+        .fault(Fault::on("ecr", "TagResource").skip(60).timeout());
+    queue.stack.aws.fault(Fault::on("sqs", "*").access_denied());
+    queue.stack.upload(TAGS);
+    queue
+        .stack
         .send_within(uploaded(), Duration::from_millis(6000))
         .await
         .unwrap_err();
-    desk.bench.aws.clear_faults();
-    let status = desk.bench.status();
+    queue.stack.aws.clear_faults();
+    let status = queue.stack.status();
     let message = status["registries"]["quay"]["message"].as_str().unwrap();
     assert!(!message.contains("in the queue"), "{message}");
 }
@@ -354,21 +345,22 @@ async fn a_status_does_not_say_that_the_queue_has_what_it_has_not() {
 /// A lost answer to the status of a message: what it writes again finds its own lines there.
 #[tokio::test(start_paused = true)]
 async fn trouble_that_a_message_finds_is_news_even_if_the_status_is_written_twice() {
-    let desk = Desk::open(REPOSITORIES).await;
-    desk.run_out_of_time(TAGS).await;
-    desk.bench.aws.fault(
+    let queue = WorkQueue::with_repositories(REPOSITORIES).await;
+    queue.run_out_of_time(TAGS).await;
+    queue.stack.aws.fault(
         Fault::on("ecr", "TagResource")
             .subject_contains("quay/219")
             .access_denied(),
     );
-    while desk.waiting() > 1 {
-        desk.deliver().await.unwrap();
+    while queue.waiting() > 1 {
+        queue.deliver().await.unwrap();
     }
-    desk.bench
+    queue
+        .stack
         .aws
         .fault(Fault::on("s3", "PutObject").times(1).reset_after());
-    desk.deliver().await.unwrap();
-    let status = desk.bench.status();
+    queue.deliver().await.unwrap();
+    let status = queue.stack.status();
     let failed = status["changes"]
         .as_array()
         .unwrap()
@@ -383,13 +375,13 @@ async fn trouble_that_a_message_finds_is_news_even_if_the_status_is_written_twic
 /// What a registry that leaves the file spoke for is its parent's from then on, not from the run after.
 #[tokio::test(start_paused = true)]
 async fn what_a_longer_prefix_leaves_behind_is_reached_by_the_same_run() {
-    let bench = Bench::new().await;
-    repository(&bench.aws, "quay/team/a");
-    bench.follow(&format!("{TAGS}quay/team: {{registry: quay.io}}\n")).await;
-    assert_eq!(team(&bench.aws, "quay/team/a"), None);
-    let report = bench.follow(TAGS).await;
+    let stack = TestStack::new().await;
+    repository(&stack.aws, "quay/team/a");
+    stack.follow(&format!("{TAGS}quay/team: {{registry: quay.io}}\n")).await;
+    assert_eq!(team(&stack.aws, "quay/team/a"), None);
+    let report = stack.follow(TAGS).await;
     assert_eq!(report["outcome"], "changed", "{report:#}");
-    let report = bench.send(scheduled()).await.unwrap();
+    let report = stack.send(scheduled()).await.unwrap();
     assert_eq!(
         report["outcome"],
         "converged",
@@ -401,24 +393,24 @@ async fn what_a_longer_prefix_leaves_behind_is_reached_by_the_same_run() {
 /// Answers that never come open the gate for nothing.
 #[tokio::test(start_paused = true)]
 async fn lost_answers_open_no_gate() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     for (name, n) in [("quay/a", 3), ("quay/b", 9)] {
-        repository(&bench.aws, name);
-        images(&bench.aws, name, n);
+        repository(&stack.aws, name);
+        images(&stack.aws, name, n);
     }
     for operation in [
         "StartLifecyclePolicyPreview",
         "GetLifecyclePolicyPreview",
         "PutLifecyclePolicy",
     ] {
-        bench.aws.fault(Fault::on("ecr", operation).times(2).reset_after());
+        stack.aws.fault(Fault::on("ecr", operation).times(2).reset_after());
     }
-    let report = bench
+    let report = stack
         .follow("quay: {registry: quay.io, existing_repositories: {apply: [lifecycle_policy]}}\n")
         .await;
     assert_eq!((count(&report, "done"), count(&report, "held")), (1, 1), "{report:#}");
     let policy = |name: &str| {
-        bench
+        stack
             .aws
             .call("ecr", "GetLifecyclePolicy", json!({"repositoryName": name}))
             .is_ok()
@@ -429,22 +421,22 @@ async fn lost_answers_open_no_gate() {
 /// `since` is for trouble.
 #[tokio::test(start_paused = true)]
 async fn a_registry_that_is_ready_again_is_not_failing_since() {
-    let desk = Desk::open(REPOSITORIES).await;
-    desk.run_out_of_time(TAGS).await;
+    let queue = WorkQueue::with_repositories(REPOSITORIES).await;
+    queue.run_out_of_time(TAGS).await;
     let mut events = Vec::new();
-    while let Some(event) = desk.bench.aws.take_work(&desk.queue, 1) {
+    while let Some(event) = queue.stack.aws.take_work(&queue.url, 1) {
         events.push(event);
     }
     // Nothing may be tagged for a while; the first message comes twice, as SQS's may, and then once more when it may be.
-    desk.bench.aws.fault(Fault::on("ecr", "TagResource").access_denied());
+    queue.stack.aws.fault(Fault::on("ecr", "TagResource").access_denied());
     for event in [&events[0], &events[0]] {
-        desk.bench.send(event.clone()).await.unwrap();
+        queue.stack.send(event.clone()).await.unwrap();
     }
-    desk.bench.aws.clear_faults();
+    queue.stack.aws.clear_faults();
     for event in &events {
-        desk.bench.send(event.clone()).await.unwrap();
+        queue.stack.send(event.clone()).await.unwrap();
     }
-    let quay = desk.bench.status()["registries"]["quay"].clone();
+    let quay = queue.stack.status()["registries"]["quay"].clone();
     assert_eq!(quay["state"], "ready");
     assert!(quay["since"].is_null(), "{quay:#}");
 }
@@ -453,24 +445,24 @@ async fn a_registry_that_is_ready_again_is_not_failing_since() {
 /// blocks the one thread that there is.
 #[tokio::test]
 async fn the_slowest_patterns_do_not_keep_a_run_beyond_its_deadline() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     for n in 0..1500 {
-        repository(&bench.aws, &format!("quay/{n:04}{}", "a".repeat(247)));
+        repository(&stack.aws, &format!("quay/{n:04}{}", "a".repeat(247)));
     }
     let slow: Vec<String> = (0..100).map(|n| format!("'quay/*{}b{n}'", "a".repeat(120))).collect();
     let slow = slow.join(", ");
-    bench.upload(&format!(
+    stack.upload(&format!(
         "quay: {{registry: quay.io, existing_repositories: {{include: [{slow}], exclude: [{slow}]}}}}\n"
     ));
     let begun = Instant::now();
-    let failure = bench
+    let failure = stack
         .send_within(uploaded(), Duration::from_secs(4))
         .await
         .unwrap_err()
         .to_string();
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     assert!(failure.contains("failed: quay"), "{failure}");
-    let why = bench.status()["registries"]["quay"]["message"]
+    let why = stack.status()["registries"]["quay"]["message"]
         .as_str()
         .unwrap_or_default()
         .to_owned();

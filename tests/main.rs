@@ -9,7 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
-use harness::{common, desk, quiet, support};
+use harness::{files, stack, work_queue};
 
 mod pattern;
 

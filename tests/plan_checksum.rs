@@ -1,22 +1,22 @@
 //! A plan that was looked at and is then applied: exactly that one, or nothing.
 
-use crate::support::{BUCKET, Bench, KEY, LEGACY, hub, images, lines, make_rule, repository};
+use crate::stack::{BUCKET, KEY, LEGACY, TestStack, hub, images, lines, make_rule, repository};
 use serde_json::{Value, json};
 
 const EXISTING: &str = "quay: {registry: quay.io, existing_repositories: true}\n";
 
-async fn plan(bench: &Bench) -> Value {
-    bench.send(json!({"action": "plan"})).await.unwrap()
+async fn plan(stack: &TestStack) -> Value {
+    stack.send(json!({"action": "plan"})).await.unwrap()
 }
 
-async fn apply(bench: &Bench, plan: &Value) -> Value {
+async fn apply(stack: &TestStack, plan: &Value) -> Value {
     let event = json!({"action": "apply", "plan_checksum": plan["plan_checksum"]});
-    bench.aws.clear_calls();
-    bench.send(event).await.unwrap()
+    stack.aws.clear_calls();
+    stack.send(event).await.unwrap()
 }
 
 /// That nothing was written, not even the status.
-fn assert_refused(bench: &Bench, report: &Value) {
+fn assert_refused(stack: &TestStack, report: &Value) {
     assert!(
         report["message"]
             .as_str()
@@ -25,20 +25,20 @@ fn assert_refused(bench: &Bench, report: &Value) {
         "{report:#}"
     );
     assert_eq!(report["mode"], "apply");
-    let writes: Vec<_> = bench.aws.calls().into_iter().filter(|call| call.write).collect();
+    let writes: Vec<_> = stack.aws.calls().into_iter().filter(|call| call.write).collect();
     assert!(writes.is_empty(), "{writes:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_is_applied_once_and_refused_when_it_is_not_the_plan_any_more() {
-    let bench = Bench::new().await;
-    bench.upload(LEGACY);
-    let planned = plan(&bench).await;
+    let stack = TestStack::new().await;
+    stack.upload(LEGACY);
+    let planned = plan(&stack).await;
     let checksum = planned["plan_checksum"].as_str().unwrap();
     assert_eq!(checksum.len(), 64);
-    assert_eq!(plan(&bench).await["plan_checksum"], checksum, "the same plan twice");
+    assert_eq!(plan(&stack).await["plan_checksum"], checksum, "the same plan twice");
 
-    let applied = apply(&bench, &planned).await;
+    let applied = apply(&stack, &planned).await;
     assert_eq!(
         (&applied["outcome"], &applied["plan_checksum"]),
         (&json!("changed"), &json!(checksum)),
@@ -58,18 +58,18 @@ async fn a_plan_is_applied_once_and_refused_when_it_is_not_the_plan_any_more() {
         .collect();
     assert_eq!(lines(&applied), of_plan);
 
-    let status = bench.status();
-    let again = apply(&bench, &planned).await;
-    assert_refused(&bench, &again);
-    assert_eq!((&again["outcome"], bench.status()), (&json!("converged"), status));
-    assert_eq!(apply(&bench, &plan(&bench).await).await["outcome"], "converged");
+    let status = stack.status();
+    let again = apply(&stack, &planned).await;
+    assert_refused(&stack, &again);
+    assert_eq!((&again["outcome"], stack.status()), (&json!("converged"), status));
+    assert_eq!(apply(&stack, &plan(&stack).await).await["outcome"], "converged");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_drift_after_the_plan_is_not_repaired_unseen() {
-    let bench = Bench::new().await;
-    bench.follow(LEGACY).await;
-    bench
+    let stack = TestStack::new().await;
+    stack.follow(LEGACY).await;
+    stack
         .aws
         .call(
             "ecr",
@@ -77,18 +77,18 @@ async fn a_drift_after_the_plan_is_not_repaired_unseen() {
             json!({"ecrRepositoryPrefix": "public-ecr"}),
         )
         .unwrap();
-    let planned = plan(&bench).await;
+    let planned = plan(&stack).await;
     let drift = json!({"prefix": "gitlab", "lifecyclePolicy": ""});
-    bench
+    stack
         .aws
         .call("ecr", "UpdateRepositoryCreationTemplate", drift)
         .unwrap();
-    let refused = apply(&bench, &planned).await;
-    assert_refused(&bench, &refused);
+    let refused = apply(&stack, &planned).await;
+    assert_refused(&stack, &refused);
     assert_eq!(refused["outcome"], "pending");
     assert_eq!(lines(&refused).len(), 2, "both are shown: {refused:#}");
     assert_eq!(
-        apply(&bench, &refused).await["outcome"],
+        apply(&stack, &refused).await["outcome"],
         "changed",
         "the plan that was shown is one that can be applied"
     );
@@ -97,10 +97,10 @@ async fn a_drift_after_the_plan_is_not_repaired_unseen() {
 /// The checksum knows no token: which one is put is the file's word, that one is put is the plan's.
 #[tokio::test(start_paused = true)]
 async fn a_rotation_after_the_plan_makes_it_another() {
-    let bench = Bench::new().await;
-    bench.follow(&hub("canary-docker-1")).await;
-    bench.upload(&hub("canary-docker-2"));
-    let planned = plan(&bench).await;
+    let stack = TestStack::new().await;
+    stack.follow(&hub("canary-docker-1")).await;
+    stack.upload(&hub("canary-docker-2"));
+    let planned = plan(&stack).await;
     assert_eq!(
         lines(&planned),
         ["dockerhub update secret ecr-pullthroughcache/dockerhub [value] planned"]
@@ -110,16 +110,16 @@ async fn a_rotation_after_the_plan_makes_it_another() {
         (&diff["field"], &diff["new"]),
         (&json!("value"), &json!("the credential of the file"))
     );
-    bench.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-3");
-    let refused = apply(&bench, &planned).await;
-    assert_refused(&bench, &refused);
+    stack.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-3");
+    let refused = apply(&stack, &planned).await;
+    assert_refused(&stack, &refused);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_changes_while_the_plan_is_carried_out_is_held() {
-    let bench = Bench::new().await;
-    bench.follow("quay: {registry: quay.io}\n").await;
-    bench
+    let stack = TestStack::new().await;
+    stack.follow("quay: {registry: quay.io}\n").await;
+    stack
         .aws
         .call(
             "ecr",
@@ -127,27 +127,27 @@ async fn what_changes_while_the_plan_is_carried_out_is_held() {
             json!({"ecrRepositoryPrefix": "quay"}),
         )
         .unwrap();
-    let planned = plan(&bench).await;
+    let planned = plan(&stack).await;
     assert_eq!(lines(&planned), ["quay create rule quay [] planned"]);
     // Somebody makes another rule of that name: without a plan it would be replaced, since the mark is ours.
-    bench.aws.before("ecr", "CreatePullThroughCacheRule", 1, |aws| {
+    stack.aws.before("ecr", "CreatePullThroughCacheRule", 1, |aws| {
         let rule = json!({"ecrRepositoryPrefix": "quay", "upstreamRegistryUrl": "public.ecr.aws"});
         aws.call("ecr", "CreatePullThroughCacheRule", rule).unwrap();
     });
-    let report = apply(&bench, &planned).await;
+    let report = apply(&stack, &planned).await;
     assert_eq!(lines(&report), ["quay replace rule quay [registry] held"], "{report:#}");
-    assert_eq!(bench.rule("quay").unwrap()["upstreamRegistryUrl"], "public.ecr.aws");
+    assert_eq!(stack.rule("quay").unwrap()["upstreamRegistryUrl"], "public.ecr.aws");
 }
 
 /// The plan has shown a change of the same field, from another value.
 #[tokio::test(start_paused = true)]
 async fn a_rule_that_is_swapped_while_the_plan_is_carried_out_is_held() {
-    let bench = Bench::new().await;
-    bench.follow("quay: {registry: quay.io}\n").await;
-    bench.upload("quay: {registry: registry.k8s.io}\n");
-    let planned = plan(&bench).await;
+    let stack = TestStack::new().await;
+    stack.follow("quay: {registry: quay.io}\n").await;
+    stack.upload("quay: {registry: registry.k8s.io}\n");
+    let planned = plan(&stack).await;
     assert_eq!(lines(&planned), ["quay replace rule quay [registry] planned"]);
-    bench.aws.before("ecr", "DescribePullThroughCacheRules", 3, |aws| {
+    stack.aws.before("ecr", "DescribePullThroughCacheRules", 3, |aws| {
         aws.call(
             "ecr",
             "DeletePullThroughCacheRule",
@@ -156,42 +156,42 @@ async fn a_rule_that_is_swapped_while_the_plan_is_carried_out_is_held() {
         .unwrap();
         make_rule(aws, "quay", "public.ecr.aws", None);
     });
-    let report = apply(&bench, &planned).await;
+    let report = apply(&stack, &planned).await;
     assert_eq!(lines(&report), ["quay replace rule quay [registry] held"], "{report:#}");
     assert_eq!(report["changes"][0]["reason"], "changed-meanwhile");
-    assert_eq!(bench.rule("quay").unwrap()["upstreamRegistryUrl"], "public.ecr.aws");
+    assert_eq!(stack.rule("quay").unwrap()["upstreamRegistryUrl"], "public.ecr.aws");
 }
 
 #[tokio::test(start_paused = true)]
 async fn settling_and_restored_secrets_are_part_of_the_plan() {
-    let bench = Bench::new().await;
-    bench.follow(&hub("canary-docker-1")).await;
+    let stack = TestStack::new().await;
+    stack.follow(&hub("canary-docker-1")).await;
     let secret = json!({"SecretId": "ecr-pullthroughcache/dockerhub", "RecoveryWindowInDays": 7});
-    bench.aws.call("secretsmanager", "DeleteSecret", secret).unwrap();
-    bench.upload(&hub("canary-docker-2"));
-    let planned = plan(&bench).await;
+    stack.aws.call("secretsmanager", "DeleteSecret", secret).unwrap();
+    stack.upload(&hub("canary-docker-2"));
+    let planned = plan(&stack).await;
     assert_eq!(
         lines(&planned),
         ["dockerhub restore secret ecr-pullthroughcache/dockerhub [] planned"]
     );
-    let report = apply(&bench, &planned).await;
+    let report = apply(&stack, &planned).await;
     assert_eq!(report["outcome"], "changed", "{report:#}");
     assert_eq!(
-        bench.token("ecr-pullthroughcache/dockerhub", "AWSCURRENT").as_deref(),
+        stack.token("ecr-pullthroughcache/dockerhub", "AWSCURRENT").as_deref(),
         Some("canary-docker-2")
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn existing_repositories_are_done_as_planned_or_held() {
-    let bench = Bench::new().await;
-    bench.follow("quay: {registry: quay.io}\n").await;
+    let stack = TestStack::new().await;
+    stack.follow("quay: {registry: quay.io}\n").await;
     for name in ["quay/a", "quay/b", "quay/c"] {
-        repository(&bench.aws, name);
+        repository(&stack.aws, name);
     }
-    images(&bench.aws, "quay/c", 9);
-    bench.upload(EXISTING);
-    let planned = plan(&bench).await;
+    images(&stack.aws, "quay/c", 9);
+    stack.upload(EXISTING);
+    let planned = plan(&stack).await;
     let diff = &planned["changes"][0]["diff"];
     assert_eq!(
         (&diff[0]["field"], &diff[0]["old"]),
@@ -200,11 +200,11 @@ async fn existing_repositories_are_done_as_planned_or_held() {
     );
     assert!(diff[0]["new"]["rules"].is_array());
 
-    repository(&bench.aws, "quay/d");
-    assert_refused(&bench, &apply(&bench, &planned).await);
+    repository(&stack.aws, "quay/d");
+    assert_refused(&stack, &apply(&stack, &planned).await);
 
-    let planned = plan(&bench).await;
-    let report = apply(&bench, &planned).await;
+    let planned = plan(&stack).await;
+    let report = apply(&stack, &planned).await;
     let held: Vec<String> = lines(&report)
         .into_iter()
         .filter(|line| line.ends_with("held"))
@@ -217,23 +217,23 @@ async fn existing_repositories_are_done_as_planned_or_held() {
     );
     assert_eq!(report["outcome"], "partial");
     let lifecycle = |name: &str| {
-        bench
+        stack
             .aws
             .call("ecr", "GetLifecyclePolicy", json!({"repositoryName": name}))
     };
     assert!(lifecycle("quay/a").is_ok() && lifecycle("quay/d").is_ok() && lifecycle("quay/c").is_err());
-    assert_eq!(bench.aws.object(BUCKET, KEY).unwrap(), EXISTING.as_bytes());
+    assert_eq!(stack.aws.object(BUCKET, KEY).unwrap(), EXISTING.as_bytes());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_repository_that_is_not_as_it_was_planned_is_held() {
-    let bench = Bench::new().await;
-    bench.follow("quay: {registry: quay.io}\n").await;
-    repository(&bench.aws, "quay/a");
-    bench.upload(EXISTING);
-    let planned = plan(&bench).await;
+    let stack = TestStack::new().await;
+    stack.follow("quay: {registry: quay.io}\n").await;
+    repository(&stack.aws, "quay/a");
+    stack.upload(EXISTING);
+    let planned = plan(&stack).await;
     // The plan is made anew before it is applied, from the first read; the second one finds something else.
-    bench.aws.before("ecr", "GetRepositoryPolicy", 2, |aws| {
+    stack.aws.before("ecr", "GetRepositoryPolicy", 2, |aws| {
         aws.call(
             "ecr",
             "SetRepositoryPolicy",
@@ -241,7 +241,7 @@ async fn a_repository_that_is_not_as_it_was_planned_is_held() {
         )
         .unwrap();
     });
-    let report = apply(&bench, &planned).await;
+    let report = apply(&stack, &planned).await;
     assert_eq!(
         lines(&report),
         ["quay update repository quay/a [lifecycle_policy repository_policy] held"]

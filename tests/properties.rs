@@ -1,7 +1,7 @@
 //! For random files and random accounts: one run converges, the plan after it is empty, and a plan writes nothing.
 
-use crate::support::ends::Ends;
-use crate::support::{Bench, token_id, uploaded};
+use crate::stack::invariants::Invariants;
+use crate::stack::{TestStack, token_id, uploaded};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -124,9 +124,9 @@ fn owner(by: By) -> Option<&'static str> {
 }
 
 /// Puts into the account what a case says is there already.
-fn prepare(bench: &Bench, n: usize, case: &Case) {
+fn prepare(stack: &TestStack, n: usize, case: &Case) {
     let registry = format!("registry-{n}");
-    let call = |service: &str, operation: &str, input: Value| bench.aws.call(service, operation, input).unwrap();
+    let call = |service: &str, operation: &str, input: Value| stack.aws.call(service, operation, input).unwrap();
     let mut arn = None;
     if let (Some((by, name, value, life)), true) = (case.secret, case.host != "quay.io") {
         let name = match name {
@@ -192,23 +192,23 @@ fn open(report: &Value) -> Vec<&Value> {
 }
 
 async fn holds(cases: Vec<Case>) {
-    let bench = Bench::with(local_aws::Options::default(), &[("TAKE_OVER_FROM", "old-stack")]).await;
+    let stack = TestStack::with(local_aws::Options::default(), &[("TAKE_OVER_FROM", "old-stack")]).await;
     for (n, case) in cases.iter().enumerate() {
-        prepare(&bench, n, case);
+        prepare(&stack, n, case);
     }
-    bench.upload(&file(&cases));
-    let ends = Ends::of(&bench.aws);
-    let plan = bench.act("plan").await;
-    bench.act("validate").await;
+    stack.upload(&file(&cases));
+    let invariants = Invariants::of(&stack.aws);
+    let plan = stack.manual("plan").await;
+    stack.manual("validate").await;
     assert!(
-        bench.aws.calls().iter().all(|call| !call.write),
+        stack.aws.calls().iter().all(|call| !call.write),
         "a plan wrote: {:?}",
-        bench.aws.calls()
+        stack.aws.calls()
     );
 
-    let applied = bench.send(uploaded()).await.unwrap();
+    let applied = stack.send(uploaded()).await.unwrap();
     assert_eq!(applied["errors"], json!([]), "{applied:#}");
-    let after = bench.act("plan").await;
+    let after = stack.manual("plan").await;
     assert_eq!(open(&after), Vec::<&Value>::new(), "left over after {applied:#}");
     for (name, registry) in applied["registries"].as_object().unwrap() {
         let waits = after["registries"][name]["state"] == "held" || after["registries"][name]["state"] == "failed";
@@ -233,10 +233,10 @@ async fn holds(cases: Vec<Case>) {
         );
     }
 
-    bench.aws.clear_calls();
-    let again = bench.send(uploaded()).await.unwrap();
-    assert_eq!(bench.writes(), Vec::<String>::new(), "{again:#}");
-    ends.hold(&bench.aws, &format!("{again:#}"));
+    stack.aws.clear_calls();
+    let again = stack.send(uploaded()).await.unwrap();
+    assert_eq!(stack.writes(), Vec::<String>::new(), "{again:#}");
+    invariants.hold(&stack.aws, &format!("{again:#}"));
 }
 
 proptest! {

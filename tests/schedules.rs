@@ -4,14 +4,13 @@
 //! waits for the clock to get a result. Whatever the interleaving, the end is the newest file's, no rotation is buried
 //! and every report is true. A failure prints its seed: `SEED=17 cargo test --test all schedules::` runs that one alone.
 
-use crate::quiet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::ends::Ends;
-use crate::support::{self, BUCKET, Bench, KEY, hub, is_write, put_current, role, scheduled, uploaded};
+use crate::stack::invariants::Invariants;
+use crate::stack::{self, BUCKET, KEY, TestStack, hub, invoke, is_write, put_current, role, scheduled, uploaded};
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_sdk_s3::config::{Credentials, Region};
@@ -45,7 +44,7 @@ async fn instance(aws: &LocalAws, key: &str, env: &[(&str, &str)]) -> App {
     App {
         reader,
         writer,
-        ..Box::pin(support::app(aws, env)).await
+        ..Box::pin(stack::app(aws, env)).await
     }
 }
 
@@ -144,7 +143,7 @@ impl<'a> Watched<'a> {
     async fn send(&self, event: Value) -> Value {
         for _ in 0..3 {
             let begun = self.aws.calls().len();
-            match quiet::send(&self.app, event.clone()).await {
+            match invoke(&self.app, event.clone()).await {
                 Ok(report) => {
                     let calls = self.aws.calls();
                     let own: Vec<&Call> = calls[begun..]
@@ -275,25 +274,25 @@ async fn drain(aws: &LocalAws, functions: &[&Watched<'_>], rng: &mut Rng, mut fr
 }
 
 /// The account is the newest file's: nothing is left to plan, its token is `CONFIGURED`, and what serves is proven.
-async fn is_the_newest_files(bench: &Bench, ends: &Ends, newest: &Version, last: &Value) {
-    let told = format!("{}{last:#}", listed(&bench.aws.calls()));
-    let plan = quiet::send(&bench.app, json!({"action": "plan"})).await.unwrap();
+async fn is_the_newest_files(stack: &TestStack, invariants: &Invariants, newest: &Version, last: &Value) {
+    let told = format!("{}{last:#}", listed(&stack.aws.calls()));
+    let plan = invoke(&stack.app, json!({"action": "plan"})).await.unwrap();
     assert_eq!(plan["changes"], json!([]), "{told}");
-    assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some(newest.token), "{told}");
+    assert_eq!(stack.token(HUB, "CONFIGURED").as_deref(), Some(newest.token), "{told}");
     for label in ["FILE_PENDING", "ROLLING_BACK"] {
-        assert_eq!(bench.token(HUB, label), None, "{label} was left behind: {told}");
+        assert_eq!(stack.token(HUB, label), None, "{label} was left behind: {told}");
     }
     let mutability = if newest.immutable { "IMMUTABLE" } else { "MUTABLE" };
-    assert_eq!(bench.template("dockerhub").unwrap()["imageTagMutability"], mutability);
-    let host = bench
+    assert_eq!(stack.template("dockerhub").unwrap()["imageTagMutability"], mutability);
+    let host = stack
         .rule("quay")
         .map(|rule| rule["upstreamRegistryUrl"].as_str().unwrap().to_owned());
     assert_eq!(host.as_deref(), newest.quay, "{told}");
-    assert_eq!(bench.template("quay").is_some(), newest.quay.is_some());
-    let current = bench.token(HUB, "AWSCURRENT").unwrap();
+    assert_eq!(stack.template("quay").is_some(), newest.quay.is_some());
+    let current = stack.token(HUB, "AWSCURRENT").unwrap();
     assert!(is_good(&current), "{current} serves: {told}");
-    ends.hold(&bench.aws, &told);
-    bench.aws.pull("dockerhub/library/in-the-end:1").unwrap();
+    invariants.hold(&stack.aws, &told);
+    stack.aws.pull("dockerhub/library/in-the-end:1").unwrap();
     let state = if newest.is_good() { "ready" } else { "failed" };
     assert_eq!(last["registries"]["dockerhub"]["state"], state, "{told}");
 }
@@ -303,8 +302,8 @@ async fn two_functions_over_two_versions_of_the_file_end_with_the_newest() {
     every_seed(async |seed| {
         let mut rng = Rng::with_seed(seed);
         let env = if rng.bool() { ROLLBACK } else { &[] };
-        let bench = quiet::bench(env).await;
-        bench.upload(
+        let stack = TestStack::unsearched(env).await;
+        stack.upload(
             &Version {
                 token: "canary-docker-1",
                 immutable: false,
@@ -312,24 +311,24 @@ async fn two_functions_over_two_versions_of_the_file_end_with_the_newest() {
             }
             .yaml(),
         );
-        quiet::send(&bench.app, uploaded()).await.unwrap();
+        invoke(&stack.app, uploaded()).await.unwrap();
         let older = Version::any(&mut rng, &["canary-docker-1", "canary-docker-2", "canary-wrong-1"]);
         let newest = match older.is_good() {
             true => Version::any(&mut rng, &["canary-docker-1", "canary-docker-3", "canary-wrong-2"]),
             false => Version::any(&mut rng, &["canary-docker-1", "canary-docker-3"]),
         };
-        let begun = bench.aws.events().len();
-        let ends = Ends::of(&bench.aws);
-        let one = Watched::new(&bench.aws, "AKIDONE", env).await;
-        let two = Watched::new(&bench.aws, "AKIDTWO", env).await;
-        slow_down(&bench.aws, &mut rng);
-        bench.aws.clear_calls();
-        bench.upload(&older.yaml());
+        let begun = stack.aws.events().len();
+        let invariants = Invariants::of(&stack.aws);
+        let one = Watched::new(&stack.aws, "AKIDONE", env).await;
+        let two = Watched::new(&stack.aws, "AKIDTWO", env).await;
+        slow_down(&stack.aws, &mut rng);
+        stack.aws.clear_calls();
+        stack.upload(&older.yaml());
         // The newer file comes at one of the older run's calls, or after its last.
         let comes = Arc::new(Notify::new());
         let (bell, yaml) = (Arc::clone(&comes), Arc::new(Mutex::new(Some(newest.yaml()))));
         let file = Arc::clone(&yaml);
-        bench.aws.before("*", "*", rng.usize(1..40), move |aws| {
+        stack.aws.before("*", "*", rng.usize(1..40), move |aws| {
             if let Some(yaml) = file.lock().unwrap().take() {
                 aws.put_object(BUCKET, KEY, yaml);
                 bell.notify_one();
@@ -338,7 +337,7 @@ async fn two_functions_over_two_versions_of_the_file_end_with_the_newest() {
         let first = async {
             one.send(uploaded()).await;
             if let Some(yaml) = yaml.lock().unwrap().take() {
-                bench.upload(&yaml);
+                stack.upload(&yaml);
                 comes.notify_one();
             }
         };
@@ -347,9 +346,9 @@ async fn two_functions_over_two_versions_of_the_file_end_with_the_newest() {
             two.send(uploaded()).await;
         };
         tokio::join!(first, second);
-        drain(&bench.aws, &[&one, &two], &mut rng, begun).await;
+        drain(&stack.aws, &[&one, &two], &mut rng, begun).await;
         let last = one.send(scheduled()).await;
-        is_the_newest_files(&bench, &ends, &newest, &last).await;
+        is_the_newest_files(&stack, &invariants, &newest, &last).await;
     })
     .await;
 }
@@ -427,9 +426,9 @@ async fn a_human_who_edits_by_hand_is_repaired_and_no_rotation_is_buried() {
     every_seed(async |seed| {
         let mut rng = Rng::with_seed(seed);
         let env = if rng.bool() { ROLLBACK } else { &[] };
-        let bench = quiet::bench(env).await;
+        let stack = TestStack::unsearched(env).await;
         for token in ["canary-docker-1", "canary-docker-2"] {
-            bench.upload(
+            stack.upload(
                 &Version {
                     token,
                     immutable: false,
@@ -437,16 +436,16 @@ async fn a_human_who_edits_by_hand_is_repaired_and_no_rotation_is_buried() {
                 }
                 .yaml(),
             );
-            quiet::send(&bench.app, uploaded()).await.unwrap();
+            invoke(&stack.app, uploaded()).await.unwrap();
         }
         let newest = Version {
             immutable: true,
             ..Version::any(&mut rng, &["canary-docker-2", "canary-docker-3"])
         };
-        let begun = bench.aws.events().len();
-        let ends = Ends::of(&bench.aws);
-        let one = Watched::new(&bench.aws, "AKIDONE", env).await;
-        slow_down(&bench.aws, &mut rng);
+        let begun = stack.aws.events().len();
+        let invariants = Invariants::of(&stack.aws);
+        let one = Watched::new(&stack.aws, "AKIDONE", env).await;
+        slow_down(&stack.aws, &mut rng);
         // One edit at most of the credential: a human who rotates twice buries the first rotation himself.
         let on_credential = [Edit::Rotates, Edit::Rotates, Edit::GoesBack, Edit::TakesConfiguredOff];
         let on_others = [
@@ -458,14 +457,14 @@ async fn a_human_who_edits_by_hand_is_repaired_and_no_rotation_is_buried() {
         ];
         let mut edits = vec![on_credential[rng.usize(..4)]];
         edits.extend((0..rng.usize(..4)).map(|_| on_others[rng.usize(..on_others.len())]));
-        bench.aws.clear_calls();
-        bench.upload(&newest.yaml());
+        stack.aws.clear_calls();
+        stack.upload(&newest.yaml());
         // When each edit came, in calls answered before it.
         let when: Arc<Mutex<Vec<(Edit, usize)>>> = Arc::default();
         let is_over = Arc::new(AtomicBool::new(false));
         for edit in edits {
             let (when, came, is_over) = (Arc::clone(&when), Arc::clone(&came), Arc::clone(&is_over));
-            bench.aws.before("*", "*", rng.usize(1..30), move |aws| {
+            stack.aws.before("*", "*", rng.usize(1..30), move |aws| {
                 if is_over.load(Ordering::Relaxed) {
                     return;
                 }
@@ -477,17 +476,17 @@ async fn a_human_who_edits_by_hand_is_repaired_and_no_rotation_is_buried() {
         one.send(uploaded()).await;
         // Who did not come during the run does not come at all.
         is_over.store(true, Ordering::Relaxed);
-        let calls = bench.aws.calls();
+        let calls = stack.aws.calls();
         let observed = calls
             .iter()
             .position(|call| call.operation == "DescribeSecret")
             .unwrap();
-        drain(&bench.aws, &[&one], &mut rng, begun).await;
+        drain(&stack.aws, &[&one], &mut rng, begun).await;
         let last = one.send(scheduled()).await;
-        is_the_newest_files(&bench, &ends, &newest, &last).await;
+        is_the_newest_files(&stack, &invariants, &newest, &last).await;
         let when = when.lock().unwrap().clone();
         let told = format!("{when:?}, observed at {observed}:\n{}", listed(&calls));
-        stands(&bench, &newest, &when, observed, &told);
+        stands(&stack, &newest, &when, observed, &told);
     })
     .await;
     assert!(
@@ -497,8 +496,8 @@ async fn a_human_who_edits_by_hand_is_repaired_and_no_rotation_is_buried() {
 }
 
 /// What the human made current stands, unless it was there before the file's change was seen: then the file spoke.
-fn stands(bench: &Bench, newest: &Version, when: &[(Edit, usize)], observed: usize, told: &str) {
-    let current = bench.token(HUB, "AWSCURRENT").unwrap();
+fn stands(stack: &TestStack, newest: &Version, when: &[(Edit, usize)], observed: usize, told: &str) {
+    let current = stack.token(HUB, "AWSCURRENT").unwrap();
     for (edit, came) in when {
         let made = match edit {
             Edit::Rotates => "canary-docker-4",
@@ -517,7 +516,7 @@ fn stands(bench: &Bench, newest: &Version, when: &[(Edit, usize)], observed: usi
             "{made} was buried under {current}: {told}"
         );
         if was_there_before {
-            assert_eq!(bench.token(HUB, "AWSPREVIOUS").as_deref(), Some(made), "{told}");
+            assert_eq!(stack.token(HUB, "AWSPREVIOUS").as_deref(), Some(made), "{told}");
         }
     }
 }
@@ -527,23 +526,23 @@ fn stands(bench: &Bench, newest: &Version, when: &[(Edit, usize)], observed: usi
 async fn a_good_rotation_between_any_two_calls_of_a_rollback_stands() {
     for from_the_file in [false, true] {
         for n in 1.. {
-            let bench = quiet::bench(ROLLBACK).await;
-            bench.upload(&hub("canary-docker-1"));
-            quiet::send(&bench.app, uploaded()).await.unwrap();
-            let begun = bench.aws.events().len();
-            let ends = Ends::of(&bench.aws);
-            let function = Watched::new(&bench.aws, "AKIDONE", ROLLBACK).await;
+            let stack = TestStack::unsearched(ROLLBACK).await;
+            stack.upload(&hub("canary-docker-1"));
+            invoke(&stack.app, uploaded()).await.unwrap();
+            let begun = stack.aws.events().len();
+            let invariants = Invariants::of(&stack.aws);
+            let function = Watched::new(&stack.aws, "AKIDONE", ROLLBACK).await;
             let event = if from_the_file {
-                bench.upload(&hub("canary-wrong"));
+                stack.upload(&hub("canary-wrong"));
                 uploaded()
             } else {
-                put_current(&bench.aws, HUB, "canary-wrong");
-                bench.aws.events().pop().unwrap()
+                put_current(&stack.aws, HUB, "canary-wrong");
+                stack.aws.events().pop().unwrap()
             };
             let observed = Arc::new(Mutex::new(None));
             let came = Arc::clone(&observed);
-            bench.aws.clear_calls();
-            bench.aws.before("*", "*", n, move |aws| {
+            stack.aws.clear_calls();
+            stack.aws.before("*", "*", n, move |aws| {
                 let looked = aws.calls().iter().any(|call| call.operation == "DescribeSecret");
                 *came.lock().unwrap() = Some(looked);
                 put_current(aws, HUB, "canary-docker-4");
@@ -553,21 +552,21 @@ async fn a_good_rotation_between_any_two_calls_of_a_rollback_stands() {
                 assert!(n > 15, "only {n} places were tried");
                 break;
             };
-            let calls = bench.aws.calls();
-            drain(&bench.aws, &[&function], &mut Rng::with_seed(0), begun).await;
+            let calls = stack.aws.calls();
+            drain(&stack.aws, &[&function], &mut Rng::with_seed(0), begun).await;
             let last = function.send(scheduled()).await;
             // A file that is seen after the rotation speaks, is refused, and the rotation is what is put back.
-            let current = bench.token(HUB, "AWSCURRENT");
+            let current = stack.token(HUB, "AWSCURRENT");
             let told = format!("before call {n}, {looked}:\n{}\n{last:#}", listed(&calls));
             assert_eq!(current.as_deref(), Some("canary-docker-4"), "{told}");
-            assert_eq!(bench.token(HUB, "ROLLING_BACK"), None, "{told}");
+            assert_eq!(stack.token(HUB, "ROLLING_BACK"), None, "{told}");
             assert_ne!(
-                bench.token(HUB, "REJECTED").as_deref(),
+                stack.token(HUB, "REJECTED").as_deref(),
                 Some("canary-docker-4"),
                 "{told}"
             );
-            ends.hold(&bench.aws, &told);
-            bench.aws.pull("dockerhub/library/in-the-end:1").unwrap();
+            invariants.hold(&stack.aws, &told);
+            stack.aws.pull("dockerhub/library/in-the-end:1").unwrap();
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::desk::{Desk, name};
-use crate::support::{self, Bench, app, scheduled, uploaded};
+use crate::stack::{self, TestStack, app, scheduled, uploaded};
+use crate::work_queue::{WorkQueue, name};
 use local_aws::Fault;
 use serde_json::{Value, json};
 
@@ -12,11 +12,11 @@ const QUAY: &str = "quay: {registry: quay.io, tags: {team: web}, existing_reposi
 const REPOSITORIES: usize = 220;
 
 /// How many repositories have the tag with this value.
-fn tagged(desk: &Desk, value: &str) -> usize {
+fn tagged(queue: &WorkQueue, value: &str) -> usize {
     let has = |n: &usize| {
         let arn = format!("arn:aws:ecr:eu-west-1:123456789012:repository/{}", name(*n));
-        let tags = desk
-            .bench
+        let tags = queue
+            .stack
             .aws
             .call("ecr", "ListTagsForResource", json!({"resourceArn": arn}));
         tags.is_ok_and(|tags| tags["tags"][0]["Value"] == value)
@@ -30,9 +30,9 @@ fn count(report: &Value, what: &str) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_is_out_of_time_hands_the_rest_over_and_the_status_shows_it_being_done() {
-    let desk = Desk::open(REPOSITORIES).await;
-    let report = desk.run_out_of_time(QUAY).await;
-    assert_eq!(report, desk.bench.status());
+    let queue = WorkQueue::with_repositories(REPOSITORIES).await;
+    let report = queue.run_out_of_time(QUAY).await;
+    assert_eq!(report, queue.stack.status());
     let left = count(&report, "to_do");
     assert!(
         left > 50 && count(&report, "done") > 0,
@@ -46,16 +46,16 @@ async fn a_run_that_is_out_of_time_hands_the_rest_over_and_the_status_shows_it_b
         message,
         format!("{left} existing repositories still to do, and in the queue")
     );
-    assert_eq!(desk.waiting() as u64, left.div_ceil(50));
+    assert_eq!(queue.waiting() as u64, left.div_ceil(50));
 
     let mut last = left;
-    let reports = desk.deliver_all().await;
+    let reports = queue.deliver_all().await;
     for report in &reports {
         assert!(count(report, "to_do") < last, "{report:#}");
         last = count(report, "to_do");
         assert_eq!(report["trigger"]["kind"], "work");
     }
-    let status = desk.bench.status();
+    let status = queue.stack.status();
     assert_eq!(&status, reports.last().unwrap());
     assert_eq!(status["outcome"], "changed", "{status:#}");
     assert_eq!(status["registries"]["quay"]["state"], "ready");
@@ -64,16 +64,16 @@ async fn a_run_that_is_out_of_time_hands_the_rest_over_and_the_status_shows_it_b
         (REPOSITORIES as u64, REPOSITORIES as u64)
     );
     assert_eq!(status["last_success_at"], status["finished_at"]);
-    assert_eq!(tagged(&desk, "web"), REPOSITORIES);
-    assert!(desk.bench.aws.messages(&desk.dead).is_empty());
+    assert_eq!(tagged(&queue, "web"), REPOSITORIES);
+    assert!(queue.stack.aws.messages(&queue.dead).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn messages_carry_names_and_nothing_else_and_come_twice_and_in_any_order() {
-    let desk = Desk::open(REPOSITORIES).await;
+    let queue = WorkQueue::with_repositories(REPOSITORIES).await;
     let yaml = format!("{QUAY}dockerhub: {{registry: docker.io, username: acme-bot, accessToken: canary-docker-1}}\n");
-    desk.run_out_of_time(&yaml).await;
-    for message in desk.bench.aws.messages(&desk.queue) {
+    queue.run_out_of_time(&yaml).await;
+    for message in queue.stack.aws.messages(&queue.url) {
         let body = message["body"].as_str().unwrap();
         assert!(!body.contains("canary") && !body.contains("acme-bot"), "{body}");
         let body: Value = serde_json::from_str(body).unwrap();
@@ -82,50 +82,50 @@ async fn messages_carry_names_and_nothing_else_and_come_twice_and_in_any_order()
     }
     // Taken at once, worked on from the last to the first, each twice.
     let mut events = Vec::new();
-    while let Some(event) = desk.bench.aws.take_work(&desk.queue, 1) {
+    while let Some(event) = queue.stack.aws.take_work(&queue.url, 1) {
         events.push(event);
     }
     for event in events.iter().rev().chain(&events) {
-        desk.bench.send(event.clone()).await.unwrap();
+        queue.stack.send(event.clone()).await.unwrap();
     }
-    let status = desk.bench.status();
+    let status = queue.stack.status();
     assert_eq!(status["outcome"], "changed");
     assert_eq!(
         (count(&status, "found"), count(&status, "done")),
         (REPOSITORIES as u64, REPOSITORIES as u64)
     );
-    desk.bench.aws.clear_calls();
-    desk.bench.send(events[0].clone()).await.unwrap();
-    assert_eq!(desk.bench.writes(), Vec::<String>::new());
+    queue.stack.aws.clear_calls();
+    queue.stack.send(events[0].clone()).await.unwrap();
+    assert_eq!(queue.stack.writes(), Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_newest_file_wins_over_messages_of_an_older_one() {
-    let desk = Desk::open(REPOSITORIES).await;
-    desk.run_out_of_time(QUAY).await;
+    let queue = WorkQueue::with_repositories(REPOSITORIES).await;
+    queue.run_out_of_time(QUAY).await;
     let newer = QUAY.replace("web", "db");
     // The newer file is there, its own run has not come yet.
-    desk.bench.upload(&newer);
-    let before = desk.bench.status();
-    let report = desk.deliver().await.unwrap();
+    queue.stack.upload(&newer);
+    let before = queue.stack.status();
+    let report = queue.deliver().await.unwrap();
     assert_eq!(report["outcome"], "changed", "{report:#}");
     assert_eq!(
-        tagged(&desk, "db") as u64,
+        tagged(&queue, "db") as u64,
         count(&report, "done"),
         "what the message names gets what the file says now"
     );
-    assert_eq!(desk.bench.status(), before, "the status is that of another file");
-    let report = desk.bench.send(uploaded()).await.unwrap();
+    assert_eq!(queue.stack.status(), before, "the status is that of another file");
+    let report = queue.stack.send(uploaded()).await.unwrap();
     assert_eq!(report["outcome"], "changed");
-    assert_eq!(tagged(&desk, "db"), REPOSITORIES);
-    let status = desk.bench.status();
-    desk.bench.aws.clear_calls();
-    for report in desk.deliver_all().await {
+    assert_eq!(tagged(&queue, "db"), REPOSITORIES);
+    let status = queue.stack.status();
+    queue.stack.aws.clear_calls();
+    for report in queue.deliver_all().await {
         assert_eq!(report["outcome"], "converged", "{report:#}");
     }
-    assert_eq!(desk.bench.writes(), Vec::<String>::new());
+    assert_eq!(queue.stack.writes(), Vec::<String>::new());
     assert_eq!(
-        desk.bench.status(),
+        queue.stack.status(),
         status,
         "messages of a run that is over have no part in the status"
     );
@@ -133,56 +133,57 @@ async fn the_newest_file_wins_over_messages_of_an_older_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_newer_file_while_a_message_is_worked_on_has_the_last_word() {
-    let desk = Desk::open(REPOSITORIES).await;
-    desk.run_out_of_time(QUAY).await;
+    let queue = WorkQueue::with_repositories(REPOSITORIES).await;
+    queue.run_out_of_time(QUAY).await;
     let newer = QUAY.replace("web", "db");
     let (over, is_over) = std::sync::mpsc::channel();
     // Some of its repositories have got what the older file says, others get it while the newer one's run is at work.
-    desk.bench.aws.after("ecr", "TagResource", 3, move |aws| {
-        aws.put_object(support::BUCKET, support::KEY, newer);
-        support::another_run(aws);
+    queue.stack.aws.after("ecr", "TagResource", 3, move |aws| {
+        aws.put_object(stack::BUCKET, stack::KEY, newer);
+        stack::another_run(aws);
         over.send(()).unwrap();
     });
-    desk.deliver().await.unwrap();
+    queue.deliver().await.unwrap();
     is_over.recv_timeout(Duration::from_secs(120)).unwrap();
-    assert_eq!(tagged(&desk, "db"), REPOSITORIES);
+    assert_eq!(tagged(&queue, "db"), REPOSITORIES);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_registry_that_left_the_file_has_nothing_done_for_its_messages() {
-    let desk = Desk::open(REPOSITORIES).await;
-    desk.run_out_of_time(QUAY).await;
-    let done = tagged(&desk, "web");
+    let queue = WorkQueue::with_repositories(REPOSITORIES).await;
+    queue.run_out_of_time(QUAY).await;
+    let done = tagged(&queue, "web");
     for newer in [
         "k8s: {registry: registry.k8s.io}\n",
         "quay: {registry: quay.io, tags: {team: web}}\n",
     ] {
-        desk.bench.upload(newer);
-        desk.bench.aws.clear_calls();
-        let report = desk.deliver().await.unwrap();
+        queue.stack.upload(newer);
+        queue.stack.aws.clear_calls();
+        let report = queue.deliver().await.unwrap();
         assert_eq!(report["outcome"], "converged", "{report:#}");
-        assert_eq!(desk.bench.writes(), Vec::<String>::new());
-        assert_eq!(tagged(&desk, "web"), done);
+        assert_eq!(queue.stack.writes(), Vec::<String>::new());
+        assert_eq!(tagged(&queue, "web"), done);
     }
     // A file with a mistake in it changes nothing either.
-    desk.bench.upload("quay: {registri: quay.io}\n");
-    let report = desk.deliver().await.unwrap();
+    queue.stack.upload("quay: {registri: quay.io}\n");
+    let report = queue.deliver().await.unwrap();
     assert_eq!(report["outcome"], "ignored");
-    assert_eq!(tagged(&desk, "web"), done);
+    assert_eq!(tagged(&queue, "web"), done);
 }
 
 #[tokio::test(start_paused = true)]
 async fn repositories_that_are_gone_when_the_message_comes_are_no_trouble() {
-    let desk = Desk::open(REPOSITORIES).await;
-    desk.run_out_of_time(QUAY).await;
+    let queue = WorkQueue::with_repositories(REPOSITORIES).await;
+    queue.run_out_of_time(QUAY).await;
     for n in [REPOSITORIES - 1, REPOSITORIES - 2, REPOSITORIES - 30] {
-        desk.bench
+        queue
+            .stack
             .aws
             .call("ecr", "DeleteRepository", json!({"repositoryName": name(n)}))
             .unwrap();
     }
-    desk.deliver_all().await;
-    let status = desk.bench.status();
+    queue.deliver_all().await;
+    let status = queue.stack.status();
     assert_eq!(
         (status["outcome"].as_str(), count(&status, "found")),
         (Some("changed"), REPOSITORIES as u64 - 3)
@@ -191,19 +192,19 @@ async fn repositories_that_are_gone_when_the_message_comes_are_no_trouble() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_cannot_be_finished_comes_again_and_goes_on_and_dies_with_its_reason() {
-    let desk = Desk::open(REPOSITORIES).await;
-    desk.run_out_of_time(QUAY).await;
-    let message = &desk.bench.aws.messages(&desk.queue)[0];
+    let queue = WorkQueue::with_repositories(REPOSITORIES).await;
+    queue.run_out_of_time(QUAY).await;
+    let message = &queue.stack.aws.messages(&queue.url)[0];
     let work: Value = serde_json::from_str(message["body"].as_str().unwrap()).unwrap();
     let stuck = work["work"]["repositories"][7].as_str().unwrap().to_owned();
-    desk.bench.aws.fault(
+    queue.stack.aws.fault(
         Fault::on("ecr", "TagResource")
             .subject_contains(stuck.clone())
             .server_error(),
     );
     let mut failures = Vec::new();
-    while desk.waiting() > 0 {
-        if let Err(failure) = desk.deliver().await {
+    while queue.waiting() > 0 {
+        if let Err(failure) = queue.deliver().await {
             failures.push(failure.to_string());
         }
     }
@@ -213,7 +214,7 @@ async fn a_message_that_cannot_be_finished_comes_again_and_goes_on_and_dies_with
         "{}",
         failures[0]
     );
-    let dead = desk.bench.aws.messages(&desk.dead);
+    let dead = queue.stack.aws.messages(&queue.dead);
     assert_eq!(dead.len(), 1);
     assert_eq!(
         serde_json::from_str::<Value>(dead[0]["body"].as_str().unwrap()).unwrap(),
@@ -224,7 +225,7 @@ async fn a_message_that_cannot_be_finished_comes_again_and_goes_on_and_dies_with
         reason.contains("repositories are left: TagResource: ServerException"),
         "{reason}"
     );
-    let status = desk.bench.status();
+    let status = queue.stack.status();
     assert_eq!((count(&status, "failed"), count(&status, "to_do")), (1, 0));
     assert_eq!(
         (
@@ -234,32 +235,32 @@ async fn a_message_that_cannot_be_finished_comes_again_and_goes_on_and_dies_with
         (Some("partial"), Some("failed"))
     );
     // Nothing is lost: the next run looks at everything again.
-    desk.bench.aws.clear_faults();
-    let report = desk.bench.send(scheduled()).await.unwrap();
+    queue.stack.aws.clear_faults();
+    let report = queue.stack.send(scheduled()).await.unwrap();
     assert_eq!(
-        (report["outcome"].as_str(), tagged(&desk, "web")),
+        (report["outcome"].as_str(), tagged(&queue, "web")),
         (Some("changed"), REPOSITORIES)
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_no_work_dies_at_once_with_its_reason() {
-    let desk = Desk::open(REPOSITORIES).await;
-    desk.bench.follow("quay: {registry: quay.io}\n").await;
+    let queue = WorkQueue::with_repositories(REPOSITORIES).await;
+    queue.stack.follow("quay: {registry: quay.io}\n").await;
     let bodies = [
         json!({"work": {"id": "x"}}),
         json!({"work": {"id": "x", "part": 0, "registry": "quay", "repositories": vec!["quay/a"; 101]}}),
         json!({"work": "everything"}),
     ];
     for body in &bodies {
-        let input = json!({"QueueUrl": desk.queue, "MessageBody": body.to_string()});
-        desk.bench.aws.call("sqs", "SendMessage", input).unwrap();
+        let input = json!({"QueueUrl": queue.url, "MessageBody": body.to_string()});
+        queue.stack.aws.call("sqs", "SendMessage", input).unwrap();
     }
-    desk.bench.aws.clear_calls();
-    for report in desk.deliver_all().await {
+    queue.stack.aws.clear_calls();
+    for report in queue.deliver_all().await {
         assert_eq!(report["outcome"], "ignored", "{report:#}");
     }
-    let dead = desk.bench.aws.messages(&desk.dead);
+    let dead = queue.stack.aws.messages(&queue.dead);
     assert_eq!(dead.len(), bodies.len());
     assert!(
         dead.iter()
@@ -270,46 +271,49 @@ async fn what_is_no_work_dies_at_once_with_its_reason() {
 
 #[tokio::test(start_paused = true)]
 async fn messages_never_make_messages() {
-    let desk = Desk::open(REPOSITORIES).await;
-    desk.run_out_of_time(QUAY).await;
-    let waiting = desk.waiting();
-    desk.bench.aws.clear_calls();
+    let queue = WorkQueue::with_repositories(REPOSITORIES).await;
+    queue.run_out_of_time(QUAY).await;
+    let waiting = queue.waiting();
+    queue.stack.aws.clear_calls();
     // Too slow again, for a message and for one that asks for everything.
     let slow = || Fault::on("ecr", "ListTagsForResource").latency(Duration::from_millis(400));
-    desk.bench.aws.fault(slow());
-    let event = desk.bench.aws.take_work(&desk.queue, 1).unwrap();
-    let failure = desk
-        .bench
+    queue.stack.aws.fault(slow());
+    let event = queue.stack.aws.take_work(&queue.url, 1).unwrap();
+    let failure = queue
+        .stack
         .send_within(event.clone(), Duration::from_millis(1300))
         .await
         .unwrap_err();
-    desk.bench.aws.finish_work(&event, false);
+    queue.stack.aws.finish_work(&event, false);
     assert!(failure.to_string().contains("are left"), "{failure}");
-    let input = json!({"QueueUrl": desk.queue, "MessageBody": json!({"work": {}}).to_string()});
-    desk.bench.aws.call("sqs", "SendMessage", input).unwrap();
-    desk.bench.aws.clear_faults();
-    while desk.waiting() > 0 {
-        desk.deliver().await.unwrap();
+    let input = json!({"QueueUrl": queue.url, "MessageBody": json!({"work": {}}).to_string()});
+    queue.stack.aws.call("sqs", "SendMessage", input).unwrap();
+    queue.stack.aws.clear_faults();
+    while queue.waiting() > 0 {
+        queue.deliver().await.unwrap();
     }
-    let sent = desk
-        .bench
+    let sent = queue
+        .stack
         .aws
         .calls()
         .into_iter()
         .filter(|call| call.operation.starts_with("SendMessage"))
         .count();
     assert_eq!((sent, waiting > 0), (0, true));
-    assert_eq!(tagged(&desk, "web"), REPOSITORIES);
+    assert_eq!(tagged(&queue, "web"), REPOSITORIES);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_that_does_not_take_the_rest_fails_the_run() {
-    let desk = Desk::open(REPOSITORIES).await;
-    desk.bench.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
-    desk.bench.aws.fault(Fault::on("sqs", "*").access_denied());
-    desk.bench.upload(QUAY);
-    let failure = desk
-        .bench
+    let queue = WorkQueue::with_repositories(REPOSITORIES).await;
+    queue
+        .stack
+        .aws
+        .fault(Fault::on("ecr", "TagResource").skip(60).timeout());
+    queue.stack.aws.fault(Fault::on("sqs", "*").access_denied());
+    queue.stack.upload(QUAY);
+    let failure = queue
+        .stack
         .send_within(uploaded(), Duration::from_millis(6000))
         .await
         .unwrap_err()
@@ -318,31 +322,31 @@ async fn a_queue_that_does_not_take_the_rest_fails_the_run() {
         failure.contains("could not be put into the queue") && failure.contains("AccessDenied"),
         "{failure}"
     );
-    desk.bench.aws.clear_faults();
-    assert_eq!(desk.bench.send(uploaded()).await.unwrap()["outcome"], "changed");
+    queue.stack.aws.clear_faults();
+    assert_eq!(queue.stack.send(uploaded()).await.unwrap()["outcome"], "changed");
 }
 
 #[tokio::test(start_paused = true)]
 async fn two_messages_at_once_both_get_into_the_status() {
-    let desk = Desk::open(REPOSITORIES).await;
-    desk.run_out_of_time(QUAY).await;
-    let other = desk.bench.aws.take_work(&desk.queue, 1).unwrap();
-    let queue = desk.queue.clone();
-    desk.bench.aws.before("s3", "PutObject", 1, move |aws| {
+    let queue = WorkQueue::with_repositories(REPOSITORIES).await;
+    queue.run_out_of_time(QUAY).await;
+    let other = queue.stack.aws.take_work(&queue.url, 1).unwrap();
+    let url = queue.url.clone();
+    queue.stack.aws.before("s3", "PutObject", 1, move |aws| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
         runtime.block_on(async {
-            let bench = Bench {
+            let stack = TestStack {
                 aws: aws.clone(),
-                app: app(aws, &[("WORK_QUEUE_URL", &queue)]).await,
+                app: app(aws, &[("WORK_QUEUE_URL", &url)]).await,
             };
-            bench.send(other).await.unwrap();
+            stack.send(other).await.unwrap();
         });
     });
-    desk.deliver_all().await;
-    let status = desk.bench.status();
+    queue.deliver_all().await;
+    let status = queue.stack.status();
     assert_eq!(
         (status["outcome"].as_str(), count(&status, "to_do")),
         (Some("changed"), 0),

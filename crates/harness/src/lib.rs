@@ -9,7 +9,6 @@
     reason = "a test fails by panicking"
 )]
 
-pub mod common;
-pub mod desk;
-pub mod quiet;
-pub mod support;
+pub mod files;
+pub mod stack;
+pub mod work_queue;

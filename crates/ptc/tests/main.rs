@@ -9,7 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
-use harness::{common, support};
+use harness::{files, stack};
 
 mod ptc;
 

@@ -1,12 +1,12 @@
-//! A function and an account: the real handler against `local-aws`, in process. Tests of the compiled function, of `ptc` and
+//! A deployed stack: the real handler against `local-aws`, in process. Tests of the compiled function, of `ptc` and
 //! of connections go over real HTTP.
 //!
 //! Every token in these tests contains the word `canary`, and everything a run puts out (report, error, status
-//! objects, logs at TRACE) is searched for it after every run, in [`Bench::send`]. The function may do what its role in
+//! objects, logs at TRACE) is searched for it after every run, in [`TestStack::send`]. The function may do what its role in
 //! template.yaml allows, and a run that wanted more fails there too.
 
-pub mod ends;
 pub mod in_process;
+pub mod invariants;
 pub mod role;
 
 use std::io::Write;
@@ -123,36 +123,41 @@ pub fn metrics(stack: &str) -> Vec<String> {
         .collect()
 }
 
-pub struct Bench {
+/// The function's handler and the account it works in.
+pub struct TestStack {
     pub aws: LocalAws,
     pub app: App,
 }
 
-impl Bench {
+impl TestStack {
     pub async fn new() -> Self {
         Self::with(Options::default(), &[]).await
     }
 
     pub async fn with(options: Options, env: &[(&str, &str)]) -> Self {
         captured();
+        Self::over(options, env, 3).await
+    }
+
+    /// For tests of hundreds of runs by [`invoke`], of which not each is searched for tokens. The upstreams take five tokens.
+    pub async fn unsearched(env: &[(&str, &str)]) -> Self {
+        Self::over(Options::default(), env, 5).await
+    }
+
+    async fn over(options: Options, env: &[(&str, &str)], tokens: usize) -> Self {
         let aws = LocalAws::start(options).await.unwrap();
         aws.create_bucket(BUCKET, true);
-        for (host, tokens) in [
-            (
-                "registry-1.docker.io",
-                ["canary-docker-1", "canary-docker-2", "canary-docker-3"],
-            ),
-            (
-                "registry.gitlab.com",
-                ["canary-gitlab-1", "canary-gitlab-2", "canary-gitlab-3"],
-            ),
-            ("ghcr.io", ["canary-ghcr-1", "canary-ghcr-2", "canary-ghcr-3"]),
+        for (host, service) in [
+            ("registry-1.docker.io", "docker"),
+            ("registry.gitlab.com", "gitlab"),
+            ("ghcr.io", "ghcr"),
         ] {
-            for token in tokens {
-                aws.accept_upstream(host, "acme-bot", token);
+            for n in 1..=tokens {
+                aws.accept_upstream(host, "acme-bot", &format!("canary-{service}-{n}"));
             }
         }
-        let app = app(&aws, env).await;
+        // Boxed, here and below: futures of this size, one in the other, are more than a test's stack.
+        let app = Box::pin(app(&aws, env)).await;
         Self { aws, app }
     }
 
@@ -168,13 +173,7 @@ impl Bench {
     }
 
     pub async fn send_within(&self, event: Value, time: Duration) -> Result<Value, Failure> {
-        let mut context = Context::default();
-        context.request_id = token_id();
-        context.invoked_function_arn = FUNCTION.into();
-        let deadline = std::time::SystemTime::now() + time;
-        context.deadline = deadline.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
-        let result = self.app.handle(LambdaEvent::new(event, context)).await;
-        let result = result.map(|report| serde_json::to_value(report).unwrap());
+        let result = invoke_within(&self.app, event, time).await;
         self.search_for_tokens(&result);
         assert_tokens_stay_home(&self.aws);
         assert_eq!(
@@ -185,7 +184,7 @@ impl Bench {
         result
     }
 
-    pub async fn act(&self, action: &str) -> Value {
+    pub async fn manual(&self, action: &str) -> Value {
         self.send(json!({"action": action})).await.unwrap()
     }
 
@@ -307,6 +306,26 @@ impl Bench {
     }
 }
 
+/// Hands an event to the handler, with all the time a run may need.
+pub async fn invoke(app: &App, event: Value) -> Result<Value, Failure> {
+    invoke_within(app, event, Duration::from_secs(300)).await
+}
+
+pub async fn invoke_within(app: &App, event: Value, time: Duration) -> Result<Value, Failure> {
+    invoke_as(app, event, time, &token_id()).await
+}
+
+/// With a request id of the test's choice: Lambda's retries of an asynchronous invocation keep it.
+pub async fn invoke_as(app: &App, event: Value, time: Duration, request_id: &str) -> Result<Value, Failure> {
+    let mut context = Context::default();
+    context.request_id = request_id.to_owned();
+    context.invoked_function_arn = FUNCTION.into();
+    let deadline = std::time::SystemTime::now() + time;
+    context.deadline = deadline.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+    let report = Box::pin(app.handle(LambdaEvent::new(event, context))).await?;
+    Ok(serde_json::to_value(report).unwrap())
+}
+
 pub fn put_current(aws: &LocalAws, id: &str, token: &str) {
     let value = json!({"username": "acme-bot", "accessToken": token}).to_string();
     let input = json!({"SecretId": id, "SecretString": value, "ClientRequestToken": token_id()});
@@ -376,7 +395,7 @@ pub fn another_run(aws: &LocalAws) {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let other = Bench {
+        let other = TestStack {
             aws: aws.clone(),
             app: app(aws, &[]).await,
         };

@@ -6,46 +6,47 @@ use ecr_pull_through_sync::failure::Failure;
 use local_aws::Fault;
 use serde_json::{Value, json};
 
-use crate::support::{Bench, app, repository, uploaded};
+use crate::stack::{TestStack, app, repository, uploaded};
 
-pub struct Desk {
-    pub bench: Bench,
-    pub queue: String,
+pub struct WorkQueue {
+    pub stack: TestStack,
+    pub url: String,
+    /// The URL of its dead letters.
     pub dead: String,
 }
 
-impl Desk {
+impl WorkQueue {
     /// An account with many repositories, and a function that has a queue.
-    pub async fn open(repositories: usize) -> Self {
-        let mut bench = Bench::new().await;
-        let (queue, dead) = bench.aws.create_queue_pair("work", 3);
-        bench.app = app(&bench.aws, &[("WORK_QUEUE_URL", &queue)]).await;
-        bench.app.timing.wind_down = Duration::from_millis(1200);
-        bench.app.timing.last_call = Duration::from_millis(500);
+    pub async fn with_repositories(repositories: usize) -> Self {
+        let mut stack = TestStack::new().await;
+        let (url, dead) = stack.aws.create_queue_pair("work", 3);
+        stack.app = app(&stack.aws, &[("WORK_QUEUE_URL", &url)]).await;
+        stack.app.timing.wind_down = Duration::from_millis(1200);
+        stack.app.timing.last_call = Duration::from_millis(500);
         for n in 0..repositories {
-            repository(&bench.aws, &name(n));
+            repository(&stack.aws, &name(n));
         }
-        Self { bench, queue, dead }
+        Self { stack, url, dead }
     }
 
     /// A run that has no time for all: some calls go through, then they hang.
     pub async fn run_out_of_time(&self, yaml: &str) -> Value {
-        self.bench.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
-        self.bench.upload(yaml);
+        self.stack.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
+        self.stack.upload(yaml);
         let report = self
-            .bench
+            .stack
             .send_within(uploaded(), Duration::from_millis(6000))
             .await
             .unwrap();
-        self.bench.aws.clear_faults();
+        self.stack.aws.clear_faults();
         assert_eq!(report["outcome"], "partial", "{report:#}");
         report
     }
 
     pub fn waiting(&self) -> usize {
-        self.bench
+        self.stack
             .aws
-            .messages(&self.queue)
+            .messages(&self.url)
             .iter()
             .filter(|message| message["visible"] == true)
             .count()
@@ -53,9 +54,9 @@ impl Desk {
 
     /// Hands one message to the function, as Lambda does.
     pub async fn deliver(&self) -> Result<Value, Failure> {
-        let event = self.bench.aws.take_work(&self.queue, 1).expect("a message");
-        let result = self.bench.send(event.clone()).await;
-        self.bench.aws.finish_work(&event, result.is_ok());
+        let event = self.stack.aws.take_work(&self.url, 1).expect("a message");
+        let result = self.stack.send(event.clone()).await;
+        self.stack.aws.finish_work(&event, result.is_ok());
         result
     }
 
@@ -69,8 +70,8 @@ impl Desk {
 
     /// Puts a message into the queue.
     pub fn put(&self, body: &str) {
-        let input = json!({"QueueUrl": self.queue, "MessageBody": body});
-        self.bench.aws.call("sqs", "SendMessage", input).unwrap();
+        let input = json!({"QueueUrl": self.url, "MessageBody": body});
+        self.stack.aws.call("sqs", "SendMessage", input).unwrap();
     }
 }
 
