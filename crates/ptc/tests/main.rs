@@ -21,6 +21,7 @@ mod ptc_check;
 mod ptc_export;
 mod ptc_plan;
 mod ptc_schema;
+mod ptc_sops;
 mod ptc_status;
 mod sops_files;
 
