@@ -2,8 +2,10 @@
 //! alone refuses what it can.
 
 use crate::stack::{
-    ROLE, TestStack, app, credential, hub, images, is_write, lines, make_rule, repository, scheduled, uploaded,
+    ChangeResult, CredentialState, Outcome, ROLE, Report, State, TestStack, app, credential, hub, images, is_write,
+    lines, make_rule, reason, repository, scheduled, uploaded,
 };
+use ecr_pull_through_sync::report::Change;
 use local_aws::Options;
 use serde_json::{Value, json};
 
@@ -24,23 +26,24 @@ async fn stack(env: &[(&str, &str)]) -> TestStack {
 }
 
 /// The registry's state, reason and message, after a look that it is one that the stack does not allow.
-fn not_allowed(report: &Value, registry: &str, state: &str) -> String {
-    let registry = &report["registries"][registry];
-    let changes = report["changes"].as_array().unwrap();
-    assert_eq!(
-        (&report["outcome"], &registry["state"]),
-        (&json!("partial"), &json!(state)),
-        "{report:#}"
-    );
-    let beyond: Vec<&Value> = changes
+fn not_allowed(report: &Report, registry: &str, state: State) -> String {
+    assert_eq!(report.outcome, Outcome::Partial, "{report:#?}");
+    assert_eq!(report.registries[registry].state, state, "{report:#?}");
+    let beyond = report
+        .changes
         .iter()
-        .filter(|change| change["reason"] == "not-allowed")
-        .collect();
+        .filter(|change| change.reason == reason("not-allowed"));
+    let beyond: Vec<&Change> = beyond.collect();
+    let result = if state == State::Held {
+        ChangeResult::Held
+    } else {
+        ChangeResult::Failed
+    };
     assert!(
-        !beyond.is_empty() && beyond.iter().all(|change| change["result"] == state),
-        "{report:#}"
+        !beyond.is_empty() && beyond.iter().all(|change| change.result == result),
+        "{report:#?}"
     );
-    beyond[0]["error"].as_str().unwrap().to_owned()
+    beyond[0].error.clone().unwrap()
 }
 
 /// What was written under a name.
@@ -71,17 +74,17 @@ async fn an_upstream_that_the_stack_does_not_name_is_failed_and_the_rest_goes_on
     ] {
         stack.aws.clear_calls();
         let report = stack.follow(&format!("{evil}{QUAY}")).await;
-        let message = not_allowed(&report, name, "failed");
+        let message = not_allowed(&report, name, State::Failed);
         assert!(
             message.contains("parameter AllowedUpstreams (ALLOWED_UPSTREAMS)"),
             "{message}"
         );
-        assert_eq!(report["registries"][name]["reason"], "not-allowed");
-        assert_eq!(report["registries"]["quay"]["state"], "ready");
+        assert_eq!(report.registries[name].reason, reason("not-allowed"));
+        assert_eq!(report.registries["quay"].state, State::Ready);
         assert_eq!(written(&stack, name), Vec::<String>::new());
         assert!(stack.rule(name).is_none() && stack.template(name).is_none());
         let plan = stack.manual("plan").await;
-        assert_eq!(plan["registries"][name]["reason"], "not-allowed", "{plan:#}");
+        assert_eq!(plan.registries[name].reason, reason("not-allowed"), "{plan:#?}");
     }
     assert!(stack.secret(ACME).is_none());
 }
@@ -94,19 +97,18 @@ async fn hosts_that_the_stack_names_and_those_of_everybody_are_followed() {
     let report = stack
         .follow(&format!("{AZURE}{odd}{ecr}{QUAY}{}", hub("canary-docker-1")))
         .await;
-    let failed = report["registries"]
-        .as_object()
-        .unwrap()
+    let failed = report
+        .registries
         .iter()
-        .filter(|(_, registry)| registry["state"] != "ready");
+        .filter(|(_, registry)| registry.state != State::Ready);
     let failed: Vec<(&str, &str)> = failed
-        .map(|(name, r)| (name.as_str(), r["reason"].as_str().unwrap()))
+        .map(|(name, r)| (name.as_str(), r.reason.as_ref().unwrap().as_str()))
         .collect();
     // The stack lets it pass; ECR does not know it.
     assert_eq!(
         failed,
         [("odd", "CreatePullThroughCacheRule:UnsupportedUpstreamRegistryException")],
-        "{report:#}"
+        "{report:#?}"
     );
 }
 
@@ -119,24 +121,25 @@ async fn a_host_that_the_rule_of_that_name_has_passes() {
         app: app(&before.aws, &TODAY).await,
         aws: before.aws,
     };
-    assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
     let report = stack.follow(&AZURE.replace("canary-acme-1", "canary-acme-2")).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(stack.token(ACME, "AWSCURRENT").as_deref(), Some("canary-acme-2"));
 
     stack.aws.clear_calls();
     let report = stack
         .follow(&AZURE.replace("acme.azurecr.io", "attacker.azurecr.io"))
         .await;
-    not_allowed(&report, "acme", "failed");
+    not_allowed(&report, "acme", State::Failed);
     assert_eq!(
-        report["registries"]["acme"]["credential"], "valid",
-        "what serves is proven: {report:#}"
+        report.registries["acme"].credential,
+        CredentialState::Valid,
+        "what serves is proven: {report:#?}"
     );
     assert_eq!(written(&stack, "acme"), Vec::<String>::new());
     assert_eq!(stack.rule("acme").unwrap()["upstreamRegistryUrl"], "acme.azurecr.io");
     let report = stack.follow(&AZURE.replace("acme:", "other:")).await;
-    not_allowed(&report, "other", "failed");
+    not_allowed(&report, "other", State::Failed);
     assert!(stack.rule("other").is_none());
 }
 
@@ -152,8 +155,8 @@ async fn nothing_is_rolled_back_of_a_registry_that_is_not_allowed() {
     stack.upload(&AZURE.replace("acme.azurecr.io", "attacker.azurecr.io"));
     stack.aws.clear_calls();
     let report = stack.send(stack.newest_rotation()).await.unwrap();
-    not_allowed(&report, "acme", "failed");
-    assert_eq!(report["registries"]["acme"]["credential"], "invalid");
+    not_allowed(&report, "acme", State::Failed);
+    assert_eq!(report.registries["acme"].credential, CredentialState::Invalid);
     assert_eq!(written(&stack, "acme"), Vec::<String>::new());
     assert_eq!(stack.token(ACME, "AWSCURRENT").as_deref(), Some("canary-wrong"));
 }
@@ -164,24 +167,24 @@ async fn accounts_that_the_stack_does_not_name_are_not_let_in() {
     let file =
         |readers: &str| format!("{QUAY}k8s: {{registry: registry.k8s.io, repository_read_access_arns: {readers}}}\n");
     let allowed = "[arn:aws:iam::444455556666:role/pull, '123456789012', arn:aws:iam::123456789012:user/me]";
-    assert_eq!(stack.follow(&file(allowed)).await["outcome"], "changed");
+    assert_eq!(stack.follow(&file(allowed)).await.outcome, Outcome::Changed);
     let before = stack.template("k8s");
     stack.aws.clear_calls();
     let both = file("[arn:aws:iam::444455556666:root, arn:aws:iam::777788889999:role/x, '777788889999']");
     let report = stack
         .follow(&both.replace("quay:", "quay: {registry: quay.io}\nquay2:"))
         .await;
-    let message = not_allowed(&report, "k8s", "failed");
+    let message = not_allowed(&report, "k8s", State::Failed);
     let words = "does not allow repository_read_access_arns to name 777788889999: ";
     assert!(
         message.contains(words) && message.contains("parameter AllowedReaders (ALLOWED_READERS)"),
         "{message}"
     );
-    assert_eq!(report["registries"]["quay2"]["state"], "ready");
+    assert_eq!(report.registries["quay2"].state, State::Ready);
     assert_eq!((stack.template("k8s"), written(&stack, "k8s")), (before, Vec::new()));
 
     let anybody = self::stack(&[]).await;
-    assert_eq!(anybody.follow(&both).await["outcome"], "changed");
+    assert_eq!(anybody.follow(&both).await.outcome, Outcome::Changed);
 }
 
 fn mutability(stack: &TestStack, name: &str) -> Value {
@@ -203,7 +206,7 @@ async fn repositories_that_the_stack_does_not_name_are_held_where_they_differ_an
         repository(&stack.aws, name);
     }
     let report = stack.follow(EXISTING).await;
-    let message = not_allowed(&report, "quay", "held");
+    let message = not_allowed(&report, "quay", State::Held);
     assert!(
         message.contains("such as quay/*, in its parameter ExistingRepositories (EXISTING_REPOSITORIES)"),
         "{message}"
@@ -215,8 +218,8 @@ async fn repositories_that_the_stack_does_not_name_are_held_where_they_differ_an
     );
     let again = stack.send(scheduled()).await.unwrap();
     assert!(
-        again["changes"][0]["since"].is_string(),
-        "held as before is no news: {again:#}"
+        again.changes[0].since.is_some(),
+        "held as before is no news: {again:#?}"
     );
 
     let named = TestStack {
@@ -224,7 +227,7 @@ async fn repositories_that_the_stack_does_not_name_are_held_where_they_differ_an
         aws: stack.aws,
     };
     let report = named.send(scheduled()).await.unwrap();
-    not_allowed(&report, "quay", "held");
+    not_allowed(&report, "quay", State::Held);
     assert_eq!(
         (mutability(&named, "quay/team/a"), mutability(&named, "quay/b")),
         (json!("IMMUTABLE"), json!("MUTABLE"))
@@ -245,7 +248,7 @@ async fn repositories_that_the_stack_does_not_name_are_held_where_they_differ_an
         .await;
     let right = json!({"repositoryName": "quay/b", "imageTagMutability": "IMMUTABLE"});
     named.aws.call("ecr", "PutImageTagMutability", right).unwrap();
-    assert_eq!(named.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(named.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
 }
 
 /// Nor by a message of the queue, whoever has put it there.
@@ -325,7 +328,7 @@ async fn a_number_of_expiring_images_beyond_the_stacks_counts_as_the_stacks() {
     let report = stack
         .follow("quay: {registry: quay.io, existing_repositories: {max_expiring_images: 1000}}\n")
         .await;
-    let message = not_allowed(&report, "quay", "held");
+    let message = not_allowed(&report, "quay", State::Held);
     let words = "would expire 6 images (tags: v1, v2, v3, v4, v5, …); the file allows 1000, but the stack only 2";
     assert!(
         message.contains(words) && message.contains("MaxExpiringImages (MAX_EXPIRING_IMAGES)"),
@@ -349,16 +352,16 @@ async fn a_file_that_is_not_encrypted_is_refused_whole_where_the_stack_wants_tha
     ] {
         stack.upload(&file);
         let report = stack.send(uploaded()).await.unwrap();
-        assert_eq!(report["outcome"], "rejected", "{report:#}");
-        assert_eq!(report["errors"].as_array().unwrap().len(), errors, "{report:#}");
-        let message = report["errors"][0]["message"].as_str().unwrap();
+        assert_eq!(report.outcome, Outcome::Rejected, "{report:#?}");
+        assert_eq!(report.errors.len(), errors, "{report:#?}");
+        let message = report.errors[0].message.as_str();
         assert!(
             message.contains("is not encrypted") && message.contains("RequireSops (REQUIRE_SOPS)"),
             "{message}"
         );
         assert_eq!(stack.writes(), Vec::<String>::new());
     }
-    assert_eq!(stack.manual("validate").await["outcome"], "rejected");
+    assert_eq!(stack.manual("validate").await.outcome, Outcome::Rejected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -425,7 +428,7 @@ async fn a_foreign_rule_with_an_azure_host_is_adopted_as_before() {
     make_rule(&stack.aws, "acme", "acme.azurecr.io", Some(&arn));
     let report = stack.follow(AZURE).await;
     assert_eq!(
-        (&report["outcome"], &report["registries"]["acme"]["state"]),
-        (&json!("changed"), &json!("ready"))
+        (report.outcome, report.registries["acme"].state),
+        (Outcome::Changed, State::Ready)
     );
 }

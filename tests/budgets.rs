@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::stack::{BUCKET, KEY, ROLE, TestStack, app_through, role, scheduled};
+use crate::stack::{BUCKET, KEY, Outcome, ROLE, TestStack, app_through, role, scheduled};
 use ecr_pull_through_sync::account;
 
 /// Far longer than the function takes from one call to the next that waits for no answer.
@@ -40,10 +40,10 @@ fn file(registries: usize, mutability: &str) -> String {
 }
 
 /// One run, and what it took.
-async fn run(stack: &TestStack, outcome: &str) -> Cost {
+async fn run(stack: &TestStack, outcome: Outcome) -> Cost {
     stack.aws.clear_calls();
     let report = stack.send(scheduled()).await.unwrap();
-    assert_eq!(report["outcome"], outcome, "{report:#}");
+    assert_eq!(report.outcome, outcome, "{report:#?}");
     Cost {
         calls: stack.aws.calls().len(),
         rounds: stack.aws.rounds(),
@@ -55,10 +55,10 @@ async fn measure(registries: usize) -> [Cost; 3] {
     let stack = TestStack::new().await;
     stack.aws.answer_in_rounds(Some(QUIET));
     stack.upload(&file(registries, "MUTABLE"));
-    let first = run(&stack, "changed").await;
-    let nothing = run(&stack, "converged").await;
+    let first = run(&stack, Outcome::Changed).await;
+    let nothing = run(&stack, Outcome::Converged).await;
     stack.upload(&file(registries, "IMMUTABLE"));
-    [first, nothing, run(&stack, "changed").await]
+    [first, nothing, run(&stack, Outcome::Changed).await]
 }
 
 async fn keeps_within(registries: usize, budgets: [Cost; 3]) {
@@ -116,10 +116,10 @@ async fn a_warm_run_opens_no_connection() {
     stack.app = app_through(client, &stack.aws, &role::access_key(), &[]).await;
     stack.aws.answer_in_rounds(Some(QUIET));
     stack.upload(&file(10, "MUTABLE"));
-    run(&stack, "changed").await;
+    run(&stack, Outcome::Changed).await;
     let opened = stack.aws.connections();
     assert!(opened > 4, "the first look at the account opened {opened} connections");
-    run(&stack, "converged").await;
+    run(&stack, Outcome::Converged).await;
     assert_eq!(stack.aws.connections(), opened);
 }
 

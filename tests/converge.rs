@@ -1,13 +1,15 @@
 //! The calm day: a file becomes an account, and stays one.
 
-use crate::stack::{self, LEGACY, STATUS_PAGE, TestStack, hub, lines, scheduled, uploaded};
+use crate::stack::{
+    self, CredentialState, LEGACY, Outcome, STATUS_PAGE, State, TestStack, hub, json_of, lines, scheduled, uploaded,
+};
 use serde_json::json;
 
 #[tokio::test(start_paused = true)]
 async fn the_legacy_file_becomes_three_rules_three_templates_and_two_secrets_in_one_run() {
     let stack = TestStack::new().await;
     let report = stack.follow(LEGACY).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(
         lines(&report),
         [
@@ -24,18 +26,22 @@ async fn the_legacy_file_becomes_three_rules_three_templates_and_two_secrets_in_
         ]
     );
     assert_eq!(
-        report["registries"]["dockerhub"],
+        json_of(&report)["registries"]["dockerhub"],
         json!({
             "state": "ready", "upstream": "registry-1.docker.io", "credential": "valid",
             "url": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dockerhub",
         })
     );
-    assert_eq!(report["registries"]["public-ecr"]["credential"], "none");
+    assert_eq!(report.registries["public-ecr"].credential, CredentialState::None);
     assert_eq!(
-        report["pull_through_cache_urls"]["gitlab"],
+        report.pull_through_cache_urls["gitlab"],
         "123456789012.dkr.ecr.eu-west-1.amazonaws.com/gitlab/your_image:tag"
     );
-    assert_eq!(stack.status(), report, "the status object is the response");
+    assert_eq!(
+        stack.status_json(),
+        json_of(&report),
+        "the status object is the response"
+    );
     let page = String::from_utf8(stack.aws.object(stack::BUCKET, STATUS_PAGE).unwrap()).unwrap();
     assert!(page.starts_with("# changed: "), "{page}");
     for image in [
@@ -54,10 +60,7 @@ async fn a_second_run_reads_little_and_writes_nothing_but_the_status() {
     stack.follow(LEGACY).await;
     stack.aws.clear_calls();
     let report = stack.send(scheduled()).await.unwrap();
-    assert_eq!(
-        (&report["outcome"], &report["changes"]),
-        (&json!("converged"), &json!([]))
-    );
+    assert_eq!((report.outcome, report.changes.len()), (Outcome::Converged, 0));
     assert_eq!(stack.writes(), Vec::<String>::new());
     let mut calls: Vec<String> = stack.aws.calls().into_iter().map(|call| call.operation).collect();
     calls.sort();
@@ -82,8 +85,8 @@ async fn a_second_run_reads_little_and_writes_nothing_but_the_status() {
             "ValidatePullThroughCacheRule",
         ]
     );
-    assert_eq!(report["stats"]["aws_calls"], 13);
-    assert_eq!(report["last_success_at"], report["finished_at"]);
+    assert_eq!(report.stats.aws_calls, 13);
+    assert_eq!(report.last_success_at.as_ref(), Some(&report.finished_at));
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,9 +95,9 @@ async fn plan_and_validate_write_nothing_at_all() {
     stack.upload(LEGACY);
     for action in ["plan", "validate"] {
         let report = stack.manual(action).await;
-        assert_eq!(report["outcome"], "pending", "{report:#}");
-        assert_eq!(report["changes"].as_array().unwrap().len(), 10);
-        assert_eq!(report["registries"]["gitlab"]["state"], "planned");
+        assert_eq!(report.outcome, Outcome::Pending, "{report:#?}");
+        assert_eq!(report.changes.len(), 10);
+        assert_eq!(report.registries["gitlab"].state, State::Planned);
     }
     assert!(
         stack.aws.calls().iter().all(|call| !call.write),
@@ -105,15 +108,15 @@ async fn plan_and_validate_write_nothing_at_all() {
     stack.manual("apply").await;
     let plan = stack.manual("plan").await;
     assert_eq!(
-        (&plan["outcome"], &plan["registries"]["gitlab"]["credential"]),
-        (&json!("converged"), &json!("unchecked"))
+        (plan.outcome, plan.registries["gitlab"].credential),
+        (Outcome::Converged, CredentialState::Unchecked)
     );
     let valid = stack.manual("validate").await;
     assert_eq!(
-        (&valid["outcome"], &valid["registries"]["gitlab"]["state"]),
-        (&json!("converged"), &json!("ready"))
+        (valid.outcome, valid.registries["gitlab"].state),
+        (Outcome::Converged, State::Ready)
     );
-    assert_eq!(valid["last_success_at"], stack.status()["finished_at"]);
+    assert_eq!(valid.last_success_at.as_ref(), Some(&stack.status().finished_at));
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,7 +158,7 @@ async fn drift_is_named_field_by_field_and_repaired() {
             "public-ecr create rule public-ecr [] applied",
         ]
     );
-    assert_eq!(stack.manual("plan").await["outcome"], "converged");
+    assert_eq!(stack.manual("plan").await.outcome, Outcome::Converged);
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,10 +169,10 @@ async fn a_rejected_file_changes_nothing_and_the_clock_still_proves_credentials(
     let report = stack
         .follow("dockerhub: {registry: registry-1.docker.io, regsitry: x}\n")
         .await;
-    assert_eq!(report["outcome"], "rejected");
-    assert_eq!(report["errors"][0]["line"], 1);
-    assert_eq!(report["errors"][0]["registry"], "dockerhub");
-    assert_eq!(stack.status()["outcome"], "rejected");
+    assert_eq!(report.outcome, Outcome::Rejected);
+    assert_eq!(report.errors[0].line, Some(1));
+    assert_eq!(report.errors[0].registry.as_deref(), Some("dockerhub"));
+    assert_eq!(stack.status().outcome, Outcome::Rejected);
     assert!(
         stack
             .aws
@@ -183,20 +186,20 @@ async fn a_rejected_file_changes_nothing_and_the_clock_still_proves_credentials(
         .aws
         .refuse_upstream("registry.gitlab.com", "acme-bot", "canary-gitlab-1");
     let report = stack.send(scheduled()).await.unwrap();
-    assert_eq!(report["outcome"], "rejected");
-    assert_eq!(report["registries"]["gitlab"]["credential"], "invalid");
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "valid");
+    assert_eq!(report.outcome, Outcome::Rejected);
+    assert_eq!(report.registries["gitlab"].credential, CredentialState::Invalid);
+    assert_eq!(report.registries["dockerhub"].credential, CredentialState::Valid);
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_file_yet_is_not_an_error_and_says_how_to_upload_one() {
     let stack = TestStack::new().await;
     let report = stack.send(scheduled()).await.unwrap();
-    assert_eq!(report["outcome"], "ignored");
+    assert_eq!(report.outcome, Outcome::Ignored);
     assert!(
-        report["message"]
+        report
+            .message
             .as_str()
-            .unwrap()
             .contains("aws s3 cp registries.yaml s3://my-registries/registries.yaml")
     );
     assert!(stack.aws.calls().iter().all(|call| !call.write));
@@ -206,16 +209,17 @@ async fn no_file_yet_is_not_an_error_and_says_how_to_upload_one() {
 async fn a_credential_the_upstream_refuses_is_never_ready() {
     let stack = TestStack::new().await;
     let report = stack.follow(&hub("canary-wrong")).await;
-    assert_eq!(report["outcome"], "partial");
-    assert_eq!(report["registries"]["dockerhub"]["state"], "failed");
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid");
+    assert_eq!(report.outcome, Outcome::Partial);
+    assert_eq!(report.registries["dockerhub"].state, State::Failed);
+    assert_eq!(report.registries["dockerhub"].credential, CredentialState::Invalid);
     let again = stack.send(scheduled()).await.unwrap();
-    assert_eq!(again["registries"]["dockerhub"]["since"], report["started_at"]);
+    assert_eq!(again.registries["dockerhub"].since.as_ref(), Some(&report.started_at));
     let third = stack.send(uploaded()).await.unwrap();
     assert_eq!(
-        third["registries"]["dockerhub"]["since"], report["started_at"],
+        third.registries["dockerhub"].since.as_ref(),
+        Some(&report.started_at),
         "the first time, not the last"
     );
     let valid = stack.manual("validate").await;
-    assert_eq!(valid["outcome"], "partial");
+    assert_eq!(valid.outcome, Outcome::Partial);
 }

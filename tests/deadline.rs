@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::stack::{LEGACY, TestStack, credential, hub, scheduled, uploaded};
+use crate::stack::{LEGACY, Outcome, Report, State, TestStack, credential, hub, scheduled, uploaded};
 use local_aws::Fault;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 const QUAY: &str = "quay: {registry: quay.io}\n";
@@ -34,10 +34,10 @@ async fn about_to_move(wind_down: u64, last_call: u64) -> TestStack {
 }
 
 /// The next run finishes what this one did not.
-async fn then_calm(stack: &TestStack) -> Value {
+async fn then_calm(stack: &TestStack) -> Report {
     stack.aws.clear_faults();
     let report = stack.send(scheduled()).await.unwrap();
-    assert_ne!(report["outcome"], "partial", "{report:#}");
+    assert_ne!(report.outcome, Outcome::Partial, "{report:#?}");
     report
 }
 
@@ -104,7 +104,7 @@ async fn a_rule_whose_replacement_is_cut_short_is_put_back() {
             .rule("quay")
             .expect("a rule: the old one, or the new one that AWS took without an answer");
         if slow_calls == 1 {
-            assert_eq!(rule["upstreamRegistryUrl"], "quay.io", "{:#}", stack.status());
+            assert_eq!(rule["upstreamRegistryUrl"], "quay.io", "{:#?}", stack.status());
         }
         then_calm(&stack).await;
         assert_eq!(stack.rule("quay").unwrap()["upstreamRegistryUrl"], "public.ecr.aws");
@@ -122,9 +122,9 @@ async fn a_template_that_is_made_anew_keeps_its_mark_when_that_is_cut_short() {
         .fault(Fault::on("ecr", "CreateRepositoryCreationTemplate").latency(ms(1400)));
     stack.upload("quay: {registry: quay.io, lifecycle_policy: none}\n");
     _ = stack.send_within(uploaded(), ms(2200)).await;
-    assert!(stack.template("quay").is_some(), "{:#}", stack.status());
+    assert!(stack.template("quay").is_some(), "{:#?}", stack.status());
     stack.aws.clear_faults();
     // The rule still counts as ours, which is replaced without a word.
     let report = stack.follow(QUAY_ELSEWHERE).await;
-    assert_eq!(report["registries"]["quay"]["state"], "ready", "{report:#}");
+    assert_eq!(report.registries["quay"].state, State::Ready, "{report:#?}");
 }

@@ -1,6 +1,8 @@
 //! Nothing is deleted by surprise.
 
-use crate::stack::{self, BUCKET, KEY, LEGACY, TestStack, hub, lines, scheduled, uploaded};
+use crate::stack::{
+    self, BUCKET, KEY, LEGACY, Outcome, State, TestStack, hub, lines, messages, reason, scheduled, uploaded,
+};
 use local_aws::{Fault, Options};
 use serde_json::{Value, json};
 
@@ -18,7 +20,7 @@ async fn one_registry_that_left_the_file_goes_rule_then_secret_then_template() {
     stack.upload(QUAY);
     stack.aws.clear_calls();
     let plan = stack.manual("plan").await;
-    assert_eq!(plan["registries"]["dockerhub"]["state"], "planned");
+    assert_eq!(plan.registries["dockerhub"].state, State::Planned);
     assert!(stack.aws.calls().iter().all(|call| !call.write));
     stack.aws.clear_calls();
     let report = stack.send(uploaded()).await.unwrap();
@@ -38,11 +40,11 @@ async fn one_registry_that_left_the_file_goes_rule_then_secret_then_template() {
             "DeleteRepositoryCreationTemplate"
         ]
     );
-    assert_eq!(report["outcome"], "changed");
+    assert_eq!(report.outcome, Outcome::Changed);
     assert_eq!((stack.rule("dockerhub"), stack.template("dockerhub")), (None, None));
     let secret = stack.secret(HUB).unwrap();
     assert!(secret["DeletedDate"].is_number(), "it can be restored");
-    assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
     // And back again: the secret is restored, not made a second time.
     let back = stack.follow(&two("canary-docker-1")).await;
     assert_eq!(lines(&back)[0], format!("dockerhub restore secret {HUB} [] applied"));
@@ -62,9 +64,9 @@ async fn more_than_the_limit_deletes_none_until_somebody_raises_it() {
         stack.aws.clear_calls();
         if way != "setting" {
             let report = stack.follow(QUAY).await;
-            assert_eq!(report["outcome"], "partial");
-            assert_eq!(report["registries"]["gitlab"]["state"], "held");
-            let message = report["registries"]["gitlab"]["message"].as_str().unwrap();
+            assert_eq!(report.outcome, Outcome::Partial);
+            assert_eq!(report.registries["gitlab"].state, State::Held);
+            let message = report.registries["gitlab"].message.as_deref().unwrap();
             for remedy in ["3 registries left the file", "max_deletions: 3", "MAX_DELETIONS"] {
                 assert!(message.contains(remedy), "{message}");
             }
@@ -83,9 +85,9 @@ async fn more_than_the_limit_deletes_none_until_somebody_raises_it() {
             }
             _ => stack.follow(QUAY).await,
         };
-        assert_eq!(report["outcome"], "changed", "{way}: {report:#}");
-        assert_eq!(report["registries"].as_object().unwrap().len(), 1);
-        assert_eq!(stack.manual("plan").await["outcome"], "converged");
+        assert_eq!(report.outcome, Outcome::Changed, "{way}: {report:#?}");
+        assert_eq!(report.registries.len(), 1);
+        assert_eq!(stack.manual("plan").await.outcome, Outcome::Converged);
     }
 }
 
@@ -95,7 +97,7 @@ async fn a_file_without_registries_or_no_file_at_all_deletes_nothing() {
     stack.follow(&hub("canary-docker-1")).await;
     stack.aws.clear_calls();
     for empty in ["", "{}", "registries: {}\n", "registries:\n"] {
-        assert_eq!(stack.follow(empty).await["outcome"], "rejected", "{empty:?}");
+        assert_eq!(stack.follow(empty).await.outcome, Outcome::Rejected, "{empty:?}");
     }
     assert_eq!(stack.writes(), Vec::<String>::new());
 }
@@ -123,7 +125,7 @@ async fn foreign_and_others_rules_and_templates_are_never_touched() {
     }
     stack.aws.clear_calls();
     let report = stack.send(scheduled()).await.unwrap();
-    assert_eq!((&report["outcome"], stack.writes().len()), (&json!("converged"), 0));
+    assert_eq!((report.outcome, stack.writes().len()), (Outcome::Converged, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,7 +148,7 @@ async fn a_template_that_serves_other_purposes_too_stays_without_us() {
         template["description"],
         "Pull through cache repository template for dockerhub artifacts"
     );
-    assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,10 +158,10 @@ async fn a_secret_that_a_secret_of_the_file_or_any_rule_names_is_kept() {
     let report = stack
         .follow(&format!("hub2: {{registry: docker.io, secret: {HUB}}}\n"))
         .await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(stack.rule("dockerhub"), None);
     assert_eq!(stack.secret(HUB).unwrap()["DeletedDate"], Value::Null);
-    assert_eq!(report["registries"]["hub2"]["state"], "ready");
+    assert_eq!(report.registries["hub2"].state, State::Ready);
 
     let stack = TestStack::new().await;
     stack.follow(&two("canary-docker-1")).await;
@@ -168,7 +170,7 @@ async fn a_secret_that_a_secret_of_the_file_or_any_rule_names_is_kept() {
         json!({"ecrRepositoryPrefix": "by-hand", "upstreamRegistryUrl": "registry-1.docker.io", "credentialArn": arn});
     stack.aws.call("ecr", "CreatePullThroughCacheRule", input).unwrap();
     let report = stack.follow(QUAY).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(stack.template("dockerhub"), None);
     assert_eq!(stack.secret(HUB).unwrap()["DeletedDate"], Value::Null);
 }
@@ -180,7 +182,7 @@ async fn the_new_name_of_a_renamed_registry_works_before_the_old_one_goes() {
     stack.aws.clear_calls();
     let renamed = hub("canary-docker-1").replace("dockerhub", "hub");
     let report = stack.follow(&renamed).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     let calls: Vec<String> = stack.aws.calls().into_iter().map(|call| call.operation).collect();
     let at = |operation: &str| calls.iter().position(|call| call == operation).unwrap();
     assert!(at("CreatePullThroughCacheRule") < at("ValidatePullThroughCacheRule"));
@@ -194,21 +196,22 @@ async fn nothing_goes_while_its_new_name_is_not_ready() {
     stack.follow(&hub("canary-docker-1")).await;
     let renamed = hub("canary-wrong").replace("dockerhub", "hub");
     let report = stack.follow(&renamed).await;
-    assert_eq!(report["registries"]["dockerhub"]["state"], "held");
+    assert_eq!(report.registries["dockerhub"].state, State::Held);
     assert!(
-        report["registries"]["dockerhub"]["message"]
-            .as_str()
+        report.registries["dockerhub"]
+            .message
+            .as_deref()
             .unwrap()
             .contains("hub of the file")
     );
     // Neither in the runs after, when the new name has a rule already.
     assert_eq!(
-        stack.send(scheduled()).await.unwrap()["registries"]["dockerhub"]["state"],
-        "held"
+        stack.send(scheduled()).await.unwrap().registries["dockerhub"].state,
+        State::Held
     );
     stack.aws.pull("dockerhub/library/nginx:1").unwrap();
     let report = stack.follow(&hub("canary-docker-1").replace("dockerhub", "hub")).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(stack.rule("dockerhub"), None);
 }
 
@@ -221,7 +224,7 @@ async fn a_newer_file_that_comes_before_the_deletion_decides() {
     });
     stack.aws.clear_calls();
     let report = stack.follow(QUAY).await;
-    assert_eq!(report["outcome"], "converged", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Converged, "{report:#?}");
     assert_eq!(stack.writes(), Vec::<String>::new());
 }
 
@@ -254,7 +257,7 @@ async fn a_deletion_that_fails_is_told_and_finished_by_the_next_run() {
         assert!(failure.contains("partial"), "{failure}");
         assert!(stack.template("dockerhub").is_some(), "the mark goes last");
         stack.aws.clear_faults();
-        assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "changed");
+        assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Changed);
         assert_eq!((stack.rule("dockerhub"), stack.template("dockerhub")), (None, None));
         assert!(stack.secret(HUB).unwrap()["DeletedDate"].is_number());
     }
@@ -266,11 +269,8 @@ async fn nothing_goes_while_its_new_name_is_somebody_elses_rule() {
     stack.follow(&hub("canary-docker-1")).await;
     stack::make_rule(&stack.aws, "hub", "quay.io", None);
     let report = stack.follow(&hub("canary-docker-1").replace("dockerhub", "hub")).await;
-    let states = [
-        &report["registries"]["dockerhub"]["state"],
-        &report["registries"]["hub"]["state"],
-    ];
-    assert_eq!(states, ["held", "held"], "{report:#}");
+    let states = [report.registries["dockerhub"].state, report.registries["hub"].state];
+    assert_eq!(states, [State::Held, State::Held], "{report:#?}");
     stack.aws.pull("dockerhub/library/nginx:1").unwrap();
 }
 
@@ -284,7 +284,7 @@ async fn the_new_name_gets_the_place_of_the_old_one_before_others_do() {
     let report = stack
         .follow("extra: {registry: public.ecr.aws}\nquay2: {registry: quay.io}\n")
         .await;
-    assert_eq!(report["registries"]["extra"]["reason"], "quota", "{report:#}");
+    assert_eq!(report.registries["extra"].reason, reason("quota"), "{report:#?}");
     assert_eq!((stack.rule("quay"), stack.rule("quay2").is_some()), (None, true));
 }
 
@@ -300,7 +300,7 @@ async fn a_secret_that_the_list_does_not_know_goes_along_with_its_rule() {
     assert!(stack.secret(HUB).unwrap()["DeletedDate"].is_number());
     stack.aws.clear_faults();
     let report = stack.follow(open).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert!(stack.secret(HUB).unwrap()["DeletedDate"].is_number());
     assert_eq!(stack.rule("quay"), None);
 }
@@ -331,11 +331,11 @@ async fn secrets_are_under_the_limit_where_rules_and_templates_were_deleted_by_h
     }
     let report = stack.follow(&registries(0..1)).await;
     let is_held = |n: usize| {
-        let registry = &report["registries"][format!("hub-{n}")];
-        registry["state"] == "held" && registry["reason"] == "limit"
+        let registry = &report.registries[&format!("hub-{n}")];
+        registry.state == State::Held && registry.reason == reason("limit")
     };
-    assert!((1..8).all(is_held), "{report:#}");
-    assert_eq!(report["outcome"], "partial");
+    assert!((1..8).all(is_held), "{report:#?}");
+    assert_eq!(report.outcome, Outcome::Partial);
     // Nothing but a tag says that they are ours, whatever the limit.
     let report = stack
         .send(json!({"action": "apply", "max_deletions": 7}))
@@ -343,7 +343,7 @@ async fn secrets_are_under_the_limit_where_rules_and_templates_were_deleted_by_h
         .unwrap();
     assert!(
         (0..8).all(|n| !stack.is_going(&format!("ecr-pullthroughcache/hub-{n}"))),
-        "{report:#}"
+        "{report:#?}"
     );
 }
 
@@ -363,12 +363,12 @@ async fn secrets_of_marked_registries_count_once_with_them() {
             .unwrap();
     }
     let report = stack.follow(&registries(0..1)).await;
-    assert_eq!(report["registries"]["hub-1"]["reason"], "limit", "{report:#}");
+    assert_eq!(report.registries["hub-1"].reason, reason("limit"), "{report:#?}");
     let report = stack
         .send(json!({"action": "apply", "max_deletions": 2}))
         .await
         .unwrap();
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert!((1..3).all(|n| stack.is_going(&format!("ecr-pullthroughcache/hub-{n}"))));
 }
 
@@ -381,8 +381,8 @@ async fn a_clone_with_our_tag_is_never_deleted_and_a_warning_names_it() {
     stack.make_secret(&clone, &stack::credential("canary-docker-1"), tags);
     for _ in 0..2 {
         let report = stack.send(scheduled()).await.unwrap();
-        assert_eq!(report["outcome"], "converged", "{report:#}");
-        assert!(report["warnings"].to_string().contains(&clone), "{report:#}");
+        assert_eq!(report.outcome, Outcome::Converged, "{report:#?}");
+        assert!(messages(&report.warnings).contains(&clone), "{report:#?}");
     }
     // Neither when the original goes, nor by a call by hand.
     stack.follow(QUAY).await;
@@ -410,12 +410,9 @@ async fn a_secret_that_was_taken_along_goes_with_the_registry_that_uses_it() {
             json!([]),
         );
         let report = stack.follow(&last).await;
-        assert_eq!(report["outcome"], "changed", "{report:#}");
-        assert!(stack.is_going(HUB), "{report:#}");
-        assert!(
-            !report["warnings"].to_string().contains("carries the tag"),
-            "{report:#}"
-        );
+        assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
+        assert!(stack.is_going(HUB), "{report:#?}");
+        assert!(!messages(&report.warnings).contains("carries the tag"), "{report:#?}");
     }
 }
 
@@ -429,7 +426,7 @@ async fn a_limit_of_none_is_not_raised_by_the_file() {
     let report = stack
         .follow("max_deletions: 5\nregistries:\n  quay: {registry: quay.io}\n")
         .await;
-    assert_eq!(report["registries"]["k8s"]["reason"], "limit", "{report:#}");
+    assert_eq!(report.registries["k8s"].reason, reason("limit"), "{report:#?}");
     assert!(stack.rule("k8s").is_some());
     stack
         .send(json!({"action": "apply", "max_deletions": 1}))

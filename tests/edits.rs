@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use local_aws::Fault;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::stack::invariants::Invariants;
-use crate::stack::{TestStack, assert_tokens_stay_home, credential, invoke, lines, put_current, scheduled, uploaded};
+use crate::stack::{
+    Report, State, TestStack, assert_tokens_stay_home, credential, invoke, lines, put_current, scheduled, uploaded,
+};
 
 const SEEDS: u64 = 8;
 const NAMES: [&str; 3] = ["aa", "bb", "cc"];
@@ -179,7 +181,7 @@ async fn comes_to_rest(seed: u64) {
     }
     stack.aws.clear_calls();
     let last = invoke(&stack.app, scheduled()).await.unwrap();
-    told += &format!("{:#}", last["registries"]);
+    told += &format!("{:#?}", last.registries);
     assert_eq!(stack.writes(), Vec::<String>::new(), "{told}");
     assert_tokens_stay_home(&stack.aws);
     // A secret that went along bears another name than its registry, so deletions are counted by rules.
@@ -197,8 +199,8 @@ fn served_by(stack: &TestStack) -> Vec<&'static str> {
 }
 
 /// What is ready serves the host of the file. What is not has a value that is refused, by the file or by a rotation.
-fn is_as_the_file_says(stack: &TestStack, line: &Line, last: &Value, told: &str) {
-    let state = &last["registries"][line.name]["state"];
+fn is_as_the_file_says(stack: &TestStack, line: &Line, last: &Report, told: &str) {
+    let state = last.registries[line.name].state;
     let rule = stack
         .rule(line.name)
         .unwrap_or_else(|| panic!("{} has no rule: {told}", line.name));
@@ -207,7 +209,7 @@ fn is_as_the_file_says(stack: &TestStack, line: &Line, last: &Value, told: &str)
         "{}: {told}",
         line.name
     );
-    if *state == "ready" {
+    if state == State::Ready {
         stack.aws.pull(&format!("{}/library/in-the-end:1", line.name)).unwrap();
     } else {
         let current = stack
@@ -216,7 +218,7 @@ fn is_as_the_file_says(stack: &TestStack, line: &Line, last: &Value, told: &str)
         let is_typo = line.token.as_ref().is_some_and(|token| token.ends_with("typo"));
         assert!(
             is_typo || current.contains("rotated"),
-            "{} is {state}: {told}",
+            "{} is {state:?}: {told}",
             line.name
         );
     }

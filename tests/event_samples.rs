@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::stack::{self, LEGACY, TestStack, scheduled};
+use crate::stack::{self, CredentialState, LEGACY, Outcome, TestStack, scheduled};
 use ecr_pull_through_sync::failure::Failure;
+use ecr_pull_through_sync::trigger::Kind;
 use ecr_pull_through_sync::trigger::{FunctionContext, Job, Refusal, SecretChange, WorkBatch, classify};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The stack the samples are made for; `make run` and `make invoke` use the same.
 const PLACE: FunctionContext<'static> = FunctionContext {
@@ -358,8 +359,8 @@ async fn every_sample_sent_to_the_handler_ends_as_it_should_and_writes_nothing_w
     stack.follow(LEGACY).await;
     stack.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-2");
     assert_eq!(
-        stack.send(scheduled()).await.unwrap()["outcome"],
-        "changed",
+        stack.send(scheduled()).await.unwrap().outcome,
+        Outcome::Changed,
         "the rotated value is remembered as proven"
     );
     let mut wrong = Vec::new();
@@ -367,7 +368,7 @@ async fn every_sample_sent_to_the_handler_ends_as_it_should_and_writes_nothing_w
         let status = stack.aws.object(stack::BUCKET, stack::STATUS);
         stack.aws.clear_calls();
         let found = match stack.send(event(file)).await {
-            Ok(report) => report["outcome"].as_str().unwrap().to_owned(),
+            Ok(report) => report.outcome.as_str().to_owned(),
             Err(Failure::UnknownEvent(_)) => "error".to_owned(),
             Err(other) => format!("{other}"),
         };
@@ -407,7 +408,7 @@ async fn our_own_writes_raise_events_that_are_known_by_one_cheap_look() {
     for event in current {
         stack.aws.clear_calls();
         let report = stack.send(event.clone()).await.unwrap();
-        assert_eq!(report["outcome"], "ignored", "{report:#}");
+        assert_eq!(report.outcome, Outcome::Ignored, "{report:#?}");
         let calls: Vec<String> = stack.aws.calls().into_iter().map(|call| call.operation).collect();
         assert_eq!(calls, ["DescribeSecret"]);
     }
@@ -418,12 +419,12 @@ async fn a_rotation_that_failed_is_told_with_where_to_look() {
     let stack = TestStack::new().await;
     stack.follow(LEGACY).await;
     let report = stack.send(event("secret-rotation-failed")).await.unwrap();
-    let warning = report["warnings"].as_array().unwrap().last().unwrap();
-    assert_eq!(warning["registry"], "dockerhub");
+    let warning = report.warnings.last().unwrap();
+    assert_eq!(warning.registry.as_deref(), Some("dockerhub"));
     assert!(
-        warning["message"]
+        warning
+            .message
             .as_str()
-            .unwrap()
             .contains("Look at the log of the secret's rotation function")
     );
 }
@@ -441,9 +442,9 @@ async fn a_rotated_token_that_the_upstream_refuses_is_told_at_once() {
         .find(|e| e["detail"]["labelUpdated"] == "AWSCURRENT")
         .unwrap();
     let report = stack.send(raised).await.unwrap();
-    assert_eq!(report["outcome"], "partial");
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid");
-    assert_eq!(report["trigger"]["kind"], json!("secret-rotation"));
+    assert_eq!(report.outcome, Outcome::Partial);
+    assert_eq!(report.registries["dockerhub"].credential, CredentialState::Invalid);
+    assert_eq!(report.trigger.kind, Kind::SecretRotation);
 }
 
 #[tokio::test(start_paused = true)]
@@ -461,12 +462,12 @@ async fn over_a_refused_file_a_rotation_is_proven_where_our_mark_is_and_ignored_
         .unwrap();
     let report = stack.send(raised).await.unwrap();
     assert_eq!(
-        (&report["outcome"], &report["registries"]["dockerhub"]["credential"]),
-        (&json!("rejected"), &json!("valid"))
+        (report.outcome, report.registries["dockerhub"].credential),
+        (Outcome::Rejected, CredentialState::Valid)
     );
     let ignored = stack
         .send(event("secret-label-updated-name-like-a-suffix"))
         .await
         .unwrap();
-    assert_eq!(ignored["outcome"], "ignored");
+    assert_eq!(ignored.outcome, Outcome::Ignored);
 }

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::stack::{self, TestStack, hub, images, lines, make_rule, repository, scheduled, uploaded};
+use crate::stack::{
+    self, ChangeResult, CredentialState, Outcome, Report, State, TestStack, hub, images, json_of, lines, make_rule,
+    messages, repository, scheduled, uploaded,
+};
+use ecr_pull_through_sync::report::Progress;
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
 
@@ -43,12 +47,19 @@ fn untouched() -> Value {
     json!({"keeps": null, "readers": null, "mutability": "MUTABLE", "tags": {}})
 }
 
-fn counts(report: &Value, registry: &str) -> Value {
-    report["registries"][registry]["existing_repositories"].clone()
+fn counts(report: &Report, registry: &str) -> Progress {
+    report.registries[registry].existing_repositories.unwrap()
 }
 
-fn progress(found: u64, done: u64, changed: u64, held: u64, failed: u64, to_do: u64) -> Value {
-    json!({"found": found, "done": done, "changed": changed, "held": held, "failed": failed, "to_do": to_do})
+fn progress(found: u64, done: u64, changed: u64, held: u64, failed: u64, to_do: u64) -> Progress {
+    Progress {
+        found,
+        done,
+        changed,
+        held,
+        failed,
+        to_do,
+    }
 }
 
 /// How often each operation on repositories was called.
@@ -60,7 +71,7 @@ fn called(stack: &TestStack) -> BTreeMap<String, usize> {
     calls
 }
 
-fn of_repositories(report: &Value) -> Vec<String> {
+fn of_repositories(report: &Report) -> Vec<String> {
     lines(report)
         .into_iter()
         .filter(|line| line.contains(" repository "))
@@ -75,7 +86,7 @@ async fn settings_reach_what_is_there_once_and_an_unchanged_account_costs_one_re
         images(&stack.aws, name, 2);
     }
     let report = stack.follow(QUAY).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     let all = "[lifecycle_policy repository_policy tags] applied";
     assert_eq!(
         of_repositories(&report),
@@ -85,7 +96,7 @@ async fn settings_reach_what_is_there_once_and_an_unchanged_account_costs_one_re
         ]
     );
     assert_eq!(counts(&report, "quay"), progress(2, 2, 2, 0, 0, 0));
-    assert_eq!(report["registries"]["quay"]["state"], "ready");
+    assert_eq!(report.registries["quay"].state, State::Ready);
     for name in ["quay/a", "quay/b/c"] {
         let root = "arn:aws:iam::123456789012:root";
         let want = json!({"keeps": 3, "readers": root, "mutability": "MUTABLE", "tags": {"team": "web"}});
@@ -94,7 +105,7 @@ async fn settings_reach_what_is_there_once_and_an_unchanged_account_costs_one_re
 
     stack.aws.clear_calls();
     let report = stack.send(scheduled()).await.unwrap();
-    assert_eq!(report["outcome"], "converged", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Converged, "{report:#?}");
     assert_eq!(counts(&report, "quay"), progress(2, 2, 0, 0, 0, 0));
     assert_eq!(stack.writes(), Vec::<String>::new());
     let calls = called(&stack);
@@ -117,7 +128,7 @@ async fn a_plan_shows_each_repositorys_changes_and_writes_nothing() {
     stack.aws.clear_calls();
     for action in ["plan", "validate"] {
         let report = stack.manual(action).await;
-        assert_eq!(report["outcome"], "pending", "{report:#}");
+        assert_eq!(report.outcome, Outcome::Pending, "{report:#?}");
         assert_eq!(
             of_repositories(&report),
             [
@@ -127,13 +138,12 @@ async fn a_plan_shows_each_repositorys_changes_and_writes_nothing() {
             ]
         );
         assert_eq!(counts(&report, "quay"), progress(2, 0, 0, 1, 0, 1));
-        let held = report["changes"]
-            .as_array()
-            .unwrap()
+        let held = report
+            .changes
             .iter()
-            .find(|change| change["result"] == "held")
+            .find(|change| change.result == ChangeResult::Held)
             .unwrap();
-        let why = held["error"].as_str().unwrap();
+        let why = held.error.as_deref().unwrap();
         assert!(
             why.contains("would expire 2 images (tags: v1, v2), and the file allows 0"),
             "{why}"
@@ -174,7 +184,10 @@ ROOT: {registry: public.ecr.aws, tags: {root: 'yes'}, existing_repositories: {in
             "quay/team update repository quay/team/a [tags] applied",
         ]
     );
-    assert_eq!(report["existing_repositories"], progress(3, 3, 3, 0, 0, 0));
+    assert_eq!(
+        report.existing_repositories.as_ref().unwrap().progress,
+        progress(3, 3, 3, 0, 0, 0)
+    );
     let calls = called(&stack);
     assert!(
         !calls.contains_key("GetLifecyclePolicy") && !calls.contains_key("GetRepositoryPolicy"),
@@ -190,39 +203,38 @@ async fn a_repository_that_would_lose_images_is_held_until_the_file_allows_it_an
         images(&stack.aws, name, n);
     }
     let report = stack.follow(QUAY).await;
-    assert_eq!(report["outcome"], "partial");
-    assert_eq!(report["registries"]["quay"]["state"], "held");
-    let message = report["registries"]["quay"]["message"].as_str().unwrap();
+    assert_eq!(report.outcome, Outcome::Partial);
+    assert_eq!(report.registries["quay"].state, State::Held);
+    let message = report.registries["quay"].message.as_deref().unwrap();
     assert_eq!(message, "1 existing repository held; pulling works");
     assert_eq!(counts(&report, "quay"), progress(2, 1, 2, 1, 0, 0));
-    let held = |report: &Value| {
-        report["changes"]
-            .as_array()
-            .unwrap()
+    let held = |report: &Report| {
+        report
+            .changes
             .iter()
-            .find(|change| change["result"] == "held")
+            .find(|change| change.result == ChangeResult::Held)
             .unwrap()
             .clone()
     };
     let first = held(&report);
     assert_eq!(
-        (first["id"].as_str(), &first["fields"]),
-        (Some("quay/big"), &json!(["lifecycle_policy"]))
+        (first.id.as_str(), first.fields.join(" ")),
+        ("quay/big", "lifecycle_policy".to_owned())
     );
-    let why = first["error"].as_str().unwrap();
+    let why = first.error.as_deref().unwrap();
     assert!(
         why.contains("would expire 9 images (tags: v1, v2, v3, v4, v5, …)"),
         "{why}"
     );
-    assert!(first["since"].is_null());
+    assert_eq!(first.since, None);
     assert_eq!(settings(&stack.aws, "quay/a")["keeps"], 3);
     let big = settings(&stack.aws, "quay/big");
     assert_eq!((&big["keeps"], &big["tags"]), (&json!(null), &json!({"team": "web"})));
 
     stack.aws.clear_calls();
     let again = stack.send(scheduled()).await.unwrap();
-    assert_eq!(again["outcome"], "partial");
-    assert_eq!(held(&again)["since"], report["started_at"], "old news");
+    assert_eq!(again.outcome, Outcome::Partial);
+    assert_eq!(held(&again).since.as_ref(), Some(&report.started_at), "old news");
     assert_eq!(stack.writes(), Vec::<String>::new());
 
     let raised = QUAY.replace(
@@ -230,7 +242,7 @@ async fn a_repository_that_would_lose_images_is_held_until_the_file_allows_it_an
         "existing_repositories: {max_expiring_images: 9}",
     );
     let report = stack.follow(&raised).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(
         of_repositories(&report),
         ["quay update repository quay/big [lifecycle_policy] applied"]
@@ -263,13 +275,12 @@ quay:
         action: {type: transition, targetStorageClass: archive}
 ";
     let report = stack.follow(file).await;
-    let line = report["changes"]
-        .as_array()
-        .unwrap()
+    let line = report
+        .changes
         .iter()
-        .find(|change| change["result"] == "held")
+        .find(|change| change.result == ChangeResult::Held)
         .unwrap();
-    let why = line["error"].as_str().unwrap();
+    let why = line.error.as_deref().unwrap();
     assert!(why.contains("archive 11") && why.contains("allows 100"), "{why}");
 }
 
@@ -302,7 +313,7 @@ async fn somebody_elses_preview_is_waited_for_and_never_taken_for_ours() {
         aws.call("ecr", "StartLifecyclePolicyPreview", start).unwrap();
     });
     let report = stack.follow(QUAY).await;
-    assert_eq!(counts(&report, "quay"), progress(1, 0, 1, 1, 0, 0), "{report:#}");
+    assert_eq!(counts(&report, "quay"), progress(1, 0, 1, 1, 0, 0), "{report:#?}");
     assert_eq!(settings(&stack.aws, "quay/a")["keeps"], json!(null));
 }
 
@@ -313,9 +324,9 @@ async fn a_preview_that_fails_lets_nothing_through() {
     repository(&stack.aws, "quay/b");
     stack.aws.with_ecr(|ecr| ecr.failing_previews.insert("quay/a".into()));
     let report = stack.follow(QUAY).await;
-    assert_eq!(report["outcome"], "partial");
-    assert_eq!(counts(&report, "quay"), progress(2, 1, 2, 0, 1, 0), "{report:#}");
-    assert_eq!(report["registries"]["quay"]["state"], "failed");
+    assert_eq!(report.outcome, Outcome::Partial);
+    assert_eq!(counts(&report, "quay"), progress(2, 1, 2, 0, 1, 0), "{report:#?}");
+    assert_eq!(report.registries["quay"].state, State::Failed);
     assert_eq!(settings(&stack.aws, "quay/a")["keeps"], json!(null));
     assert_eq!(
         settings(&stack.aws, "quay/a")["tags"],
@@ -348,7 +359,7 @@ async fn repositories_that_come_and_go_in_the_middle_fail_nothing() {
         .unwrap();
     });
     let report = stack.follow(QUAY).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(counts(&report, "quay"), progress(1, 1, 1, 0, 0, 0));
     let report = stack.send(scheduled()).await.unwrap();
     assert_eq!(counts(&report, "quay"), progress(2, 2, 1, 0, 0, 0));
@@ -369,12 +380,15 @@ async fn nothing_is_ever_taken_away() {
     let report = stack
         .follow("quay: {registry: quay.io, lifecycle_policy: none, tags: {team: web}, existing_repositories: true}\n")
         .await;
-    assert_eq!(report["outcome"], "changed");
+    assert_eq!(report.outcome, Outcome::Changed);
     let now = settings(&stack.aws, "quay/a");
     assert_eq!(now["keeps"], 900);
     assert_eq!(now["tags"], json!({"team": "web", "theirs": "1"}));
-    let warnings = report["warnings"].to_string();
-    assert!(warnings.contains("keep the lifecycle policy they have"), "{warnings}");
+    let warnings = messages(&report.warnings);
+    assert!(
+        warnings.contains("keep the lifecycle policy they have"),
+        "{warnings:#?}"
+    );
     // Out of the file, or with the field switched off, what was put stays.
     stack
         .follow("quay: {registry: quay.io, tags: {team: web}}\nk8s: {registry: registry.k8s.io}\n")
@@ -412,8 +426,8 @@ quay:
   image_tag_mutability_exclusion_filters: [b*, a*]
   existing_repositories: true
 ";
-    assert_eq!(stack.follow(file).await["outcome"], "changed");
-    assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(stack.follow(file).await.outcome, Outcome::Changed);
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
 }
 
 #[tokio::test(start_paused = true)]
@@ -422,7 +436,7 @@ async fn a_missing_permission_is_named_and_the_other_settings_go_on() {
     repository(&stack.aws, "quay/a");
     stack.aws.fault(Fault::on("ecr", "GetRepositoryPolicy").access_denied());
     let report = stack.follow(QUAY).await;
-    assert_eq!(report["outcome"], "partial");
+    assert_eq!(report.outcome, Outcome::Partial);
     assert_eq!(
         of_repositories(&report),
         [
@@ -430,14 +444,17 @@ async fn a_missing_permission_is_named_and_the_other_settings_go_on() {
             "quay update repository quay/a [repository_policy] failed",
         ]
     );
-    assert!(report.to_string().contains("ecr:GetRepositoryPolicy"), "{report:#}");
+    assert!(
+        json_of(&report).to_string().contains("ecr:GetRepositoryPolicy"),
+        "{report:#?}"
+    );
     stack.aws.clear_faults();
     stack
         .aws
         .fault(Fault::on("ecr", "DescribeRepositories").access_denied());
     let report = stack.send(scheduled()).await.unwrap();
-    assert_eq!(report["registries"]["quay"]["state"], "failed");
-    let message = report["registries"]["quay"]["message"].as_str().unwrap();
+    assert_eq!(report.registries["quay"].state, State::Failed);
+    let message = report.registries["quay"].message.as_deref().unwrap();
     assert!(
         message.starts_with("its existing repositories could not be listed: DescribeRepositories"),
         "{message}"
@@ -460,7 +477,10 @@ async fn too_many_tags_are_told_and_not_tried() {
         .follow("quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n")
         .await;
     assert_eq!(counts(&report, "quay"), progress(1, 0, 0, 0, 1, 0));
-    assert!(report.to_string().contains("the repository has 50 tags"), "{report:#}");
+    assert!(
+        json_of(&report).to_string().contains("the repository has 50 tags"),
+        "{report:#?}"
+    );
     assert!(!called(&stack).contains_key("TagResource"));
 }
 
@@ -484,15 +504,15 @@ async fn repositories_of_a_name_that_is_somebody_elses_are_left_alone() {
         ))
         .await;
     assert_eq!(of_repositories(&report), Vec::<String>::new());
-    assert_eq!(report["registries"]["quay"]["state"], "held");
-    assert_eq!(report["registries"]["k8s"]["state"], "failed");
+    assert_eq!(report.registries["quay"].state, State::Held);
+    assert_eq!(report.registries["k8s"].state, State::Failed);
     for name in ["quay/a", "k8s/pause"] {
         assert_eq!(settings(&stack.aws, name), untouched());
     }
     // Told to take over, it speaks for them.
     stack.upload(&QUAY.replace("tags:", "take_over: true, tags:"));
     let report = stack.send(uploaded()).await.unwrap();
-    assert_eq!(counts(&report, "quay"), progress(1, 1, 1, 0, 0, 0), "{report:#}");
+    assert_eq!(counts(&report, "quay"), progress(1, 1, 1, 0, 0, 0), "{report:#?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -517,7 +537,7 @@ async fn a_role_that_iam_does_not_know_yet_is_waited_for_once_and_not_for_each_r
     );
     stack.aws.with_ecr(|ecr| ecr.unknown_principals.clear());
     let report = stack.follow(&file).await;
-    assert_eq!(counts(&report, "quay"), progress(20, 20, 20, 0, 0, 0), "{report:#}");
+    assert_eq!(counts(&report, "quay"), progress(20, 20, 20, 0, 0, 0), "{report:#?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -539,7 +559,7 @@ async fn a_newer_file_in_the_middle_has_the_last_word() {
             "{n}"
         );
     }
-    assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
 }
 
 #[tokio::test(start_paused = true)]
@@ -553,8 +573,8 @@ async fn throttling_fails_no_run() {
         .aws
         .fault(Fault::on("ecr", "GetRepositoryPolicy").times(30).throttle());
     let report = stack.follow(QUAY).await;
-    assert_eq!(counts(&report, "quay"), progress(40, 40, 40, 0, 0, 0), "{report:#}");
-    assert_eq!(report["outcome"], "changed");
+    assert_eq!(counts(&report, "quay"), progress(40, 40, 40, 0, 0, 0), "{report:#?}");
+    assert_eq!(report.outcome, Outcome::Changed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -576,21 +596,14 @@ async fn without_a_queue_the_next_run_does_what_this_one_had_no_time_for() {
         .to_string();
     assert!(failure.contains("to do"), "{failure}");
     let status = stack.status();
-    assert_eq!(status["outcome"], "partial");
-    let first = &status["existing_repositories"];
-    assert!(
-        first["to_do"].as_u64().unwrap() > 0 && first["done"].as_u64().unwrap() > 0,
-        "{first:#}"
-    );
+    assert_eq!(status.outcome, Outcome::Partial);
+    let first = status.existing_repositories.unwrap().progress;
+    assert!(first.to_do > 0 && first.done > 0, "{first:#?}");
 
     stack.aws.clear_faults();
     let report = stack.send(scheduled()).await.unwrap();
     let counts = counts(&report, "quay");
-    assert_eq!(
-        (&counts["found"], &counts["done"], &counts["held"]),
-        (&json!(120), &json!(119), &json!(1)),
-        "{report:#}"
-    );
+    assert_eq!((counts.found, counts.done, counts.held), (120, 119, 1), "{report:#?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -604,16 +617,16 @@ async fn a_report_about_thousands_of_repositories_stays_small_and_sums_up() {
     let report = stack.manual("plan").await;
     assert_eq!(counts(&report, "quay"), progress(1100, 0, 0, 0, 0, 1100));
     assert_eq!(of_repositories(&report).len(), 1001);
-    let last = report["changes"].as_array().unwrap().last().unwrap();
+    let last = report.changes.last().unwrap();
     assert_eq!(
-        (&last["id"], &last["more"], &last["result"]),
-        (&json!("quay/*"), &json!(100), &json!("planned"))
+        (last.id.as_str(), last.more, last.result),
+        ("quay/*", Some(100), ChangeResult::Planned)
     );
     assert_eq!(
-        report["message"], "1101 changes to apply",
+        report.message, "1101 changes to apply",
         "the template's and those of the repositories"
     );
-    assert_eq!(stack.send(uploaded()).await.unwrap()["outcome"], "changed");
+    assert_eq!(stack.send(uploaded()).await.unwrap().outcome, Outcome::Changed);
     let page = String::from_utf8(stack.aws.object(stack::BUCKET, stack::STATUS_PAGE).unwrap()).unwrap();
     assert!(page.contains("existing repositories: 1100 found, 1100 done (1100 changed)"));
     assert!(page.len() < 200_000, "{}", page.len());
@@ -629,7 +642,7 @@ async fn a_rotation_is_proven_before_repositories_are_looked_at() {
     stack.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-2");
     stack.aws.clear_calls();
     let report = stack.send(stack.newest_rotation()).await.unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "valid");
+    assert_eq!(report.registries["dockerhub"].credential, CredentialState::Valid);
     let order: Vec<String> = stack.aws.calls().into_iter().map(|call| call.operation).collect();
     let place = |name: &str| order.iter().position(|operation| operation == name).unwrap();
     assert!(

@@ -4,10 +4,13 @@ mod messages;
 
 use std::time::{Duration, Instant};
 
-use crate::stack::{BUCKET, KEY, TestStack, images, invoke_as, lines, repository, scheduled, uploaded};
+use crate::stack::{
+    BUCKET, ChangeResult, KEY, Outcome, Report, State, TestStack, images, invoke_as, json_of, lines, repository,
+    scheduled, uploaded,
+};
 use crate::work_queue::{WorkQueue, name};
 use local_aws::{Fault, LocalAws};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const TAGS: &str = "quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n";
 const REPOSITORIES: usize = 220;
@@ -31,11 +34,11 @@ fn tagged(aws: &LocalAws, n: usize) -> usize {
         .count()
 }
 
-fn count(report: &Value, what: &str) -> u64 {
-    report["existing_repositories"][what].as_u64().unwrap_or(u64::MAX)
+fn count(report: &Report, what: &str) -> u64 {
+    json_of(report)["existing_repositories"][what].as_u64().unwrap()
 }
 
-fn about_repositories(report: &Value) -> Vec<String> {
+fn about_repositories(report: &Report) -> Vec<String> {
     lines(report)
         .into_iter()
         .filter(|line| line.contains(" repository "))
@@ -54,7 +57,7 @@ async fn a_plan_that_could_not_read_the_repositories_is_not_converged() {
     stack.aws.fault(Fault::on("ecr", "ListTagsForResource").server_error());
     for action in ["plan", "validate"] {
         let report = stack.manual(action).await;
-        assert_ne!(report["outcome"], "converged", "{action}: {report:#}");
+        assert_ne!(report.outcome, Outcome::Converged, "{action}: {report:#?}");
     }
 }
 
@@ -84,9 +87,9 @@ async fn a_plan_that_is_out_of_time_says_so() {
         .send_within(json!({"action": "plan"}), Duration::from_millis(2500))
         .await
         .unwrap();
-    assert!(count(&report, "failed") > 0, "{report:#}");
-    assert_eq!(report["outcome"], "partial", "{report:#}");
-    let message = report["registries"]["quay"]["message"].to_string();
+    assert!(count(&report, "failed") > 0, "{report:#?}");
+    assert_eq!(report.outcome, Outcome::Partial, "{report:#?}");
+    let message = report.registries["quay"].message.as_deref().unwrap_or_default();
     assert!(
         !message.contains("to change"),
         "what was not looked at is told as what is to change: {message}"
@@ -126,7 +129,7 @@ async fn messages_of_the_first_try_have_no_part_in_the_status_of_the_second() {
     }
     let status = stack.status();
     let all = REPOSITORIES as u64;
-    assert_eq!(status["registries"]["quay"]["state"], "failed", "{status:#}");
+    assert_eq!(status.registries["quay"].state, State::Failed, "{status:#?}");
     let counts = ["found", "done", "failed", "to_do"].map(|what| count(&status, what));
     assert_eq!(counts, [all, all - 1, 1, 0]);
 }
@@ -168,9 +171,9 @@ async fn what_an_older_file_held_is_not_told_of_a_newer_one_that_allows_it() {
     stack.send(uploaded()).await.unwrap_err();
     let status = stack.status();
     assert!(
-        !status.to_string().contains("the file allows 0"),
-        "{:#}",
-        status["changes"]
+        !json_of(&status).to_string().contains("the file allows 0"),
+        "{:#?}",
+        status.changes
     );
 }
 
@@ -262,8 +265,8 @@ async fn a_finished_status_does_not_warn_of_what_was_left() {
         queue.deliver().await.unwrap();
     }
     let status = queue.stack.status();
-    assert_eq!(status["outcome"], "changed");
-    assert_eq!(status["warnings"], json!([]));
+    assert_eq!(status.outcome, Outcome::Changed);
+    assert_eq!(status.warnings, []);
 }
 
 /// A run that stops for a newer file tells what it wrote until then.
@@ -281,7 +284,7 @@ async fn what_was_written_before_a_newer_file_came_is_told() {
     let written = tagged(&stack.aws, 100);
     let told = about_repositories(&report).len();
     assert!(written > 0);
-    assert_eq!(told, written, "{}", report["message"]);
+    assert_eq!(told, written, "{}", report.message);
 }
 
 /// One more repository is no news about those that are held.
@@ -295,14 +298,15 @@ async fn a_registry_is_held_since_the_first_time_whatever_is_cached_meanwhile() 
     let first = stack
         .follow("quay: {registry: quay.io, existing_repositories: true}\n")
         .await;
-    assert_eq!(first["registries"]["quay"]["state"], "held");
+    assert_eq!(first.registries["quay"].state, State::Held);
     stack.send(scheduled()).await.unwrap();
     repository(&stack.aws, "quay/c");
     let report = stack.send(scheduled()).await.unwrap();
     assert_eq!(
-        report["registries"]["quay"]["since"], first["started_at"],
-        "{:#}",
-        report["registries"]
+        report.registries["quay"].since.as_ref(),
+        Some(&first.started_at),
+        "{:#?}",
+        report.registries
     );
 }
 
@@ -338,7 +342,7 @@ async fn a_status_does_not_say_that_the_queue_has_what_it_has_not() {
         .unwrap_err();
     queue.stack.aws.clear_faults();
     let status = queue.stack.status();
-    let message = status["registries"]["quay"]["message"].as_str().unwrap();
+    let message = status.registries["quay"].message.as_deref().unwrap();
     assert!(!message.contains("in the queue"), "{message}");
 }
 
@@ -361,15 +365,14 @@ async fn trouble_that_a_message_finds_is_news_even_if_the_status_is_written_twic
         .fault(Fault::on("s3", "PutObject").times(1).reset_after());
     queue.deliver().await.unwrap();
     let status = queue.stack.status();
-    let failed = status["changes"]
-        .as_array()
-        .unwrap()
+    let failed = status
+        .changes
         .iter()
-        .find(|c| c["result"] == "failed")
+        .find(|c| c.result == ChangeResult::Failed)
         .unwrap()
         .clone();
-    assert_eq!(failed["id"], "quay/219");
-    assert!(failed["since"].is_null(), "{failed:#}");
+    assert_eq!(failed.id, "quay/219");
+    assert!(failed.since.is_none(), "{failed:#?}");
 }
 
 /// What a registry that leaves the file spoke for is its parent's from then on, not from the run after.
@@ -380,11 +383,11 @@ async fn what_a_longer_prefix_leaves_behind_is_reached_by_the_same_run() {
     stack.follow(&format!("{TAGS}quay/team: {{registry: quay.io}}\n")).await;
     assert_eq!(team(&stack.aws, "quay/team/a"), None);
     let report = stack.follow(TAGS).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     let report = stack.send(scheduled()).await.unwrap();
     assert_eq!(
-        report["outcome"],
-        "converged",
+        report.outcome,
+        Outcome::Converged,
         "the run before has said that all was applied: {:?}",
         lines(&report)
     );
@@ -408,7 +411,7 @@ async fn lost_answers_open_no_gate() {
     let report = stack
         .follow("quay: {registry: quay.io, existing_repositories: {apply: [lifecycle_policy]}}\n")
         .await;
-    assert_eq!((count(&report, "done"), count(&report, "held")), (1, 1), "{report:#}");
+    assert_eq!((count(&report, "done"), count(&report, "held")), (1, 1), "{report:#?}");
     let policy = |name: &str| {
         stack
             .aws
@@ -436,9 +439,9 @@ async fn a_registry_that_is_ready_again_is_not_failing_since() {
     for event in &events {
         queue.stack.send(event.clone()).await.unwrap();
     }
-    let quay = queue.stack.status()["registries"]["quay"].clone();
-    assert_eq!(quay["state"], "ready");
-    assert!(quay["since"].is_null(), "{quay:#}");
+    let quay = queue.stack.status().registries["quay"].clone();
+    assert_eq!(quay.state, State::Ready);
+    assert!(quay.since.is_none(), "{quay:#?}");
 }
 
 /// Two hundred patterns, each as slow to match as one can be, over names of the greatest length: what is held against what
@@ -462,8 +465,9 @@ async fn the_slowest_patterns_do_not_keep_a_run_beyond_its_deadline() {
         .to_string();
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     assert!(failure.contains("failed: quay"), "{failure}");
-    let why = stack.status()["registries"]["quay"]["message"]
-        .as_str()
+    let why = stack.status().registries["quay"]
+        .message
+        .as_deref()
         .unwrap_or_default()
         .to_owned();
     assert!(why.contains("could not be listed") && why.contains("deadline"), "{why}");

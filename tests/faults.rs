@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use crate::stack::{self, LEGACY, TestStack, hub, lines, scheduled, uploaded};
+use crate::stack::{self, ChangeResult, LEGACY, Outcome, State, TestStack, hub, lines, scheduled, uploaded};
 use ecr_pull_through_sync::failure::Failure;
 use local_aws::{Fault, Options};
-use serde_json::json;
 
 /// Sends the upload's event; whichever way it ends, a calm run afterwards converges.
 async fn then_calm(stack: &TestStack) {
     stack.aws.clear_faults();
     let report = stack.send(scheduled()).await.unwrap();
-    assert_ne!(report["outcome"], "partial", "{report:#}");
-    assert_eq!(stack.manual("plan").await["outcome"], "converged");
+    assert_ne!(report.outcome, Outcome::Partial, "{report:#?}");
+    assert_eq!(stack.manual("plan").await.outcome, Outcome::Converged);
 }
 
 #[tokio::test(start_paused = true)]
@@ -29,7 +28,7 @@ async fn a_throttling_storm_delays_and_fails_nothing() {
         }
     }
     let report = stack.follow(LEGACY).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -50,9 +49,9 @@ async fn a_server_error_that_stays_fails_one_registry_and_the_invocation_after_t
     );
     assert!(text.contains("gitlab") && text.contains(stack::STATUS), "{text}");
     let status = stack.status();
-    assert_eq!(status["registries"]["gitlab"]["state"], "failed");
-    assert_eq!(status["registries"]["dockerhub"]["state"], "ready");
-    assert_eq!(status["registries"]["public-ecr"]["state"], "ready");
+    assert_eq!(status.registries["gitlab"].state, State::Failed);
+    assert_eq!(status.registries["dockerhub"].state, State::Ready);
+    assert_eq!(status.registries["public-ecr"].state, State::Ready);
     then_calm(&stack).await;
 }
 
@@ -96,13 +95,13 @@ async fn one_registry_denied_is_reported_and_no_retry_is_asked_for() {
             .access_denied(),
     );
     let report = stack.follow(LEGACY).await;
-    assert_eq!(report["outcome"], "partial");
-    let message = report["registries"]["gitlab"]["message"].as_str().unwrap();
+    assert_eq!(report.outcome, Outcome::Partial);
+    let message = report.registries["gitlab"].message.as_deref().unwrap();
     assert!(
         message.contains("AccessDenied") && message.contains("DescribeSecret"),
         "{message}"
     );
-    assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
+    assert_eq!(report.registries["dockerhub"].state, State::Ready);
     then_calm(&stack).await;
 }
 
@@ -121,7 +120,7 @@ async fn a_fresh_secret_that_ecr_does_not_see_is_waited_for() {
         .aws
         .before("ecr", "CreatePullThroughCacheRule", 7, move |aws| aws.advance(hour));
     let report = stack.follow(LEGACY).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     let missed = stack
         .aws
         .calls()
@@ -140,8 +139,9 @@ async fn a_secret_that_ecr_never_sees_fails_for_a_retry() {
     stack.upload(&hub("canary-docker-1"));
     stack.send(uploaded()).await.unwrap_err();
     assert!(
-        stack.status()["registries"]["dockerhub"]["message"]
-            .as_str()
+        stack.status().registries["dockerhub"]
+            .message
+            .as_deref()
             .unwrap()
             .contains("SecretNotFoundException")
     );
@@ -162,17 +162,18 @@ async fn time_outs_and_broken_connections_are_retried_even_when_the_answer_was_l
         }
         let report = stack.follow(&hub("canary-docker-1")).await;
         assert_eq!(
-            report["registries"]["dockerhub"]["state"], "ready",
-            "{operation}: {report:#}"
+            report.registries["dockerhub"].state,
+            State::Ready,
+            "{operation}: {report:#?}"
         );
-        assert_eq!(stack.manual("plan").await["outcome"], "converged", "{operation}");
+        assert_eq!(stack.manual("plan").await.outcome, Outcome::Converged, "{operation}");
     }
     let stack = TestStack::new().await;
     stack
         .aws
         .fault(Fault::on("ecr", "DescribePullThroughCacheRules").times(1).timeout());
     stack.aws.fault(Fault::on("s3", "GetObject").times(1).reset());
-    assert_eq!(stack.follow(&hub("canary-docker-1")).await["outcome"], "changed");
+    assert_eq!(stack.follow(&hub("canary-docker-1")).await.outcome, Outcome::Changed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -199,13 +200,8 @@ async fn an_account_that_cannot_be_read_is_not_touched() {
             .access_denied(),
     );
     let report = stack.send(uploaded()).await.unwrap();
-    assert_eq!(report["outcome"], "partial");
-    assert!(
-        report["message"]
-            .as_str()
-            .unwrap()
-            .contains("DescribeRepositoryCreationTemplates")
-    );
+    assert_eq!(report.outcome, Outcome::Partial);
+    assert!(report.message.as_str().contains("DescribeRepositoryCreationTemplates"));
     assert_eq!(stack.writes(), Vec::<String>::new());
     stack.aws.clear_faults();
     stack.aws.fault(
@@ -225,9 +221,9 @@ async fn a_clear_that_does_not_take_is_read_back_and_the_template_made_anew() {
     let report = stack
         .follow("quay: {registry: quay.io, lifecycle_policy: none}\n")
         .await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(stack.template("quay").unwrap().get("lifecyclePolicy"), None);
-    assert_eq!(stack.manual("plan").await["outcome"], "converged");
+    assert_eq!(stack.manual("plan").await.outcome, Outcome::Converged);
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,14 +243,9 @@ async fn a_run_stops_cleanly_before_the_deadline() {
         .unwrap_err();
     assert!(failure.to_string().contains("partial"), "{failure}");
     let status = stack.status();
-    assert_eq!(status["outcome"], "partial");
-    let results: Vec<_> = status["changes"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|c| &c["result"])
-        .collect();
-    assert!(results.contains(&&json!("skipped")), "{status:#}");
+    assert_eq!(status.outcome, Outcome::Partial);
+    let results: Vec<_> = status.changes.iter().map(|c| &c.result).collect();
+    assert!(results.contains(&&ChangeResult::Skipped), "{status:#?}");
     then_calm(&stack).await;
 }
 
@@ -270,7 +261,7 @@ async fn many_pages_are_all_read() {
     .await;
     let file: String = (0..7).map(|n| format!("quay-{n}: {{registry: quay.io}}\n")).collect();
     stack.follow(&file).await;
-    assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
 }
 
 #[tokio::test(start_paused = true)]
@@ -282,7 +273,7 @@ async fn registries_that_wait_for_aws_to_settle_keep_no_other_waiting() {
         .fault(unsettled.error("UnableToDecryptSecretValueException", "kms", 400));
     let slow: String = (0..4).map(|n| format!("slow-{n}: {{registry: quay.io}}\n")).collect();
     let report = stack.follow(&format!("{slow}good: {{registry: quay.io}}\n")).await;
-    assert_eq!(report["registries"]["good"]["state"], "ready", "{report:#}");
+    assert_eq!(report.registries["good"].state, State::Ready, "{report:#?}");
     let calls = stack.aws.calls();
     let its_first = calls
         .iter()
@@ -314,9 +305,9 @@ async fn a_template_that_has_to_be_made_anew_and_is_refused_comes_back_with_its_
         stack.upload("quay: {registry: quay.io, lifecycle_policy: none}\n");
         let result = stack.send(uploaded()).await;
         assert_eq!(
-            stack.status()["registries"]["quay"]["state"],
-            "failed",
-            "{:#}",
+            stack.status().registries["quay"].state,
+            State::Failed,
+            "{:#?}",
             stack.status()
         );
         if refusals == 1 {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::stack::invariants::Invariants;
-use crate::stack::{self, BUCKET, KEY, STATUS, TestStack, hub, lines, scheduled, uploaded};
+use crate::stack::{self, BUCKET, KEY, Outcome, STATUS, TestStack, hub, json_of, lines, scheduled, uploaded};
 use serde_json::json;
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
@@ -29,16 +29,16 @@ async fn a_run_that_lost_to_another_version_of_the_file_runs_again_from_the_newe
     assert_eq!(
         lines(&report).iter().filter(|line| line.contains("[value]")).count(),
         2,
-        "both rounds' changes are told: {report:#}"
+        "both rounds' changes are told: {report:#?}"
     );
-    assert_eq!(stack.status(), report);
+    assert_eq!(stack.status_json(), json_of(&report));
 }
 
 #[tokio::test(start_paused = true)]
 async fn losing_to_a_run_over_the_same_file_costs_one_more_write_of_the_status() {
     let stack = TestStack::new().await;
     let first = stack.follow(&hub("canary-docker-1")).await;
-    let status = first.to_string();
+    let status = json_of(&first).to_string();
     stack.aws.before("s3", "PutObject", 1, move |aws| {
         aws.put_object(BUCKET, STATUS, status);
     });
@@ -47,7 +47,7 @@ async fn losing_to_a_run_over_the_same_file_costs_one_more_write_of_the_status()
     let calls = stack.aws.calls();
     let count = |operation: &str| calls.iter().filter(|call| call.operation == operation).count();
     assert_eq!((count("DescribePullThroughCacheRules"), count("PutObject")), (1, 3));
-    assert_eq!(stack.status(), report);
+    assert_eq!(stack.status_json(), json_of(&report));
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,11 +98,15 @@ async fn a_whole_run_over_a_newer_file_between_any_two_calls_of_a_run_wins() {
             assert_eq!(
                 stack.token(HUB, label).as_deref(),
                 Some("canary-docker-3"),
-                "before call {n}: {report:#}"
+                "before call {n}: {report:#?}"
             );
         }
         assert_eq!(stack.token(HUB, "FILE_PENDING"), None, "before call {n}");
-        assert_eq!(stack.manual("plan").await["outcome"], "converged", "before call {n}");
+        assert_eq!(
+            stack.manual("plan").await.outcome,
+            Outcome::Converged,
+            "before call {n}"
+        );
         invariants.hold(&stack.aws, &format!("before call {n}"));
     }
 }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::pattern::deployed::{CALL, changed};
-use crate::stack::{self, BUCKET, KEY, TestStack, hub, lines, scheduled};
+use crate::stack::{self, BUCKET, KEY, Outcome, TestStack, hub, lines, reason, scheduled};
 
 const OTHER_KEY: &str = "other.yaml";
 const OTHER_STATUS: &str = "status/other.yaml.json";
@@ -80,7 +80,7 @@ impl Two {
 
     fn statuses(&self) -> [Value; 2] {
         let other = self.aws().object(BUCKET, OTHER_STATUS).unwrap();
-        [self.stacks[0].status(), serde_json::from_slice(&other).unwrap()]
+        [self.stacks[0].status_json(), serde_json::from_slice(&other).unwrap()]
     }
 }
 
@@ -127,7 +127,7 @@ async fn two_living_stacks_with_one_owner_come_to_rest() {
         .send(json!({"action": "apply", "max_deletions": 1}))
         .await
         .unwrap();
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(two.stacks[0].rule("gitlab"), None);
     // What the other makes again stays.
     two.is_quiet_within_ten_runs().await;
@@ -172,8 +172,9 @@ async fn what_left_is_deleted_in_later_runs_too_and_what_was_made_again_is_not()
     for _ in 0..2 {
         let report = stack.send(scheduled()).await.unwrap();
         assert_eq!(
-            report["registries"]["dockerhub"]["reason"], "other-holder",
-            "{report:#}"
+            report.registries["dockerhub"].reason,
+            reason("other-holder"),
+            "{report:#?}"
         );
     }
     let report = stack.manual("plan").await;
@@ -189,14 +190,12 @@ async fn what_left_is_deleted_in_later_runs_too_and_what_was_made_again_is_not()
 async fn after_an_update_what_the_last_status_lists_may_go() {
     let stack = TestStack::new().await;
     stack.follow(&format!("{QUAY}{}", hub("canary-docker-1"))).await;
-    let mut status = stack.status();
+    let mut status = stack.status_json();
     assert_eq!(status["memory"]["named"], json!(["dockerhub", "quay"]));
     status.as_object_mut().unwrap().remove("memory");
-    stack
-        .aws
-        .put_object(BUCKET, stack::STATUS, status.to_string().into_bytes());
-    assert_eq!(stack.follow(QUAY).await["outcome"], "changed");
-    assert_eq!(stack.status()["memory"]["named"], json!(["quay"]));
+    stack.aws.put_object(BUCKET, stack::STATUS, status.to_string());
+    assert_eq!(stack.follow(QUAY).await.outcome, Outcome::Changed);
+    assert_eq!(stack.status_json()["memory"]["named"], json!(["quay"]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -211,6 +210,6 @@ async fn a_restore_of_our_own_is_no_trigger_and_anybody_elses_is() {
         let arn = format!("arn:aws:sts::123456789012:assumed-role/{by}");
         let event = changed("secret-restore", [("/detail/userIdentity/arn", json!(arn))]);
         let report = stack.send(event).await.unwrap();
-        assert_eq!(report["outcome"] == "ignored", ignored, "{by}: {report:#}");
+        assert_eq!(report.outcome == Outcome::Ignored, ignored, "{by}: {report:#?}");
     }
 }

@@ -5,7 +5,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::stack::{self, TestStack, credential, hub, invoke, lines, make_rule, scheduled, uploaded};
+use crate::stack::{
+    self, CredentialState, Outcome, Report, State, TestStack, credential, hub, invoke, lines, make_rule, scheduled,
+    uploaded,
+};
 use local_aws::{Fault, LocalAws};
 use serde_json::{Value, json};
 
@@ -22,16 +25,15 @@ fn tag(key: &str, value: &str) -> Value {
     json!([{"Key": key, "Value": value}])
 }
 
-fn reason(report: &Value, registry: &str) -> String {
-    report["registries"][registry]["reason"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
+fn reason(report: &Report, registry: &str) -> String {
+    let reason = report.registries[registry].reason.as_ref();
+    reason.map(|reason| reason.as_str().to_owned()).unwrap_or_default()
 }
 
-fn message(report: &Value, registry: &str) -> String {
-    report["registries"][registry]["message"]
-        .as_str()
+fn message(report: &Report, registry: &str) -> String {
+    report.registries[registry]
+        .message
+        .as_deref()
         .unwrap_or_default()
         .to_owned()
 }
@@ -52,7 +54,7 @@ async fn a_secret_of_another_stack_is_sent_nowhere() {
     let report = stack
         .follow(&format!("evil: {{registry: ghcr.io, secret: {HUB}}}\n"))
         .await;
-    assert_eq!(reason(&report, "evil"), "other-owner", "{report:#}");
+    assert_eq!(reason(&report, "evil"), "other-owner", "{report:#?}");
     assert_eq!(stack.rule("evil"), None);
 }
 
@@ -62,8 +64,8 @@ async fn a_referenced_secret_is_sent_only_to_the_hosts_in_its_tag() {
     stack.make_secret(OPS, &credential("canary-docker-1"), tag(UPSTREAM, "docker.io"));
     let file = format!("hub: {{registry: docker.io, secret: {OPS}}}\nevil: {{registry: ghcr.io, secret: {OPS}}}\n");
     let report = stack.follow(&file).await;
-    assert_eq!(report["registries"]["hub"]["state"], "ready", "{report:#}");
-    assert_eq!(report["warnings"], json!([]));
+    assert_eq!(report.registries["hub"].state, State::Ready, "{report:#?}");
+    assert_eq!(report.warnings, []);
     assert_eq!(reason(&report, "evil"), "wrong-host");
     let line = format!("tag-resource --secret-id {OPS} --tags 'Key={UPSTREAM},Value=registry-1.docker.io ghcr.io'");
     assert!(message(&report, "evil").contains(&line), "{}", message(&report, "evil"));
@@ -82,8 +84,9 @@ async fn a_referenced_secret_is_sent_only_to_the_hosts_in_its_tag() {
         .unwrap();
     let report = stack.send(scheduled()).await.unwrap();
     assert_eq!(
-        report["registries"]["evil"]["credential"], "invalid",
-        "it was asked: {report:#}"
+        report.registries["evil"].credential,
+        CredentialState::Invalid,
+        "it was asked: {report:#?}"
     );
 }
 
@@ -95,11 +98,11 @@ async fn a_referenced_secret_without_a_tag_is_for_the_hosts_of_the_rules_that_us
     let report = stack
         .follow(&format!("evil: {{registry: ghcr.io, secret: {OPS}}}\n"))
         .await;
-    assert_eq!(reason(&report, "evil"), "wrong-host", "{report:#}");
+    assert_eq!(reason(&report, "evil"), "wrong-host", "{report:#?}");
     let report = stack
         .follow(&format!("hub: {{registry: docker.io, secret: {OPS}}}\n"))
         .await;
-    assert_eq!(report["registries"]["hub"]["state"], "ready", "{report:#}");
+    assert_eq!(report.registries["hub"].state, State::Ready, "{report:#?}");
     // A registry that moves to another host does not take the value there.
     stack
         .aws
@@ -112,7 +115,7 @@ async fn a_referenced_secret_without_a_tag_is_for_the_hosts_of_the_rules_that_us
     let report = stack
         .follow(&format!("hub: {{registry: ghcr.io, secret: {OPS}}}\n"))
         .await;
-    assert_eq!(reason(&report, "hub"), "wrong-host", "{report:#}");
+    assert_eq!(reason(&report, "hub"), "wrong-host", "{report:#?}");
     assert_eq!(
         upstream(&stack, "hub").as_deref(),
         Some("registry-1.docker.io"),
@@ -127,18 +130,14 @@ async fn a_referenced_secret_that_nothing_binds_is_used_with_a_warning_that_says
     let report = stack
         .follow(&format!("hub: {{registry: docker.io, secret: {OPS}}}\n"))
         .await;
-    assert_eq!(report["registries"]["hub"]["state"], "ready", "{report:#}");
-    let warning = report["warnings"][0]["message"].as_str().unwrap();
+    assert_eq!(report.registries["hub"].state, State::Ready, "{report:#?}");
+    let warning = report.warnings[0].message.as_str();
     assert!(
         warning.contains("tag-resource") && warning.contains("Value=registry-1.docker.io"),
         "{warning}"
     );
     let report = stack.send(scheduled()).await.unwrap();
-    assert_eq!(
-        report["warnings"],
-        json!([]),
-        "its rule shows by now which host it is for"
-    );
+    assert_eq!(report.warnings, [], "its rule shows by now which host it is for");
 }
 
 /// Whoever may write the file has never seen the rotated value, and does not get it sent to a host of his choice.
@@ -150,7 +149,7 @@ async fn a_rotated_value_does_not_follow_the_registry_to_another_host() {
         stack.rotate(HUB, "canary-docker-2");
         stack.send(scheduled()).await.unwrap();
         let report = stack.follow(&ghcr("canary-ghcr-1")).await;
-        assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
+        assert_eq!(report.registries["dockerhub"].state, State::Ready, "{report:#?}");
         assert_eq!(upstream(&stack, "dockerhub").as_deref(), Some("ghcr.io"));
         assert_eq!(stack.token(AT_GHCR, "AWSCURRENT").as_deref(), Some("canary-ghcr-1"));
         assert!(
@@ -159,9 +158,9 @@ async fn a_rotated_value_does_not_follow_the_registry_to_another_host() {
         );
         // Back again: the secret of that host is restored, rotation and all.
         let report = stack.follow(&hub("canary-docker-1")).await;
-        assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
+        assert_eq!(report.registries["dockerhub"].state, State::Ready, "{report:#?}");
         assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
-        assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+        assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
     }
 }
 
@@ -171,10 +170,14 @@ async fn a_typo_in_the_token_for_the_new_host_sends_no_token_of_the_old_one_ther
         let stack = TestStack::with(local_aws::Options::default(), rollback).await;
         stack.follow(&hub("canary-docker-1")).await;
         let report = stack.follow(&ghcr("canary-ghcr-typo")).await;
-        assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid", "{report:#}");
+        assert_eq!(
+            report.registries["dockerhub"].credential,
+            CredentialState::Invalid,
+            "{report:#?}"
+        );
         assert!(!stack.is_going(HUB), "the way back");
         let mended = stack.follow(&ghcr("canary-ghcr-1")).await;
-        assert_eq!(mended["registries"]["dockerhub"]["state"], "ready", "{mended:#}");
+        assert_eq!(mended.registries["dockerhub"].state, State::Ready, "{mended:#?}");
         assert!(stack.is_going(HUB));
     }
 }
@@ -206,7 +209,7 @@ async fn no_verdict_of_the_old_host_counts_for_the_new_token() {
             }
             stack.aws.clear_faults();
             let report = invoke(&stack.app, scheduled()).await.unwrap();
-            assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{n}: {report:#}");
+            assert_eq!(report.registries["dockerhub"].state, State::Ready, "{n}: {report:#?}");
             assert_eq!(stack.token(AT_GHCR, "AWSCURRENT").as_deref(), Some("canary-ghcr-1"));
             for secret in [HUB, AT_GHCR] {
                 assert_eq!(stack.token(secret, "REJECTED"), None, "{n}");
@@ -266,7 +269,7 @@ async fn never_swap_tokens(env: &[(&str, &str)], line: fn(&str, &str) -> String)
         });
         let report = invoke(&stack.app, uploaded()).await.unwrap();
         for registry in ["aa", "bb"] {
-            assert_eq!(report["registries"][registry]["state"], "ready", "{n}: {report:#}");
+            assert_eq!(report.registries[registry].state, State::Ready, "{n}: {report:#?}");
         }
         is_at_home(&stack.aws);
         if !came.load(Ordering::Relaxed) {
@@ -316,7 +319,7 @@ async fn an_unmarked_secret_that_no_rule_uses_is_written_anew() {
             format!("dockerhub adopt secret {HUB} [tags description] applied"),
             format!("dockerhub create secret_policy {HUB} [] applied"),
         ],
-        "{report:#}"
+        "{report:#?}"
     );
     assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
     // Refused from now on: what was there before is not for this host.
@@ -339,7 +342,7 @@ async fn an_unmarked_secret_is_written_anew_after_a_run_that_died_too() {
     assert_eq!(stack.token(HUB, "UNBOUND").as_deref(), Some("canary-ghcr-1"));
     stack.aws.clear_faults();
     let report = stack.send(scheduled()).await.unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
+    assert_eq!(report.registries["dockerhub"].state, State::Ready, "{report:#?}");
     assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
 }
 
@@ -353,7 +356,7 @@ async fn nor_is_what_was_there_before_a_value_that_the_file_happens_to_say() {
         .aws
         .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
     let report = stack.follow(&hub("canary-docker-1")).await;
-    assert_eq!(reason(&report, "dockerhub"), "refused", "{report:#}");
+    assert_eq!(reason(&report, "dockerhub"), "refused", "{report:#?}");
     assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
     assert_eq!(stack.token(HUB, "UNBOUND").as_deref(), Some("canary-ghcr-1"));
 }
@@ -371,7 +374,7 @@ async fn a_secret_that_somebody_elses_rule_uses_is_not_written_to() {
         let file = hub("canary-docker-1").replace("dockerhub", "shared");
         stack.aws.clear_calls();
         let report = stack.follow(&file).await;
-        assert_eq!(report["registries"]["shared"]["state"], "held", "{report:#}");
+        assert_eq!(report.registries["shared"].state, State::Held, "{report:#?}");
         assert_eq!(reason(&report, "shared"), "other-rule");
         assert!(message(&report, "shared").contains("theirs"));
         assert_eq!(stack.writes(), Vec::<String>::new());
@@ -385,7 +388,7 @@ async fn a_secret_that_somebody_elses_rule_uses_is_not_written_to() {
             )
             .unwrap();
         let report = stack.send(scheduled()).await.unwrap();
-        assert_eq!(report["registries"]["shared"]["state"], "ready", "{report:#}");
+        assert_eq!(report.registries["shared"].state, State::Ready, "{report:#?}");
     }
 }
 
@@ -398,13 +401,13 @@ async fn a_renamed_registry_takes_its_secret_along() {
     stack.send(scheduled()).await.unwrap();
     let arn = stack.secret(HUB).unwrap()["ARN"].clone();
     let report = stack.follow(&hub("canary-docker-1").replace("dockerhub", "hub")).await;
-    assert_eq!(report["registries"]["hub"]["state"], "ready", "{report:#}");
+    assert_eq!(report.registries["hub"].state, State::Ready, "{report:#?}");
     assert_eq!(stack.rule("hub").unwrap()["credentialArn"], arn);
     assert_eq!((stack.rule("dockerhub"), stack.template("dockerhub")), (None, None));
     assert!(!stack.is_going(HUB));
     assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
     let next = stack.send(scheduled()).await.unwrap();
-    assert_eq!(next["outcome"], "converged", "{next:#}");
+    assert_eq!(next.outcome, Outcome::Converged, "{next:#?}");
 }
 
 /// Two arrive with host and value of one that leaves: the first by name gets its secret, the other its own.
@@ -416,11 +419,11 @@ async fn of_two_new_names_the_first_gets_the_secret() {
     let file =
         hub("canary-docker-1").replace("dockerhub", "hub-b") + &hub("canary-docker-1").replace("dockerhub", "hub-a");
     let report = stack.follow(&file).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(stack.rule("hub-a").unwrap()["credentialArn"], arn);
     assert_eq!(
         stack.rule("hub-b").unwrap()["credentialArn"],
         stack.secret("ecr-pullthroughcache/hub-b").unwrap()["ARN"]
     );
-    assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
 }

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::files::misplaced;
-use crate::stack::{self, BUCKET, TestStack, hub, lines, logged, metrics, repository, scheduled, uploaded};
+use crate::stack::{
+    self, BUCKET, CredentialState, Outcome, Report, State, TestStack, hub, json_of, lines, logged, messages, metrics,
+    repository, scheduled, uploaded,
+};
 use ecr_pull_through_sync::failure::Failure;
 use local_aws::{Fault, Options};
 use serde_json::Value;
@@ -16,9 +19,9 @@ fn ms(n: u64) -> Duration {
 }
 
 /// Whatever came of a run, in one text.
-fn said(result: &Result<Value, Failure>) -> String {
+fn said(result: &Result<Report, Failure>) -> String {
     match result {
-        Ok(report) => report.to_string(),
+        Ok(report) => json_of(report).to_string(),
         Err(failure) => failure.to_string(),
     }
 }
@@ -33,7 +36,7 @@ async fn pages_without_an_end_are_not_followed() {
             stack.aws.clear_calls();
             stack.aws.fault(Fault::on("ecr", operation).endless_pages(tokens));
             let result = stack.send(scheduled()).await;
-            let status = stack.status().to_string();
+            let status = stack.status_json().to_string();
             assert!(
                 result.is_err() && status.contains("EndlessPages"),
                 "{operation} {tokens}: {status}"
@@ -59,12 +62,13 @@ async fn endless_lists_of_secrets_and_repositories_are_told_and_end() {
             .fault(Fault::on("secretsmanager", "ListSecrets").endless_pages(tokens));
         let report = stack.follow(&hub("canary-docker-1")).await;
         assert_eq!(
-            report["registries"]["dockerhub"]["state"], "ready",
-            "{tokens}: {report:#}"
+            report.registries["dockerhub"].state,
+            State::Ready,
+            "{tokens}: {report:#?}"
         );
         assert!(
-            report["warnings"].to_string().contains("EndlessPages"),
-            "{tokens}: {report:#}"
+            messages(&report.warnings).contains("EndlessPages"),
+            "{tokens}: {report:#?}"
         );
 
         stack.aws.clear_faults();
@@ -74,7 +78,7 @@ async fn endless_lists_of_secrets_and_repositories_are_told_and_end() {
             .fault(Fault::on("ecr", "DescribeRepositories").endless_pages(tokens));
         stack.upload("quay: {registry: quay.io, existing_repositories: true}\n");
         let result = stack.send(uploaded()).await;
-        let status = stack.status().to_string();
+        let status = stack.status_json().to_string();
         assert!(result.is_err() && status.contains("EndlessPages"), "{tokens}: {status}");
     }
 }
@@ -93,7 +97,7 @@ async fn an_answer_without_an_end_is_not_read_on() {
             .fault(Fault::on(service, operation).endless_body(64 * 1024, Duration::ZERO));
         stack.upload(&hub("canary-docker-1"));
         let result = stack.send(uploaded()).await;
-        let status = stack.status().to_string();
+        let status = stack.status_json().to_string();
         assert!(
             result.is_err() && status.contains("BadResponse"),
             "{operation}: {status}"
@@ -153,7 +157,7 @@ async fn a_status_that_cannot_be_written_in_time_is_told_in_answer_log_and_metri
                 .any(|line| line.contains("run finished") && line.contains("1 registry ready; 2 changes"))
         );
         stack.aws.clear_faults();
-        assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+        assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
     }
 }
 
@@ -224,13 +228,13 @@ async fn an_answer_that_says_nothing_is_not_taken_for_a_deed() {
             stack.aws.fault(fault(Fault::on(service, operation)).times(1));
             let mut report = stack.follow(&hub("canary-docker-1")).await;
             if !operation.starts_with("Up") {
-                assert!(told_once(&report, &made), "{operation}: {report:#}");
+                assert!(told_once(&report, &made), "{operation}: {report:#?}");
             }
             if operation.starts_with("Up") || operation == "PutSecretValue" {
                 stack.aws.clear_faults();
                 stack.aws.fault(fault(Fault::on(service, operation)).times(1));
                 report = stack.follow(changed).await;
-                assert!(told_once(&report, &updated), "{operation}: {report:#}");
+                assert!(told_once(&report, &updated), "{operation}: {report:#?}");
                 assert_eq!(
                     stack.token(HUB, "AWSCURRENT").as_deref(),
                     Some("canary-docker-2"),
@@ -238,20 +242,21 @@ async fn an_answer_that_says_nothing_is_not_taken_for_a_deed() {
                 );
             }
             assert_eq!(
-                report["registries"]["dockerhub"]["state"], "ready",
-                "{operation}: {report:#}"
+                report.registries["dockerhub"].state,
+                State::Ready,
+                "{operation}: {report:#?}"
             );
             assert!(
                 stack.rule("dockerhub").is_some() && stack.template("dockerhub").is_some(),
                 "{operation}"
             );
-            assert_eq!(stack.manual("plan").await["outcome"], "converged", "{operation}");
+            assert_eq!(stack.manual("plan").await.outcome, Outcome::Converged, "{operation}");
         }
     }
 }
 
 /// The same resources as in a clean run are told, each as applied.
-fn told_once(report: &Value, clean: &[String]) -> bool {
+fn told_once(report: &Report, clean: &[String]) -> bool {
     let kinds = |lines: &[String]| {
         let mut kinds: Vec<String> = lines
             .iter()
@@ -272,15 +277,15 @@ async fn a_rule_that_is_said_to_be_made_and_is_not_there_is_not_ready() {
     stack.upload(QUAY);
     stack.send(uploaded()).await.unwrap_err();
     assert_eq!(
-        stack.status()["registries"]["quay"]["state"],
-        "failed",
-        "{:#}",
+        stack.status().registries["quay"].state,
+        State::Failed,
+        "{:#?}",
         stack.status()
     );
     stack.aws.clear_faults();
     assert_eq!(
-        stack.send(scheduled()).await.unwrap()["registries"]["quay"]["state"],
-        "ready"
+        stack.send(scheduled()).await.unwrap().registries["quay"].state,
+        State::Ready
     );
 }
 
@@ -293,8 +298,9 @@ async fn a_rule_that_was_perhaps_deleted_is_replaced_or_put_back() {
             stack.aws.fault(fault(Fault::on("ecr", operation)).times(1));
             let report = stack.follow("quay: {registry: public.ecr.aws}\n").await;
             assert_eq!(
-                report["registries"]["quay"]["state"], "ready",
-                "{operation}: {report:#}"
+                report.registries["quay"].state,
+                State::Ready,
+                "{operation}: {report:#?}"
             );
             assert_eq!(
                 stack.rule("quay").unwrap()["upstreamRegistryUrl"],
@@ -326,7 +332,7 @@ async fn what_was_perhaps_deleted_is_a_failure_until_it_is_seen() {
             );
             stack.send(scheduled()).await.unwrap();
             assert!(stack.is_going(HUB) && stack.rule("dockerhub").is_none(), "{operation}");
-            assert_eq!(stack.manual("plan").await["outcome"], "converged", "{operation}");
+            assert_eq!(stack.manual("plan").await.outcome, Outcome::Converged, "{operation}");
         }
     }
 }
@@ -342,9 +348,9 @@ async fn a_proof_that_says_nothing_refuses_no_credential() {
     stack.upload(&hub("canary-docker-2"));
     stack.send(uploaded()).await.unwrap_err();
     assert_eq!(
-        stack.status()["registries"]["dockerhub"]["credential"],
-        "unchecked",
-        "{:#}",
+        stack.status().registries["dockerhub"].credential,
+        CredentialState::Unchecked,
+        "{:#?}",
         stack.status()
     );
     assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
@@ -366,7 +372,7 @@ async fn a_read_that_says_nothing_changes_nothing() {
         stack.aws.fault(Fault::on(service, operation).hollow());
         let result = stack.send(scheduled()).await;
         assert!(
-            said(&result).contains("says nothing") || stack.status().to_string().contains("says nothing"),
+            said(&result).contains("says nothing") || stack.status_json().to_string().contains("says nothing"),
             "{operation}"
         );
         assert_eq!(stack.writes(), Vec::<String>::new(), "{operation}");
@@ -398,11 +404,9 @@ async fn a_look_at_the_file_that_hangs_ends_with_the_deadline() {
 
 /// Writes into the status what a run has not written.
 fn plant(stack: &TestStack, with: impl FnOnce(&mut Value)) {
-    let mut status = stack.status();
+    let mut status = stack.status_json();
     with(&mut status);
-    stack
-        .aws
-        .put_object(BUCKET, stack::STATUS, status.to_string().into_bytes());
+    stack.aws.put_object(BUCKET, stack::STATUS, status.to_string());
 }
 
 const MARKUP: &str = "<script>x</script> \u{1b}[31m \u{202e}";
@@ -428,9 +432,9 @@ async fn no_text_that_somebody_wrote_for_a_time_is_passed_on() {
             field => status[field] = MARKUP.into(),
         });
         let report = stack.send(scheduled()).await.unwrap();
-        assert_eq!(report["outcome"], "partial", "{report:#}");
+        assert_eq!(report.outcome, Outcome::Partial, "{report:#?}");
         let page = String::from_utf8(stack.aws.object(BUCKET, stack::STATUS_PAGE).unwrap()).unwrap();
-        for said in [report.to_string(), page] {
+        for said in [json_of(&report).to_string(), page] {
             let is_planted = said.contains("script") || said.contains('\u{1b}') || said.contains('\u{202e}');
             assert!(!is_planted, "{field}: {said}");
         }
@@ -440,7 +444,7 @@ async fn no_text_that_somebody_wrote_for_a_time_is_passed_on() {
         status["last_success_at"] = "2999-01-01T00:00:00+01:00".into()
     });
     let report = stack.send(scheduled()).await.unwrap();
-    assert_eq!(report["last_success_at"], report["finished_at"]);
+    assert_eq!(report.last_success_at.as_ref(), Some(&report.finished_at));
 }
 
 #[tokio::test(start_paused = true)]
@@ -449,9 +453,9 @@ async fn a_token_in_another_place_of_the_file_is_in_no_report_and_in_no_log() {
         let stack = TestStack::new().await;
         for place in misplaced::PLACES {
             let report = stack.follow(&misplaced::file(place, token)).await;
-            assert_eq!(report["outcome"], "rejected", "{place}");
+            assert_eq!(report.outcome, Outcome::Rejected, "{place}");
             let page = String::from_utf8(stack.aws.object(BUCKET, stack::STATUS_PAGE).unwrap()).unwrap();
-            for said in [report.to_string(), stack.status().to_string(), page] {
+            for said in [json_of(&report).to_string(), stack.status_json().to_string(), page] {
                 assert!(!misplaced::tells(&said, token), "{place}: {said}");
             }
         }

@@ -4,9 +4,9 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use crate::stack::{self, BUCKET, KEY, TestStack, app, hub, make_rule, metrics, scheduled, uploaded};
+use crate::stack::{self, BUCKET, KEY, Report, TestStack, app, hub, make_rule, metrics, scheduled, uploaded};
+use ecr_pull_through_sync::report::Past;
 use ecr_pull_through_sync::report::metrics::lines;
-use ecr_pull_through_sync::report::{Past, Report};
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
 
@@ -410,7 +410,7 @@ async fn the_time_since_the_last_success_grows_until_the_next() {
     assert_eq!(seconds(), None, "there was none yet");
     meter.stack.follow(QUAY).await;
     assert_eq!(seconds(), Some(0));
-    let mut status = meter.stack.status();
+    let mut status = meter.stack.status_json();
     status["last_success_at"] = json!("2026-01-01T00:00:00Z");
     meter.stack.aws.put_object(BUCKET, stack::STATUS, status.to_string());
     meter.stack.follow("nonsense: [\n").await;
@@ -516,7 +516,7 @@ async fn a_message_counts_its_own_changes_and_none_twice() {
         .await
         .unwrap();
     meter.stack.aws.clear_faults();
-    let to_do = first["existing_repositories"]["to_do"].as_u64().unwrap();
+    let to_do = first.existing_repositories.as_ref().unwrap().progress.to_do;
     let lines = meter.lines();
     assert_eq!(
         (&lines[0]["RepositoriesToDo"], &lines[0]["NotReadyRegistries"]),
@@ -573,7 +573,7 @@ async fn a_run_that_could_not_see_the_account_is_counted() {
                 let result = Box::pin(meter.stack.send(scheduled())).await;
                 assert_eq!(result.is_err(), may_help, "{code}: {result:?}");
                 assert_eq!(meter.told(), told, "{code}");
-                let message = meter.stack.status()["message"].as_str().unwrap().to_owned();
+                let message = meter.stack.status().message.as_str().to_owned();
                 assert!(
                     message.contains("the account could not be read") && message.contains(code),
                     "{message}"

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::stack::{ROLE, TestStack, lines, scheduled, uploaded};
+use crate::stack::{CredentialState, Outcome, ROLE, State, TestStack, lines, scheduled, uploaded};
 use local_aws::{LocalAws, Options};
 use serde_json::{Value, json};
 
@@ -192,7 +192,7 @@ async fn migrates(tags: &Value, env: &[(&str, &str)], template_fields: &str) -> 
     assert!(pulls_work(&stack.aws), "before");
 
     let plan = stack.manual("plan").await;
-    assert_eq!(plan["outcome"], "pending", "{plan:#}");
+    assert_eq!(plan.outcome, Outcome::Pending, "{plan:#?}");
     assert_eq!(lines(&plan), expected(template_fields, "planned"));
 
     let worked = Arc::new(AtomicUsize::new(0));
@@ -209,14 +209,15 @@ async fn migrates(tags: &Value, env: &[(&str, &str)], template_fields: &str) -> 
         stack.aws.calls().len(),
         "before every call of the run"
     );
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(lines(&report), expected(template_fields, "applied"));
-    for (registry, credential) in [("dockerhub", "valid"), ("gitlab", "valid"), ("public-ecr", "none")] {
-        let line = &report["registries"][registry];
-        assert_eq!(
-            (&line["state"], &line["credential"]),
-            (&json!("ready"), &json!(credential))
-        );
+    for (registry, credential) in [
+        ("dockerhub", CredentialState::Valid),
+        ("gitlab", CredentialState::Valid),
+        ("public-ecr", CredentialState::None),
+    ] {
+        let line = &report.registries[registry];
+        assert_eq!((line.state, line.credential), (State::Ready, credential));
     }
     let mut writes = stack.writes();
     writes.sort();
@@ -242,7 +243,7 @@ async fn migrates(tags: &Value, env: &[(&str, &str)], template_fields: &str) -> 
 
     stack.aws.clear_calls();
     let again = stack.send(scheduled()).await.unwrap();
-    assert_eq!((&again["outcome"], stack.writes()), (&json!("converged"), Vec::new()));
+    assert_eq!((again.outcome, stack.writes()), (Outcome::Converged, Vec::new()));
     stack
 }
 
@@ -290,7 +291,7 @@ async fn a_secret_that_no_longer_holds_the_files_value_shows_in_the_plan() {
     stack.upload(&legacy_file());
     let plan = stack.manual("plan").await;
     let line = format!("gitlab update secret {} [value] planned", secret_of("gitlab"));
-    assert!(lines(&plan).contains(&line), "{plan:#}");
+    assert!(lines(&plan).contains(&line), "{plan:#?}");
     assert!(GUIDE.contains(&line), "the guide says how this looks");
     // The way out: the file says what the secret holds.
     stack.upload(&legacy_file().replace("canary-gitlab-1", "canary-gitlab-2"));

@@ -3,7 +3,11 @@
 
 use std::time::Duration;
 
-use crate::stack::{TestStack, credential, hub, lines, logged, make_rule, scheduled, uploaded};
+use crate::stack::{
+    ChangeResult, CredentialState, Outcome, State, TestStack, credential, hub, lines, logged, make_rule, messages,
+    scheduled, uploaded,
+};
+use ecr_pull_through_sync::plan::Action;
 use local_aws::{Fault, Options};
 use serde_json::json;
 
@@ -22,7 +26,11 @@ async fn a_secret_goes_only_when_the_one_that_serves_instead_is_proven() {
     let stack = TestStack::new().await;
     about_to_move(&stack, "canary-typo").await;
     let report = stack.follow(MOVED).await;
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid", "{report:#}");
+    assert_eq!(
+        report.registries["dockerhub"].credential,
+        CredentialState::Invalid,
+        "{report:#?}"
+    );
     assert!(
         !stack.is_going(HUB),
         "it is all there is to go back to: {:?}",
@@ -42,14 +50,11 @@ async fn a_registry_whose_old_secret_cannot_be_deleted_is_partial_and_says_so() 
         .aws
         .fault(Fault::on("secretsmanager", "DeleteSecret").access_denied());
     let report = stack.follow(MOVED).await;
-    assert_eq!(report["outcome"], "partial", "{report:#}");
-    assert_ne!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
-    let change = &report["changes"].as_array().unwrap().last().unwrap().clone();
-    assert_eq!(
-        (&change["action"], &change["result"]),
-        (&json!("delete"), &json!("failed"))
-    );
-    assert!(change["error"].as_str().unwrap().contains("AccessDenied"), "{change}");
+    assert_eq!(report.outcome, Outcome::Partial, "{report:#?}");
+    assert_ne!(report.registries["dockerhub"].state, State::Ready, "{report:#?}");
+    let change = &report.changes.last().unwrap().clone();
+    assert_eq!((change.action, change.result), (Action::Delete, ChangeResult::Failed));
+    assert!(change.error.as_deref().unwrap().contains("AccessDenied"), "{change:#?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,11 +92,11 @@ async fn without_leave_to_list_secrets_everything_else_goes_on_with_a_warning() 
     let report = stack
         .follow(&format!("{}quay: {{registry: quay.io}}\n", hub("canary-docker-1")))
         .await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
-    assert_eq!(report["registries"]["quay"]["state"], "ready");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
+    assert_eq!(report.registries["quay"].state, State::Ready);
     assert!(
-        report["warnings"].to_string().contains("could not be looked for"),
-        "{report:#}"
+        messages(&report.warnings).contains("could not be looked for"),
+        "{report:#?}"
     );
 }
 
@@ -111,7 +116,7 @@ async fn a_list_that_is_minutes_old_does_not_announce_a_deletion_that_was_done()
     stack.follow(MOVED).await;
     assert!(stack.is_going(HUB));
     let plan = stack.manual("plan").await;
-    assert_eq!(plan["outcome"], "converged", "{:?}", lines(&plan));
+    assert_eq!(plan.outcome, Outcome::Converged, "{:?}", lines(&plan));
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,7 +132,7 @@ async fn a_rule_that_could_neither_be_replaced_nor_put_back_keeps_its_secret() {
     assert!(!stack.is_going(HUB), "{:?}", lines(&stack.status()));
     stack.aws.clear_faults();
     let report = stack.send(scheduled()).await.unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
+    assert_eq!(report.registries["dockerhub"].state, State::Ready, "{report:#?}");
 }
 
 #[tokio::test(start_paused = true)]

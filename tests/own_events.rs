@@ -49,7 +49,7 @@ impl Loop {
             for event in waiting {
                 for rule in self.deployed.woken_by(&event) {
                     let report = Box::pin(self.stack.send(event.clone())).await.unwrap();
-                    invocations.push((rule, report["outcome"].as_str().unwrap().to_owned()));
+                    invocations.push((rule, report.outcome.as_str().to_owned()));
                     assert!(invocations.len() < 50, "the events do not end: {invocations:?}");
                 }
                 if self.trail {

@@ -1,6 +1,6 @@
 //! What is ours, nobody's and somebody else's.
 
-use crate::stack::{self, LEGACY, TestStack, lines, scheduled};
+use crate::stack::{self, LEGACY, Outcome, State, TestStack, lines, reason, scheduled};
 use local_aws::Options;
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ async fn what_nobody_has_marked_is_adopted_and_only_what_differs_is_written() {
     let template = stack.template("quay").unwrap();
     assert_eq!(template["description"], mark("stack"));
     assert_eq!(template["appliedFor"], json!(["CREATE_ON_PUSH", "PULL_THROUGH_CACHE"]));
-    assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
 }
 
 #[tokio::test(start_paused = true)]
@@ -47,11 +47,12 @@ async fn a_foreign_rule_with_another_upstream_is_held_until_the_file_says_take_o
     let stack = TestStack::new().await;
     rule(&stack, "quay", "public.ecr.aws");
     let report = stack.follow(OPEN).await;
-    assert_eq!(report["outcome"], "partial");
-    assert_eq!(report["registries"]["quay"]["state"], "held");
+    assert_eq!(report.outcome, Outcome::Partial);
+    assert_eq!(report.registries["quay"].state, State::Held);
     assert!(
-        report["registries"]["quay"]["message"]
-            .as_str()
+        report.registries["quay"]
+            .message
+            .as_deref()
             .unwrap()
             .contains("take_over: true")
     );
@@ -84,13 +85,14 @@ async fn a_rule_that_cannot_be_replaced_is_put_back() {
         .aws
         .fault(refused.error("InvalidParameterException", "no such thing", 400));
     let report = stack.follow("quay: {registry: public.ecr.aws}\n").await;
-    assert_eq!(report["registries"]["quay"]["state"], "failed");
+    assert_eq!(report.registries["quay"].state, State::Failed);
     assert!(
-        report["changes"][0]["error"]
-            .as_str()
+        report.changes[0]
+            .error
+            .as_deref()
             .unwrap()
             .ends_with("has been put back"),
-        "{report:#}"
+        "{report:#?}"
     );
     assert_eq!(stack.rule("quay").unwrap()["upstreamRegistryUrl"], "quay.io");
 }
@@ -101,20 +103,18 @@ async fn another_owners_mark_refuses_the_registry_alone() {
     template(&stack, "quay", &mark("other-stack"), json!(["PULL_THROUGH_CACHE"]));
     let before = stack.template("quay");
     let report = stack.follow(&format!("{OPEN}{LEGACY}")).await;
-    assert_eq!(report["outcome"], "partial");
+    assert_eq!(report.outcome, Outcome::Partial);
     assert!(
-        report["registries"]["quay"]["message"]
-            .as_str()
+        report.registries["quay"]
+            .message
+            .as_deref()
             .unwrap()
             .contains("other-stack")
     );
     assert_eq!((stack.template("quay"), stack.rule("quay")), (before, None));
-    assert_eq!(report["registries"]["gitlab"]["state"], "ready");
+    assert_eq!(report.registries["gitlab"].state, State::Ready);
     let plan = stack.manual("plan").await;
-    assert_eq!(
-        (&plan["outcome"], plan["changes"].as_array().unwrap().len()),
-        (&json!("partial"), 1)
-    );
+    assert_eq!((plan.outcome, plan.changes.len()), (Outcome::Partial, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +123,7 @@ async fn a_former_owners_mark_is_rewritten() {
     template(&stack, "quay", &mark("old-stack"), json!(["PULL_THROUGH_CACHE"]));
     rule(&stack, "quay", "public.ecr.aws");
     let report = stack.follow(OPEN).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(stack.template("quay").unwrap()["description"], mark("stack"));
     assert_eq!(
         stack.rule("quay").unwrap()["upstreamRegistryUrl"],
@@ -138,8 +138,8 @@ async fn a_registry_that_left_the_file_is_held_and_keeps_working() {
     stack.follow(LEGACY).await;
     stack.aws.clear_calls();
     let report = stack.follow(OPEN).await;
-    assert_eq!(report["outcome"], "partial");
-    assert_eq!(report["registries"]["gitlab"]["state"], "held");
+    assert_eq!(report.outcome, Outcome::Partial);
+    assert_eq!(report.registries["gitlab"].state, State::Held);
     let held: Vec<String> = lines(&report)
         .into_iter()
         .filter(|line| line.starts_with("gitlab "))
@@ -166,13 +166,11 @@ async fn the_quota_counts_foreign_rules_and_holds_what_does_not_fit() {
         .map(|name| format!("{name}: {{registry: quay.io}}\n"))
         .concat();
     let report = stack.follow(&file).await;
-    let states: Vec<&Value> = ["a1", "b2", "c3", "d4"]
-        .map(|name| &report["registries"][name]["state"])
-        .to_vec();
-    assert_eq!(states, ["ready", "ready", "held", "held"]);
+    let states = ["a1", "b2", "c3", "d4"].map(|name| report.registries[name].state);
+    assert_eq!(states, [State::Ready, State::Ready, State::Held, State::Held]);
     assert_eq!(stack.template("c3"), None, "what is held is not begun");
     let again = stack.send(scheduled()).await.unwrap();
-    assert_eq!(again["registries"]["c3"]["since"], report["started_at"]);
+    assert_eq!(again.registries["c3"].since.as_ref(), Some(&report.started_at));
 }
 
 #[tokio::test(start_paused = true)]
@@ -186,17 +184,17 @@ async fn at_the_quota_new_registries_that_hold_each_other_say_so_and_how_to_go_o
         .follow("quay-a: {registry: quay.io}\nquay-b: {registry: quay.io}\n")
         .await;
     for name in ["quay", "quay-a", "quay-b"] {
-        let registry = &report["registries"][name];
-        assert_eq!(registry["state"], "held", "{report:#}");
+        let registry = &report.registries[name];
+        assert_eq!(registry.state, State::Held, "{report:#?}");
         assert_eq!(
-            registry["reason"],
+            registry.reason,
             if name == "quay" {
-                "replacement-not-ready"
+                reason("replacement-not-ready")
             } else {
-                "quota"
+                reason("quota")
             }
         );
-        let message = registry["message"].as_str().unwrap();
+        let message = registry.message.as_deref().unwrap();
         assert!(
             message.starts_with("quay left the file, and quay-a (line 1), quay-b (line 2) came"),
             "{message}"
@@ -205,7 +203,7 @@ async fn at_the_quota_new_registries_that_hold_each_other_say_so_and_how_to_go_o
     }
     // As it says.
     let report = stack.follow("quay-a: {registry: quay.io}\n").await;
-    assert_eq!(report["registries"]["quay-a"]["state"], "ready", "{report:#}");
+    assert_eq!(report.registries["quay-a"].state, State::Ready, "{report:#?}");
     assert_eq!(stack.rule("quay"), None);
 }
 
@@ -218,7 +216,7 @@ async fn a_rule_that_somebody_was_faster_to_make_stays_held_in_the_runs_after() 
     stack.follow(OPEN).await;
     for _ in 0..2 {
         let report = stack.send(scheduled()).await.unwrap();
-        assert_eq!(report["registries"]["quay"]["state"], "held", "{report:#}");
+        assert_eq!(report.registries["quay"].state, State::Held, "{report:#?}");
     }
     assert_eq!(stack.rule("quay").unwrap()["upstreamRegistryUrl"], "public.ecr.aws");
     assert_eq!(stack.template("quay"), None, "no mark of ours on it");

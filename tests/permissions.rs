@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::stack::{
-    BUCKET, KEY, LEGACY, ROLE, TestStack, app_as, credential, hub, invoke, invoke_within, make_rule, role, scheduled,
-    uploaded,
+    BUCKET, KEY, LEGACY, Outcome, ROLE, TestStack, app_as, credential, hub, invoke, invoke_within, make_rule, role,
+    scheduled, uploaded,
 };
 use local_aws::iam::{Decision, Need, Policy, Stack, WITHOUT_RESOURCES};
 use local_aws::{Fault, LocalAws, Options};
@@ -124,8 +124,8 @@ impl Stage {
         let report = invoke(&self.stack.app, event).await;
         if self.succeeds {
             let report = report.unwrap();
-            let fine = ["changed", "converged", "planned", "ignored"].map(Value::from);
-            assert!(fine.contains(&report["outcome"]), "{report:#}");
+            let fine = [Outcome::Changed, Outcome::Converged, Outcome::Ignored];
+            assert!(fine.contains(&report.outcome), "{report:#?}");
         }
     }
 
@@ -272,15 +272,15 @@ registries:
 ";
 
 /// What became of one scene: what was refused, and which entries of the policy let the rest pass.
-struct Outcome {
+struct Ended {
     denied: Vec<String>,
     used: BTreeSet<(String, String, String)>,
 }
 
-async fn play(scene: Scene, change: impl FnOnce(Policy) -> Policy, succeeds: bool) -> Outcome {
+async fn play(scene: Scene, change: impl FnOnce(Policy) -> Policy, succeeds: bool) -> Ended {
     let stage = Stage::open(change, succeeds).await;
     scene(&stage).await;
-    Outcome {
+    Ended {
         denied: stage.aws().denied(),
         used: stage.aws().used_statements(),
     }

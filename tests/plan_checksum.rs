@@ -1,30 +1,30 @@
 //! A plan that was looked at and is then applied: exactly that one, or nothing.
 
-use crate::stack::{BUCKET, KEY, LEGACY, TestStack, hub, images, lines, make_rule, repository};
+use crate::stack::{
+    BUCKET, KEY, LEGACY, Outcome, Report, TestStack, hub, images, lines, make_rule, reason, repository,
+};
+use ecr_pull_through_sync::trigger::Mode;
 use serde_json::{Value, json};
 
 const EXISTING: &str = "quay: {registry: quay.io, existing_repositories: true}\n";
 
-async fn plan(stack: &TestStack) -> Value {
+async fn plan(stack: &TestStack) -> Report {
     stack.send(json!({"action": "plan"})).await.unwrap()
 }
 
-async fn apply(stack: &TestStack, plan: &Value) -> Value {
-    let event = json!({"action": "apply", "plan_checksum": plan["plan_checksum"]});
+async fn apply(stack: &TestStack, plan: &Report) -> Report {
+    let event = json!({"action": "apply", "plan_checksum": plan.plan_checksum});
     stack.aws.clear_calls();
     stack.send(event).await.unwrap()
 }
 
 /// That nothing was written, not even the status.
-fn assert_refused(stack: &TestStack, report: &Value) {
+fn assert_refused(stack: &TestStack, report: &Report) {
     assert!(
-        report["message"]
-            .as_str()
-            .unwrap()
-            .starts_with("refused, and nothing was changed"),
-        "{report:#}"
+        report.message.as_str().starts_with("refused, and nothing was changed"),
+        "{report:#?}"
     );
-    assert_eq!(report["mode"], "apply");
+    assert_eq!(report.mode, Mode::Apply);
     let writes: Vec<_> = stack.aws.calls().into_iter().filter(|call| call.write).collect();
     assert!(writes.is_empty(), "{writes:?}");
 }
@@ -34,23 +34,23 @@ async fn a_plan_is_applied_once_and_refused_when_it_is_not_the_plan_any_more() {
     let stack = TestStack::new().await;
     stack.upload(LEGACY);
     let planned = plan(&stack).await;
-    let checksum = planned["plan_checksum"].as_str().unwrap();
+    let checksum = planned.plan_checksum.as_deref().unwrap();
     assert_eq!(checksum.len(), 64);
-    assert_eq!(plan(&stack).await["plan_checksum"], checksum, "the same plan twice");
+    assert_eq!(
+        plan(&stack).await.plan_checksum.as_deref(),
+        Some(checksum),
+        "the same plan twice"
+    );
 
     let applied = apply(&stack, &planned).await;
     assert_eq!(
-        (&applied["outcome"], &applied["plan_checksum"]),
-        (&json!("changed"), &json!(checksum)),
-        "{applied:#}"
+        (applied.outcome, applied.plan_checksum.as_deref()),
+        (Outcome::Changed, Some(checksum)),
+        "{applied:#?}"
     );
     assert!(
-        applied["changes"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .all(|change| change["diff"].is_null()),
-        "{applied:#}"
+        applied.changes.iter().all(|change| change.diff.is_empty()),
+        "{applied:#?}"
     );
     let of_plan: Vec<String> = lines(&planned)
         .iter()
@@ -58,11 +58,11 @@ async fn a_plan_is_applied_once_and_refused_when_it_is_not_the_plan_any_more() {
         .collect();
     assert_eq!(lines(&applied), of_plan);
 
-    let status = stack.status();
+    let status = stack.status_json();
     let again = apply(&stack, &planned).await;
     assert_refused(&stack, &again);
-    assert_eq!((&again["outcome"], stack.status()), (&json!("converged"), status));
-    assert_eq!(apply(&stack, &plan(&stack).await).await["outcome"], "converged");
+    assert_eq!((again.outcome, stack.status_json()), (Outcome::Converged, status));
+    assert_eq!(apply(&stack, &plan(&stack).await).await.outcome, Outcome::Converged);
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,11 +85,11 @@ async fn a_drift_after_the_plan_is_not_repaired_unseen() {
         .unwrap();
     let refused = apply(&stack, &planned).await;
     assert_refused(&stack, &refused);
-    assert_eq!(refused["outcome"], "pending");
-    assert_eq!(lines(&refused).len(), 2, "both are shown: {refused:#}");
+    assert_eq!(refused.outcome, Outcome::Pending);
+    assert_eq!(lines(&refused).len(), 2, "both are shown: {refused:#?}");
     assert_eq!(
-        apply(&stack, &refused).await["outcome"],
-        "changed",
+        apply(&stack, &refused).await.outcome,
+        Outcome::Changed,
         "the plan that was shown is one that can be applied"
     );
 }
@@ -105,10 +105,10 @@ async fn a_rotation_after_the_plan_makes_it_another() {
         lines(&planned),
         ["dockerhub update secret ecr-pullthroughcache/dockerhub [value] planned"]
     );
-    let diff = &planned["changes"][0]["diff"][0];
+    let diff = &planned.changes[0].diff[0];
     assert_eq!(
-        (&diff["field"], &diff["new"]),
-        (&json!("value"), &json!("the credential of the file"))
+        (diff.field.as_ref(), &diff.new),
+        ("value", &json!("the credential of the file"))
     );
     stack.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-3");
     let refused = apply(&stack, &planned).await;
@@ -135,7 +135,11 @@ async fn what_changes_while_the_plan_is_carried_out_is_held() {
         aws.call("ecr", "CreatePullThroughCacheRule", rule).unwrap();
     });
     let report = apply(&stack, &planned).await;
-    assert_eq!(lines(&report), ["quay replace rule quay [registry] held"], "{report:#}");
+    assert_eq!(
+        lines(&report),
+        ["quay replace rule quay [registry] held"],
+        "{report:#?}"
+    );
     assert_eq!(stack.rule("quay").unwrap()["upstreamRegistryUrl"], "public.ecr.aws");
 }
 
@@ -157,8 +161,12 @@ async fn a_rule_that_is_swapped_while_the_plan_is_carried_out_is_held() {
         make_rule(aws, "quay", "public.ecr.aws", None);
     });
     let report = apply(&stack, &planned).await;
-    assert_eq!(lines(&report), ["quay replace rule quay [registry] held"], "{report:#}");
-    assert_eq!(report["changes"][0]["reason"], "changed-meanwhile");
+    assert_eq!(
+        lines(&report),
+        ["quay replace rule quay [registry] held"],
+        "{report:#?}"
+    );
+    assert_eq!(report.changes[0].reason, reason("changed-meanwhile"));
     assert_eq!(stack.rule("quay").unwrap()["upstreamRegistryUrl"], "public.ecr.aws");
 }
 
@@ -175,7 +183,7 @@ async fn settling_and_restored_secrets_are_part_of_the_plan() {
         ["dockerhub restore secret ecr-pullthroughcache/dockerhub [] planned"]
     );
     let report = apply(&stack, &planned).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(
         stack.token("ecr-pullthroughcache/dockerhub", "AWSCURRENT").as_deref(),
         Some("canary-docker-2")
@@ -192,13 +200,13 @@ async fn existing_repositories_are_done_as_planned_or_held() {
     images(&stack.aws, "quay/c", 9);
     stack.upload(EXISTING);
     let planned = plan(&stack).await;
-    let diff = &planned["changes"][0]["diff"];
+    let diff = &planned.changes[0].diff;
     assert_eq!(
-        (&diff[0]["field"], &diff[0]["old"]),
-        (&json!("lifecycle_policy"), &Value::Null),
-        "{planned:#}"
+        (diff[0].field.as_ref(), &diff[0].old),
+        ("lifecycle_policy", &Value::Null),
+        "{planned:#?}"
     );
-    assert!(diff[0]["new"]["rules"].is_array());
+    assert!(diff[0].new["rules"].is_array());
 
     repository(&stack.aws, "quay/d");
     assert_refused(&stack, &apply(&stack, &planned).await);
@@ -213,9 +221,9 @@ async fn existing_repositories_are_done_as_planned_or_held() {
     assert!(
         held.iter()
             .any(|line| line.starts_with("quay update repository quay/c [lifecycle_policy]")),
-        "{report:#}"
+        "{report:#?}"
     );
-    assert_eq!(report["outcome"], "partial");
+    assert_eq!(report.outcome, Outcome::Partial);
     let lifecycle = |name: &str| {
         stack
             .aws
@@ -247,11 +255,8 @@ async fn a_repository_that_is_not_as_it_was_planned_is_held() {
         ["quay update repository quay/a [lifecycle_policy repository_policy] held"]
     );
     assert!(
-        report["changes"][0]["error"]
-            .as_str()
-            .unwrap()
-            .contains("make a new plan"),
-        "{report:#}"
+        report.changes[0].error.as_deref().unwrap().contains("make a new plan"),
+        "{report:#?}"
     );
 }
 

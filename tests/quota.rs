@@ -3,7 +3,9 @@
 use local_aws::{Fault, LocalAws};
 use serde_json::{Value, json};
 
-use crate::stack::{self, BUCKET, STATUS, TestStack, hub, lines, scheduled, uploaded};
+use crate::stack::{
+    self, BUCKET, CredentialState, Outcome, Report, STATUS, State, TestStack, hub, lines, reason, scheduled, uploaded,
+};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 const NEW: &str = "ecr-pullthroughcache/hub";
@@ -31,16 +33,16 @@ async fn full() -> TestStack {
 }
 
 /// The registry that left serves as it did before.
-fn serves_as_before(stack: &TestStack, rule: &Value, report: &Value) {
+fn serves_as_before(stack: &TestStack, rule: &Value, report: &Report) {
     assert_eq!(
         stack.rule("dockerhub").as_ref().map(known),
         Some(known(rule)),
-        "{report:#}"
+        "{report:#?}"
     );
     assert_eq!(stack.rule("hub"), None);
     assert!(stack.template("dockerhub").is_some() && !stack.is_going(HUB));
     stack.aws.pull("dockerhub/library/nginx:1").unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["state"], "held", "{report:#}");
+    assert_eq!(report.registries["dockerhub"].state, State::Held, "{report:#?}");
 }
 
 fn known(rule: &Value) -> [&Value; 3] {
@@ -52,7 +54,7 @@ async fn the_rule_alone_makes_room_and_the_rest_goes_when_the_new_one_works() {
     let stack = full().await;
     stack.rotate(HUB, "canary-docker-2");
     let report = stack.follow(&renamed("canary-docker-1")).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     let calls: Vec<String> = stack.aws.calls().into_iter().map(|call| call.operation).collect();
     let at = |operation: &str| calls.iter().rposition(|call| call == operation).unwrap();
     assert!(at("DeletePullThroughCacheRule") < at("CreatePullThroughCacheRule"));
@@ -63,11 +65,11 @@ async fn the_rule_alone_makes_room_and_the_rest_goes_when_the_new_one_works() {
         "{:?}",
         lines(&report)
     );
-    assert_eq!(report["registries"].as_object().unwrap().len(), 1);
+    assert_eq!(report.registries.len(), 1);
     // Rotation and all.
     assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
     assert!(!stack.is_going(HUB));
-    assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,9 +87,9 @@ async fn a_plan_shows_the_deletion_and_writes_nothing() {
         "{:?}",
         lines(&plan)
     );
-    let apply = json!({"action": "apply", "plan_checksum": plan["plan_checksum"]});
+    let apply = json!({"action": "apply", "plan_checksum": plan.plan_checksum});
     let report = stack.send(apply).await.unwrap();
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,12 +102,12 @@ async fn a_denied_creation_takes_nothing_away() {
             .access_denied(),
     );
     let report = stack.follow(&renamed("canary-docker-1")).await;
-    assert_eq!(report["registries"]["hub"]["state"], "failed", "{report:#}");
+    assert_eq!(report.registries["hub"].state, State::Failed, "{report:#?}");
     serves_as_before(&stack, &rule, &report);
     assert!(!stack.writes().contains(&"DeletePullThroughCacheRule".to_owned()));
     stack.aws.clear_faults();
     let report = stack.follow(&renamed("canary-docker-1")).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
 }
 
 /// Denied only once the old rule is gone: as it was it comes back.
@@ -122,11 +124,11 @@ async fn a_creation_that_fails_late_puts_the_old_rule_back() {
     let report = stack.follow(&renamed("canary-docker-1")).await;
     assert!(
         stack.writes().contains(&"DeletePullThroughCacheRule".to_owned()),
-        "{:?} {report:#}",
+        "{:?} {report:#?}",
         stack.writes()
     );
     serves_as_before(&stack, &rule, &report);
-    let message = report["registries"]["hub"]["message"].as_str().unwrap();
+    let message = report.registries["hub"].message.as_deref().unwrap();
     assert!(message.contains("has been put back"), "{message}");
     waits(&stack, &rule).await;
 }
@@ -136,13 +138,9 @@ async fn waits(stack: &TestStack, rule: &Value) {
     for _ in 0..2 {
         stack.aws.clear_calls();
         let report = stack.send(scheduled()).await.unwrap();
-        assert_eq!(stack.writes(), Vec::<String>::new(), "{report:#}");
-        let hub = &report["registries"]["hub"];
-        assert_eq!(
-            (&hub["state"], &hub["reason"]),
-            (&json!("held"), &json!("quota")),
-            "{report:#}"
-        );
+        assert_eq!(stack.writes(), Vec::<String>::new(), "{report:#?}");
+        let hub = &report.registries["hub"];
+        assert_eq!((hub.state, &hub.reason), (State::Held, &reason("quota")), "{report:#?}");
         serves_as_before(stack, rule, &report);
     }
 }
@@ -153,14 +151,17 @@ async fn after_a_refused_token_the_old_rule_is_back_and_the_new_one_waits_for_ne
         let stack = full().await;
         let rule = stack.rule("dockerhub").unwrap();
         let report = stack.follow(&renamed("canary-wrong")).await;
-        let new = &report["registries"]["hub"];
+        let new = &report.registries["hub"];
         assert_eq!(
-            (&new["state"], &new["reason"]),
-            (&json!("failed"), &json!("refused")),
-            "{report:#}"
+            (new.state, &new.reason),
+            (State::Failed, &reason("refused")),
+            "{report:#?}"
         );
-        assert_eq!(new["credential"], "invalid");
-        assert!(new["message"].as_str().unwrap().contains("has been put back"), "{new}");
+        assert_eq!(new.credential, CredentialState::Invalid);
+        assert!(
+            new.message.as_deref().unwrap().contains("has been put back"),
+            "{new:#?}"
+        );
         serves_as_before(&stack, &rule, &report);
         waits(&stack, &rule).await;
         // A file that is refused, or an account that cannot be read, changes nothing in that.
@@ -178,7 +179,7 @@ async fn after_a_refused_token_the_old_rule_is_back_and_the_new_one_waits_for_ne
                 stack.send(stack.newest_rotation()).await.unwrap()
             }
         };
-        assert_eq!(report["outcome"], "changed", "{way}: {report:#}");
+        assert_eq!(report.outcome, Outcome::Changed, "{way}: {report:#?}");
         assert_eq!(
             (stack.rule("dockerhub"), stack.template("dockerhub")),
             (None, None),
@@ -197,7 +198,7 @@ async fn after_a_refusal_the_same_file_uploaded_again_is_tried_once_more() {
     let report = stack.follow(&renamed("canary-wrong")).await;
     assert!(
         stack.writes().contains(&"DeletePullThroughCacheRule".to_owned()),
-        "{report:#}"
+        "{report:#?}"
     );
     serves_as_before(&stack, &rule, &report);
     waits(&stack, &rule).await;
@@ -219,20 +220,20 @@ async fn where_the_run_died_over_a_refused_token_secret_and_template_stay() {
     assert_eq!((stack.rule("dockerhub"), stack.rule("hub").is_some()), (None, true));
     for _ in 0..2 {
         let report = stack.send(scheduled()).await.unwrap();
-        let old = &report["registries"]["dockerhub"];
+        let old = &report.registries["dockerhub"];
         assert_eq!(
-            (&old["state"], &old["reason"], &old["upstream"]),
+            (old.state, &old.reason, &old.upstream),
             (
-                &json!("held"),
-                &json!("replacement-not-ready"),
-                &json!("registry-1.docker.io")
+                State::Held,
+                &reason("replacement-not-ready"),
+                &"registry-1.docker.io".to_owned()
             ),
-            "{report:#}"
+            "{report:#?}"
         );
         assert!(stack.template("dockerhub").is_some() && !stack.is_going(HUB));
     }
     let report = stack.follow(&hub("canary-docker-1")).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
     stack.aws.pull("dockerhub/library/nginx:1").unwrap();
 }
@@ -253,7 +254,7 @@ async fn what_a_retry_can_help_is_retried() {
         assert!(failure.contains("partial"), "{failure}");
         serves_as_before(&stack, &rule, &stack.status());
         let report = stack.send(uploaded()).await.unwrap();
-        assert_eq!(report["outcome"], "changed", "{report:#}");
+        assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
         assert_eq!(stack.rule("dockerhub"), None);
     }
 }
@@ -268,7 +269,7 @@ async fn a_proof_that_does_not_come_is_no_proof() {
             .access_denied(),
     );
     let report = stack.follow(&renamed("canary-docker-1")).await;
-    assert_eq!(report["registries"]["hub"]["reason"], "unchecked", "{report:#}");
+    assert_eq!(report.registries["hub"].reason, reason("unchecked"), "{report:#?}");
     serves_as_before(&stack, &rule, &report);
 }
 
@@ -279,12 +280,12 @@ async fn any_rule_that_left_makes_room_and_none_goes_for_what_gets_no_room() {
     stack.follow(QUAY).await;
     fill(&stack.aws);
     let report = stack.follow(&renamed("canary-wrong")).await;
-    assert_eq!(report["registries"]["quay"]["state"], "held", "{report:#}");
+    assert_eq!(report.registries["quay"].state, State::Held, "{report:#?}");
     assert!(stack.rule("quay").is_some() && stack.template("quay").is_some());
     let report = stack.send(scheduled()).await.unwrap();
-    assert_eq!(report["registries"]["quay"]["state"], "held", "{report:#}");
+    assert_eq!(report.registries["quay"].state, State::Held, "{report:#?}");
     let report = stack.follow(&renamed("canary-docker-1")).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(stack.template("quay"), None);
 }
 
@@ -303,7 +304,7 @@ async fn a_newer_file_that_comes_before_the_swap_decides() {
     assert_eq!(
         (stack.rule("hub"), stack.rule("dockerhub").is_some()),
         (None, true),
-        "{report:#}"
+        "{report:#?}"
     );
 }
 
@@ -316,7 +317,7 @@ async fn a_mark_that_changed_hands_stops_the_swap() {
         aws.call("ecr", "UpdateRepositoryCreationTemplate", input).unwrap();
     });
     let report = stack.follow(&renamed("canary-docker-1")).await;
-    assert_eq!(report["registries"]["hub"]["reason"], "quota", "{report:#}");
+    assert_eq!(report.registries["hub"].reason, reason("quota"), "{report:#?}");
     assert!(stack.rule("dockerhub").is_some());
 }
 
@@ -326,11 +327,11 @@ async fn a_planted_status_only_makes_it_wait() {
     let stack = full().await;
     let rule = stack.rule("dockerhub").unwrap();
     stack.follow(&renamed("canary-wrong")).await;
-    let mut status = stack.status();
+    let mut status = stack.status_json();
     let refused = status["memory"]["refused"]["hub"].clone();
     assert!(refused["secret_version"].is_string(), "{status:#}");
     status["memory"]["refused"] = json!({"hub": refused, "dockerhub": refused, "by-hand": refused});
-    stack.aws.put_object(BUCKET, STATUS, status.to_string().into_bytes());
+    stack.aws.put_object(BUCKET, STATUS, status.to_string());
     waits(&stack, &rule).await;
-    assert_eq!(stack.status()["memory"]["refused"].as_object().unwrap().len(), 1);
+    assert_eq!(stack.status_json()["memory"]["refused"].as_object().unwrap().len(), 1);
 }

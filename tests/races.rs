@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::stack::{
-    self, BUCKET, KEY, TestStack, another_run, app, hub, invoke, lines, make_rule, scheduled, uploaded,
+    self, BUCKET, KEY, Outcome, State, TestStack, another_run, app, hub, invoke, lines, make_rule, scheduled, uploaded,
 };
 use local_aws::{Fault, LocalAws};
 use serde_json::json;
@@ -43,7 +43,7 @@ async fn a_run_whose_status_is_slow_to_read_does_not_undo_the_newer_files_run() 
         assert_eq!(
             stack.token(HUB, "AWSCURRENT").as_deref(),
             Some("canary-docker-3"),
-            "before read {n}: {report:#}"
+            "before read {n}: {report:#?}"
         );
     }
 }
@@ -74,10 +74,13 @@ async fn an_account_that_was_read_before_another_runs_writes_is_read_again() {
         let is_over = stack.aws.object(BUCKET, KEY).unwrap() == mutable.as_bytes();
         let newest = stack.send(json!({"action": "plan"})).await.unwrap();
         // A run that still saw the other file is followed by the one of the next upload's event.
-        if is_over && report["config"] == newest["config"] {
+        if is_over && report.config == newest.config {
             overtaken += usize::from(n < 4);
             let template = stack.template("quay").unwrap();
-            assert_eq!(template["imageTagMutability"], "MUTABLE", "before read {n}: {report:#}");
+            assert_eq!(
+                template["imageTagMutability"], "MUTABLE",
+                "before read {n}: {report:#?}"
+            );
         }
     }
     assert!(overtaken > 0, "no run was overtaken");
@@ -104,7 +107,7 @@ async fn a_run_that_lost_looks_again_even_if_the_newer_file_has_no_use_for_its_e
     assert_eq!(
         stack.token(HUB, "AWSCURRENT").as_deref(),
         Some("canary-docker-3"),
-        "{report:#}"
+        "{report:#?}"
     );
 }
 
@@ -137,7 +140,7 @@ async fn the_newest_file_wins_without_versions(suspended: bool) {
     let stack = plain(&accounts.aws).await;
     stack.aws.put_object(PLAIN, KEY, hub("canary-docker-1"));
     let report = stack.send(uploaded.clone()).await.unwrap();
-    assert_eq!(report["config"]["version_id"], json!(null), "{report:#}");
+    assert_eq!(report.config.version_id, None, "{report:#?}");
     // Two uploads within one second: neither version nor time tells them apart.
     stack.aws.put_object(PLAIN, KEY, hub("canary-docker-2"));
     let event = uploaded.clone();
@@ -153,7 +156,7 @@ async fn the_newest_file_wins_without_versions(suspended: bool) {
     assert_eq!(
         stack.token(HUB, "AWSCURRENT").as_deref(),
         Some("canary-docker-3"),
-        "{report:#}"
+        "{report:#?}"
     );
 }
 
@@ -164,8 +167,8 @@ async fn a_rule_that_somebody_makes_while_ours_is_being_made_is_not_replaced() {
         make_rule(aws, "quay", "public.ecr.aws", None)
     });
     let report = stack.follow(QUAY).await;
-    assert_eq!(upstream(&stack), "public.ecr.aws", "{report:#}");
-    assert_eq!(report["registries"]["quay"]["state"], "held", "{report:#}");
+    assert_eq!(upstream(&stack), "public.ecr.aws", "{report:#?}");
+    assert_eq!(report.registries["quay"].state, State::Held, "{report:#?}");
 }
 
 /// What is put back must be what was there, not what the plan had seen.
@@ -198,8 +201,9 @@ async fn a_secret_that_is_deleted_while_its_new_value_is_on_the_way_is_restored_
         });
         let report = stack.follow(&hub("canary-docker-2")).await;
         assert_eq!(
-            report["registries"]["dockerhub"]["state"], "ready",
-            "{window}: {report:#}"
+            report.registries["dockerhub"].state,
+            State::Ready,
+            "{window}: {report:#?}"
         );
         assert_eq!(
             stack.token(HUB, "AWSCURRENT").as_deref(),
@@ -207,8 +211,8 @@ async fn a_secret_that_is_deleted_while_its_new_value_is_on_the_way_is_restored_
             "{window}"
         );
         assert_eq!(
-            stack.send(scheduled()).await.unwrap()["outcome"],
-            "converged",
+            stack.send(scheduled()).await.unwrap().outcome,
+            Outcome::Converged,
             "{window}"
         );
     }
@@ -264,14 +268,14 @@ async fn an_older_files_run_never_undoes_a_rotation_that_came_after_the_newer_on
             assert_eq!(
                 stack.token(HUB, "AWSCURRENT").as_deref(),
                 Some(ROTATED),
-                "{place}: {next:#}"
+                "{place}: {next:#?}"
             );
             assert_eq!(
                 stack.token(HUB, "CONFIGURED").as_deref(),
                 Some(newest),
-                "{place}: {next:#}"
+                "{place}: {next:#?}"
             );
-            assert_eq!(stack.token(HUB, "FILE_PENDING"), None, "{place}: {next:#}");
+            assert_eq!(stack.token(HUB, "FILE_PENDING"), None, "{place}: {next:#?}");
         }
     }
 }
@@ -289,7 +293,7 @@ async fn older_run() -> TestStack {
 async fn calls_of_a_run_that_changes_a_token() -> Vec<(String, String, usize, bool)> {
     let stack = older_run().await;
     stack.aws.clear_calls();
-    assert_eq!(invoke(&stack.app, uploaded()).await.unwrap()["outcome"], "changed");
+    assert_eq!(invoke(&stack.app, uploaded()).await.unwrap().outcome, Outcome::Changed);
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut sides = Vec::new();
     for call in stack.aws.calls() {

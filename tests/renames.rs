@@ -1,8 +1,8 @@
 //! New names for registries: a secret goes with host and value, its rotation in it, whoever bore which name before.
 
-use crate::stack::{TestStack, credential, scheduled, uploaded};
+use crate::stack::{Outcome, Report, State, TestStack, credential, scheduled, uploaded};
 use local_aws::Fault;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// A registry's line of the file.
 fn line(name: &str, service: &str, n: u8) -> String {
@@ -27,9 +27,9 @@ async fn rotated(stack: &TestStack, id: &str, token: &str) {
     stack.send(scheduled()).await.unwrap();
 }
 
-fn is_ready(report: &Value, names: &[&str]) {
+fn is_ready(report: &Report, names: &[&str]) {
     for name in names {
-        assert_eq!(report["registries"][name]["state"], "ready", "{report:#}");
+        assert_eq!(report.registries[*name].state, State::Ready, "{report:#?}");
     }
 }
 
@@ -48,8 +48,8 @@ async fn a_secret_stays_with_its_registry_when_its_old_name_comes_back() {
         assert_ne!(secret_of(&stack, "dockerhub"), arn, "{again}");
         assert_eq!(stack.token(&arn, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
         assert_eq!(
-            stack.send(scheduled()).await.unwrap()["outcome"],
-            "converged",
+            stack.send(scheduled()).await.unwrap().outcome,
+            Outcome::Converged,
             "{again}"
         );
         // Without the first the second has it all to itself, and keeps what it has.
@@ -81,7 +81,7 @@ async fn a_name_that_comes_back_again_and_again_finds_a_name_for_its_secret() {
         arns[2].contains("/aa@ghcr.io@2-") && arns[3].contains("/aa@ghcr.io@3-"),
         "{arns:?}"
     );
-    assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
 }
 
 const SERVICES: [&str; 3] = ["docker", "ghcr", "gitlab"];
@@ -133,11 +133,11 @@ async fn in_a_ring_of_renames_every_rotation_goes_with_its_host() {
         stack.aws.clear_faults();
         let report = stack.send(scheduled()).await.unwrap();
         is_ready(&report, &names);
-        all_rotated(&stack, renamed, &arns, &format!("{n}: {report:#}"));
+        all_rotated(&stack, renamed, &arns, &format!("{n}: {report:#?}"));
         let report = stack.follow(&ring(names)).await;
         is_ready(&report, &names);
-        all_rotated(&stack, names, &arns, &format!("back, {n}: {report:#}"));
-        if n > 0 && first.is_ok_and(|report| report["outcome"] == "changed") {
+        all_rotated(&stack, names, &arns, &format!("back, {n}: {report:#?}"));
+        if n > 0 && first.is_ok_and(|report| report.outcome == Outcome::Changed) {
             assert!(n > 3, "no creation was denied");
             break;
         }
@@ -158,6 +158,6 @@ async fn a_second_look_finds_the_secret_that_was_taken_along() {
     });
     let report = stack.follow(&line("bb", "docker", 1)).await;
     is_ready(&report, &["bb"]);
-    assert_eq!(secret_of(&stack, "bb"), arn, "{report:#}");
+    assert_eq!(secret_of(&stack, "bb"), arn, "{report:#?}");
     assert_eq!(stack.token(&arn, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
 }

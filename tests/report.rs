@@ -1,6 +1,9 @@
 //! The report is true: what was done is in it, what is new is news, and no text of AWS's is taken at its word.
 
-use crate::stack::{BUCKET, KEY, LEGACY, STATUS, TestStack, another_run, hub, images, lines, logged, scheduled};
+use crate::stack::{
+    BUCKET, KEY, LEGACY, Outcome, Report, STATUS, State, TestStack, another_run, hub, images, json_of, lines, logged,
+    reason, scheduled,
+};
 use local_aws::Fault;
 use serde_json::json;
 
@@ -17,16 +20,16 @@ async fn the_same_trouble_under_another_request_id_is_old_news() {
     };
     refuse("1f0c");
     let first = stack.follow(QUAY).await;
-    assert_eq!(first["registries"]["quay"].get("since"), None, "{first:#}");
+    assert_eq!(first.registries["quay"].since, None, "{first:#?}");
     refuse("2a9d");
     stack.follow(QUAY).await;
     assert_eq!(
-        stack.status()["registries"]["quay"]["since"],
-        first["started_at"],
-        "{:#}",
+        stack.status().registries["quay"].since.as_ref(),
+        Some(&first.started_at),
+        "{:#?}",
         stack.status()
     );
-    assert_eq!(stack.status()["changes"][0]["since"], first["started_at"]);
+    assert_eq!(stack.status().changes[0].since.as_ref(), Some(&first.started_at));
 }
 
 /// A cache that lives has other images at every run; what decides is the kind of trouble.
@@ -37,17 +40,21 @@ async fn the_same_trouble_with_other_numbers_is_old_news() {
     let file = "quay: {registry: quay.io, existing_repositories: {apply: [lifecycle_policy]}}\n";
     images(&stack.aws, "quay/a", 9);
     let first = stack.follow(file).await;
-    let told = |report: &serde_json::Value| report["changes"][0]["error"].as_str().unwrap().to_owned();
-    assert!(told(&first).contains("expire 6 images"), "{first:#}");
+    let told = |report: &Report| report.changes[0].error.clone().unwrap();
+    assert!(told(&first).contains("expire 6 images"), "{first:#?}");
     assert_eq!(
-        (&first["changes"][0]["reason"], first["changes"][0].get("since")),
-        (&json!("would-expire"), None)
+        (&first.changes[0].reason, &first.changes[0].since),
+        (&reason("would-expire"), &None)
     );
     images(&stack.aws, "quay/a", 11);
     let second = stack.send(scheduled()).await.unwrap();
     assert_ne!(told(&second), told(&first));
-    assert_eq!(second["changes"][0]["since"], first["started_at"], "{second:#}");
-    assert_eq!(second["registries"]["quay"]["since"], first["started_at"], "{second:#}");
+    assert_eq!(second.changes[0].since.as_ref(), Some(&first.started_at), "{second:#?}");
+    assert_eq!(
+        second.registries["quay"].since.as_ref(),
+        Some(&first.started_at),
+        "{second:#?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,13 +68,13 @@ async fn another_kind_of_trouble_is_news() {
     };
     refuse("ValidationException");
     let first = stack.follow(QUAY).await;
-    let reason = &first["registries"]["quay"]["reason"];
-    assert_eq!(reason, "CreateRepositoryCreationTemplate:ValidationException");
-    assert_eq!(&first["changes"][0]["reason"], reason);
+    let refused = reason("CreateRepositoryCreationTemplate:ValidationException");
+    assert_eq!(first.registries["quay"].reason, refused);
+    assert_eq!(first.changes[0].reason, refused);
     refuse("InvalidParameterException");
     let second = stack.follow(QUAY).await;
-    assert_eq!(second["registries"]["quay"].get("since"), None, "{second:#}");
-    assert_eq!(second["changes"][0].get("since"), None);
+    assert_eq!(second.registries["quay"].since, None, "{second:#?}");
+    assert_eq!(second.changes[0].since, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -78,9 +85,9 @@ async fn news_stays_news_when_the_answer_to_the_writing_of_the_status_is_lost() 
     stack.aws.fault(refused.error("ValidationException", "no", 400));
     stack.aws.fault(Fault::on("s3", "PutObject").times(1).reset_after());
     let report = stack.follow(&format!("{QUAY}new: {{registry: quay.io}}\n")).await;
-    assert_eq!(report["registries"]["new"]["state"], "failed");
-    assert_eq!(report["registries"]["new"].get("since"), None, "{report:#}");
-    assert_eq!(stack.status()["registries"]["new"].get("since"), None);
+    assert_eq!(report.registries["new"].state, State::Failed);
+    assert_eq!(report.registries["new"].since, None, "{report:#?}");
+    assert_eq!(stack.status().registries["new"].since, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,11 +100,11 @@ async fn a_rejected_file_is_not_said_to_have_changed_nothing_when_a_round_before
     });
     let report = stack.follow(&hub("canary-docker-2")).await;
     assert_eq!(
-        (&report["outcome"], lines(&report).len()),
-        (&json!("rejected"), 2),
-        "{report:#}"
+        (report.outcome, lines(&report).len()),
+        (Outcome::Rejected, 2),
+        "{report:#?}"
     );
-    let message = report["message"].as_str().unwrap();
+    let message = report.message.as_str();
     assert!(!message.contains("nothing was changed"), "{message}");
     assert!(
         message.contains("2 changes were applied over an earlier version of it"),
@@ -115,12 +122,8 @@ async fn the_sentence_counts_the_changes_of_all_rounds() {
         aws.put_object(BUCKET, STATUS, json!({"config": config}).to_string());
     });
     let report = stack.follow(&hub("canary-docker-2")).await;
-    assert_eq!(report["changes"].as_array().unwrap().len(), 4, "{report:#}");
-    assert!(
-        report["message"].as_str().unwrap().contains("4 changes"),
-        "{}",
-        report["message"]
-    );
+    assert_eq!(report.changes.len(), 4, "{report:#?}");
+    assert!(report.message.as_str().contains("4 changes"), "{}", report.message);
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,11 +138,8 @@ async fn what_a_registry_could_not_be_read_for_names_its_secret_and_the_call() {
         ["dockerhub update secret ecr-pullthroughcache/dockerhub [] failed"]
     );
     assert!(
-        report["changes"][0]["error"]
-            .as_str()
-            .unwrap()
-            .contains("DescribeSecret"),
-        "{report:#}"
+        report.changes[0].error.as_deref().unwrap().contains("DescribeSecret"),
+        "{report:#?}"
     );
 }
 
@@ -153,13 +153,14 @@ async fn a_plan_says_what_could_not_be_read() {
             .server_error(),
     );
     let plan = stack.manual("plan").await;
-    assert_eq!(plan["outcome"], "pending", "{plan:#}");
+    assert_eq!(plan.outcome, Outcome::Pending, "{plan:#?}");
     assert!(
-        plan["registries"]["gitlab"]["message"]
-            .as_str()
+        plan.registries["gitlab"]
+            .message
+            .as_deref()
             .unwrap()
             .contains("DescribeSecret"),
-        "{plan:#}"
+        "{plan:#?}"
     );
 }
 
@@ -187,7 +188,7 @@ async fn a_token_that_aws_quotes_in_an_error_is_taken_out() {
         .aws
         .fault(quoting.error("ValidationException", "upstream said: bad token canary-docker-1", 400));
     let report = stack.follow(&hub("canary-docker-1")).await;
-    let message = report["registries"]["dockerhub"]["message"].as_str().unwrap();
+    let message = report.registries["dockerhub"].message.as_deref().unwrap();
     assert!(message.contains("bad token [redacted]"), "{message}");
 }
 
@@ -208,7 +209,11 @@ async fn the_errors_of_the_worst_file_fit_into_an_answer() {
         full("a:\n registry: quay.io\n", &|n| format!(" k{n:x}: 1\n")),
     ] {
         let report = stack.follow(&file).await;
-        assert_eq!(report["outcome"], "rejected");
-        assert!(report.to_string().len() < 6_000_000, "{}", report.to_string().len());
+        assert_eq!(report.outcome, Outcome::Rejected);
+        assert!(
+            json_of(&report).to_string().len() < 6_000_000,
+            "{}",
+            json_of(&report).to_string().len()
+        );
     }
 }

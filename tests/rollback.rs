@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::stack::{self, TestStack, hub, lines, scheduled, uploaded};
+use crate::stack::{
+    self, ChangeResult, CredentialState, Outcome, State, TestStack, hub, json_of, lines, scheduled, uploaded,
+};
 use local_aws::{Fault, Options};
 use serde_json::{Value, json};
 
@@ -48,11 +50,7 @@ async fn a_good_rotation_is_proven_and_named() {
     let report = stack.send(event.clone()).await.unwrap();
     let version = event["detail"]["versionId"].as_str().unwrap();
     let expected = format!("secret {HUB}, version {version} (Secret Label Updated): valid; ");
-    assert!(
-        report["message"].as_str().unwrap().starts_with(&expected),
-        "{}",
-        report["message"]
-    );
+    assert!(report.message.as_str().starts_with(&expected), "{}", report.message);
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,10 +60,10 @@ async fn without_the_setting_a_bad_rotation_is_told_loudly_and_left() {
     stack.aws.clear_calls();
     let report = stack.send(rotated(&stack)).await.unwrap();
     assert_eq!(
-        (&report["outcome"], &report["registries"]["dockerhub"]["credential"]),
-        (&json!("partial"), &json!("invalid"))
+        (report.outcome, report.registries["dockerhub"].credential),
+        (Outcome::Partial, CredentialState::Invalid)
     );
-    assert!(report["message"].as_str().unwrap().contains(": invalid; "));
+    assert!(report.message.as_str().contains(": invalid; "));
     assert_eq!(stack.writes(), Vec::<String>::new());
 }
 
@@ -80,17 +78,14 @@ async fn a_bad_rotation_is_rolled_back_to_the_version_before_which_is_proven() {
     stack.aws.call("secretsmanager", "PutSecretValue", input).unwrap();
     stack.aws.clear_calls();
     let report = stack.send(rotated(&stack)).await.unwrap();
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(lines(&report), [format!("dockerhub rollback secret {HUB} [] applied")]);
     assert!(
-        report["message"]
-            .as_str()
-            .unwrap()
-            .contains("): invalid, and rolled back; "),
+        report.message.as_str().contains("): invalid, and rolled back; "),
         "{}",
-        report["message"]
+        report.message
     );
-    assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
+    assert_eq!(report.registries["dockerhub"].state, State::Ready);
     assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
     assert_eq!(stack.token(HUB, "REJECTED").as_deref(), Some("canary-wrong"));
     assert_eq!(
@@ -105,7 +100,7 @@ async fn a_bad_rotation_is_rolled_back_to_the_version_before_which_is_proven() {
     assert_eq!(proofs.count(), 4, "three refusals, and the proof of the version before");
     assert!(drain(&stack, begun).await <= 4);
     stack.aws.clear_calls();
-    assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
     assert_eq!(stack.writes(), Vec::<String>::new());
 }
 
@@ -117,14 +112,14 @@ async fn where_the_version_before_is_refused_too_things_are_put_back_once_and_fo
         .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
     stack.rotate(HUB, "canary-wrong");
     let report = stack.send(rotated(&stack)).await.unwrap();
-    assert_eq!(report["outcome"], "partial", "{report:#}");
-    assert_eq!(report["changes"][0]["result"], "failed");
+    assert_eq!(report.outcome, Outcome::Partial, "{report:#?}");
+    assert_eq!(report.changes[0].result, ChangeResult::Failed);
     assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-wrong"));
     assert_eq!(stack.token(HUB, "REJECTED").as_deref(), Some("canary-wrong"));
     assert_eq!(stack.token(HUB, "ROLLING_BACK"), None);
     stack.aws.clear_calls();
     for _ in 0..2 {
-        assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "partial");
+        assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Partial);
     }
     assert_eq!(stack.writes(), Vec::<String>::new(), "nothing loops");
 }
@@ -152,7 +147,7 @@ async fn a_rejected_version_that_is_made_current_again_and_proves_valid_is_redee
         .call("secretsmanager", "UpdateSecretVersionStage", input)
         .unwrap();
     let refused = stack.send(scheduled()).await.unwrap();
-    assert_eq!(refused["registries"]["dockerhub"]["credential"], "invalid");
+    assert_eq!(refused.registries["dockerhub"].credential, CredentialState::Invalid);
     assert_eq!(
         stack.token(HUB, "AWSCURRENT").as_deref(),
         Some("canary-wrong"),
@@ -162,18 +157,15 @@ async fn a_rejected_version_that_is_made_current_again_and_proves_valid_is_redee
         .aws
         .accept_upstream("registry-1.docker.io", "acme-bot", "canary-wrong");
     let report = stack.send(scheduled()).await.unwrap();
-    assert_eq!(
-        (&report["outcome"], stack.token(HUB, "REJECTED")),
-        (&json!("changed"), None)
-    );
-    assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
+    assert_eq!((report.outcome, stack.token(HUB, "REJECTED")), (Outcome::Changed, None));
+    assert_eq!(report.registries["dockerhub"].state, State::Ready);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_value_of_the_file_is_put_back_whatever_the_setting_and_not_tried_again() {
     let stack = stack(&[]).await;
     let report = stack.follow(&hub("canary-wrong")).await;
-    assert_eq!(report["outcome"], "partial", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Partial, "{report:#?}");
     assert_eq!(
         lines(&report),
         [
@@ -189,23 +181,23 @@ async fn a_refused_value_of_the_file_is_put_back_whatever_the_setting_and_not_tr
     stack.aws.clear_calls();
     for event in [scheduled(), uploaded()] {
         let again = stack.send(event).await.unwrap();
-        assert_eq!(again["outcome"], "partial");
-        assert_eq!(again["registries"]["dockerhub"]["state"], "failed");
-        assert_eq!(again["registries"]["dockerhub"]["credential"], "invalid");
-        assert_eq!(again["registries"]["dockerhub"]["since"], report["started_at"]);
+        assert_eq!(again.outcome, Outcome::Partial);
+        assert_eq!(again.registries["dockerhub"].state, State::Failed);
+        assert_eq!(again.registries["dockerhub"].credential, CredentialState::Invalid);
+        assert_eq!(again.registries["dockerhub"].since.as_ref(), Some(&report.started_at));
     }
     assert_eq!(stack.writes(), Vec::<String>::new());
     let mended = stack.follow(&hub("canary-docker-2")).await;
-    assert_eq!(mended["registries"]["dockerhub"]["state"], "ready", "{mended:#}");
+    assert_eq!(mended.registries["dockerhub"].state, State::Ready, "{mended:#?}");
     let back = stack.follow(&hub("canary-docker-1")).await;
-    assert_eq!(back["registries"]["dockerhub"]["state"], "ready", "{back:#}");
+    assert_eq!(back.registries["dockerhub"].state, State::Ready, "{back:#?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_first_value_that_is_refused_has_nothing_to_go_back_to() {
     let stack = TestStack::with(Options::default(), ROLLBACK).await;
     let report = stack.follow(&hub("canary-wrong")).await;
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid");
+    assert_eq!(report.registries["dockerhub"].credential, CredentialState::Invalid);
     assert_eq!(stack.token(HUB, "REJECTED"), None);
 }
 
@@ -221,7 +213,7 @@ async fn a_referenced_secret_is_never_rolled_back() {
     stack.rotate("ecr-pullthroughcache/ops", "canary-wrong");
     stack.aws.clear_calls();
     let report = stack.send(rotated(&stack)).await.unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid");
+    assert_eq!(report.registries["dockerhub"].credential, CredentialState::Invalid);
     assert_eq!(stack.writes(), Vec::<String>::new());
 }
 
@@ -241,7 +233,7 @@ async fn many_new_secrets_raise_many_events_and_not_one_more_run_or_write() {
     assert_eq!(events.len(), 25);
     stack.aws.clear_calls();
     for event in events {
-        assert_eq!(stack.send(event).await.unwrap()["outcome"], "ignored");
+        assert_eq!(stack.send(event).await.unwrap().outcome, Outcome::Ignored);
     }
     assert_eq!(stack.aws.calls().len(), 25, "one cheap look each");
 }
@@ -310,7 +302,7 @@ async fn a_fix_that_comes_right_after_the_refusals_is_not_moved_away() {
         stack::put_current(aws, HUB, "canary-docker-2")
     });
     let report = stack.send(event).await.unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
+    assert_eq!(report.registries["dockerhub"].state, State::Ready, "{report:#?}");
     assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
     assert_eq!(stack.token(HUB, "REJECTED"), None);
 }
@@ -330,7 +322,7 @@ async fn a_bad_rotation_right_after_the_mark_of_a_rollback_is_not_moved_away() {
         assert_eq!(
             stack.token(HUB, "AWSCURRENT").as_deref(),
             Some("canary-wrong-too"),
-            "{report:#}"
+            "{report:#?}"
         );
         assert_eq!(stack.token(HUB, "ROLLING_BACK"), None);
     }
@@ -345,8 +337,8 @@ async fn a_later_rollback_does_not_make_the_files_refused_value_forgotten() {
     assert_eq!(stack.token(HUB, "REJECTED").as_deref(), Some("canary-wrong-too"));
     let report = stack.send(scheduled()).await.unwrap();
     assert_eq!(
-        (&report["outcome"], &report["registries"]["dockerhub"]["credential"]),
-        (&json!("partial"), &json!("invalid"))
+        (report.outcome, report.registries["dockerhub"].credential),
+        (Outcome::Partial, CredentialState::Invalid)
     );
 }
 
@@ -356,8 +348,9 @@ async fn when_what_serves_instead_of_a_refused_value_breaks_too_that_is_news() {
     stack.follow(&hub("canary-wrong")).await;
     let old = stack.send(scheduled()).await.unwrap();
     assert!(
-        old["registries"]["dockerhub"]["message"]
-            .as_str()
+        old.registries["dockerhub"]
+            .message
+            .as_deref()
             .unwrap()
             .contains("what serves instead is proven")
     );
@@ -365,12 +358,12 @@ async fn when_what_serves_instead_of_a_refused_value_breaks_too_that_is_news() {
         .aws
         .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
     let news = stack.send(scheduled()).await.unwrap();
-    let registry = &news["registries"]["dockerhub"];
+    let registry = &news.registries["dockerhub"];
     assert!(
-        registry["message"].as_str().unwrap().contains("is refused as well"),
-        "{registry:#}"
+        registry.message.as_deref().unwrap().contains("is refused as well"),
+        "{registry:#?}"
     );
-    assert_eq!(registry["since"], Value::Null);
+    assert_eq!(registry.since, None);
 }
 
 const HOST: &str = "registry-1.docker.io";
@@ -395,17 +388,20 @@ async fn a_refusal_that_reads_like_an_outage_takes_nothing_back_and_is_news() {
             };
             let failure = stack.send(event).await.unwrap_err();
             assert_eq!(failure.name(), "RunIncomplete", "{text}: a retry may help");
-            let (status, place) = (stack.status(), &stack.status()["registries"]["dockerhub"]);
-            assert_eq!(status["outcome"], "partial", "{text}: {status:#}");
+            let (status, place) = (
+                stack.status(),
+                json_of(&stack.status())["registries"]["dockerhub"].clone(),
+            );
+            assert_eq!(status.outcome, Outcome::Partial, "{text}: {status:#?}");
             let of = |field: &str| place[field].clone();
             assert_eq!(
                 [of("state"), of("credential"), of("reason")],
                 ["failed", "unchecked", "unchecked"],
-                "{text}: {status:#}"
+                "{text}: {status:#?}"
             );
             assert!(
                 of("since").is_null() && of("message").as_str().unwrap().contains("could not answer"),
-                "{status:#}"
+                "{status:#?}"
             );
             assert_eq!(
                 stack.token(HUB, "AWSCURRENT").as_deref(),
@@ -418,8 +414,9 @@ async fn a_refusal_that_reads_like_an_outage_takes_nothing_back_and_is_news() {
             stack.aws.upstream_says(HOST, None);
             let report = stack.send(scheduled()).await.unwrap();
             assert_eq!(
-                report["registries"]["dockerhub"]["state"], "ready",
-                "{text}: {report:#}"
+                report.registries["dockerhub"].state,
+                State::Ready,
+                "{text}: {report:#?}"
             );
             assert_eq!(
                 stack.token(HUB, "AWSCURRENT").as_deref(),
@@ -466,7 +463,7 @@ async fn an_outage_in_the_middle_of_a_rollback_decides_nothing() {
     assert_eq!(stack.token(HUB, "ROLLING_BACK").as_deref(), Some("canary-wrong"));
     stack.aws.upstream_says(HOST, None);
     let report = stack.send(scheduled()).await.unwrap();
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
     assert_eq!(stack.token(HUB, "REJECTED").as_deref(), Some("canary-wrong"));
 }

@@ -1,6 +1,6 @@
 //! Events about secrets: none that matters is taken for our own write or for somebody else's business.
 
-use crate::stack::{LEGACY, TestStack, credential, hub, make_rule};
+use crate::stack::{CredentialState, LEGACY, Outcome, State, TestStack, credential, hub, make_rule, messages};
 use local_aws::Fault;
 use serde_json::{Value, json};
 
@@ -45,8 +45,8 @@ async fn our_own_write_does_not_hide_a_rotation_that_comes_in_the_same_batch() {
             json!({"eventSource": "aws:sqs", "messageId": "1", "eventSourceARN": arn, "body": event.to_string()})
         };
         let report = stack.send(json!({"Records": events.map(record)})).await.unwrap();
-        assert_eq!(report["outcome"], "partial", "{report:#}");
-        assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid");
+        assert_eq!(report.outcome, Outcome::Partial, "{report:#?}");
+        assert_eq!(report.registries["dockerhub"].credential, CredentialState::Invalid);
     }
 }
 
@@ -60,7 +60,7 @@ async fn the_rotation_of_a_foreign_rules_secret_is_ignored() {
     stack.rotate(name, "canary-wrong");
     stack.aws.clear_calls();
     let report = stack.send(stack.newest_rotation()).await.unwrap();
-    assert_eq!(report["outcome"], "ignored", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Ignored, "{report:#?}");
     assert_eq!(proofs(&stack), 0);
 }
 
@@ -72,8 +72,12 @@ async fn a_registry_that_left_the_file_and_is_held_still_has_its_rotations_prove
     stack.rotate(GITLAB, "canary-wrong");
     stack.aws.clear_calls();
     let report = stack.send(stack.newest_rotation()).await.unwrap();
-    assert_eq!(report["registries"]["gitlab"]["credential"], "invalid", "{report:#}");
-    assert_eq!(report["registries"]["gitlab"]["state"], "held");
+    assert_eq!(
+        report.registries["gitlab"].credential,
+        CredentialState::Invalid,
+        "{report:#?}"
+    );
+    assert_eq!(report.registries["gitlab"].state, State::Held);
     assert_eq!(
         proofs(&stack),
         3,
@@ -93,7 +97,11 @@ async fn a_restored_secret_is_proven_even_if_its_value_is_the_files() {
         "requestParameters": {"secretId": HUB}, "responseElements": {"arn": arn, "name": HUB},
     });
     let report = stack.send(cloudtrail("API Call", &detail)).await.unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid", "{report:#}");
+    assert_eq!(
+        report.registries["dockerhub"].credential,
+        CredentialState::Invalid,
+        "{report:#?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,8 +135,12 @@ async fn a_rotated_credential_that_is_refused_once_and_then_taken_is_valid() {
         aws.accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-2");
     });
     let report = stack.send(stack.newest_rotation()).await.unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "valid", "{report:#}");
-    assert_eq!(report["outcome"], "changed", "it is remembered as proven");
+    assert_eq!(
+        report.registries["dockerhub"].credential,
+        CredentialState::Valid,
+        "{report:#?}"
+    );
+    assert_eq!(report.outcome, Outcome::Changed, "it is remembered as proven");
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,8 +153,8 @@ async fn a_rotation_that_failed_is_told_while_the_file_is_rejected_too() {
         "errorMessage": "no such user", "additionalEventData": {"SecretId": arn},
     });
     let report = stack.send(cloudtrail("Service Event", &detail)).await.unwrap();
-    assert_eq!(report["outcome"], "rejected");
-    assert!(report["warnings"].to_string().contains("no such user"), "{report:#}");
+    assert_eq!(report.outcome, Outcome::Rejected);
+    assert!(messages(&report.warnings).contains("no such user"), "{report:#?}");
 }
 
 /// The way out of docs/secrets.md after a bad rotation, which moves `AWSCURRENT` back to what came from the file.
@@ -151,7 +163,11 @@ async fn who_repairs_by_hand_is_heard() {
     let stack = stack().await;
     stack.rotate(HUB, "canary-wrong");
     let report = stack.send(stack.newest_rotation()).await.unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid", "{report:#}");
+    assert_eq!(
+        report.registries["dockerhub"].credential,
+        CredentialState::Invalid,
+        "{report:#?}"
+    );
     let (good, bad) = (
         stack.version(HUB, "CONFIGURED").unwrap(),
         stack.version(HUB, "AWSCURRENT").unwrap(),
@@ -172,8 +188,11 @@ async fn who_repairs_by_hand_is_heard() {
     });
     for event in [native, cloudtrail("API Call", &detail)] {
         let report = stack.send(event).await.unwrap();
-        assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
-        assert_eq!(stack.status()["registries"]["dockerhub"]["credential"], "valid");
+        assert_eq!(report.registries["dockerhub"].state, State::Ready, "{report:#?}");
+        assert_eq!(
+            stack.status().registries["dockerhub"].credential,
+            CredentialState::Valid
+        );
     }
 }
 
@@ -198,5 +217,9 @@ async fn a_label_of_ours_on_a_foreign_secret_is_no_own_write() {
         .send(events.iter().rfind(of_current).unwrap().clone())
         .await
         .unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid", "{report:#}");
+    assert_eq!(
+        report.registries["dockerhub"].credential,
+        CredentialState::Invalid,
+        "{report:#?}"
+    );
 }

@@ -1,6 +1,6 @@
 //! The file sets credentials and never undoes a rotation.
 
-use crate::stack::{self, TestStack, hub, lines, put_current, scheduled, token_id};
+use crate::stack::{self, CredentialState, Outcome, State, TestStack, hub, lines, put_current, scheduled, token_id};
 use local_aws::{Fault, Options};
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ async fn the_same_file_never_undoes_a_rotation() {
     for _ in 0..2 {
         stack.aws.clear_calls();
         let report = stack.follow(&hub("canary-docker-1")).await;
-        assert_eq!(report["outcome"], "converged", "{report:#}");
+        assert_eq!(report.outcome, Outcome::Converged, "{report:#?}");
         assert_eq!(stack.writes(), Vec::<String>::new());
     }
     assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
@@ -105,7 +105,7 @@ async fn a_changed_file_speaks_and_a_b_a_works() {
                 assert_eq!(stack.token(HUB, label).as_deref(), Some(token), "{label}");
             }
             assert_eq!(stack.token(HUB, "FILE_PENDING"), None);
-            assert_eq!(stack.manual("plan").await["outcome"], "converged");
+            assert_eq!(stack.manual("plan").await.outcome, Outcome::Converged);
         }
     }
 }
@@ -136,7 +136,7 @@ async fn a_rotation_between_look_and_move_stands() {
     assert_eq!(
         stack.token(HUB, "AWSCURRENT").as_deref(),
         Some("canary-docker-3"),
-        "{report:#}"
+        "{report:#?}"
     );
     assert_eq!(
         stack.token(HUB, "CONFIGURED").as_deref(),
@@ -144,13 +144,14 @@ async fn a_rotation_between_look_and_move_stands() {
         "the file has spoken"
     );
     assert!(
-        report["changes"][0]["note"]
-            .as_str()
+        report.changes[0]
+            .note
+            .as_deref()
             .unwrap()
             .contains("the rotation stands"),
-        "{report:#}"
+        "{report:#?}"
     );
-    assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,7 +167,7 @@ async fn a_run_that_died_between_the_labels_is_finished_by_the_next() {
         stack.send(stack::uploaded()).await.unwrap_err();
         stack.aws.clear_faults();
         let report = stack.send(scheduled()).await.unwrap();
-        assert_ne!(report["outcome"], "partial", "{dies_at}: {report:#}");
+        assert_ne!(report.outcome, Outcome::Partial, "{dies_at}: {report:#?}");
         for label in ["AWSCURRENT", "CONFIGURED"] {
             assert_eq!(
                 stack.token(HUB, label).as_deref(),
@@ -174,7 +175,7 @@ async fn a_run_that_died_between_the_labels_is_finished_by_the_next() {
                 "{dies_at} {label}"
             );
         }
-        assert_eq!(stack.manual("plan").await["outcome"], "converged", "{dies_at}");
+        assert_eq!(stack.manual("plan").await.outcome, Outcome::Converged, "{dies_at}");
     }
 }
 
@@ -248,10 +249,11 @@ async fn another_owners_secret_refuses_the_registry_and_nothing_of_it_is_written
     let arn = secret(&stack, HUB, "canary-docker-1", owner("other-stack"));
     let before = stack.secret(&arn);
     let report = stack.follow(&hub("canary-docker-1")).await;
-    assert_eq!(report["registries"]["dockerhub"]["state"], "failed");
+    assert_eq!(report.registries["dockerhub"].state, State::Failed);
     assert!(
-        report["registries"]["dockerhub"]["message"]
-            .as_str()
+        report.registries["dockerhub"]
+            .message
+            .as_deref()
             .unwrap()
             .contains("other-stack")
     );
@@ -260,7 +262,7 @@ async fn another_owners_secret_refuses_the_registry_and_nothing_of_it_is_written
     let stack = TestStack::with(Options::default(), &[("TAKE_OVER_FROM", "other-stack")]).await;
     secret(&stack, HUB, "canary-docker-1", owner("other-stack"));
     let report = stack.follow(&hub("canary-docker-1")).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert!(
         stack.secret(HUB).unwrap()["Tags"]
             .as_array()
@@ -292,7 +294,7 @@ async fn a_secret_scheduled_for_deletion_is_restored_and_treated_like_any_other_
         ]
     );
     assert_eq!(stack.secret(HUB).unwrap()["ARN"], arn);
-    assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
+    assert_eq!(report.registries["dockerhub"].state, State::Ready);
 }
 
 #[tokio::test(start_paused = true)]
@@ -304,14 +306,18 @@ async fn a_referenced_secret_is_used_and_never_written() {
         let report = stack
             .follow(&format!("dockerhub: {{registry: docker.io, secret: \"{id}\"}}\n"))
             .await;
-        assert_eq!(report["registries"]["dockerhub"]["credential"], "valid", "{report:#}");
+        assert_eq!(
+            report.registries["dockerhub"].credential,
+            CredentialState::Valid,
+            "{report:#?}"
+        );
         assert_eq!(stack.rule("dockerhub").unwrap()["credentialArn"], json!(arn));
     }
     assert_eq!(stack.secret(&arn), before);
     let report = stack
         .follow("dockerhub: {registry: docker.io, secret: ecr-pullthroughcache/none}\n")
         .await;
-    let message = report["registries"]["dockerhub"]["message"].as_str().unwrap();
+    let message = report.registries["dockerhub"].message.as_deref().unwrap();
     assert!(
         message.contains("there is no secret ecr-pullthroughcache/none"),
         "{message}"
@@ -339,7 +345,7 @@ async fn an_own_secret_that_its_registry_stopped_using_is_deleted_with_the_seven
         ]
     );
     assert!(stack.secret(HUB).unwrap()["DeletedDate"].is_number());
-    assert_eq!(stack.manual("plan").await["outcome"], "converged");
+    assert_eq!(stack.manual("plan").await.outcome, Outcome::Converged);
 }
 
 #[tokio::test(start_paused = true)]
@@ -361,7 +367,7 @@ async fn a_secret_of_unknown_content_is_not_overwritten() {
     let input = json!({"Name": HUB, "SecretString": "{\"user\": \"x\", \"password\": \"canary-other\"}"});
     stack.aws.call("secretsmanager", "CreateSecret", input).unwrap();
     let report = stack.follow(&hub("canary-docker-1")).await;
-    assert_eq!(report["registries"]["dockerhub"]["state"], "failed");
+    assert_eq!(report.registries["dockerhub"].state, State::Failed);
     assert_eq!(stack.writes(), Vec::<String>::new());
 }
 
@@ -375,8 +381,8 @@ async fn neither_other_keys_nor_binary_are_overwritten_in_a_secret_that_nobody_h
         stack.aws.call("secretsmanager", "CreateSecret", input).unwrap();
         let before = stack.version(HUB, "AWSCURRENT");
         let report = stack.follow(&hub("canary-docker-1")).await;
-        assert_eq!(report["registries"]["dockerhub"]["state"], "failed", "{report:#}");
-        let message = report["registries"]["dockerhub"]["message"].as_str().unwrap();
+        assert_eq!(report.registries["dockerhub"].state, State::Failed, "{report:#?}");
+        let message = report.registries["dockerhub"].message.as_deref().unwrap();
         assert!(message.contains("exactly username and accessToken"), "{message}");
         assert_eq!((stack.writes(), stack.version(HUB, "AWSCURRENT")), (Vec::new(), before));
     }
@@ -391,16 +397,13 @@ async fn in_a_secret_of_ours_the_file_speaks_over_anything_and_what_was_there_is
         stack.aws.call("secretsmanager", "CreateSecret", input).unwrap();
         let unusable = stack.version(HUB, "AWSCURRENT");
         let report = stack.follow(&hub("canary-docker-1")).await;
-        assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
+        assert_eq!(report.registries["dockerhub"].state, State::Ready, "{report:#?}");
         assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
         assert_eq!(stack.version(HUB, "AWSPREVIOUS"), unusable);
-        let changes = report["changes"].as_array().unwrap();
-        let put = changes
-            .iter()
-            .find(|change| change["fields"] == json!(["value"]))
-            .unwrap();
-        assert!(put["note"].as_str().unwrap().contains("kept as AWSPREVIOUS"), "{put}");
-        assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+        let changes = report.changes;
+        let put = changes.iter().find(|change| change.fields == ["value"]).unwrap();
+        assert!(put.note.as_deref().unwrap().contains("kept as AWSPREVIOUS"), "{put:#?}");
+        assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
     }
 }
 
@@ -419,10 +422,10 @@ async fn a_legacy_token_that_was_written_as_a_number_is_adopted_and_written_as_t
     );
     rule(&stack, "dockerhub", "registry-1.docker.io", &arn);
     let report = stack.follow(&hub("12345678")).await;
-    assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
+    assert_eq!(report.registries["dockerhub"].state, State::Ready, "{report:#?}");
     assert_eq!(stack.token(&name, "AWSCURRENT").as_deref(), Some("12345678"));
     assert_eq!(stack.secret(HUB), None, "no twin");
-    assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
 }
 
 #[tokio::test(start_paused = true)]
@@ -432,7 +435,7 @@ async fn a_name_that_is_not_free_again_yet_is_waited_for() {
     let deleted = Fault::on("secretsmanager", "CreateSecret").times(5);
     stack.aws.fault(deleted.error("InvalidRequestException", text, 400));
     let report = stack.follow(&hub("canary-docker-1")).await;
-    assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
+    assert_eq!(report.registries["dockerhub"].state, State::Ready, "{report:#?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -453,7 +456,7 @@ async fn a_value_that_the_file_took_back_before_it_was_current_is_heard_when_it_
     assert_eq!(
         stack.token(HUB, "AWSCURRENT").as_deref(),
         Some("canary-docker-2"),
-        "{report:#}"
+        "{report:#?}"
     );
 }
 
@@ -528,12 +531,13 @@ async fn a_value_on_its_way_that_a_deleted_secret_took_along_is_planned_right_wh
         assert!(stack.is_going(HUB) && stack.version(HUB, "FILE_PENDING").is_some());
         let report = stack.follow(&format!("{other}{}", hub(token))).await;
         assert_eq!(
-            report["registries"]["dockerhub"]["state"], "ready",
-            "{token}: {report:#}"
+            report.registries["dockerhub"].state,
+            State::Ready,
+            "{token}: {report:#?}"
         );
-        assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some(token), "{report:#}");
+        assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some(token), "{report:#?}");
         assert_eq!(stack.token(HUB, "CONFIGURED").as_deref(), Some(token));
         assert_eq!(stack.version(HUB, "FILE_PENDING"), None, "{token}");
-        assert_eq!(stack.manual("plan").await["outcome"], "converged", "{token}");
+        assert_eq!(stack.manual("plan").await.outcome, Outcome::Converged, "{token}");
     }
 }

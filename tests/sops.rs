@@ -1,9 +1,8 @@
 //! The function and files that are encrypted with SOPS: KMS is asked for the key, and what it says decides.
 
-use crate::stack::{TestStack, app_as, hub, is_write, role, scheduled, uploaded};
+use crate::stack::{CredentialState, Outcome, Report, TestStack, app_as, hub, is_write, role, scheduled, uploaded};
 use ecr_pull_through_sync::failure::Failure;
 use local_aws::{Fault, Options};
-use serde_json::{Value, json};
 
 const MINIMAL: &str = include_str!("sops/go-minimal.yaml");
 const KEY_ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -27,35 +26,32 @@ fn asked_kms(stack: &TestStack) -> usize {
 }
 
 /// The only error of a rejected file, after a look that nothing was written but the status.
-fn only_error(stack: &TestStack, report: &Value) -> String {
-    assert_eq!(report["outcome"], "rejected", "{report:#}");
-    assert_eq!(stack.status()["outcome"], "rejected");
+fn only_error(stack: &TestStack, report: &Report) -> String {
+    assert_eq!(report.outcome, Outcome::Rejected, "{report:#?}");
+    assert_eq!(stack.status().outcome, Outcome::Rejected);
     assert_eq!(stack.aws.calls().iter().filter(|call| is_write(call)).count(), 0);
-    let errors = report["errors"].as_array().unwrap();
+    let errors = &report.errors;
     assert_eq!(errors.len(), 1, "{errors:?}");
-    assert!(errors[0]["line"].is_number(), "{errors:?}");
-    errors[0]["message"].as_str().unwrap().to_owned()
+    assert!(errors[0].line.is_some(), "{errors:?}");
+    errors[0].message.as_str().to_owned()
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_encrypted_file_is_followed_as_the_plain_one_is() {
     let stack = stack().await;
     let report = stack.follow(MINIMAL).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "valid");
-    assert_eq!(
-        report["warnings"],
-        json!([]),
-        "an encrypted token is no token in plain text"
-    );
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
+    assert_eq!(report.registries["dockerhub"].credential, CredentialState::Valid);
+    assert_eq!(report.warnings, [], "an encrypted token is no token in plain text");
     assert_eq!(stack.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-1"));
     let report = stack.follow(&hub("canary-docker-1")).await;
     assert_eq!(
-        report["outcome"], "converged",
+        report.outcome,
+        Outcome::Converged,
         "the same file, decrypted, changes nothing"
     );
     let report = stack.manual("plan").await;
-    assert_eq!(report["outcome"], "converged");
+    assert_eq!(report.outcome, Outcome::Converged);
 }
 
 #[tokio::test(start_paused = true)]
@@ -77,7 +73,7 @@ async fn every_kind_of_file_that_kms_can_open_is_opened() {
         .aws
         .accept_upstream("registry.gitlab.com", "12345", "canary-gitlab-1");
     let first = stack.follow(include_str!("sops/go-kms-context.yaml")).await;
-    assert_eq!(first["outcome"], "changed", "{first:#}");
+    assert_eq!(first.outcome, Outcome::Changed, "{first:#?}");
     for text in [
         include_str!("sops/go-kms.yaml"),
         include_str!("sops/go-both.yaml"),
@@ -85,7 +81,7 @@ async fn every_kind_of_file_that_kms_can_open_is_opened() {
         include_str!("sops/python-kms.yaml"),
     ] {
         let report = stack.follow(text).await;
-        assert_eq!(report["outcome"], "converged", "{report:#}");
+        assert_eq!(report.outcome, Outcome::Converged, "{report:#?}");
     }
 }
 
@@ -102,7 +98,11 @@ async fn a_denial_names_the_permission_the_key_and_the_parameter() {
         assert!(message.contains(part), "{message}");
     }
     stack.aws.clear_faults();
-    assert_eq!(stack.manual("apply").await["outcome"], "changed", "as soon as it may");
+    assert_eq!(
+        stack.manual("apply").await.outcome,
+        Outcome::Changed,
+        "as soon as it may"
+    );
 }
 
 /// What the role in template.yaml says of a key that the parameter does not name.
@@ -218,7 +218,7 @@ async fn one_recipient_of_several_is_enough_and_a_role_is_not_taken() {
     let report = stack
         .follow(&MINIMAL.replace(&entry, &format!("{other}\n{entry}")))
         .await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(asked_kms(&stack), 2);
 }
 
@@ -238,12 +238,12 @@ async fn throttling_fails_the_invocation_and_changes_nothing() {
             "{failure}"
         );
         assert!(failure.to_string().contains("could not be decrypted now"), "{failure}");
-        assert_eq!(stack.status()["outcome"], "partial");
+        assert_eq!(stack.status().outcome, Outcome::Partial);
         assert_eq!(stack.writes(), Vec::<String>::new());
         stack.aws.clear_faults();
         assert_eq!(
-            stack.send(uploaded()).await.unwrap()["outcome"],
-            "changed",
+            stack.send(uploaded()).await.unwrap().outcome,
+            Outcome::Changed,
             "the next try"
         );
     }
@@ -255,6 +255,10 @@ async fn a_file_that_cannot_be_opened_still_has_its_credentials_proven_on_schedu
     stack.follow(MINIMAL).await;
     stack.aws.import_key(KEY_ID, MATERIAL, false);
     let report = stack.send(scheduled()).await.unwrap();
-    assert_eq!(report["outcome"], "rejected");
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "valid", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Rejected);
+    assert_eq!(
+        report.registries["dockerhub"].credential,
+        CredentialState::Valid,
+        "{report:#?}"
+    );
 }

@@ -1,7 +1,7 @@
 //! A stack of the version before is updated: its secrets have no tag that says which host they are for, and no version is
 //! remembered as proven. What the first run does is shown line by line, and the second does nothing.
 
-use crate::stack::{LEGACY, TestStack, hub, lines, scheduled};
+use crate::stack::{CredentialState, LEGACY, State, TestStack, hub, lines, scheduled};
 use serde_json::json;
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
@@ -51,10 +51,10 @@ async fn secrets_are_tagged_and_nothing_else_changes() {
             "dockerhub update secret ecr-pullthroughcache/dockerhub [tags] applied",
             "gitlab update secret ecr-pullthroughcache/gitlab [tags] applied",
         ],
-        "{report:#}"
+        "{report:#?}"
     );
     assert_eq!(stack.writes(), ["TagResource", "TagResource"]);
-    assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
+    assert_eq!(report.registries["dockerhub"].state, State::Ready);
     then_it_is_quiet(&stack).await;
 }
 
@@ -73,7 +73,7 @@ async fn somebodys_own_choice_of_a_version_stands() {
             "dockerhub update secret ecr-pullthroughcache/dockerhub [tags] applied",
             "dockerhub label secret ecr-pullthroughcache/dockerhub [PROVEN] applied",
         ],
-        "{report:#}"
+        "{report:#?}"
     );
     assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
     then_it_is_quiet(&stack).await;
@@ -96,7 +96,7 @@ async fn so_does_a_choice_of_a_version_from_before_the_update() {
     assert_eq!(
         stack.token(HUB, "AWSCURRENT").as_deref(),
         Some("canary-docker-2"),
-        "{report:#}"
+        "{report:#?}"
     );
     then_it_is_quiet(&stack).await;
 }
@@ -124,7 +124,11 @@ async fn a_value_that_was_refused_before_is_not_tried_until_it_is_uploaded_again
     stack.follow(&hub("canary-docker-late")).await;
     as_before(&stack, &[HUB]);
     let report = stack.send(scheduled()).await.unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid", "{report:#}");
+    assert_eq!(
+        report.registries["dockerhub"].credential,
+        CredentialState::Invalid,
+        "{report:#?}"
+    );
     assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
     then_it_is_quiet(&stack).await;
     stack
@@ -132,7 +136,7 @@ async fn a_value_that_was_refused_before_is_not_tried_until_it_is_uploaded_again
         .accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-late");
     stack.aws.advance(std::time::Duration::from_secs(60));
     let report = stack.follow(&hub("canary-docker-late")).await;
-    assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
+    assert_eq!(report.registries["dockerhub"].state, State::Ready, "{report:#?}");
     assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-late"));
     then_it_is_quiet(&stack).await;
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use crate::stack::{TestStack, another_run, hub, lines, put_current, scheduled, uploaded};
+use crate::stack::{
+    ChangeResult, Outcome, Report, State, TestStack, another_run, hub, lines, put_current, reason, scheduled, uploaded,
+};
 use local_aws::{Fault, LocalAws};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 const ROLLBACK: &[(&str, &str)] = &[("ROLLBACK_INVALID_ROTATION", "true")];
@@ -26,8 +28,8 @@ async fn try_to_follow(stack: &TestStack, file: &str) {
     stack.aws.clear_faults();
 }
 
-fn credential(report: &Value) -> &str {
-    report["registries"]["dockerhub"]["credential"].as_str().unwrap()
+fn credential(report: &Report) -> &str {
+    report.registries["dockerhub"].credential.as_str()
 }
 
 /// What keeps the move of CONFIGURED, the second of a changed value's three, from being made.
@@ -47,9 +49,13 @@ async fn a_value_that_was_taken_back_while_its_run_died_gives_way() {
         try_to_follow(&stack, &hub("canary-docker-2")).await;
         assert_eq!(current(&stack), "canary-docker-2", "{what}");
         let report = stack.follow(&hub("canary-docker-1")).await;
-        assert_eq!(current(&stack), "canary-docker-1", "{what}: {report:#}");
-        assert_eq!(report["outcome"], "changed", "{what}");
-        assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged", "{what}");
+        assert_eq!(current(&stack), "canary-docker-1", "{what}: {report:#?}");
+        assert_eq!(report.outcome, Outcome::Changed, "{what}");
+        assert_eq!(
+            stack.send(scheduled()).await.unwrap().outcome,
+            Outcome::Converged,
+            "{what}"
+        );
     }
 }
 
@@ -74,7 +80,7 @@ async fn a_value_that_an_overtaken_run_made_current_gives_way() {
         });
         try_to_follow(&stack, &hub("canary-docker-2")).await;
         let report = stack.send(scheduled()).await.unwrap();
-        assert_eq!(current(&stack), "canary-docker-3", "{what}: {report:#}");
+        assert_eq!(current(&stack), "canary-docker-3", "{what}: {report:#?}");
         assert_eq!(
             stack.token(HUB, "CONFIGURED").as_deref(),
             Some("canary-docker-3"),
@@ -103,17 +109,18 @@ async fn a_rotation_after_the_upload_stands_however_late_the_run_is() {
         stack.aws.advance(Duration::from_secs(late));
         stack.rotate(HUB, "canary-docker-3");
         let report = stack.send(uploaded()).await.unwrap();
-        assert_eq!(current(&stack), "canary-docker-3", "{report:#}");
+        assert_eq!(current(&stack), "canary-docker-3", "{report:#?}");
         assert_eq!(stack.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-2"));
         assert!(
-            report["changes"][0]["note"]
-                .as_str()
+            report.changes[0]
+                .note
+                .as_deref()
                 .unwrap()
                 .contains("the rotation stands"),
-            "{report:#}"
+            "{report:#?}"
         );
-        assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
-        assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+        assert_eq!(report.registries["dockerhub"].state, State::Ready);
+        assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
         // A later file speaks over it.
         stack.follow(&hub("canary-docker-1")).await;
         assert_eq!(current(&stack), "canary-docker-1");
@@ -144,9 +151,9 @@ async fn going_back_after_a_rotation_after_the_upload_stands_too() {
         .call("secretsmanager", "UpdateSecretVersionStage", back)
         .unwrap();
     let report = stack.send(uploaded()).await.unwrap();
-    assert_eq!(current(&stack), "canary-docker-4", "{report:#}");
+    assert_eq!(current(&stack), "canary-docker-4", "{report:#?}");
     assert_eq!(stack.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-2"));
-    assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
+    assert_eq!(report.registries["dockerhub"].state, State::Ready);
 }
 
 /// AWS describes in two ways whether a put with other labels moves `AWSCURRENT`.
@@ -161,9 +168,9 @@ async fn it_stands_however_aws_puts_what_is_kept_beside_it() {
     stack.upload(&hub("canary-docker-2"));
     stack.rotate(HUB, "canary-docker-3");
     let report = stack.send(uploaded()).await.unwrap();
-    assert_eq!(current(&stack), "canary-docker-3", "{report:#}");
+    assert_eq!(current(&stack), "canary-docker-3", "{report:#?}");
     assert_eq!(stack.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-2"));
-    assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
 }
 
 /// A value that was proven is refused for a while, and the one before it still works.
@@ -187,7 +194,7 @@ async fn an_outage_takes_back_nothing_that_was_proven() {
                 assert_eq!(
                     (credential(&report), current(&stack).as_str()),
                     ("invalid", "canary-docker-2"),
-                    "{report:#}"
+                    "{report:#?}"
                 );
             }
             assert_eq!(stack.token(HUB, "REJECTED"), None);
@@ -196,9 +203,9 @@ async fn an_outage_takes_back_nothing_that_was_proven() {
                 .accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-2");
             let report = stack.send(scheduled()).await.unwrap();
             assert_eq!(
-                (&report["outcome"], credential(&report)),
-                (&json!("converged"), "valid"),
-                "{report:#}"
+                (report.outcome, credential(&report)),
+                (Outcome::Converged, "valid"),
+                "{report:#?}"
             );
         }
     }
@@ -217,10 +224,10 @@ async fn a_file_that_is_uploaded_again_is_heard_over_a_bad_value_from_before() {
     assert_eq!(
         (credential(&report), current(&stack).as_str()),
         ("valid", "canary-docker-1"),
-        "{report:#}"
+        "{report:#?}"
     );
     assert_eq!(stack.token(HUB, "REJECTED").as_deref(), Some("canary-docker-typo"));
-    assert_eq!(stack.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
 }
 
 /// The file's value is refused too: everything is as it was, and it is not tried again before the next upload.
@@ -236,7 +243,7 @@ async fn a_file_that_is_no_better_is_put_back_and_says_so() {
     assert_eq!(
         (credential(&report), current(&stack).as_str()),
         ("invalid", "canary-docker-typo"),
-        "{report:#}"
+        "{report:#?}"
     );
     assert_eq!(stack.token(HUB, "FILE_REFUSED").as_deref(), Some("canary-docker-1"));
     stack.aws.clear_calls();
@@ -244,7 +251,7 @@ async fn a_file_that_is_no_better_is_put_back_and_says_so() {
     assert_eq!(
         (credential(&again), stack.writes()),
         ("invalid", Vec::new()),
-        "{again:#}"
+        "{again:#?}"
     );
     // The token works again, and its file is uploaded once more.
     stack
@@ -254,7 +261,7 @@ async fn a_file_that_is_no_better_is_put_back_and_says_so() {
     assert_eq!(
         (credential(&report), current(&stack).as_str()),
         ("valid", "canary-docker-1"),
-        "{report:#}"
+        "{report:#?}"
     );
 }
 
@@ -265,7 +272,7 @@ async fn a_refused_value_of_the_file_is_tried_once_more_for_each_upload() {
     assert_eq!(
         (credential(&report), current(&stack).as_str()),
         ("invalid", "canary-docker-1"),
-        "{report:#}"
+        "{report:#?}"
     );
     stack.aws.clear_calls();
     stack.send(scheduled()).await.unwrap();
@@ -275,7 +282,7 @@ async fn a_refused_value_of_the_file_is_tried_once_more_for_each_upload() {
     assert_eq!(
         (credential(&again), current(&stack).as_str()),
         ("invalid", "canary-docker-1"),
-        "{again:#}"
+        "{again:#?}"
     );
     assert_eq!(
         lines(&again)[0],
@@ -293,7 +300,7 @@ async fn a_refused_value_of_the_file_is_tried_once_more_for_each_upload() {
     assert_eq!(
         (credential(&report), current(&stack).as_str()),
         ("valid", "canary-docker-late"),
-        "{report:#}"
+        "{report:#?}"
     );
 }
 
@@ -344,17 +351,20 @@ async fn a_label_that_does_not_fit_is_told() {
         }
         for event in [uploaded(), scheduled()] {
             let report = stack.send(event).await.unwrap();
-            let state = &report["registries"]["dockerhub"]["state"];
+            let state = report.registries["dockerhub"].state;
             assert_eq!(
-                (&report["outcome"], state),
-                (&json!("partial"), &json!("failed")),
-                "{free} {token}: {report:#}"
+                (report.outcome, state),
+                (Outcome::Partial, State::Failed),
+                "{free} {token}: {report:#?}"
             );
-            let changes = report["changes"].as_array().unwrap();
-            let told = changes.iter().find(|change| change["result"] == "failed").unwrap();
-            assert_eq!(told["reason"], "UpdateSecretVersionStage:LimitExceededException");
+            let changes = report.changes;
+            let told = changes
+                .iter()
+                .find(|change| change.result == ChangeResult::Failed)
+                .unwrap();
+            assert_eq!(told.reason, reason("UpdateSecretVersionStage:LimitExceededException"));
             let what_to_do = "Take labels that nobody needs off";
-            assert!(told["error"].as_str().unwrap().contains(what_to_do), "{told}");
+            assert!(told.error.as_deref().unwrap().contains(what_to_do), "{told:#?}");
         }
         for n in [4, 5] {
             let label = format!("TEAM_{n}");
@@ -372,7 +382,7 @@ async fn a_label_that_does_not_fit_is_told() {
         } else {
             ("invalid", "canary-docker-1")
         };
-        assert_eq!((credential(&report), current(&stack).as_str()), expected, "{report:#}");
+        assert_eq!((credential(&report), current(&stack).as_str()), expected, "{report:#?}");
         assert_eq!(stack.token(HUB, "ROLLING_BACK"), None);
     }
 }

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use crate::stack::{self, TestStack, app, scheduled, uploaded};
+use crate::stack::{self, Outcome, Report, State, TestStack, app, json_of, scheduled, uploaded};
 use crate::work_queue::{WorkQueue, name};
+use ecr_pull_through_sync::trigger::Kind;
 use local_aws::Fault;
 use serde_json::{Value, json};
 
@@ -24,24 +25,24 @@ fn tagged(queue: &WorkQueue, value: &str) -> usize {
     (0..REPOSITORIES).filter(has).count()
 }
 
-fn count(report: &Value, what: &str) -> u64 {
-    report["existing_repositories"][what].as_u64().unwrap()
+fn count(report: &Report, what: &str) -> u64 {
+    json_of(report)["existing_repositories"][what].as_u64().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_is_out_of_time_hands_the_rest_over_and_the_status_shows_it_being_done() {
     let queue = WorkQueue::with_repositories(REPOSITORIES).await;
     let report = queue.run_out_of_time(QUAY).await;
-    assert_eq!(report, queue.stack.status());
+    assert_eq!(json_of(&report), queue.stack.status_json());
     let left = count(&report, "to_do");
     assert!(
         left > 50 && count(&report, "done") > 0,
-        "{:#}",
-        report["existing_repositories"]
+        "{:#?}",
+        report.existing_repositories.as_ref().unwrap()
     );
     assert_eq!(count(&report, "done") + left, REPOSITORIES as u64);
-    assert_eq!(report["registries"]["quay"]["state"], "planned");
-    let message = report["registries"]["quay"]["message"].as_str().unwrap();
+    assert_eq!(report.registries["quay"].state, State::Planned);
+    let message = report.registries["quay"].message.as_deref().unwrap();
     assert_eq!(
         message,
         format!("{left} existing repositories still to do, and in the queue")
@@ -51,19 +52,19 @@ async fn a_run_that_is_out_of_time_hands_the_rest_over_and_the_status_shows_it_b
     let mut last = left;
     let reports = queue.deliver_all().await;
     for report in &reports {
-        assert!(count(report, "to_do") < last, "{report:#}");
+        assert!(count(report, "to_do") < last, "{report:#?}");
         last = count(report, "to_do");
-        assert_eq!(report["trigger"]["kind"], "work");
+        assert_eq!(report.trigger.kind, Kind::Work);
     }
     let status = queue.stack.status();
-    assert_eq!(&status, reports.last().unwrap());
-    assert_eq!(status["outcome"], "changed", "{status:#}");
-    assert_eq!(status["registries"]["quay"]["state"], "ready");
+    assert_eq!(json_of(&status), json_of(reports.last().unwrap()));
+    assert_eq!(status.outcome, Outcome::Changed, "{status:#?}");
+    assert_eq!(status.registries["quay"].state, State::Ready);
     assert_eq!(
         (count(&status, "done"), count(&status, "changed")),
         (REPOSITORIES as u64, REPOSITORIES as u64)
     );
-    assert_eq!(status["last_success_at"], status["finished_at"]);
+    assert_eq!(status.last_success_at.as_ref(), Some(&status.finished_at));
     assert_eq!(tagged(&queue, "web"), REPOSITORIES);
     assert!(queue.stack.aws.messages(&queue.dead).is_empty());
 }
@@ -89,7 +90,7 @@ async fn messages_carry_names_and_nothing_else_and_come_twice_and_in_any_order()
         queue.stack.send(event.clone()).await.unwrap();
     }
     let status = queue.stack.status();
-    assert_eq!(status["outcome"], "changed");
+    assert_eq!(status.outcome, Outcome::Changed);
     assert_eq!(
         (count(&status, "found"), count(&status, "done")),
         (REPOSITORIES as u64, REPOSITORIES as u64)
@@ -106,26 +107,26 @@ async fn the_newest_file_wins_over_messages_of_an_older_one() {
     let newer = QUAY.replace("web", "db");
     // The newer file is there, its own run has not come yet.
     queue.stack.upload(&newer);
-    let before = queue.stack.status();
+    let before = queue.stack.status_json();
     let report = queue.deliver().await.unwrap();
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(
         tagged(&queue, "db") as u64,
         count(&report, "done"),
         "what the message names gets what the file says now"
     );
-    assert_eq!(queue.stack.status(), before, "the status is that of another file");
+    assert_eq!(queue.stack.status_json(), before, "the status is that of another file");
     let report = queue.stack.send(uploaded()).await.unwrap();
-    assert_eq!(report["outcome"], "changed");
+    assert_eq!(report.outcome, Outcome::Changed);
     assert_eq!(tagged(&queue, "db"), REPOSITORIES);
-    let status = queue.stack.status();
+    let status = queue.stack.status_json();
     queue.stack.aws.clear_calls();
     for report in queue.deliver_all().await {
-        assert_eq!(report["outcome"], "converged", "{report:#}");
+        assert_eq!(report.outcome, Outcome::Converged, "{report:#?}");
     }
     assert_eq!(queue.stack.writes(), Vec::<String>::new());
     assert_eq!(
-        queue.stack.status(),
+        queue.stack.status_json(),
         status,
         "messages of a run that is over have no part in the status"
     );
@@ -160,14 +161,14 @@ async fn a_registry_that_left_the_file_has_nothing_done_for_its_messages() {
         queue.stack.upload(newer);
         queue.stack.aws.clear_calls();
         let report = queue.deliver().await.unwrap();
-        assert_eq!(report["outcome"], "converged", "{report:#}");
+        assert_eq!(report.outcome, Outcome::Converged, "{report:#?}");
         assert_eq!(queue.stack.writes(), Vec::<String>::new());
         assert_eq!(tagged(&queue, "web"), done);
     }
     // A file with a mistake in it changes nothing either.
     queue.stack.upload("quay: {registri: quay.io}\n");
     let report = queue.deliver().await.unwrap();
-    assert_eq!(report["outcome"], "ignored");
+    assert_eq!(report.outcome, Outcome::Ignored);
     assert_eq!(tagged(&queue, "web"), done);
 }
 
@@ -185,8 +186,8 @@ async fn repositories_that_are_gone_when_the_message_comes_are_no_trouble() {
     queue.deliver_all().await;
     let status = queue.stack.status();
     assert_eq!(
-        (status["outcome"].as_str(), count(&status, "found")),
-        (Some("changed"), REPOSITORIES as u64 - 3)
+        (status.outcome, count(&status, "found")),
+        (Outcome::Changed, REPOSITORIES as u64 - 3)
     );
 }
 
@@ -228,18 +229,15 @@ async fn a_message_that_cannot_be_finished_comes_again_and_goes_on_and_dies_with
     let status = queue.stack.status();
     assert_eq!((count(&status, "failed"), count(&status, "to_do")), (1, 0));
     assert_eq!(
-        (
-            status["outcome"].as_str(),
-            status["registries"]["quay"]["state"].as_str()
-        ),
-        (Some("partial"), Some("failed"))
+        (status.outcome, status.registries["quay"].state),
+        (Outcome::Partial, State::Failed)
     );
     // Nothing is lost: the next run looks at everything again.
     queue.stack.aws.clear_faults();
     let report = queue.stack.send(scheduled()).await.unwrap();
     assert_eq!(
-        (report["outcome"].as_str(), tagged(&queue, "web")),
-        (Some("changed"), REPOSITORIES)
+        (report.outcome, tagged(&queue, "web")),
+        (Outcome::Changed, REPOSITORIES)
     );
 }
 
@@ -258,7 +256,7 @@ async fn what_is_no_work_dies_at_once_with_its_reason() {
     }
     queue.stack.aws.clear_calls();
     for report in queue.deliver_all().await {
-        assert_eq!(report["outcome"], "ignored", "{report:#}");
+        assert_eq!(report.outcome, Outcome::Ignored, "{report:#?}");
     }
     let dead = queue.stack.aws.messages(&queue.dead);
     assert_eq!(dead.len(), bodies.len());
@@ -323,7 +321,7 @@ async fn a_queue_that_does_not_take_the_rest_fails_the_run() {
         "{failure}"
     );
     queue.stack.aws.clear_faults();
-    assert_eq!(queue.stack.send(uploaded()).await.unwrap()["outcome"], "changed");
+    assert_eq!(queue.stack.send(uploaded()).await.unwrap().outcome, Outcome::Changed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -348,8 +346,8 @@ async fn two_messages_at_once_both_get_into_the_status() {
     queue.deliver_all().await;
     let status = queue.stack.status();
     assert_eq!(
-        (status["outcome"].as_str(), count(&status, "to_do")),
-        (Some("changed"), 0),
-        "{status:#}"
+        (status.outcome, count(&status, "to_do")),
+        (Outcome::Changed, 0),
+        "{status:#?}"
     );
 }

@@ -11,7 +11,11 @@ use tokio::sync::oneshot;
 
 use super::{Kind, MARK, foreign};
 use crate::stack::invariants::Invariants;
-use crate::stack::{self, BUCKET, ROLE, TestStack, USUAL, invoke, lines, role, scheduled, uploaded};
+use crate::stack::{
+    self, BUCKET, ChangeResult, Outcome, ROLE, TestStack, USUAL, invoke, lines, role, scheduled, uploaded,
+};
+use ecr_pull_through_sync::plan::Action;
+use ecr_pull_through_sync::report::Change;
 
 /// Where a run dies.
 #[derive(Clone, Debug)]
@@ -65,15 +69,15 @@ pub(super) async fn every_lost_answer(kind: Kind) {
         stack.aws.fault(lost.reset_after());
         let report = Box::pin(invoke(&stack.app, event)).await.unwrap();
         assert_eq!(
-            report["outcome"],
-            if kind.outcome == "converged" {
-                "changed"
+            report.outcome,
+            if kind.outcome == Outcome::Converged {
+                Outcome::Changed
             } else {
                 kind.outcome
             },
-            "{point:?}: {report:#}"
+            "{point:?}: {report:#?}"
         );
-        assert_eq!(lines(&report), clean, "{point:?}: {report:#}");
+        assert_eq!(lines(&report), clean, "{point:?}: {report:#?}");
         is_finished_by_the_next_run(&kind, &stack, &before, &point).await;
     }
 }
@@ -92,7 +96,7 @@ async fn points(kind: &Kind) -> Vec<Point> {
         }
     }
     let operations: Vec<&str> = writes.iter().map(|call| call.operation.as_str()).collect();
-    assert_eq!(operations, [kind.writes, &PUT_STATUS].concat(), "{report:#}");
+    assert_eq!(operations, [kind.writes, &PUT_STATUS].concat(), "{report:#?}");
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let mut points = Vec::new();
     for call in &writes {
@@ -119,7 +123,7 @@ async fn arranged(kind: &Kind) -> (TestStack, Value) {
     for file in &kind.before {
         stack.upload(file);
         let report = invoke(&stack.app, uploaded()).await.unwrap();
-        assert_eq!(report["outcome"], "changed", "{report:#}");
+        assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     }
     (kind.then)(&stack.aws);
     let event = match &kind.file {
@@ -339,18 +343,19 @@ fn is_safe(kind: &Kind, stack: &TestStack, before: &Picture, point: &Point) {
 async fn is_finished_by_the_next_run(kind: &Kind, stack: &TestStack, before: &Picture, point: &Point) {
     let function = Box::pin(stack::app(&stack.aws, kind.env)).await;
     let next = invoke(&function, scheduled()).await.unwrap();
-    let finished = next["outcome"] == kind.outcome || (kind.outcome == "converged" && next["outcome"] == "changed");
-    assert!(finished, "{point:?}: {next:#}");
+    let finished =
+        next.outcome == kind.outcome || (kind.outcome == Outcome::Converged && next.outcome == Outcome::Changed);
+    assert!(finished, "{point:?}: {next:#?}");
     stack.aws.clear_calls();
     let second = invoke(&function, scheduled()).await.unwrap();
-    assert_eq!(second["outcome"], kind.outcome, "{point:?}: {second:#}");
-    assert_eq!(stack.writes(), Vec::<String>::new(), "{point:?}: {second:#}");
+    assert_eq!(second.outcome, kind.outcome, "{point:?}: {second:#?}");
+    assert_eq!(stack.writes(), Vec::<String>::new(), "{point:?}: {second:#?}");
     let plan = invoke(&function, json!({"action": "plan"})).await.unwrap();
     // What waits for somebody's word is shown, and what left and waits for a proof, which a plan does not ask for.
-    let changes = plan["changes"].as_array().unwrap();
-    let waits = |change: &Value| change["result"] == "held" || change["action"] == "delete";
+    let changes = plan.changes;
+    let waits = |change: &Change| change.result == ChangeResult::Held || change.action == Action::Delete;
     assert!(
-        changes.is_empty() || kind.outcome == "partial" && changes.iter().all(waits),
+        changes.is_empty() || kind.outcome == Outcome::Partial && changes.iter().all(waits),
         "{point:?}: {changes:?}"
     );
     if let Some((secret, token)) = kind.current {
@@ -368,7 +373,7 @@ async fn is_finished_by_the_next_run(kind: &Kind, stack: &TestStack, before: &Pi
     let used = |secret: &Value| after.rules.values().any(|rule| rule["credentialArn"] == secret["ARN"]);
     for (name, secret) in after.own_secrets() {
         let registry = name.strip_prefix("ecr-pullthroughcache/").unwrap();
-        let waits = kind.outcome == "partial" && after.is_marked(registry);
+        let waits = kind.outcome == Outcome::Partial && after.is_marked(registry);
         assert!(used(secret) || waits, "{point:?}: {name} is an orphan");
     }
     assert_eq!(after.foreign, before.foreign, "{point:?}");

@@ -4,7 +4,7 @@ use local_aws::Fault;
 use serde_json::{Value, json};
 
 use super::{REPOSITORIES, TAGS, about_repositories, count, team};
-use crate::stack::{self, credential, repository, uploaded};
+use crate::stack::{self, State, credential, repository, uploaded};
 use crate::work_queue::WorkQueue;
 
 /// What a message did, it did.
@@ -25,7 +25,10 @@ async fn a_message_that_comes_twice_changes_no_count_and_no_line() {
         queue.stack.send(event.clone()).await.unwrap();
     }
     let twice = queue.stack.status();
-    assert_eq!(twice["existing_repositories"], once["existing_repositories"]);
+    assert_eq!(
+        twice.existing_repositories.as_ref().unwrap(),
+        once.existing_repositories.as_ref().unwrap()
+    );
     assert_eq!(about_repositories(&twice).len(), about_repositories(&once).len());
 }
 
@@ -135,7 +138,7 @@ async fn a_message_touches_nothing_of_a_registry_whose_secret_is_another_owners(
         "dockerhub: {registry: docker.io, username: acme-bot, accessToken: canary-docker-1, tags: {team: web}, existing_repositories: {apply: [tags]}}\n",
     );
     let report = stack.send(uploaded()).await.unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["state"], "failed", "{report:#}");
+    assert_eq!(report.registries["dockerhub"].state, State::Failed, "{report:#?}");
     assert_eq!(team(&stack.aws, "dockerhub/a"), None, "the whole run leaves it alone");
     queue.put(
         &json!({"work": {"id": "old", "part": 0, "registry": "dockerhub", "repositories": ["dockerhub/a"]}})
@@ -155,7 +158,7 @@ async fn a_message_touches_nothing_of_a_registry_that_the_quota_holds() {
     }
     stack.upload(TAGS);
     let report = stack.send(uploaded()).await.unwrap();
-    assert_eq!(report["registries"]["quay"]["state"], "held", "{report:#}");
+    assert_eq!(report.registries["quay"].state, State::Held, "{report:#?}");
     assert_eq!(team(&stack.aws, "quay/000"), None, "the whole run leaves it alone");
     queue.put(&json!({"work": {"id": "old", "part": 0, "registry": "quay", "repositories": ["quay/000"]}}).to_string());
     queue.deliver().await.unwrap();

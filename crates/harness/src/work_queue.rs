@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use ecr_pull_through_sync::failure::Failure;
 use local_aws::Fault;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::stack::{TestStack, app, repository, uploaded};
+use crate::stack::{Outcome, Report, TestStack, app, repository, uploaded};
 
 pub struct WorkQueue {
     pub stack: TestStack,
@@ -30,7 +30,7 @@ impl WorkQueue {
     }
 
     /// A run that has no time for all: some calls go through, then they hang.
-    pub async fn run_out_of_time(&self, yaml: &str) -> Value {
+    pub async fn run_out_of_time(&self, yaml: &str) -> Report {
         self.stack.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
         self.stack.upload(yaml);
         let report = self
@@ -39,7 +39,7 @@ impl WorkQueue {
             .await
             .unwrap();
         self.stack.aws.clear_faults();
-        assert_eq!(report["outcome"], "partial", "{report:#}");
+        assert_eq!(report.outcome, Outcome::Partial, "{report:#?}");
         report
     }
 
@@ -53,14 +53,14 @@ impl WorkQueue {
     }
 
     /// Hands one message to the function, as Lambda does.
-    pub async fn deliver(&self) -> Result<Value, Failure> {
+    pub async fn deliver(&self) -> Result<Report, Failure> {
         let event = self.stack.aws.take_work(&self.url, 1).expect("a message");
         let result = self.stack.send(event.clone()).await;
         self.stack.aws.finish_work(&event, result.is_ok());
         result
     }
 
-    pub async fn deliver_all(&self) -> Vec<Value> {
+    pub async fn deliver_all(&self) -> Vec<Report> {
         let mut reports = Vec::new();
         while self.waiting() > 0 {
             reports.push(self.deliver().await.unwrap());

@@ -222,7 +222,7 @@ async fn a_held_deletion_names_the_way_on_of_whoever_reads_it_and_once() {
         }
     }
     let function = terminal.stack.send(json!({"action": "apply"})).await.unwrap();
-    let message = function["registries"]["old-a"]["message"].as_str().unwrap();
+    let message = function.registries["old-a"].message.as_deref().unwrap();
     assert!(
         message.contains(r#"{"action": "apply", "max_deletions": 3}"#),
         "{message}"

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::ptc::{Output, Ptc};
-use crate::stack::{self, BUCKET, LEGACY, ROLE, TestStack, credential, lines, make_rule};
+use crate::stack::{self, BUCKET, LEGACY, Outcome, ROLE, Report, TestStack, credential, json_of, lines, make_rule};
 use config::{self, Context};
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ fn warnings(yaml: &str) -> Vec<String> {
 }
 
 /// What the function would do with a file.
-async fn planned(stack: &TestStack, yaml: &str) -> Value {
+async fn planned(stack: &TestStack, yaml: &str) -> Report {
     stack.upload(yaml);
     stack.manual("plan").await
 }
@@ -48,7 +48,7 @@ fn golden(name: &str, actual: &str) {
 #[tokio::test]
 async fn what_the_legacy_file_made_comes_back_and_a_plan_of_it_is_empty() {
     let stack = TestStack::new().await;
-    assert_eq!(stack.follow(LEGACY).await["outcome"], "changed");
+    assert_eq!(stack.follow(LEGACY).await.outcome, Outcome::Changed);
     let output = exported(&stack.aws).await;
     golden("legacy.yaml", &output.stdout);
     assert_eq!(
@@ -57,7 +57,7 @@ async fn what_the_legacy_file_made_comes_back_and_a_plan_of_it_is_empty() {
     );
     assert_eq!(warnings(&output.stdout).len(), 1, "IMMUTABLE is what the account has");
     let plan = planned(&stack, &output.stdout).await;
-    assert_eq!((&plan["outcome"], lines(&plan)), (&json!("converged"), vec![]));
+    assert_eq!((plan.outcome, lines(&plan)), (Outcome::Converged, vec![]));
     let again = ptc(&stack.aws).input(output.stdout);
     again.run(["check", "-"]).await.ends(0);
     again.run(["plan", "-"]).await.ends(0);
@@ -77,12 +77,12 @@ async fn every_field_there_is_comes_back() {
         .aws
         .accept_upstream("registry.gitlab.com", "acme-bot", "glpat-example");
     let report = stack.follow(include_str!("../../../examples/complete.yaml")).await;
-    assert_eq!(report["outcome"], "changed", "{report}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     let output = exported(&stack.aws).await;
     golden("complete.yaml", &output.stdout);
     assert_eq!(warnings(&output.stdout), Vec::<String>::new());
     let plan = planned(&stack, &output.stdout).await;
-    assert_eq!((&plan["outcome"], lines(&plan)), (&json!("converged"), vec![]));
+    assert_eq!((plan.outcome, lines(&plan)), (Outcome::Converged, vec![]));
     // What the tags of everything are is the stack's to say.
     let tagged = ptc(&stack.aws)
         .env("RESOURCE_TAGS", "managed-by=ecr-pull-through-sync")
@@ -166,7 +166,8 @@ async fn what_others_made_is_written_with_what_a_plan_would_change_above_it() {
     assert_eq!(warnings(&output.stdout), Vec::<String>::new());
     // The comments are the plan.
     let plan = planned(&stack, &output.stdout).await;
-    let changed = plan["changes"].as_array().unwrap();
+    let changed = &json_of(&plan)["changes"];
+    let changed = changed.as_array().unwrap();
     assert!(!changed.is_empty());
     for change in changed.iter().filter(|change| change["result"] == "planned") {
         let word = |key: &str| change[key].as_str().unwrap().replace('_', " ");
@@ -211,7 +212,7 @@ async fn a_template_of_ours_without_a_rule_is_told_of() {
         output.stderr
     );
     let plan = planned(&stack, &output.stdout).await;
-    assert_eq!(lines(&plan).len(), 1, "{plan}");
+    assert_eq!(lines(&plan).len(), 1, "{plan:#?}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::ptc::{Ptc, Terminal};
-use crate::stack::{LEGACY, ROLE, hub, images, lines, repository};
+use crate::stack::{LEGACY, ROLE, hub, images, json_of, lines, repository};
 use local_aws::Fault;
 use local_aws::iam::Policy;
 use serde_json::{Value, json};
@@ -75,10 +75,8 @@ async fn a_plan_shows_old_and_new_and_writes_nothing() {
 async fn the_function_and_the_terminal_make_the_same_plan() {
     let terminal = changed("same").await;
     let file = std::fs::read_to_string(terminal.folder.join("registries.yaml")).unwrap();
-    let ours = terminal.run(&["plan", "--json"]).await.ends(2).json();
-    let warning = ours["warnings"].as_array().unwrap().last().unwrap()["message"]
-        .as_str()
-        .unwrap();
+    let ours = terminal.run(&["plan", "--json"]).await.ends(2).report();
+    let warning = ours.warnings.last().unwrap().message.as_str();
     assert!(
         warning.contains("s3://my-registries/registries.yaml, which the function follows, is another file"),
         "{warning}"
@@ -87,18 +85,18 @@ async fn the_function_and_the_terminal_make_the_same_plan() {
         lines(&ours)
             .iter()
             .any(|line| line == "gitlab delete rule gitlab [] held"),
-        "{ours:#}"
+        "{ours:#?}"
     );
     terminal.stack.upload(&file);
-    let ours = terminal.run(&["plan", "--json"]).await.ends(2).json();
+    let ours = terminal.run(&["plan", "--json"]).await.ends(2).report();
     let theirs = terminal.stack.send(json!({"action": "plan"})).await.unwrap();
     assert_eq!(lines(&ours), lines(&theirs));
-    assert_eq!(
-        (&ours["plan_checksum"], &ours["changes"]),
-        (&theirs["plan_checksum"], &theirs["changes"])
-    );
+    let [of_ours, of_theirs] = [&ours, &theirs].map(json_of);
+    for what in ["plan_checksum", "changes"] {
+        assert_eq!(of_ours[what], of_theirs[what]);
+    }
     // Either may apply what the other has planned.
-    let event = json!({"action": "apply", "plan_checksum": ours["plan_checksum"]});
+    let event = json!({"action": "apply", "plan_checksum": ours.plan_checksum});
     let applied = terminal.stack.send(event).await.unwrap();
     assert_eq!(
         lines(&applied),

@@ -37,8 +37,8 @@ async fn account() -> LocalAws {
 async fn a_run_that_went_well_ends_with_status_0() {
     let stack = TestStack::new().await;
     stack.follow(LEGACY).await;
-    let version = stack.status()["config"]["version_id"].as_str().unwrap().to_owned();
-    let finished = stack.status()["finished_at"].as_str().unwrap().to_owned();
+    let version = stack.status().config.version_id.as_deref().unwrap().to_owned();
+    let finished = stack.status().finished_at.as_str().to_owned();
     let output = ptc(&stack.aws).run(["status"]).await.ends(0);
     let text = output
         .stdout

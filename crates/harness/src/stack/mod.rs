@@ -17,10 +17,13 @@ use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{Credentials, Region, SharedHttpClient};
+use config::Problem;
 use ecr_pull_through_sync::account;
+use ecr_pull_through_sync::cause::Reason;
 use ecr_pull_through_sync::failure::Failure;
 use ecr_pull_through_sync::handler::App;
 use ecr_pull_through_sync::logs;
+use ecr_pull_through_sync::report::Change;
 use ecr_pull_through_sync::settings::Settings;
 use ecr_pull_through_sync::timing::Timing;
 use lambda_runtime::{Context, LambdaEvent};
@@ -29,6 +32,8 @@ use local_aws::ecr::Image;
 use local_aws::{Call, LocalAws, Options};
 use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
+
+pub use ecr_pull_through_sync::report::{ChangeResult, CredentialState, Outcome, Report, State};
 
 pub const BUCKET: &str = "my-registries";
 pub const KEY: &str = "registries.yaml";
@@ -168,11 +173,11 @@ impl TestStack {
     }
 
     /// Sends an event, with all the time a run may need.
-    pub async fn send(&self, event: Value) -> Result<Value, Failure> {
+    pub async fn send(&self, event: Value) -> Result<Report, Failure> {
         self.send_within(event, Duration::from_secs(300)).await
     }
 
-    pub async fn send_within(&self, event: Value, time: Duration) -> Result<Value, Failure> {
+    pub async fn send_within(&self, event: Value, time: Duration) -> Result<Report, Failure> {
         let result = invoke_within(&self.app, event, time).await;
         self.search_for_tokens(&result);
         assert_tokens_stay_home(&self.aws);
@@ -184,17 +189,23 @@ impl TestStack {
         result
     }
 
-    pub async fn manual(&self, action: &str) -> Value {
+    pub async fn manual(&self, action: &str) -> Report {
         self.send(json!({"action": action})).await.unwrap()
     }
 
     /// Uploads a file and sends the event that S3 would.
-    pub async fn follow(&self, yaml: &str) -> Value {
+    pub async fn follow(&self, yaml: &str) -> Report {
         self.upload(yaml);
         self.send(uploaded()).await.unwrap()
     }
 
-    pub fn status(&self) -> Value {
+    /// The report in the status object.
+    pub fn status(&self) -> Report {
+        serde_json::from_value(self.status_json()).unwrap()
+    }
+
+    /// The status object as it is written.
+    pub fn status_json(&self) -> Value {
         serde_json::from_slice(&self.aws.object(BUCKET, STATUS).expect("a status object")).unwrap()
     }
 
@@ -288,9 +299,9 @@ impl TestStack {
         self.secret(id).unwrap()["DeletedDate"].is_number()
     }
 
-    fn search_for_tokens(&self, result: &Result<Value, Failure>) {
+    fn search_for_tokens(&self, result: &Result<Report, Failure>) {
         let said = match result {
-            Ok(report) => report.to_string(),
+            Ok(report) => json_of(report).to_string(),
             Err(failure) => format!("{failure} {failure:?}"),
         };
         assert!(!said.contains("canary"), "a token in the answer: {said}");
@@ -307,23 +318,22 @@ impl TestStack {
 }
 
 /// Hands an event to the handler, with all the time a run may need.
-pub async fn invoke(app: &App, event: Value) -> Result<Value, Failure> {
+pub async fn invoke(app: &App, event: Value) -> Result<Report, Failure> {
     invoke_within(app, event, Duration::from_secs(300)).await
 }
 
-pub async fn invoke_within(app: &App, event: Value, time: Duration) -> Result<Value, Failure> {
+pub async fn invoke_within(app: &App, event: Value, time: Duration) -> Result<Report, Failure> {
     invoke_as(app, event, time, &token_id()).await
 }
 
 /// With a request id of the test's choice: Lambda's retries of an asynchronous invocation keep it.
-pub async fn invoke_as(app: &App, event: Value, time: Duration, request_id: &str) -> Result<Value, Failure> {
+pub async fn invoke_as(app: &App, event: Value, time: Duration, request_id: &str) -> Result<Report, Failure> {
     let mut context = Context::default();
     context.request_id = request_id.to_owned();
     context.invoked_function_arn = FUNCTION.into();
     let deadline = std::time::SystemTime::now() + time;
     context.deadline = deadline.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
-    let report = Box::pin(app.handle(LambdaEvent::new(event, context))).await?;
-    Ok(serde_json::to_value(report).unwrap())
+    Box::pin(app.handle(LambdaEvent::new(event, context))).await
 }
 
 pub fn put_current(aws: &LocalAws, id: &str, token: &str) {
@@ -503,29 +513,43 @@ pub fn scheduled() -> Value {
     })
 }
 
+/// A report as the function's answer has it.
+pub fn json_of(report: &Report) -> Value {
+    serde_json::to_value(report).unwrap()
+}
+
+/// What the errors or the warnings of a report say, a line each.
+pub fn messages(problems: &[Problem]) -> String {
+    let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    messages.join("\n")
+}
+
+/// A fixed word for the kind of a failure or a hold.
+pub fn reason(word: &str) -> Option<Reason> {
+    serde_json::from_value(json!(word)).unwrap()
+}
+
 /// The report's changes, a line each.
-pub fn lines(report: &Value) -> Vec<String> {
-    let word = |change: &Value, key: &str| change[key].as_str().unwrap_or_default().to_owned();
-    let changes = report["changes"].as_array().unwrap();
-    changes
-        .iter()
-        .map(|c| {
-            let fields: Vec<&str> = c["fields"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .collect();
-            let line = format!(
-                "{} {} {} {} [{}] {}",
-                word(c, "registry"),
-                word(c, "action"),
-                word(c, "resource"),
-                word(c, "id"),
-                fields.join(" "),
-                word(c, "result")
-            );
-            line
-        })
-        .collect()
+pub fn lines(report: &Report) -> Vec<String> {
+    let line = |change: &Change| {
+        let Change {
+            registry,
+            action,
+            resource,
+            id,
+            fields,
+            result,
+            ..
+        } = change;
+        let [action, resource, result] = [json!(action), json!(resource), json!(result)];
+        let words = [&action, &resource, &result].map(|word| word.as_str().unwrap());
+        format!(
+            "{registry} {} {} {id} [{}] {}",
+            words[0],
+            words[1],
+            fields.join(" "),
+            words[2]
+        )
+    };
+    report.changes.iter().map(line).collect()
 }

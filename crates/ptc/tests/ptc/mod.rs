@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use local_aws::LocalAws;
 
-use crate::stack::{BUCKET, ROLE, TestStack, USUAL};
+use crate::stack::{BUCKET, ROLE, Report, TestStack, USUAL};
 
 /// How a program that waits for the network is set up.
 pub struct Ptc {
@@ -129,6 +129,11 @@ impl Output {
             output.stderr
         );
         output
+    }
+
+    /// Standard output as the report of a run.
+    pub fn report(&self) -> Report {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|why| panic!("{why}: {self:?}"))
     }
 
     /// Standard output as JSON.
