@@ -25,7 +25,6 @@ mod edits;
 mod event_patterns;
 mod event_samples;
 mod existing;
-mod existing_edges;
 mod faults;
 mod fence;
 mod good_files;

@@ -6,13 +6,22 @@ use ecr_pull_through_sync::failure::Failure;
 use local_aws::Fault;
 use serde_json::json;
 
-use crate::stack::{Outcome, Report, TestStack, app, repository, uploaded};
+use crate::stack::{self, Outcome, Report, TestStack, app, uploaded};
 
 pub struct WorkQueue {
-    pub stack: TestStack,
+    stack: TestStack,
     pub url: String,
     /// The URL of its dead letters.
     pub dead: String,
+}
+
+/// It is a stack, with a queue.
+impl std::ops::Deref for WorkQueue {
+    type Target = TestStack;
+
+    fn deref(&self) -> &TestStack {
+        &self.stack
+    }
 }
 
 impl WorkQueue {
@@ -23,29 +32,22 @@ impl WorkQueue {
         stack.app = app(&stack.aws, &[("WORK_QUEUE_URL", &url)]).await;
         stack.app.timing.wind_down = Duration::from_millis(1200);
         stack.app.timing.last_call = Duration::from_millis(500);
-        for n in 0..repositories {
-            repository(&stack.aws, &name(n));
-        }
+        stack::repositories(&stack.aws, repositories);
         Self { stack, url, dead }
     }
 
     /// A run that has no time for all: some calls go through, then they hang.
     pub async fn run_out_of_time(&self, yaml: &str) -> Report {
-        self.stack.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
-        self.stack.upload(yaml);
-        let report = self
-            .stack
-            .send_within(uploaded(), Duration::from_millis(6000))
-            .await
-            .unwrap();
-        self.stack.aws.clear_faults();
+        self.aws.fault(Fault::on("ecr", "TagResource").skip(60).timeout());
+        self.upload(yaml);
+        let report = self.send_within(uploaded(), Duration::from_millis(6000)).await.unwrap();
+        self.aws.clear_faults();
         assert_eq!(report.outcome, Outcome::Partial, "{report:#?}");
         report
     }
 
     pub fn waiting(&self) -> usize {
-        self.stack
-            .aws
+        self.aws
             .messages(&self.url)
             .iter()
             .filter(|message| message["visible"] == true)
@@ -54,9 +56,9 @@ impl WorkQueue {
 
     /// Hands one message to the function, as Lambda does.
     pub async fn deliver(&self) -> Result<Report, Failure> {
-        let event = self.stack.aws.take_work(&self.url, 1).expect("a message");
-        let result = self.stack.send(event.clone()).await;
-        self.stack.aws.finish_work(&event, result.is_ok());
+        let event = self.aws.take_work(&self.url, 1).expect("a message");
+        let result = self.send(event.clone()).await;
+        self.aws.finish_work(&event, result.is_ok());
         result
     }
 
@@ -71,11 +73,6 @@ impl WorkQueue {
     /// Puts a message into the queue.
     pub fn put(&self, body: &str) {
         let input = json!({"QueueUrl": self.url, "MessageBody": body});
-        self.stack.aws.call("sqs", "SendMessage", input).unwrap();
+        self.aws.call("sqs", "SendMessage", input).unwrap();
     }
-}
-
-/// Repository number `n`.
-pub fn name(n: usize) -> String {
-    format!("quay/{n:03}")
 }

@@ -375,6 +375,16 @@ pub fn repository(aws: &LocalAws, name: &str) {
         .unwrap();
 }
 
+/// So many repositories, from `quay/000` on.
+pub fn repositories(aws: &LocalAws, n: usize) {
+    (0..n).for_each(|n| repository(aws, &numbered(n)));
+}
+
+/// The name of one of them.
+pub fn numbered(n: usize) -> String {
+    format!("quay/{n:03}")
+}
+
 /// Images `v1`, `v2`…, the oldest first, a day apart.
 pub fn images(aws: &LocalAws, name: &str, n: i64) {
     let now = aws.now();
