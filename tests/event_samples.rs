@@ -434,13 +434,7 @@ async fn a_rotated_token_that_the_upstream_refuses_is_told_at_once() {
     let stack = TestStack::new().await;
     stack.follow(LEGACY).await;
     stack.rotate("ecr-pullthroughcache/dockerhub", "canary-wrong");
-    let raised = stack
-        .aws
-        .events()
-        .into_iter()
-        .rev()
-        .find(|e| e["detail"]["labelUpdated"] == "AWSCURRENT")
-        .unwrap();
+    let raised = stack.newest_rotation();
     let report = stack.send(raised).await.unwrap();
     assert_eq!(report.outcome, Outcome::Partial);
     assert_eq!(report.registries["dockerhub"].credential, CredentialState::Invalid);
@@ -453,13 +447,7 @@ async fn over_a_refused_file_a_rotation_is_proven_where_our_mark_is_and_ignored_
     stack.follow(LEGACY).await;
     stack.upload("dockerhub: {}\n");
     stack.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-2");
-    let raised = stack
-        .aws
-        .events()
-        .into_iter()
-        .rev()
-        .find(|e| e["detail"]["labelUpdated"] == "AWSCURRENT")
-        .unwrap();
+    let raised = stack.newest_rotation();
     let report = stack.send(raised).await.unwrap();
     assert_eq!(
         (report.outcome, report.registries["dockerhub"].credential),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::stack::invariants::Invariants;
-use crate::stack::{self, BUCKET, KEY, Outcome, STATUS, TestStack, hub, json_of, lines, scheduled, uploaded};
+use crate::stack::{BUCKET, KEY, Outcome, STATUS, TestStack, another_run, hub, json_of, lines, scheduled, uploaded};
 use serde_json::json;
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
@@ -77,17 +77,7 @@ async fn a_whole_run_over_a_newer_file_between_any_two_calls_of_a_run_wins() {
         stack.aws.before("*", "*", n, move |aws| {
             comes.store(true, Ordering::Relaxed);
             aws.put_object(BUCKET, KEY, hub("canary-docker-3"));
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let other = TestStack {
-                    aws: aws.clone(),
-                    app: stack::app(aws, &[]).await,
-                };
-                other.send(uploaded()).await.unwrap();
-            });
+            another_run(aws);
         });
         let report = stack.send(uploaded()).await.unwrap();
         if !came.load(Ordering::Relaxed) {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::pattern::deployed::{CALL, changed};
+use crate::deployed::{CALL, changed};
 use crate::stack::{self, BUCKET, KEY, Outcome, TestStack, hub, lines, reason, scheduled};
 
 const OTHER_KEY: &str = "other.yaml";

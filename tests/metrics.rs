@@ -4,7 +4,9 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use crate::stack::{self, BUCKET, KEY, Report, TestStack, app, hub, make_rule, metrics, scheduled, uploaded};
+use crate::stack::{
+    self, BUCKET, KEY, Report, TestStack, another_invocation, app, hub, make_rule, metrics, scheduled, uploaded,
+};
 use ecr_pull_through_sync::report::Past;
 use ecr_pull_through_sync::report::metrics::lines;
 use local_aws::{Fault, LocalAws, Options};
@@ -471,17 +473,7 @@ async fn two_runs_at_once_over_a_new_file_are_no_drift() {
     let meter = Meter::of("twins").await;
     meter.follow(QUAY).await;
     meter.stack.aws.before("s3", "PutObject", 1, |aws: &LocalAws| {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let other = TestStack {
-                aws: aws.clone(),
-                app: app(aws, &[("OWNER", "twins")]).await,
-            };
-            other.send(uploaded()).await.unwrap();
-        });
+        another_invocation(aws, &[("OWNER", "twins")], uploaded()).unwrap();
     });
     let told = meter
         .follow(&hub("canary-docker-1").replace("dockerhub", "quay-hub"))

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::stack::{
-    self, ChangeResult, CredentialState, Outcome, State, TestStack, hub, json_of, lines, scheduled, uploaded,
+    self, ChangeResult, CredentialState, Outcome, State, TestStack, another_invocation, hub, json_of, lines, scheduled,
+    uploaded,
 };
 use local_aws::{Fault, Options};
 use serde_json::{Value, json};
@@ -260,17 +261,7 @@ async fn two_runs_over_one_bad_rotation_end_with_the_proven_version_wherever_the
                             .access_denied(),
                     );
                 }
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .unwrap();
-                runtime.block_on(async {
-                    let other = TestStack {
-                        aws: aws.clone(),
-                        app: stack::app(aws, ROLLBACK).await,
-                    };
-                    _ = other.send(twin).await;
-                });
+                _ = another_invocation(aws, ROLLBACK, twin);
                 aws.clear_faults();
             });
             _ = stack.send(event).await;

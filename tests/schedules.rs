@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use crate::stack::invariants::Invariants;
 use crate::stack::{
     BUCKET, ChangeResult, KEY, Report, State, TestStack, app_as, hub, invoke, is_write, put_current, role, scheduled,
-    uploaded,
+    uploaded, version,
 };
 
 const SEEDS: u64 = 40;
@@ -294,7 +294,7 @@ enum Edit {
     GoBack,
     TakeConfiguredOff,
     DeleteRule,
-    EditTemplate,
+    ChangeTemplate,
     DeleteTemplate,
     DeleteSecretPolicy,
     TakeTagOff,
@@ -327,7 +327,7 @@ impl Edit {
                 let input = json!({"ecrRepositoryPrefix": "dockerhub"});
                 ("ecr", "DeletePullThroughCacheRule", input)
             }
-            Self::EditTemplate => {
+            Self::ChangeTemplate => {
                 let input = json!({"prefix": "dockerhub", "imageTagMutability": "MUTABLE", "description": "by hand"});
                 ("ecr", "UpdateRepositoryCreationTemplate", input)
             }
@@ -353,13 +353,7 @@ fn label(label: &str, mut versions: Value) -> Value {
 
 /// The version that carries a label.
 fn holder(aws: &LocalAws, label: &str) -> Option<String> {
-    let secret = aws.call("secretsmanager", "DescribeSecret", json!({"SecretId": HUB}));
-    let versions = secret.unwrap()["VersionIdsToStages"].as_object().unwrap().clone();
-    let carries = |labels: &Value| labels.as_array().unwrap().contains(&json!(label));
-    versions
-        .into_iter()
-        .find(|(_, labels)| carries(labels))
-        .map(|(version, _)| version)
+    version(aws, HUB, label)
 }
 
 /// What a person made current: the version, and whether the function had looked at the secret before.
@@ -395,7 +389,7 @@ async fn what_a_person_edits_by_hand_is_repaired_and_no_rotation_is_lost() {
         let of_credential = [Edit::Rotate, Edit::Rotate, Edit::GoBack, Edit::TakeConfiguredOff];
         let of_others = [
             Edit::DeleteRule,
-            Edit::EditTemplate,
+            Edit::ChangeTemplate,
             Edit::DeleteTemplate,
             Edit::DeleteSecretPolicy,
             Edit::TakeTagOff,

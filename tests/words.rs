@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::stack::{
     ChangeResult, Outcome, Report, State, TestStack, another_run, hub, lines, put_current, reason, scheduled, uploaded,
+    version,
 };
 use local_aws::{Fault, LocalAws};
 use serde_json::json;
@@ -91,14 +92,7 @@ async fn a_value_that_an_overtaken_run_made_current_gives_way() {
 
 /// The version that carries a label.
 fn holder(aws: &LocalAws, label: &str) -> String {
-    let secret = aws
-        .call("secretsmanager", "DescribeSecret", json!({"SecretId": HUB}))
-        .unwrap();
-    let versions = secret["VersionIdsToStages"].as_object().unwrap().clone();
-    let found = versions
-        .into_iter()
-        .find(|(_, labels)| labels.as_array().unwrap().contains(&json!(label)));
-    found.unwrap().0
+    version(aws, HUB, label).unwrap()
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{REPOSITORIES, events};
 use crate::existing::{TAGS, of_repositories, progress, team};
-use crate::stack::{ChangeResult, Outcome, State, TestStack, app, repository};
+use crate::stack::{ChangeResult, Outcome, State, another_invocation, repository};
 use crate::work_queue::WorkQueue;
 
 #[tokio::test(start_paused = true)]
@@ -43,17 +43,7 @@ async fn two_messages_at_once_both_get_into_the_status() {
     let other = queue.aws.take_work(&queue.url, 1).unwrap();
     let url = queue.url.clone();
     queue.aws.before("s3", "PutObject", 1, move |aws| {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let stack = TestStack {
-                aws: aws.clone(),
-                app: app(aws, &[("WORK_QUEUE_URL", &url)]).await,
-            };
-            stack.send(other).await.unwrap();
-        });
+        another_invocation(aws, &[("WORK_QUEUE_URL", &url)], other).unwrap();
     });
     queue.deliver_all().await;
     let status = queue.status();

@@ -77,6 +77,7 @@ fn under(key: RegistryKey) -> String {
         RegistryKey::Username
         | RegistryKey::AccessToken
         | RegistryKey::Secret
+        | RegistryKey::ExpiresAt
         | RegistryKey::RepositoryReadAccessArns
         | RegistryKey::ImageTagMutability
         | RegistryKey::ImageTagMutabilityExclusionFilters

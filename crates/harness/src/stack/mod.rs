@@ -275,13 +275,7 @@ impl TestStack {
 
     /// The id of the version that carries a label.
     pub fn version(&self, id: &str, label: &str) -> Option<String> {
-        let secret = self.secret(id)?;
-        let versions = secret["VersionIdsToStages"].as_object()?;
-        let carries = |labels: &Value| labels.as_array().unwrap().contains(&json!(label));
-        versions
-            .iter()
-            .find(|(_, labels)| carries(labels))
-            .map(|(version, _)| version.clone())
+        version(&self.aws, id, label)
     }
 
     /// The newest event that tells of a new current version.
@@ -340,6 +334,17 @@ pub fn put_current(aws: &LocalAws, id: &str, token: &str) {
     let value = json!({"username": "acme-bot", "accessToken": token}).to_string();
     let input = json!({"SecretId": id, "SecretString": value, "ClientRequestToken": token_id()});
     aws.call("secretsmanager", "PutSecretValue", input).unwrap();
+}
+
+/// The id of the version of a secret that carries a label.
+pub fn version(aws: &LocalAws, id: &str, label: &str) -> Option<String> {
+    let secret = aws
+        .call("secretsmanager", "DescribeSecret", json!({"SecretId": id}))
+        .ok()?;
+    let mut versions = secret["VersionIdsToStages"].as_object()?.iter();
+    let carries = |labels: &Value| labels.as_array().unwrap().contains(&json!(label));
+    let found = versions.find(|(_, labels)| carries(labels));
+    found.map(|(version, _)| version.clone())
 }
 
 /// No token was shown to a host that is not its own: each is named after its host.
@@ -410,17 +415,20 @@ pub fn images(aws: &LocalAws, name: &str, n: i64) {
 
 /// A whole run of another invocation, over the newest file, from inside a hook.
 pub fn another_run(aws: &LocalAws) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    another_invocation(aws, &[], uploaded()).unwrap();
+}
+
+/// Another invocation, of a function with this environment, from inside a hook.
+pub fn another_invocation(aws: &LocalAws, env: &[(&str, &str)], event: Value) -> Result<Report, Failure> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().unwrap();
     runtime.block_on(async {
         let other = TestStack {
             aws: aws.clone(),
-            app: app(aws, &[]).await,
+            app: app(aws, env).await,
         };
-        other.send(uploaded()).await.unwrap();
-    });
+        other.send(event).await
+    })
 }
 
 /// A fresh ClientRequestToken.
