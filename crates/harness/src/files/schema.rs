@@ -59,19 +59,19 @@ impl Validator {
     }
 }
 
-/// Whether a file is accepted, on which the reader and the schema must agree: for an account, and on somebody's desk.
+/// Whether a file is accepted, on which the reader and the schema must agree: for an account, and for none, as `ptc` has it.
 pub fn agree(validator: &Validator, file: &str) -> bool {
-    let desk = Context {
+    let no_account = Context {
         account: None,
         region: None,
         ..context()
     };
-    let at_home = read(file.as_bytes(), &desk);
+    let without_account = read(file.as_bytes(), &no_account);
     let read = read(file.as_bytes(), &context());
     assert_eq!(
         read.is_ok(),
-        at_home.is_ok(),
-        "{file}\nfor an account: {read:?}\non a desk: {at_home:?}"
+        without_account.is_ok(),
+        "{file}\nfor an account: {read:?}\nwithout: {without_account:?}"
     );
     match (&read, validator.file(file)) {
         (Ok(_), Verdict::Accepted) => true,

@@ -10,10 +10,17 @@ use crate::doctor::{Client, Diagnosis, Image, Question, RoleArn, look, page};
 use crate::session::SessionArgs;
 use crate::ui::{FAILED, Failure, Ui};
 
+const EXAMPLES: &str = r#"Examples:
+  ptc doctor docker.io/library/nginx:1.27
+  ptc doctor docker.io/library/nginx:1.27 --role arn:aws:iam::123456789012:role/node
+  ptc doctor 123456789012.dkr.ecr.eu-west-1.amazonaws.com/dockerhub/library/nginx:1.27
+  ptc doctor dockerhub/library/nginx:1.27 --pull"#;
+
 /// Say why a pull fails: from the image's name to its layers. Reads only, but for --pull.
 ///
 /// Ends with status 0 where nothing is wrong, and 1 where a cause was found, or not enough could be seen.
 #[derive(ClapArgs)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The image, as in a Dockerfile or as in the cache: `docker.io/library/nginx:1.27`, `nginx`,
     /// `123456789012.dkr.ecr.eu-west-1.amazonaws.com/dockerhub/library/nginx:1.27`.
