@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use crate::common::cases::{Case, context_of, tables};
-use crate::common::{context, refused};
+use crate::files::cases::{Case, context_of, tables};
+use crate::files::{context, refused};
 use config::{MAX_BYTES, Problem, Severity, kind, read};
 
 #[test]

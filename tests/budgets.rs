@@ -2,13 +2,13 @@
 //! shown beside what the run took.
 //!
 //! Answers leave together, once nothing more is asked for: what a run can ask for side by side is one round, on a slow
-//! machine as on a quick one. `make bench` shows what the same runs take in time.
+//! machine as on a quick one. `make stack` shows what the same runs take in time.
 
 use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::{BUCKET, Bench, KEY, ROLE, app_through, role, scheduled};
+use crate::stack::{BUCKET, KEY, Outcome, ROLE, TestStack, app_through, role, scheduled};
 use ecr_pull_through_sync::account;
 
 /// Far longer than the function takes from one call to the next that waits for no answer.
@@ -40,25 +40,25 @@ fn file(registries: usize, mutability: &str) -> String {
 }
 
 /// One run, and what it took.
-async fn run(bench: &Bench, outcome: &str) -> Cost {
-    bench.aws.clear_calls();
-    let report = bench.send(scheduled()).await.unwrap();
-    assert_eq!(report["outcome"], outcome, "{report:#}");
+async fn run(stack: &TestStack, outcome: Outcome) -> Cost {
+    stack.aws.clear_calls();
+    let report = stack.send(scheduled()).await.unwrap();
+    assert_eq!(report.outcome, outcome, "{report:#?}");
     Cost {
-        calls: bench.aws.calls().len(),
-        rounds: bench.aws.rounds(),
+        calls: stack.aws.calls().len(),
+        rounds: stack.aws.rounds(),
     }
 }
 
 /// First apply, no change, and a change of one registry.
 async fn measure(registries: usize) -> [Cost; 3] {
-    let bench = Bench::new().await;
-    bench.aws.answer_in_rounds(Some(QUIET));
-    bench.upload(&file(registries, "MUTABLE"));
-    let first = run(&bench, "changed").await;
-    let nothing = run(&bench, "converged").await;
-    bench.upload(&file(registries, "IMMUTABLE"));
-    [first, nothing, run(&bench, "changed").await]
+    let stack = TestStack::new().await;
+    stack.aws.answer_in_rounds(Some(QUIET));
+    stack.upload(&file(registries, "MUTABLE"));
+    let first = run(&stack, Outcome::Changed).await;
+    let nothing = run(&stack, Outcome::Converged).await;
+    stack.upload(&file(registries, "IMMUTABLE"));
+    [first, nothing, run(&stack, Outcome::Changed).await]
 }
 
 async fn keeps_within(registries: usize, budgets: [Cost; 3]) {
@@ -111,37 +111,37 @@ async fn fifty_registries_keep_within_their_budget() {
 /// A connection is opened where none is idle, side by side with others, and kept for the next run.
 #[tokio::test]
 async fn a_warm_run_opens_no_connection() {
-    let mut bench = Bench::new().await;
+    let mut stack = TestStack::new().await;
     let client = account::http_client();
-    bench.app = app_through(client, &bench.aws, &role::access_key(), &[]).await;
-    bench.aws.answer_in_rounds(Some(QUIET));
-    bench.upload(&file(10, "MUTABLE"));
-    run(&bench, "changed").await;
-    let opened = bench.aws.connections();
+    stack.app = app_through(client, &stack.aws, &role::access_key(), &[]).await;
+    stack.aws.answer_in_rounds(Some(QUIET));
+    stack.upload(&file(10, "MUTABLE"));
+    run(&stack, Outcome::Changed).await;
+    let opened = stack.aws.connections();
     assert!(opened > 4, "the first look at the account opened {opened} connections");
-    run(&bench, "converged").await;
-    assert_eq!(bench.aws.connections(), opened);
+    run(&stack, Outcome::Converged).await;
+    assert_eq!(stack.aws.connections(), opened);
 }
 
 /// In MB, of the compiled function after runs over fifty registries: what it has allocated, since an unoptimised binary has many
-/// more pages of its own. The released one's are 8 MB, and 40 is what it may take of both (`make bench`).
+/// more pages of its own. The released one's are 8 MB, and 40 is what it may take of both (`make stack`).
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn fifty_registries_keep_within_their_memory() {
     const MOST: usize = 14;
-    let bench = Bench::new().await;
-    bench.upload(&file(50, "MUTABLE"));
+    let stack = TestStack::new().await;
+    stack.upload(&file(50, "MUTABLE"));
     let env = [
         ("CONFIG_BUCKET", BUCKET),
         ("CONFIG_KEY", KEY),
         ("OWNER", "stack"),
         ("TEMPLATE_ROLE_ARN", ROLE),
     ];
-    let lambda = bench.aws.lambda();
+    let lambda = stack.aws.lambda();
     let function = lambda
         .spawn(Path::new(env!("CARGO_BIN_EXE_ecr-pull-through-sync")), &env)
         .unwrap();
-    role::enforce(&bench.aws, function.principal(), &env);
+    role::enforce(&stack.aws, function.principal(), &env);
     for outcome in ["changed", "converged"] {
         let report = lambda
             .invoke(scheduled(), Duration::from_secs(120))

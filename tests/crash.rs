@@ -11,7 +11,7 @@ mod point;
 use local_aws::LocalAws;
 use serde_json::{Value, json};
 
-use crate::support::hub;
+use crate::stack::{Outcome, hub};
 use point::{Form, Side, every_crash, every_lost_answer, one_crash, point};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
@@ -37,7 +37,7 @@ struct Kind {
     /// The token that is current in the end, of the secret.
     current: Option<(&'static str, &'static str)>,
     /// How the clean runs come out: `converged`, after `changed` where there was something left to do, or `partial`.
-    outcome: &'static str,
+    outcome: Outcome,
     /// The write calls of a clean run, the status object's two included.
     writes: &'static [&'static str],
 }
@@ -52,7 +52,7 @@ impl Kind {
             served: &["quay"],
             pulls: &["quay", "dockerhub"],
             current: None,
-            outcome: "converged",
+            outcome: Outcome::Converged,
             writes: &[],
         }
     }
@@ -253,7 +253,7 @@ async fn rename_at_the_quota() {
     let renamed = hub("canary-docker-1").replace("dockerhub", "hub");
     let kind = Kind {
         then: |aws| {
-            crate::support::put_current(aws, HUB, "canary-docker-2");
+            crate::stack::put_current(aws, HUB, "canary-docker-2");
             crate::quota::fill(aws);
         },
         pulls: &["quay", "hub"],
@@ -279,7 +279,7 @@ async fn a_refused_rename_at_the_quota() {
     let kind = Kind {
         then: crate::quota::fill,
         pulls: &["quay"],
-        outcome: "partial",
+        outcome: Outcome::Partial,
         writes: &[
             "CreateSecret",
             "UpdateSecretVersionStage",
@@ -364,7 +364,7 @@ async fn roll_back_in_vain() {
         },
         pulls: &["quay"],
         current: Some((HUB, "canary-wrong")),
-        outcome: "partial",
+        outcome: Outcome::Partial,
         ..rollback_kind()
     };
     every_lost_answer(kind.clone()).await;
@@ -396,7 +396,7 @@ async fn try_the_file_in_place_of_a_bad_value() {
 fn refused_kind() -> Kind {
     Kind {
         current: Some((HUB, "canary-docker-1")),
-        outcome: "partial",
+        outcome: Outcome::Partial,
         writes: &[
             "PutSecretValue",
             "UpdateSecretVersionStage",

@@ -1,4 +1,4 @@
-//! A stack as it is deployed: the rules of `template.yaml`, and the samples of `events/` that go through them.
+//! A template as it is deployed: the rules of `template.yaml`, and the samples of `events/` that go through them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,7 @@ use local_aws::iam::Stack;
 use local_aws::{EventPattern, Options};
 use serde_json::Value;
 
-use crate::support::{BUCKET, KEY};
+use crate::stack::{BUCKET, KEY};
 
 // Samples that tests change.
 pub const UPLOAD: &str = "s3-object-created-eventbridge";
@@ -16,9 +16,9 @@ pub const LABEL: &str = "secret-label-updated";
 pub const ROTATION: &str = "secret-rotation-succeeded";
 pub const CALL: &str = "secret-put-value-by-arn";
 
-/// A stack, and where it is.
+/// A template, and where it is.
 pub struct Deployed {
-    pub stack: Stack,
+    pub template: Stack,
     pub at: Options,
     pub rules: BTreeMap<&'static str, EventPattern>,
 }
@@ -28,14 +28,15 @@ pub const RULES: [&str; 4] = ["Upload", "SecretLabel", "SecretRotation", "Secret
 impl Deployed {
     pub fn new(at: Options, parameters: &[(&str, &str)]) -> Self {
         let template = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml")).unwrap();
-        let stack = Stack::read(&template, &at).unwrap().physical("ConfigBucket", BUCKET);
-        let stack = parameters
+        let template = Stack::read(&template, &at).unwrap().physical("ConfigBucket", BUCKET);
+        let template = parameters
             .iter()
-            .fold(stack, |stack, (name, value)| stack.parameter(name, value));
-        let rule = |name| EventPattern::read(&pattern_of(&stack, name)).unwrap_or_else(|why| panic!("{name}: {why}"));
+            .fold(template, |template, (name, value)| template.parameter(name, value));
+        let rule =
+            |name| EventPattern::read(&pattern_of(&template, name)).unwrap_or_else(|why| panic!("{name}: {why}"));
         Self {
             rules: RULES.map(|name| (name, rule(name))).into(),
-            stack,
+            template,
             at,
         }
     }
@@ -73,7 +74,7 @@ impl Deployed {
     }
 }
 
-fn pattern_of(stack: &Stack, rule: &str) -> Value {
+fn pattern_of(template: &Stack, rule: &str) -> Value {
     let path = [
         "Resources",
         "SyncFunction",
@@ -83,7 +84,7 @@ fn pattern_of(stack: &Stack, rule: &str) -> Value {
         "Properties",
         "Pattern",
     ];
-    stack.value(&path).unwrap_or_else(|why| panic!("{rule}: {why}"))
+    template.value(&path).unwrap_or_else(|why| panic!("{rule}: {why}"))
 }
 
 pub fn sample(file: &str) -> Value {

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use local_aws::Fault;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::quiet;
-use crate::support::ends::Ends;
-use crate::support::{Bench, assert_tokens_stay_home, credential, lines, put_current, scheduled, uploaded};
+use crate::stack::invariants::Invariants;
+use crate::stack::{
+    Report, State, TestStack, assert_tokens_stay_home, credential, invoke, lines, put_current, scheduled, uploaded,
+};
 
 const SEEDS: u64 = 8;
 const NAMES: [&str; 3] = ["aa", "bb", "cc"];
@@ -93,8 +94,8 @@ impl Edited {
 }
 
 /// A rotation of the secret that a rule points to, to a good token or a bad one.
-fn rotate(bench: &Bench, rng: &mut Rng, n: usize) {
-    let Some(rule) = bench.rule(NAMES[rng.usize(..NAMES.len())]) else {
+fn rotate(stack: &TestStack, rng: &mut Rng, n: usize) {
+    let Some(rule) = stack.rule(NAMES[rng.usize(..NAMES.len())]) else {
         return;
     };
     let Some(arn) = rule["credentialArn"].as_str() else {
@@ -106,36 +107,36 @@ fn rotate(bench: &Bench, rng: &mut Rng, n: usize) {
         .unwrap();
     let token = format!("canary-{service}-rotated-{n}");
     if rng.usize(..3) > 0 {
-        bench.aws.accept_upstream(host, "acme-bot", &token);
+        stack.aws.accept_upstream(host, "acme-bot", &token);
     }
-    bench.aws.advance(Duration::from_secs(2));
-    put_current(&bench.aws, arn, &token);
+    stack.aws.advance(Duration::from_secs(2));
+    put_current(&stack.aws, arn, &token);
 }
 
-fn fail_somewhere(bench: &Bench, rng: &mut Rng) {
+fn fail_somewhere(stack: &TestStack, rng: &mut Rng) {
     let fault = Fault::on("*", "*").skip(rng.usize(..30)).times(rng.usize(1..40));
     let is_denied = rng.bool();
-    bench.aws.fault(if is_denied {
+    stack.aws.fault(if is_denied {
         fault.access_denied()
     } else {
         fault.server_error()
     });
 }
 
-async fn bench(rng: &mut Rng) -> Bench {
+async fn stack(rng: &mut Rng) -> TestStack {
     let rollback: &[(&str, &str)] = &[("ROLLBACK_INVALID_ROTATION", "true")];
-    let bench = quiet::bench(if rng.bool() { rollback } else { &[] }).await;
+    let stack = TestStack::unsearched(if rng.bool() { rollback } else { &[] }).await;
     for (service, _, host) in SERVICES {
         let tags = json!([{"Key": "ecr-pull-through-sync:upstream", "Value": host}]);
         let value = credential(&format!("canary-{service}-5"));
-        bench.make_secret(&format!("ecr-pullthroughcache/ops-{service}"), &value, tags);
+        stack.make_secret(&format!("ecr-pullthroughcache/ops-{service}"), &value, tags);
     }
-    bench
+    stack
 }
 
 async fn comes_to_rest(seed: u64) {
     let mut rng = Rng::with_seed(seed);
-    let bench = bench(&mut rng).await;
+    let stack = stack(&mut rng).await;
     let lines_of = |name, service, token: &str| Line {
         name,
         service,
@@ -145,62 +146,62 @@ async fn comes_to_rest(seed: u64) {
         lines: vec![lines_of("aa", 0, "canary-docker-1"), lines_of("bb", 1, "canary-ghcr-1")],
         rng: rng.fork(),
     };
-    bench.upload(&file.yaml());
-    quiet::send(&bench.app, uploaded()).await.unwrap();
+    stack.upload(&file.yaml());
+    invoke(&stack.app, uploaded()).await.unwrap();
     let mut told = format!("seed {seed}\n{}", file.yaml());
     let mut served = NAMES.to_vec();
     for n in 0..rng.usize(6..16) {
         match rng.usize(..8) {
             0..4 => {
                 file.edit();
-                served = served_by(&bench);
-                bench.upload(&file.yaml());
+                served = served_by(&stack);
+                stack.upload(&file.yaml());
                 told += &format!("uploaded\n{}", file.yaml());
             }
-            4..6 => rotate(&bench, &mut rng, n),
-            6 => fail_somewhere(&bench, &mut rng),
+            4..6 => rotate(&stack, &mut rng, n),
+            6 => fail_somewhere(&stack, &mut rng),
             _ => {
                 let (.., host) = SERVICES[rng.usize(..SERVICES.len())];
                 let text = rng.bool().then_some("503 Service Unavailable");
-                bench.aws.upstream_says(host, text);
+                stack.aws.upstream_says(host, text);
             }
         }
         if rng.usize(..3) > 0 {
-            let run = quiet::send(&bench.app, if rng.bool() { uploaded() } else { scheduled() }).await;
+            let run = invoke(&stack.app, if rng.bool() { uploaded() } else { scheduled() }).await;
             told += &format!("{:?}\n", run.map(|report| lines(&report)));
         }
     }
-    bench.aws.clear_faults();
+    stack.aws.clear_faults();
     SERVICES
         .iter()
-        .for_each(|(.., host)| bench.aws.upstream_says(host, None));
+        .for_each(|(.., host)| stack.aws.upstream_says(host, None));
     for _ in 0..3 {
-        let report = quiet::send(&bench.app, scheduled()).await.unwrap();
+        let report = invoke(&stack.app, scheduled()).await.unwrap();
         told += &format!("{:?}\n", lines(&report));
     }
-    bench.aws.clear_calls();
-    let last = quiet::send(&bench.app, scheduled()).await.unwrap();
-    told += &format!("{:#}", last["registries"]);
-    assert_eq!(bench.writes(), Vec::<String>::new(), "{told}");
-    assert_tokens_stay_home(&bench.aws);
+    stack.aws.clear_calls();
+    let last = invoke(&stack.app, scheduled()).await.unwrap();
+    told += &format!("{:#?}", last.registries);
+    assert_eq!(stack.writes(), Vec::<String>::new(), "{told}");
+    assert_tokens_stay_home(&stack.aws);
     // A secret that went along bears another name than its registry, so deletions are counted by rules.
-    Ends::of(&bench.aws).hold(&bench.aws, &told);
-    let (now, named) = (served_by(&bench), file.lines.iter().map(|line| line.name));
+    Invariants::of(&stack.aws).hold(&stack.aws, &told);
+    let (now, named) = (served_by(&stack), file.lines.iter().map(|line| line.name));
     served.retain(|name| !now.contains(name) && named.clone().all(|named| named != *name));
     assert!(served.len() <= 1, "{served:?} were deleted: {told}");
     for line in &file.lines {
-        is_as_the_file_says(&bench, line, &last, &told);
+        is_as_the_file_says(&stack, line, &last, &told);
     }
 }
 
-fn served_by(bench: &Bench) -> Vec<&'static str> {
-    NAMES.into_iter().filter(|name| bench.rule(name).is_some()).collect()
+fn served_by(stack: &TestStack) -> Vec<&'static str> {
+    NAMES.into_iter().filter(|name| stack.rule(name).is_some()).collect()
 }
 
 /// What is ready serves the host of the file. What is not has a value that is refused, by the file or by a rotation.
-fn is_as_the_file_says(bench: &Bench, line: &Line, last: &Value, told: &str) {
-    let state = &last["registries"][line.name]["state"];
-    let rule = bench
+fn is_as_the_file_says(stack: &TestStack, line: &Line, last: &Report, told: &str) {
+    let state = last.registries[line.name].state;
+    let rule = stack
         .rule(line.name)
         .unwrap_or_else(|| panic!("{} has no rule: {told}", line.name));
     assert_eq!(
@@ -208,16 +209,16 @@ fn is_as_the_file_says(bench: &Bench, line: &Line, last: &Value, told: &str) {
         "{}: {told}",
         line.name
     );
-    if *state == "ready" {
-        bench.aws.pull(&format!("{}/library/in-the-end:1", line.name)).unwrap();
+    if state == State::Ready {
+        stack.aws.pull(&format!("{}/library/in-the-end:1", line.name)).unwrap();
     } else {
-        let current = bench
+        let current = stack
             .token(rule["credentialArn"].as_str().unwrap(), "AWSCURRENT")
             .unwrap();
         let is_typo = line.token.as_ref().is_some_and(|token| token.ends_with("typo"));
         assert!(
             is_typo || current.contains("rotated"),
-            "{} is {state}: {told}",
+            "{} is {state:?}: {told}",
             line.name
         );
     }

@@ -8,7 +8,7 @@ use ecr_pull_through_sync::trigger::{Job, Kind, Mode, Trigger};
 use local_aws::Options;
 use serde_json::{Value, json};
 
-use crate::support::BUCKET;
+use crate::stack::BUCKET;
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 const ARN: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ecr-pullthroughcache/dockerhub";
@@ -340,7 +340,7 @@ fn a_status_object_never_wakes_the_function_whatever_its_prefix() {
 
 #[test]
 fn the_function_has_no_other_event_sources_and_gets_events_whole() {
-    let stack = Deployed::plain().stack;
+    let stack = Deployed::plain().template;
     let events = stack
         .value(&["Resources", "SyncFunction", "Properties", "Events"])
         .unwrap();
@@ -367,7 +367,7 @@ fn the_function_has_no_other_event_sources_and_gets_events_whole() {
 fn every_message_of_the_work_queue_and_of_no_other_comes_one_by_one() {
     let stack = Deployed::plain();
     let work = stack
-        .stack
+        .template
         .value(&["Resources", "SyncFunction", "Properties", "Events", "Work"])
         .unwrap();
     assert_eq!(work["Type"], "SQS");
@@ -389,7 +389,7 @@ fn every_message_of_the_work_queue_and_of_no_other_comes_one_by_one() {
         "Variables",
         "WORK_QUEUE_URL",
     ];
-    let url = stack.stack.value(&variable).unwrap();
+    let url = stack.template.value(&variable).unwrap();
     assert!(
         url.as_str().unwrap().ends_with("/123456789012/stack-WorkQueue"),
         "{url}"
@@ -408,7 +408,7 @@ fn every_message_of_the_work_queue_and_of_no_other_comes_one_by_one() {
 fn what_scheduler_sends_is_a_schedule() {
     let stack = Deployed::plain();
     let input = stack
-        .stack
+        .template
         .value(&["Resources", "RepairSchedule", "Properties", "Target", "Input"])
         .unwrap();
     let input = input.as_str().unwrap();

@@ -1,12 +1,14 @@
 //! Every sample under `events/`, and what it leads to: as a trigger, and sent to the handler.
 
+use config::Code;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::support::{self, Bench, LEGACY, scheduled};
+use crate::stack::{self, CredentialState, LEGACY, Outcome, TestStack, scheduled};
 use ecr_pull_through_sync::failure::Failure;
+use ecr_pull_through_sync::trigger::Kind;
 use ecr_pull_through_sync::trigger::{FunctionContext, Job, Refusal, SecretChange, WorkBatch, classify};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The stack the samples are made for; `make run` and `make invoke` use the same.
 const PLACE: FunctionContext<'static> = FunctionContext {
@@ -354,20 +356,20 @@ fn every_file_is_in_the_table() {
 /// In the order of the table, then again in the other: duplicates and disorder change nothing.
 #[tokio::test(start_paused = true)]
 async fn every_sample_sent_to_the_handler_ends_as_it_should_and_writes_nothing_where_nothing_is_to_do() {
-    let bench = Bench::new().await;
-    bench.follow(LEGACY).await;
-    bench.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-2");
+    let stack = TestStack::new().await;
+    stack.follow(LEGACY).await;
+    stack.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-2");
     assert_eq!(
-        bench.send(scheduled()).await.unwrap()["outcome"],
-        "changed",
+        stack.send(scheduled()).await.unwrap().outcome,
+        Outcome::Changed,
         "the rotated value is remembered as proven"
     );
     let mut wrong = Vec::new();
     for (file, expected) in SAMPLES.iter().chain(SAMPLES.iter().rev()) {
-        let status = bench.aws.object(support::BUCKET, support::STATUS);
-        bench.aws.clear_calls();
-        let found = match bench.send(event(file)).await {
-            Ok(report) => report["outcome"].as_str().unwrap().to_owned(),
+        let status = stack.aws.object(stack::BUCKET, stack::STATUS);
+        stack.aws.clear_calls();
+        let found = match stack.send(event(file)).await {
+            Ok(report) => report.outcome.as_str().to_owned(),
             Err(Failure::UnknownEvent(_)) => "error".to_owned(),
             Err(other) => format!("{other}"),
         };
@@ -381,11 +383,11 @@ async fn every_sample_sent_to_the_handler_ends_as_it_should_and_writes_nothing_w
         if found != wanted {
             wrong.push(format!("{file}: {found} instead of {wanted}"));
         }
-        assert_eq!(bench.writes(), Vec::<String>::new(), "{file}");
+        assert_eq!(stack.writes(), Vec::<String>::new(), "{file}");
         let quiet = found != "converged" || expected.ends_with(": plan") || expected.ends_with(": validate");
         if quiet {
             assert_eq!(
-                bench.aws.object(support::BUCKET, support::STATUS),
+                stack.aws.object(stack::BUCKET, stack::STATUS),
                 status,
                 "{file} wrote a status"
             );
@@ -396,80 +398,68 @@ async fn every_sample_sent_to_the_handler_ends_as_it_should_and_writes_nothing_w
 
 #[tokio::test(start_paused = true)]
 async fn our_own_writes_raise_events_that_are_known_by_one_cheap_look() {
-    let bench = Bench::new().await;
-    bench.follow(LEGACY).await;
-    let events: Vec<Value> = bench.aws.events();
+    let stack = TestStack::new().await;
+    stack.follow(LEGACY).await;
+    let events: Vec<Value> = stack.aws.events();
     let current = events
         .iter()
         .filter(|event| event["detail"]["labelUpdated"] == "AWSCURRENT");
     let current: Vec<&Value> = current.collect();
     assert_eq!(current.len(), 2);
     for event in current {
-        bench.aws.clear_calls();
-        let report = bench.send(event.clone()).await.unwrap();
-        assert_eq!(report["outcome"], "ignored", "{report:#}");
-        let calls: Vec<String> = bench.aws.calls().into_iter().map(|call| call.operation).collect();
+        stack.aws.clear_calls();
+        let report = stack.send(event.clone()).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Ignored, "{report:#?}");
+        let calls: Vec<String> = stack.aws.calls().into_iter().map(|call| call.operation).collect();
         assert_eq!(calls, ["DescribeSecret"]);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rotation_that_failed_is_told_with_where_to_look() {
-    let bench = Bench::new().await;
-    bench.follow(LEGACY).await;
-    let report = bench.send(event("secret-rotation-failed")).await.unwrap();
-    let warning = report["warnings"].as_array().unwrap().last().unwrap();
+    let stack = TestStack::new().await;
+    stack.follow(LEGACY).await;
+    let report = stack.send(event("secret-rotation-failed")).await.unwrap();
+    let warning = report.warnings.last().unwrap();
     assert_eq!(
-        (&warning["code"], &warning["registry"]),
-        (&json!("PT090"), &json!("dockerhub"))
+        (warning.code, warning.registry.as_deref()),
+        (Code::ROTATION_FAILED, Some("dockerhub"))
     );
     assert!(
-        warning["message"]
+        warning
+            .message
             .as_str()
-            .unwrap()
             .contains("Look at the log of the secret's rotation function")
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rotated_token_that_the_upstream_refuses_is_told_at_once() {
-    let bench = Bench::new().await;
-    bench.follow(LEGACY).await;
-    bench.rotate("ecr-pullthroughcache/dockerhub", "canary-wrong");
-    let raised = bench
-        .aws
-        .events()
-        .into_iter()
-        .rev()
-        .find(|e| e["detail"]["labelUpdated"] == "AWSCURRENT")
-        .unwrap();
-    let report = bench.send(raised).await.unwrap();
-    assert_eq!(report["outcome"], "partial");
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid");
-    assert_eq!(report["trigger"]["kind"], json!("secret-rotation"));
+    let stack = TestStack::new().await;
+    stack.follow(LEGACY).await;
+    stack.rotate("ecr-pullthroughcache/dockerhub", "canary-wrong");
+    let raised = stack.newest_rotation();
+    let report = stack.send(raised).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Partial);
+    assert_eq!(report.registries["dockerhub"].credential, CredentialState::Invalid);
+    assert_eq!(report.trigger.kind, Kind::SecretRotation);
 }
 
 #[tokio::test(start_paused = true)]
 async fn over_a_refused_file_a_rotation_is_proven_where_our_mark_is_and_ignored_elsewhere() {
-    let bench = Bench::new().await;
-    bench.follow(LEGACY).await;
-    bench.upload("dockerhub: {}\n");
-    bench.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-2");
-    let raised = bench
-        .aws
-        .events()
-        .into_iter()
-        .rev()
-        .find(|e| e["detail"]["labelUpdated"] == "AWSCURRENT")
-        .unwrap();
-    let report = bench.send(raised).await.unwrap();
+    let stack = TestStack::new().await;
+    stack.follow(LEGACY).await;
+    stack.upload("dockerhub: {}\n");
+    stack.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-2");
+    let raised = stack.newest_rotation();
+    let report = stack.send(raised).await.unwrap();
     assert_eq!(
-        (&report["outcome"], &report["registries"]["dockerhub"]["credential"]),
-        (&json!("rejected"), &json!("valid"))
+        (report.outcome, report.registries["dockerhub"].credential),
+        (Outcome::Rejected, CredentialState::Valid)
     );
-    let ignored = bench
+    let ignored = stack
         .send(event("secret-label-updated-name-like-a-suffix"))
         .await
         .unwrap();
-    assert_eq!(ignored["outcome"], "ignored");
+    assert_eq!(ignored.outcome, Outcome::Ignored);
 }

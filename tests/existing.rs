@@ -1,14 +1,27 @@
-//! Repositories that exist already: whose they are, what they get, and what is held back.
+//! Repositories that exist already: whose they are, what they get, and what is held back. What the queue has of them is in
+//! work.rs.
+
+mod deadline;
+mod faults;
+mod newer_file;
+mod preview;
+mod report;
+mod scope;
+mod settings;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use crate::support::{self, Bench, hub, images, lines, make_rule, repository, scheduled, uploaded};
-use local_aws::{Fault, LocalAws, Options};
+use ecr_pull_through_sync::report::Progress;
+use local_aws::LocalAws;
 use serde_json::{Value, json};
+
+use crate::stack::{Report, TestStack, lines, numbered};
 
 /// A registry that keeps three images, and wants all settings applied.
 const QUAY: &str = "quay: {registry: quay.io, tags: {team: web}, existing_repositories: true}\n";
+
+/// One that wants its tags applied.
+pub const TAGS: &str = "quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n";
 
 /// A repository's settings, as ECR has them.
 fn settings(aws: &LocalAws, name: &str) -> Value {
@@ -43,597 +56,69 @@ fn untouched() -> Value {
     json!({"keeps": null, "readers": null, "mutability": "MUTABLE", "tags": {}})
 }
 
-fn counts(report: &Value, registry: &str) -> Value {
-    report["registries"][registry]["existing_repositories"].clone()
+/// How far the repositories of all registries are.
+pub fn progress(report: &Report) -> Progress {
+    report.existing_repositories.as_ref().unwrap().progress
 }
 
-fn progress(found: u64, done: u64, changed: u64, held: u64, failed: u64, to_do: u64) -> Value {
-    json!({"found": found, "done": done, "changed": changed, "held": held, "failed": failed, "to_do": to_do})
+/// How far those of one registry are: what is not zero.
+fn counts(report: &Report, registry: &str) -> String {
+    let Progress {
+        found,
+        done,
+        changed,
+        held,
+        failed,
+        to_do,
+    } = report.registries[registry].existing_repositories.unwrap();
+    let counts = [
+        (found, "found"),
+        (done, "done"),
+        (changed, "changed"),
+        (held, "held"),
+        (failed, "failed"),
+        (to_do, "to do"),
+    ];
+    let counts = counts
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} {what}"));
+    counts.collect::<Vec<_>>().join(", ")
 }
 
 /// How often each operation on repositories was called.
-fn called(bench: &Bench) -> BTreeMap<String, usize> {
+fn called(stack: &TestStack) -> BTreeMap<String, usize> {
     let mut calls = BTreeMap::new();
-    for call in bench.aws.calls().iter().filter(|call| call.service == "ecr") {
+    for call in stack.aws.calls().iter().filter(|call| call.service == "ecr") {
         *calls.entry(call.operation.clone()).or_default() += 1;
     }
     calls
 }
 
-fn of_repositories(report: &Value) -> Vec<String> {
+/// The lines about repositories.
+pub fn of_repositories(report: &Report) -> Vec<String> {
     lines(report)
         .into_iter()
         .filter(|line| line.contains(" repository "))
         .collect()
 }
 
-#[tokio::test(start_paused = true)]
-async fn settings_reach_what_is_there_once_and_an_unchanged_account_costs_one_read_each() {
-    let bench = Bench::new().await;
-    for name in ["quay/a", "quay/b/c"] {
-        repository(&bench.aws, name);
-        images(&bench.aws, name, 2);
-    }
-    let report = bench.follow(QUAY).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
-    let all = "[lifecycle_policy repository_policy tags] applied";
-    assert_eq!(
-        of_repositories(&report),
-        [
-            format!("quay update repository quay/a {all}"),
-            format!("quay update repository quay/b/c {all}")
-        ]
-    );
-    assert_eq!(counts(&report, "quay"), progress(2, 2, 2, 0, 0, 0));
-    assert_eq!(report["registries"]["quay"]["state"], "ready");
-    for name in ["quay/a", "quay/b/c"] {
-        let root = "arn:aws:iam::123456789012:root";
-        let want = json!({"keeps": 3, "readers": root, "mutability": "MUTABLE", "tags": {"team": "web"}});
-        assert_eq!(settings(&bench.aws, name), want, "{name}");
-    }
-
-    bench.aws.clear_calls();
-    let report = bench.send(scheduled()).await.unwrap();
-    assert_eq!(report["outcome"], "converged", "{report:#}");
-    assert_eq!(counts(&report, "quay"), progress(2, 2, 0, 0, 0, 0));
-    assert_eq!(bench.writes(), Vec::<String>::new());
-    let calls = called(&bench);
-    for operation in ["GetLifecyclePolicy", "GetRepositoryPolicy", "ListTagsForResource"] {
-        assert_eq!(calls[operation], 2, "{operation}");
-    }
-    assert_eq!(calls["DescribeRepositories"], 1);
-    assert!(!calls.contains_key("StartLifecyclePolicyPreview"));
+pub fn arn(name: &str) -> String {
+    format!("arn:aws:ecr:eu-west-1:123456789012:repository/{name}")
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_plan_shows_each_repositorys_changes_and_writes_nothing() {
-    let bench = Bench::new().await;
-    bench.follow("quay: {registry: quay.io}\n").await;
-    for (name, n) in [("quay/a", 2), ("quay/b", 5)] {
-        repository(&bench.aws, name);
-        images(&bench.aws, name, n);
-    }
-    bench.upload("quay: {registry: quay.io, image_tag_mutability: IMMUTABLE, existing_repositories: true}\n");
-    bench.aws.clear_calls();
-    for action in ["plan", "validate"] {
-        let report = bench.act(action).await;
-        assert_eq!(report["outcome"], "pending", "{report:#}");
-        assert_eq!(
-            of_repositories(&report),
-            [
-                "quay update repository quay/a [lifecycle_policy repository_policy image_tag_mutability] planned",
-                "quay update repository quay/b [repository_policy image_tag_mutability] planned",
-                "quay update repository quay/b [lifecycle_policy] held",
-            ]
-        );
-        assert_eq!(counts(&report, "quay"), progress(2, 0, 0, 1, 0, 1));
-        let held = report["changes"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|change| change["result"] == "held")
-            .unwrap();
-        let why = held["error"].as_str().unwrap();
-        assert!(
-            why.contains("would expire 2 images (tags: v1, v2), and the file allows 0"),
-            "{why}"
-        );
-    }
-    assert_eq!(bench.writes(), Vec::<String>::new());
-    assert_eq!(settings(&bench.aws, "quay/a"), untouched());
+/// A repository's tag `team`.
+pub fn team(aws: &LocalAws, name: &str) -> Option<String> {
+    let tags = aws
+        .call("ecr", "ListTagsForResource", json!({"resourceArn": arn(name)}))
+        .ok()?;
+    let tags = tags["tags"].as_array()?.clone();
+    let tag = tags.iter().find(|tag| tag["Key"] == "team")?;
+    Some(tag["Value"].as_str()?.to_owned())
 }
 
-#[tokio::test(start_paused = true)]
-async fn only_repositories_that_the_registry_speaks_for_are_touched() {
-    let bench = Bench::new().await;
-    make_rule(&bench.aws, "quay/foreign", "quay.io", None);
-    for name in [
-        "quay/a",
-        "quay/team/a",
-        "quay/off/a",
-        "quay/foreign/a",
-        "quay/a-test",
-        "quay-like/a",
-        "quayx",
-        "app",
-    ] {
-        repository(&bench.aws, name);
-    }
-    let file = "
-quay: {registry: quay.io, existing_repositories: {apply: [image_tag_mutability], exclude: ['quay/*-test']}, image_tag_mutability: IMMUTABLE}
-quay/team: {registry: quay.io, existing_repositories: {apply: [tags]}, tags: {a: b}}
-quay/off: {registry: quay.io}
-ROOT: {registry: public.ecr.aws, tags: {root: 'yes'}, existing_repositories: {include: ['app*'], apply: [tags]}}
-";
-    let report = bench.follow(file).await;
-    assert_eq!(
-        of_repositories(&report),
-        [
-            "ROOT update repository app [tags] applied",
-            "quay update repository quay/a [image_tag_mutability] applied",
-            "quay/team update repository quay/team/a [tags] applied",
-        ]
-    );
-    assert_eq!(report["existing_repositories"], progress(3, 3, 3, 0, 0, 0));
-    let calls = called(&bench);
-    assert!(
-        !calls.contains_key("GetLifecyclePolicy") && !calls.contains_key("GetRepositoryPolicy"),
-        "{calls:?}"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_repository_that_would_lose_images_is_held_until_the_file_allows_it_and_holds_nothing_else() {
-    let bench = Bench::new().await;
-    for (name, n) in [("quay/a", 3), ("quay/big", 12)] {
-        repository(&bench.aws, name);
-        images(&bench.aws, name, n);
-    }
-    let report = bench.follow(QUAY).await;
-    assert_eq!(report["outcome"], "partial");
-    assert_eq!(report["registries"]["quay"]["state"], "held");
-    let message = report["registries"]["quay"]["message"].as_str().unwrap();
-    assert_eq!(message, "1 existing repository held; pulling works");
-    assert_eq!(counts(&report, "quay"), progress(2, 1, 2, 1, 0, 0));
-    let held = |report: &Value| {
-        report["changes"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|change| change["result"] == "held")
-            .unwrap()
-            .clone()
-    };
-    let first = held(&report);
-    assert_eq!(
-        (first["id"].as_str(), &first["fields"]),
-        (Some("quay/big"), &json!(["lifecycle_policy"]))
-    );
-    let why = first["error"].as_str().unwrap();
-    assert!(
-        why.contains("would expire 9 images (tags: v1, v2, v3, v4, v5, …)"),
-        "{why}"
-    );
-    assert!(first["since"].is_null());
-    assert_eq!(settings(&bench.aws, "quay/a")["keeps"], 3);
-    let big = settings(&bench.aws, "quay/big");
-    assert_eq!((&big["keeps"], &big["tags"]), (&json!(null), &json!({"team": "web"})));
-
-    bench.aws.clear_calls();
-    let again = bench.send(scheduled()).await.unwrap();
-    assert_eq!(again["outcome"], "partial");
-    assert_eq!(held(&again)["since"], report["started_at"], "old news");
-    assert_eq!(bench.writes(), Vec::<String>::new());
-
-    let raised = QUAY.replace(
-        "existing_repositories: true",
-        "existing_repositories: {max_expiring_images: 9}",
-    );
-    let report = bench.follow(&raised).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
-    assert_eq!(
-        of_repositories(&report),
-        ["quay update repository quay/big [lifecycle_policy] applied"]
-    );
-    let name = json!({"repositoryName": "quay/big"});
-    let previewed = bench
-        .aws
-        .call("ecr", "GetLifecyclePolicyPreview", name.clone())
-        .unwrap();
-    let put = bench.aws.call("ecr", "GetLifecyclePolicy", name).unwrap();
-    assert_eq!(
-        previewed["lifecyclePolicyText"], put["lifecyclePolicyText"],
-        "the very text that was previewed"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_would_be_archived_counts_too() {
-    let bench = Bench::new().await;
-    repository(&bench.aws, "quay/a");
-    images(&bench.aws, "quay/a", 200);
-    let file = "
-quay:
-  registry: quay.io
-  existing_repositories: {apply: [lifecycle_policy], max_expiring_images: 100}
-  lifecycle_policy:
-    rules:
-      - rulePriority: 1
-        selection: {tagStatus: any, countType: sinceImagePushed, countUnit: days, countNumber: 90}
-        action: {type: transition, targetStorageClass: archive}
-";
-    let report = bench.follow(file).await;
-    let line = report["changes"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|change| change["result"] == "held")
-        .unwrap();
-    let why = line["error"].as_str().unwrap();
-    assert!(why.contains("archive 11") && why.contains("allows 100"), "{why}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn somebody_elses_preview_is_waited_for_and_never_taken_for_ours() {
-    let bench = Bench::new().await;
-    repository(&bench.aws, "quay/a");
-    images(&bench.aws, "quay/a", 9);
-    bench.aws.with_ecr(|ecr| ecr.preview_polls = 3);
-    let harmless = json!({"rules": [{"rulePriority": 1, "action": {"type": "expire"},
-        "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 900}}]});
-    let start = json!({"repositoryName": "quay/a", "lifecyclePolicyText": harmless.to_string()});
-    // One is in progress when ours is to start, and another takes its place before ours is looked at.
-    bench
-        .aws
-        .call("ecr", "StartLifecyclePolicyPreview", start.clone())
-        .unwrap();
-    bench.aws.after("ecr", "StartLifecyclePolicyPreview", 1, |aws| {
-        // The others' preview ends.
-        for _ in 0..3 {
-            aws.call("ecr", "GetLifecyclePolicyPreview", json!({"repositoryName": "quay/a"}))
-                .unwrap();
-        }
-    });
-    bench.aws.after("ecr", "StartLifecyclePolicyPreview", 2, move |aws| {
-        for _ in 0..3 {
-            aws.call("ecr", "GetLifecyclePolicyPreview", json!({"repositoryName": "quay/a"}))
-                .unwrap();
-        }
-        aws.call("ecr", "StartLifecyclePolicyPreview", start).unwrap();
-    });
-    let report = bench.follow(QUAY).await;
-    assert_eq!(counts(&report, "quay"), progress(1, 0, 1, 1, 0, 0), "{report:#}");
-    assert_eq!(settings(&bench.aws, "quay/a")["keeps"], json!(null));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_preview_that_fails_lets_nothing_through() {
-    let bench = Bench::new().await;
-    repository(&bench.aws, "quay/a");
-    repository(&bench.aws, "quay/b");
-    bench.aws.with_ecr(|ecr| ecr.failing_previews.insert("quay/a".into()));
-    let report = bench.follow(QUAY).await;
-    assert_eq!(report["outcome"], "partial");
-    assert_eq!(counts(&report, "quay"), progress(2, 1, 2, 0, 1, 0), "{report:#}");
-    assert_eq!(report["registries"]["quay"]["state"], "failed");
-    assert_eq!(settings(&bench.aws, "quay/a")["keeps"], json!(null));
-    assert_eq!(
-        settings(&bench.aws, "quay/a")["tags"],
-        json!({"team": "web"}),
-        "its other settings do not wait"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn repositories_that_come_and_go_in_the_middle_fail_nothing() {
-    let bench = Bench::new().await;
-    for name in ["quay/a", "quay/b", "quay/c"] {
-        repository(&bench.aws, name);
-    }
-    bench.aws.after("ecr", "DescribeRepositories", 1, |aws| {
-        aws.call(
-            "ecr",
-            "DeleteRepository",
-            json!({"repositoryName": "quay/a", "force": true}),
-        )
-        .unwrap();
-        repository(aws, "quay/d");
-    });
-    bench.aws.before("ecr", "SetRepositoryPolicy", 1, |aws| {
-        aws.call(
-            "ecr",
-            "DeleteRepository",
-            json!({"repositoryName": "quay/b", "force": true}),
-        )
-        .unwrap();
-    });
-    let report = bench.follow(QUAY).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
-    assert_eq!(counts(&report, "quay"), progress(1, 1, 1, 0, 0, 0));
-    let report = bench.send(scheduled()).await.unwrap();
-    assert_eq!(counts(&report, "quay"), progress(2, 2, 1, 0, 0, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn nothing_is_ever_taken_away() {
-    let bench = Bench::new().await;
-    repository(&bench.aws, "quay/a");
-    images(&bench.aws, "quay/a", 50);
-    let theirs = json!({"rules": [{"rulePriority": 1, "action": {"type": "expire"},
-        "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 900}}]});
-    let put = json!({"repositoryName": "quay/a", "lifecyclePolicyText": theirs.to_string()});
-    bench.aws.call("ecr", "PutLifecyclePolicy", put).unwrap();
-    let arn = "arn:aws:ecr:eu-west-1:123456789012:repository/quay/a";
-    let tags = json!({"resourceArn": arn, "tags": [{"Key": "theirs", "Value": "1"}, {"Key": "team", "Value": "old"}]});
-    bench.aws.call("ecr", "TagResource", tags).unwrap();
-    let report = bench
-        .follow("quay: {registry: quay.io, lifecycle_policy: none, tags: {team: web}, existing_repositories: true}\n")
-        .await;
-    assert_eq!(report["outcome"], "changed");
-    let now = settings(&bench.aws, "quay/a");
-    assert_eq!(now["keeps"], 900);
-    assert_eq!(now["tags"], json!({"team": "web", "theirs": "1"}));
-    let warnings = report["warnings"].to_string();
-    assert!(warnings.contains("keep the lifecycle policy they have"), "{warnings}");
-    // Out of the file, or with the field switched off, what was put stays.
-    bench
-        .follow("quay: {registry: quay.io, tags: {team: web}}\nk8s: {registry: registry.k8s.io}\n")
-        .await;
-    bench.follow("k8s: {registry: registry.k8s.io}\n").await;
-    assert_eq!(settings(&bench.aws, "quay/a"), now);
-    let deleting = [
-        "DeleteLifecyclePolicy",
-        "DeleteRepositoryPolicy",
-        "DeleteRepository",
-        "UntagResource",
-        "BatchDeleteImage",
-    ];
-    assert!(
-        bench
-            .writes()
-            .iter()
-            .all(|operation| !deleting.contains(&operation.as_str()))
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_policy_as_ecr_hands_it_back_is_not_written_again() {
-    let bench = Bench::new().await;
-    repository(&bench.aws, "quay/a");
-    let file = "
-quay:
-  registry: quay.io
-  repository_read_access_arns: ['444455556666', 'arn:aws:iam::111122223333:root']
-  lifecycle_policy:
-    rules:
-      - {rulePriority: 2, selection: {tagStatus: any, countType: imageCountMoreThan, countNumber: 3}, action: {type: expire}}
-      - {rulePriority: 1, selection: {tagStatus: tagged, tagPatternList: ['v*', '*x'], countType: imageCountMoreThan, countNumber: 9}, action: {type: expire}}
-  image_tag_mutability: MUTABLE_WITH_EXCLUSION
-  image_tag_mutability_exclusion_filters: [b*, a*]
-  existing_repositories: true
-";
-    assert_eq!(bench.follow(file).await["outcome"], "changed");
-    assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_missing_permission_is_named_and_the_other_settings_go_on() {
-    let bench = Bench::new().await;
-    repository(&bench.aws, "quay/a");
-    bench.aws.fault(Fault::on("ecr", "GetRepositoryPolicy").access_denied());
-    let report = bench.follow(QUAY).await;
-    assert_eq!(report["outcome"], "partial");
-    assert_eq!(
-        of_repositories(&report),
-        [
-            "quay update repository quay/a [lifecycle_policy tags] applied",
-            "quay update repository quay/a [repository_policy] failed",
-        ]
-    );
-    assert!(report.to_string().contains("ecr:GetRepositoryPolicy"), "{report:#}");
-    bench.aws.clear_faults();
-    bench
-        .aws
-        .fault(Fault::on("ecr", "DescribeRepositories").access_denied());
-    let report = bench.send(scheduled()).await.unwrap();
-    assert_eq!(report["registries"]["quay"]["state"], "failed");
-    let message = report["registries"]["quay"]["message"].as_str().unwrap();
-    assert!(
-        message.starts_with("its existing repositories could not be listed: DescribeRepositories"),
-        "{message}"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn too_many_tags_are_told_and_not_tried() {
-    let bench = Bench::new().await;
-    let tags: Vec<Value> = (0..50).map(|n| json!({"Key": format!("t{n}"), "Value": ""})).collect();
-    bench
-        .aws
-        .call(
-            "ecr",
-            "CreateRepository",
-            json!({"repositoryName": "quay/a", "tags": tags}),
-        )
-        .unwrap();
-    let report = bench
-        .follow("quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n")
-        .await;
-    assert_eq!(counts(&report, "quay"), progress(1, 0, 0, 0, 1, 0));
-    assert!(report.to_string().contains("the repository has 50 tags"), "{report:#}");
-    assert!(!called(&bench).contains_key("TagResource"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn repositories_of_a_name_that_is_somebody_elses_are_left_alone() {
-    let bench = Bench::new().await;
-    // Another upstream under the name, and another owner's template.
-    make_rule(&bench.aws, "quay", "public.ecr.aws", None);
-    let theirs = "Pull through cache repository template for k8s artifacts (managed by ecr-pull-through-sync: other)";
-    let template = json!({"prefix": "k8s", "appliedFor": ["PULL_THROUGH_CACHE"], "description": theirs});
-    bench
-        .aws
-        .call("ecr", "CreateRepositoryCreationTemplate", template)
-        .unwrap();
-    for name in ["quay/a", "k8s/pause"] {
-        repository(&bench.aws, name);
-    }
-    let report = bench
-        .follow(&format!(
-            "{QUAY}k8s: {{registry: registry.k8s.io, existing_repositories: true}}\n"
-        ))
-        .await;
-    assert_eq!(of_repositories(&report), Vec::<String>::new());
-    assert_eq!(report["registries"]["quay"]["state"], "held");
-    assert_eq!(report["registries"]["k8s"]["state"], "failed");
-    for name in ["quay/a", "k8s/pause"] {
-        assert_eq!(settings(&bench.aws, name), untouched());
-    }
-    // Told to take over, it speaks for them.
-    bench.upload(&QUAY.replace("tags:", "take_over: true, tags:"));
-    let report = bench.send(uploaded()).await.unwrap();
-    assert_eq!(counts(&report, "quay"), progress(1, 1, 1, 0, 0, 0), "{report:#}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_role_that_iam_does_not_know_yet_is_waited_for_once_and_not_for_each_repository() {
-    let bench = Bench::new().await;
-    let role = "arn:aws:iam::444455556666:role/new";
-    for n in 0..20 {
-        repository(&bench.aws, &format!("quay/{n:02}"));
-    }
-    bench.aws.with_ecr(|ecr| ecr.unknown_principals.insert(role.into()));
-    let file = format!(
-        "quay: {{registry: quay.io, repository_read_access_arns: ['{role}'], existing_repositories: {{apply: [repository_policy]}}}}\n"
-    );
-    bench.aws.fault(
-        Fault::on("ecr", "SetRepositoryPolicy")
-            .error(
-                "InvalidParameterException",
-                "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Principal not found'",
-                400,
-            )
-            .times(3),
-    );
-    bench.aws.with_ecr(|ecr| ecr.unknown_principals.clear());
-    let report = bench.follow(&file).await;
-    assert_eq!(counts(&report, "quay"), progress(20, 20, 20, 0, 0, 0), "{report:#}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_newer_file_in_the_middle_has_the_last_word() {
-    let bench = Bench::new().await;
-    for n in 0..5 {
-        repository(&bench.aws, &format!("quay/{n}"));
-    }
-    let newer = QUAY.replace("web", "db");
-    bench.aws.after("ecr", "TagResource", 2, move |aws| {
-        aws.put_object(support::BUCKET, support::KEY, newer);
-        support::another_run(aws);
-    });
-    bench.follow(QUAY).await;
-    for n in 0..5 {
-        assert_eq!(
-            settings(&bench.aws, &format!("quay/{n}"))["tags"],
-            json!({"team": "db"}),
-            "{n}"
-        );
-    }
-    assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
-}
-
-#[tokio::test(start_paused = true)]
-async fn throttling_fails_no_run() {
-    let bench = Bench::new().await;
-    for n in 0..40 {
-        repository(&bench.aws, &format!("quay/{n:02}"));
-    }
-    bench.aws.fault(Fault::on("ecr", "PutLifecyclePolicy").rate(40));
-    bench
-        .aws
-        .fault(Fault::on("ecr", "GetRepositoryPolicy").times(30).throttle());
-    let report = bench.follow(QUAY).await;
-    assert_eq!(counts(&report, "quay"), progress(40, 40, 40, 0, 0, 0), "{report:#}");
-    assert_eq!(report["outcome"], "changed");
-}
-
-#[tokio::test(start_paused = true)]
-async fn without_a_queue_the_next_run_does_what_this_one_had_no_time_for() {
-    let mut bench = Bench::new().await;
-    bench.app.timing.wind_down = Duration::from_millis(1000);
-    bench.app.timing.last_call = Duration::from_millis(500);
-    for n in 0..120 {
-        repository(&bench.aws, &format!("quay/{n:03}"));
-    }
-    images(&bench.aws, "quay/000", 5);
-    // Some go through, then nothing does any more.
-    bench.aws.fault(Fault::on("ecr", "TagResource").skip(40).timeout());
-    bench.upload(QUAY);
-    let failure = bench
-        .send_within(uploaded(), Duration::from_millis(8000))
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(failure.contains("to do"), "{failure}");
-    let status = bench.status();
-    assert_eq!(status["outcome"], "partial");
-    let first = &status["existing_repositories"];
-    assert!(
-        first["to_do"].as_u64().unwrap() > 0 && first["done"].as_u64().unwrap() > 0,
-        "{first:#}"
-    );
-
-    bench.aws.clear_faults();
-    let report = bench.send(scheduled()).await.unwrap();
-    let counts = counts(&report, "quay");
-    assert_eq!(
-        (&counts["found"], &counts["done"], &counts["held"]),
-        (&json!(120), &json!(119), &json!(1)),
-        "{report:#}"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_report_about_thousands_of_repositories_stays_small_and_sums_up() {
-    let bench = support::Bench::with(Options::default(), &[]).await;
-    for n in 0..1100 {
-        repository(&bench.aws, &format!("quay/{n:04}"));
-    }
-    bench.follow("quay: {registry: quay.io}\n").await;
-    bench.upload("quay: {registry: quay.io, tags: {a: b}, existing_repositories: {apply: [tags]}}\n");
-    let report = bench.act("plan").await;
-    assert_eq!(counts(&report, "quay"), progress(1100, 0, 0, 0, 0, 1100));
-    assert_eq!(of_repositories(&report).len(), 1001);
-    let last = report["changes"].as_array().unwrap().last().unwrap();
-    assert_eq!(
-        (&last["id"], &last["more"], &last["result"]),
-        (&json!("quay/*"), &json!(100), &json!("planned"))
-    );
-    assert_eq!(
-        report["message"], "1101 changes to apply",
-        "the template's and those of the repositories"
-    );
-    assert_eq!(bench.send(uploaded()).await.unwrap()["outcome"], "changed");
-    let page = String::from_utf8(bench.aws.object(support::BUCKET, support::STATUS_PAGE).unwrap()).unwrap();
-    assert!(page.contains("existing repositories: 1100 found, 1100 done (1100 changed)"));
-    assert!(page.len() < 200_000, "{}", page.len());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_rotation_is_proven_before_repositories_are_looked_at() {
-    let bench = Bench::new().await;
-    repository(&bench.aws, "dockerhub/library/nginx");
-    bench
-        .follow(&hub("canary-docker-1").replace("}\n", ", existing_repositories: true}\n"))
-        .await;
-    bench.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-2");
-    bench.aws.clear_calls();
-    let report = bench.send(bench.newest_rotation()).await.unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "valid");
-    let order: Vec<String> = bench.aws.calls().into_iter().map(|call| call.operation).collect();
-    let place = |name: &str| order.iter().position(|operation| operation == name).unwrap();
-    assert!(
-        place("ValidatePullThroughCacheRule") < place("DescribeRepositories"),
-        "{order:?}"
-    );
+/// How many of the repositories `quay/000` and on have the tag with this value.
+pub fn tagged(aws: &LocalAws, repositories: usize, value: &str) -> usize {
+    let has = |n: &usize| team(aws, &numbered(*n)).as_deref() == Some(value);
+    (0..repositories).filter(has).count()
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::ends::Ends;
-use crate::support::{self, BUCKET, Bench, KEY, STATUS, hub, lines, scheduled, uploaded};
+use crate::stack::invariants::Invariants;
+use crate::stack::{BUCKET, KEY, Outcome, STATUS, TestStack, another_run, hub, json_of, lines, scheduled, uploaded};
 use serde_json::json;
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
@@ -17,49 +17,49 @@ fn another_run_finished(aws: &local_aws::LocalAws, version: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_lost_to_another_version_of_the_file_runs_again_from_the_newest() {
-    let bench = Bench::new().await;
-    bench.follow(&hub("canary-docker-1")).await;
+    let stack = TestStack::new().await;
+    stack.follow(&hub("canary-docker-1")).await;
     // While this run is at work, a newer file is uploaded, and the run over it finishes first.
-    bench.aws.before("s3", "PutObject", 1, |aws| {
+    stack.aws.before("s3", "PutObject", 1, |aws| {
         aws.put_object(BUCKET, KEY, hub("canary-docker-3"));
         another_run_finished(aws, "the newer one");
     });
-    let report = bench.follow(&hub("canary-docker-2")).await;
-    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-3"));
+    let report = stack.follow(&hub("canary-docker-2")).await;
+    assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-3"));
     assert_eq!(
         lines(&report).iter().filter(|line| line.contains("[value]")).count(),
         2,
-        "both rounds' changes are told: {report:#}"
+        "both rounds' changes are told: {report:#?}"
     );
-    assert_eq!(bench.status(), report);
+    assert_eq!(stack.status_json(), json_of(&report));
 }
 
 #[tokio::test(start_paused = true)]
 async fn losing_to_a_run_over_the_same_file_costs_one_more_write_of_the_status() {
-    let bench = Bench::new().await;
-    let first = bench.follow(&hub("canary-docker-1")).await;
-    let status = first.to_string();
-    bench.aws.before("s3", "PutObject", 1, move |aws| {
+    let stack = TestStack::new().await;
+    let first = stack.follow(&hub("canary-docker-1")).await;
+    let status = json_of(&first).to_string();
+    stack.aws.before("s3", "PutObject", 1, move |aws| {
         aws.put_object(BUCKET, STATUS, status);
     });
-    bench.aws.clear_calls();
-    let report = bench.send(scheduled()).await.unwrap();
-    let calls = bench.aws.calls();
+    stack.aws.clear_calls();
+    let report = stack.send(scheduled()).await.unwrap();
+    let calls = stack.aws.calls();
     let count = |operation: &str| calls.iter().filter(|call| call.operation == operation).count();
     assert_eq!((count("DescribePullThroughCacheRules"), count("PutObject")), (1, 3));
-    assert_eq!(bench.status(), report);
+    assert_eq!(stack.status_json(), json_of(&report));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_always_loses_gives_up_for_a_retry() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     for n in 1..40 {
-        bench.aws.before("s3", "PutObject", n, move |aws| {
+        stack.aws.before("s3", "PutObject", n, move |aws| {
             another_run_finished(aws, &format!("version {n}"))
         });
     }
-    bench.upload(&hub("canary-docker-1"));
-    let failure = bench.send(uploaded()).await.unwrap_err().to_string();
+    stack.upload(&hub("canary-docker-1"));
+    let failure = stack.send(uploaded()).await.unwrap_err().to_string();
     assert!(failure.contains("keep finishing first"), "{failure}");
 }
 
@@ -67,42 +67,36 @@ async fn a_run_that_always_loses_gives_up_for_a_retry() {
 #[tokio::test(start_paused = true)]
 async fn a_whole_run_over_a_newer_file_between_any_two_calls_of_a_run_wins() {
     for n in 1.. {
-        let bench = Bench::new().await;
-        bench.follow(&hub("canary-docker-1")).await;
-        let ends = Ends::of(&bench.aws);
-        bench.aws.clear_calls();
-        bench.upload(&hub("canary-docker-2"));
+        let stack = TestStack::new().await;
+        stack.follow(&hub("canary-docker-1")).await;
+        let invariants = Invariants::of(&stack.aws);
+        stack.aws.clear_calls();
+        stack.upload(&hub("canary-docker-2"));
         let came = Arc::new(AtomicBool::new(false));
         let comes = Arc::clone(&came);
-        bench.aws.before("*", "*", n, move |aws| {
+        stack.aws.before("*", "*", n, move |aws| {
             comes.store(true, Ordering::Relaxed);
             aws.put_object(BUCKET, KEY, hub("canary-docker-3"));
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let other = Bench {
-                    aws: aws.clone(),
-                    app: support::app(aws, &[]).await,
-                };
-                other.send(uploaded()).await.unwrap();
-            });
+            another_run(aws);
         });
-        let report = bench.send(uploaded()).await.unwrap();
+        let report = stack.send(uploaded()).await.unwrap();
         if !came.load(Ordering::Relaxed) {
             assert!(n > 12, "only {n} places were tried");
             break;
         }
         for label in ["AWSCURRENT", "CONFIGURED"] {
             assert_eq!(
-                bench.token(HUB, label).as_deref(),
+                stack.token(HUB, label).as_deref(),
                 Some("canary-docker-3"),
-                "before call {n}: {report:#}"
+                "before call {n}: {report:#?}"
             );
         }
-        assert_eq!(bench.token(HUB, "FILE_PENDING"), None, "before call {n}");
-        assert_eq!(bench.act("plan").await["outcome"], "converged", "before call {n}");
-        ends.hold(&bench.aws, &format!("before call {n}"));
+        assert_eq!(stack.token(HUB, "FILE_PENDING"), None, "before call {n}");
+        assert_eq!(
+            stack.manual("plan").await.outcome,
+            Outcome::Converged,
+            "before call {n}"
+        );
+        invariants.hold(&stack.aws, &format!("before call {n}"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::common::{accepted, context};
+use crate::files::{accepted, context};
 use config::{
     Context, CredentialSource, EncryptionKind, LifecyclePolicy, Mutability, Registry, Setting, UpstreamKind, read,
     schema,

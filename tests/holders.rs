@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::deployed::{CALL, changed};
-use crate::support::{self, BUCKET, Bench, KEY, hub, lines, scheduled};
+use crate::stack::{self, BUCKET, KEY, Outcome, TestStack, hub, lines, reason, scheduled};
 
 const OTHER_KEY: &str = "other.yaml";
 const OTHER_STATUS: &str = "status/other.yaml.json";
@@ -13,17 +13,17 @@ const GITLAB: &str = "gitlab: {registry: registry.gitlab.com, username: acme-bot
 
 /// Two stacks with a file each, in one account whose trail logs.
 struct Two {
-    stacks: [Bench; 2],
+    stacks: [TestStack; 2],
     seen: usize,
 }
 
 impl Two {
     async fn new(env: [&[(&str, &str)]; 2]) -> Self {
-        let first = Bench::with(local_aws::Options::default(), env[0]).await;
+        let first = TestStack::with(local_aws::Options::default(), env[0]).await;
         let env: Vec<(&str, &str)> = env[1].iter().copied().chain([("CONFIG_KEY", OTHER_KEY)]).collect();
-        let second = Bench {
+        let second = TestStack {
             aws: first.aws.clone(),
-            app: support::app(&first.aws, &env).await,
+            app: stack::app(&first.aws, &env).await,
         };
         let two = Self {
             stacks: [first, second],
@@ -80,12 +80,12 @@ impl Two {
 
     fn statuses(&self) -> [Value; 2] {
         let other = self.aws().object(BUCKET, OTHER_STATUS).unwrap();
-        [self.stacks[0].status(), serde_json::from_slice(&other).unwrap()]
+        [self.stacks[0].status_json(), serde_json::from_slice(&other).unwrap()]
     }
 }
 
 /// What CloudTrail tells of a stack's writes.
-fn own_calls(stack: &Bench) -> Vec<Value> {
+fn own_calls(stack: &TestStack) -> Vec<Value> {
     let writes = stack
         .aws
         .calls()
@@ -127,7 +127,7 @@ async fn two_living_stacks_with_one_owner_come_to_rest() {
         .send(json!({"action": "apply", "max_deletions": 1}))
         .await
         .unwrap();
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(two.stacks[0].rule("gitlab"), None);
     // What the other makes again stays.
     two.is_quiet_within_ten_runs().await;
@@ -149,34 +149,35 @@ async fn a_living_stack_in_the_others_take_over_from_comes_to_rest() {
 
 #[tokio::test(start_paused = true)]
 async fn what_left_is_deleted_in_later_runs_too_and_what_was_made_again_is_not() {
-    let bench = Bench::new().await;
-    bench.follow(&format!("{QUAY}{}", hub("canary-docker-1"))).await;
-    bench.aws.fault(
+    let stack = TestStack::new().await;
+    stack.follow(&format!("{QUAY}{}", hub("canary-docker-1"))).await;
+    stack.aws.fault(
         local_aws::Fault::on("ecr", "DeleteRepositoryCreationTemplate")
             .times(50)
             .access_denied(),
     );
-    bench.follow(QUAY).await;
+    stack.follow(QUAY).await;
     // A file that is refused passes the names on.
-    bench.follow("quay: {}").await;
-    bench.aws.clear_faults();
-    bench.follow(QUAY).await;
-    assert_eq!(bench.template("dockerhub"), None);
+    stack.follow("quay: {}").await;
+    stack.aws.clear_faults();
+    stack.follow(QUAY).await;
+    assert_eq!(stack.template("dockerhub"), None);
     let description =
         "Pull through cache repository template for dockerhub artifacts (managed by ecr-pull-through-sync: stack)";
     let input = json!({"prefix": "dockerhub", "description": description, "appliedFor": ["PULL_THROUGH_CACHE"]});
-    bench
+    stack
         .aws
         .call("ecr", "CreateRepositoryCreationTemplate", input)
         .unwrap();
     for _ in 0..2 {
-        let report = bench.send(scheduled()).await.unwrap();
+        let report = stack.send(scheduled()).await.unwrap();
         assert_eq!(
-            report["registries"]["dockerhub"]["reason"], "other-holder",
-            "{report:#}"
+            report.registries["dockerhub"].reason,
+            reason("other-holder"),
+            "{report:#?}"
         );
     }
-    let report = bench.act("plan").await;
+    let report = stack.manual("plan").await;
     assert!(
         lines(&report).iter().all(|line| line.ends_with("held")),
         "{:?}",
@@ -187,22 +188,20 @@ async fn what_left_is_deleted_in_later_runs_too_and_what_was_made_again_is_not()
 /// The status of the release before has no memory: what it lists is known.
 #[tokio::test(start_paused = true)]
 async fn after_an_update_what_the_last_status_lists_may_go() {
-    let bench = Bench::new().await;
-    bench.follow(&format!("{QUAY}{}", hub("canary-docker-1"))).await;
-    let mut status = bench.status();
+    let stack = TestStack::new().await;
+    stack.follow(&format!("{QUAY}{}", hub("canary-docker-1"))).await;
+    let mut status = stack.status_json();
     assert_eq!(status["memory"]["named"], json!(["dockerhub", "quay"]));
     status.as_object_mut().unwrap().remove("memory");
-    bench
-        .aws
-        .put_object(BUCKET, support::STATUS, status.to_string().into_bytes());
-    assert_eq!(bench.follow(QUAY).await["outcome"], "changed");
-    assert_eq!(bench.status()["memory"]["named"], json!(["quay"]));
+    stack.aws.put_object(BUCKET, stack::STATUS, status.to_string());
+    assert_eq!(stack.follow(QUAY).await.outcome, Outcome::Changed);
+    assert_eq!(stack.status_json()["memory"]["named"], json!(["quay"]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_restore_of_our_own_is_no_trigger_and_anybody_elses_is() {
-    let bench = Bench::new().await;
-    bench.follow(&hub("canary-docker-1")).await;
+    let stack = TestStack::new().await;
+    stack.follow(&hub("canary-docker-1")).await;
     for (by, ignored) in [
         ("sync-role/sync", true),
         ("sync-role/another", false),
@@ -210,7 +209,7 @@ async fn a_restore_of_our_own_is_no_trigger_and_anybody_elses_is() {
     ] {
         let arn = format!("arn:aws:sts::123456789012:assumed-role/{by}");
         let event = changed("secret-restore", [("/detail/userIdentity/arn", json!(arn))]);
-        let report = bench.send(event).await.unwrap();
-        assert_eq!(report["outcome"] == "ignored", ignored, "{by}: {report:#}");
+        let report = stack.send(event).await.unwrap();
+        assert_eq!(report.outcome == Outcome::Ignored, ignored, "{by}: {report:#?}");
     }
 }

@@ -1,14 +1,16 @@
 //! Forged events, and text from outside that would like to be more than text.
 
 use crate::rotations::cloudtrail;
-use crate::support::{BUCKET, Bench, KEY, LEGACY, STATUS, STATUS_PAGE, hub, logged, scheduled, uploaded};
+use crate::stack::{
+    BUCKET, KEY, LEGACY, Outcome, STATUS, STATUS_PAGE, TestStack, hub, json_of, logged, scheduled, uploaded,
+};
 use aws_smithy_types::base64::encode;
 use local_aws::Fault;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 /// What a run may write to: the two status objects, rules and templates of the file, and secrets of our prefix.
-fn stray_writes(bench: &Bench) -> Vec<String> {
+fn stray_writes(stack: &TestStack) -> Vec<String> {
     let ours = |service: &str, subject: &str| match service {
         "s3" => [STATUS, STATUS_PAGE]
             .iter()
@@ -16,7 +18,7 @@ fn stray_writes(bench: &Bench) -> Vec<String> {
         "ecr" => ["dockerhub", "gitlab", "public-ecr"].contains(&subject),
         _ => subject.contains("ecr-pullthroughcache/"),
     };
-    let calls = bench
+    let calls = stack
         .aws
         .calls()
         .into_iter()
@@ -47,10 +49,10 @@ fn label_event(arn: &str, name: &str) -> Value {
 /// An event only ever says "look again": what it claims never becomes a bucket, a key or a secret that is used.
 #[tokio::test(start_paused = true)]
 async fn forged_events_lead_nowhere_but_to_our_own_file() {
-    let bench = Bench::new().await;
-    bench.aws.create_bucket("evil", true);
-    bench.aws.put_object("evil", KEY, hub("canary-docker-2"));
-    bench.upload(LEGACY);
+    let stack = TestStack::new().await;
+    stack.aws.create_bucket("evil", true);
+    stack.aws.put_object("evil", KEY, hub("canary-docker-2"));
+    stack.upload(LEGACY);
     let forged = [
         altered(&["detail", "bucket", "name"], json!("evil")),
         altered(&["detail", "bucket", "name"], json!("../my-registries")),
@@ -79,40 +81,38 @@ async fn forged_events_lead_nowhere_but_to_our_own_file() {
         label_event("not an arn\n{\"level\":\"FORGED\"}", "ecr-pullthroughcache/\u{1b}[31m"),
     ];
     for event in forged {
-        let outcome = bench.send(event.clone()).await.map(|report| report["outcome"].clone());
-        assert!(matches!(&outcome, Err(_) | Ok(Value::String(_))), "{event}");
-        if let Ok(outcome) = outcome {
-            assert_eq!(outcome, "ignored", "{event}");
+        if let Ok(report) = stack.send(event.clone()).await {
+            assert_eq!(report.outcome, Outcome::Ignored, "{event}");
         }
     }
     assert!(
-        bench.aws.calls().iter().all(|call| !call.write),
+        stack.aws.calls().iter().all(|call| !call.write),
         "{:?}",
-        bench.aws.calls()
+        stack.aws.calls()
     );
     // With an account, region or wrong bucket elsewhere in it, an event of our bucket is still only an event.
-    let report = bench.send(altered(&["account"], json!("999999999999"))).await.unwrap();
-    assert_eq!(report["outcome"], "changed", "{report:#}");
-    assert_eq!(stray_writes(&bench), Vec::<String>::new());
-    assert_eq!(bench.aws.objects("evil"), [KEY]);
+    let report = stack.send(altered(&["account"], json!("999999999999"))).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
+    assert_eq!(stray_writes(&stack), Vec::<String>::new());
+    assert_eq!(stack.aws.objects("evil"), [KEY]);
 }
 
 /// ECR's `failure` is whatever the upstream said.
 #[tokio::test(start_paused = true)]
 async fn what_an_upstream_says_stays_text_in_report_page_and_log() {
-    let bench = Bench::new().await;
-    bench.follow(&hub("canary-docker-1")).await;
+    let stack = TestStack::new().await;
+    stack.follow(&hub("canary-docker-1")).await;
     let said = "denied | x |\n# Pwned\n[click](http://evil) <script>alert(1)</script> \u{1b}[31m `canary-docker-1`\r\n{\"level\":\"FORGED\"}";
-    bench
+    stack
         .aws
         .fault(Fault::on("ecr", "ValidatePullThroughCacheRule").error("ValidationException", said, 400));
-    let report = bench.send(scheduled()).await.unwrap();
-    let message = report["registries"]["dockerhub"]["message"].as_str().unwrap();
+    let report = stack.send(scheduled()).await.unwrap();
+    let message = report.registries["dockerhub"].message.as_deref().unwrap();
     assert!(
         message.contains("denied") && !message.chars().any(char::is_control),
         "{message:?}"
     );
-    let page = String::from_utf8(bench.aws.object(BUCKET, STATUS_PAGE).unwrap()).unwrap();
+    let page = String::from_utf8(stack.aws.object(BUCKET, STATUS_PAGE).unwrap()).unwrap();
     for markup in ["\n# Pwned", "<script>", "[click](", "\u{1b}"] {
         assert!(!page.contains(markup), "{markup:?} in {page}");
     }
@@ -127,7 +127,7 @@ async fn what_an_upstream_says_stays_text_in_report_page_and_log() {
 /// What a file may put into names and policies is limited before anything is written.
 #[tokio::test(start_paused = true)]
 async fn nothing_in_a_file_can_break_out_of_a_name_or_a_policy() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     for file in [
         "\"../x\": {registry: quay.io}",
         "\"a\\nb\": {registry: quay.io}",
@@ -141,10 +141,10 @@ async fn nothing_in_a_file_can_break_out_of_a_name_or_a_policy() {
         "quay: {registry: quay.io, tags: {'aws:x': y}}",
         "quay: {registry: quay.io, tags: {'ecr-pull-through-sync:owner': other}}",
     ] {
-        let report = bench.follow(file).await;
-        assert_eq!(report["outcome"], "rejected", "{file}");
+        let report = stack.follow(file).await;
+        assert_eq!(report.outcome, Outcome::Rejected, "{file}");
     }
-    assert_eq!(bench.writes(), Vec::<String>::new());
+    assert_eq!(stack.writes(), Vec::<String>::new());
 }
 
 /// A token with everything in it that the encodings write otherwise.
@@ -177,8 +177,8 @@ fn quoted() -> Vec<String> {
     ]
 }
 
-fn assert_nothing_is_quoted(bench: &Bench, place: &str, answer: &str) {
-    let of = |key: &str| String::from_utf8(bench.aws.object(BUCKET, key).unwrap_or_default()).unwrap();
+fn assert_nothing_is_quoted(stack: &TestStack, place: &str, answer: &str) {
+    let of = |key: &str| String::from_utf8(stack.aws.object(BUCKET, key).unwrap_or_default()).unwrap();
     for (what, text) in [
         ("answer", answer.to_owned()),
         ("status", of(STATUS)),
@@ -213,33 +213,33 @@ async fn no_token_gets_out_through_what_others_quote() {
         "a code",
         "a failed rotation",
     ] {
-        let bench = Bench::new().await;
-        bench.follow(&hub("canary-docker-1")).await;
-        bench.aws.upstream_says("registry-1.docker.io", Some(&said));
-        let rotate = || bench.rotate(secret, TOKEN);
+        let stack = TestStack::new().await;
+        stack.follow(&hub("canary-docker-1")).await;
+        stack.aws.upstream_says("registry-1.docker.io", Some(&said));
+        let rotate = || stack.rotate(secret, TOKEN);
         let result = match place {
             "rotated, by the clock" => {
                 rotate();
-                bench.send(scheduled()).await
+                stack.send(scheduled()).await
             }
             "rotated, by its event" => {
                 rotate();
-                bench.send(bench.newest_rotation()).await
+                stack.send(stack.newest_rotation()).await
             }
             "referenced" => {
                 let value = json!({"username": "acme-bot", "accessToken": TOKEN});
-                bench.make_secret("ecr-pullthroughcache/own", &value, json!([]));
-                bench.upload("dockerhub: {registry: docker.io, secret: ecr-pullthroughcache/own}\n");
-                bench.send(uploaded()).await
+                stack.make_secret("ecr-pullthroughcache/own", &value, json!([]));
+                stack.upload("dockerhub: {registry: docker.io, secret: ecr-pullthroughcache/own}\n");
+                stack.send(uploaded()).await
             }
             "a refused file" => {
                 rotate();
-                bench.upload("nonsense: [\n");
-                bench.send(scheduled()).await
+                stack.upload("nonsense: [\n");
+                stack.send(scheduled()).await
             }
             "of the file" => {
-                bench.upload(&hub(&format!("{TOKEN:?}")));
-                bench.send(uploaded()).await
+                stack.upload(&hub(&format!("{TOKEN:?}")));
+                stack.send(uploaded()).await
             }
             "an error" | "a code" => {
                 let code = if place == "a code" {
@@ -247,21 +247,21 @@ async fn no_token_gets_out_through_what_others_quote() {
                 } else {
                     "ValidationException"
                 };
-                bench
+                stack
                     .aws
                     .fault(Fault::on("ecr", "ValidatePullThroughCacheRule").error(code, said.clone(), 400));
-                bench.send(scheduled()).await
+                stack.send(scheduled()).await
             }
             _ => {
                 let detail = json!({
                     "eventSource": "secretsmanager.amazonaws.com", "eventName": "RotationFailed",
                     "errorMessage": format!("it was not taken: {}", quoted().join(" ")),
-                    "additionalEventData": {"SecretId": bench.secret(secret).unwrap()["ARN"]},
+                    "additionalEventData": {"SecretId": stack.secret(secret).unwrap()["ARN"]},
                 });
-                bench.send(cloudtrail("Service Event", &detail)).await
+                stack.send(cloudtrail("Service Event", &detail)).await
             }
         };
         let answer = result.unwrap_or_else(|failure| panic!("{place}: {failure}"));
-        assert_nothing_is_quoted(&bench, place, &answer.to_string());
+        assert_nothing_is_quoted(&stack, place, &json_of(&answer).to_string());
     }
 }

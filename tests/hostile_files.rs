@@ -1,7 +1,7 @@
 //! Properties of the reader for any input: it answers, it does not panic, its positions are in the file, and it never
 //! repeats a credential.
 
-use crate::common::context;
+use crate::files::context;
 use config::{Problem, kind, read};
 use proptest::collection::vec;
 use proptest::prelude::*;

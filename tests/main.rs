@@ -9,7 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
-use harness::{common, desk, quiet, support};
+use harness::{files, stack, work_queue};
 
 mod deployed;
 
@@ -25,7 +25,6 @@ mod edits;
 mod event_patterns;
 mod event_samples;
 mod existing;
-mod existing_edges;
 mod expiry;
 mod faults;
 mod fence;
@@ -64,19 +63,7 @@ mod update;
 mod words;
 mod work;
 
-/// A file that nobody names is a file of tests that nobody runs.
 #[test]
 fn every_file_of_tests_is_named_above() {
-    let named = include_str!("main.rs");
-    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests"))
-        .unwrap()
-        .map(|file| file.unwrap().path());
-    let rust = files.filter(|path| path.extension().is_some_and(|ending| ending == "rs"));
-    let names = rust
-        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
-        .filter(|name| name != "main");
-    let unnamed: Vec<String> = names
-        .filter(|name| !named.contains(&format!("\nmod {name};\n")))
-        .collect();
-    assert_eq!(unnamed, Vec::<String>::new());
+    harness::assert_all_named(include_str!("main.rs"), concat!(env!("CARGO_MANIFEST_DIR"), "/tests"));
 }

@@ -4,34 +4,36 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use crate::support::{self, BUCKET, Bench, KEY, app, hub, make_rule, metrics, scheduled, uploaded};
+use crate::stack::{
+    self, BUCKET, KEY, Report, TestStack, another_invocation, app, hub, make_rule, metrics, scheduled, uploaded,
+};
+use ecr_pull_through_sync::report::Past;
 use ecr_pull_through_sync::report::metrics::lines;
-use ecr_pull_through_sync::report::{Past, Report};
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
 
 const QUAY: &str = "quay: {registry: quay.io}\n";
 
-/// A bench of its own stack, whose metric lines are read once, all against the format.
+/// A stack with a name of its own, whose metric lines are read once, all against the format.
 struct Meter {
-    bench: Bench,
-    stack: &'static str,
+    stack: TestStack,
+    owner: &'static str,
     read: Cell<usize>,
 }
 
 impl Meter {
-    async fn of(stack: &'static str) -> Self {
-        let bench = Bench::with(Options::default(), &[("OWNER", stack)]).await;
+    async fn of(owner: &'static str) -> Self {
+        let stack = TestStack::with(Options::default(), &[("OWNER", owner)]).await;
         Self {
-            bench,
             stack,
+            owner,
             read: Cell::new(0),
         }
     }
 
     /// The lines that are new.
     fn lines(&self) -> Vec<Value> {
-        let all = metrics(self.stack);
+        let all = metrics(self.owner);
         let lines = all[self.read.replace(all.len())..].iter().map(|line| checked(line));
         lines.collect()
     }
@@ -60,20 +62,20 @@ impl Meter {
     /// What a run over a file says.
     async fn follow(&self, yaml: &str) -> String {
         // Boxed: futures of this size, one in the other, are more than a test's stack.
-        Box::pin(self.bench.follow(yaml)).await;
+        Box::pin(self.stack.follow(yaml)).await;
         self.told()
     }
 
     /// What the run of the clock says.
     async fn repair(&self) -> String {
-        Box::pin(self.bench.send(scheduled())).await.unwrap();
+        Box::pin(self.stack.send(scheduled())).await.unwrap();
         self.told()
     }
 
     /// Somebody takes Docker Hub's template away.
     fn meddle(&self) {
         let input = json!({"prefix": "dockerhub"});
-        self.bench
+        self.stack
             .aws
             .call("ecr", "DeleteRepositoryCreationTemplate", input)
             .unwrap();
@@ -380,7 +382,7 @@ async fn the_numbers_of_one_run_after_the_other() {
     let drift = "ChangesApplied 1, Drift 1, ReadyRegistries 1; dockerhub CredentialValid 1; create Changes 1";
     assert_eq!(meter.repair().await, drift);
 
-    meter.bench.rotate("ecr-pullthroughcache/dockerhub", "canary-wrong");
+    meter.stack.rotate("ecr-pullthroughcache/dockerhub", "canary-wrong");
     let lapsed = "InvalidCredentials 1, NewTroubles 1, NotReadyRegistries 1; dockerhub CredentialValid 0";
     assert_eq!(meter.repair().await, lapsed);
     assert_eq!(
@@ -393,8 +395,8 @@ async fn the_numbers_of_one_run_after_the_other() {
     assert_eq!(meter.follow("nonsense: [\n").await, "RejectedFile 1");
     assert_eq!(meter.repair().await, refused);
 
-    meter.bench.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-2");
-    make_rule(&meter.bench.aws, "quay", "public.ecr.aws", None);
+    meter.stack.rotate("ecr-pullthroughcache/dockerhub", "canary-docker-2");
+    make_rule(&meter.stack.aws, "quay", "public.ecr.aws", None);
     let held = "ChangesHeld 2, NewTroubles 3, NotReadyRegistries 1, ReadyRegistries 1; dockerhub CredentialValid 1";
     // The rotated value is remembered as proven.
     let first = format!("ChangesApplied 1, {held}; label Changes 1");
@@ -406,16 +408,16 @@ async fn the_numbers_of_one_run_after_the_other() {
 async fn the_time_since_the_last_success_grows_until_the_next() {
     let meter = Meter::of("success").await;
     let seconds = || meter.lines()[0].get("SecondsSinceSuccess").and_then(Value::as_u64);
-    meter.bench.follow("nonsense: [\n").await;
+    meter.stack.follow("nonsense: [\n").await;
     assert_eq!(seconds(), None, "there was none yet");
-    meter.bench.follow(QUAY).await;
+    meter.stack.follow(QUAY).await;
     assert_eq!(seconds(), Some(0));
-    let mut status = meter.bench.status();
+    let mut status = meter.stack.status_json();
     status["last_success_at"] = json!("2026-01-01T00:00:00Z");
-    meter.bench.aws.put_object(BUCKET, support::STATUS, status.to_string());
-    meter.bench.follow("nonsense: [\n").await;
+    meter.stack.aws.put_object(BUCKET, stack::STATUS, status.to_string());
+    meter.stack.follow("nonsense: [\n").await;
     assert!(seconds().unwrap() > 20_000_000);
-    meter.bench.follow(QUAY).await;
+    meter.stack.follow(QUAY).await;
     assert_eq!(seconds(), Some(0));
 }
 
@@ -423,16 +425,16 @@ async fn the_time_since_the_last_success_grows_until_the_next() {
 async fn what_writes_no_status_prints_no_metrics() {
     let meter = Meter::of("silent").await;
     let silent = || assert_eq!(meter.lines(), Vec::<Value>::new());
-    meter.bench.send(uploaded()).await.unwrap();
+    meter.stack.send(uploaded()).await.unwrap();
     silent();
-    meter.bench.upload(QUAY);
+    meter.stack.upload(QUAY);
     for action in ["plan", "validate"] {
-        meter.bench.act(action).await;
+        meter.stack.manual(action).await;
         silent();
     }
     let mut elsewhere = uploaded();
     elsewhere["detail"]["object"]["key"] = json!("other.yaml");
-    meter.bench.send(elsewhere).await.unwrap();
+    meter.stack.send(elsewhere).await.unwrap();
     silent();
 }
 
@@ -440,9 +442,9 @@ async fn what_writes_no_status_prints_no_metrics() {
 #[tokio::test(start_paused = true)]
 async fn a_run_whose_status_cannot_be_written_is_counted_all_the_same() {
     let meter = Meter::of("unwritten").await;
-    meter.bench.upload(QUAY);
-    meter.bench.aws.fault(Fault::on("s3", "PutObject").access_denied());
-    meter.bench.send(uploaded()).await.unwrap_err();
+    meter.stack.upload(QUAY);
+    meter.stack.aws.fault(Fault::on("s3", "PutObject").access_denied());
+    meter.stack.send(uploaded()).await.unwrap_err();
     assert_eq!(meter.told(), "ChangesApplied 2, ReadyRegistries 1; create Changes 2");
     assert!(!metrics("unwritten").concat().contains("SecondsSinceSuccess"));
 }
@@ -451,14 +453,14 @@ async fn a_run_whose_status_cannot_be_written_is_counted_all_the_same() {
 async fn a_run_that_fails_after_its_status_was_written_is_counted_and_what_the_next_one_finishes_is_no_drift() {
     let meter = Meter::of("retried").await;
     let throttled = Fault::on("ecr", "CreatePullThroughCacheRule").throttle();
-    meter.bench.aws.fault(throttled);
-    meter.bench.upload(QUAY);
-    meter.bench.send(uploaded()).await.unwrap_err();
+    meter.stack.aws.fault(throttled);
+    meter.stack.upload(QUAY);
+    meter.stack.send(uploaded()).await.unwrap_err();
     assert_eq!(
         meter.told(),
         "ChangesApplied 1, ChangesFailed 1, NewTroubles 2, NotReadyRegistries 1; create Changes 1"
     );
-    meter.bench.aws.clear_faults();
+    meter.stack.aws.clear_faults();
     assert_eq!(
         meter.repair().await,
         "ChangesApplied 1, ReadyRegistries 1; create Changes 1"
@@ -470,18 +472,8 @@ async fn a_run_that_fails_after_its_status_was_written_is_counted_and_what_the_n
 async fn two_runs_at_once_over_a_new_file_are_no_drift() {
     let meter = Meter::of("twins").await;
     meter.follow(QUAY).await;
-    meter.bench.aws.before("s3", "PutObject", 1, |aws: &LocalAws| {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let other = Bench {
-                aws: aws.clone(),
-                app: app(aws, &[("OWNER", "twins")]).await,
-            };
-            other.send(uploaded()).await.unwrap();
-        });
+    meter.stack.aws.before("s3", "PutObject", 1, |aws: &LocalAws| {
+        another_invocation(aws, &[("OWNER", "twins")], uploaded()).unwrap();
     });
     let told = meter
         .follow(&hub("canary-docker-1").replace("dockerhub", "quay-hub"))
@@ -493,30 +485,30 @@ async fn two_runs_at_once_over_a_new_file_are_no_drift() {
 async fn a_message_counts_its_own_changes_and_none_twice() {
     const REPOSITORIES: u64 = 120;
     let mut meter = Meter::of("work").await;
-    let (queue, _) = meter.bench.aws.create_queue_pair("work", 3);
-    meter.bench.app = app(&meter.bench.aws, &[("OWNER", "work"), ("WORK_QUEUE_URL", &queue)]).await;
-    meter.bench.app.timing.wind_down = Duration::from_millis(1200);
-    meter.bench.app.timing.last_call = Duration::from_millis(500);
+    let (queue, _) = meter.stack.aws.create_queue_pair("work", 3);
+    meter.stack.app = app(&meter.stack.aws, &[("OWNER", "work"), ("WORK_QUEUE_URL", &queue)]).await;
+    meter.stack.app.timing.wind_down = Duration::from_millis(1200);
+    meter.stack.app.timing.last_call = Duration::from_millis(500);
     meter
-        .bench
+        .stack
         .aws
         .seed_repositories((0..REPOSITORIES).map(|n| format!("quay/{n:03}")), 0);
     meter
-        .bench
+        .stack
         .aws
         .fault(Fault::on("ecr", "TagResource").skip(60).timeout());
-    meter.bench.aws.put_object(
+    meter.stack.aws.put_object(
         BUCKET,
         KEY,
         "quay: {registry: quay.io, tags: {team: web}, existing_repositories: {apply: [tags]}}\n",
     );
     let first = meter
-        .bench
+        .stack
         .send_within(uploaded(), Duration::from_millis(6000))
         .await
         .unwrap();
-    meter.bench.aws.clear_faults();
-    let to_do = first["existing_repositories"]["to_do"].as_u64().unwrap();
+    meter.stack.aws.clear_faults();
+    let to_do = first.existing_repositories.as_ref().unwrap().progress.to_do;
     let lines = meter.lines();
     assert_eq!(
         (&lines[0]["RepositoriesToDo"], &lines[0]["NotReadyRegistries"]),
@@ -524,9 +516,9 @@ async fn a_message_counts_its_own_changes_and_none_twice() {
     );
     let mut applied = lines[0]["ChangesApplied"].as_u64().unwrap();
     let mut left = to_do;
-    while let Some(event) = meter.bench.aws.take_work(&queue, 1) {
-        meter.bench.send(event.clone()).await.unwrap();
-        meter.bench.aws.finish_work(&event, true);
+    while let Some(event) = meter.stack.aws.take_work(&queue, 1) {
+        meter.stack.send(event.clone()).await.unwrap();
+        meter.stack.aws.finish_work(&event, true);
         let lines = meter.lines();
         assert_eq!(
             (&lines[0]["Runs"], &lines[0]["Drift"]),
@@ -565,44 +557,44 @@ async fn a_run_that_could_not_see_the_account_is_counted() {
                 (QUAY, "AccountUnread 1"),
                 ("nonsense: [\n", "AccountUnread 1, RejectedFile 1"),
             ] {
-                meter.bench.upload(file);
+                meter.stack.upload(file);
                 meter
-                    .bench
+                    .stack
                     .aws
                     .fault(Fault::on("ecr", operation).error(code, "no", status));
-                let result = Box::pin(meter.bench.send(scheduled())).await;
+                let result = Box::pin(meter.stack.send(scheduled())).await;
                 assert_eq!(result.is_err(), may_help, "{code}: {result:?}");
                 assert_eq!(meter.told(), told, "{code}");
-                let message = meter.bench.status()["message"].as_str().unwrap().to_owned();
+                let message = meter.stack.status().message.as_str().to_owned();
                 assert!(
                     message.contains("the account could not be read") && message.contains(code),
                     "{message}"
                 );
-                meter.bench.aws.clear_faults();
+                meter.stack.aws.clear_faults();
             }
         }
     }
-    meter.bench.upload(QUAY);
+    meter.stack.upload(QUAY);
     assert_eq!(meter.repair().await, "ReadyRegistries 1");
 }
 
 /// The file is read with the same signature and clock as the account.
 #[tokio::test(start_paused = true)]
 async fn what_is_wrong_with_a_signature_is_not_called_a_missing_permission() {
-    let bench = Bench::new().await;
-    bench.upload(QUAY);
+    let stack = TestStack::new().await;
+    stack.upload(QUAY);
     for code in [
         "RequestTimeTooSkewed",
         "SignatureDoesNotMatch",
         "InvalidAccessKeyId",
         "ExpiredToken",
     ] {
-        bench.aws.fault(Fault::on("s3", "GetObject").error(code, "no", 403));
-        let failure = bench.send(uploaded()).await.unwrap_err().to_string();
+        stack.aws.fault(Fault::on("s3", "GetObject").error(code, "no", 403));
+        let failure = stack.send(uploaded()).await.unwrap_err().to_string();
         assert!(
             failure.contains(code) && !failure.contains("s3:ListBucket"),
             "{failure}"
         );
-        bench.aws.clear_faults();
+        stack.aws.clear_faults();
     }
 }

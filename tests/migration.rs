@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::{Bench, ROLE, lines, scheduled, uploaded};
+use crate::stack::{CredentialState, Outcome, ROLE, State, TestStack, lines, scheduled, uploaded};
 use local_aws::{LocalAws, Options};
 use serde_json::{Value, json};
 
@@ -178,47 +178,48 @@ fn expected(template_fields: &str, result: &str) -> Vec<String> {
     expected
 }
 
-async fn left_by_terraform(tags: &Value, env: &[(&str, &str)]) -> Bench {
-    let bench = Bench::with(Options::default(), env).await;
-    terraform_apply(&bench.aws, tags);
-    bench.upload(&legacy_file());
-    bench
+async fn left_by_terraform(tags: &Value, env: &[(&str, &str)]) -> TestStack {
+    let stack = TestStack::with(Options::default(), env).await;
+    terraform_apply(&stack.aws, tags);
+    stack.upload(&legacy_file());
+    stack
 }
 
 /// Uploads the file with pulls around every call of the run, and looks at everything that must have stayed.
-async fn migrates(tags: &Value, env: &[(&str, &str)], template_fields: &str) -> Bench {
-    let bench = left_by_terraform(tags, env).await;
-    let (rules_before, secrets_before) = (rules(&bench.aws), secrets(&bench.aws));
-    assert!(pulls_work(&bench.aws), "before");
+async fn migrates(tags: &Value, env: &[(&str, &str)], template_fields: &str) -> TestStack {
+    let stack = left_by_terraform(tags, env).await;
+    let (rules_before, secrets_before) = (rules(&stack.aws), secrets(&stack.aws));
+    assert!(pulls_work(&stack.aws), "before");
 
-    let plan = bench.act("plan").await;
-    assert_eq!(plan["outcome"], "pending", "{plan:#}");
+    let plan = stack.manual("plan").await;
+    assert_eq!(plan.outcome, Outcome::Pending, "{plan:#?}");
     assert_eq!(lines(&plan), expected(template_fields, "planned"));
 
     let worked = Arc::new(AtomicUsize::new(0));
     for n in 1..200 {
         let worked = Arc::clone(&worked);
-        bench.aws.before("*", "*", n, move |aws| {
+        stack.aws.before("*", "*", n, move |aws| {
             _ = worked.fetch_add(usize::from(pulls_work(aws)), Ordering::Relaxed)
         });
     }
-    bench.aws.clear_calls();
-    let report = bench.send(uploaded()).await.unwrap();
+    stack.aws.clear_calls();
+    let report = stack.send(uploaded()).await.unwrap();
     assert_eq!(
         worked.load(Ordering::Relaxed),
-        bench.aws.calls().len(),
+        stack.aws.calls().len(),
         "before every call of the run"
     );
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(lines(&report), expected(template_fields, "applied"));
-    for (registry, credential) in [("dockerhub", "valid"), ("gitlab", "valid"), ("public-ecr", "none")] {
-        let line = &report["registries"][registry];
-        assert_eq!(
-            (&line["state"], &line["credential"]),
-            (&json!("ready"), &json!(credential))
-        );
+    for (registry, credential) in [
+        ("dockerhub", CredentialState::Valid),
+        ("gitlab", CredentialState::Valid),
+        ("public-ecr", CredentialState::None),
+    ] {
+        let line = &report.registries[registry];
+        assert_eq!((line.state, line.credential), (State::Ready, credential));
     }
-    let mut writes = bench.writes();
+    let mut writes = stack.writes();
     writes.sort();
     let (tagged, labelled, updated) = (
         "TagResource",
@@ -227,29 +228,29 @@ async fn migrates(tags: &Value, env: &[(&str, &str)], template_fields: &str) -> 
     );
     assert_eq!(writes, [tagged, tagged, updated, updated, updated, labelled, labelled]);
 
-    assert_eq!(rules(&bench.aws), rules_before, "no rule was touched");
-    assert_eq!(secrets(&bench.aws), secrets_before, "no secret was made a second time");
+    assert_eq!(rules(&stack.aws), rules_before, "no rule was touched");
+    assert_eq!(secrets(&stack.aws), secrets_before, "no secret was made a second time");
     for (registry, token) in [("dockerhub", "canary-docker-1"), ("gitlab", "canary-gitlab-1")] {
         for label in ["AWSCURRENT", "CONFIGURED"] {
             assert_eq!(
-                bench.token(&secret_of(registry), label).as_deref(),
+                stack.token(&secret_of(registry), label).as_deref(),
                 Some(token),
                 "{registry} {label}"
             );
         }
     }
-    assert!(pulls_work(&bench.aws), "after");
+    assert!(pulls_work(&stack.aws), "after");
 
-    bench.aws.clear_calls();
-    let again = bench.send(scheduled()).await.unwrap();
-    assert_eq!((&again["outcome"], bench.writes()), (&json!("converged"), Vec::new()));
-    bench
+    stack.aws.clear_calls();
+    let again = stack.send(scheduled()).await.unwrap();
+    assert_eq!((again.outcome, stack.writes()), (Outcome::Converged, Vec::new()));
+    stack
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_modules_account_is_adopted_with_marks_and_labels_alone() {
-    let bench = migrates(&json!([]), &[], "description").await;
-    let template = bench.template("dockerhub").unwrap();
+    let stack = migrates(&json!([]), &[], "description").await;
+    let template = stack.template("dockerhub").unwrap();
     assert_eq!(
         template["description"],
         "Pull through cache repository template for dockerhub artifacts (managed by ecr-pull-through-sync: stack)"
@@ -260,13 +261,13 @@ async fn the_modules_account_is_adopted_with_marks_and_labels_alone() {
 #[tokio::test(start_paused = true)]
 async fn with_the_modules_tags_the_role_per_registry_becomes_the_stacks_own() {
     let tags = json!([{"Key": "team", "Value": "platform"}]);
-    let bench = migrates(&tags, TAGGED, "description custom_role_arn").await;
-    let template = bench.template("dockerhub").unwrap();
+    let stack = migrates(&tags, TAGGED, "description custom_role_arn").await;
+    let template = stack.template("dockerhub").unwrap();
     assert_eq!(
         (&template["customRoleArn"], &template["resourceTags"]),
         (&json!(ROLE), &tags)
     );
-    let secret = bench.secret(&secret_of("gitlab")).unwrap();
+    let secret = stack.secret(&secret_of("gitlab")).unwrap();
     let owned = json!([
         {"Key": "ecr-pull-through-sync:owner", "Value": "stack"},
         {"Key": "ecr-pull-through-sync:upstream", "Value": "registry.gitlab.com"},
@@ -278,22 +279,22 @@ async fn with_the_modules_tags_the_role_per_registry_becomes_the_stacks_own() {
 #[tokio::test(start_paused = true)]
 async fn tags_that_nobody_told_the_stack_about_show_in_the_plan() {
     let tags = json!([{"Key": "team", "Value": "platform"}]);
-    let bench = left_by_terraform(&tags, &[]).await;
-    let plan = bench.act("plan").await;
+    let stack = left_by_terraform(&tags, &[]).await;
+    let plan = stack.manual("plan").await;
     assert_eq!(lines(&plan), expected("description tags custom_role_arn", "planned"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_secret_that_no_longer_holds_the_files_value_shows_in_the_plan() {
-    let bench = left_by_terraform(&json!([]), &[]).await;
-    bench.rotate(&secret_of("gitlab"), "canary-gitlab-2");
-    bench.upload(&legacy_file());
-    let plan = bench.act("plan").await;
+    let stack = left_by_terraform(&json!([]), &[]).await;
+    stack.rotate(&secret_of("gitlab"), "canary-gitlab-2");
+    stack.upload(&legacy_file());
+    let plan = stack.manual("plan").await;
     let line = format!("gitlab update secret {} [value] planned", secret_of("gitlab"));
-    assert!(lines(&plan).contains(&line), "{plan:#}");
+    assert!(lines(&plan).contains(&line), "{plan:#?}");
     assert!(GUIDE.contains(&line), "the guide says how this looks");
     // The way out: the file says what the secret holds.
-    bench.upload(&legacy_file().replace("canary-gitlab-1", "canary-gitlab-2"));
+    stack.upload(&legacy_file().replace("canary-gitlab-1", "canary-gitlab-2"));
     let mut wanted = expected("description", "planned");
     // The value from before is not gone back to: which upstream it was for, nothing shows.
     let adopts = wanted
@@ -304,27 +305,27 @@ async fn a_secret_that_no_longer_holds_the_files_value_shows_in_the_plan() {
         adopts,
         format!("gitlab label secret {} [UNBOUND] planned", secret_of("gitlab")),
     );
-    assert_eq!(lines(&bench.act("plan").await), wanted);
+    assert_eq!(lines(&stack.manual("plan").await), wanted);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_registry_left_out_of_the_file_stays_as_terraform_made_it() {
-    let bench = left_by_terraform(&json!([]), &[]).await;
+    let stack = left_by_terraform(&json!([]), &[]).await;
     let before = (
-        rules(&bench.aws),
-        bench.template("gitlab"),
-        bench.secret(&secret_of("gitlab")),
+        rules(&stack.aws),
+        stack.template("gitlab"),
+        stack.secret(&secret_of("gitlab")),
     );
-    let report = bench.follow("public-ecr: {registry: public.ecr.aws}\n").await;
+    let report = stack.follow("public-ecr: {registry: public.ecr.aws}\n").await;
     assert_eq!(
         lines(&report),
         ["public-ecr adopt template public-ecr [description] applied"]
     );
     assert_eq!(
         (
-            rules(&bench.aws),
-            bench.template("gitlab"),
-            bench.secret(&secret_of("gitlab"))
+            rules(&stack.aws),
+            stack.template("gitlab"),
+            stack.secret(&secret_of("gitlab"))
         ),
         before
     );

@@ -4,14 +4,14 @@ use local_aws::Options;
 use serde_json::{Value, json};
 
 use crate::deployed::{CALL, Deployed, changed};
-use crate::support::{self, Bench, LEGACY, hub};
+use crate::stack::{self, LEGACY, TestStack, hub};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 
 /// An account whose events come to the function by the stack's rules.
 struct Loop {
-    bench: Bench,
-    stack: Deployed,
+    stack: TestStack,
+    deployed: Deployed,
     /// How many of the account's events have been looked at.
     seen: usize,
     /// Whether a trail logs: then each write of the function to a secret comes back once more, and late.
@@ -23,10 +23,10 @@ type Invocation = (&'static str, String);
 
 impl Loop {
     async fn new(trail: bool, env: &[(&str, &str)]) -> Self {
-        let bench = Bench::with(Options::default(), env).await;
+        let stack = TestStack::with(Options::default(), env).await;
         Self {
-            bench,
-            stack: Deployed::plain(),
+            stack,
+            deployed: Deployed::plain(),
             seen: 0,
             trail,
         }
@@ -36,9 +36,9 @@ impl Loop {
     async fn until_quiet(&mut self) -> Vec<Invocation> {
         let mut invocations = Vec::new();
         let mut late = Vec::new();
-        self.bench.aws.clear_calls();
+        self.stack.aws.clear_calls();
         loop {
-            let mut waiting = self.bench.aws.events().split_off(self.seen);
+            let mut waiting = self.stack.aws.events().split_off(self.seen);
             self.seen += waiting.len();
             if waiting.is_empty() {
                 waiting = std::mem::take(&mut late);
@@ -47,9 +47,9 @@ impl Loop {
                 return invocations;
             }
             for event in waiting {
-                for rule in self.stack.woken_by(&event) {
-                    let report = Box::pin(self.bench.send(event.clone())).await.unwrap();
-                    invocations.push((rule, report["outcome"].as_str().unwrap().to_owned()));
+                for rule in self.deployed.woken_by(&event) {
+                    let report = Box::pin(self.stack.send(event.clone())).await.unwrap();
+                    invocations.push((rule, report.outcome.as_str().to_owned()));
                     assert!(invocations.len() < 50, "the events do not end: {invocations:?}");
                 }
                 if self.trail {
@@ -62,8 +62,8 @@ impl Loop {
     /// What CloudTrail tells of the function's writes since the last look. It tells nothing of their labels here, so that
     /// each may have moved `AWSCURRENT`.
     fn own_calls(&self) -> Vec<Value> {
-        let calls = self.bench.aws.calls();
-        self.bench.aws.clear_calls();
+        let calls = self.stack.aws.calls();
+        self.stack.aws.clear_calls();
         let writes = calls
             .into_iter()
             .filter(|call| call.write && call.service == "secretsmanager");
@@ -86,25 +86,25 @@ fn count(invocations: &[Invocation], rule: &str, outcome: &str) -> usize {
 #[tokio::test(start_paused = true)]
 async fn after_a_first_apply_it_is_quiet_when_each_own_write_has_been_looked_at_once() {
     let mut around = Loop::new(false, &[]).await;
-    around.bench.upload(LEGACY);
+    around.stack.upload(LEGACY);
     let invocations = around.until_quiet().await;
     let word = |rule, outcome: &str| (rule, outcome.to_owned());
     let ignored = word("SecretLabel", "ignored");
     assert_eq!(invocations, [word("Upload", "changed"), ignored.clone(), ignored]);
     // The events of the status objects and of CONFIGURED were there, and woke nobody.
-    let events = around.bench.aws.events();
+    let events = around.stack.aws.events();
     let told_of = |field: &str, value: &str| {
         events
             .iter()
             .any(|event| *event.pointer(field).unwrap_or(&Value::Null) == value)
     };
-    assert!(told_of("/detail/object/key", support::STATUS) && told_of("/detail/labelUpdated", "CONFIGURED"));
+    assert!(told_of("/detail/object/key", stack::STATUS) && told_of("/detail/labelUpdated", "CONFIGURED"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_trail_brings_own_writes_back_once_more_and_then_it_is_quiet_too() {
     let mut around = Loop::new(true, &[]).await;
-    around.bench.upload(LEGACY);
+    around.stack.upload(LEGACY);
     let invocations = around.until_quiet().await;
     assert_eq!(
         (
@@ -122,9 +122,9 @@ async fn a_trail_brings_own_writes_back_once_more_and_then_it_is_quiet_too() {
 async fn after_a_new_value_in_the_file_it_is_quiet_after_one_look() {
     for trail in [false, true] {
         let mut around = Loop::new(trail, &[]).await;
-        around.bench.upload(&hub("canary-docker-1"));
+        around.stack.upload(&hub("canary-docker-1"));
         around.until_quiet().await;
-        around.bench.upload(&hub("canary-docker-2"));
+        around.stack.upload(&hub("canary-docker-2"));
         let invocations = around.until_quiet().await;
         assert_eq!(count(&invocations, "Upload", "changed"), 1, "{invocations:?}");
         assert_eq!(count(&invocations, "SecretLabel", "ignored"), 1, "{invocations:?}");
@@ -136,7 +136,7 @@ async fn after_a_new_value_in_the_file_it_is_quiet_after_one_look() {
             "{invocations:?}"
         );
         assert_eq!(
-            around.bench.token(HUB, "AWSCURRENT").as_deref(),
+            around.stack.token(HUB, "AWSCURRENT").as_deref(),
             Some("canary-docker-2")
         );
     }
@@ -145,16 +145,16 @@ async fn after_a_new_value_in_the_file_it_is_quiet_after_one_look() {
 #[tokio::test(start_paused = true)]
 async fn a_rotation_wakes_the_function_once_and_our_rollback_of_it_once_more() {
     let mut around = Loop::new(false, &[("ROLLBACK_INVALID_ROTATION", "true")]).await;
-    around.bench.upload(&hub("canary-docker-1"));
+    around.stack.upload(&hub("canary-docker-1"));
     around.until_quiet().await;
-    around.bench.rotate(HUB, "canary-docker-2");
+    around.stack.rotate(HUB, "canary-docker-2");
     assert_eq!(
         around.until_quiet().await,
         [("SecretLabel", "changed".to_owned())],
         "it is remembered as proven"
     );
     // Back to a version that is not the file's: a run, which finds nothing to do.
-    around.bench.rotate(HUB, "canary-wrong");
+    around.stack.rotate(HUB, "canary-wrong");
     let invocations = around.until_quiet().await;
     assert_eq!(
         invocations,
@@ -164,7 +164,7 @@ async fn a_rotation_wakes_the_function_once_and_our_rollback_of_it_once_more() {
         ]
     );
     assert_eq!(
-        around.bench.token(HUB, "AWSCURRENT").as_deref(),
+        around.stack.token(HUB, "AWSCURRENT").as_deref(),
         Some("canary-docker-2")
     );
 }
@@ -173,9 +173,9 @@ async fn a_rotation_wakes_the_function_once_and_our_rollback_of_it_once_more() {
 async fn a_rollback_to_the_files_own_version_is_looked_at_once_more() {
     for trail in [false, true] {
         let mut around = Loop::new(trail, &[("ROLLBACK_INVALID_ROTATION", "true")]).await;
-        around.bench.upload(&hub("canary-docker-1"));
+        around.stack.upload(&hub("canary-docker-1"));
         around.until_quiet().await;
-        around.bench.rotate(HUB, "canary-wrong");
+        around.stack.rotate(HUB, "canary-wrong");
         let invocations = around.until_quiet().await;
         // It looks as if somebody had moved the label back by hand, which is to be proven.
         assert_eq!(count(&invocations, "SecretLabel", "changed"), 1, "{invocations:?}");
@@ -192,13 +192,13 @@ async fn a_rollback_to_the_files_own_version_is_looked_at_once_more() {
 #[tokio::test(start_paused = true)]
 async fn a_rollback_that_finds_no_better_version_and_is_undone_ends_too() {
     let mut around = Loop::new(false, &[("ROLLBACK_INVALID_ROTATION", "true")]).await;
-    around.bench.upload(&hub("canary-docker-1"));
+    around.stack.upload(&hub("canary-docker-1"));
     around.until_quiet().await;
     around
-        .bench
+        .stack
         .aws
         .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
-    around.bench.rotate(HUB, "canary-wrong");
+    around.stack.rotate(HUB, "canary-wrong");
     let invocations = around.until_quiet().await;
     // The rotation, the move back and the move forth again, which tells of a refused version.
     assert_eq!(invocations.len(), 3, "{invocations:?}");

@@ -1,12 +1,14 @@
 //! The function's role in template.yaml is exact: what the function calls is allowed, and what is allowed is called.
 
-use crate::quiet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::support::{BUCKET, Bench, KEY, LEGACY, ROLE, app_as, credential, hub, make_rule, role, scheduled, uploaded};
+use crate::stack::{
+    BUCKET, KEY, LEGACY, Outcome, ROLE, TestStack, app_as, credential, hub, invoke, invoke_within, make_rule, role,
+    scheduled, uploaded,
+};
 use local_aws::iam::{Decision, Need, Policy, Stack, WITHOUT_RESOURCES};
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
@@ -18,7 +20,7 @@ const MOVED: &str = "dockerhub: {registry: docker.io, secret: ecr-pullthroughcac
 const QUAY: &str = "quay: {registry: quay.io}\n";
 const ACCESS_KEY: &str = "AKIDFUNCTION";
 
-/// Every part of the stack that a parameter turns on is on.
+/// Every part of the template that a parameter turns on is on.
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("TAKE_OVER_FROM", "old-stack"),
     ("ROLLBACK_INVALID_ROTATION", "true"),
@@ -93,7 +95,7 @@ type Scene = for<'a> fn(&'a Stage) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 /// An account with a function in it that has some policy.
 struct Stage {
-    bench: Bench,
+    stack: TestStack,
     queue: String,
     /// Whether every run has to succeed, as it does with the whole policy.
     succeeds: bool,
@@ -101,40 +103,40 @@ struct Stage {
 
 impl Stage {
     async fn open(change: impl FnOnce(Policy) -> Policy, succeeds: bool) -> Self {
-        let mut bench = quiet::bench(ENVIRONMENT).await;
-        bench
+        let mut stack = TestStack::unsearched(ENVIRONMENT).await;
+        stack
             .aws
             .accept_upstream("registry.gitlab.com", "acme-bot", "canary-gitlab-1");
-        bench.aws.enforce(ACCESS_KEY, change(whole_policy(&bench.aws)));
-        let (queue, _) = bench.aws.create_queue_pair("work", 1);
+        stack.aws.enforce(ACCESS_KEY, change(whole_policy(&stack.aws)));
+        let (queue, _) = stack.aws.create_queue_pair("work", 1);
         let environment = [ENVIRONMENT, &[("WORK_QUEUE_URL", queue.as_str())]].concat();
-        bench.app = Box::pin(app_as(&bench.aws, ACCESS_KEY, &environment)).await;
-        bench.app.timing.wind_down = Duration::from_millis(400);
-        bench.app.timing.last_call = Duration::from_millis(200);
-        Self { bench, queue, succeeds }
+        stack.app = Box::pin(app_as(&stack.aws, ACCESS_KEY, &environment)).await;
+        stack.app.timing.wind_down = Duration::from_millis(400);
+        stack.app.timing.last_call = Duration::from_millis(200);
+        Self { stack, queue, succeeds }
     }
 
     fn aws(&self) -> &LocalAws {
-        &self.bench.aws
+        &self.stack.aws
     }
 
     async fn send(&self, event: Value) {
-        let report = quiet::send(&self.bench.app, event).await;
+        let report = invoke(&self.stack.app, event).await;
         if self.succeeds {
             let report = report.unwrap();
-            let fine = ["changed", "converged", "planned", "ignored"].map(Value::from);
-            assert!(fine.contains(&report["outcome"]), "{report:#}");
+            let fine = [Outcome::Changed, Outcome::Converged, Outcome::Ignored];
+            assert!(fine.contains(&report.outcome), "{report:#?}");
         }
     }
 
     async fn follow(&self, yaml: &str) {
-        self.bench.upload(yaml);
+        self.stack.upload(yaml);
         self.send(uploaded()).await;
     }
 }
 
 async fn missing(stage: &Stage) {
-    _ = quiet::send(&stage.bench.app, uploaded()).await;
+    _ = invoke(&stage.stack.app, uploaded()).await;
 }
 
 async fn first(stage: &Stage) {
@@ -197,7 +199,7 @@ async fn gone_and_back(stage: &Stage) {
 
 async fn orphan(stage: &Stage) {
     stage.follow(&hub("canary-docker-1")).await;
-    stage.bench.make_secret(OPS, &credential("canary-docker-2"), json!([]));
+    stage.stack.make_secret(OPS, &credential("canary-docker-2"), json!([]));
     stage.follow(MOVED).await;
 }
 
@@ -207,7 +209,7 @@ async fn replaced(stage: &Stage) {
 }
 
 async fn adopted(stage: &Stage) {
-    let arn = stage.bench.make_secret(HUB, &credential("canary-docker-1"), json!([]));
+    let arn = stage.stack.make_secret(HUB, &credential("canary-docker-1"), json!([]));
     make_rule(stage.aws(), "dockerhub", "registry-1.docker.io", Some(&arn));
     make_rule(stage.aws(), "quay", "public.ecr.aws", None);
     let file = format!(
@@ -248,10 +250,10 @@ async fn through_the_queue(stage: &Stage) {
         .seed_repositories(["quay/a".to_owned(), "quay/b".to_owned()], 2);
     let hangs = || Fault::on("ecr", "PutImageTagMutability").timeout();
     stage.aws().fault(hangs());
-    stage.bench.upload(EXISTING);
-    _ = quiet::send_within(&stage.bench.app, uploaded(), Duration::from_millis(1500)).await;
+    stage.stack.upload(EXISTING);
+    _ = invoke_within(&stage.stack.app, uploaded(), Duration::from_millis(1500)).await;
     if let Some(event) = stage.aws().take_work(&stage.queue, 1) {
-        _ = quiet::send_within(&stage.bench.app, event, Duration::from_millis(1500)).await;
+        _ = invoke_within(&stage.stack.app, event, Duration::from_millis(1500)).await;
     }
 }
 
@@ -270,15 +272,15 @@ registries:
 ";
 
 /// What became of one scene: what was refused, and which entries of the policy let the rest pass.
-struct Outcome {
+struct Ended {
     denied: Vec<String>,
     used: BTreeSet<(String, String, String)>,
 }
 
-async fn play(scene: Scene, change: impl FnOnce(Policy) -> Policy, succeeds: bool) -> Outcome {
+async fn play(scene: Scene, change: impl FnOnce(Policy) -> Policy, succeeds: bool) -> Ended {
     let stage = Stage::open(change, succeeds).await;
     scene(&stage).await;
-    Outcome {
+    Ended {
         denied: stage.aws().denied(),
         used: stage.aws().used_statements(),
     }
@@ -286,11 +288,11 @@ async fn play(scene: Scene, change: impl FnOnce(Policy) -> Policy, succeeds: boo
 
 /// What the role allows when every parameter is given.
 fn whole_policy(aws: &LocalAws) -> Policy {
-    let stack = role::stack(aws, ENVIRONMENT);
-    let stack = PARAMETERS
+    let template = role::template(aws, ENVIRONMENT);
+    let template = PARAMETERS
         .iter()
-        .fold(stack, |stack, (name, value)| stack.parameter(name, value));
-    stack.policy("FunctionRole").unwrap()
+        .fold(template, |template, (name, value)| template.parameter(name, value));
+    template.policy("FunctionRole").unwrap()
 }
 
 async fn any_account() -> LocalAws {
@@ -300,9 +302,9 @@ async fn any_account() -> LocalAws {
 #[tokio::test]
 async fn the_function_of_the_template_is_the_one_that_is_tested() {
     let aws = any_account().await;
-    let stack = role::stack(&aws, &[]);
+    let template = role::template(&aws, &[]);
     let function = |path: &[&str]| {
-        stack
+        template
             .value(&[&["Resources", "SyncFunction", "Properties"], path].concat())
             .unwrap()
     };
@@ -338,8 +340,8 @@ async fn the_role_allows_all_that_the_function_does_and_the_function_uses_all_th
 #[tokio::test]
 async fn parameters_change_what_is_allowed_and_nothing_else() {
     let aws = any_account().await;
-    let grants = |stack: Stack| stack.policy("FunctionRole").unwrap().grants();
-    let plain = || role::stack(&aws, &[]);
+    let grants = |template: Stack| template.policy("FunctionRole").unwrap().grants();
+    let plain = || role::template(&aws, &[]);
     let existing = plain().parameter("ExistingConfigBucket", BUCKET);
     assert_eq!(grants(existing), grants(plain()));
     let of_the_file = |grants: &BTreeSet<(String, String, String)>| {
@@ -357,14 +359,14 @@ async fn parameters_change_what_is_allowed_and_nothing_else() {
 #[tokio::test]
 async fn there_is_room_for_lists_in_the_roles_policy() {
     let patterns: Vec<String> = (0..20).map(|n| format!("dockerhub-{n:02}/library/*")).collect();
-    let stack = role::stack(&any_account().await, &[]).named("ecr-pull-through-sync");
-    let stack = PARAMETERS
+    let template = role::template(&any_account().await, &[]).named("ecr-pull-through-sync");
+    let template = PARAMETERS
         .iter()
-        .fold(stack, |stack, (name, value)| stack.parameter(name, value));
-    let stack = stack
+        .fold(template, |template, (name, value)| template.parameter(name, value));
+    let template = template
         .parameter("ExistingRepositories", &patterns.join(","))
         .parameter("Tracing", "true");
-    let policies = stack
+    let policies = template
         .value(&["Resources", "FunctionRole", "Properties", "Policies"])
         .unwrap();
     let size = policies[0]["PolicyDocument"]
@@ -403,14 +405,14 @@ async fn passes<T: Debug, E: Debug>(
 /// What it cannot be asked for past the code: nothing of another owner's secrets, no deletion for good, no public policy.
 #[tokio::test]
 async fn the_role_leaves_other_owners_secrets_alone_and_deletes_and_opens_none() {
-    let bench = quiet::bench(&[]).await;
-    let stack = role::stack(&bench.aws, &[("TAKE_OVER_FROM", "old, older")]);
-    bench.aws.enforce(ACCESS_KEY, stack.policy("FunctionRole").unwrap());
+    let stack = TestStack::unsearched(&[]).await;
+    let template = role::template(&stack.aws, &[("TAKE_OVER_FROM", "old, older")]);
+    stack.aws.enforce(ACCESS_KEY, template.policy("FunctionRole").unwrap());
     let config = aws_sdk_secretsmanager::Config::builder()
         .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
         .http_client(ecr_pull_through_sync::account::http_client())
         .region(aws_sdk_secretsmanager::config::Region::new("eu-west-1"))
-        .endpoint_url(bench.aws.endpoint())
+        .endpoint_url(stack.aws.endpoint())
         .credentials_provider(aws_sdk_secretsmanager::config::Credentials::new(
             ACCESS_KEY, "test", None, None, "test",
         ))
@@ -433,7 +435,7 @@ async fn the_role_leaves_other_owners_secrets_alone_and_deletes_and_opens_none()
             .map(|o| json!({"Key": "ecr-pull-through-sync:owner", "Value": o}))
             .into_iter()
             .collect();
-        let arn = bench.make_secret(&name, &credential("canary-docker-1"), json!(tags));
+        let arn = stack.make_secret(&name, &credential("canary-docker-1"), json!(tags));
         let policy = format!(
             r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::123456789012:root"}},"Action":"secretsmanager:GetSecretValue","Resource":"{arn}"}}]}}"#
         );
@@ -452,51 +454,51 @@ async fn the_role_leaves_other_owners_secrets_alone_and_deletes_and_opens_none()
         let put = client.put_secret_value().secret_id(&arn).secret_string("{}");
         for (call, allowed) in [
             (
-                passes(&bench.aws, client.describe_secret().secret_id(&arn).send()).await,
+                passes(&stack.aws, client.describe_secret().secret_id(&arn).send()).await,
                 true,
             ),
             (
-                passes(&bench.aws, client.get_secret_value().secret_id(&arn).send()).await,
+                passes(&stack.aws, client.get_secret_value().secret_id(&arn).send()).await,
                 whole,
             ),
-            (passes(&bench.aws, put.send()).await, whole),
+            (passes(&stack.aws, put.send()).await, whole),
             (
                 passes(
-                    &bench.aws,
+                    &stack.aws,
                     client.update_secret().secret_id(&arn).description("x").send(),
                 )
                 .await,
                 whole,
             ),
-            (passes(&bench.aws, label.send()).await, whole),
+            (passes(&stack.aws, label.send()).await, whole),
             (
-                passes(&bench.aws, client.tag_resource().secret_id(&arn).tags(tag()).send()).await,
+                passes(&stack.aws, client.tag_resource().secret_id(&arn).tags(tag()).send()).await,
                 whole,
             ),
             (
-                passes(&bench.aws, client.get_resource_policy().secret_id(&arn).send()).await,
+                passes(&stack.aws, client.get_resource_policy().secret_id(&arn).send()).await,
                 whole,
             ),
             (
-                passes(&bench.aws, put_policy().block_public_policy(true).send()).await,
+                passes(&stack.aws, put_policy().block_public_policy(true).send()).await,
                 whole,
             ),
             (
-                passes(&bench.aws, put_policy().block_public_policy(false).send()).await,
+                passes(&stack.aws, put_policy().block_public_policy(false).send()).await,
                 false,
             ),
-            (passes(&bench.aws, put_policy().send()).await, false),
+            (passes(&stack.aws, put_policy().send()).await, false),
             (
-                passes(&bench.aws, delete().force_delete_without_recovery(true).send()).await,
+                passes(&stack.aws, delete().force_delete_without_recovery(true).send()).await,
                 false,
             ),
-            (passes(&bench.aws, delete().send()).await, false),
+            (passes(&stack.aws, delete().send()).await, false),
             (
-                passes(&bench.aws, delete().recovery_window_in_days(7).send()).await,
+                passes(&stack.aws, delete().recovery_window_in_days(7).send()).await,
                 deletes,
             ),
             (
-                passes(&bench.aws, client.restore_secret().secret_id(&arn).send()).await,
+                passes(&stack.aws, client.restore_secret().secret_id(&arn).send()).await,
                 whole,
             ),
         ] {
@@ -505,7 +507,7 @@ async fn the_role_leaves_other_owners_secrets_alone_and_deletes_and_opens_none()
     }
     for action in ["secretsmanager:UntagResource", "secretsmanager:DeleteResourcePolicy"] {
         assert!(
-            !stack
+            !template
                 .policy("FunctionRole")
                 .unwrap()
                 .grants()
@@ -520,7 +522,7 @@ async fn the_role_leaves_other_owners_secrets_alone_and_deletes_and_opens_none()
 async fn a_secret_that_the_file_refers_to_is_never_read() {
     let stage = Stage::open(|policy| policy, true).await;
     let tags = json!([{"Key": "team", "Value": "web"}]);
-    stage.bench.make_secret(OPS, &credential("canary-docker-2"), tags);
+    stage.stack.make_secret(OPS, &credential("canary-docker-2"), tags);
     stage.aws().clear_calls();
     stage.follow(MOVED).await;
     stage.send(scheduled()).await;
@@ -536,7 +538,7 @@ async fn a_secret_that_the_file_refers_to_is_never_read() {
 async fn the_template_role_grants_its_keys_to_what_ecr_encrypts_alone() {
     let aws = any_account().await;
     let (name, key) = PARAMETERS[1];
-    let policy = role::stack(&aws, &[])
+    let policy = role::template(&aws, &[])
         .parameter(name, key)
         .policy("TemplateRole")
         .unwrap();
@@ -557,7 +559,7 @@ async fn the_template_role_grants_its_keys_to_what_ecr_encrypts_alone() {
     assert!(!decide("kms:CreateGrant", &[]));
     assert!(decide("kms:DescribeKey", &[]) && decide("kms:RetireGrant", &[]));
     assert_eq!(
-        role::stack(&aws, &[]).policy("TemplateRole").unwrap().sids(),
+        role::template(&aws, &[]).policy("TemplateRole").unwrap().sids(),
         ["Repositories"]
     );
 }
@@ -566,11 +568,11 @@ async fn the_template_role_grants_its_keys_to_what_ecr_encrypts_alone() {
 #[tokio::test]
 async fn the_bucket_denies_every_way_to_read_the_file() {
     let aws = any_account().await;
-    let stack = role::stack(&aws, &[]).parameter(
+    let template = role::template(&aws, &[]).parameter(
         "UploaderArns",
         "arn:aws:iam::123456789012:role/a, arn:aws:iam::123456789012:user/b",
     );
-    let statements = stack
+    let statements = template
         .value(&[
             "Resources",
             "ConfigBucketPolicy",
@@ -616,7 +618,7 @@ async fn existing_repositories_are_named_in_the_stacks_own_partition() {
             ("EXISTING_REPOSITORIES", "quay/*, team-a/web"),
             ("TEMPLATE_ROLE_ARN", ""),
         ];
-        let policy = role::stack(&aws, &env).policy("FunctionRole").unwrap();
+        let policy = role::template(&aws, &env).policy("FunctionRole").unwrap();
         let grants = policy.grants();
         let resources: BTreeSet<&str> = grants
             .iter()

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::common::context;
-use crate::support::{BUCKET, Bench, STATUS_PAGE, credential, scheduled};
+use crate::files::context;
+use crate::stack::{BUCKET, Report, STATUS_PAGE, TestStack, credential, scheduled};
 use config::{Code, Kind, Problem, Severity, kinds, read};
 use local_aws::Fault;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// What a file gives: its errors, and its warnings.
 fn found(yaml: &str) -> (Vec<Problem>, Vec<Problem>) {
@@ -148,76 +148,79 @@ fn problems_of_other_releases_are_read() {
 }
 
 /// Every problem of a report has the code of a kind of its severity.
-fn assert_coded(report: &Value) {
-    for (list, severity) in [("errors", Severity::Error), ("warnings", Severity::Warning)] {
-        for problem in report[list].as_array().unwrap() {
-            let code: Code = problem["code"].as_str().unwrap().parse().unwrap();
-            let kind = config::kind(code).unwrap();
-            assert_eq!(kind.severity, severity, "{problem:#}");
+fn assert_coded(report: &Report) {
+    for (list, severity) in [(&report.errors, Severity::Error), (&report.warnings, Severity::Warning)] {
+        for problem in list {
+            assert_eq!(config::kind(problem.code).unwrap().severity, severity, "{problem:#?}");
         }
     }
 }
 
 /// The message of the only warning with this code.
-fn warning<'r>(report: &'r Value, code: &str) -> &'r str {
+fn warning(report: &Report, code: Code) -> &str {
     assert_coded(report);
-    let warnings = report["warnings"].as_array().unwrap();
-    let of_code: Vec<&Value> = warnings.iter().filter(|warning| warning["code"] == code).collect();
-    assert_eq!(of_code.len(), 1, "{report:#}");
-    of_code[0]["message"].as_str().unwrap()
+    let of_code: Vec<&Problem> = report.warnings.iter().filter(|warning| warning.code == code).collect();
+    let [warning] = of_code[..] else { panic!("{report:#?}") };
+    &warning.message
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_page_beside_the_status_says_problems_as_everywhere() {
-    let bench = Bench::new().await;
-    bench
+    let stack = TestStack::new().await;
+    stack
         .follow("quay: {registry: quay.io, image_tag_mutability: IMMUTABLE}\n")
         .await;
-    let page = || String::from_utf8(bench.aws.object(BUCKET, STATUS_PAGE).unwrap()).unwrap();
+    let page = || String::from_utf8(stack.aws.object(BUCKET, STATUS_PAGE).unwrap()).unwrap();
     let line = "\n## Warnings\n\n- **warning** `PT082` `registries.yaml:1:49` quay: with IMMUTABLE";
     assert!(page().contains(line), "{}", page());
-    bench.follow("quay: {registry: quay.io, tgas: {}}\n").await;
+    stack.follow("quay: {registry: quay.io, tgas: {}}\n").await;
     let line = "\n## Errors\n\n- **error** `PT017` `registries.yaml:1:27` quay: unknown key";
     assert!(page().contains(line), "{}", page());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_secret_under_a_customer_key_is_warned_about() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     let name = "ecr-pullthroughcache/ops";
     let key = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
     let input = json!({"Name": name, "SecretString": credential("canary-docker-1").to_string(), "KmsKeyId": key});
-    bench.aws.call("secretsmanager", "CreateSecret", input).unwrap();
-    bench.upload(&format!("hub: {{registry: docker.io, secret: {name}}}\n"));
-    let report = bench.act("plan").await;
-    assert!(warning(&report, "PT094").contains(key), "{report:#}");
+    stack.aws.call("secretsmanager", "CreateSecret", input).unwrap();
+    stack.upload(&format!("hub: {{registry: docker.io, secret: {name}}}\n"));
+    let report = stack.manual("plan").await;
+    assert!(warning(&report, Code::CUSTOMER_KEY).contains(key), "{report:#?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rule_outside_the_file_whose_credential_is_refused_is_warned_about() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     let name = "ecr-pullthroughcache/ops";
-    let secret = bench.make_secret(name, &credential("canary-docker-1"), json!([]));
-    bench
+    let secret = stack.make_secret(name, &credential("canary-docker-1"), json!([]));
+    stack
         .follow(&format!("hub: {{registry: docker.io, secret: {name}}}\n"))
         .await;
     let rule = json!({"ecrRepositoryPrefix": "theirs", "upstreamRegistryUrl": "registry-1.docker.io", "credentialArn": secret});
-    bench.aws.call("ecr", "CreatePullThroughCacheRule", rule).unwrap();
-    bench.rotate(name, "canary-wrong");
-    let report = bench.send(bench.newest_rotation()).await.unwrap();
-    assert!(warning(&report, "PT096").contains("not in the file"), "{report:#}");
+    stack.aws.call("ecr", "CreatePullThroughCacheRule", rule).unwrap();
+    stack.rotate(name, "canary-wrong");
+    let report = stack.send(stack.newest_rotation()).await.unwrap();
+    assert!(
+        warning(&report, Code::FOREIGN_RULE_REFUSED).contains("not in the file"),
+        "{report:#?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn repositories_that_were_left_to_do_are_warned_about() {
-    let bench = Bench::new().await;
-    bench.follow("quay: {registry: quay.io}\n").await;
+    let stack = TestStack::new().await;
+    stack.follow("quay: {registry: quay.io}\n").await;
     let repository = json!({"repositoryName": "quay/a"});
-    bench.aws.call("ecr", "CreateRepository", repository).unwrap();
+    stack.aws.call("ecr", "CreateRepository", repository).unwrap();
     let never = Fault::on("ecr", "PutLifecyclePolicy").error("ServerException", "no", 500);
-    bench.aws.fault(never);
-    bench.upload("quay: {registry: quay.io, existing_repositories: true}\n");
-    _ = bench.send(scheduled()).await;
-    let status = bench.status();
-    assert!(warning(&status, "PT097").contains("PutLifecyclePolicy"), "{status:#}");
+    stack.aws.fault(never);
+    stack.upload("quay: {registry: quay.io, existing_repositories: true}\n");
+    _ = stack.send(scheduled()).await;
+    let status = stack.status();
+    assert!(
+        warning(&status, Code::REPOSITORIES_LEFT).contains("PutLifecyclePolicy"),
+        "{status:#?}"
+    );
 }

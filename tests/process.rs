@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::{BUCKET, KEY, LEGACY, ROLE, STATUS, USUAL, role, uploaded};
+use crate::stack::{BUCKET, KEY, LEGACY, ROLE, STATUS, USUAL, role, uploaded};
 use local_aws::{Fault, Function, LambdaApi, LocalAws, Options};
 use serde_json::{Value, json};
 

@@ -1,7 +1,8 @@
 //! For random files and random accounts: one run converges, the plan after it is empty, and a plan writes nothing.
 
-use crate::support::ends::Ends;
-use crate::support::{Bench, token_id, uploaded};
+use crate::stack::invariants::Invariants;
+use crate::stack::{ChangeResult, Report, State, TestStack, token_id, uploaded};
+use ecr_pull_through_sync::report::Change;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -124,9 +125,9 @@ fn owner(by: By) -> Option<&'static str> {
 }
 
 /// Puts into the account what a case says is there already.
-fn prepare(bench: &Bench, n: usize, case: &Case) {
+fn prepare(stack: &TestStack, n: usize, case: &Case) {
     let registry = format!("registry-{n}");
-    let call = |service: &str, operation: &str, input: Value| bench.aws.call(service, operation, input).unwrap();
+    let call = |service: &str, operation: &str, input: Value| stack.aws.call(service, operation, input).unwrap();
     let mut arn = None;
     if let (Some((by, name, value, life)), true) = (case.secret, case.host != "quay.io") {
         let name = match name {
@@ -186,57 +187,56 @@ fn prepare(bench: &Bench, n: usize, case: &Case) {
 }
 
 /// What is still to be done, without what is held or refused: those wait for people.
-fn open(report: &Value) -> Vec<&Value> {
-    let changes = report["changes"].as_array().unwrap().iter();
-    changes.filter(|change| change["result"] == "planned").collect()
+fn open(report: &Report) -> Vec<&Change> {
+    let changes = report.changes.iter();
+    changes
+        .filter(|change| change.result == ChangeResult::Planned)
+        .collect()
 }
 
 async fn holds(cases: Vec<Case>) {
-    let bench = Bench::with(local_aws::Options::default(), &[("TAKE_OVER_FROM", "old-stack")]).await;
+    let stack = TestStack::with(local_aws::Options::default(), &[("TAKE_OVER_FROM", "old-stack")]).await;
     for (n, case) in cases.iter().enumerate() {
-        prepare(&bench, n, case);
+        prepare(&stack, n, case);
     }
-    bench.upload(&file(&cases));
-    let ends = Ends::of(&bench.aws);
-    let plan = bench.act("plan").await;
-    bench.act("validate").await;
+    stack.upload(&file(&cases));
+    let invariants = Invariants::of(&stack.aws);
+    let plan = stack.manual("plan").await;
+    stack.manual("validate").await;
     assert!(
-        bench.aws.calls().iter().all(|call| !call.write),
+        stack.aws.calls().iter().all(|call| !call.write),
         "a plan wrote: {:?}",
-        bench.aws.calls()
+        stack.aws.calls()
     );
 
-    let applied = bench.send(uploaded()).await.unwrap();
-    assert_eq!(applied["errors"], json!([]), "{applied:#}");
-    let after = bench.act("plan").await;
-    assert_eq!(open(&after), Vec::<&Value>::new(), "left over after {applied:#}");
-    for (name, registry) in applied["registries"].as_object().unwrap() {
-        let waits = after["registries"][name]["state"] == "held" || after["registries"][name]["state"] == "failed";
-        let expected = if waits {
-            &after["registries"][name]["state"]
-        } else {
-            &json!("ready")
+    let applied = stack.send(uploaded()).await.unwrap();
+    assert!(applied.errors.is_empty(), "{applied:#?}");
+    let after = stack.manual("plan").await;
+    assert!(open(&after).is_empty(), "left over after {applied:#?}");
+    for (name, registry) in &applied.registries {
+        let expected = match after.registries[name].state {
+            waits @ (State::Held | State::Failed) => waits,
+            _ => State::Ready,
         };
-        assert_eq!(&registry["state"], expected, "{name} of {applied:#}");
+        assert_eq!(registry.state, expected, "{name} of {applied:#?}");
     }
-    let announced = plan["changes"]
-        .as_array()
-        .unwrap()
+    let announced = plan
+        .changes
         .iter()
-        .filter(|change| change["result"] == "planned");
+        .filter(|change| change.result == ChangeResult::Planned);
     for change in announced {
-        let done = applied["changes"].as_array().unwrap().iter();
-        let mut done = done.filter(|c| c["resource"] == change["resource"] && c["id"] == change["id"]);
+        let done = applied.changes.iter();
+        let mut done = done.filter(|c| c.resource == change.resource && c.id == change.id);
         assert!(
-            done.any(|c| c["result"] == "applied"),
-            "announced and not done: {change}"
+            done.any(|c| c.result == ChangeResult::Applied),
+            "announced and not done: {change:#?}"
         );
     }
 
-    bench.aws.clear_calls();
-    let again = bench.send(uploaded()).await.unwrap();
-    assert_eq!(bench.writes(), Vec::<String>::new(), "{again:#}");
-    ends.hold(&bench.aws, &format!("{again:#}"));
+    stack.aws.clear_calls();
+    let again = stack.send(uploaded()).await.unwrap();
+    assert_eq!(stack.writes(), Vec::<String>::new(), "{again:#?}");
+    invariants.hold(&stack.aws, &format!("{again:#?}"));
 }
 
 proptest! {

@@ -3,7 +3,9 @@
 use local_aws::{Fault, LocalAws};
 use serde_json::{Value, json};
 
-use crate::support::{self, BUCKET, Bench, STATUS, hub, lines, scheduled, uploaded};
+use crate::stack::{
+    self, BUCKET, CredentialState, Outcome, Report, STATUS, State, TestStack, hub, lines, reason, scheduled, uploaded,
+};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 const NEW: &str = "ecr-pullthroughcache/hub";
@@ -13,7 +15,7 @@ const QUAY: &str = "quay: {registry: quay.io}\n";
 pub fn fill(aws: &LocalAws) {
     let rules = aws.call("ecr", "DescribePullThroughCacheRules", json!({})).unwrap();
     for n in rules["pullThroughCacheRules"].as_array().unwrap().len()..50 {
-        support::make_rule(aws, &format!("foreign-{n}"), "registry.k8s.io", None);
+        stack::make_rule(aws, &format!("foreign-{n}"), "registry.k8s.io", None);
     }
 }
 
@@ -22,25 +24,25 @@ fn renamed(token: &str) -> String {
 }
 
 /// An account at the quota, with a registry that works.
-async fn full() -> Bench {
-    let bench = Bench::new().await;
-    bench.follow(&hub("canary-docker-1")).await;
-    fill(&bench.aws);
-    bench.aws.clear_calls();
-    bench
+async fn full() -> TestStack {
+    let stack = TestStack::new().await;
+    stack.follow(&hub("canary-docker-1")).await;
+    fill(&stack.aws);
+    stack.aws.clear_calls();
+    stack
 }
 
 /// The registry that left serves as it did before.
-fn serves_as_before(bench: &Bench, rule: &Value, report: &Value) {
+fn serves_as_before(stack: &TestStack, rule: &Value, report: &Report) {
     assert_eq!(
-        bench.rule("dockerhub").as_ref().map(known),
+        stack.rule("dockerhub").as_ref().map(known),
         Some(known(rule)),
-        "{report:#}"
+        "{report:#?}"
     );
-    assert_eq!(bench.rule("hub"), None);
-    assert!(bench.template("dockerhub").is_some() && !bench.is_going(HUB));
-    bench.aws.pull("dockerhub/library/nginx:1").unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["state"], "held", "{report:#}");
+    assert_eq!(stack.rule("hub"), None);
+    assert!(stack.template("dockerhub").is_some() && !stack.is_going(HUB));
+    stack.aws.pull("dockerhub/library/nginx:1").unwrap();
+    assert_eq!(report.registries["dockerhub"].state, State::Held, "{report:#?}");
 }
 
 fn known(rule: &Value) -> [&Value; 3] {
@@ -49,11 +51,11 @@ fn known(rule: &Value) -> [&Value; 3] {
 
 #[tokio::test(start_paused = true)]
 async fn the_rule_alone_makes_room_and_the_rest_goes_when_the_new_one_works() {
-    let bench = full().await;
-    bench.rotate(HUB, "canary-docker-2");
-    let report = bench.follow(&renamed("canary-docker-1")).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
-    let calls: Vec<String> = bench.aws.calls().into_iter().map(|call| call.operation).collect();
+    let stack = full().await;
+    stack.rotate(HUB, "canary-docker-2");
+    let report = stack.follow(&renamed("canary-docker-1")).await;
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
+    let calls: Vec<String> = stack.aws.calls().into_iter().map(|call| call.operation).collect();
     let at = |operation: &str| calls.iter().rposition(|call| call == operation).unwrap();
     assert!(at("DeletePullThroughCacheRule") < at("CreatePullThroughCacheRule"));
     assert!(at("CreatePullThroughCacheRule") < at("ValidatePullThroughCacheRule"));
@@ -63,18 +65,18 @@ async fn the_rule_alone_makes_room_and_the_rest_goes_when_the_new_one_works() {
         "{:?}",
         lines(&report)
     );
-    assert_eq!(report["registries"].as_object().unwrap().len(), 1);
+    assert_eq!(report.registries.len(), 1);
     // Rotation and all.
-    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
-    assert!(!bench.is_going(HUB));
-    assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
+    assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
+    assert!(!stack.is_going(HUB));
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_shows_the_deletion_and_writes_nothing() {
-    let bench = full().await;
-    bench.upload(&renamed("canary-docker-1"));
-    let plan = bench.act("plan").await;
+    let stack = full().await;
+    stack.upload(&renamed("canary-docker-1"));
+    let plan = stack.manual("plan").await;
     assert!(
         lines(&plan).contains(&"hub create rule hub [] planned".to_owned()),
         "{:?}",
@@ -85,252 +87,251 @@ async fn a_plan_shows_the_deletion_and_writes_nothing() {
         "{:?}",
         lines(&plan)
     );
-    let apply = json!({"action": "apply", "plan_checksum": plan["plan_checksum"]});
-    let report = bench.send(apply).await.unwrap();
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    let apply = json!({"action": "apply", "plan_checksum": plan.plan_checksum});
+    let report = stack.send(apply).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_denied_creation_takes_nothing_away() {
-    let bench = full().await;
-    let rule = bench.rule("dockerhub").unwrap();
-    bench.aws.fault(
+    let stack = full().await;
+    let rule = stack.rule("dockerhub").unwrap();
+    stack.aws.fault(
         Fault::on("ecr", "CreatePullThroughCacheRule")
             .times(100)
             .access_denied(),
     );
-    let report = bench.follow(&renamed("canary-docker-1")).await;
-    assert_eq!(report["registries"]["hub"]["state"], "failed", "{report:#}");
-    serves_as_before(&bench, &rule, &report);
-    assert!(!bench.writes().contains(&"DeletePullThroughCacheRule".to_owned()));
-    bench.aws.clear_faults();
-    let report = bench.follow(&renamed("canary-docker-1")).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    let report = stack.follow(&renamed("canary-docker-1")).await;
+    assert_eq!(report.registries["hub"].state, State::Failed, "{report:#?}");
+    serves_as_before(&stack, &rule, &report);
+    assert!(!stack.writes().contains(&"DeletePullThroughCacheRule".to_owned()));
+    stack.aws.clear_faults();
+    let report = stack.follow(&renamed("canary-docker-1")).await;
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
 }
 
 /// Denied only once the old rule is gone: as it was it comes back.
 #[tokio::test(start_paused = true)]
 async fn a_creation_that_fails_late_puts_the_old_rule_back() {
-    let bench = full().await;
-    let rule = bench.rule("dockerhub").unwrap();
-    bench.aws.fault(
+    let stack = full().await;
+    let rule = stack.rule("dockerhub").unwrap();
+    stack.aws.fault(
         Fault::on("ecr", "CreatePullThroughCacheRule")
             .skip(1)
             .times(1)
             .access_denied(),
     );
-    let report = bench.follow(&renamed("canary-docker-1")).await;
+    let report = stack.follow(&renamed("canary-docker-1")).await;
     assert!(
-        bench.writes().contains(&"DeletePullThroughCacheRule".to_owned()),
-        "{:?} {report:#}",
-        bench.writes()
+        stack.writes().contains(&"DeletePullThroughCacheRule".to_owned()),
+        "{:?} {report:#?}",
+        stack.writes()
     );
-    serves_as_before(&bench, &rule, &report);
-    let message = report["registries"]["hub"]["message"].as_str().unwrap();
+    serves_as_before(&stack, &rule, &report);
+    let message = report.registries["hub"].message.as_deref().unwrap();
     assert!(message.contains("has been put back"), "{message}");
-    waits(&bench, &rule).await;
+    waits(&stack, &rule).await;
 }
 
 /// The next runs leave everything as it is.
-async fn waits(bench: &Bench, rule: &Value) {
+async fn waits(stack: &TestStack, rule: &Value) {
     for _ in 0..2 {
-        bench.aws.clear_calls();
-        let report = bench.send(scheduled()).await.unwrap();
-        assert_eq!(bench.writes(), Vec::<String>::new(), "{report:#}");
-        let hub = &report["registries"]["hub"];
-        assert_eq!(
-            (&hub["state"], &hub["reason"]),
-            (&json!("held"), &json!("quota")),
-            "{report:#}"
-        );
-        serves_as_before(bench, rule, &report);
+        stack.aws.clear_calls();
+        let report = stack.send(scheduled()).await.unwrap();
+        assert_eq!(stack.writes(), Vec::<String>::new(), "{report:#?}");
+        let hub = &report.registries["hub"];
+        assert_eq!((hub.state, &hub.reason), (State::Held, &reason("quota")), "{report:#?}");
+        serves_as_before(stack, rule, &report);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn after_a_refused_token_the_old_rule_is_back_and_the_new_one_waits_for_news() {
     for way in ["upload", "rotation"] {
-        let bench = full().await;
-        let rule = bench.rule("dockerhub").unwrap();
-        let report = bench.follow(&renamed("canary-wrong")).await;
-        let new = &report["registries"]["hub"];
+        let stack = full().await;
+        let rule = stack.rule("dockerhub").unwrap();
+        let report = stack.follow(&renamed("canary-wrong")).await;
+        let new = &report.registries["hub"];
         assert_eq!(
-            (&new["state"], &new["reason"]),
-            (&json!("failed"), &json!("refused")),
-            "{report:#}"
+            (new.state, &new.reason),
+            (State::Failed, &reason("refused")),
+            "{report:#?}"
         );
-        assert_eq!(new["credential"], "invalid");
-        assert!(new["message"].as_str().unwrap().contains("has been put back"), "{new}");
-        serves_as_before(&bench, &rule, &report);
-        waits(&bench, &rule).await;
+        assert_eq!(new.credential, CredentialState::Invalid);
+        assert!(
+            new.message.as_deref().unwrap().contains("has been put back"),
+            "{new:#?}"
+        );
+        serves_as_before(&stack, &rule, &report);
+        waits(&stack, &rule).await;
         // A file that is refused, or an account that cannot be read, changes nothing in that.
-        bench.aws.fault(
+        stack.aws.fault(
             Fault::on("ecr", "DescribePullThroughCacheRules")
                 .times(1)
                 .access_denied(),
         );
-        bench.send(scheduled()).await.unwrap();
-        waits(&bench, &rule).await;
+        stack.send(scheduled()).await.unwrap();
+        waits(&stack, &rule).await;
         let report = match way {
-            "upload" => bench.follow(&renamed("canary-docker-1")).await,
+            "upload" => stack.follow(&renamed("canary-docker-1")).await,
             _ => {
-                bench.rotate(NEW, "canary-docker-2");
-                bench.send(bench.newest_rotation()).await.unwrap()
+                stack.rotate(NEW, "canary-docker-2");
+                stack.send(stack.newest_rotation()).await.unwrap()
             }
         };
-        assert_eq!(report["outcome"], "changed", "{way}: {report:#}");
+        assert_eq!(report.outcome, Outcome::Changed, "{way}: {report:#?}");
         assert_eq!(
-            (bench.rule("dockerhub"), bench.template("dockerhub")),
+            (stack.rule("dockerhub"), stack.template("dockerhub")),
             (None, None),
             "{way}"
         );
-        bench.aws.pull("hub/library/nginx:1").unwrap();
+        stack.aws.pull("hub/library/nginx:1").unwrap();
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn after_a_refusal_the_same_file_uploaded_again_is_tried_once_more() {
-    let bench = full().await;
-    let rule = bench.rule("dockerhub").unwrap();
-    bench.follow(&renamed("canary-wrong")).await;
-    bench.aws.clear_calls();
-    let report = bench.follow(&renamed("canary-wrong")).await;
+    let stack = full().await;
+    let rule = stack.rule("dockerhub").unwrap();
+    stack.follow(&renamed("canary-wrong")).await;
+    stack.aws.clear_calls();
+    let report = stack.follow(&renamed("canary-wrong")).await;
     assert!(
-        bench.writes().contains(&"DeletePullThroughCacheRule".to_owned()),
-        "{report:#}"
+        stack.writes().contains(&"DeletePullThroughCacheRule".to_owned()),
+        "{report:#?}"
     );
-    serves_as_before(&bench, &rule, &report);
-    waits(&bench, &rule).await;
+    serves_as_before(&stack, &rule, &report);
+    waits(&stack, &rule).await;
 }
 
 /// Nobody was left to put the old rule back. What it needs stays, and putting the registry back into the file is enough.
 #[tokio::test(start_paused = true)]
 async fn where_the_run_died_over_a_refused_token_secret_and_template_stay() {
-    let bench = full().await;
-    bench.rotate(HUB, "canary-docker-2");
-    bench.aws.after("ecr", "CreatePullThroughCacheRule", 2, |aws| {
+    let stack = full().await;
+    stack.rotate(HUB, "canary-docker-2");
+    stack.aws.after("ecr", "CreatePullThroughCacheRule", 2, |aws| {
         for service in ["ecr", "secretsmanager", "s3"] {
             aws.fault(Fault::on(service, "*").server_error());
         }
     });
-    bench.upload(&renamed("canary-wrong"));
-    bench.send(uploaded()).await.unwrap_err();
-    bench.aws.clear_faults();
-    assert_eq!((bench.rule("dockerhub"), bench.rule("hub").is_some()), (None, true));
+    stack.upload(&renamed("canary-wrong"));
+    stack.send(uploaded()).await.unwrap_err();
+    stack.aws.clear_faults();
+    assert_eq!((stack.rule("dockerhub"), stack.rule("hub").is_some()), (None, true));
     for _ in 0..2 {
-        let report = bench.send(scheduled()).await.unwrap();
-        let old = &report["registries"]["dockerhub"];
+        let report = stack.send(scheduled()).await.unwrap();
+        let old = &report.registries["dockerhub"];
         assert_eq!(
-            (&old["state"], &old["reason"], &old["upstream"]),
+            (old.state, &old.reason, &old.upstream),
             (
-                &json!("held"),
-                &json!("replacement-not-ready"),
-                &json!("registry-1.docker.io")
+                State::Held,
+                &reason("replacement-not-ready"),
+                &"registry-1.docker.io".to_owned()
             ),
-            "{report:#}"
+            "{report:#?}"
         );
-        assert!(bench.template("dockerhub").is_some() && !bench.is_going(HUB));
+        assert!(stack.template("dockerhub").is_some() && !stack.is_going(HUB));
     }
-    let report = bench.follow(&hub("canary-docker-1")).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
-    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
-    bench.aws.pull("dockerhub/library/nginx:1").unwrap();
+    let report = stack.follow(&hub("canary-docker-1")).await;
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
+    assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
+    stack.aws.pull("dockerhub/library/nginx:1").unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_a_retry_can_help_is_retried() {
     for skip in [0, 1] {
-        let bench = full().await;
-        let rule = bench.rule("dockerhub").unwrap();
-        bench.aws.fault(
+        let stack = full().await;
+        let rule = stack.rule("dockerhub").unwrap();
+        stack.aws.fault(
             Fault::on("ecr", "CreatePullThroughCacheRule")
                 .skip(skip)
                 .times(5)
                 .server_error(),
         );
-        bench.upload(&renamed("canary-docker-1"));
-        let failure = bench.send(uploaded()).await.unwrap_err().to_string();
+        stack.upload(&renamed("canary-docker-1"));
+        let failure = stack.send(uploaded()).await.unwrap_err().to_string();
         assert!(failure.contains("partial"), "{failure}");
-        serves_as_before(&bench, &rule, &bench.status());
-        let report = bench.send(uploaded()).await.unwrap();
-        assert_eq!(report["outcome"], "changed", "{report:#}");
-        assert_eq!(bench.rule("dockerhub"), None);
+        serves_as_before(&stack, &rule, &stack.status());
+        let report = stack.send(uploaded()).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
+        assert_eq!(stack.rule("dockerhub"), None);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_proof_that_does_not_come_is_no_proof() {
-    let bench = full().await;
-    let rule = bench.rule("dockerhub").unwrap();
-    bench.aws.fault(
+    let stack = full().await;
+    let rule = stack.rule("dockerhub").unwrap();
+    stack.aws.fault(
         Fault::on("ecr", "ValidatePullThroughCacheRule")
             .times(100)
             .access_denied(),
     );
-    let report = bench.follow(&renamed("canary-docker-1")).await;
-    assert_eq!(report["registries"]["hub"]["reason"], "unchecked", "{report:#}");
-    serves_as_before(&bench, &rule, &report);
+    let report = stack.follow(&renamed("canary-docker-1")).await;
+    assert_eq!(report.registries["hub"].reason, reason("unchecked"), "{report:#?}");
+    serves_as_before(&stack, &rule, &report);
 }
 
 /// What leaves with another upstream makes room as well, and stays as whole until the new one works.
 #[tokio::test(start_paused = true)]
 async fn any_rule_that_left_makes_room_and_none_goes_for_what_gets_no_room() {
-    let bench = Bench::new().await;
-    bench.follow(QUAY).await;
-    fill(&bench.aws);
-    let report = bench.follow(&renamed("canary-wrong")).await;
-    assert_eq!(report["registries"]["quay"]["state"], "held", "{report:#}");
-    assert!(bench.rule("quay").is_some() && bench.template("quay").is_some());
-    let report = bench.send(scheduled()).await.unwrap();
-    assert_eq!(report["registries"]["quay"]["state"], "held", "{report:#}");
-    let report = bench.follow(&renamed("canary-docker-1")).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
-    assert_eq!(bench.template("quay"), None);
+    let stack = TestStack::new().await;
+    stack.follow(QUAY).await;
+    fill(&stack.aws);
+    let report = stack.follow(&renamed("canary-wrong")).await;
+    assert_eq!(report.registries["quay"].state, State::Held, "{report:#?}");
+    assert!(stack.rule("quay").is_some() && stack.template("quay").is_some());
+    let report = stack.send(scheduled()).await.unwrap();
+    assert_eq!(report.registries["quay"].state, State::Held, "{report:#?}");
+    let report = stack.follow(&renamed("canary-docker-1")).await;
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
+    assert_eq!(stack.template("quay"), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_newer_file_that_comes_before_the_swap_decides() {
-    let bench = full().await;
-    bench.aws.before("s3", "HeadObject", 1, |aws| {
-        aws.put_object(BUCKET, support::KEY, hub("canary-docker-1"));
+    let stack = full().await;
+    stack.aws.before("s3", "HeadObject", 1, |aws| {
+        aws.put_object(BUCKET, stack::KEY, hub("canary-docker-1"));
     });
-    let report = bench.follow(&renamed("canary-docker-1")).await;
+    let report = stack.follow(&renamed("canary-docker-1")).await;
     assert!(
-        !bench.writes().contains(&"DeletePullThroughCacheRule".to_owned()),
+        !stack.writes().contains(&"DeletePullThroughCacheRule".to_owned()),
         "{:?}",
-        bench.writes()
+        stack.writes()
     );
     assert_eq!(
-        (bench.rule("hub"), bench.rule("dockerhub").is_some()),
+        (stack.rule("hub"), stack.rule("dockerhub").is_some()),
         (None, true),
-        "{report:#}"
+        "{report:#?}"
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_mark_that_changed_hands_stops_the_swap() {
-    let bench = full().await;
-    bench.aws.before("ecr", "CreateRepositoryCreationTemplate", 1, |aws| {
+    let stack = full().await;
+    stack.aws.before("ecr", "CreateRepositoryCreationTemplate", 1, |aws| {
         let description = "x (managed by ecr-pull-through-sync: other)";
         let input = json!({"prefix": "dockerhub", "description": description});
         aws.call("ecr", "UpdateRepositoryCreationTemplate", input).unwrap();
     });
-    let report = bench.follow(&renamed("canary-docker-1")).await;
-    assert_eq!(report["registries"]["hub"]["reason"], "quota", "{report:#}");
-    assert!(bench.rule("dockerhub").is_some());
+    let report = stack.follow(&renamed("canary-docker-1")).await;
+    assert_eq!(report.registries["hub"].reason, reason("quota"), "{report:#?}");
+    assert!(stack.rule("dockerhub").is_some());
 }
 
 /// Who can write the status can make a swap wait, and no more: a forgotten refusal is tried once more.
 #[tokio::test(start_paused = true)]
 async fn a_planted_status_only_makes_it_wait() {
-    let bench = full().await;
-    let rule = bench.rule("dockerhub").unwrap();
-    bench.follow(&renamed("canary-wrong")).await;
-    let mut status = bench.status();
+    let stack = full().await;
+    let rule = stack.rule("dockerhub").unwrap();
+    stack.follow(&renamed("canary-wrong")).await;
+    let mut status = stack.status_json();
     let refused = status["memory"]["refused"]["hub"].clone();
     assert!(refused["secret_version"].is_string(), "{status:#}");
     status["memory"]["refused"] = json!({"hub": refused, "dockerhub": refused, "by-hand": refused});
-    bench.aws.put_object(BUCKET, STATUS, status.to_string().into_bytes());
-    waits(&bench, &rule).await;
-    assert_eq!(bench.status()["memory"]["refused"].as_object().unwrap().len(), 1);
+    stack.aws.put_object(BUCKET, STATUS, status.to_string());
+    waits(&stack, &rule).await;
+    assert_eq!(stack.status_json()["memory"]["refused"].as_object().unwrap().len(), 1);
 }

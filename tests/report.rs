@@ -1,6 +1,9 @@
 //! The report is true: what was done is in it, what is new is news, and no text of AWS's is taken at its word.
 
-use crate::support::{BUCKET, Bench, KEY, LEGACY, STATUS, another_run, hub, images, lines, logged, scheduled};
+use crate::stack::{
+    BUCKET, KEY, LEGACY, Outcome, Report, STATUS, State, TestStack, another_run, hub, images, json_of, lines, logged,
+    reason, scheduled,
+};
 use local_aws::Fault;
 use serde_json::json;
 
@@ -8,96 +11,100 @@ const QUAY: &str = "quay: {registry: quay.io}\n";
 
 #[tokio::test(start_paused = true)]
 async fn the_same_trouble_under_another_request_id_is_old_news() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     let refuse = |id: &str| {
-        bench.aws.clear_faults();
+        stack.aws.clear_faults();
         let text = format!("kms (Service: AWSKMS; Status Code: 400; Request ID: {id}b2c4-1111-4222-8333-444455556666)");
         let template = Fault::on("ecr", "CreateRepositoryCreationTemplate");
-        bench.aws.fault(template.error("ValidationException", text, 400));
+        stack.aws.fault(template.error("ValidationException", text, 400));
     };
     refuse("1f0c");
-    let first = bench.follow(QUAY).await;
-    assert_eq!(first["registries"]["quay"].get("since"), None, "{first:#}");
+    let first = stack.follow(QUAY).await;
+    assert_eq!(first.registries["quay"].since, None, "{first:#?}");
     refuse("2a9d");
-    bench.follow(QUAY).await;
+    stack.follow(QUAY).await;
     assert_eq!(
-        bench.status()["registries"]["quay"]["since"],
-        first["started_at"],
-        "{:#}",
-        bench.status()
+        stack.status().registries["quay"].since.as_ref(),
+        Some(&first.started_at),
+        "{:#?}",
+        stack.status()
     );
-    assert_eq!(bench.status()["changes"][0]["since"], first["started_at"]);
+    assert_eq!(stack.status().changes[0].since.as_ref(), Some(&first.started_at));
 }
 
 /// A cache that lives has other images at every run; what decides is the kind of trouble.
 #[tokio::test(start_paused = true)]
 async fn the_same_trouble_with_other_numbers_is_old_news() {
-    let bench = Bench::new().await;
-    bench.follow(QUAY).await;
+    let stack = TestStack::new().await;
+    stack.follow(QUAY).await;
     let file = "quay: {registry: quay.io, existing_repositories: {apply: [lifecycle_policy]}}\n";
-    images(&bench.aws, "quay/a", 9);
-    let first = bench.follow(file).await;
-    let told = |report: &serde_json::Value| report["changes"][0]["error"].as_str().unwrap().to_owned();
-    assert!(told(&first).contains("expire 6 images"), "{first:#}");
+    images(&stack.aws, "quay/a", 9);
+    let first = stack.follow(file).await;
+    let told = |report: &Report| report.changes[0].error.clone().unwrap();
+    assert!(told(&first).contains("expire 6 images"), "{first:#?}");
     assert_eq!(
-        (&first["changes"][0]["reason"], first["changes"][0].get("since")),
-        (&json!("would-expire"), None)
+        (&first.changes[0].reason, &first.changes[0].since),
+        (&reason("would-expire"), &None)
     );
-    images(&bench.aws, "quay/a", 11);
-    let second = bench.send(scheduled()).await.unwrap();
+    images(&stack.aws, "quay/a", 11);
+    let second = stack.send(scheduled()).await.unwrap();
     assert_ne!(told(&second), told(&first));
-    assert_eq!(second["changes"][0]["since"], first["started_at"], "{second:#}");
-    assert_eq!(second["registries"]["quay"]["since"], first["started_at"], "{second:#}");
+    assert_eq!(second.changes[0].since.as_ref(), Some(&first.started_at), "{second:#?}");
+    assert_eq!(
+        second.registries["quay"].since.as_ref(),
+        Some(&first.started_at),
+        "{second:#?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn another_kind_of_trouble_is_news() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     let refuse = |code: &str| {
-        bench.aws.clear_faults();
-        bench
+        stack.aws.clear_faults();
+        stack
             .aws
             .fault(Fault::on("ecr", "CreateRepositoryCreationTemplate").error(code, "no", 400));
     };
     refuse("ValidationException");
-    let first = bench.follow(QUAY).await;
-    let reason = &first["registries"]["quay"]["reason"];
-    assert_eq!(reason, "CreateRepositoryCreationTemplate:ValidationException");
-    assert_eq!(&first["changes"][0]["reason"], reason);
+    let first = stack.follow(QUAY).await;
+    let refused = reason("CreateRepositoryCreationTemplate:ValidationException");
+    assert_eq!(first.registries["quay"].reason, refused);
+    assert_eq!(first.changes[0].reason, refused);
     refuse("InvalidParameterException");
-    let second = bench.follow(QUAY).await;
-    assert_eq!(second["registries"]["quay"].get("since"), None, "{second:#}");
-    assert_eq!(second["changes"][0].get("since"), None);
+    let second = stack.follow(QUAY).await;
+    assert_eq!(second.registries["quay"].since, None, "{second:#?}");
+    assert_eq!(second.changes[0].since, None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn news_stays_news_when_the_answer_to_the_writing_of_the_status_is_lost() {
-    let bench = Bench::new().await;
-    bench.follow(QUAY).await;
+    let stack = TestStack::new().await;
+    stack.follow(QUAY).await;
     let refused = Fault::on("ecr", "CreateRepositoryCreationTemplate");
-    bench.aws.fault(refused.error("ValidationException", "no", 400));
-    bench.aws.fault(Fault::on("s3", "PutObject").times(1).reset_after());
-    let report = bench.follow(&format!("{QUAY}new: {{registry: quay.io}}\n")).await;
-    assert_eq!(report["registries"]["new"]["state"], "failed");
-    assert_eq!(report["registries"]["new"].get("since"), None, "{report:#}");
-    assert_eq!(bench.status()["registries"]["new"].get("since"), None);
+    stack.aws.fault(refused.error("ValidationException", "no", 400));
+    stack.aws.fault(Fault::on("s3", "PutObject").times(1).reset_after());
+    let report = stack.follow(&format!("{QUAY}new: {{registry: quay.io}}\n")).await;
+    assert_eq!(report.registries["new"].state, State::Failed);
+    assert_eq!(report.registries["new"].since, None, "{report:#?}");
+    assert_eq!(stack.status().registries["new"].since, None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rejected_file_is_not_said_to_have_changed_nothing_when_a_round_before_it_did() {
-    let bench = Bench::new().await;
-    bench.follow(&hub("canary-docker-1")).await;
-    bench.aws.before("s3", "PutObject", 1, |aws| {
+    let stack = TestStack::new().await;
+    stack.follow(&hub("canary-docker-1")).await;
+    stack.aws.before("s3", "PutObject", 1, |aws| {
         aws.put_object(BUCKET, KEY, "nonsense: [\n");
         another_run(aws);
     });
-    let report = bench.follow(&hub("canary-docker-2")).await;
+    let report = stack.follow(&hub("canary-docker-2")).await;
     assert_eq!(
-        (&report["outcome"], lines(&report).len()),
-        (&json!("rejected"), 2),
-        "{report:#}"
+        (report.outcome, lines(&report).len()),
+        (Outcome::Rejected, 2),
+        "{report:#?}"
     );
-    let message = report["message"].as_str().unwrap();
+    let message = report.message.as_str();
     assert!(!message.contains("nothing was changed"), "{message}");
     assert!(
         message.contains("2 changes were applied over an earlier version of it"),
@@ -107,70 +114,64 @@ async fn a_rejected_file_is_not_said_to_have_changed_nothing_when_a_round_before
 
 #[tokio::test(start_paused = true)]
 async fn the_sentence_counts_the_changes_of_all_rounds() {
-    let bench = Bench::new().await;
-    bench.follow(&hub("canary-docker-1")).await;
-    bench.aws.before("s3", "PutObject", 1, |aws| {
+    let stack = TestStack::new().await;
+    stack.follow(&hub("canary-docker-1")).await;
+    stack.aws.before("s3", "PutObject", 1, |aws| {
         aws.put_object(BUCKET, KEY, hub("canary-docker-3"));
         let config = json!({"bucket": BUCKET, "key": KEY, "version_id": "n", "last_modified": null});
         aws.put_object(BUCKET, STATUS, json!({"config": config}).to_string());
     });
-    let report = bench.follow(&hub("canary-docker-2")).await;
-    assert_eq!(report["changes"].as_array().unwrap().len(), 4, "{report:#}");
-    assert!(
-        report["message"].as_str().unwrap().contains("4 changes"),
-        "{}",
-        report["message"]
-    );
+    let report = stack.follow(&hub("canary-docker-2")).await;
+    assert_eq!(report.changes.len(), 4, "{report:#?}");
+    assert!(report.message.as_str().contains("4 changes"), "{}", report.message);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_a_registry_could_not_be_read_for_names_its_secret_and_the_call() {
-    let bench = Bench::new().await;
-    bench
+    let stack = TestStack::new().await;
+    stack
         .aws
         .fault(Fault::on("secretsmanager", "DescribeSecret").access_denied());
-    let report = bench.follow(&hub("canary-docker-1")).await;
+    let report = stack.follow(&hub("canary-docker-1")).await;
     assert_eq!(
         lines(&report),
         ["dockerhub update secret ecr-pullthroughcache/dockerhub [] failed"]
     );
     assert!(
-        report["changes"][0]["error"]
-            .as_str()
-            .unwrap()
-            .contains("DescribeSecret"),
-        "{report:#}"
+        report.changes[0].error.as_deref().unwrap().contains("DescribeSecret"),
+        "{report:#?}"
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_says_what_could_not_be_read() {
-    let bench = Bench::new().await;
-    bench.upload(LEGACY);
-    bench.aws.fault(
+    let stack = TestStack::new().await;
+    stack.upload(LEGACY);
+    stack.aws.fault(
         Fault::on("secretsmanager", "DescribeSecret")
             .subject_contains("gitlab")
             .server_error(),
     );
-    let plan = bench.act("plan").await;
-    assert_eq!(plan["outcome"], "pending", "{plan:#}");
+    let plan = stack.manual("plan").await;
+    assert_eq!(plan.outcome, Outcome::Pending, "{plan:#?}");
     assert!(
-        plan["registries"]["gitlab"]["message"]
-            .as_str()
+        plan.registries["gitlab"]
+            .message
+            .as_deref()
             .unwrap()
             .contains("DescribeSecret"),
-        "{plan:#}"
+        "{plan:#?}"
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_change_that_failed_is_in_the_log_with_its_reason() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     let refused = Fault::on("ecr", "CreatePullThroughCacheRule").subject_contains("in-the-log");
-    bench
+    stack
         .aws
         .fault(refused.error("ValidationException", "a reason to be found", 400));
-    bench.follow("in-the-log: {registry: quay.io}\n").await;
+    stack.follow("in-the-log: {registry: quay.io}\n").await;
     let log = logged();
     let line = log
         .lines()
@@ -178,23 +179,23 @@ async fn a_change_that_failed_is_in_the_log_with_its_reason() {
     assert!(line.is_some_and(|line| line.contains("in-the-log")));
 }
 
-/// [`Bench::follow`] searches answer, status and log for it.
+/// [`TestStack::follow`] searches answer, status and log for it.
 #[tokio::test(start_paused = true)]
 async fn a_token_that_aws_quotes_in_an_error_is_taken_out() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     let quoting = Fault::on("ecr", "ValidatePullThroughCacheRule");
-    bench
+    stack
         .aws
         .fault(quoting.error("ValidationException", "upstream said: bad token canary-docker-1", 400));
-    let report = bench.follow(&hub("canary-docker-1")).await;
-    let message = report["registries"]["dockerhub"]["message"].as_str().unwrap();
+    let report = stack.follow(&hub("canary-docker-1")).await;
+    let message = report.registries["dockerhub"].message.as_deref().unwrap();
     assert!(message.contains("bad token [redacted]"), "{message}");
 }
 
 /// Lambda takes answers of 6 MB.
 #[tokio::test(start_paused = true)]
 async fn the_errors_of_the_worst_file_fit_into_an_answer() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     let full = |start: &str, line: &dyn Fn(usize) -> String| {
         let mut file = start.to_owned();
         let mut lines = (0..).map(line);
@@ -207,8 +208,12 @@ async fn the_errors_of_the_worst_file_fit_into_an_answer() {
         full("", &|n| format!("a{n:05}: {{r: 1}}\n")),
         full("a:\n registry: quay.io\n", &|n| format!(" k{n:x}: 1\n")),
     ] {
-        let report = bench.follow(&file).await;
-        assert_eq!(report["outcome"], "rejected");
-        assert!(report.to_string().len() < 6_000_000, "{}", report.to_string().len());
+        let report = stack.follow(&file).await;
+        assert_eq!(report.outcome, Outcome::Rejected);
+        assert!(
+            json_of(&report).to_string().len() < 6_000_000,
+            "{}",
+            json_of(&report).to_string().len()
+        );
     }
 }

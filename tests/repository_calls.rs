@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::support::{Bench, quick};
+use crate::stack::{TestStack, quick};
 use ecr_pull_through_sync::account::{AwsError, PreviewStatus, Reader, Writer};
 use ecr_pull_through_sync::throttle::Throttle;
 use ecr_pull_through_sync::timing::{Deadline, Timing};
@@ -35,18 +35,18 @@ fn read_policy() -> String {
 
 /// An account with one repository, of two images, that was made by a pull.
 struct Account {
-    bench: Bench,
+    stack: TestStack,
     throttle: Throttle,
     deadline: Deadline,
 }
 
 impl Account {
     async fn with(options: Options) -> Self {
-        let bench = Bench::with(options, &[]).await;
+        let stack = TestStack::with(options, &[]).await;
         let rule = json!({"ecrRepositoryPrefix": "public", "upstreamRegistryUrl": "public.ecr.aws"});
-        bench.aws.call("ecr", "CreatePullThroughCacheRule", rule).unwrap();
+        stack.aws.call("ecr", "CreatePullThroughCacheRule", rule).unwrap();
         for tag in ["1.26", "1.27"] {
-            bench.aws.pull(&format!("{NAME}:{tag}")).unwrap();
+            stack.aws.pull(&format!("{NAME}:{tag}")).unwrap();
         }
         let deadline = Deadline::in_time(Duration::from_secs(120), &quick());
         let timing = Timing {
@@ -54,18 +54,18 @@ impl Account {
             ..quick()
         };
         Self {
-            bench,
+            stack,
             throttle: Throttle::new(&timing),
             deadline,
         }
     }
 
     fn reader(&self) -> &Reader {
-        &self.bench.app.reader
+        &self.stack.app.reader
     }
 
     fn writer(&self) -> &Writer {
-        &self.bench.app.writer
+        &self.stack.app.writer
     }
 
     /// Makes a call in its lane; throttled three times first.
@@ -73,10 +73,10 @@ impl Account {
     where
         F: Future<Output = Result<T, AwsError>>,
     {
-        self.bench.aws.fault(Fault::on("ecr", operation).times(3).throttle());
-        self.bench.aws.clear_calls();
+        self.stack.aws.fault(Fault::on("ecr", operation).times(3).throttle());
+        self.stack.aws.clear_calls();
         let result = self.throttle.call(operation, &self.deadline, call).await;
-        let calls: Vec<String> = self.bench.aws.calls().into_iter().map(|call| call.operation).collect();
+        let calls: Vec<String> = self.stack.aws.calls().into_iter().map(|call| call.operation).collect();
         assert_eq!(calls, [operation; 4], "the SDK makes no calls of its own accord");
         result
     }
@@ -90,7 +90,7 @@ async fn repositories_come_in_pages_and_by_name() {
     })
     .await;
     account
-        .bench
+        .stack
         .aws
         .call("ecr", "CreateRepository", json!({"repositoryName": "team/app"}))
         .unwrap();
@@ -246,7 +246,7 @@ async fn a_preview_tells_what_a_policy_would_do() {
     );
 
     account
-        .bench
+        .stack
         .aws
         .with_ecr(|ecr| ecr.failing_previews.insert(NAME.to_owned()));
     reader.start_preview(NAME, &text).await.unwrap();
@@ -260,7 +260,7 @@ async fn calls_for_many_repositories_all_end_well_while_aws_throttles_now_and_th
     let account = Account::with(Options::default()).await;
     for skip in [0, 40, 90] {
         account
-            .bench
+            .stack
             .aws
             .fault(Fault::on("ecr", "GetLifecyclePolicy").skip(skip).times(5).throttle());
     }

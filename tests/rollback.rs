@@ -3,22 +3,25 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::{self, Bench, hub, lines, scheduled, uploaded};
+use crate::stack::{
+    self, ChangeResult, CredentialState, Outcome, State, TestStack, another_invocation, hub, json_of, lines, scheduled,
+    uploaded,
+};
 use local_aws::{Fault, Options};
 use serde_json::{Value, json};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 const ROLLBACK: &[(&str, &str)] = &[("ROLLBACK_INVALID_ROTATION", "true")];
 
-async fn bench(env: &[(&str, &str)]) -> Bench {
-    let bench = Bench::with(Options::default(), env).await;
-    bench.follow(&hub("canary-docker-1")).await;
-    bench
+async fn stack(env: &[(&str, &str)]) -> TestStack {
+    let stack = TestStack::with(Options::default(), env).await;
+    stack.follow(&hub("canary-docker-1")).await;
+    stack
 }
 
 /// The newest event that tells of a new current version.
-fn rotated(bench: &Bench) -> Value {
-    let events = bench.aws.events();
+fn rotated(stack: &TestStack) -> Value {
+    let events = stack.aws.events();
     events
         .into_iter()
         .rev()
@@ -27,12 +30,12 @@ fn rotated(bench: &Bench) -> Value {
 }
 
 /// All events that have been raised and not been sent yet, until no run raises another.
-async fn drain(bench: &Bench, mut from: usize) -> usize {
+async fn drain(stack: &TestStack, mut from: usize) -> usize {
     let mut sent = 0;
-    while let Some(event) = bench.aws.events().get(from).cloned() {
+    while let Some(event) = stack.aws.events().get(from).cloned() {
         from += 1;
         if event["detail"]["labelUpdated"] == "AWSCURRENT" {
-            _ = bench.send(event).await;
+            _ = stack.send(event).await;
             sent += 1;
             assert!(sent < 10, "the events do not end");
         }
@@ -42,99 +45,92 @@ async fn drain(bench: &Bench, mut from: usize) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn a_good_rotation_is_proven_and_named() {
-    let bench = bench(&[]).await;
-    bench.rotate(HUB, "canary-docker-2");
-    let event = rotated(&bench);
-    let report = bench.send(event.clone()).await.unwrap();
+    let stack = stack(&[]).await;
+    stack.rotate(HUB, "canary-docker-2");
+    let event = rotated(&stack);
+    let report = stack.send(event.clone()).await.unwrap();
     let version = event["detail"]["versionId"].as_str().unwrap();
     let expected = format!("secret {HUB}, version {version} (Secret Label Updated): valid; ");
-    assert!(
-        report["message"].as_str().unwrap().starts_with(&expected),
-        "{}",
-        report["message"]
-    );
+    assert!(report.message.as_str().starts_with(&expected), "{}", report.message);
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_the_setting_a_bad_rotation_is_told_loudly_and_left() {
-    let bench = bench(&[]).await;
-    bench.rotate(HUB, "canary-wrong");
-    bench.aws.clear_calls();
-    let report = bench.send(rotated(&bench)).await.unwrap();
+    let stack = stack(&[]).await;
+    stack.rotate(HUB, "canary-wrong");
+    stack.aws.clear_calls();
+    let report = stack.send(rotated(&stack)).await.unwrap();
     assert_eq!(
-        (&report["outcome"], &report["registries"]["dockerhub"]["credential"]),
-        (&json!("partial"), &json!("invalid"))
+        (report.outcome, report.registries["dockerhub"].credential),
+        (Outcome::Partial, CredentialState::Invalid)
     );
-    assert!(report["message"].as_str().unwrap().contains(": invalid; "));
-    assert_eq!(bench.writes(), Vec::<String>::new());
+    assert!(report.message.as_str().contains(": invalid; "));
+    assert_eq!(stack.writes(), Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_bad_rotation_is_rolled_back_to_the_version_before_which_is_proven() {
-    let bench = bench(ROLLBACK).await;
-    let begun = bench.aws.events().len();
+    let stack = stack(ROLLBACK).await;
+    let begun = stack.aws.events().len();
     let input = json!({
         "SecretId": HUB, "SecretString": json!({"username": "acme-bot", "accessToken": "canary-wrong"}).to_string(),
         "VersionStages": ["AWSCURRENT", "AWSPENDING"],
     });
-    bench.aws.call("secretsmanager", "PutSecretValue", input).unwrap();
-    bench.aws.clear_calls();
-    let report = bench.send(rotated(&bench)).await.unwrap();
-    assert_eq!(report["outcome"], "changed", "{report:#}");
+    stack.aws.call("secretsmanager", "PutSecretValue", input).unwrap();
+    stack.aws.clear_calls();
+    let report = stack.send(rotated(&stack)).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     assert_eq!(lines(&report), [format!("dockerhub rollback secret {HUB} [] applied")]);
     assert!(
-        report["message"]
-            .as_str()
-            .unwrap()
-            .contains("): invalid, and rolled back; "),
+        report.message.as_str().contains("): invalid, and rolled back; "),
         "{}",
-        report["message"]
+        report.message
     );
-    assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
-    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
-    assert_eq!(bench.token(HUB, "REJECTED").as_deref(), Some("canary-wrong"));
+    assert_eq!(report.registries["dockerhub"].state, State::Ready);
+    assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
+    assert_eq!(stack.token(HUB, "REJECTED").as_deref(), Some("canary-wrong"));
     assert_eq!(
-        (bench.token(HUB, "AWSPENDING"), bench.token(HUB, "ROLLING_BACK")),
+        (stack.token(HUB, "AWSPENDING"), stack.token(HUB, "ROLLING_BACK")),
         (None, None)
     );
-    let proofs = bench
+    let proofs = stack
         .aws
         .calls()
         .into_iter()
         .filter(|call| call.operation == "ValidatePullThroughCacheRule");
     assert_eq!(proofs.count(), 4, "three refusals, and the proof of the version before");
-    assert!(drain(&bench, begun).await <= 4);
-    bench.aws.clear_calls();
-    assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "converged");
-    assert_eq!(bench.writes(), Vec::<String>::new());
+    assert!(drain(&stack, begun).await <= 4);
+    stack.aws.clear_calls();
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
+    assert_eq!(stack.writes(), Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]
 async fn where_the_version_before_is_refused_too_things_are_put_back_once_and_for_all() {
-    let bench = bench(ROLLBACK).await;
-    bench
+    let stack = stack(ROLLBACK).await;
+    stack
         .aws
         .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
-    bench.rotate(HUB, "canary-wrong");
-    let report = bench.send(rotated(&bench)).await.unwrap();
-    assert_eq!(report["outcome"], "partial", "{report:#}");
-    assert_eq!(report["changes"][0]["result"], "failed");
-    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-wrong"));
-    assert_eq!(bench.token(HUB, "REJECTED").as_deref(), Some("canary-wrong"));
-    assert_eq!(bench.token(HUB, "ROLLING_BACK"), None);
-    bench.aws.clear_calls();
+    stack.rotate(HUB, "canary-wrong");
+    let report = stack.send(rotated(&stack)).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Partial, "{report:#?}");
+    assert_eq!(report.changes[0].result, ChangeResult::Failed);
+    assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-wrong"));
+    assert_eq!(stack.token(HUB, "REJECTED").as_deref(), Some("canary-wrong"));
+    assert_eq!(stack.token(HUB, "ROLLING_BACK"), None);
+    stack.aws.clear_calls();
     for _ in 0..2 {
-        assert_eq!(bench.send(scheduled()).await.unwrap()["outcome"], "partial");
+        assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Partial);
     }
-    assert_eq!(bench.writes(), Vec::<String>::new(), "nothing loops");
+    assert_eq!(stack.writes(), Vec::<String>::new(), "nothing loops");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rejected_version_that_is_made_current_again_and_proves_valid_is_redeemed() {
-    let bench = bench(ROLLBACK).await;
-    bench.rotate(HUB, "canary-wrong");
-    bench.send(rotated(&bench)).await.unwrap();
-    let versions = bench.secret(HUB).unwrap()["VersionIdsToStages"].clone();
+    let stack = stack(ROLLBACK).await;
+    stack.rotate(HUB, "canary-wrong");
+    stack.send(rotated(&stack)).await.unwrap();
+    let versions = stack.secret(HUB).unwrap()["VersionIdsToStages"].clone();
     let with = |label: &str| {
         let found = versions
             .as_object()
@@ -147,33 +143,30 @@ async fn a_rejected_version_that_is_made_current_again_and_proves_valid_is_redee
         "SecretId": HUB, "VersionStage": "AWSCURRENT", "MoveToVersionId": with("REJECTED"),
         "RemoveFromVersionId": with("AWSCURRENT"),
     });
-    bench
+    stack
         .aws
         .call("secretsmanager", "UpdateSecretVersionStage", input)
         .unwrap();
-    let refused = bench.send(scheduled()).await.unwrap();
-    assert_eq!(refused["registries"]["dockerhub"]["credential"], "invalid");
+    let refused = stack.send(scheduled()).await.unwrap();
+    assert_eq!(refused.registries["dockerhub"].credential, CredentialState::Invalid);
     assert_eq!(
-        bench.token(HUB, "AWSCURRENT").as_deref(),
+        stack.token(HUB, "AWSCURRENT").as_deref(),
         Some("canary-wrong"),
         "never rolled back from again"
     );
-    bench
+    stack
         .aws
         .accept_upstream("registry-1.docker.io", "acme-bot", "canary-wrong");
-    let report = bench.send(scheduled()).await.unwrap();
-    assert_eq!(
-        (&report["outcome"], bench.token(HUB, "REJECTED")),
-        (&json!("changed"), None)
-    );
-    assert_eq!(report["registries"]["dockerhub"]["state"], "ready");
+    let report = stack.send(scheduled()).await.unwrap();
+    assert_eq!((report.outcome, stack.token(HUB, "REJECTED")), (Outcome::Changed, None));
+    assert_eq!(report.registries["dockerhub"].state, State::Ready);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_value_of_the_file_is_put_back_whatever_the_setting_and_not_tried_again() {
-    let bench = bench(&[]).await;
-    let report = bench.follow(&hub("canary-wrong")).await;
-    assert_eq!(report["outcome"], "partial", "{report:#}");
+    let stack = stack(&[]).await;
+    let report = stack.follow(&hub("canary-wrong")).await;
+    assert_eq!(report.outcome, Outcome::Partial, "{report:#?}");
     assert_eq!(
         lines(&report),
         [
@@ -181,69 +174,69 @@ async fn a_refused_value_of_the_file_is_put_back_whatever_the_setting_and_not_tr
             format!("dockerhub rollback secret {HUB} [] applied")
         ]
     );
-    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
+    assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
     for label in ["CONFIGURED", "REJECTED"] {
-        assert_eq!(bench.token(HUB, label).as_deref(), Some("canary-wrong"), "{label}");
+        assert_eq!(stack.token(HUB, label).as_deref(), Some("canary-wrong"), "{label}");
     }
-    bench.aws.pull("dockerhub/library/nginx:1").unwrap();
-    bench.aws.clear_calls();
+    stack.aws.pull("dockerhub/library/nginx:1").unwrap();
+    stack.aws.clear_calls();
     for event in [scheduled(), uploaded()] {
-        let again = bench.send(event).await.unwrap();
-        assert_eq!(again["outcome"], "partial");
-        assert_eq!(again["registries"]["dockerhub"]["state"], "failed");
-        assert_eq!(again["registries"]["dockerhub"]["credential"], "invalid");
-        assert_eq!(again["registries"]["dockerhub"]["since"], report["started_at"]);
+        let again = stack.send(event).await.unwrap();
+        assert_eq!(again.outcome, Outcome::Partial);
+        assert_eq!(again.registries["dockerhub"].state, State::Failed);
+        assert_eq!(again.registries["dockerhub"].credential, CredentialState::Invalid);
+        assert_eq!(again.registries["dockerhub"].since.as_ref(), Some(&report.started_at));
     }
-    assert_eq!(bench.writes(), Vec::<String>::new());
-    let mended = bench.follow(&hub("canary-docker-2")).await;
-    assert_eq!(mended["registries"]["dockerhub"]["state"], "ready", "{mended:#}");
-    let back = bench.follow(&hub("canary-docker-1")).await;
-    assert_eq!(back["registries"]["dockerhub"]["state"], "ready", "{back:#}");
+    assert_eq!(stack.writes(), Vec::<String>::new());
+    let mended = stack.follow(&hub("canary-docker-2")).await;
+    assert_eq!(mended.registries["dockerhub"].state, State::Ready, "{mended:#?}");
+    let back = stack.follow(&hub("canary-docker-1")).await;
+    assert_eq!(back.registries["dockerhub"].state, State::Ready, "{back:#?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_first_value_that_is_refused_has_nothing_to_go_back_to() {
-    let bench = Bench::with(Options::default(), ROLLBACK).await;
-    let report = bench.follow(&hub("canary-wrong")).await;
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid");
-    assert_eq!(bench.token(HUB, "REJECTED"), None);
+    let stack = TestStack::with(Options::default(), ROLLBACK).await;
+    let report = stack.follow(&hub("canary-wrong")).await;
+    assert_eq!(report.registries["dockerhub"].credential, CredentialState::Invalid);
+    assert_eq!(stack.token(HUB, "REJECTED"), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_referenced_secret_is_never_rolled_back() {
-    let bench = Bench::with(Options::default(), ROLLBACK).await;
+    let stack = TestStack::with(Options::default(), ROLLBACK).await;
     let value = json!({"username": "acme-bot", "accessToken": "canary-docker-1"}).to_string();
     let input = json!({"Name": "ecr-pullthroughcache/ops", "SecretString": value});
-    bench.aws.call("secretsmanager", "CreateSecret", input).unwrap();
-    bench
+    stack.aws.call("secretsmanager", "CreateSecret", input).unwrap();
+    stack
         .follow("dockerhub: {registry: docker.io, secret: ecr-pullthroughcache/ops}\n")
         .await;
-    bench.rotate("ecr-pullthroughcache/ops", "canary-wrong");
-    bench.aws.clear_calls();
-    let report = bench.send(rotated(&bench)).await.unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid");
-    assert_eq!(bench.writes(), Vec::<String>::new());
+    stack.rotate("ecr-pullthroughcache/ops", "canary-wrong");
+    stack.aws.clear_calls();
+    let report = stack.send(rotated(&stack)).await.unwrap();
+    assert_eq!(report.registries["dockerhub"].credential, CredentialState::Invalid);
+    assert_eq!(stack.writes(), Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]
 async fn many_new_secrets_raise_many_events_and_not_one_more_run_or_write() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     let file: String = (0..25)
         .map(|n| hub("canary-docker-1").replace("dockerhub", &format!("hub-{n}")))
         .collect();
-    bench.follow(&file).await;
-    let events: Vec<Value> = bench
+    stack.follow(&file).await;
+    let events: Vec<Value> = stack
         .aws
         .events()
         .into_iter()
         .filter(|e| e["detail"]["labelUpdated"] == "AWSCURRENT")
         .collect();
     assert_eq!(events.len(), 25);
-    bench.aws.clear_calls();
+    stack.aws.clear_calls();
     for event in events {
-        assert_eq!(bench.send(event).await.unwrap()["outcome"], "ignored");
+        assert_eq!(stack.send(event).await.unwrap().outcome, Outcome::Ignored);
     }
-    assert_eq!(bench.aws.calls().len(), 25, "one cheap look each");
+    assert_eq!(stack.aws.calls().len(), 25, "one cheap look each");
 }
 
 /// The native event, the CloudTrail ones and a retry come together: a whole run over the same rotation fits before any
@@ -252,12 +245,12 @@ async fn many_new_secrets_raise_many_events_and_not_one_more_run_or_write() {
 async fn two_runs_over_one_bad_rotation_end_with_the_proven_version_wherever_they_meet() {
     for dies in [false, true] {
         for n in 1.. {
-            let bench = bench(ROLLBACK).await;
-            bench.rotate(HUB, "canary-wrong");
-            let event = rotated(&bench);
+            let stack = stack(ROLLBACK).await;
+            stack.rotate(HUB, "canary-wrong");
+            let event = rotated(&stack);
             let (came, twin) = (Arc::new(AtomicBool::new(false)), event.clone());
             let comes = Arc::clone(&came);
-            bench.aws.before("*", "*", n, move |aws| {
+            stack.aws.before("*", "*", n, move |aws| {
                 comes.store(true, Ordering::Relaxed);
                 if dies {
                     // After the third refusal and the move: between the move and its proof.
@@ -268,26 +261,16 @@ async fn two_runs_over_one_bad_rotation_end_with_the_proven_version_wherever_the
                             .access_denied(),
                     );
                 }
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .unwrap();
-                runtime.block_on(async {
-                    let other = Bench {
-                        aws: aws.clone(),
-                        app: support::app(aws, ROLLBACK).await,
-                    };
-                    _ = other.send(twin).await;
-                });
+                _ = another_invocation(aws, ROLLBACK, twin);
                 aws.clear_faults();
             });
-            _ = bench.send(event).await;
+            _ = stack.send(event).await;
             if !came.load(Ordering::Relaxed) {
                 assert!(n > 15, "only {n} places were tried");
                 break;
             }
-            bench.send(scheduled()).await.unwrap();
-            let holders = ["AWSCURRENT", "REJECTED", "ROLLING_BACK"].map(|label| bench.token(HUB, label));
+            stack.send(scheduled()).await.unwrap();
+            let holders = ["AWSCURRENT", "REJECTED", "ROLLING_BACK"].map(|label| stack.token(HUB, label));
             let expected = [
                 Some("canary-docker-1".to_owned()),
                 Some("canary-wrong".to_owned()),
@@ -300,77 +283,78 @@ async fn two_runs_over_one_bad_rotation_end_with_the_proven_version_wherever_the
 
 #[tokio::test(start_paused = true)]
 async fn a_fix_that_comes_right_after_the_refusals_is_not_moved_away() {
-    let bench = bench(ROLLBACK).await;
-    bench
+    let stack = stack(ROLLBACK).await;
+    stack
         .aws
         .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
-    bench.rotate(HUB, "canary-wrong");
-    let event = rotated(&bench);
-    bench.aws.after("ecr", "ValidatePullThroughCacheRule", 3, |aws| {
-        support::put_current(aws, HUB, "canary-docker-2")
+    stack.rotate(HUB, "canary-wrong");
+    let event = rotated(&stack);
+    stack.aws.after("ecr", "ValidatePullThroughCacheRule", 3, |aws| {
+        stack::put_current(aws, HUB, "canary-docker-2")
     });
-    let report = bench.send(event).await.unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
-    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
-    assert_eq!(bench.token(HUB, "REJECTED"), None);
+    let report = stack.send(event).await.unwrap();
+    assert_eq!(report.registries["dockerhub"].state, State::Ready, "{report:#?}");
+    assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-2"));
+    assert_eq!(stack.token(HUB, "REJECTED"), None);
 }
 
 /// Refused as it is: no rotation is moved away for another one that was refused before.
 #[tokio::test(start_paused = true)]
 async fn a_bad_rotation_right_after_the_mark_of_a_rollback_is_not_moved_away() {
-    let bench = bench(ROLLBACK).await;
-    bench.rotate(HUB, "canary-wrong");
-    let event = rotated(&bench);
-    bench.aws.after("secretsmanager", "UpdateSecretVersionStage", 1, |aws| {
+    let stack = stack(ROLLBACK).await;
+    stack.rotate(HUB, "canary-wrong");
+    let event = rotated(&stack);
+    stack.aws.after("secretsmanager", "UpdateSecretVersionStage", 1, |aws| {
         aws.advance(std::time::Duration::from_secs(60));
-        support::put_current(aws, HUB, "canary-wrong-too");
+        stack::put_current(aws, HUB, "canary-wrong-too");
     });
     for event in [event, scheduled()] {
-        let report = bench.send(event).await.unwrap();
+        let report = stack.send(event).await.unwrap();
         assert_eq!(
-            bench.token(HUB, "AWSCURRENT").as_deref(),
+            stack.token(HUB, "AWSCURRENT").as_deref(),
             Some("canary-wrong-too"),
-            "{report:#}"
+            "{report:#?}"
         );
-        assert_eq!(bench.token(HUB, "ROLLING_BACK"), None);
+        assert_eq!(stack.token(HUB, "ROLLING_BACK"), None);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_later_rollback_does_not_make_the_files_refused_value_forgotten() {
-    let bench = bench(ROLLBACK).await;
-    bench.follow(&hub("canary-wrong")).await;
-    bench.rotate(HUB, "canary-wrong-too");
-    bench.send(rotated(&bench)).await.unwrap();
-    assert_eq!(bench.token(HUB, "REJECTED").as_deref(), Some("canary-wrong-too"));
-    let report = bench.send(scheduled()).await.unwrap();
+    let stack = stack(ROLLBACK).await;
+    stack.follow(&hub("canary-wrong")).await;
+    stack.rotate(HUB, "canary-wrong-too");
+    stack.send(rotated(&stack)).await.unwrap();
+    assert_eq!(stack.token(HUB, "REJECTED").as_deref(), Some("canary-wrong-too"));
+    let report = stack.send(scheduled()).await.unwrap();
     assert_eq!(
-        (&report["outcome"], &report["registries"]["dockerhub"]["credential"]),
-        (&json!("partial"), &json!("invalid"))
+        (report.outcome, report.registries["dockerhub"].credential),
+        (Outcome::Partial, CredentialState::Invalid)
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn when_what_serves_instead_of_a_refused_value_breaks_too_that_is_news() {
-    let bench = bench(&[]).await;
-    bench.follow(&hub("canary-wrong")).await;
-    let old = bench.send(scheduled()).await.unwrap();
+    let stack = stack(&[]).await;
+    stack.follow(&hub("canary-wrong")).await;
+    let old = stack.send(scheduled()).await.unwrap();
     assert!(
-        old["registries"]["dockerhub"]["message"]
-            .as_str()
+        old.registries["dockerhub"]
+            .message
+            .as_deref()
             .unwrap()
             .contains("what serves instead is proven")
     );
-    bench
+    stack
         .aws
         .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
-    let news = bench.send(scheduled()).await.unwrap();
-    let registry = &news["registries"]["dockerhub"];
+    let news = stack.send(scheduled()).await.unwrap();
+    let registry = &news.registries["dockerhub"];
     assert!(
-        registry["message"].as_str().unwrap().contains("is refused as well"),
-        "{registry:#}"
+        registry.message.as_deref().unwrap().contains("is refused as well"),
+        "{registry:#?}"
     );
-    assert_eq!(registry["since"], Value::Null);
+    assert_eq!(registry.since, None);
 }
 
 const HOST: &str = "registry-1.docker.io";
@@ -384,45 +368,49 @@ async fn a_refusal_that_reads_like_an_outage_takes_nothing_back_and_is_news() {
         "Client.Timeout exceeded",
     ] {
         for rotation in [false, true] {
-            let bench = bench(ROLLBACK).await;
-            bench.aws.upstream_says(HOST, Some(text));
+            let stack = stack(ROLLBACK).await;
+            stack.aws.upstream_says(HOST, Some(text));
             let event = if rotation {
-                bench.rotate(HUB, "canary-docker-2");
-                rotated(&bench)
+                stack.rotate(HUB, "canary-docker-2");
+                rotated(&stack)
             } else {
-                bench.upload(&hub("canary-docker-2"));
+                stack.upload(&hub("canary-docker-2"));
                 uploaded()
             };
-            let failure = bench.send(event).await.unwrap_err();
+            let failure = stack.send(event).await.unwrap_err();
             assert_eq!(failure.name(), "RunIncomplete", "{text}: a retry may help");
-            let (status, place) = (bench.status(), &bench.status()["registries"]["dockerhub"]);
-            assert_eq!(status["outcome"], "partial", "{text}: {status:#}");
+            let (status, place) = (
+                stack.status(),
+                json_of(&stack.status())["registries"]["dockerhub"].clone(),
+            );
+            assert_eq!(status.outcome, Outcome::Partial, "{text}: {status:#?}");
             let of = |field: &str| place[field].clone();
             assert_eq!(
                 [of("state"), of("credential"), of("reason")],
                 ["failed", "unchecked", "unchecked"],
-                "{text}: {status:#}"
+                "{text}: {status:#?}"
             );
             assert!(
                 of("since").is_null() && of("message").as_str().unwrap().contains("could not answer"),
-                "{status:#}"
+                "{status:#?}"
             );
             assert_eq!(
-                bench.token(HUB, "AWSCURRENT").as_deref(),
+                stack.token(HUB, "AWSCURRENT").as_deref(),
                 Some("canary-docker-2"),
                 "{text}"
             );
             for label in ["REJECTED", "ROLLING_BACK", "FILE_REFUSED"] {
-                assert_eq!(bench.token(HUB, label), None, "{text}: {label}");
+                assert_eq!(stack.token(HUB, label), None, "{text}: {label}");
             }
-            bench.aws.upstream_says(HOST, None);
-            let report = bench.send(scheduled()).await.unwrap();
+            stack.aws.upstream_says(HOST, None);
+            let report = stack.send(scheduled()).await.unwrap();
             assert_eq!(
-                report["registries"]["dockerhub"]["state"], "ready",
-                "{text}: {report:#}"
+                report.registries["dockerhub"].state,
+                State::Ready,
+                "{text}: {report:#?}"
             );
             assert_eq!(
-                bench.token(HUB, "AWSCURRENT").as_deref(),
+                stack.token(HUB, "AWSCURRENT").as_deref(),
                 Some("canary-docker-2"),
                 "{text}"
             );
@@ -434,39 +422,39 @@ async fn a_refusal_that_reads_like_an_outage_takes_nothing_back_and_is_news() {
 #[tokio::test(start_paused = true)]
 async fn refusals_around_an_outage_take_nothing_back() {
     for nth in 1..=3 {
-        let bench = bench(ROLLBACK).await;
-        bench.rotate(HUB, "canary-wrong");
-        let event = rotated(&bench);
-        bench.aws.before("ecr", "ValidatePullThroughCacheRule", nth, |aws| {
+        let stack = stack(ROLLBACK).await;
+        stack.rotate(HUB, "canary-wrong");
+        let event = rotated(&stack);
+        stack.aws.before("ecr", "ValidatePullThroughCacheRule", nth, |aws| {
             aws.upstream_says(HOST, Some("502 Bad Gateway"))
         });
-        bench.aws.after("ecr", "ValidatePullThroughCacheRule", nth, |aws| {
+        stack.aws.after("ecr", "ValidatePullThroughCacheRule", nth, |aws| {
             aws.upstream_says(HOST, None)
         });
-        bench.send(event).await.unwrap_err();
+        stack.send(event).await.unwrap_err();
         assert_eq!(
-            bench.token(HUB, "AWSCURRENT").as_deref(),
+            stack.token(HUB, "AWSCURRENT").as_deref(),
             Some("canary-wrong"),
             "at proof {nth}"
         );
-        assert_eq!(bench.token(HUB, "ROLLING_BACK"), None, "at proof {nth}");
+        assert_eq!(stack.token(HUB, "ROLLING_BACK"), None, "at proof {nth}");
     }
 }
 
 /// In the middle of a rollback, an outage decides nothing: the labels let the next run go on.
 #[tokio::test(start_paused = true)]
 async fn an_outage_in_the_middle_of_a_rollback_decides_nothing() {
-    let bench = bench(ROLLBACK).await;
-    bench.rotate(HUB, "canary-wrong");
-    let event = rotated(&bench);
-    bench.aws.after("secretsmanager", "UpdateSecretVersionStage", 2, |aws| {
+    let stack = stack(ROLLBACK).await;
+    stack.rotate(HUB, "canary-wrong");
+    let event = rotated(&stack);
+    stack.aws.after("secretsmanager", "UpdateSecretVersionStage", 2, |aws| {
         aws.upstream_says(HOST, Some("504 Gateway Timeout"))
     });
-    bench.send(event).await.unwrap_err();
-    assert_eq!(bench.token(HUB, "ROLLING_BACK").as_deref(), Some("canary-wrong"));
-    bench.aws.upstream_says(HOST, None);
-    let report = bench.send(scheduled()).await.unwrap();
-    assert_eq!(report["outcome"], "changed", "{report:#}");
-    assert_eq!(bench.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
-    assert_eq!(bench.token(HUB, "REJECTED").as_deref(), Some("canary-wrong"));
+    stack.send(event).await.unwrap_err();
+    assert_eq!(stack.token(HUB, "ROLLING_BACK").as_deref(), Some("canary-wrong"));
+    stack.aws.upstream_says(HOST, None);
+    let report = stack.send(scheduled()).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
+    assert_eq!(stack.token(HUB, "AWSCURRENT").as_deref(), Some("canary-docker-1"));
+    assert_eq!(stack.token(HUB, "REJECTED").as_deref(), Some("canary-wrong"));
 }

@@ -1,6 +1,6 @@
 //! Events about secrets: none that matters is taken for our own write or for somebody else's business.
 
-use crate::support::{Bench, LEGACY, credential, hub, make_rule};
+use crate::stack::{CredentialState, LEGACY, Outcome, State, TestStack, credential, hub, make_rule, messages};
 use local_aws::Fault;
 use serde_json::{Value, json};
 
@@ -9,10 +9,10 @@ const GITLAB: &str = "ecr-pullthroughcache/gitlab";
 const QUAY: &str = "quay: {registry: quay.io}\n";
 
 /// A file with a credential, followed.
-async fn bench() -> Bench {
-    let bench = Bench::new().await;
-    bench.follow(&hub("canary-docker-1")).await;
-    bench
+async fn stack() -> TestStack {
+    let stack = TestStack::new().await;
+    stack.follow(&hub("canary-docker-1")).await;
+    stack
 }
 
 /// What CloudTrail sends about the secret of dockerhub.
@@ -24,8 +24,8 @@ pub fn cloudtrail(kind: &str, detail: &Value) -> Value {
     })
 }
 
-fn proofs(bench: &Bench) -> usize {
-    bench
+fn proofs(stack: &TestStack) -> usize {
+    stack
         .aws
         .calls()
         .iter()
@@ -35,47 +35,51 @@ fn proofs(bench: &Bench) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn our_own_write_does_not_hide_a_rotation_that_comes_in_the_same_batch() {
-    let bench = bench().await;
-    let own_write = bench.newest_rotation();
-    bench.rotate(HUB, "canary-wrong");
-    let rotation = bench.newest_rotation();
+    let stack = stack().await;
+    let own_write = stack.newest_rotation();
+    stack.rotate(HUB, "canary-wrong");
+    let rotation = stack.newest_rotation();
     for events in [[&own_write, &rotation], [&rotation, &own_write]] {
         let record = |event: &Value| {
             let arn = "arn:aws:sqs:eu-west-1:123456789012:secret-events";
             json!({"eventSource": "aws:sqs", "messageId": "1", "eventSourceARN": arn, "body": event.to_string()})
         };
-        let report = bench.send(json!({"Records": events.map(record)})).await.unwrap();
-        assert_eq!(report["outcome"], "partial", "{report:#}");
-        assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid");
+        let report = stack.send(json!({"Records": events.map(record)})).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Partial, "{report:#?}");
+        assert_eq!(report.registries["dockerhub"].credential, CredentialState::Invalid);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_rotation_of_a_foreign_rules_secret_is_ignored() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     let name = "ecr-pullthroughcache/foreign";
-    let arn = bench.make_secret(name, &credential("canary-docker-1"), json!([]));
-    make_rule(&bench.aws, "foreign", "registry-1.docker.io", Some(&arn));
-    bench.follow(QUAY).await;
-    bench.rotate(name, "canary-wrong");
-    bench.aws.clear_calls();
-    let report = bench.send(bench.newest_rotation()).await.unwrap();
-    assert_eq!(report["outcome"], "ignored", "{report:#}");
-    assert_eq!(proofs(&bench), 0);
+    let arn = stack.make_secret(name, &credential("canary-docker-1"), json!([]));
+    make_rule(&stack.aws, "foreign", "registry-1.docker.io", Some(&arn));
+    stack.follow(QUAY).await;
+    stack.rotate(name, "canary-wrong");
+    stack.aws.clear_calls();
+    let report = stack.send(stack.newest_rotation()).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Ignored, "{report:#?}");
+    assert_eq!(proofs(&stack), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_registry_that_left_the_file_and_is_held_still_has_its_rotations_proven() {
-    let bench = Bench::new().await;
-    bench.follow(LEGACY).await;
-    bench.follow(QUAY).await;
-    bench.rotate(GITLAB, "canary-wrong");
-    bench.aws.clear_calls();
-    let report = bench.send(bench.newest_rotation()).await.unwrap();
-    assert_eq!(report["registries"]["gitlab"]["credential"], "invalid", "{report:#}");
-    assert_eq!(report["registries"]["gitlab"]["state"], "held");
+    let stack = TestStack::new().await;
+    stack.follow(LEGACY).await;
+    stack.follow(QUAY).await;
+    stack.rotate(GITLAB, "canary-wrong");
+    stack.aws.clear_calls();
+    let report = stack.send(stack.newest_rotation()).await.unwrap();
     assert_eq!(
-        proofs(&bench),
+        report.registries["gitlab"].credential,
+        CredentialState::Invalid,
+        "{report:#?}"
+    );
+    assert_eq!(report.registries["gitlab"].state, State::Held);
+    assert_eq!(
+        proofs(&stack),
         3,
         "a refusal of a fresh rotation is believed when it comes three times"
     );
@@ -83,24 +87,28 @@ async fn a_registry_that_left_the_file_and_is_held_still_has_its_rotations_prove
 
 #[tokio::test(start_paused = true)]
 async fn a_restored_secret_is_proven_even_if_its_value_is_the_files() {
-    let bench = bench().await;
-    bench
+    let stack = stack().await;
+    stack
         .aws
         .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
-    let arn = bench.secret(HUB).unwrap()["ARN"].clone();
+    let arn = stack.secret(HUB).unwrap()["ARN"].clone();
     let detail = json!({
         "eventSource": "secretsmanager.amazonaws.com", "eventName": "RestoreSecret",
         "requestParameters": {"secretId": HUB}, "responseElements": {"arn": arn, "name": HUB},
     });
-    let report = bench.send(cloudtrail("API Call", &detail)).await.unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid", "{report:#}");
+    let report = stack.send(cloudtrail("API Call", &detail)).await.unwrap();
+    assert_eq!(
+        report.registries["dockerhub"].credential,
+        CredentialState::Invalid,
+        "{report:#?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rotation_is_not_ignored_because_the_secret_cannot_be_read_for_a_moment() {
-    let bench = bench().await;
+    let stack = stack().await;
     // Without the rule nothing but the secret itself tells whose it is.
-    bench
+    stack
         .aws
         .call(
             "ecr",
@@ -108,62 +116,70 @@ async fn a_rotation_is_not_ignored_because_the_secret_cannot_be_read_for_a_momen
             json!({"ecrRepositoryPrefix": "dockerhub"}),
         )
         .unwrap();
-    bench.rotate(HUB, "canary-docker-2");
-    bench
+    stack.rotate(HUB, "canary-docker-2");
+    stack
         .aws
         .fault(Fault::on("secretsmanager", "DescribeSecret").server_error());
-    let failure = bench.send(bench.newest_rotation()).await.unwrap_err().to_string();
+    let failure = stack.send(stack.newest_rotation()).await.unwrap_err().to_string();
     assert!(failure.contains("may go better"), "{failure}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rotated_credential_that_is_refused_once_and_then_taken_is_valid() {
-    let bench = bench().await;
-    bench.rotate(HUB, "canary-docker-2");
-    bench
+    let stack = stack().await;
+    stack.rotate(HUB, "canary-docker-2");
+    stack
         .aws
         .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-2");
-    bench.aws.after("ecr", "ValidatePullThroughCacheRule", 1, |aws| {
+    stack.aws.after("ecr", "ValidatePullThroughCacheRule", 1, |aws| {
         aws.accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-2");
     });
-    let report = bench.send(bench.newest_rotation()).await.unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "valid", "{report:#}");
-    assert_eq!(report["outcome"], "changed", "it is remembered as proven");
+    let report = stack.send(stack.newest_rotation()).await.unwrap();
+    assert_eq!(
+        report.registries["dockerhub"].credential,
+        CredentialState::Valid,
+        "{report:#?}"
+    );
+    assert_eq!(report.outcome, Outcome::Changed, "it is remembered as proven");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rotation_that_failed_is_told_while_the_file_is_rejected_too() {
-    let bench = bench().await;
-    bench.upload("nonsense: 1\n");
-    let arn = bench.secret(HUB).unwrap()["ARN"].clone();
+    let stack = stack().await;
+    stack.upload("nonsense: 1\n");
+    let arn = stack.secret(HUB).unwrap()["ARN"].clone();
     let detail = json!({
         "eventSource": "secretsmanager.amazonaws.com", "eventName": "RotationFailed",
         "errorMessage": "no such user", "additionalEventData": {"SecretId": arn},
     });
-    let report = bench.send(cloudtrail("Service Event", &detail)).await.unwrap();
-    assert_eq!(report["outcome"], "rejected");
-    assert!(report["warnings"].to_string().contains("no such user"), "{report:#}");
+    let report = stack.send(cloudtrail("Service Event", &detail)).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Rejected);
+    assert!(messages(&report.warnings).contains("no such user"), "{report:#?}");
 }
 
 /// The way out of docs/secrets.md after a bad rotation, which moves `AWSCURRENT` back to what came from the file.
 #[tokio::test(start_paused = true)]
 async fn who_repairs_by_hand_is_heard() {
-    let bench = bench().await;
-    bench.rotate(HUB, "canary-wrong");
-    let report = bench.send(bench.newest_rotation()).await.unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid", "{report:#}");
+    let stack = stack().await;
+    stack.rotate(HUB, "canary-wrong");
+    let report = stack.send(stack.newest_rotation()).await.unwrap();
+    assert_eq!(
+        report.registries["dockerhub"].credential,
+        CredentialState::Invalid,
+        "{report:#?}"
+    );
     let (good, bad) = (
-        bench.version(HUB, "CONFIGURED").unwrap(),
-        bench.version(HUB, "AWSCURRENT").unwrap(),
+        stack.version(HUB, "CONFIGURED").unwrap(),
+        stack.version(HUB, "AWSCURRENT").unwrap(),
     );
     let back = json!({
         "SecretId": HUB, "VersionStage": "AWSCURRENT", "MoveToVersionId": good, "RemoveFromVersionId": bad,
     });
-    bench
+    stack
         .aws
         .call("secretsmanager", "UpdateSecretVersionStage", back.clone())
         .unwrap();
-    let native = bench.newest_rotation();
+    let native = stack.newest_rotation();
     let detail = json!({
         "eventSource": "secretsmanager.amazonaws.com", "eventName": "UpdateSecretVersionStage",
         "requestParameters": {
@@ -171,32 +187,39 @@ async fn who_repairs_by_hand_is_heard() {
         },
     });
     for event in [native, cloudtrail("API Call", &detail)] {
-        let report = bench.send(event).await.unwrap();
-        assert_eq!(report["registries"]["dockerhub"]["state"], "ready", "{report:#}");
-        assert_eq!(bench.status()["registries"]["dockerhub"]["credential"], "valid");
+        let report = stack.send(event).await.unwrap();
+        assert_eq!(report.registries["dockerhub"].state, State::Ready, "{report:#?}");
+        assert_eq!(
+            stack.status().registries["dockerhub"].credential,
+            CredentialState::Valid
+        );
     }
 }
 
 /// `CONFIGURED` on a secret of another stack, or of nobody, is not ours.
 #[tokio::test(start_paused = true)]
 async fn a_label_of_ours_on_a_foreign_secret_is_no_own_write() {
-    let bench = Bench::new().await;
+    let stack = TestStack::new().await;
     let name = "ecr-pullthroughcache/ops";
-    bench.make_secret(name, &credential("canary-docker-1"), json!([]));
-    bench
+    stack.make_secret(name, &credential("canary-docker-1"), json!([]));
+    stack
         .follow(&format!("dockerhub: {{registry: docker.io, secret: {name}}}\n"))
         .await;
     let value = credential("canary-wrong").to_string();
     let input = json!({
         "SecretId": name, "SecretString": value, "VersionStages": ["AWSCURRENT", "CONFIGURED"],
-        "ClientRequestToken": crate::support::token_id(),
+        "ClientRequestToken": crate::stack::token_id(),
     });
-    bench.aws.call("secretsmanager", "PutSecretValue", input).unwrap();
-    let events = bench.aws.events();
+    stack.aws.call("secretsmanager", "PutSecretValue", input).unwrap();
+    let events = stack.aws.events();
     let of_current = |event: &&Value| event["detail"]["labelUpdated"] == "AWSCURRENT";
-    let report = bench
+    let report = stack
         .send(events.iter().rfind(of_current).unwrap().clone())
         .await
         .unwrap();
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "invalid", "{report:#}");
+    assert_eq!(
+        report.registries["dockerhub"].credential,
+        CredentialState::Invalid,
+        "{report:#?}"
+    );
 }

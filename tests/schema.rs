@@ -1,12 +1,12 @@
 //! The JSON Schema accepts and refuses what the reader does.
 //!
-//! That good files are accepted is asserted where they are, in `tests/good_files.rs`: `common::accepted` asks the
+//! That good files are accepted is asserted where they are, in `tests/good_files.rs`: `files::accepted` asks the
 //! schema too. Here are the examples, the bad files, and every way in which fields go together; values of single fields
 //! are in `tests/schema_values.rs`.
 
-use crate::common::cases::tables;
-use crate::common::schema::{Judge, Verdict, agree};
-use crate::common::{self, context};
+use crate::files::cases::tables;
+use crate::files::schema::{Validator, Verdict, agree};
+use crate::files::{self, context};
 use config::{Context, Rejected, read, schema};
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ const BEYOND: &[(&str, &str)] = &[
 
 #[test]
 fn the_schema_is_one_of_draft_7() {
-    let draft = Judge::of(json!({"$ref": "http://json-schema.org/draft-07/schema#"}));
+    let draft = Validator::of(json!({"$ref": "http://json-schema.org/draft-07/schema#"}));
     assert_eq!(draft.value(&schema()), Verdict::Accepted);
     assert_ne!(draft.value(&json!({"type": "text"})), Verdict::Accepted);
     assert_eq!(schema()["$schema"], "http://json-schema.org/draft-07/schema#");
@@ -51,10 +51,10 @@ fn the_schema_is_one_of_draft_7() {
 
 #[test]
 fn the_examples_are_accepted() {
-    let judge = Judge::default();
+    let validator = Validator::default();
     for path in ["examples/registries.yaml", "examples/complete.yaml"] {
         assert_eq!(
-            judge.file(&std::fs::read_to_string(path).unwrap()),
+            validator.file(&std::fs::read_to_string(path).unwrap()),
             Verdict::Accepted,
             "{path}"
         );
@@ -63,11 +63,11 @@ fn the_examples_are_accepted() {
 
 #[test]
 fn the_bad_files_are_refused_but_for_what_a_schema_cannot_say() {
-    let judge = Judge::default();
+    let validator = Validator::default();
     let mut beyond = Vec::new();
     for (path, _, cases) in tables() {
         for case in cases {
-            match judge.file(&case.yaml) {
+            match validator.file(&case.yaml) {
                 Verdict::Accepted => beyond.push(case.title),
                 Verdict::Refused(_) => {}
                 Verdict::NoYaml(error) => {
@@ -84,16 +84,16 @@ fn the_bad_files_are_refused_but_for_what_a_schema_cannot_say() {
 
 #[test]
 fn a_file_with_sops_s_metadata_is_not_looked_at_and_a_registry_named_sops_is() {
-    let judge = Judge::default();
+    let validator = Validator::default();
     let metadata = "sops: {mac: 'ENC[AES256_GCM,data:AA]', version: 3.9.0}";
     for file in [
         format!("hub: {{registry: 'ENC[AES256_GCM,data:AA]'}}\n{metadata}\n"),
         format!("registries: {{hub: {{registry: 'ENC[AES256_GCM,data:AA]'}}}}\n{metadata}\n"),
     ] {
-        assert_eq!(judge.file(&file), Verdict::Accepted, "{file}");
+        assert_eq!(validator.file(&file), Verdict::Accepted, "{file}");
     }
-    assert!(agree(&judge, "sops: {registry: quay.io}\n"));
-    assert!(!agree(&judge, "sops: {registry: quay.oi}\n"));
+    assert!(agree(&validator, "sops: {registry: quay.io}\n"));
+    assert!(!agree(&validator, "sops: {registry: quay.oi}\n"));
 }
 
 /// One of each column, in every way; empty ones are left out.
@@ -125,8 +125,8 @@ const BEYOND_WITH_DEFAULTS: &[&str] = &[
 ];
 
 /// Whether a file with `defaults` is good. The schema must accept it then; what else it accepts is listed.
-fn agree_but_for_defaults(judge: &Judge, file: &str) -> bool {
-    match (read(file.as_bytes(), &context()), judge.file(file)) {
+fn agree_but_for_defaults(validator: &Validator, file: &str) -> bool {
+    match (read(file.as_bytes(), &context()), validator.file(file)) {
         (Ok(_), verdict) => {
             assert_eq!(verdict, Verdict::Accepted, "accepted by the reader: {file}");
             true
@@ -150,17 +150,17 @@ fn assert_beyond(rejected: &Rejected, beyond: &[&str], file: &str) {
 
 /// Every registry with every default, in the wrapped form, and without any in the flat one. How many were good and bad.
 fn agree_on_all(name: &str, registries: &[String], defaults: &[String]) -> (usize, usize) {
-    let judge = Judge::default();
+    let validator = Validator::default();
     let mut verdicts = Vec::new();
     for fields in registries {
-        verdicts.push(agree(&judge, &format!("{name}: {{{fields}}}\n")));
+        verdicts.push(agree(&validator, &format!("{name}: {{{fields}}}\n")));
         for defaults in defaults {
             let file = format!(
                 "{{registries: {{{name}: {{{fields}}}, other: {{registry: quay.io}}}}, defaults: {{{defaults}}}}}\n"
             );
             verdicts.push(match defaults.as_str() {
-                "" => agree(&judge, &file),
-                _ => agree_but_for_defaults(&judge, &file),
+                "" => agree(&validator, &file),
+                _ => agree_but_for_defaults(&validator, &file),
             });
         }
     }
@@ -259,7 +259,7 @@ fn what_is_for_private_ecr_and_what_is_not_for_root_goes_together_the_same_way()
 
 #[test]
 fn lifecycle_rules_go_together_the_same_way() {
-    let judge = Judge::default();
+    let validator = Validator::default();
     let selections = combinations(&[
         &["tagStatus: tagged", "tagStatus: untagged", "tagStatus: any"],
         &["", "tagPatternList: ['v*']"],
@@ -288,7 +288,7 @@ fn lifecycle_rules_go_together_the_same_way() {
         for action in &actions {
             let rule = format!("{{rulePriority: 1, selection: {{{selection}}}, action: {{{action}}}}}");
             let file = format!("quay: {{registry: quay.io, lifecycle_policy: {{rules: [{rule}]}}}}\n");
-            *(if agree(&judge, &file) { &mut good } else { &mut bad }) += 1;
+            *(if agree(&validator, &file) { &mut good } else { &mut bad }) += 1;
         }
     }
     assert_both_seen((good, bad), 50);
@@ -382,14 +382,14 @@ fn mutants(value: &Value) -> Vec<Value> {
 
 #[test]
 fn whatever_is_changed_in_the_complete_example_is_good_for_both_or_bad_for_both() {
-    let judge = Judge::default();
+    let validator = Validator::default();
     let place = Context {
         account: Some("123456789012".into()),
         region: Some("eu-west-1".into()),
         ..context()
     };
-    let mut example = common::schema::as_json(&std::fs::read_to_string("examples/complete.yaml").unwrap()).unwrap();
-    assert_eq!(judge.value(&example), Verdict::Accepted);
+    let mut example = files::schema::as_json(&std::fs::read_to_string("examples/complete.yaml").unwrap()).unwrap();
+    assert_eq!(validator.value(&example), Verdict::Accepted);
     // The anchors have been followed, so what they stand for need not be changed twice.
     example.as_object_mut().unwrap().retain(|key, _| !key.starts_with("x-"));
     example["registries"]["k8s"]
@@ -400,7 +400,7 @@ fn whatever_is_changed_in_the_complete_example_is_good_for_both_or_bad_for_both(
     let (mut good, mut bad) = (0, 0);
     for mutant in mutants(&example) {
         let text = mutant.to_string();
-        match (read(text.as_bytes(), &place), judge.value(&mutant)) {
+        match (read(text.as_bytes(), &place), validator.value(&mutant)) {
             (Ok(_), Verdict::Accepted) => good += 1,
             (Err(_), Verdict::Refused(_)) => bad += 1,
             (Err(rejected), Verdict::Accepted) => {

@@ -1,6 +1,6 @@
 //! Values of single fields: the JSON Schema and the reader draw the line at the same place.
 
-use crate::common::schema::{Judge, agree};
+use crate::files::schema::{Validator, agree};
 
 /// Values of single fields: where they stand, those that are good and those that are bad.
 const VALUES: &[(&str, &[&str], &[&str])] = &[
@@ -364,20 +364,20 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
 
 #[test]
 fn values_are_good_for_both_or_bad_for_both() {
-    let judge = Judge::default();
+    let validator = Validator::default();
     for (place, good, bad) in VALUES {
         for value in *good {
-            assert!(agree(&judge, &place.replacen('@', value, 1)), "{place}: {value}");
+            assert!(agree(&validator, &place.replacen('@', value, 1)), "{place}: {value}");
         }
         for value in *bad {
-            assert!(!agree(&judge, &place.replacen('@', value, 1)), "{place}: {value}");
+            assert!(!agree(&validator, &place.replacen('@', value, 1)), "{place}: {value}");
         }
     }
 }
 
 #[test]
 fn lengths_end_where_they_end_for_the_reader() {
-    let judge = Judge::default();
+    let validator = Validator::default();
     for (place, most) in [
         ("quay: {registry: quay.io, tags: {@: a}}", 128),
         ("quay: {registry: quay.io, tags: {a: @}}", 256),
@@ -397,9 +397,9 @@ fn lengths_end_where_they_end_for_the_reader() {
             2048 - 31,
         ),
     ] {
-        assert!(agree(&judge, &place.replacen('@', &"a".repeat(most), 1)), "{place}");
+        assert!(agree(&validator, &place.replacen('@', &"a".repeat(most), 1)), "{place}");
         assert!(
-            !agree(&judge, &place.replacen('@', &"a".repeat(most + 1), 1)),
+            !agree(&validator, &place.replacen('@', &"a".repeat(most + 1), 1)),
             "{place}"
         );
     }
@@ -408,12 +408,12 @@ fn lengths_end_where_they_end_for_the_reader() {
             .map(|n| format!("quay-{n}: {{registry: quay.io}}\n"))
             .collect::<String>()
     };
-    assert!(agree(&judge, &registries(50)) && !agree(&judge, &registries(51)));
+    assert!(agree(&validator, &registries(50)) && !agree(&validator, &registries(51)));
     let tags = |count| {
         let tags: Vec<String> = (0..count).map(|n| format!("t{n}: a")).collect();
         format!("quay: {{registry: quay.io, tags: {{{}}}}}\n", tags.join(", "))
     };
-    assert!(agree(&judge, &tags(49)) && !agree(&judge, &tags(50)));
+    assert!(agree(&validator, &tags(49)) && !agree(&validator, &tags(50)));
     let rules = |count| {
         let rule = |n| {
             format!(
@@ -426,5 +426,5 @@ fn lengths_end_where_they_end_for_the_reader() {
             rules.join(", ")
         )
     };
-    assert!(agree(&judge, &rules(50)) && !agree(&judge, &rules(51)));
+    assert!(agree(&validator, &rules(50)) && !agree(&validator, &rules(51)));
 }

@@ -1,9 +1,8 @@
 //! The function and files that are encrypted with SOPS: KMS is asked for the key, and what it says decides.
 
-use crate::support::{Bench, app_as, hub, is_write, role, scheduled, uploaded};
+use crate::stack::{CredentialState, Outcome, Report, TestStack, app_as, hub, is_write, role, scheduled, uploaded};
 use ecr_pull_through_sync::failure::Failure;
 use local_aws::{Fault, Options};
-use serde_json::{Value, json};
 
 const MINIMAL: &str = include_str!("sops/go-minimal.yaml");
 const KEY_ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -11,89 +10,86 @@ const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56e
 const MATERIAL: [u8; 32] = *b"throw-away key of the tests, v1.";
 const HUB: &str = "ecr-pullthroughcache/dockerhub";
 
-/// An account with the key of the fixtures, and a stack that names it in SopsKmsKeys.
-async fn bench() -> Bench {
-    let mut bench = Bench::with(Options::default(), &[]).await;
-    let stack = role::stack(&bench.aws, &[]).parameter("SopsKmsKeys", KEY);
+/// An account with the key of the fixtures, and a template that names it in SopsKmsKeys.
+async fn stack() -> TestStack {
+    let mut stack = TestStack::with(Options::default(), &[]).await;
+    let template = role::template(&stack.aws, &[]).parameter("SopsKmsKeys", KEY);
     let access_key = role::access_key();
-    bench.aws.enforce(&access_key, stack.policy("FunctionRole").unwrap());
-    bench.app = app_as(&bench.aws, &access_key, &[]).await;
-    bench.aws.import_key(KEY_ID, MATERIAL, true);
-    bench
+    stack.aws.enforce(&access_key, template.policy("FunctionRole").unwrap());
+    stack.app = app_as(&stack.aws, &access_key, &[]).await;
+    stack.aws.import_key(KEY_ID, MATERIAL, true);
+    stack
 }
 
-fn asked_kms(bench: &Bench) -> usize {
-    bench.aws.calls().iter().filter(|call| call.service == "kms").count()
+fn asked_kms(stack: &TestStack) -> usize {
+    stack.aws.calls().iter().filter(|call| call.service == "kms").count()
 }
 
 /// The only error of a rejected file, after a look that nothing was written but the status.
-fn only_error(bench: &Bench, report: &Value) -> String {
-    assert_eq!(report["outcome"], "rejected", "{report:#}");
-    assert_eq!(bench.status()["outcome"], "rejected");
-    assert_eq!(bench.aws.calls().iter().filter(|call| is_write(call)).count(), 0);
-    let errors = report["errors"].as_array().unwrap();
+fn only_error(stack: &TestStack, report: &Report) -> String {
+    assert_eq!(report.outcome, Outcome::Rejected, "{report:#?}");
+    assert_eq!(stack.status().outcome, Outcome::Rejected);
+    assert_eq!(stack.aws.calls().iter().filter(|call| is_write(call)).count(), 0);
+    let errors = &report.errors;
     assert_eq!(errors.len(), 1, "{errors:?}");
-    assert!(errors[0]["line"].is_number(), "{errors:?}");
-    errors[0]["message"].as_str().unwrap().to_owned()
+    assert!(errors[0].line.is_some(), "{errors:?}");
+    errors[0].message.as_str().to_owned()
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_encrypted_file_is_followed_as_the_plain_one_is() {
-    let bench = bench().await;
-    let report = bench.follow(MINIMAL).await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "valid");
+    let stack = stack().await;
+    let report = stack.follow(MINIMAL).await;
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
+    assert_eq!(report.registries["dockerhub"].credential, CredentialState::Valid);
+    assert_eq!(report.warnings, [], "an encrypted token is no token in plain text");
+    assert_eq!(stack.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-1"));
+    let report = stack.follow(&hub("canary-docker-1")).await;
     assert_eq!(
-        report["warnings"],
-        json!([]),
-        "an encrypted token is no token in plain text"
-    );
-    assert_eq!(bench.token(HUB, "CONFIGURED").as_deref(), Some("canary-docker-1"));
-    let report = bench.follow(&hub("canary-docker-1")).await;
-    assert_eq!(
-        report["outcome"], "converged",
+        report.outcome,
+        Outcome::Converged,
         "the same file, decrypted, changes nothing"
     );
-    let report = bench.act("plan").await;
-    assert_eq!(report["outcome"], "converged");
+    let report = stack.manual("plan").await;
+    assert_eq!(report.outcome, Outcome::Converged);
 }
 
 #[tokio::test(start_paused = true)]
 async fn kms_is_asked_once_and_only_for_an_encrypted_file() {
-    let bench = bench().await;
-    bench.follow(&hub("canary-docker-1")).await;
-    assert_eq!(asked_kms(&bench), 0);
-    bench.follow(MINIMAL).await;
-    assert_eq!(asked_kms(&bench), 1);
+    let stack = stack().await;
+    stack.follow(&hub("canary-docker-1")).await;
+    assert_eq!(asked_kms(&stack), 0);
+    stack.follow(MINIMAL).await;
+    assert_eq!(asked_kms(&stack), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_kind_of_file_that_kms_can_open_is_opened() {
-    let bench = bench().await;
-    bench
+    let stack = stack().await;
+    stack
         .aws
         .accept_upstream("registry-1.docker.io", "acme-bot", r#"canary-"døcker": #1 \ %&"#);
-    bench
+    stack
         .aws
         .accept_upstream("registry.gitlab.com", "12345", "canary-gitlab-1");
-    let first = bench.follow(include_str!("sops/go-kms-context.yaml")).await;
-    assert_eq!(first["outcome"], "changed", "{first:#}");
+    let first = stack.follow(include_str!("sops/go-kms-context.yaml")).await;
+    assert_eq!(first.outcome, Outcome::Changed, "{first:#?}");
     for text in [
         include_str!("sops/go-kms.yaml"),
         include_str!("sops/go-both.yaml"),
         include_str!("sops/go-mac-only.yaml"),
         include_str!("sops/python-kms.yaml"),
     ] {
-        let report = bench.follow(text).await;
-        assert_eq!(report["outcome"], "converged", "{report:#}");
+        let report = stack.follow(text).await;
+        assert_eq!(report.outcome, Outcome::Converged, "{report:#?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_denial_names_the_permission_the_key_and_the_parameter() {
-    let bench = bench().await;
-    bench.aws.fault(Fault::on("kms", "Decrypt").access_denied());
-    let message = only_error(&bench, &bench.follow(MINIMAL).await);
+    let stack = stack().await;
+    stack.aws.fault(Fault::on("kms", "Decrypt").access_denied());
+    let message = only_error(&stack, &stack.follow(MINIMAL).await);
     for part in [
         KEY,
         "the function's role needs kms:Decrypt on it",
@@ -101,17 +97,21 @@ async fn a_denial_names_the_permission_the_key_and_the_parameter() {
     ] {
         assert!(message.contains(part), "{message}");
     }
-    bench.aws.clear_faults();
-    assert_eq!(bench.act("apply").await["outcome"], "changed", "as soon as it may");
+    stack.aws.clear_faults();
+    assert_eq!(
+        stack.manual("apply").await.outcome,
+        Outcome::Changed,
+        "as soon as it may"
+    );
 }
 
 /// What the role in template.yaml says of a key that the parameter does not name.
 #[tokio::test(start_paused = true)]
 async fn without_the_parameter_no_key_may_be_used() {
-    let bench = bench().await;
-    let policy = role::stack(&bench.aws, &[]).policy("FunctionRole").unwrap();
+    let stack = stack().await;
+    let policy = role::template(&stack.aws, &[]).policy("FunctionRole").unwrap();
     assert!(!policy.sids().iter().any(|sid| sid == "DecryptTheFile"));
-    let named = role::stack(&bench.aws, &[])
+    let named = role::template(&stack.aws, &[])
         .parameter("SopsKmsKeys", KEY)
         .policy("FunctionRole")
         .unwrap();
@@ -156,8 +156,8 @@ async fn what_a_retry_cannot_help_is_a_rejected_file() {
             "split over several `key_groups`",
         ),
     ] {
-        let bench = bench().await;
-        let message = only_error(&bench, &bench.follow(text).await);
+        let stack = stack().await;
+        let message = only_error(&stack, &stack.follow(text).await);
         assert!(message.contains(expected), "{what}: {message}");
     }
 }
@@ -168,17 +168,17 @@ async fn a_key_that_is_disabled_another_or_gone_is_told() {
         (KEY_ID, MATERIAL, false, "DisabledException"),
         (KEY_ID, [7; 32], true, "`enc` or `context` was changed"),
     ] {
-        let bench = bench().await;
-        bench.aws.import_key(id, material, enabled);
-        let message = only_error(&bench, &bench.follow(MINIMAL).await);
+        let stack = stack().await;
+        stack.aws.import_key(id, material, enabled);
+        let message = only_error(&stack, &stack.follow(MINIMAL).await);
         assert!(message.contains(expected) && message.contains(KEY), "{message}");
-        assert_eq!(bench.status()["errors"][0]["code"], "PT076");
+        assert_eq!(stack.status_json()["errors"][0]["code"], "PT076");
     }
-    let bench = bench().await;
-    bench.aws.import_key("other", MATERIAL, true);
+    let stack = stack().await;
+    stack.aws.import_key("other", MATERIAL, true);
     let message = only_error(
-        &bench,
-        &bench
+        &stack,
+        &stack
             .follow(&MINIMAL.replace(&format!("key/{KEY_ID}"), "key/other"))
             .await,
     );
@@ -190,12 +190,12 @@ async fn a_key_that_is_disabled_another_or_gone_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_is_asked_for_in_its_own_region() {
-    let bench = bench().await;
-    bench.upload(&MINIMAL.replace("kms:eu-west-1", "kms:us-east-1"));
-    let message = bench.send(uploaded()).await.unwrap_err().to_string();
+    let stack = stack().await;
+    stack.upload(&MINIMAL.replace("kms:eu-west-1", "kms:us-east-1"));
+    let message = stack.send(uploaded()).await.unwrap_err().to_string();
     assert!(message.contains("arn:aws:kms:us-east-1"), "{message}");
     // The stand-in is in one Region, and refuses a call that is signed for another. A signature may hold the next time.
-    let call = bench
+    let call = stack
         .aws
         .calls()
         .into_iter()
@@ -206,7 +206,7 @@ async fn a_key_is_asked_for_in_its_own_region() {
 
 #[tokio::test(start_paused = true)]
 async fn one_recipient_of_several_is_enough_and_a_role_is_not_taken() {
-    let bench = bench().await;
+    let stack = stack().await;
     let entry = MINIMAL
         .lines()
         .skip_while(|line| !line.contains("- arn:"))
@@ -216,11 +216,11 @@ async fn one_recipient_of_several_is_enough_and_a_role_is_not_taken() {
     let other = entry
         .replace(&format!("key/{KEY_ID}"), "key/gone")
         .replace("created_at", "role: arn:aws:iam::1:role/x\n          created_at");
-    let report = bench
+    let report = stack
         .follow(&MINIMAL.replace(&entry, &format!("{other}\n{entry}")))
         .await;
-    assert_eq!(report["outcome"], "changed", "{report:#}");
-    assert_eq!(asked_kms(&bench), 2);
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
+    assert_eq!(asked_kms(&stack), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -230,21 +230,21 @@ async fn throttling_fails_the_invocation_and_changes_nothing() {
         Fault::on("kms", "*").server_error(),
         Fault::on("kms", "*").reset(),
     ] {
-        let bench = bench().await;
-        bench.aws.fault(fault);
-        bench.upload(MINIMAL);
-        let failure = bench.send(uploaded()).await.unwrap_err();
+        let stack = stack().await;
+        stack.aws.fault(fault);
+        stack.upload(MINIMAL);
+        let failure = stack.send(uploaded()).await.unwrap_err();
         assert!(
             matches!(&failure, Failure::Incomplete { outcome: "partial", .. }),
             "{failure}"
         );
         assert!(failure.to_string().contains("could not be decrypted now"), "{failure}");
-        assert_eq!(bench.status()["outcome"], "partial");
-        assert_eq!(bench.writes(), Vec::<String>::new());
-        bench.aws.clear_faults();
+        assert_eq!(stack.status().outcome, Outcome::Partial);
+        assert_eq!(stack.writes(), Vec::<String>::new());
+        stack.aws.clear_faults();
         assert_eq!(
-            bench.send(uploaded()).await.unwrap()["outcome"],
-            "changed",
+            stack.send(uploaded()).await.unwrap().outcome,
+            Outcome::Changed,
             "the next try"
         );
     }
@@ -252,10 +252,14 @@ async fn throttling_fails_the_invocation_and_changes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_cannot_be_opened_still_has_its_credentials_proven_on_schedule() {
-    let bench = bench().await;
-    bench.follow(MINIMAL).await;
-    bench.aws.import_key(KEY_ID, MATERIAL, false);
-    let report = bench.send(scheduled()).await.unwrap();
-    assert_eq!(report["outcome"], "rejected");
-    assert_eq!(report["registries"]["dockerhub"]["credential"], "valid", "{report:#}");
+    let stack = stack().await;
+    stack.follow(MINIMAL).await;
+    stack.aws.import_key(KEY_ID, MATERIAL, false);
+    let report = stack.send(scheduled()).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Rejected);
+    assert_eq!(
+        report.registries["dockerhub"].credential,
+        CredentialState::Valid,
+        "{report:#?}"
+    );
 }

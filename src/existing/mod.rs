@@ -37,7 +37,7 @@ pub use scope::PrefixOwnership;
 use wanted::Wanted;
 
 /// How many repositories are worked on at a time. Most of them wait for their turn or for a preview.
-const AT_A_TIME: usize = 64;
+pub const AT_A_TIME: usize = 64;
 
 /// More pages than 100,000 repositories fill, at a thousand a page.
 const MOST_PAGES: usize = 500;

@@ -10,9 +10,12 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::{Kind, MARK, foreign};
-use crate::quiet;
-use crate::support::ends::Ends;
-use crate::support::{self, BUCKET, Bench, ROLE, USUAL, lines, role, scheduled, uploaded};
+use crate::stack::invariants::Invariants;
+use crate::stack::{
+    self, BUCKET, ChangeResult, Outcome, ROLE, TestStack, USUAL, invoke, lines, role, scheduled, uploaded,
+};
+use ecr_pull_through_sync::plan::Action;
+use ecr_pull_through_sync::report::Change;
 
 /// Where a run dies.
 #[derive(Clone, Debug)]
@@ -51,39 +54,39 @@ pub(super) async fn every_crash(kind: Kind, form: Form) {
 /// see any of that.
 pub(super) async fn every_lost_answer(kind: Kind) {
     let clean = {
-        let (bench, event) = arranged(&kind).await;
-        lines(&quiet::send(&bench.app, event).await.unwrap())
+        let (stack, event) = arranged(&kind).await;
+        lines(&invoke(&stack.app, event).await.unwrap())
     };
     for point in Box::pin(points(&kind)).await {
         if point.side == Side::Before {
             continue;
         }
-        let (bench, event) = arranged(&kind).await;
-        let before = Picture::of(&bench);
+        let (stack, event) = arranged(&kind).await;
+        let before = Picture::of(&stack);
         let lost = Fault::on(point.service.as_str(), point.operation.as_str())
             .skip(point.nth - 1)
             .times(1);
-        bench.aws.fault(lost.reset_after());
-        let report = Box::pin(quiet::send(&bench.app, event)).await.unwrap();
+        stack.aws.fault(lost.reset_after());
+        let report = Box::pin(invoke(&stack.app, event)).await.unwrap();
         assert_eq!(
-            report["outcome"],
-            if kind.outcome == "converged" {
-                "changed"
+            report.outcome,
+            if kind.outcome == Outcome::Converged {
+                Outcome::Changed
             } else {
                 kind.outcome
             },
-            "{point:?}: {report:#}"
+            "{point:?}: {report:#?}"
         );
-        assert_eq!(lines(&report), clean, "{point:?}: {report:#}");
-        is_finished_by_the_next_run(&kind, &bench, &before, &point).await;
+        assert_eq!(lines(&report), clean, "{point:?}: {report:#?}");
+        is_finished_by_the_next_run(&kind, &stack, &before, &point).await;
     }
 }
 
 async fn points(kind: &Kind) -> Vec<Point> {
-    let (bench, event) = arranged(kind).await;
-    bench.aws.clear_calls();
-    let report = quiet::send(&bench.app, event).await.unwrap();
-    let mut writes: Vec<Call> = bench.aws.calls().into_iter().filter(|call| call.write).collect();
+    let (stack, event) = arranged(kind).await;
+    stack.aws.clear_calls();
+    let report = invoke(&stack.app, event).await.unwrap();
+    let mut writes: Vec<Call> = stack.aws.calls().into_iter().filter(|call| call.write).collect();
     // A new secret's label and policy are put side by side, and either may be first.
     for n in 1..writes.len() {
         if (writes[n - 1].operation.as_str(), writes[n].operation.as_str())
@@ -93,7 +96,7 @@ async fn points(kind: &Kind) -> Vec<Point> {
         }
     }
     let operations: Vec<&str> = writes.iter().map(|call| call.operation.as_str()).collect();
-    assert_eq!(operations, [kind.writes, &PUT_STATUS].concat(), "{report:#}");
+    assert_eq!(operations, [kind.writes, &PUT_STATUS].concat(), "{report:#?}");
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let mut points = Vec::new();
     for call in &writes {
@@ -114,22 +117,22 @@ pub(super) fn point(side: Side, service: &str, operation: &str, nth: usize) -> P
 }
 
 /// The account as it is before the run, and the event that starts it.
-async fn arranged(kind: &Kind) -> (Bench, Value) {
-    let bench = quiet::bench(kind.env).await;
-    foreign(&bench.aws);
+async fn arranged(kind: &Kind) -> (TestStack, Value) {
+    let stack = TestStack::unsearched(kind.env).await;
+    foreign(&stack.aws);
     for file in &kind.before {
-        bench.upload(file);
-        let report = quiet::send(&bench.app, uploaded()).await.unwrap();
-        assert_eq!(report["outcome"], "changed", "{report:#}");
+        stack.upload(file);
+        let report = invoke(&stack.app, uploaded()).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     }
-    (kind.then)(&bench.aws);
+    (kind.then)(&stack.aws);
     let event = match &kind.file {
         Some(file) => {
-            bench.upload(file);
+            stack.upload(file);
             uploaded()
         }
         None => {
-            let events = bench.aws.events();
+            let events = stack.aws.events();
             events
                 .into_iter()
                 .rev()
@@ -137,24 +140,24 @@ async fn arranged(kind: &Kind) -> (Bench, Value) {
                 .unwrap()
         }
     };
-    (bench, event)
+    (stack, event)
 }
 
 pub(super) async fn one_crash(kind: &Kind, point: Point, form: Form) {
-    let (bench, event) = arranged(kind).await;
-    let before = Picture::of(&bench);
-    bench.aws.clear_calls();
+    let (stack, event) = arranged(kind).await;
+    let before = Picture::of(&stack);
+    stack.aws.clear_calls();
     match form {
-        Form::Process => crash_the_process(kind, &bench, event, &point).await,
-        Form::Dropped => drop_the_run(&bench, event, &point).await,
+        Form::Process => crash_the_process(kind, &stack, event, &point).await,
+        Form::Dropped => drop_the_run(&stack, event, &point).await,
     }
-    is_still(&bench.aws, &point).await;
-    is_safe(kind, &bench, &before, &point);
-    is_finished_by_the_next_run(kind, &bench, &before, &point).await;
+    is_still(&stack.aws, &point).await;
+    is_safe(kind, &stack, &before, &point);
+    is_finished_by_the_next_run(kind, &stack, &before, &point).await;
 }
 
 /// Kills the compiled function at the point.
-async fn crash_the_process(kind: &Kind, bench: &Bench, event: Value, point: &Point) {
+async fn crash_the_process(kind: &Kind, stack: &TestStack, event: Value, point: &Point) {
     let settings = [
         ("CONFIG_BUCKET", BUCKET),
         ("OWNER", "stack"),
@@ -166,12 +169,12 @@ async fn crash_the_process(kind: &Kind, bench: &Bench, event: Value, point: &Poi
         .chain(USUAL)
         .chain(kind.env.iter().copied())
         .collect();
-    let lambda = bench.aws.lambda();
+    let lambda = stack.aws.lambda();
     let bootstrap = Path::new(env!("CARGO_BIN_EXE_ecr-pull-through-sync"));
     let function = Arc::new(lambda.spawn(bootstrap, &env).unwrap());
-    role::enforce(&bench.aws, function.principal(), kind.env);
+    role::enforce(&stack.aws, function.principal(), kind.env);
     let victim = Arc::clone(&function);
-    at(&bench.aws, point, move || victim.kill());
+    at(&stack.aws, point, move || victim.kill());
     let died = lambda
         .invoke(event, Duration::from_secs(120))
         .await
@@ -182,15 +185,15 @@ async fn crash_the_process(kind: &Kind, bench: &Bench, event: Value, point: &Poi
 }
 
 /// Drops the run's future at the point.
-async fn drop_the_run(bench: &Bench, event: Value, point: &Point) {
+async fn drop_the_run(stack: &TestStack, event: Value, point: &Point) {
     let (kill, killed) = oneshot::channel();
     let (gone, is_gone) = mpsc::channel();
-    at(&bench.aws, point, move || {
+    at(&stack.aws, point, move || {
         kill.send(()).unwrap();
         is_gone.recv().unwrap();
     });
     tokio::select! {
-        report = quiet::send(&bench.app, event) => panic!("{point:?} was not reached: {report:?}"),
+        report = invoke(&stack.app, event) => panic!("{point:?} was not reached: {report:?}"),
         _ = killed => {}
     }
     gone.send(()).unwrap();
@@ -230,12 +233,12 @@ struct Picture {
     secrets: BTreeMap<String, Value>,
     /// Everything of somebody else, byte by byte.
     foreign: String,
-    ends: Ends,
+    invariants: Invariants,
 }
 
 impl Picture {
-    fn of(bench: &Bench) -> Self {
-        let aws = &bench.aws;
+    fn of(stack: &TestStack) -> Self {
+        let aws = &stack.aws;
         let list = |service: &str, operation: &str, list: &str, name: &str| -> BTreeMap<String, Value> {
             let answer = aws.call(service, operation, json!({})).unwrap();
             let named = answer[list].as_array().unwrap().iter();
@@ -277,7 +280,7 @@ impl Picture {
             templates,
             secrets,
             foreign,
-            ends: Ends::of(aws),
+            invariants: Invariants::of(aws),
         }
     }
 
@@ -296,8 +299,8 @@ impl Picture {
 }
 
 /// What holds at every crash point.
-fn is_safe(kind: &Kind, bench: &Bench, before: &Picture, point: &Point) {
-    let now = Picture::of(bench);
+fn is_safe(kind: &Kind, stack: &TestStack, before: &Picture, point: &Point) {
+    let now = Picture::of(stack);
     for rule in now.rules.values().filter(|rule| rule["credentialArn"].is_string()) {
         let there = now
             .secrets
@@ -331,45 +334,46 @@ fn is_safe(kind: &Kind, bench: &Bench, before: &Picture, point: &Point) {
     }
     assert_eq!(now.foreign, before.foreign, "{point:?}");
     for prefix in kind.served {
-        let pulled = bench.aws.pull(&format!("{prefix}/library/at-the-crash:1"));
+        let pulled = stack.aws.pull(&format!("{prefix}/library/at-the-crash:1"));
         assert!(pulled.is_ok(), "{point:?}: {pulled:?}");
     }
 }
 
 /// What a clean function makes of it.
-async fn is_finished_by_the_next_run(kind: &Kind, bench: &Bench, before: &Picture, point: &Point) {
-    let function = Box::pin(support::app(&bench.aws, kind.env)).await;
-    let next = quiet::send(&function, scheduled()).await.unwrap();
-    let finished = next["outcome"] == kind.outcome || (kind.outcome == "converged" && next["outcome"] == "changed");
-    assert!(finished, "{point:?}: {next:#}");
-    bench.aws.clear_calls();
-    let second = quiet::send(&function, scheduled()).await.unwrap();
-    assert_eq!(second["outcome"], kind.outcome, "{point:?}: {second:#}");
-    assert_eq!(bench.writes(), Vec::<String>::new(), "{point:?}: {second:#}");
-    let plan = quiet::send(&function, json!({"action": "plan"})).await.unwrap();
+async fn is_finished_by_the_next_run(kind: &Kind, stack: &TestStack, before: &Picture, point: &Point) {
+    let function = Box::pin(stack::app(&stack.aws, kind.env)).await;
+    let next = invoke(&function, scheduled()).await.unwrap();
+    let finished =
+        next.outcome == kind.outcome || (kind.outcome == Outcome::Converged && next.outcome == Outcome::Changed);
+    assert!(finished, "{point:?}: {next:#?}");
+    stack.aws.clear_calls();
+    let second = invoke(&function, scheduled()).await.unwrap();
+    assert_eq!(second.outcome, kind.outcome, "{point:?}: {second:#?}");
+    assert_eq!(stack.writes(), Vec::<String>::new(), "{point:?}: {second:#?}");
+    let plan = invoke(&function, json!({"action": "plan"})).await.unwrap();
     // What waits for somebody's word is shown, and what left and waits for a proof, which a plan does not ask for.
-    let changes = plan["changes"].as_array().unwrap();
-    let waits = |change: &Value| change["result"] == "held" || change["action"] == "delete";
+    let changes = plan.changes;
+    let waits = |change: &Change| change.result == ChangeResult::Held || change.action == Action::Delete;
     assert!(
-        changes.is_empty() || kind.outcome == "partial" && changes.iter().all(waits),
+        changes.is_empty() || kind.outcome == Outcome::Partial && changes.iter().all(waits),
         "{point:?}: {changes:?}"
     );
     if let Some((secret, token)) = kind.current {
-        assert_eq!(bench.token(secret, "AWSCURRENT").as_deref(), Some(token), "{point:?}");
+        assert_eq!(stack.token(secret, "AWSCURRENT").as_deref(), Some(token), "{point:?}");
         for label in ["FILE_PENDING", "ROLLING_BACK"] {
-            assert_eq!(bench.token(secret, label), None, "{point:?}: {label} was left behind");
+            assert_eq!(stack.token(secret, label), None, "{point:?}: {label} was left behind");
         }
     }
     for prefix in kind.pulls {
-        let pulled = bench.aws.pull(&format!("{prefix}/library/in-the-end:1"));
+        let pulled = stack.aws.pull(&format!("{prefix}/library/in-the-end:1"));
         assert!(pulled.is_ok(), "{point:?}: {pulled:?}");
     }
-    before.ends.hold(&bench.aws, &format!("{point:?}"));
-    let after = Picture::of(bench);
+    before.invariants.hold(&stack.aws, &format!("{point:?}"));
+    let after = Picture::of(stack);
     let used = |secret: &Value| after.rules.values().any(|rule| rule["credentialArn"] == secret["ARN"]);
     for (name, secret) in after.own_secrets() {
         let registry = name.strip_prefix("ecr-pullthroughcache/").unwrap();
-        let waits = kind.outcome == "partial" && after.is_marked(registry);
+        let waits = kind.outcome == Outcome::Partial && after.is_marked(registry);
         assert!(used(secret) || waits, "{point:?}: {name} is an orphan");
     }
     assert_eq!(after.foreign, before.foreign, "{point:?}");

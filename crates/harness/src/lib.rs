@@ -9,7 +9,16 @@
     reason = "a test fails by panicking"
 )]
 
-pub mod common;
-pub mod desk;
-pub mod quiet;
-pub mod support;
+pub mod files;
+pub mod stack;
+pub mod work_queue;
+
+/// That `main.rs` of a folder of tests names every file beside it: a file that nobody names is a file of tests that nobody runs.
+pub fn assert_all_named(main: &str, folder: &str) {
+    let paths = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let rust = paths.filter(|path| path.extension().is_some_and(|ending| ending == "rs"));
+    let names = rust.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
+    let is_named = |name: &String| name == "main" || main.contains(&format!("\nmod {name};\n"));
+    let unnamed: Vec<String> = names.filter(|name| !is_named(name)).collect();
+    assert_eq!(unnamed, Vec::<String>::new());
+}

@@ -9,7 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
-use harness::{common, support};
+use harness::{files, stack};
 
 mod ptc;
 
@@ -23,24 +23,13 @@ mod ptc_export;
 mod ptc_plan;
 mod ptc_progress;
 mod ptc_schema;
+mod ptc_sops;
 mod ptc_stack;
 mod ptc_status;
 mod ptc_upload;
 mod sops_files;
 
-/// A file that nobody names is a file of tests that nobody runs.
 #[test]
 fn every_file_of_tests_is_named_above() {
-    let named = include_str!("main.rs");
-    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests"))
-        .unwrap()
-        .map(|file| file.unwrap().path());
-    let rust = files.filter(|path| path.extension().is_some_and(|ending| ending == "rs"));
-    let names = rust
-        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
-        .filter(|name| name != "main");
-    let unnamed: Vec<String> = names
-        .filter(|name| !named.contains(&format!("\nmod {name};\n")))
-        .collect();
-    assert_eq!(unnamed, Vec::<String>::new());
+    harness::assert_all_named(include_str!("main.rs"), concat!(env!("CARGO_MANIFEST_DIR"), "/tests"));
 }

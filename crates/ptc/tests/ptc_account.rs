@@ -7,15 +7,15 @@ use std::time::Duration;
 use local_aws::Fault;
 
 use crate::ptc::Ptc;
-use crate::support::{BUCKET, Bench, hub};
+use crate::stack::{BUCKET, TestStack, hub};
 
 /// A configuration with profiles, beside a file.
-struct Configured {
-    bench: Bench,
+struct Profiles {
+    stack: TestStack,
     folder: PathBuf,
 }
 
-impl Configured {
+impl Profiles {
     async fn new(name: &str) -> Self {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("account-{name}"));
         std::fs::create_dir_all(&folder).unwrap();
@@ -26,19 +26,19 @@ impl Configured {
         std::fs::write(folder.join("config"), config).unwrap();
         std::fs::write(folder.join("credentials"), credentials).unwrap();
         std::fs::write(folder.join("registries.yaml"), hub("canary-docker-1")).unwrap();
-        let bench = Bench::new().await;
-        bench.aws.deploy_function("sync", &[("CONFIG_BUCKET", BUCKET)]);
-        bench
+        let stack = TestStack::new().await;
+        stack.aws.deploy_function("sync", &[("CONFIG_BUCKET", BUCKET)]);
+        stack
             .aws
             .put_stack("ecr-pull-through-sync", "CREATE_COMPLETE", &[("FunctionName", "sync")])
             .unwrap();
-        Self { bench, folder }
+        Self { stack, folder }
     }
 
     /// With the key `PTC` in the environment.
     fn ptc(&self) -> Ptc {
         let path = |name: &str| self.folder.join(name).display().to_string();
-        Ptc::new(&self.bench.aws)
+        Ptc::new(&self.stack.aws)
             .env("AWS_CONFIG_FILE", &path("config"))
             .env("AWS_SHARED_CREDENTIALS_FILE", &path("credentials"))
             .within(&self.folder)
@@ -46,33 +46,36 @@ impl Configured {
 
     /// Who has signed calls since the last look.
     fn signed(&self) -> BTreeSet<String> {
-        let calls = self.bench.aws.calls();
-        self.bench.aws.clear_calls();
+        let calls = self.stack.aws.calls();
+        self.stack.aws.clear_calls();
         calls.into_iter().map(|call| call.principal).collect()
     }
 }
 
 #[tokio::test]
 async fn a_profile_that_is_named_signs_every_call_whatever_the_environment_holds() {
-    let desk = Configured::new("signed").await;
+    let profiles = Profiles::new("signed").await;
     let expected = |key: &str| BTreeSet::from([key.to_owned()]);
-    desk.ptc()
+    profiles
+        .ptc()
         .run(["plan", "registries.yaml", "--profile", "prod"])
         .await
         .ends(2);
-    assert_eq!(desk.signed(), expected("PROD"));
-    desk.ptc()
+    assert_eq!(profiles.signed(), expected("PROD"));
+    profiles
+        .ptc()
         .run(["apply", "registries.yaml", "--profile", "prod", "--yes"])
         .await
         .ends(0);
-    assert_eq!(desk.signed(), expected("PROD"));
+    assert_eq!(profiles.signed(), expected("PROD"));
     // One that nobody named on the command line leaves the order to the SDK, as with every other tool.
-    desk.ptc()
+    profiles
+        .ptc()
         .env("AWS_PROFILE", "prod")
         .run(["plan", "registries.yaml"])
         .await
         .ends(0);
-    assert_eq!(desk.signed(), expected("PTC"));
+    assert_eq!(profiles.signed(), expected("PTC"));
     // An offline kit would go by no profile at all.
     let kit = [
         "kit",
@@ -84,16 +87,16 @@ async fn a_profile_that_is_named_signs_every_call_whatever_the_environment_holds
         "--profile",
         "prod",
     ];
-    desk.ptc().run(kit).await.ends(0);
-    assert_eq!(desk.signed(), expected("PROD"));
+    profiles.ptc().run(kit).await.ends(0);
+    assert_eq!(profiles.signed(), expected("PROD"));
 }
 
 #[tokio::test]
 async fn the_region_is_the_profiles_unless_it_is_named() {
-    let desk = Configured::new("region").await;
+    let profiles = Profiles::new("region").await;
     let plan = ["plan", "registries.yaml", "--profile"];
     // Calls for another Region are refused by their signature.
-    let elsewhere = desk
+    let elsewhere = profiles
         .ptc()
         .env("AWS_REGION", "us-east-1")
         .env("AWS_DEFAULT_REGION", "us-east-1");
@@ -104,7 +107,7 @@ async fn the_region_is_the_profiles_unless_it_is_named() {
         .run([&plan[..], &["bare", "--region", "eu-west-1"]].concat())
         .await
         .ends(2);
-    let named = desk
+    let named = profiles
         .ptc()
         .run([&plan[..], &["prod", "--region", "us-east-1"]].concat())
         .await
@@ -114,15 +117,15 @@ async fn the_region_is_the_profiles_unless_it_is_named() {
 
 #[tokio::test]
 async fn a_profile_that_is_not_there_is_an_error_with_the_files_that_were_read() {
-    let desk = Configured::new("missing").await;
-    let files = ["config", "credentials"].map(|name| desk.folder.join(name).display().to_string());
+    let profiles = Profiles::new("missing").await;
+    let files = ["config", "credentials"].map(|name| profiles.folder.join(name).display().to_string());
     for profile in ["nosuch", "empty", ""] {
         for command in [
             &["plan", "registries.yaml"][..],
             &["apply", "registries.yaml", "--yes"],
             &["status"],
         ] {
-            let refused = desk
+            let refused = profiles
                 .ptc()
                 .run([command, &["--profile", profile]].concat())
                 .await
@@ -147,11 +150,11 @@ async fn a_profile_that_is_not_there_is_an_error_with_the_files_that_were_read()
         "--profile",
         "nosuch",
     ];
-    let refused = desk.ptc().run(offline).await.ends(1);
+    let refused = profiles.ptc().run(offline).await.ends(1);
     assert!(refused.stderr.contains("--profile nosuch"), "{}", refused.stderr);
     // Where there is no configuration at all, the places where it would be are named.
-    let nowhere = Ptc::new(&desk.bench.aws)
-        .within(&desk.folder)
+    let nowhere = Ptc::new(&profiles.stack.aws)
+        .within(&profiles.folder)
         .env("HOME", "/nonexistent");
     let nowhere = nowhere
         .without("AWS_CONFIG_FILE")
@@ -166,22 +169,23 @@ async fn a_profile_that_is_not_there_is_an_error_with_the_files_that_were_read()
         "{}",
         refused.stderr
     );
-    assert_eq!(desk.signed(), BTreeSet::new());
+    assert_eq!(profiles.signed(), BTreeSet::new());
 }
 
 #[tokio::test]
 async fn what_keeps_ptc_waiting_is_said_meanwhile_and_why_it_failed_at_the_end() {
-    let desk = Configured::new("waiting").await;
-    desk.bench
+    let profiles = Profiles::new("waiting").await;
+    profiles
+        .stack
         .aws
         .fault(Fault::on("sts", "*").latency(Duration::from_millis(2500)).times(1));
-    let slow = desk.ptc().run(["plan", "registries.yaml"]).await.ends(2);
+    let slow = profiles.ptc().run(["plan", "registries.yaml"]).await.ends(2);
     assert_eq!(slow.stderr, "GetCallerIdentity (1 s)\n");
     let host = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
-    let nobody = desk.ptc().env("AWS_ENDPOINT_URL_STS", &format!("http://{host}"));
+    let nobody = profiles.ptc().env("AWS_ENDPOINT_URL_STS", &format!("http://{host}"));
     let refused = nobody.run(["status"]).await.ends(1);
     let said =
         format!("error: GetCallerIdentity: Unreachable: could not connect to the endpoint URL \"http://{host}\"");

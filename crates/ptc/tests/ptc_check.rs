@@ -5,8 +5,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use crate::common::cases::tables;
-use crate::common::misplaced;
+use crate::files::cases::tables;
+use crate::files::misplaced;
 use serde_json::Value;
 
 const BROKEN: &str = "dockerhub:

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::ptc::{Output, Ptc};
-use crate::support::{self, BUCKET, Bench, make_rule};
+use crate::stack::{self, BUCKET, TestStack, make_rule};
 use local_aws::ecr::{Image, StorageClass};
 use local_aws::iam::Policy;
 use local_aws::{Fault, LocalAws, Options};
@@ -31,12 +31,12 @@ struct Scene {
     /// Its page.
     name: &'static str,
     /// What is wrong.
-    prepare: fn(&Bench),
+    prepare: fn(&TestStack),
     args: &'static [&'static str],
     status: i32,
 }
 
-const fn scene(name: &'static str, status: i32, args: &'static [&'static str], prepare: fn(&Bench)) -> Scene {
+const fn scene(name: &'static str, status: i32, args: &'static [&'static str], prepare: fn(&TestStack)) -> Scene {
     Scene {
         name,
         prepare,
@@ -105,8 +105,8 @@ const SCENES: &[Scene] = &[
         &["dockerhub/nginx:1.27", "--role", NODE],
         |_| {},
     ),
-    scene("longer-prefix-in-the-way", 1, &["docker.io/acme/tool:1"], |bench| {
-        make_rule(&bench.aws, "dockerhub/acme", "quay.io", None);
+    scene("longer-prefix-in-the-way", 1, &["docker.io/acme/tool:1"], |stack| {
+        make_rule(&stack.aws, "dockerhub/acme", "quay.io", None);
     }),
     scene(
         "rule-that-the-last-run-could-not-make",
@@ -115,57 +115,57 @@ const SCENES: &[Scene] = &[
         |_| {},
     ),
     scene("rule-gone", 1, &[NGINX], delete_rule),
-    scene("rule-gone-and-cached", 0, &["dockerhub/library/nginx:1.27"], |bench| {
-        cached(bench);
-        delete_rule(bench);
+    scene("rule-gone-and-cached", 0, &["dockerhub/library/nginx:1.27"], |stack| {
+        cached(stack);
+        delete_rule(stack);
     }),
     // Template, secret, credential.
-    scene("template-without-role", 1, &[NGINX], |bench| {
-        template(bench, json!({"resourceTags": [{"Key": "team", "Value": "x"}]}));
+    scene("template-without-role", 1, &[NGINX], |stack| {
+        template(stack, json!({"resourceTags": [{"Key": "team", "Value": "x"}]}));
     }),
-    scene("template-not-for-pulls", 0, &[NGINX], |bench| {
-        template(bench, json!({"appliedFor": ["REPLICATION"]}));
+    scene("template-not-for-pulls", 0, &[NGINX], |stack| {
+        template(stack, json!({"appliedFor": ["REPLICATION"]}));
     }),
-    scene("secret-gone", 1, &[NGINX], |bench| {
-        let input = json!({"SecretId": secret(bench), "ForceDeleteWithoutRecovery": true});
-        bench.aws.call("secretsmanager", "DeleteSecret", input).unwrap();
+    scene("secret-gone", 1, &[NGINX], |stack| {
+        let input = json!({"SecretId": secret(stack), "ForceDeleteWithoutRecovery": true});
+        stack.aws.call("secretsmanager", "DeleteSecret", input).unwrap();
     }),
-    scene("secret-scheduled-for-deletion", 1, &[NGINX], |bench| {
-        let input = json!({"SecretId": secret(bench), "RecoveryWindowInDays": 7});
-        bench.aws.call("secretsmanager", "DeleteSecret", input).unwrap();
+    scene("secret-scheduled-for-deletion", 1, &[NGINX], |stack| {
+        let input = json!({"SecretId": secret(stack), "RecoveryWindowInDays": 7});
+        stack.aws.call("secretsmanager", "DeleteSecret", input).unwrap();
     }),
-    scene("secret-with-a-customers-key", 1, &[NGINX], |bench| {
-        let input = json!({"SecretId": secret(bench), "KmsKeyId": "alias/team"});
-        bench.aws.call("secretsmanager", "UpdateSecret", input).unwrap();
+    scene("secret-with-a-customers-key", 1, &[NGINX], |stack| {
+        let input = json!({"SecretId": secret(stack), "KmsKeyId": "alias/team"});
+        stack.aws.call("secretsmanager", "UpdateSecret", input).unwrap();
     }),
     scene("credential-refused", 1, &[NGINX, "--role", NODE], lapsed),
-    scene("credential-refused-and-cached", 1, &[NGINX], |bench| {
-        cached(bench);
-        lapsed(bench);
+    scene("credential-refused-and-cached", 1, &[NGINX], |stack| {
+        cached(stack);
+        lapsed(stack);
     }),
-    scene("credential-lapsed", 1, &[NGINX], |bench| {
-        expires(bench, "2020-01-01");
-        lapsed(bench);
+    scene("credential-lapsed", 1, &[NGINX], |stack| {
+        expires(stack, "2020-01-01");
+        lapsed(stack);
     }),
-    scene("credential-with-a-day", 0, &[NGINX], |bench| {
-        expires(bench, "2999-12-31")
+    scene("credential-with-a-day", 0, &[NGINX], |stack| {
+        expires(stack, "2999-12-31")
     }),
     scene(
         "upstream-in-another-account-without-role",
         1,
         &["444455556666.dkr.ecr.eu-west-1.amazonaws.com/base/jdk:21"],
-        |bench| {
+        |stack| {
             make_rule(
-                &bench.aws,
+                &stack.aws,
                 "shared",
                 "444455556666.dkr.ecr.eu-west-1.amazonaws.com",
                 None,
             );
         },
     ),
-    scene("upstream-does-not-answer", 1, &[NGINX], |bench| {
+    scene("upstream-does-not-answer", 1, &[NGINX], |stack| {
         let text = "503 Service Unavailable";
-        bench.aws.upstream_says("registry-1.docker.io", Some(text));
+        stack.aws.upstream_says("registry-1.docker.io", Some(text));
     }),
     // The one who pulls.
     scene(
@@ -178,82 +178,82 @@ const SCENES: &[Scene] = &[
         "role-that-may-not-create-repositories",
         1,
         &[NGINX, "--role", NODE],
-        |bench| {
+        |stack| {
             // As AmazonEC2ContainerRegistryPullOnly.
-            node(bench, &[&PULL[..], &["ecr:BatchImportUpstreamImage"]].concat());
+            node(stack, &[&PULL[..], &["ecr:BatchImportUpstreamImage"]].concat());
         },
     ),
-    scene("role-that-may-not-import", 1, &[NGINX, "--role", NODE], |bench| {
+    scene("role-that-may-not-import", 1, &[NGINX, "--role", NODE], |stack| {
         // As AmazonEC2ContainerRegistryReadOnly, where the repository is there.
-        bench.aws.pull("dockerhub/library/nginx:1.26").unwrap();
-        node(bench, &PULL);
+        stack.aws.pull("dockerhub/library/nginx:1.26").unwrap();
+        node(stack, &PULL);
     }),
     scene(
         "role-that-may-only-pull-and-cached",
         0,
         &[NGINX, "--role", NODE],
-        |bench| {
-            cached(bench);
-            node(bench, &PULL);
+        |stack| {
+            cached(stack);
+            node(stack, &PULL);
         },
     ),
-    scene("role-that-may-not-tag", 1, &[NGINX, "--role", NODE], |bench| {
+    scene("role-that-may-not-tag", 1, &[NGINX, "--role", NODE], |stack| {
         let tags = json!([{"Key": "team", "Value": "x"}]);
-        template(bench, json!({"resourceTags": tags, "customRoleArn": support::ROLE}));
+        template(stack, json!({"resourceTags": tags, "customRoleArn": stack::ROLE}));
     }),
-    scene("role-that-may-not-pull", 1, &[NGINX, "--role", NODE], |bench| {
-        node(bench, &["s3:GetObject"])
+    scene("role-that-may-not-pull", 1, &[NGINX, "--role", NODE], |stack| {
+        node(stack, &["s3:GetObject"])
     }),
-    scene("role-that-is-denied", 1, &[NGINX, "--role", NODE], |bench| {
+    scene("role-that-is-denied", 1, &[NGINX, "--role", NODE], |stack| {
         let deny =
             json!({"Sid": "NoImports", "Effect": "Deny", "Action": "ecr:BatchImportUpstreamImage", "Resource": "*"});
-        role(bench, json!([allow(&ALL), deny]));
+        role(stack, json!([allow(&ALL), deny]));
     }),
-    scene("role-with-a-condition", 1, &[NGINX, "--role", NODE], |bench| {
+    scene("role-with-a-condition", 1, &[NGINX, "--role", NODE], |stack| {
         let mut inside = allow(&ALL);
         inside["Condition"] = json!({"StringEquals": {"aws:SourceVpce": "vpce-1"}});
-        role(bench, json!([inside]));
+        role(stack, json!([inside]));
     }),
-    scene("role-with-a-condition-beside", 0, &[NGINX, "--role", NODE], |bench| {
+    scene("role-with-a-condition-beside", 0, &[NGINX, "--role", NODE], |stack| {
         let mut inside = allow(&ALL);
         inside["Condition"] = json!({"StringEquals": {"aws:SourceVpce": "vpce-1"}});
-        role(bench, json!([allow(&ALL), inside]));
+        role(stack, json!([allow(&ALL), inside]));
     }),
     scene(
         "registry-policy-that-denies-pulls",
         1,
         &[NGINX, "--role", NODE],
-        |bench| {
+        |stack| {
             let mut deny = foreign("Deny", &["ecr:BatchGetImage"]);
             deny["Principal"] = json!("*");
-            registry_policy(bench, json!([deny]));
+            registry_policy(stack, json!([deny]));
         },
     ),
     scene(
         "repository-policy-that-allows-by-itself",
         0,
         &[NGINX, "--role", NODE],
-        |bench| {
-            cached(bench);
-            node(bench, &["ecr:GetAuthorizationToken"]);
+        |stack| {
+            cached(stack);
+            node(stack, &["ecr:GetAuthorizationToken"]);
             let own = json!({"Effect": "Allow", "Principal": {"AWS": NODE}, "Action": "ecr:*"});
-            repository_policy(bench, json!([own]));
+            repository_policy(stack, json!([own]));
         },
     ),
     scene(
         "repository-policy-by-organization",
         1,
         &[NGINX, "--role", FOREIGN],
-        |bench| {
-            cached(bench);
+        |stack| {
+            cached(stack);
             let org = json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}});
             let all = json!({"Effect": "Allow", "Principal": "*", "Action": "ecr:*", "Condition": org});
-            repository_policy(bench, json!([all]));
+            repository_policy(stack, json!([all]));
         },
     ),
-    scene("role-of-another-account", 1, &[NGINX, "--role", FOREIGN], |bench| {
+    scene("role-of-another-account", 1, &[NGINX, "--role", FOREIGN], |stack| {
         registry_policy(
-            bench,
+            stack,
             json!([foreign(
                 "Allow",
                 &["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"]
@@ -261,19 +261,19 @@ const SCENES: &[Scene] = &[
         );
     }),
     // Policies.
-    scene("repository-policy-that-denies", 1, &[NGINX, "--role", NODE], |bench| {
-        cached(bench);
+    scene("repository-policy-that-denies", 1, &[NGINX, "--role", NODE], |stack| {
+        cached(stack);
         let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "ecr:BatchGetImage"});
-        repository_policy(bench, json!([deny]));
+        repository_policy(stack, json!([deny]));
     }),
     scene(
         "repository-policy-without-the-other-account",
         1,
         &[NGINX, "--role", FOREIGN],
-        |bench| {
-            cached(bench);
+        |stack| {
+            cached(stack);
             let own = json!({"Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": "ecr:*"});
-            repository_policy(bench, json!([own]));
+            repository_policy(stack, json!([own]));
         },
     ),
     scene(
@@ -286,29 +286,29 @@ const SCENES: &[Scene] = &[
         "registry-policy-without-createrepository",
         1,
         &[NGINX, "--role", FOREIGN],
-        |bench| {
-            registry_policy(bench, json!([foreign("Allow", &["ecr:BatchImportUpstreamImage"])]));
+        |stack| {
+            registry_policy(stack, json!([foreign("Allow", &["ecr:BatchImportUpstreamImage"])]));
         },
     ),
-    scene("registry-policy-that-denies", 1, &[NGINX, "--role", NODE], |bench| {
+    scene("registry-policy-that-denies", 1, &[NGINX, "--role", NODE], |stack| {
         let mut deny = foreign("Deny", &["ecr:BatchImportUpstreamImage"]);
         deny["Principal"] = json!("*");
-        registry_policy(bench, json!([deny]));
+        registry_policy(stack, json!([deny]));
     }),
     // The image.
     scene("first-pull-by-digest", 1, &[BY_DIGEST], |_| {}),
-    scene("image-archived", 1, &[NGINX], |bench| {
-        let mut image = image(bench, "1.27");
+    scene("image-archived", 1, &[NGINX], |stack| {
+        let mut image = image(stack, "1.27");
         image.storage_class = StorageClass::Archive;
-        seed(bench, image);
+        seed(stack, image);
     }),
-    scene("tag-that-stays", 0, &[NGINX], |bench| {
-        cached(bench);
+    scene("tag-that-stays", 0, &[NGINX], |stack| {
+        cached(stack);
         let input = json!({"repositoryName": "dockerhub/library/nginx", "imageTagMutability": "IMMUTABLE"});
-        bench.aws.call("ecr", "PutImageTagMutability", input).unwrap();
+        stack.aws.call("ecr", "PutImageTagMutability", input).unwrap();
     }),
-    scene("one-platform-only", 0, &[NGINX], |bench| {
-        seed(bench, image(bench, "1.27"))
+    scene("one-platform-only", 0, &[NGINX], |stack| {
+        seed(stack, image(stack, "1.27"))
     }),
     // Asked of ECR.
     scene("pull-that-works", 0, &[NGINX, "--pull", "--role", NODE], |_| {}),
@@ -316,15 +316,15 @@ const SCENES: &[Scene] = &[
         "image-that-the-upstream-lacks",
         1,
         &[NGINX, "--pull", "--role", NODE],
-        |bench| {
-            bench
+        |stack| {
+            stack
                 .aws
                 .fail_upstream_image("registry-1.docker.io", "library/nginx:1.27", "ImageNotFound");
         },
     ),
-    scene("image-that-the-upstream-limits", 1, &[NGINX, "--pull"], |bench| {
+    scene("image-that-the-upstream-limits", 1, &[NGINX, "--pull"], |stack| {
         let code = "UpstreamTooManyRequests";
-        bench
+        stack
             .aws
             .fail_upstream_image("registry-1.docker.io", "library/nginx:1.27", code);
     }),
@@ -333,13 +333,13 @@ const SCENES: &[Scene] = &[
         "credentials-that-may-see-nothing",
         1,
         &[NGINX, "--role", NODE],
-        |bench| may_only(bench, &["s3:*"]),
+        |stack| may_only(stack, &["s3:*"]),
     ),
     scene(
         "credentials-that-may-not-see-all",
         1,
         &[NGINX, "--role", NODE],
-        |bench| {
+        |stack| {
             let seen = [
                 "s3:*",
                 "ecr:Describe*",
@@ -347,7 +347,7 @@ const SCENES: &[Scene] = &[
                 "ecr:GetRepositoryPolicy",
                 "ecr:GetRegistryPolicy",
             ];
-            may_only(bench, &seen);
+            may_only(stack, &seen);
         },
     ),
 ];
@@ -378,58 +378,58 @@ fn document(statements: Value) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
-fn role(bench: &Bench, statements: Value) {
-    let made = bench
+fn role(stack: &TestStack, statements: Value) {
+    let made = stack
         .aws
         .put_role("node", &[("pulls".to_owned(), document(statements))]);
     assert_eq!(made.as_deref(), Ok(NODE));
 }
 
-fn node(bench: &Bench, actions: &[&str]) {
-    role(bench, json!([allow(actions)]));
+fn node(stack: &TestStack, actions: &[&str]) {
+    role(stack, json!([allow(actions)]));
 }
 
 /// The key of `ptc` may do no more than that.
-fn may_only(bench: &Bench, actions: &[&str]) {
+fn may_only(stack: &TestStack, actions: &[&str]) {
     let documents = [("P".to_owned(), document(json!([allow(actions)])))];
-    bench.aws.enforce("PTC", Policy::read("operator", &documents).unwrap());
+    stack.aws.enforce("PTC", Policy::read("operator", &documents).unwrap());
 }
 
-fn cached(bench: &Bench) {
-    bench.aws.pull("dockerhub/library/nginx:1.27").unwrap();
+fn cached(stack: &TestStack) {
+    stack.aws.pull("dockerhub/library/nginx:1.27").unwrap();
 }
 
-fn lapsed(bench: &Bench) {
-    bench
+fn lapsed(stack: &TestStack) {
+    stack
         .aws
         .refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
 }
 
-fn secret(bench: &Bench) -> String {
-    bench.rule("dockerhub").unwrap()["credentialArn"]
+fn secret(stack: &TestStack) -> String {
+    stack.rule("dockerhub").unwrap()["credentialArn"]
         .as_str()
         .unwrap()
         .to_owned()
 }
 
 /// The day that the secret's tag gives.
-fn expires(bench: &Bench, day: &str) {
+fn expires(stack: &TestStack, day: &str) {
     let tags = json!([{"Key": "ecr-pull-through-sync:expires-at", "Value": day}]);
-    let input = json!({"SecretId": secret(bench), "Tags": tags});
-    bench.aws.call("secretsmanager", "TagResource", input).unwrap();
+    let input = json!({"SecretId": secret(stack), "Tags": tags});
+    stack.aws.call("secretsmanager", "TagResource", input).unwrap();
 }
 
-fn delete_rule(bench: &Bench) {
+fn delete_rule(stack: &TestStack) {
     let input = json!({"ecrRepositoryPrefix": "dockerhub"});
-    bench.aws.call("ecr", "DeletePullThroughCacheRule", input).unwrap();
+    stack.aws.call("ecr", "DeletePullThroughCacheRule", input).unwrap();
 }
 
-fn template(bench: &Bench, members: Value) {
+fn template(stack: &TestStack, members: Value) {
     let mut input = json!({"prefix": "dockerhub"});
     for (name, value) in members.as_object().unwrap() {
         input[name] = value.clone();
     }
-    bench
+    stack
         .aws
         .call("ecr", "UpdateRepositoryCreationTemplate", input)
         .unwrap();
@@ -440,53 +440,53 @@ fn foreign(effect: &str, actions: &[&str]) -> Value {
            "Resource": "arn:aws:ecr:eu-west-1:123456789012:repository/dockerhub/*"})
 }
 
-fn registry_policy(bench: &Bench, statements: Value) {
+fn registry_policy(stack: &TestStack, statements: Value) {
     let input = json!({"policyText": document(statements).to_string()});
-    bench.aws.call("ecr", "PutRegistryPolicy", input).unwrap();
+    stack.aws.call("ecr", "PutRegistryPolicy", input).unwrap();
 }
 
-fn repository_policy(bench: &Bench, statements: Value) {
+fn repository_policy(stack: &TestStack, statements: Value) {
     let text = document(statements).to_string();
     let input = json!({"repositoryName": "dockerhub/library/nginx", "policyText": text});
-    bench.aws.call("ecr", "SetRepositoryPolicy", input).unwrap();
+    stack.aws.call("ecr", "SetRepositoryPolicy", input).unwrap();
 }
 
 /// An image that somebody has pushed: a single one.
-fn image(bench: &Bench, tag: &str) -> Image {
-    Image::new(&format!("sha256:{}", "ab".repeat(32)), &[tag], bench.aws.now())
+fn image(stack: &TestStack, tag: &str) -> Image {
+    Image::new(&format!("sha256:{}", "ab".repeat(32)), &[tag], stack.aws.now())
 }
 
-fn seed(bench: &Bench, image: Image) {
+fn seed(stack: &TestStack, image: Image) {
     let context = local_aws::api::CallContext {
         account: "123456789012".into(),
         region: "eu-west-1".into(),
         partition: "aws".into(),
-        now: bench.aws.now(),
+        now: stack.aws.now(),
     };
-    bench
+    stack
         .aws
         .with_ecr(|ecr| ecr.seed_images(&context, "dockerhub/library/nginx", vec![image]));
 }
 
 /// An account in which all is well: two registries, made by the function, and a role that may pull.
-async fn account(name: &str) -> Bench {
-    let bench = Bench::new().await;
+async fn account(name: &str) -> TestStack {
+    let stack = TestStack::new().await;
     let mut file = FILE.to_owned();
     if name == "rule-that-the-last-run-could-not-make" {
         file.push_str("github: {registry: ghcr.io, username: acme-bot, accessToken: canary-ghcr-1}\n");
         let fault = Fault::on("ecr", "CreatePullThroughCacheRule")
             .subject_contains("github")
             .times(9);
-        bench.aws.fault(fault.access_denied());
+        stack.aws.fault(fault.access_denied());
     }
-    bench.follow(&file).await;
-    node(&bench, &ALL);
-    bench
+    stack.follow(&file).await;
+    node(&stack, &ALL);
+    stack
 }
 
-async fn doctor(bench: &Bench, args: &[&str]) -> Output {
-    let desk = Ptc::new(&bench.aws).env("CONFIG_BUCKET", BUCKET).env("OWNER", "stack");
-    desk.run([&["doctor"], args].concat()).await
+async fn doctor(stack: &TestStack, args: &[&str]) -> Output {
+    let terminal = Ptc::new(&stack.aws).env("CONFIG_BUCKET", BUCKET).env("OWNER", "stack");
+    terminal.run([&["doctor"], args].concat()).await
 }
 
 /// Times, and the random ends of ARNs, are others each time.
@@ -516,10 +516,10 @@ async fn every_cause_is_told_apart() {
         status,
     } in SCENES
     {
-        let bench = account(name).await;
-        prepare(&bench);
-        bench.aws.clear_calls();
-        let output = doctor(&bench, args).await;
+        let stack = account(name).await;
+        prepare(&stack);
+        stack.aws.clear_calls();
+        let output = doctor(&stack, args).await;
         // On a slow machine it says meanwhile what it is doing.
         assert!(!output.stderr.contains("error"), "{name}: {}", output.stderr);
         assert_eq!(output.status, *status, "{name}: {}", output.stdout);
@@ -527,7 +527,7 @@ async fn every_cause_is_told_apart() {
         golden(name, &format!("$ ptc doctor {}\n\n{page}", args.join(" ")));
 
         // It reads, and starts no pull unless it was told to.
-        let calls = bench.aws.calls();
+        let calls = stack.aws.calls();
         assert!(calls.iter().all(|call| !call.write), "{name}: {calls:?}");
         let pulls = calls.iter().filter(|call| call.operation == "BatchGetImage").count();
         assert_eq!(pulls > 0, args.contains(&"--pull"), "{name}");
@@ -567,14 +567,14 @@ async fn a_pull_goes_as_it_was_foretold() {
         .iter()
         .filter(|scene| !apart.iter().any(|start| scene.name.starts_with(start)))
     {
-        let bench = account(scene.name).await;
-        (scene.prepare)(&bench);
-        let output = doctor(&bench, &[scene.args, &["--json"]].concat()).await.json();
+        let stack = account(scene.name).await;
+        (scene.prepare)(&stack);
+        let output = doctor(&stack, &[scene.args, &["--json"]].concat()).await.json();
         let Some(url) = output["url"].as_str() else { continue };
         let name = url.strip_prefix(HOST).and_then(|rest| rest.strip_prefix('/')).unwrap();
         let name = name.replace(":1.27@", "@");
         let is_served = output["cached"] == json!(true) || output["explained_by"].is_null();
-        assert_eq!(bench.aws.pull(&name).is_ok(), is_served, "{}: {output}", scene.name);
+        assert_eq!(stack.aws.pull(&name).is_ok(), is_served, "{}: {output}", scene.name);
         judged += 1;
     }
     assert_eq!(judged, 25);
@@ -582,9 +582,9 @@ async fn a_pull_goes_as_it_was_foretold() {
 
 #[tokio::test]
 async fn programs_get_the_facts() {
-    let bench = account("").await;
-    lapsed(&bench);
-    let output = doctor(&bench, &[NGINX, "--json"]).await.ends(1).json();
+    let stack = account("").await;
+    lapsed(&stack);
+    let output = doctor(&stack, &[NGINX, "--json"]).await.ends(1).json();
     assert_eq!(
         (&output["image"], &output["cached"], &output["explained_by"]),
         (&json!(NGINX), &json!(false), &json!("credential"))
@@ -614,21 +614,21 @@ async fn the_documented_permissions_are_exact() {
         .unwrap();
     let documents = [("doctor".to_owned(), serde_json::from_str(json).unwrap())];
     let policy = Policy::read("operator", &documents).unwrap();
-    let bench = account("").await;
-    bench.aws.pull("dockerhub/library/nginx:1.26").unwrap();
-    bench.aws.enforce("PTC", policy.clone());
-    doctor(&bench, &[NGINX, "--role", NODE]).await.ends(0);
-    assert_eq!(bench.aws.denied(), Vec::<String>::new());
-    let used = bench.aws.used_statements();
+    let stack = account("").await;
+    stack.aws.pull("dockerhub/library/nginx:1.26").unwrap();
+    stack.aws.enforce("PTC", policy.clone());
+    doctor(&stack, &[NGINX, "--role", NODE]).await.ends(0);
+    assert_eq!(stack.aws.denied(), Vec::<String>::new());
+    let used = stack.aws.used_statements();
     let unused: Vec<_> = policy
         .grants()
         .into_iter()
         .filter(|grant| !used.contains(grant))
         .collect();
     assert_eq!(unused, vec![]);
-    doctor(&bench, &[NGINX, "--pull"]).await.ends(1);
+    doctor(&stack, &[NGINX, "--pull"]).await.ends(1);
     assert!(
-        bench
+        stack
             .aws
             .denied()
             .iter()
@@ -638,8 +638,8 @@ async fn the_documented_permissions_are_exact() {
 
 #[tokio::test]
 async fn the_status_is_no_condition() {
-    let bench = account("").await;
-    let output = Ptc::new(&bench.aws).run(["doctor", NGINX]).await.ends(0);
+    let stack = account("").await;
+    let output = Ptc::new(&stack.aws).run(["doctor", NGINX]).await.ends(0);
     let line = "unseen  last run           the stack ecr-pull-through-sync is not deployed in account";
     assert!(output.stdout.contains(line), "{}", output.stdout);
 }
@@ -659,11 +659,11 @@ async fn a_region_without_the_cache_is_told() {
 
 #[tokio::test]
 async fn what_aws_says_moves_no_cursor_and_holds_no_token() {
-    let bench = account("").await;
+    let stack = account("").await;
     let evil = "401 for canary-docker-1 \u{1b}[2J\r\nyes     name  all is well \u{202e}";
-    bench.aws.upstream_says("registry-1.docker.io", Some(evil));
+    stack.aws.upstream_says("registry-1.docker.io", Some(evil));
     for args in [&[NGINX][..], &[NGINX, "--json"]] {
-        let output = doctor(&bench, args).await.ends(1);
+        let output = doctor(&stack, args).await.ends(1);
         let harmful = |c: char| (c.is_control() && c != '\n') || (c == '\u{202e}' && args.len() == 1);
         assert!(!output.stdout.contains(harmful), "{}", output.stdout);
         let names = output.stdout.lines().filter(|line| line.starts_with("yes     name"));
@@ -673,9 +673,9 @@ async fn what_aws_says_moves_no_cursor_and_holds_no_token() {
 
 #[tokio::test]
 async fn only_the_arn_of_a_role_or_user_is_taken() {
-    let bench = support::Bench::new().await;
+    let stack = stack::TestStack::new().await;
     let session = "arn:aws:sts::123456789012:assumed-role/node/i-1";
-    let output = doctor(&bench, &[NGINX, "--role", session]).await.ends(1);
+    let output = doctor(&stack, &[NGINX, "--role", session]).await.ends(1);
     assert!(
         output.stderr.contains("aws iam get-role --role-name node"),
         "{}",

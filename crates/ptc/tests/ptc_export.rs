@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use crate::ptc::{Output, Ptc};
-use crate::support::{self, BUCKET, Bench, LEGACY, ROLE, credential, lines, make_rule};
+use crate::stack::{self, BUCKET, LEGACY, Outcome, ROLE, Report, TestStack, credential, json_of, lines, make_rule};
 use config::{self, Context};
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
 
-/// The settings of the stack in `support`.
-fn desk(aws: &LocalAws) -> Ptc {
+/// The settings of the stack in `harness`.
+fn ptc(aws: &LocalAws) -> Ptc {
     let ours = Ptc::new(aws).env("CONFIG_BUCKET", BUCKET).env("OWNER", "stack");
     ours.env("TEMPLATE_ROLE_ARN", ROLE)
 }
 
 async fn exported(aws: &LocalAws) -> Output {
-    desk(aws).run(["export"]).await.ends(0)
+    ptc(aws).run(["export"]).await.ends(0)
 }
 
 /// Checks a file as the function would, and gives its warnings.
@@ -32,9 +32,9 @@ fn warnings(yaml: &str) -> Vec<String> {
 }
 
 /// What the function would do with a file.
-async fn planned(bench: &Bench, yaml: &str) -> Value {
-    bench.upload(yaml);
-    bench.act("plan").await
+async fn planned(stack: &TestStack, yaml: &str) -> Report {
+    stack.upload(yaml);
+    stack.manual("plan").await
 }
 
 /// With UPDATE_GOLDEN in the environment the files are written anew, to be looked at as a diff.
@@ -48,41 +48,41 @@ fn golden(name: &str, actual: &str) {
 
 #[tokio::test]
 async fn what_the_legacy_file_made_comes_back_and_a_plan_of_it_is_empty() {
-    let bench = Bench::new().await;
-    assert_eq!(bench.follow(LEGACY).await["outcome"], "changed");
-    let output = exported(&bench.aws).await;
+    let stack = TestStack::new().await;
+    assert_eq!(stack.follow(LEGACY).await.outcome, Outcome::Changed);
+    let output = exported(&stack.aws).await;
     golden("legacy.yaml", &output.stdout);
     assert_eq!(output.stderr, "3 registries, each as it is in the account\n");
     assert_eq!(warnings(&output.stdout).len(), 1, "IMMUTABLE is what the account has");
-    let plan = planned(&bench, &output.stdout).await;
-    assert_eq!((&plan["outcome"], lines(&plan)), (&json!("converged"), vec![]));
-    let again = desk(&bench.aws).input(output.stdout);
+    let plan = planned(&stack, &output.stdout).await;
+    assert_eq!((plan.outcome, lines(&plan)), (Outcome::Converged, vec![]));
+    let again = ptc(&stack.aws).input(output.stdout);
     again.run(["check", "-"]).await.ends(0);
     again.run(["plan", "-"]).await.ends(0);
 }
 
 #[tokio::test]
 async fn every_field_there_is_comes_back() {
-    let mut bench = Bench::new().await;
+    let mut stack = TestStack::new().await;
     // The stack's parameter would have to let it pass the role that the example names.
-    bench.app = support::app_as(&bench.aws, "UNBOUND", &[]).await;
-    bench.make_secret(
+    stack.app = stack::app_as(&stack.aws, "UNBOUND", &[]).await;
+    stack.make_secret(
         "ecr-pullthroughcache/shared-docker-hub",
         &credential("canary-docker-1"),
         json!([]),
     );
-    bench
+    stack
         .aws
         .accept_upstream("registry.gitlab.com", "acme-bot", "glpat-example");
-    let report = bench.follow(include_str!("../../../examples/complete.yaml")).await;
-    assert_eq!(report["outcome"], "changed", "{report}");
-    let output = exported(&bench.aws).await;
+    let report = stack.follow(include_str!("../../../examples/complete.yaml")).await;
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
+    let output = exported(&stack.aws).await;
     golden("complete.yaml", &output.stdout);
     assert_eq!(warnings(&output.stdout), Vec::<String>::new());
-    let plan = planned(&bench, &output.stdout).await;
-    assert_eq!((&plan["outcome"], lines(&plan)), (&json!("converged"), vec![]));
+    let plan = planned(&stack, &output.stdout).await;
+    assert_eq!((plan.outcome, lines(&plan)), (Outcome::Converged, vec![]));
     // What the tags of everything are is the stack's to say.
-    let tagged = desk(&bench.aws)
+    let tagged = ptc(&stack.aws)
         .env("RESOURCE_TAGS", "managed-by=ecr-pull-through-sync")
         .run(["export"])
         .await;
@@ -91,10 +91,10 @@ async fn every_field_there_is_comes_back() {
 }
 
 /// Rules and templates that others made, in every way that does not fit. Gives the secrets that are gone.
-fn foreign(bench: &Bench) -> [String; 2] {
-    let aws = &bench.aws;
+fn foreign(stack: &TestStack) -> [String; 2] {
+    let aws = &stack.aws;
     let legacy = format!("ecr-pullthroughcache/terraform{}", "0123456789abcdef0123456789");
-    let secret = |name: &str| bench.make_secret(name, &credential("canary-docker-1"), json!([]));
+    let secret = |name: &str| stack.make_secret(name, &credential("canary-docker-1"), json!([]));
     let template = |prefix: &str, members: Value| {
         let mut input = json!({"prefix": prefix, "appliedFor": ["PULL_THROUGH_CACHE"]});
         input
@@ -151,9 +151,9 @@ fn foreign(bench: &Bench) -> [String; 2] {
 
 #[tokio::test]
 async fn what_others_made_is_written_with_what_a_plan_would_change_above_it() {
-    let bench = Bench::new().await;
-    let secrets = foreign(&bench);
-    let output = exported(&bench.aws).await;
+    let stack = TestStack::new().await;
+    let secrets = foreign(&stack);
+    let output = exported(&stack.aws).await;
     // An ARN ends in six characters of chance.
     let fixed = secrets.iter().fold(output.stdout.clone(), |text, arn| {
         let (name, _) = arn.rsplit_once('-').unwrap();
@@ -163,8 +163,9 @@ async fn what_others_made_is_written_with_what_a_plan_would_change_above_it() {
     golden("foreign.notes", &output.stderr);
     assert_eq!(warnings(&output.stdout), Vec::<String>::new());
     // The comments are the plan.
-    let plan = planned(&bench, &output.stdout).await;
-    let changed = plan["changes"].as_array().unwrap();
+    let plan = planned(&stack, &output.stdout).await;
+    let changed = &json_of(&plan)["changes"];
+    let changed = changed.as_array().unwrap();
     assert!(!changed.is_empty());
     for change in changed.iter().filter(|change| change["result"] == "planned") {
         let word = |key: &str| change[key].as_str().unwrap().replace('_', " ");
@@ -181,11 +182,11 @@ async fn what_others_made_is_written_with_what_a_plan_would_change_above_it() {
 
 #[tokio::test]
 async fn a_template_of_ours_without_a_rule_is_told_of() {
-    let bench = Bench::new().await;
-    bench
+    let stack = TestStack::new().await;
+    stack
         .follow("hub: {registry: quay.io}\nother: {registry: public.ecr.aws}\n")
         .await;
-    bench
+    stack
         .aws
         .call(
             "ecr",
@@ -193,7 +194,7 @@ async fn a_template_of_ours_without_a_rule_is_told_of() {
             json!({"ecrRepositoryPrefix": "hub"}),
         )
         .unwrap();
-    let output = exported(&bench.aws).await;
+    let output = exported(&stack.aws).await;
     assert!(
         output
             .stderr
@@ -208,13 +209,13 @@ async fn a_template_of_ours_without_a_rule_is_told_of() {
         "{}",
         output.stderr
     );
-    let plan = planned(&bench, &output.stdout).await;
-    assert_eq!(lines(&plan).len(), 1, "{plan}");
+    let plan = planned(&stack, &output.stdout).await;
+    assert_eq!(lines(&plan).len(), 1, "{plan:#?}");
 }
 
 #[tokio::test]
 async fn fifty_rules_and_pages_of_them() {
-    let bench = Bench::with(
+    let stack = TestStack::with(
         Options {
             page_size: Some(7),
             ..Options::default()
@@ -223,9 +224,9 @@ async fn fifty_rules_and_pages_of_them() {
     )
     .await;
     for n in 0..50 {
-        make_rule(&bench.aws, &format!("mirror-{n:02}"), "quay.io", None);
+        make_rule(&stack.aws, &format!("mirror-{n:02}"), "quay.io", None);
     }
-    let output = exported(&bench.aws).await;
+    let output = exported(&stack.aws).await;
     assert_eq!(warnings(&output.stdout), Vec::<String>::new());
     assert_eq!(output.stdout.matches("\n  registry: quay.io\n").count(), 50);
     assert!(
@@ -250,11 +251,11 @@ async fn an_empty_account_makes_a_file_that_says_so() {
 
 #[tokio::test]
 async fn nothing_is_written_and_no_value_of_a_secret_is_asked_for() {
-    let bench = Bench::new().await;
-    bench.follow(LEGACY).await;
-    bench.aws.clear_calls();
-    exported(&bench.aws).await;
-    let calls = bench.aws.calls();
+    let stack = TestStack::new().await;
+    stack.follow(LEGACY).await;
+    stack.aws.clear_calls();
+    exported(&stack.aws).await;
+    let calls = stack.aws.calls();
     assert!(
         calls
             .iter()
@@ -270,7 +271,7 @@ async fn a_file_that_is_there_is_written_over_only_by_force() {
     make_rule(&aws, "quay", "quay.io", None);
     let directory = std::env::temp_dir().join(format!("ptc-export-{}", fastrand::u64(..)));
     std::fs::create_dir(&directory).unwrap();
-    let ptc = desk(&aws).within(&directory);
+    let ptc = ptc(&aws).within(&directory);
     let first = ptc.run(["export", "--output", "r.yaml"]).await.ends(0);
     assert_eq!(first.stdout, "");
     let file = directory.join("r.yaml");
@@ -307,10 +308,10 @@ async fn a_file_that_is_there_is_written_over_only_by_force() {
 
 #[tokio::test]
 async fn programs_get_the_file_and_its_registries() {
-    let bench = Bench::new().await;
-    bench.follow(LEGACY).await;
-    make_rule(&bench.aws, "bare", "quay.io", None);
-    let output = desk(&bench.aws).run(["--json", "export"]).await.ends(0);
+    let stack = TestStack::new().await;
+    stack.follow(LEGACY).await;
+    make_rule(&stack.aws, "bare", "quay.io", None);
+    let output = ptc(&stack.aws).run(["--json", "export"]).await.ends(0);
     let json = output.json();
     assert_eq!(json["registries"]["public-ecr"], json!({"registry": "public.ecr.aws"}));
     assert_eq!(json["registries"]["gitlab"]["secret"], "ecr-pullthroughcache/gitlab");
@@ -327,15 +328,15 @@ async fn programs_get_the_file_and_its_registries() {
 
 #[tokio::test]
 async fn the_settings_of_a_deployed_function_hold() {
-    let bench = Bench::new().await;
-    bench.follow(LEGACY).await;
+    let stack = TestStack::new().await;
+    stack.follow(LEGACY).await;
     let variables = [
         ("CONFIG_BUCKET", BUCKET),
         ("OWNER", "stack"),
         ("TEMPLATE_ROLE_ARN", ROLE),
     ];
-    let arn = bench.aws.deploy_function("sync", &variables);
-    let without = Ptc::new(&bench.aws).env("CONFIG_BUCKET", BUCKET);
+    let arn = stack.aws.deploy_function("sync", &variables);
+    let without = Ptc::new(&stack.aws).env("CONFIG_BUCKET", BUCKET);
     let without = without.run(["export"]).await.ends(0);
     assert!(
         without.stdout.contains("dockerhub cannot be in this file"),
@@ -343,13 +344,13 @@ async fn the_settings_of_a_deployed_function_hold() {
         without.stdout
     );
     for name in ["sync", &arn] {
-        let output = Ptc::new(&bench.aws).run(["export", "--function", name]).await.ends(0);
-        assert_eq!(output.stdout, exported(&bench.aws).await.stdout);
+        let output = Ptc::new(&stack.aws).run(["export", "--function", name]).await.ends(0);
+        assert_eq!(output.stdout, exported(&stack.aws).await.stdout);
     }
-    let none = Ptc::new(&bench.aws).run(["export", "--function", "none"]).await.ends(1);
+    let none = Ptc::new(&stack.aws).run(["export", "--function", "none"]).await.ends(1);
     assert!(none.stderr.contains("Function not found"), "{}", none.stderr);
-    bench.aws.deploy_function("other", &[]);
-    let other = Ptc::new(&bench.aws)
+    stack.aws.deploy_function("other", &[]);
+    let other = Ptc::new(&stack.aws)
         .run(["export", "--function", "other"])
         .await
         .ends(1);
@@ -378,13 +379,13 @@ async fn settings_with_which_no_file_is_accepted_are_named() {
 
 #[tokio::test]
 async fn a_secret_that_may_not_be_looked_at_is_written_by_its_arn() {
-    let bench = Bench::new().await;
-    bench.follow(LEGACY).await;
+    let stack = TestStack::new().await;
+    stack.follow(LEGACY).await;
     for operation in ["DescribeSecret", "ListSecrets"] {
-        bench.aws.fault(Fault::on("secretsmanager", operation).access_denied());
+        stack.aws.fault(Fault::on("secretsmanager", operation).access_denied());
     }
-    let output = exported(&bench.aws).await;
-    let secret = bench.rule("gitlab").unwrap()["credentialArn"]
+    let output = exported(&stack.aws).await;
+    let secret = stack.rule("gitlab").unwrap()["credentialArn"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -411,10 +412,10 @@ async fn a_secret_that_may_not_be_looked_at_is_written_by_its_arn() {
         output.stderr
     );
     assert_eq!(warnings(&output.stdout).len(), 1);
-    bench
+    stack
         .aws
         .fault(Fault::on("ecr", "DescribeRepositoryCreationTemplates").access_denied());
-    let refused = desk(&bench.aws).run(["export"]).await.ends(1);
+    let refused = ptc(&stack.aws).run(["export"]).await.ends(1);
     assert!(
         refused.stderr.starts_with("error: DescribeRepositoryCreationTemplates"),
         "{}",

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::ptc::Ptc;
-use crate::ptc_plan::{Desk, FUNCTION};
-use crate::support::hub;
+use crate::ptc::{FUNCTION, Terminal};
+use crate::stack::hub;
 use local_aws::Fault;
 
 /// Nothing in it moves a cursor.
@@ -13,32 +13,32 @@ fn plain(text: &str) {
     assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
 }
 
-async fn slow(name: &str) -> Desk {
-    let desk = Desk::new(name).await;
-    desk.write("quay: {registry: quay.io}\n");
+async fn slow(name: &str) -> Terminal {
+    let terminal = Terminal::new(name).await;
+    terminal.write("quay: {registry: quay.io}\n");
     let late = Fault::on("ecr", "DescribeRepositoryCreationTemplates").latency(Duration::from_millis(1700));
-    desk.bench.aws.fault(late);
-    desk
+    terminal.stack.aws.fault(late);
+    terminal
 }
 
 #[tokio::test]
 async fn a_plan_that_takes_long_says_what_it_does_after_a_second() {
-    let desk = slow("slow-pipe").await;
-    let plan = desk.run(&["plan"]).await.ends(2);
+    let terminal = slow("slow-pipe").await;
+    let plan = terminal.run(&["plan"]).await.ends(2);
     assert!(plan.stderr.starts_with("reading the account: "), "{}", plan.stderr);
     assert!(plan.stderr.ends_with(" calls (1 s)\n"), "{}", plan.stderr);
     assert_eq!(plan.stderr.lines().count(), 1, "{}", plan.stderr);
     plain(&plan.stderr);
-    let json = desk.run(&["plan", "--json"]).await.ends(2);
+    let json = terminal.run(&["plan", "--json"]).await.ends(2);
     assert_eq!(json.stderr, "");
     json.json();
 }
 
 #[tokio::test]
 async fn on_a_terminal_one_line_is_rewritten_and_gone_at_the_end() {
-    let desk = slow("slow-terminal").await;
+    let terminal = slow("slow-terminal").await;
     let plan = ["plan", "registries.yaml", "--function", FUNCTION];
-    let shown = desk
+    let shown = terminal
         .ptc()
         .env("TERM", "xterm")
         .asked(100, plan, &[])
@@ -50,7 +50,7 @@ async fn on_a_terminal_one_line_is_rewritten_and_gone_at_the_end() {
     assert!(progress.ends_with("\u{1b}[2K") || progress.ends_with('\r'), "{shown:?}");
     assert!(!page.contains("reading the account"), "{shown:?}");
     // A terminal that cannot move its cursor gets lines.
-    let dumb = desk
+    let dumb = terminal
         .ptc()
         .env("TERM", "dumb")
         .asked(100, plan, &[])
@@ -64,15 +64,15 @@ async fn on_a_terminal_one_line_is_rewritten_and_gone_at_the_end() {
 /// A fresh secret takes seconds to be seen by ECR: the commonest wait of a first apply.
 #[tokio::test]
 async fn waiting_for_ecr_to_see_a_secret_is_shown_as_that() {
-    let desk = Desk::new("fresh-secret").await;
-    desk.write(&hub("canary-docker-1"));
+    let terminal = Terminal::new("fresh-secret").await;
+    terminal.write(&hub("canary-docker-1"));
     let unseen = || {
         Fault::on("ecr", "CreatePullThroughCacheRule")
             .error("SecretNotFoundException", "The secret was not found", 400)
             .times(2)
     };
-    desk.bench.aws.fault(unseen());
-    let applied = desk.run(&["apply", "--yes"]).await.ends(0);
+    terminal.stack.aws.fault(unseen());
+    let applied = terminal.run(&["apply", "--yes"]).await.ends(0);
     let waits = "waiting for ECR to see the secret ecr-pullthroughcache/dockerhub-";
     let told = |line: &str| line.starts_with(waits) && line.contains(" s); applying: 3 of 4 steps (");
     assert!(applied.stderr.lines().any(told), "{}", applied.stderr);
@@ -84,9 +84,9 @@ async fn waiting_for_ecr_to_see_a_secret_is_shown_as_that() {
     );
     plain(&applied.stderr);
 
-    let again = Desk::new("fresh-secret-terminal").await;
+    let again = Terminal::new("fresh-secret-terminal").await;
     again.write(&hub("canary-docker-1"));
-    again.bench.aws.fault(unseen());
+    again.stack.aws.fault(unseen());
     let apply = ["apply", "registries.yaml", "--function", FUNCTION, "--yes"];
     let shown = again
         .ptc()
@@ -101,11 +101,11 @@ async fn waiting_for_ecr_to_see_a_secret_is_shown_as_that() {
 
 #[tokio::test]
 async fn colours_go_where_they_are_wanted() {
-    let desk = Desk::new("colours").await;
-    desk.write("quay: {registry: quay.io}\n");
+    let terminal = Terminal::new("colours").await;
+    terminal.write("quay: {registry: quay.io}\n");
     let plan = ["plan", "registries.yaml", "--function", FUNCTION];
     let is_coloured = |text: &str| text.contains("\u{1b}[3");
-    let piped = |name, value| desk.ptc().env(name, value);
+    let piped = |name, value| terminal.ptc().env(name, value);
     assert!(!is_coloured(&piped("TERM", "xterm").run(plan).await.ends(2).stdout));
     assert!(is_coloured(
         &piped("CLICOLOR_FORCE", "1").run(plan).await.ends(2).stdout
@@ -116,7 +116,7 @@ async fn colours_go_where_they_are_wanted() {
         ("NO_COLOR", "1", false),
         ("NO_COLOR", "", true),
     ] {
-        let shown = desk
+        let shown = terminal
             .ptc()
             .env("TERM", "xterm")
             .env(name, value)
@@ -129,7 +129,7 @@ async fn colours_go_where_they_are_wanted() {
 
 #[tokio::test]
 async fn packages_get_a_manual_page_for_each_command() {
-    let folder = Desk::new("manual").await.folder;
+    let folder = Terminal::new("manual").await.folder;
     let written = Ptc::alone().within(&folder).run(["man", "."]).await.ends(0);
     assert_eq!((written.stdout.as_str(), written.stderr.as_str()), ("", ""));
     let page = std::fs::read_to_string(folder.join("ptc-plan.1")).unwrap();

@@ -1,7 +1,7 @@
 //! `--stack`: the function, the bucket and the settings are those of a CloudFormation stack, or of several side by side.
 
 use crate::ptc::Ptc;
-use crate::support::{BUCKET, Bench, ROLE, STATUS, USUAL, hub};
+use crate::stack::{BUCKET, ROLE, STATUS, TestStack, USUAL, hub};
 use local_aws::iam::Policy;
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ fn deploy(aws: &LocalAws, stack: &str, owner: &str, bucket: &str) {
 }
 
 /// ptc beside a file.
-fn desk(aws: &LocalAws, name: &str) -> Ptc {
+fn terminal(aws: &LocalAws, name: &str) -> Ptc {
     let folder = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("stack-{name}"));
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("registries.yaml"), hub("canary-docker-1")).unwrap();
@@ -38,12 +38,12 @@ fn asked(aws: &LocalAws) -> Vec<String> {
 
 #[tokio::test]
 async fn function_bucket_and_settings_are_the_stacks() {
-    let bench = Bench::new().await;
-    bench.follow(&hub("canary-docker-1")).await;
-    bench.aws.clear_calls();
-    let ptc = desk(&bench.aws, "settings");
-    deploy(&bench.aws, "ecr-pull-through-sync", "stack", BUCKET);
-    deploy(&bench.aws, "prod", "somebody", BUCKET);
+    let stack = TestStack::new().await;
+    stack.follow(&hub("canary-docker-1")).await;
+    stack.aws.clear_calls();
+    let ptc = terminal(&stack.aws, "settings");
+    deploy(&stack.aws, "ecr-pull-through-sync", "stack", BUCKET);
+    deploy(&stack.aws, "prod", "somebody", BUCKET);
     let looked_up = |stack: &str| {
         [
             "GetCallerIdentity".to_owned(),
@@ -53,7 +53,7 @@ async fn function_bucket_and_settings_are_the_stacks() {
     };
     // One that nobody names is the one of the documentation.
     ptc.run(["plan", "registries.yaml"]).await.ends(0);
-    assert_eq!(asked(&bench.aws), looked_up("ecr-pull-through-sync"));
+    assert_eq!(asked(&stack.aws), looked_up("ecr-pull-through-sync"));
     for arguments in [
         &["apply", "registries.yaml", "--yes"][..],
         &["status"],
@@ -61,31 +61,31 @@ async fn function_bucket_and_settings_are_the_stacks() {
         &["kit", "registries.yaml"],
     ] {
         ptc.run(arguments).await.ends(0);
-        assert_eq!(asked(&bench.aws), looked_up("ecr-pull-through-sync"), "{arguments:?}");
+        assert_eq!(asked(&stack.aws), looked_up("ecr-pull-through-sync"), "{arguments:?}");
     }
     // Another owner: what is there is not its own.
     let other = ptc.run(["plan", "registries.yaml", "--stack", "prod"]).await.ends(1);
     assert!(other.stdout.contains("mark of another owner"), "{}", other.stdout);
-    assert_eq!(asked(&bench.aws), looked_up("prod"));
+    assert_eq!(asked(&stack.aws), looked_up("prod"));
     // Where the environment names the bucket, it says all of it; unless a stack is named.
     let here = ptc.env("CONFIG_BUCKET", BUCKET).env("OWNER", "stack");
     let here = here.env("TEMPLATE_ROLE_ARN", ROLE);
     here.run(["plan", "registries.yaml"]).await.ends(0);
-    assert_eq!(asked(&bench.aws), ["GetCallerIdentity"]);
+    assert_eq!(asked(&stack.aws), ["GetCallerIdentity"]);
     here.run(["plan", "registries.yaml", "--stack", "prod"]).await.ends(1);
-    assert_eq!(asked(&bench.aws), looked_up("prod"));
+    assert_eq!(asked(&stack.aws), looked_up("prod"));
     let both = ["plan", "registries.yaml", "--stack", "prod", "--function", "x"];
     let both = here.run(both).await.ends(1);
     assert!(both.stderr.contains("cannot be used with"), "{}", both.stderr);
     let odd = here.run(["status", "--stack", "a_b"]).await.ends(1);
     assert!(odd.stderr.contains("a stack's name is"), "{}", odd.stderr);
-    assert_eq!(asked(&bench.aws), [""; 0]);
+    assert_eq!(asked(&stack.aws), [""; 0]);
 }
 
 #[tokio::test]
 async fn a_stack_that_is_not_deployed_is_planned_for_with_the_defaults_and_all_else_fails() {
-    let bench = Bench::new().await;
-    let ptc = desk(&bench.aws, "missing");
+    let stack = TestStack::new().await;
+    let ptc = terminal(&stack.aws, "missing");
     let said = "the stack prod is not deployed in account 123456789012, Region eu-west-1: there is no such stack";
     let plan = ["plan", "registries.yaml", "--stack", "prod"];
     let human = ptc.run(plan).await.ends(2);
@@ -98,7 +98,7 @@ async fn a_stack_that_is_not_deployed_is_planned_for_with_the_defaults_and_all_e
         assert!(output.stdout.contains("goes by the defaults"), "{}", output.stdout);
         assert!(!output.stdout.contains("ptc apply"), "it would fail: {}", output.stdout);
     }
-    let owned = desk(&bench.aws, "missing").env("OWNER", "me");
+    let owned = terminal(&stack.aws, "missing").env("OWNER", "me");
     let owned = owned.run(["plan", "registries.yaml"]).await.ends(2);
     assert!(
         owned.stderr.contains("the stack ecr-pull-through-sync is not"),
@@ -106,7 +106,7 @@ async fn a_stack_that_is_not_deployed_is_planned_for_with_the_defaults_and_all_e
         owned.stderr
     );
     assert!(owned.stdout.contains("in eu-west-1, as me\n"), "{}", owned.stdout);
-    bench.aws.clear_calls();
+    stack.aws.clear_calls();
     for arguments in [
         &["apply", "registries.yaml", "--yes"][..],
         &["status"],
@@ -123,7 +123,7 @@ async fn a_stack_that_is_not_deployed_is_planned_for_with_the_defaults_and_all_e
             assert!(refused.stderr.contains("--stack"), "{}", refused.stderr);
         }
     }
-    assert!(bench.aws.calls().iter().all(|call| !call.write));
+    assert!(stack.aws.calls().iter().all(|call| !call.write));
     // A kit for an account that is named asks nobody.
     let kit = "kit registries.yaml --account 123456789012 --only iam";
     ptc.run(kit.split(' ')).await.ends(0);
@@ -131,10 +131,10 @@ async fn a_stack_that_is_not_deployed_is_planned_for_with_the_defaults_and_all_e
 
 #[tokio::test]
 async fn a_stack_that_is_half_made_is_not_deployed_and_one_under_an_update_is() {
-    let bench = Bench::new().await;
-    bench.follow(&hub("canary-docker-1")).await;
-    let ptc = desk(&bench.aws, "half");
-    deploy(&bench.aws, "sync", "stack", BUCKET);
+    let stack = TestStack::new().await;
+    stack.follow(&hub("canary-docker-1")).await;
+    let ptc = terminal(&stack.aws, "half");
+    deploy(&stack.aws, "sync", "stack", BUCKET);
     let outputs = [("FunctionName", FUNCTION)];
     let plan = ["plan", "registries.yaml", "--stack", "sync"];
     for status in [
@@ -144,7 +144,7 @@ async fn a_stack_that_is_half_made_is_not_deployed_and_one_under_an_update_is() 
         "ROLLBACK_COMPLETE",
         "DELETE_IN_PROGRESS",
     ] {
-        bench.aws.put_stack("sync", status, &outputs).unwrap();
+        stack.aws.put_stack("sync", status, &outputs).unwrap();
         let refused = ptc.run(["status", "--stack", "sync"]).await.ends(1);
         let said = format!("Region eu-west-1: its status is {status}");
         assert!(refused.stderr.contains(&said), "{}", refused.stderr);
@@ -152,7 +152,7 @@ async fn a_stack_that_is_half_made_is_not_deployed_and_one_under_an_update_is() 
         assert!(planned.stderr.contains(&said), "{}", planned.stderr);
     }
     for status in ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_FAILED", "CREATE_COMPLETE"] {
-        bench.aws.put_stack("sync", status, &outputs).unwrap();
+        stack.aws.put_stack("sync", status, &outputs).unwrap();
         ptc.run(["status", "--stack", "sync"]).await.ends(0);
         let planned = ptc.run(plan).await.ends(0);
         assert_eq!(planned.stderr, "", "{status}");
@@ -161,29 +161,29 @@ async fn a_stack_that_is_half_made_is_not_deployed_and_one_under_an_update_is() 
 
 #[tokio::test]
 async fn what_is_no_stack_of_ours_or_may_not_be_looked_up_fails_a_plan_too() {
-    let bench = Bench::new().await;
-    let ptc = desk(&bench.aws, "denied");
+    let stack = TestStack::new().await;
+    let ptc = terminal(&stack.aws, "denied");
     let plan = ["plan", "registries.yaml", "--stack", "sync"];
-    bench.aws.put_stack("sync", "CREATE_COMPLETE", &[("Url", "x")]).unwrap();
+    stack.aws.put_stack("sync", "CREATE_COMPLETE", &[("Url", "x")]).unwrap();
     let other = ptc.run(plan).await.ends(1);
     assert!(
         other.stderr.contains("the stack sync has no output FunctionName"),
         "{}",
         other.stderr
     );
-    bench
+    stack
         .aws
         .put_stack("sync", "UPDATE_COMPLETE", &[("FunctionName", "gone")])
         .unwrap();
     let gone = ptc.run(plan).await.ends(1);
     assert!(gone.stderr.contains("Function not found"), "{}", gone.stderr);
-    bench.aws.deploy_function("gone", &[]);
+    stack.aws.deploy_function("gone", &[]);
     let other = ptc.run(plan).await.ends(1);
     assert!(other.stderr.contains("gone has no CONFIG_BUCKET"), "{}", other.stderr);
     let nothing = json!({"Version": "2012-10-17", "Statement": [
         {"Sid": "Nothing", "Effect": "Deny", "Action": "*", "Resource": "*"}]});
     let policy = Policy::read("nobody", &[("nothing".to_owned(), nothing)]).unwrap();
-    bench.aws.enforce("PTC", policy);
+    stack.aws.enforce("PTC", policy);
     for stack in ["sync", "nowhere"] {
         let denied = ptc.run(["plan", "registries.yaml", "--stack", stack]).await.ends(1);
         for part in [
@@ -197,17 +197,17 @@ async fn what_is_no_stack_of_ours_or_may_not_be_looked_up_fails_a_plan_too() {
 }
 
 /// Two Regions behind one endpoint, with a stack in each.
-async fn two_regions() -> (Bench, Bench) {
-    let here = Bench::new().await;
+async fn two_regions() -> (TestStack, TestStack) {
+    let here = TestStack::new().await;
     let region = "us-east-1".to_owned();
     let options = Options {
         region,
         ..Options::default()
     };
-    let there = Bench::with(options, &[]).await;
+    let there = TestStack::with(options, &[]).await;
     here.aws.serve_too(&there.aws);
-    for bench in [&here, &there] {
-        deploy(&bench.aws, "ecr-pull-through-sync", "stack", BUCKET);
+    for stack in [&here, &there] {
+        deploy(&stack.aws, "ecr-pull-through-sync", "stack", BUCKET);
     }
     (here, there)
 }
@@ -217,7 +217,7 @@ const BOTH: [&str; 4] = ["--region", "eu-west-1", "--region", "us-east-1"];
 #[tokio::test]
 async fn several_stacks_and_regions_are_one_table_and_the_worst_counts() {
     let (here, there) = two_regions().await;
-    let ptc = desk(&here.aws, "several");
+    let ptc = terminal(&here.aws, "several");
     here.follow(&hub("canary-docker-1")).await;
     let plan = [&["plan", "registries.yaml"], &BOTH[..]].concat();
     let planned = ptc.run(&plan).await.ends(2);
@@ -289,7 +289,7 @@ async fn several_stacks_and_regions_are_one_table_and_the_worst_counts() {
 #[tokio::test]
 async fn the_status_of_several_is_shown_side_by_side_and_what_failed_fails_alone() {
     let (here, there) = two_regions().await;
-    let ptc = desk(&here.aws, "statuses");
+    let ptc = terminal(&here.aws, "statuses");
     here.follow(&hub("canary-docker-1")).await;
     let status = [&["status"], &BOTH[..]].concat();
     let one = ptc.run(&status).await.ends(1);

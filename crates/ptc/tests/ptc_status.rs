@@ -1,12 +1,12 @@
 //! `ptc status`: what the last run said, for people and for programs.
 
 use crate::ptc::Ptc;
-use crate::support::{BUCKET, Bench, LEGACY, STATUS};
+use crate::stack::{BUCKET, LEGACY, STATUS, TestStack};
 use jiff::{SignedDuration, Timestamp};
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
 
-fn desk(aws: &LocalAws) -> Ptc {
+fn ptc(aws: &LocalAws) -> Ptc {
     Ptc::new(aws).env("CONFIG_BUCKET", BUCKET)
 }
 
@@ -35,11 +35,11 @@ async fn account() -> LocalAws {
 
 #[tokio::test]
 async fn a_run_that_went_well_ends_with_status_0() {
-    let bench = Bench::new().await;
-    bench.follow(LEGACY).await;
-    let version = bench.status()["config"]["version_id"].as_str().unwrap().to_owned();
-    let finished = bench.status()["finished_at"].as_str().unwrap().to_owned();
-    let output = desk(&bench.aws).run(["status"]).await.ends(0);
+    let stack = TestStack::new().await;
+    stack.follow(LEGACY).await;
+    let version = stack.status().config.version_id.as_deref().unwrap().to_owned();
+    let finished = stack.status().finished_at.as_str().to_owned();
+    let output = ptc(&stack.aws).run(["status"]).await.ends(0);
     let text = output
         .stdout
         .replace(&version, "<version>")
@@ -71,9 +71,9 @@ ready  public-ecr  public.ecr.aws        none
 /// What is copied stays whole, however narrow the terminal is.
 #[tokio::test]
 async fn a_narrow_terminal_breaks_no_url() {
-    let bench = Bench::new().await;
-    bench.follow(LEGACY).await;
-    let shown = desk(&bench.aws)
+    let stack = TestStack::new().await;
+    stack.follow(LEGACY).await;
+    let shown = ptc(&stack.aws)
         .shown(60, ["status", "--color", "never"])
         .await
         .ends(0)
@@ -118,7 +118,7 @@ async fn a_run_that_did_not_ends_with_status_1_and_says_since_when() {
         ("/existing_repositories", json!({"found": 7, "done": 3, "to_do": 4})),
     ];
     put_status(&aws, SignedDuration::from_hours(3), &edits);
-    let output = desk(&aws).run(["status"]).await.ends(1);
+    let output = ptc(&aws).run(["status"]).await.ends(1);
     for part in [
         "partial: 1 registry failed\n",
         "  last run      3 h ago, ",
@@ -138,7 +138,7 @@ async fn a_run_that_did_not_ends_with_status_1_and_says_since_when() {
         !output.stdout.contains("create rule b"),
         "what went well is in the table"
     );
-    let painted = desk(&aws).run(["status", "--color", "always"]).await.ends(1);
+    let painted = ptc(&aws).run(["status", "--color", "always"]).await.ends(1);
     assert!(
         painted.stdout.starts_with("\u{1b}[31mpartial\u{1b}[0m: "),
         "{}",
@@ -159,7 +159,7 @@ async fn programs_get_the_object_and_its_age() {
         SignedDuration::from_hours(2),
         &[("/outcome", json!("converged")), ("/added_later", json!(1))],
     );
-    let output = desk(&aws).run(["status", "--json"]).await.ends(0);
+    let output = ptc(&aws).run(["status", "--json"]).await.ends(0);
     let json = output.json();
     assert!((7200..7260).contains(&json["age_seconds"].as_i64().unwrap()), "{json}");
     assert_eq!(
@@ -173,7 +173,7 @@ async fn programs_get_the_object_and_its_age() {
 async fn a_clock_that_is_behind_is_told_of() {
     let aws = account().await;
     put_status(&aws, SignedDuration::from_mins(-10), &[]);
-    let output = desk(&aws).run(["status"]).await.ends(1);
+    let output = ptc(&aws).run(["status"]).await.ends(1);
     assert!(
         output.stdout.contains(" min in the future, by this machine's clock"),
         "{}",
@@ -199,7 +199,7 @@ async fn what_others_have_written_moves_no_cursor() {
     ];
     put_status(&aws, SignedDuration::ZERO, &edits);
     for args in [["status", "--color=never"], ["status", "--json"]] {
-        let output = desk(&aws).run(args).await.ends(1);
+        let output = ptc(&aws).run(args).await.ends(1);
         let harmful = |c: char| (c.is_control() && c != '\n') || (c == '\u{202e}' && args[1] != "--json");
         assert!(!output.stdout.contains(harmful), "{}", output.stdout);
         assert!(
@@ -213,7 +213,7 @@ async fn what_others_have_written_moves_no_cursor() {
 #[tokio::test]
 async fn without_a_status_it_says_what_is_missing() {
     let aws = account().await;
-    let none = desk(&aws).run(["status"]).await.ends(1);
+    let none = ptc(&aws).run(["status"]).await.ends(1);
     let place = "s3://my-registries/status/registries.yaml.json";
     assert_eq!(
         none.stderr,
@@ -230,7 +230,7 @@ async fn without_a_status_it_says_what_is_missing() {
         bucket.stderr
     );
     aws.fault(Fault::on("s3", "GetObject").access_denied());
-    let denied = desk(&aws).run(["status"]).await.ends(1);
+    let denied = ptc(&aws).run(["status"]).await.ends(1);
     assert!(
         denied
             .stderr
@@ -238,7 +238,7 @@ async fn without_a_status_it_says_what_is_missing() {
         "{}",
         denied.stderr
     );
-    let json = desk(&aws).run(["status", "--json"]).await.ends(1);
+    let json = ptc(&aws).run(["status", "--json"]).await.ends(1);
     assert!(json.json()["error"].as_str().unwrap().contains("is denied"));
 }
 
@@ -252,7 +252,7 @@ async fn a_status_of_another_version_is_told_of() {
         (("/mode", json!("a\u{1b}[2J\nb")), "a\\u{1b}[2J"),
     ] {
         put_status(&aws, SignedDuration::ZERO, &[edit]);
-        let output = desk(&aws).run(["status"]).await.ends(1);
+        let output = ptc(&aws).run(["status"]).await.ends(1);
         assert!(output.stderr.contains("is no status that ptc"), "{}", output.stderr);
         assert!(output.stderr.contains(part), "{}", output.stderr);
         assert!(
@@ -262,7 +262,7 @@ async fn a_status_of_another_version_is_told_of() {
         );
     }
     aws.put_object(BUCKET, STATUS, "no JSON");
-    desk(&aws).run(["status"]).await.ends(1);
+    ptc(&aws).run(["status"]).await.ends(1);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
 use crate::ptc::Ptc;
-use crate::support::{BUCKET, Bench, KEY, ROLE, STATUS, USUAL, app, hub};
+use crate::stack::{BUCKET, KEY, ROLE, STATUS, TestStack, USUAL, app, hub};
 use local_aws::iam::Policy;
 use local_aws::{Fault, LocalAws};
 use serde_json::{Value, json};
@@ -13,22 +13,22 @@ use serde_json::{Value, json};
 const GREEN: &str = "green-registries";
 
 /// An account with a deployed stack, and ptc beside a file.
-struct Desk {
-    bench: Bench,
+struct Terminal {
+    stack: TestStack,
     folder: PathBuf,
 }
 
-impl Desk {
+impl Terminal {
     async fn new(name: &str) -> Self {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("upload-{name}"));
         std::fs::create_dir_all(&folder).unwrap();
-        let desk = Self {
-            bench: Bench::new().await,
+        let terminal = Self {
+            stack: TestStack::new().await,
             folder,
         };
-        desk.deploy("ecr-pull-through-sync", BUCKET, &[]);
-        desk.write(&hub("canary-docker-1"));
-        desk
+        terminal.deploy("ecr-pull-through-sync", BUCKET, &[]);
+        terminal.write(&hub("canary-docker-1"));
+        terminal
     }
 
     fn deploy(&self, stack: &str, bucket: &str, more: &[(&str, &str)]) {
@@ -38,7 +38,7 @@ impl Desk {
             ("OWNER", "stack"),
             ("TEMPLATE_ROLE_ARN", ROLE),
         ];
-        let aws = &self.bench.aws;
+        let aws = &self.stack.aws;
         aws.deploy_function(&function, &[&variables[..], &USUAL, more].concat());
         let outputs = [("FunctionName", function.as_str())];
         aws.put_stack(stack, "CREATE_COMPLETE", &outputs).unwrap();
@@ -49,17 +49,17 @@ impl Desk {
     }
 
     fn ptc(&self) -> Ptc {
-        Ptc::new(&self.bench.aws).within(&self.folder)
+        Ptc::new(&self.stack.aws).within(&self.folder)
     }
 
     /// Lets the function follow the newest upload right after ptc has looked at the status in vain.
     fn follow_after_a_look(&self) {
         // The first look is before the upload.
-        self.bench.aws.after("s3", "GetObject", 2, |aws| follow(aws, BUCKET));
+        self.stack.aws.after("s3", "GetObject", 2, |aws| follow(aws, BUCKET));
     }
 
     fn looks(&self) -> usize {
-        let calls = self.bench.aws.calls();
+        let calls = self.stack.aws.calls();
         let looks = calls
             .iter()
             .filter(|call| call.principal == "PTC" && call.operation == "GetObject");
@@ -81,11 +81,11 @@ fn follow(aws: &LocalAws, bucket: &str) {
         .unwrap();
     runtime.block_on(async {
         let env = [("CONFIG_BUCKET", bucket)];
-        let bench = Bench {
+        let stack = TestStack {
             aws: aws.clone(),
             app: app(aws, &env).await,
         };
-        bench.send(event).await.unwrap();
+        stack.send(event).await.unwrap();
     });
 }
 
@@ -98,10 +98,10 @@ fn with<'a>(arguments: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
 
 #[tokio::test]
 async fn a_file_is_put_as_it_is_once_it_is_checked() {
-    let desk = Desk::new("put").await;
-    let object = || desk.bench.aws.object(BUCKET, KEY);
-    desk.write("dockerhub: {registry: docker.io, usrname: acme-bot, accessToken: canary-1}\n");
-    let refused = desk.ptc().run(UPLOAD).await.ends(1);
+    let terminal = Terminal::new("put").await;
+    let object = || terminal.stack.aws.object(BUCKET, KEY);
+    terminal.write("dockerhub: {registry: docker.io, usrname: acme-bot, accessToken: canary-1}\n");
+    let refused = terminal.ptc().run(UPLOAD).await.ends(1);
     assert!(
         refused.stderr.contains(" --> registries.yaml:1:34\n"),
         "{}",
@@ -114,12 +114,12 @@ async fn a_file_is_put_as_it_is_once_it_is_checked() {
         "{}",
         refused.stderr
     );
-    let json = desk.ptc().run(with(&UPLOAD, &["--json"])).await.ends(1).json();
+    let json = terminal.ptc().run(with(&UPLOAD, &["--json"])).await.ends(1).json();
     assert!(json["files"][0]["errors"].is_array(), "{json:#}");
     assert_eq!(object(), None);
     // A warning is no error.
-    desk.write(&hub("canary-docker-1"));
-    let put = desk.ptc().run(UPLOAD).await.ends(0);
+    terminal.write(&hub("canary-docker-1"));
+    let put = terminal.ptc().run(UPLOAD).await.ends(0);
     assert_eq!(object().unwrap(), hub("canary-docker-1").into_bytes());
     assert!(
         put.stderr.contains("warning: dockerhub: the token is in the file"),
@@ -128,22 +128,22 @@ async fn a_file_is_put_as_it_is_once_it_is_checked() {
     );
     let place = "registries.yaml is uploaded: s3://my-registries/registries.yaml, version ";
     assert!(put.stdout.starts_with(place), "{}", put.stdout);
-    let json = desk.ptc().run(with(&UPLOAD, &["--json"])).await.ends(0).json();
-    let newest = desk.bench.aws.events().pop().unwrap();
+    let json = terminal.ptc().run(with(&UPLOAD, &["--json"])).await.ends(0).json();
+    let newest = terminal.stack.aws.events().pop().unwrap();
     assert_eq!(json["version_id"], newest["detail"]["object"]["version-id"], "{json:#}");
     assert_eq!((&json["bucket"], &json["key"]), (&json!(BUCKET), &json!(KEY)));
-    let piped = desk.ptc().input("quay: {registry: quay.io}\n");
+    let piped = terminal.ptc().input("quay: {registry: quay.io}\n");
     piped.run(["upload", "-"]).await.ends(0);
     assert_eq!(object().unwrap(), b"quay: {registry: quay.io}\n");
-    let endless = desk.ptc().run(with(&UPLOAD, &["--timeout", "1"])).await.ends(1);
+    let endless = terminal.ptc().run(with(&UPLOAD, &["--timeout", "1"])).await.ends(1);
     assert!(endless.stderr.contains("--wait"), "{}", endless.stderr);
 }
 
 #[tokio::test]
 async fn the_wait_ends_with_the_run_over_that_very_upload() {
-    let desk = Desk::new("wait").await;
-    desk.follow_after_a_look();
-    let waited = desk.ptc().run(WAIT).await.ends(0);
+    let terminal = Terminal::new("wait").await;
+    terminal.follow_after_a_look();
+    let waited = terminal.ptc().run(WAIT).await.ends(0);
     assert!(
         waited
             .stdout
@@ -156,54 +156,57 @@ async fn the_wait_ends_with_the_run_over_that_very_upload() {
         "{}",
         waited.stderr
     );
-    let version = desk.bench.status()["config"]["version_id"].as_str().unwrap().to_owned();
+    let version = terminal.stack.status_json()["config"]["version_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert!(
         waited.stderr.contains(&format!(", version {version}; ")),
         "{}",
         waited.stderr
     );
-    assert_eq!(waited.stdout, desk.ptc().run(["status"]).await.stdout);
-    assert!(desk.bench.rule("dockerhub").is_some());
+    assert_eq!(waited.stdout, terminal.ptc().run(["status"]).await.stdout);
+    assert!(terminal.stack.rule("dockerhub").is_some());
     // The same file again is another version, of which the status that is there tells nothing.
-    desk.bench.aws.clear_calls();
-    desk.follow_after_a_look();
-    let again = desk.ptc().run(with(&WAIT, &["--json"])).await.ends(0).json();
+    terminal.stack.aws.clear_calls();
+    terminal.follow_after_a_look();
+    let again = terminal.ptc().run(with(&WAIT, &["--json"])).await.ends(0).json();
     assert_eq!(again["outcome"], "converged", "{again:#}");
     assert!(
         again["config"]["version_id"] != version && again["age_seconds"].is_i64(),
         "{again:#}"
     );
-    assert!(desk.looks() > 2, "{}", desk.looks());
+    assert!(terminal.looks() > 2, "{}", terminal.looks());
 }
 
 #[tokio::test]
 async fn a_run_over_an_older_version_is_not_waited_for_and_one_over_a_later_one_is() {
-    let desk = Desk::new("versions").await;
-    desk.bench.follow("quay: {registry: quay.io}\n").await;
-    let mut older = desk.bench.status();
+    let terminal = Terminal::new("versions").await;
+    terminal.stack.follow("quay: {registry: quay.io}\n").await;
+    let mut older = terminal.stack.status_json();
     // It began before the upload, and ends after it.
     older["run_id"] = json!("slower");
-    desk.bench.aws.before("s3", "GetObject", 2, move |aws| {
+    terminal.stack.aws.before("s3", "GetObject", 2, move |aws| {
         aws.put_object(BUCKET, STATUS, older.to_string());
         aws.after("s3", "HeadObject", 1, |aws| follow(aws, BUCKET));
     });
-    let waited = desk.ptc().run(with(&WAIT, &["--json"])).await;
+    let waited = terminal.ptc().run(with(&WAIT, &["--json"])).await;
     let json = waited.json();
     assert_eq!(
         json["config"]["version_id"],
-        desk.bench.status()["config"]["version_id"]
+        terminal.stack.status_json()["config"]["version_id"]
     );
     assert!(
         json["registries"]["dockerhub"].is_object() && !waited.stderr.contains("later"),
         "{waited:?}"
     );
 
-    let desk = Desk::new("overtaken").await;
-    desk.bench.aws.after("s3", "GetObject", 2, |aws| {
+    let terminal = Terminal::new("overtaken").await;
+    terminal.stack.aws.after("s3", "GetObject", 2, |aws| {
         aws.put_object(BUCKET, KEY, "quay: {registry: quay.io}\n");
         follow(aws, BUCKET);
     });
-    let overtaken = desk.ptc().run(WAIT).await.ends(0);
+    let overtaken = terminal.ptc().run(WAIT).await.ends(0);
     assert!(
         overtaken.stderr.contains("another upload came after this one"),
         "{}",
@@ -218,27 +221,31 @@ async fn a_run_over_an_older_version_is_not_waited_for_and_one_over_a_later_one_
 
 #[tokio::test]
 async fn without_versions_it_goes_by_the_time() {
-    let desk = Desk::new("unversioned").await;
-    desk.bench.follow("quay: {registry: quay.io}\n").await;
-    desk.bench.aws.create_bucket(BUCKET, false);
-    desk.follow_after_a_look();
-    let json = desk.ptc().run(with(&WAIT, &["--json", "--timeout", "20"])).await.json();
+    let terminal = Terminal::new("unversioned").await;
+    terminal.stack.follow("quay: {registry: quay.io}\n").await;
+    terminal.stack.aws.create_bucket(BUCKET, false);
+    terminal.follow_after_a_look();
+    let json = terminal
+        .ptc()
+        .run(with(&WAIT, &["--json", "--timeout", "20"]))
+        .await
+        .json();
     assert_eq!(json["config"]["version_id"], Value::Null, "{json:#}");
     assert!(json["registries"]["dockerhub"].is_object(), "{json:#}");
-    desk.bench.aws.after("s3", "GetObject", 2, |aws| {
+    terminal.stack.aws.after("s3", "GetObject", 2, |aws| {
         aws.advance(std::time::Duration::from_secs(2));
         aws.put_object(BUCKET, KEY, hub("canary-docker-2"));
         follow(aws, BUCKET);
     });
-    let overtaken = desk.ptc().run(WAIT).await.ends(0);
+    let overtaken = terminal.ptc().run(WAIT).await.ends(0);
     assert!(
         overtaken.stderr.contains("another upload came after this one"),
         "{}",
         overtaken.stderr
     );
     // It has no name but its time.
-    desk.bench.aws.fault(Fault::on("s3", "HeadObject").access_denied());
-    let unseen = desk.ptc().run(WAIT).await.ends(1);
+    terminal.stack.aws.fault(Fault::on("s3", "HeadObject").access_denied());
+    let unseen = terminal.ptc().run(WAIT).await.ends(1);
     assert!(
         unseen.stderr.contains("it takes s3:GetObject on the file"),
         "{}",
@@ -253,37 +260,37 @@ async fn without_versions_it_goes_by_the_time() {
 
 #[tokio::test]
 async fn what_cannot_be_decrypted_here_goes_up_as_it_is_and_the_function_judges() {
-    let desk = Desk::new("sealed").await;
+    let terminal = Terminal::new("sealed").await;
     let sealed = std::fs::read_to_string("../../tests/sops/go-minimal.yaml").unwrap();
-    desk.write(&sealed);
-    desk.follow_after_a_look();
-    let ptc = desk.ptc().env("HOME", "/nonexistent");
+    terminal.write(&sealed);
+    terminal.follow_after_a_look();
+    let ptc = terminal.ptc().env("HOME", "/nonexistent");
     let rejected = ptc.run(WAIT).await.ends(1);
     assert!(
         rejected.stderr.contains("note: registries.yaml is not checked here: "),
         "{}",
         rejected.stderr
     );
-    assert_eq!(desk.bench.aws.object(BUCKET, KEY).unwrap(), sealed.as_bytes());
+    assert_eq!(terminal.stack.aws.object(BUCKET, KEY).unwrap(), sealed.as_bytes());
     assert!(rejected.stdout.starts_with("rejected: "), "{}", rejected.stdout);
     assert!(rejected.stdout.contains("error: "), "{}", rejected.stdout);
     // One that is cut off, or larger than any file may be, is not put at all.
     let large = format!("{sealed}# {}\n", "x".repeat(1024 * 1024));
-    desk.write(&large);
+    terminal.write(&large);
     ptc.run(UPLOAD).await.ends(1);
-    assert_eq!(desk.bench.aws.object(BUCKET, KEY).unwrap(), sealed.as_bytes());
+    assert_eq!(terminal.stack.aws.object(BUCKET, KEY).unwrap(), sealed.as_bytes());
     // Where a stack takes encrypted files alone, no token comes into its bucket.
-    desk.deploy("strict", BUCKET, &[("REQUIRE_SOPS", "true")]);
-    desk.write(&hub("canary-docker-1"));
+    terminal.deploy("strict", BUCKET, &[("REQUIRE_SOPS", "true")]);
+    terminal.write(&hub("canary-docker-1"));
     let plain = ptc.run(with(&UPLOAD, &["--stack", "strict"])).await.ends(1);
     assert!(plain.stderr.contains("RequireSops"), "{}", plain.stderr);
-    assert_eq!(desk.bench.aws.object(BUCKET, KEY).unwrap(), sealed.as_bytes());
+    assert_eq!(terminal.stack.aws.object(BUCKET, KEY).unwrap(), sealed.as_bytes());
 }
 
 #[tokio::test]
 async fn a_wait_that_runs_out_ends_with_3_and_one_that_is_interrupted_with_1() {
-    let desk = Desk::new("runs-out").await;
-    let late = desk.ptc().run(with(&WAIT, &["--timeout", "1"])).await.ends(3);
+    let terminal = Terminal::new("runs-out").await;
+    let late = terminal.ptc().run(with(&WAIT, &["--timeout", "1"])).await.ends(3);
     assert!(
         late.stderr.contains("after 1 s no run over it has ended"),
         "{}",
@@ -291,19 +298,23 @@ async fn a_wait_that_runs_out_ends_with_3_and_one_that_is_interrupted_with_1() {
     );
     assert_eq!(late.stdout, "");
     // A status that was there before is not one of it.
-    desk.bench.follow("quay: {registry: quay.io}\n").await;
-    let late = desk.ptc().run(with(&WAIT, &["--timeout", "0", "--json"])).await.ends(3);
+    terminal.stack.follow("quay: {registry: quay.io}\n").await;
+    let late = terminal
+        .ptc()
+        .run(with(&WAIT, &["--timeout", "0", "--json"]))
+        .await
+        .ends(3);
     assert!(
         late.json()["error"].as_str().unwrap().contains("is uploaded"),
         "{late:?}"
     );
 
     let (pid, of_ptc) = mpsc::channel::<u32>();
-    desk.bench.aws.before("s3", "GetObject", 2, move |_| {
+    terminal.stack.aws.before("s3", "GetObject", 2, move |_| {
         let pid = of_ptc.recv().unwrap().to_string();
         assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     });
-    let mut command = desk.ptc().command(WAIT);
+    let mut command = terminal.ptc().command(WAIT);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     pid.send(child.id()).unwrap();
     let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap())
@@ -316,18 +327,19 @@ async fn a_wait_that_runs_out_ends_with_3_and_one_that_is_interrupted_with_1() {
         "{said}"
     );
     assert_eq!(
-        desk.bench.aws.object(BUCKET, KEY).unwrap(),
+        terminal.stack.aws.object(BUCKET, KEY).unwrap(),
         hub("canary-docker-1").into_bytes()
     );
 }
 
 #[tokio::test]
 async fn what_is_denied_is_named() {
-    let desk = Desk::new("denied").await;
-    desk.bench
+    let terminal = Terminal::new("denied").await;
+    terminal
+        .stack
         .aws
         .fault(Fault::on("s3", "PutObject").access_denied().times(1));
-    let put = desk.ptc().run(WAIT).await.ends(1);
+    let put = terminal.ptc().run(WAIT).await.ends(1);
     for part in [
         "nothing was uploaded: access to s3://my-registries/registries.yaml",
         "takes s3:PutObject on it",
@@ -335,8 +347,8 @@ async fn what_is_denied_is_named() {
         assert!(put.stderr.contains(part), "{part}: {}", put.stderr);
     }
     // Without s3:ListBucket a status that is not there yet is denied, too: so the file goes up, and the wait goes on.
-    desk.bench.aws.fault(Fault::on("s3", "GetObject").access_denied());
-    let status = desk.ptc().run(with(&WAIT, &["--timeout", "1"])).await.ends(3);
+    terminal.stack.aws.fault(Fault::on("s3", "GetObject").access_denied());
+    let status = terminal.ptc().run(with(&WAIT, &["--timeout", "1"])).await.ends(3);
     let denied = "access to s3://my-registries/status/registries.yaml.json is denied: it takes s3:GetObject on it";
     assert!(
         status.stderr.starts_with(&format!("warning: {denied}")),
@@ -348,22 +360,22 @@ async fn what_is_denied_is_named() {
         "{}",
         status.stderr
     );
-    desk.bench.aws.clear_faults();
+    terminal.stack.aws.clear_faults();
     // A status of another upload, of which nobody can say whether it is later.
-    desk.bench.aws.fault(Fault::on("s3", "HeadObject").access_denied());
-    desk.bench.follow("quay: {registry: quay.io}\n").await;
-    let mut other = desk.bench.status();
+    terminal.stack.aws.fault(Fault::on("s3", "HeadObject").access_denied());
+    terminal.stack.follow("quay: {registry: quay.io}\n").await;
+    let mut other = terminal.stack.status_json();
     other["run_id"] = json!("another");
-    desk.bench.aws.before("s3", "GetObject", 2, move |aws| {
+    terminal.stack.aws.before("s3", "GetObject", 2, move |aws| {
         aws.put_object(BUCKET, STATUS, other.to_string());
     });
-    let unseen = desk.ptc().run(with(&WAIT, &["--timeout", "1"])).await.ends(3);
+    let unseen = terminal.ptc().run(with(&WAIT, &["--timeout", "1"])).await.ends(3);
     assert!(
         unseen.stderr.contains("whether that is a later one could not be seen"),
         "{}",
         unseen.stderr
     );
-    let missing = desk.ptc().run(with(&UPLOAD, &["--stack", "prod"])).await.ends(1);
+    let missing = terminal.ptc().run(with(&UPLOAD, &["--stack", "prod"])).await.ends(1);
     assert!(
         missing.stderr.contains("the stack prod is not deployed"),
         "{}",
@@ -373,12 +385,12 @@ async fn what_is_denied_is_named() {
 
 #[tokio::test]
 async fn several_stacks_get_the_file_side_by_side_or_none_does() {
-    let desk = Desk::new("several").await;
-    desk.bench.aws.create_bucket(GREEN, true);
-    desk.deploy("green", GREEN, &[]);
+    let terminal = Terminal::new("several").await;
+    terminal.stack.aws.create_bucket(GREEN, true);
+    terminal.deploy("green", GREEN, &[]);
     let both = ["--stack", "ecr-pull-through-sync", "--stack", "green"];
     let one_missing = with(&UPLOAD, &[&both[..], &["--stack", "prod"]].concat());
-    let none = desk.ptc().run(one_missing).await.ends(1);
+    let none = terminal.ptc().run(one_missing).await.ends(1);
     assert_eq!(
         none.stdout
             .matches("not uploaded, since others could not be opened")
@@ -392,8 +404,8 @@ async fn several_stacks_get_the_file_side_by_side_or_none_does() {
         "{}",
         none.stdout
     );
-    desk.deploy("strict", GREEN, &[("REQUIRE_SOPS", "true")]);
-    let refused = desk
+    terminal.deploy("strict", GREEN, &[("REQUIRE_SOPS", "true")]);
+    let refused = terminal
         .ptc()
         .run(with(&UPLOAD, &[&both[..], &["--stack", "strict"]].concat()))
         .await
@@ -406,14 +418,14 @@ async fn several_stacks_get_the_file_side_by_side_or_none_does() {
         refused.stderr
     );
     for bucket in [BUCKET, GREEN] {
-        assert_eq!(desk.bench.aws.object(bucket, KEY), None);
+        assert_eq!(terminal.stack.aws.object(bucket, KEY), None);
     }
     // Both look before they put, and each once after it: then one function runs, and later the other.
-    desk.bench.aws.after("s3", "GetObject", 4, |aws| {
+    terminal.stack.aws.after("s3", "GetObject", 4, |aws| {
         follow(aws, BUCKET);
         follow(aws, GREEN);
     });
-    let waited = desk.ptc().run(with(&WAIT, &both)).await;
+    let waited = terminal.ptc().run(with(&WAIT, &both)).await;
     let rows: Vec<&str> = waited.stdout.lines().collect();
     assert!(rows[0].starts_with("OUTCOME"), "{}", waited.stdout);
     assert!(
@@ -428,7 +440,7 @@ async fn several_stacks_get_the_file_side_by_side_or_none_does() {
     );
     for bucket in [BUCKET, GREEN] {
         assert_eq!(
-            desk.bench.aws.object(bucket, KEY).unwrap(),
+            terminal.stack.aws.object(bucket, KEY).unwrap(),
             hub("canary-docker-1").into_bytes()
         );
     }
@@ -449,25 +461,25 @@ async fn the_documented_permissions_are_enough_for_an_upload() {
         .replace("<account>", "123456789012")
         .replace("<region>", "eu-west-1");
     let policy: Value = serde_json::from_str(&filled).unwrap();
-    let desk = Desk::new("permissions").await;
-    desk.bench.aws.enforce(
+    let terminal = Terminal::new("permissions").await;
+    terminal.stack.aws.enforce(
         "PTC",
         Policy::read("uploader", &[("upload".to_owned(), policy)]).unwrap(),
     );
     // The status is not there yet, and then of another upload.
-    desk.follow_after_a_look();
-    desk.ptc().run(WAIT).await.ends(0);
-    desk.bench.aws.after("s3", "GetObject", 2, |aws| {
+    terminal.follow_after_a_look();
+    terminal.ptc().run(WAIT).await.ends(0);
+    terminal.stack.aws.after("s3", "GetObject", 2, |aws| {
         aws.put_object(BUCKET, KEY, "dockerhub: {registry: docker.io, usrname: x}\n");
         follow(aws, BUCKET);
     });
-    let overtaken = desk.ptc().run(WAIT).await.ends(1);
+    let overtaken = terminal.ptc().run(WAIT).await.ends(1);
     assert!(
         overtaken.stderr.contains("another upload came after this one"),
         "{}",
         overtaken.stderr
     );
-    assert_eq!(desk.bench.aws.denied(), Vec::<String>::new());
-    let read = desk.ptc().run(["plan", "registries.yaml"]).await.ends(1);
-    assert!(!read.stdout.contains("canary") && !desk.bench.aws.denied().is_empty());
+    assert_eq!(terminal.stack.aws.denied(), Vec::<String>::new());
+    let read = terminal.ptc().run(["plan", "registries.yaml"]).await.ends(1);
+    assert!(!read.stdout.contains("canary") && !terminal.stack.aws.denied().is_empty());
 }

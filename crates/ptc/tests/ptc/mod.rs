@@ -5,9 +5,11 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use local_aws::LocalAws;
+
+use crate::stack::{BUCKET, ROLE, Report, TestStack, USUAL};
 
 /// How a program that waits for the network is set up.
 pub struct Ptc {
@@ -76,20 +78,20 @@ impl Ptc {
     pub async fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
         let command = self.command(args);
         let input = self.input.clone();
-        let finished = tokio::task::spawn_blocking(move || finish(command, input))
-            .await
-            .unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        let status = finished
-            .status
-            .code()
-            .unwrap_or_else(|| panic!("ptc was killed: {}", finished.status));
-        let output = Output {
-            status,
-            stdout: text(finished.stdout),
-            stderr: text(finished.stderr),
-        };
-        output.without_tokens()
+        let finished = tokio::task::spawn_blocking(move || finish(start(command, input.is_some()), input));
+        Output::of(finished.await.unwrap())
+    }
+
+    /// Runs it while `meanwhile` is handed its process id.
+    pub async fn run_with<A: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+        meanwhile: impl FnOnce(u32),
+    ) -> Output {
+        let child = start(self.command(args), false);
+        meanwhile(child.id());
+        let finished = tokio::task::spawn_blocking(move || finish(child, None));
+        Output::of(finished.await.unwrap())
     }
 
     /// The program as it will be run, for a test that watches it.
@@ -170,6 +172,17 @@ async fn on_terminal(
 }
 
 impl Output {
+    fn of(finished: std::process::Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let status = finished.status.code();
+        let output = Self {
+            status: status.unwrap_or_else(|| panic!("ptc was killed: {}", finished.status)),
+            stdout: text(finished.stdout),
+            stderr: text(finished.stderr),
+        };
+        output.without_tokens()
+    }
+
     #[track_caller]
     fn without_tokens(self) -> Self {
         assert!(
@@ -183,6 +196,11 @@ impl Output {
             self.stderr
         );
         self
+    }
+
+    /// Standard output as the report of a run.
+    pub fn report(&self) -> Report {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|why| panic!("{why}: {self:?}"))
     }
 
     /// Standard output as JSON.
@@ -202,10 +220,65 @@ impl Output {
     }
 }
 
-fn finish(mut command: Command, input: Option<Vec<u8>>) -> std::process::Output {
+/// The name of the deployed function.
+pub const FUNCTION: &str = "ecr-pull-through-sync";
+
+/// A deployed function, and `ptc` in a folder with a file for it.
+pub struct Terminal {
+    pub stack: TestStack,
+    pub folder: PathBuf,
+}
+
+impl Terminal {
+    pub async fn new(name: &str) -> Self {
+        let stack = TestStack::new().await;
+        let variables = [
+            ("CONFIG_BUCKET", BUCKET),
+            ("OWNER", "stack"),
+            ("TEMPLATE_ROLE_ARN", ROLE),
+        ];
+        stack.aws.deploy_function(FUNCTION, &[&variables[..], &USUAL].concat());
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("terminal-{name}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self { stack, folder }
+    }
+
+    pub fn write(&self, yaml: &str) {
+        std::fs::write(self.folder.join("registries.yaml"), yaml).unwrap();
+    }
+
+    pub fn ptc(&self) -> Ptc {
+        Ptc::new(&self.stack.aws).within(&self.folder)
+    }
+
+    pub async fn run(&self, arguments: &[&str]) -> Output {
+        self.stack.aws.clear_calls();
+        let [command, rest @ ..] = arguments else {
+            panic!("no command")
+        };
+        let whole = [&[*command, "registries.yaml", "--function", FUNCTION], rest].concat();
+        self.ptc().run(whole).await
+    }
+
+    pub fn writes(&self) -> Vec<String> {
+        self.stack
+            .aws
+            .calls()
+            .iter()
+            .filter(|call| call.write)
+            .map(|call| call.operation.clone())
+            .collect()
+    }
+}
+
+fn start(mut command: Command, has_input: bool) -> Child {
+    let input = if has_input { Stdio::piped() } else { Stdio::null() };
+    let command = command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+fn finish(mut child: Child, input: Option<Vec<u8>>) -> std::process::Output {
     use std::io::Write as _;
-    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     if let (Some(bytes), Some(mut pipe)) = (input, child.stdin.take()) {
         // On a thread, since a program that answers while it reads would block both sides. One that stops reading is no
         // fault of the test.

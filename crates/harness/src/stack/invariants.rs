@@ -15,12 +15,12 @@ const LIMIT: usize = 1;
 const PREFIX: &str = "ecr-pullthroughcache/";
 
 /// What lives in the account before what is tested.
-pub struct Ends {
+pub struct Invariants {
     rules: BTreeSet<String>,
     secrets: BTreeSet<String>,
 }
 
-impl Ends {
+impl Invariants {
     pub fn of(aws: &LocalAws) -> Self {
         let rules = list(aws, "ecr", "DescribePullThroughCacheRules", "pullThroughCacheRules");
         let rules = rules.iter().map(|rule| text(&rule["ecrRepositoryPrefix"])).collect();
@@ -30,7 +30,7 @@ impl Ends {
         }
     }
 
-    /// Ends a test.
+    /// Invariants a test.
     pub fn hold(&self, aws: &LocalAws, told: &str) {
         assert_tokens_stay_home(aws);
         assert_eq!([lost(aws), self.deleted(aws)].concat(), Vec::<String>::new(), "{told}");
@@ -202,30 +202,30 @@ fn text(value: &Value) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::super::{Bench, hub, uploaded};
+    use super::super::{TestStack, hub, uploaded};
     use super::*;
 
     const HUB: &str = "ecr-pullthroughcache/dockerhub";
 
-    async fn bench() -> (Bench, Ends) {
-        let bench = Bench::new().await;
-        bench
+    async fn stack() -> (TestStack, Invariants) {
+        let stack = TestStack::new().await;
+        stack
             .follow(&format!(
                 "{}quay: {{registry: quay.io}}\nk8s: {{registry: registry.k8s.io}}\n",
                 hub("canary-docker-1")
             ))
             .await;
-        let ends = Ends::of(&bench.aws);
-        ends.hold(&bench.aws, "after a run");
-        (bench, ends)
+        let invariants = Invariants::of(&stack.aws);
+        invariants.hold(&stack.aws, "after a run");
+        (stack, invariants)
     }
 
-    fn make_current(bench: &Bench, version: &str) {
-        let current = bench.version(HUB, "AWSCURRENT");
+    fn make_current(stack: &TestStack, version: &str) {
+        let current = stack.version(HUB, "AWSCURRENT");
         let input = json!({
             "SecretId": HUB, "VersionStage": "AWSCURRENT", "MoveToVersionId": version, "RemoveFromVersionId": current,
         });
-        bench
+        stack
             .aws
             .call("secretsmanager", "UpdateSecretVersionStage", input)
             .unwrap();
@@ -243,46 +243,46 @@ mod tests {
     /// No check that cannot fail.
     #[tokio::test(start_paused = true)]
     async fn a_rotation_that_is_buried_is_found() {
-        let (bench, ends) = bench().await;
-        let file = bench.version(HUB, "AWSCURRENT").unwrap();
-        bench.rotate(HUB, "canary-docker-2");
-        ends.hold(&bench.aws, "a rotation stands");
-        make_current(&bench, &file);
-        assert!(lost(&bench.aws)[0].contains("is buried"), "{:?}", lost(&bench.aws));
+        let (stack, invariants) = stack().await;
+        let file = stack.version(HUB, "AWSCURRENT").unwrap();
+        stack.rotate(HUB, "canary-docker-2");
+        invariants.hold(&stack.aws, "a rotation stands");
+        make_current(&stack, &file);
+        assert!(lost(&stack.aws)[0].contains("is buried"), "{:?}", lost(&stack.aws));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_word_of_the_file_that_is_taken_for_another_is_found() {
-        let (bench, ends) = bench().await;
-        bench.upload(&hub("canary-docker-1"));
-        bench.aws.advance(Duration::from_secs(1));
+        let (stack, invariants) = stack().await;
+        stack.upload(&hub("canary-docker-1"));
+        stack.aws.advance(Duration::from_secs(1));
         let unfinished = "file-0123456789abcdef-on-0123456789abcdef";
         let value = json!({"username": "acme-bot", "accessToken": "canary-docker-2"}).to_string();
         let input = json!({"SecretId": HUB, "SecretString": value, "ClientRequestToken": unfinished});
-        bench.aws.call("secretsmanager", "PutSecretValue", input).unwrap();
-        assert!(lost(&bench.aws)[0].contains("the file says"), "{:?}", lost(&bench.aws));
+        stack.aws.call("secretsmanager", "PutSecretValue", input).unwrap();
+        assert!(lost(&stack.aws)[0].contains("the file says"), "{:?}", lost(&stack.aws));
         // The run over the file mends it.
-        bench.send(uploaded()).await.unwrap();
-        ends.hold(&bench.aws, "mended");
+        stack.send(uploaded()).await.unwrap();
+        invariants.hold(&stack.aws, "mended");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_ready_registry_without_the_value_of_the_file_is_found() {
-        let (bench, _) = bench().await;
-        bench.upload(&hub("canary-docker-2"));
+        let (stack, _) = stack().await;
+        stack.upload(&hub("canary-docker-2"));
         assert!(
-            lost(&bench.aws)[0].contains("without the file's value"),
+            lost(&stack.aws)[0].contains("without the file's value"),
             "{:?}",
-            lost(&bench.aws)
+            lost(&stack.aws)
         );
     }
 
     #[tokio::test(start_paused = true)]
     async fn deletions_beyond_the_limit_and_of_others_are_found() {
-        let (bench, ends) = bench().await;
-        bench.upload("other: {registry: quay.io}\n");
+        let (stack, invariants) = stack().await;
+        stack.upload("other: {registry: quay.io}\n");
         let delete = |prefix: &str| {
-            bench
+            stack
                 .aws
                 .call(
                     "ecr",
@@ -292,12 +292,12 @@ mod tests {
                 .unwrap();
         };
         delete("quay");
-        assert_eq!(ends.deleted(&bench.aws), Vec::<String>::new());
+        assert_eq!(invariants.deleted(&stack.aws), Vec::<String>::new());
         delete("k8s");
-        assert!(ends.deleted(&bench.aws)[0].contains("beyond the limit"));
-        bench.make_secret("ecr-pullthroughcache/ops", &json!("x"), json!([]));
-        let ends = Ends::of(&bench.aws);
-        bench
+        assert!(invariants.deleted(&stack.aws)[0].contains("beyond the limit"));
+        stack.make_secret("ecr-pullthroughcache/ops", &json!("x"), json!([]));
+        let invariants = Invariants::of(&stack.aws);
+        stack
             .aws
             .call(
                 "secretsmanager",
@@ -305,6 +305,9 @@ mod tests {
                 json!({"SecretId": "ecr-pullthroughcache/ops"}),
             )
             .unwrap();
-        assert_eq!(ends.deleted(&bench.aws), ["ecr-pullthroughcache/ops was not ours"]);
+        assert_eq!(
+            invariants.deleted(&stack.aws),
+            ["ecr-pullthroughcache/ops was not ours"]
+        );
     }
 }

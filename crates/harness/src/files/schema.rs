@@ -18,19 +18,19 @@ pub enum Verdict {
 }
 
 /// The schema, ready for use.
-pub struct Judge {
+pub struct Validator {
     schemas: boon::Schemas,
     index: boon::SchemaIndex,
 }
 
 /// Of the file's own schema, which is held against its draft's schema here.
-impl Default for Judge {
+impl Default for Validator {
     fn default() -> Self {
         Self::of(schema())
     }
 }
 
-impl Judge {
+impl Validator {
     /// Reads any schema.
     pub fn of(schema: Value) -> Self {
         const PLACE: &str = "http://localhost/schema.json";
@@ -59,21 +59,21 @@ impl Judge {
     }
 }
 
-/// Whether a file is accepted, on which the reader and the schema must agree: for an account, and on somebody's desk.
-pub fn agree(judge: &Judge, file: &str) -> bool {
-    let desk = Context {
+/// Whether a file is accepted, on which the reader and the schema must agree: for an account, and for none, as `ptc` has it.
+pub fn agree(validator: &Validator, file: &str) -> bool {
+    let no_account = Context {
         account: None,
         region: None,
         ..context()
     };
-    let at_home = read(file.as_bytes(), &desk);
+    let without_account = read(file.as_bytes(), &no_account);
     let read = read(file.as_bytes(), &context());
     assert_eq!(
         read.is_ok(),
-        at_home.is_ok(),
-        "{file}\nfor an account: {read:?}\non a desk: {at_home:?}"
+        without_account.is_ok(),
+        "{file}\nfor an account: {read:?}\nwithout: {without_account:?}"
     );
-    match (&read, judge.file(file)) {
+    match (&read, validator.file(file)) {
         (Ok(_), Verdict::Accepted) => true,
         (Err(_), Verdict::Refused(_)) => false,
         (read, verdict) => panic!("{file}\nthe reader: {read:?}\nthe schema: {verdict:?}"),

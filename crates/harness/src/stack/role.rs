@@ -19,18 +19,18 @@ const PARAMETERS: [(&str, &str); 4] = [
     ("EXISTING_REPOSITORIES", "ExistingRepositories"),
 ];
 
-/// The stack that a function with this environment belongs to.
-pub fn stack(aws: &LocalAws, env: &[(&str, &str)]) -> Stack {
+/// The template that a function with this environment belongs to.
+pub fn template(aws: &LocalAws, env: &[(&str, &str)]) -> Stack {
     let given = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
     let role = given("TEMPLATE_ROLE_ARN").filter(|arn| !arn.is_empty()).unwrap_or(ROLE);
     let (_, role) = role.rsplit_once('/').unwrap();
     let bucket = given("CONFIG_BUCKET").unwrap_or(BUCKET);
-    let stack = Stack::read(TEMPLATE, aws.options()).unwrap();
-    let stack = stack.physical("ConfigBucket", bucket).physical("TemplateRole", role);
+    let template = Stack::read(TEMPLATE, aws.options()).unwrap();
+    let template = template.physical("ConfigBucket", bucket).physical("TemplateRole", role);
     let queue = given("WORK_QUEUE_URL")
         .and_then(|url| url.rsplit('/').next())
         .unwrap_or("work");
-    let stack = stack
+    let template = template
         .physical("WorkQueue", queue)
         .physical("WorkDeadLetters", &format!("{queue}-dlq"));
     let usual = |name: &str| USUAL.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
@@ -39,8 +39,8 @@ pub fn stack(aws: &LocalAws, env: &[(&str, &str)]) -> Stack {
     let parameters = PARAMETERS
         .iter()
         .filter_map(|(variable, parameter)| Some((parameter, given(variable)?)));
-    parameters.fold(stack.parameter("Owner", owner), |stack, (parameter, value)| {
-        stack.parameter(parameter, value)
+    parameters.fold(template.parameter("Owner", owner), |template, (parameter, value)| {
+        template.parameter(parameter, value)
     })
 }
 
@@ -50,7 +50,7 @@ pub fn enforce(aws: &LocalAws, access_key: &str, env: &[(&str, &str)]) {
     static READ: Mutex<BTreeMap<String, Policy>> = Mutex::new(BTreeMap::new());
     let mut read = READ.lock().unwrap();
     let policy = read.entry(format!("{:?} {env:?}", aws.options()));
-    let policy = policy.or_insert_with(|| stack(aws, env).policy("FunctionRole").unwrap());
+    let policy = policy.or_insert_with(|| template(aws, env).policy("FunctionRole").unwrap());
     aws.enforce(access_key, policy.clone());
 }
 

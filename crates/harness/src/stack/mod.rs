@@ -1,12 +1,12 @@
-//! A function and an account: the real handler against `local-aws`, in process. Tests of the compiled function, of `ptc` and
+//! A deployed stack: the real handler against `local-aws`, in process. Tests of the compiled function, of `ptc` and
 //! of connections go over real HTTP.
 //!
 //! Every token in these tests contains the word `canary`, and everything a run puts out (report, error, status
-//! objects, logs at TRACE) is searched for it after every run, in [`Bench::send`]. The function may do what its role in
+//! objects, logs at TRACE) is searched for it after every run, in [`TestStack::send`]. The function may do what its role in
 //! template.yaml allows, and a run that wanted more fails there too.
 
-pub mod ends;
 pub mod in_process;
+pub mod invariants;
 pub mod role;
 
 use std::io::Write;
@@ -17,10 +17,13 @@ use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{Credentials, Region, SharedHttpClient};
+use config::Problem;
 use ecr_pull_through_sync::account;
+use ecr_pull_through_sync::cause::Reason;
 use ecr_pull_through_sync::failure::Failure;
 use ecr_pull_through_sync::handler::App;
 use ecr_pull_through_sync::logs;
+use ecr_pull_through_sync::report::Change;
 use ecr_pull_through_sync::settings::Settings;
 use ecr_pull_through_sync::timing::Timing;
 use lambda_runtime::{Context, LambdaEvent};
@@ -29,6 +32,8 @@ use local_aws::ecr::Image;
 use local_aws::{Call, LocalAws, Options};
 use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
+
+pub use ecr_pull_through_sync::report::{ChangeResult, CredentialState, Outcome, Report, State};
 
 pub const BUCKET: &str = "my-registries";
 pub const KEY: &str = "registries.yaml";
@@ -123,36 +128,41 @@ pub fn metrics(stack: &str) -> Vec<String> {
         .collect()
 }
 
-pub struct Bench {
+/// The function's handler and the account it works in.
+pub struct TestStack {
     pub aws: LocalAws,
     pub app: App,
 }
 
-impl Bench {
+impl TestStack {
     pub async fn new() -> Self {
         Self::with(Options::default(), &[]).await
     }
 
     pub async fn with(options: Options, env: &[(&str, &str)]) -> Self {
         captured();
+        Self::over(options, env, 3).await
+    }
+
+    /// For tests of hundreds of runs by [`invoke`], of which not each is searched for tokens. The upstreams take five tokens.
+    pub async fn unsearched(env: &[(&str, &str)]) -> Self {
+        Self::over(Options::default(), env, 5).await
+    }
+
+    async fn over(options: Options, env: &[(&str, &str)], tokens: usize) -> Self {
         let aws = LocalAws::start(options).await.unwrap();
         aws.create_bucket(BUCKET, true);
-        for (host, tokens) in [
-            (
-                "registry-1.docker.io",
-                ["canary-docker-1", "canary-docker-2", "canary-docker-3"],
-            ),
-            (
-                "registry.gitlab.com",
-                ["canary-gitlab-1", "canary-gitlab-2", "canary-gitlab-3"],
-            ),
-            ("ghcr.io", ["canary-ghcr-1", "canary-ghcr-2", "canary-ghcr-3"]),
+        for (host, service) in [
+            ("registry-1.docker.io", "docker"),
+            ("registry.gitlab.com", "gitlab"),
+            ("ghcr.io", "ghcr"),
         ] {
-            for token in tokens {
-                aws.accept_upstream(host, "acme-bot", token);
+            for n in 1..=tokens {
+                aws.accept_upstream(host, "acme-bot", &format!("canary-{service}-{n}"));
             }
         }
-        let app = app(&aws, env).await;
+        // Boxed, here and below: futures of this size, one in the other, are more than a test's stack.
+        let app = Box::pin(app(&aws, env)).await;
         Self { aws, app }
     }
 
@@ -163,18 +173,12 @@ impl Bench {
     }
 
     /// Sends an event, with all the time a run may need.
-    pub async fn send(&self, event: Value) -> Result<Value, Failure> {
+    pub async fn send(&self, event: Value) -> Result<Report, Failure> {
         self.send_within(event, Duration::from_secs(300)).await
     }
 
-    pub async fn send_within(&self, event: Value, time: Duration) -> Result<Value, Failure> {
-        let mut context = Context::default();
-        context.request_id = token_id();
-        context.invoked_function_arn = FUNCTION.into();
-        let deadline = std::time::SystemTime::now() + time;
-        context.deadline = deadline.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
-        let result = self.app.handle(LambdaEvent::new(event, context)).await;
-        let result = result.map(|report| serde_json::to_value(report).unwrap());
+    pub async fn send_within(&self, event: Value, time: Duration) -> Result<Report, Failure> {
+        let result = invoke_within(&self.app, event, time).await;
         self.search_for_tokens(&result);
         assert_tokens_stay_home(&self.aws);
         assert_eq!(
@@ -185,17 +189,23 @@ impl Bench {
         result
     }
 
-    pub async fn act(&self, action: &str) -> Value {
+    pub async fn manual(&self, action: &str) -> Report {
         self.send(json!({"action": action})).await.unwrap()
     }
 
     /// Uploads a file and sends the event that S3 would.
-    pub async fn follow(&self, yaml: &str) -> Value {
+    pub async fn follow(&self, yaml: &str) -> Report {
         self.upload(yaml);
         self.send(uploaded()).await.unwrap()
     }
 
-    pub fn status(&self) -> Value {
+    /// The report in the status object.
+    pub fn status(&self) -> Report {
+        serde_json::from_value(self.status_json()).unwrap()
+    }
+
+    /// The status object as it is written.
+    pub fn status_json(&self) -> Value {
         serde_json::from_slice(&self.aws.object(BUCKET, STATUS).expect("a status object")).unwrap()
     }
 
@@ -265,13 +275,7 @@ impl Bench {
 
     /// The id of the version that carries a label.
     pub fn version(&self, id: &str, label: &str) -> Option<String> {
-        let secret = self.secret(id)?;
-        let versions = secret["VersionIdsToStages"].as_object()?;
-        let carries = |labels: &Value| labels.as_array().unwrap().contains(&json!(label));
-        versions
-            .iter()
-            .find(|(_, labels)| carries(labels))
-            .map(|(version, _)| version.clone())
+        version(&self.aws, id, label)
     }
 
     /// The newest event that tells of a new current version.
@@ -289,9 +293,9 @@ impl Bench {
         self.secret(id).unwrap()["DeletedDate"].is_number()
     }
 
-    fn search_for_tokens(&self, result: &Result<Value, Failure>) {
+    fn search_for_tokens(&self, result: &Result<Report, Failure>) {
         let said = match result {
-            Ok(report) => report.to_string(),
+            Ok(report) => json_of(report).to_string(),
             Err(failure) => format!("{failure} {failure:?}"),
         };
         assert!(!said.contains("canary"), "a token in the answer: {said}");
@@ -307,10 +311,40 @@ impl Bench {
     }
 }
 
+/// Hands an event to the handler, with all the time a run may need.
+pub async fn invoke(app: &App, event: Value) -> Result<Report, Failure> {
+    invoke_within(app, event, Duration::from_secs(300)).await
+}
+
+pub async fn invoke_within(app: &App, event: Value, time: Duration) -> Result<Report, Failure> {
+    invoke_as(app, event, time, &token_id()).await
+}
+
+/// With a request id of the test's choice: Lambda's retries of an asynchronous invocation keep it.
+pub async fn invoke_as(app: &App, event: Value, time: Duration, request_id: &str) -> Result<Report, Failure> {
+    let mut context = Context::default();
+    context.request_id = request_id.to_owned();
+    context.invoked_function_arn = FUNCTION.into();
+    let deadline = std::time::SystemTime::now() + time;
+    context.deadline = deadline.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+    Box::pin(app.handle(LambdaEvent::new(event, context))).await
+}
+
 pub fn put_current(aws: &LocalAws, id: &str, token: &str) {
     let value = json!({"username": "acme-bot", "accessToken": token}).to_string();
     let input = json!({"SecretId": id, "SecretString": value, "ClientRequestToken": token_id()});
     aws.call("secretsmanager", "PutSecretValue", input).unwrap();
+}
+
+/// The id of the version of a secret that carries a label.
+pub fn version(aws: &LocalAws, id: &str, label: &str) -> Option<String> {
+    let secret = aws
+        .call("secretsmanager", "DescribeSecret", json!({"SecretId": id}))
+        .ok()?;
+    let mut versions = secret["VersionIdsToStages"].as_object()?.iter();
+    let carries = |labels: &Value| labels.as_array().unwrap().contains(&json!(label));
+    let found = versions.find(|(_, labels)| carries(labels));
+    found.map(|(version, _)| version.clone())
 }
 
 /// No token was shown to a host that is not its own: each is named after its host.
@@ -346,6 +380,16 @@ pub fn repository(aws: &LocalAws, name: &str) {
         .unwrap();
 }
 
+/// So many repositories, from `quay/000` on.
+pub fn repositories(aws: &LocalAws, n: usize) {
+    (0..n).for_each(|n| repository(aws, &numbered(n)));
+}
+
+/// The name of one of them.
+pub fn numbered(n: usize) -> String {
+    format!("quay/{n:03}")
+}
+
 /// Images `v1`, `v2`…, the oldest first, a day apart.
 pub fn images(aws: &LocalAws, name: &str, n: i64) {
     let now = aws.now();
@@ -371,17 +415,20 @@ pub fn images(aws: &LocalAws, name: &str, n: i64) {
 
 /// A whole run of another invocation, over the newest file, from inside a hook.
 pub fn another_run(aws: &LocalAws) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    another_invocation(aws, &[], uploaded()).unwrap();
+}
+
+/// Another invocation, of a function with this environment, from inside a hook.
+pub fn another_invocation(aws: &LocalAws, env: &[(&str, &str)], event: Value) -> Result<Report, Failure> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().unwrap();
     runtime.block_on(async {
-        let other = Bench {
+        let other = TestStack {
             aws: aws.clone(),
-            app: app(aws, &[]).await,
+            app: app(aws, env).await,
         };
-        other.send(uploaded()).await.unwrap();
-    });
+        other.send(event).await
+    })
 }
 
 /// A fresh ClientRequestToken.
@@ -484,29 +531,43 @@ pub fn scheduled() -> Value {
     })
 }
 
+/// A report as the function's answer has it.
+pub fn json_of(report: &Report) -> Value {
+    serde_json::to_value(report).unwrap()
+}
+
+/// What the errors or the warnings of a report say, a line each.
+pub fn messages(problems: &[Problem]) -> String {
+    let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    messages.join("\n")
+}
+
+/// A fixed word for the kind of a failure or a hold.
+pub fn reason(word: &str) -> Option<Reason> {
+    serde_json::from_value(json!(word)).unwrap()
+}
+
 /// The report's changes, a line each.
-pub fn lines(report: &Value) -> Vec<String> {
-    let word = |change: &Value, key: &str| change[key].as_str().unwrap_or_default().to_owned();
-    let changes = report["changes"].as_array().unwrap();
-    changes
-        .iter()
-        .map(|c| {
-            let fields: Vec<&str> = c["fields"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .collect();
-            let line = format!(
-                "{} {} {} {} [{}] {}",
-                word(c, "registry"),
-                word(c, "action"),
-                word(c, "resource"),
-                word(c, "id"),
-                fields.join(" "),
-                word(c, "result")
-            );
-            line
-        })
-        .collect()
+pub fn lines(report: &Report) -> Vec<String> {
+    let line = |change: &Change| {
+        let Change {
+            registry,
+            action,
+            resource,
+            id,
+            fields,
+            result,
+            ..
+        } = change;
+        let [action, resource, result] = [json!(action), json!(resource), json!(result)];
+        let words = [&action, &resource, &result].map(|word| word.as_str().unwrap());
+        format!(
+            "{registry} {} {} {id} [{}] {}",
+            words[0],
+            words[1],
+            fields.join(" "),
+            words[2]
+        )
+    };
+    report.changes.iter().map(line).collect()
 }

@@ -28,12 +28,12 @@ pub fn refused(bytes: &[u8]) -> Vec<Problem> {
 }
 
 thread_local! {
-    static JUDGE: schema::Judge = schema::Judge::default();
+    static JUDGE: schema::Validator = schema::Validator::default();
 }
 
 /// A file that must be accepted, by the JSON Schema too.
 pub fn accepted(text: &str) -> File {
-    match JUDGE.with(|judge| judge.file(text)) {
+    match JUDGE.with(|validator| validator.file(text)) {
         // An accessToken of more digits than serde_yaml has numbers for.
         schema::Verdict::NoYaml(error) if error.contains("as u128") => {}
         verdict => assert_eq!(verdict, schema::Verdict::Accepted, "{text}"),
