@@ -8,7 +8,7 @@ use jiff::{Timestamp, ToSpan as _};
 use crate::account::{Secret, SecretState};
 use crate::ownership::EXPIRES_TAG;
 use crate::report::{Expires, ExpiresFrom};
-use config::{CredentialSource, Problem, Registry, expiry};
+use config::{Code, CredentialSource, Problem, Registry, expiry};
 
 /// When the credential of a registry lapses, as of `now`. `is_of_file` says whether the version of the registry's own secret
 /// that ECR reads holds what the file says.
@@ -88,11 +88,20 @@ pub fn warnings(
             )
         })
     });
-    let problem = |message| Problem {
+    let problem = |(code, message)| Problem {
+        code,
         registry: Some(registry.name.clone()),
         line: Some(registry.line),
         column: Some(registry.column),
         message,
     };
-    [lapses, no_date, overdue].into_iter().flatten().map(problem).collect()
+    [
+        (Code::CREDENTIAL_LAPSES, lapses),
+        (Code::BAD_EXPIRY_TAG, no_date),
+        (Code::ROTATION_OVERDUE, overdue),
+    ]
+    .into_iter()
+    .filter_map(|(code, message)| Some((code, message?)))
+    .map(problem)
+    .collect()
 }

@@ -1,7 +1,7 @@
 //! Who can get at a data key here: the function by KMS, a person by age and KMS.
 
 use config::sops::{AgeRecipient, DataKey, KmsRecipient, Metadata};
-use config::{Problem, Rejected};
+use config::{Code, Problem, Rejected};
 use zeroize::Zeroizing;
 
 use crate::account::{AwsError, Reader};
@@ -52,6 +52,7 @@ impl Locked {
     pub fn into_rejected(self, metadata: &Metadata) -> Rejected {
         let (line, column) = metadata.at;
         let error = Problem {
+            code: Code::CANNOT_DECRYPT,
             registry: None,
             line: Some(line),
             column: Some(column),

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::common::cases::{Case, context_of, tables};
 use crate::common::{context, refused};
-use config::{MAX_BYTES, Problem, read};
+use config::{MAX_BYTES, Problem, Severity, kind, read};
 
 #[test]
 fn every_bad_file_is_refused_with_all_its_errors() {
@@ -48,6 +48,8 @@ fn check_place(case: &Case, errors: &[Problem]) {
     assert!(!errors.is_empty(), "{}", case.title);
     let lines: Vec<&str> = case.yaml.split('\n').collect();
     for error in errors {
+        let kind = kind(error.code).unwrap_or_else(|| panic!("{}: {error} has no kind", case.title));
+        assert_eq!(kind.severity, Severity::Error, "{}: {error}", case.title);
         assert!(!error.message.contains("s3cr3t"), "{}: {error}", case.title);
         assert!(
             !error.message.is_empty() && error.message.len() < 700,
@@ -73,14 +75,15 @@ fn line_of(problem: &Problem) -> String {
         _ => "-".to_owned(),
     };
     format!(
-        "{place} [{}] {}",
+        "{place} {} [{}] {}",
+        problem.code,
         problem.registry.as_deref().unwrap_or_default(),
         problem.message
     )
 }
 
-/// One error, which says this, at this place.
-fn assert_refused(bytes: &[u8], line: usize, column: usize, part: &str) {
+/// One error of this kind, which says this, at this place.
+fn assert_refused(bytes: &[u8], code: &str, line: usize, column: usize, part: &str) {
     let errors = refused(bytes);
     assert_eq!(errors.len(), 1, "{errors:#?}");
     assert_eq!(
@@ -88,20 +91,28 @@ fn assert_refused(bytes: &[u8], line: usize, column: usize, part: &str) {
         (Some(line), Some(column)),
         "{errors:#?}"
     );
+    assert_eq!(errors[0].code.to_string(), code, "{errors:#?}");
     assert!(errors[0].message.contains(part), "{errors:#?}");
 }
 
 #[test]
 fn bytes_that_are_no_text_are_refused() {
-    assert_refused(b"quay:\n  registry: quay.io\0\n", 2, 20, "NUL byte");
-    assert_refused(b"quay:\n  registry: qu\xe4y.io\n", 2, 15, "0xE4 here is not UTF-8");
-    assert_refused(b"\xff\xfeq\0u\0a\0y\0", 1, 1, "UTF-16");
-    assert_refused(b"\xfe\xff\0q\0u\0a\0y", 1, 1, "UTF-16");
-    assert_refused(b"q\0u\0a\0y\0:\0", 1, 2, "looks like UTF-16");
-    assert_refused(b"\x1f\x8b\x08\0\0\0", 1, 1, "compressed");
-    assert_refused(b"quay:\n  registry: \x1b[31mquay.io\n", 2, 13, "U+001B");
+    assert_refused(b"quay:\n  registry: quay.io\0\n", "PT002", 2, 20, "NUL byte");
+    assert_refused(
+        b"quay:\n  registry: qu\xe4y.io\n",
+        "PT002",
+        2,
+        15,
+        "0xE4 here is not UTF-8",
+    );
+    assert_refused(b"\xff\xfeq\0u\0a\0y\0", "PT002", 1, 1, "UTF-16");
+    assert_refused(b"\xfe\xff\0q\0u\0a\0y", "PT002", 1, 1, "UTF-16");
+    assert_refused(b"q\0u\0a\0y\0:\0", "PT002", 1, 2, "looks like UTF-16");
+    assert_refused(b"\x1f\x8b\x08\0\0\0", "PT002", 1, 1, "compressed");
+    assert_refused(b"quay:\n  registry: \x1b[31mquay.io\n", "PT002", 2, 13, "U+001B");
     assert_refused(
         "quay:\n\u{feff}  registry: quay.io\n".as_bytes(),
+        "PT002",
         2,
         1,
         "byte order mark",
@@ -111,6 +122,7 @@ fn bytes_that_are_no_text_are_refused() {
 #[test]
 fn a_file_over_one_mebibyte_is_refused() {
     let errors = refused(&vec![b'#'; MAX_BYTES + 1]);
+    assert_eq!(errors[0].code.to_string(), "PT001");
     assert!(
         errors[0].message.contains("more than 1048576 bytes (1 MiB)"),
         "{errors:#?}"
@@ -122,11 +134,12 @@ fn a_file_over_one_mebibyte_is_refused() {
 fn crlf_and_a_bom_do_not_move_positions() {
     assert_refused(
         "\u{feff}quay:\r\n  registry: quay.oi\r\n".as_bytes(),
+        "PT031",
         2,
         13,
         "did you mean `quay.io`",
     );
-    assert_refused("\u{feff}quay: quay.io\r\n".as_bytes(), 1, 7, "is a map");
+    assert_refused("\u{feff}quay: quay.io\r\n".as_bytes(), "PT021", 1, 7, "is a map");
 }
 
 #[test]
@@ -135,7 +148,7 @@ fn more_than_fifty_registries_are_refused_at_the_first_too_many() {
     for n in 0..52 {
         writeln!(yaml, "quay-{n}:\n  registry: quay.io").unwrap();
     }
-    assert_refused(yaml.as_bytes(), 101, 1, "registry 51 of 52");
+    assert_refused(yaml.as_bytes(), "PT029", 101, 1, "registry 51 of 52");
 }
 
 #[test]
@@ -144,7 +157,7 @@ fn more_than_fifty_rules_are_refused() {
     for n in 1..=51 {
         writeln!(yaml, "      - {{rulePriority: {n}, selection: {{tagStatus: tagged, tagPrefixList: [a{n}], countType: imageCountMoreThan, countNumber: 1}}, action: {{type: expire}}}}").unwrap();
     }
-    assert_refused(yaml.as_bytes(), 55, 9, "rule 51 of 51");
+    assert_refused(yaml.as_bytes(), "PT060", 55, 9, "rule 51 of 51");
 }
 
 #[test]
@@ -153,7 +166,7 @@ fn a_lifecycle_policy_that_is_too_long_is_refused() {
         "quay:\n  registry: quay.io\n  lifecycle_policy:\n    rules:\n      - {{rulePriority: 1, description: {}, selection: {{tagStatus: any, countType: imageCountMoreThan, countNumber: 1}}, action: {{type: expire}}}}\n",
         "x".repeat(30_720)
     );
-    assert_refused(yaml.as_bytes(), 3, 3, "ECR allows 30720");
+    assert_refused(yaml.as_bytes(), "PT060", 3, 3, "ECR allows 30720");
 }
 
 #[test]
@@ -162,7 +175,7 @@ fn too_many_tags_are_refused() {
     for n in 0..50 {
         writeln!(yaml, "    tag-{n}: a").unwrap();
     }
-    assert_refused(yaml.as_bytes(), 3, 3, "write at most 49");
+    assert_refused(yaml.as_bytes(), "PT054", 3, 3, "write at most 49");
 }
 
 #[test]
@@ -171,7 +184,7 @@ fn too_many_readers_are_refused() {
     for n in 0..400 {
         writeln!(yaml, "    - arn:aws:iam::{n:012}:root").unwrap();
     }
-    assert_refused(yaml.as_bytes(), 4, 5, "10240 characters");
+    assert_refused(yaml.as_bytes(), "PT050", 4, 5, "10240 characters");
 }
 
 #[test]
@@ -182,6 +195,7 @@ fn a_flood_of_errors_is_cut() {
     let errors = refused(yaml.as_bytes());
     assert_eq!(errors.len(), 101);
     assert_eq!(errors[100].message, "4900 more errors are not shown");
+    assert_eq!(errors[100].code.to_string(), "PT011");
 }
 
 #[test]
@@ -226,7 +240,7 @@ fn a_rejection_reads_well() {
     };
     let text = rejected.to_string();
     assert!(
-        text.starts_with("the file has 2 errors\nline 2, column 13: quay: ECR cannot cache"),
+        text.starts_with("the file has 2 errors\nPT031 2:13: quay: ECR cannot cache"),
         "{text}"
     );
 }

@@ -351,6 +351,7 @@ async fn a_file_that_is_not_encrypted_is_refused_whole_where_the_stack_wants_tha
         let report = bench.send(uploaded()).await.unwrap();
         assert_eq!(report["outcome"], "rejected", "{report:#}");
         assert_eq!(report["errors"].as_array().unwrap().len(), errors, "{report:#}");
+        assert_eq!(report["errors"][0]["code"], "PT077");
         let message = report["errors"][0]["message"].as_str().unwrap();
         assert!(
             message.contains("is not encrypted") && message.contains("RequireSops (REQUIRE_SOPS)"),

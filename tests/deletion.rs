@@ -383,6 +383,7 @@ async fn a_clone_with_our_tag_is_never_deleted_and_a_warning_names_it() {
         let report = bench.send(scheduled()).await.unwrap();
         assert_eq!(report["outcome"], "converged", "{report:#}");
         assert!(report["warnings"].to_string().contains(&clone), "{report:#}");
+        assert_eq!(report["warnings"].as_array().unwrap().last().unwrap()["code"], "PT091");
     }
     // Neither when the original goes, nor by a call by hand.
     bench.follow(QUAY).await;

@@ -419,7 +419,10 @@ async fn a_rotation_that_failed_is_told_with_where_to_look() {
     bench.follow(LEGACY).await;
     let report = bench.send(event("secret-rotation-failed")).await.unwrap();
     let warning = report["warnings"].as_array().unwrap().last().unwrap();
-    assert_eq!(warning["registry"], "dockerhub");
+    assert_eq!(
+        (&warning["code"], &warning["registry"]),
+        (&json!("PT090"), &json!("dockerhub"))
+    );
     assert!(
         warning["message"]
             .as_str()

@@ -45,6 +45,11 @@ fn warnings(report: &Value) -> Vec<&str> {
     all.filter(|message| !message.contains("in plain text")).collect()
 }
 
+fn codes(report: &Value) -> Vec<&str> {
+    let all = report["warnings"].as_array().unwrap().iter();
+    all.map(|warning| warning["code"].as_str().unwrap()).collect()
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_token_goes_first_then_the_tag_then_the_file() {
     let bench = bench(&[]).await;
@@ -154,8 +159,8 @@ async fn a_referenced_secret_has_its_tag_and_the_file() {
     assert_eq!(told(&report), "2027-02-20T00:00:00Z tag 18");
     let warning = report["warnings"].as_array().unwrap().last().unwrap();
     assert_eq!(
-        (&warning["registry"], &warning["line"]),
-        (&json!("dockerhub"), &json!(1))
+        (&warning["code"], &warning["registry"], &warning["line"]),
+        (&json!("PT099"), &json!("dockerhub"), &json!(1))
     );
 }
 
@@ -172,6 +177,7 @@ async fn a_tag_that_is_no_date_and_a_rotation_that_is_overdue_are_warnings() {
             said.len() == 1 && said[0].contains(TAG) && said[0].contains("is no date"),
             "{said:?}"
         );
+        assert!(codes(&report).contains(&"PT100"), "{report:#}");
     }
     tag(&bench, SECRET, "2027-05-02");
     for (due, is_overdue) in [
@@ -190,6 +196,7 @@ async fn a_tag_that_is_no_date_and_a_rotation_that_is_overdue_are_warnings() {
             (is_overdue, usize::from(is_overdue)),
             "{due}: {said:?}"
         );
+        assert_eq!(codes(&report).contains(&"PT101"), is_overdue, "{report:#}");
         assert_eq!(report["outcome"], "converged");
     }
 }

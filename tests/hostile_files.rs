@@ -2,7 +2,7 @@
 //! repeats a credential.
 
 use crate::common::context;
-use config::{Problem, read};
+use config::{Problem, kind, read};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -137,6 +137,7 @@ fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
     };
     let lines = bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() + 1;
     for Problem {
+        code,
         line,
         column,
         message,
@@ -152,6 +153,7 @@ fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
             "{column:?}: {message}"
         );
         prop_assert_eq!(line.is_some(), column.is_some());
+        prop_assert!(kind(*code).is_some(), "{code} of {message}");
         prop_assert!(
             message.len() < 4000 && !message.chars().any(char::is_control),
             "{message:?}"

@@ -129,6 +129,7 @@ async fn a_referenced_secret_that_nothing_binds_is_used_with_a_warning_that_says
         .follow(&format!("hub: {{registry: docker.io, secret: {OPS}}}\n"))
         .await;
     assert_eq!(report["registries"]["hub"]["state"], "ready", "{report:#}");
+    assert_eq!(report["warnings"][0]["code"], "PT093");
     let warning = report["warnings"][0]["message"].as_str().unwrap();
     assert!(
         warning.contains("tag-resource") && warning.contains("Value=registry-1.docker.io"),

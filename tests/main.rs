@@ -43,6 +43,7 @@ mod ownership;
 mod parameters;
 mod permissions;
 mod plan_checksum;
+mod problem_codes;
 mod process;
 mod properties;
 mod quota;

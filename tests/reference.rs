@@ -3,7 +3,7 @@
 
 use std::{env, fs};
 
-use config::{reference, schema};
+use config::{problems_page, reference, schema};
 
 const BEGIN: &str = "<!-- fields:";
 const END: &str = "<!-- /fields -->";
@@ -51,6 +51,13 @@ fn the_page_of_the_file_has_what_the_tables_say() {
     let path = "docs/file.md";
     let page = fs::read_to_string(path).unwrap();
     assert_in_step(path, &page, &between_marks(&page, &reference()));
+}
+
+#[test]
+fn the_page_of_problems_is_committed() {
+    let path = "docs/problems.md";
+    let committed = fs::read_to_string(path).unwrap_or_default();
+    assert_in_step(path, &committed, &problems_page());
 }
 
 #[test]

@@ -172,6 +172,7 @@ async fn a_key_that_is_disabled_another_or_gone_is_told() {
         bench.aws.import_key(id, material, enabled);
         let message = only_error(&bench, &bench.follow(MINIMAL).await);
         assert!(message.contains(expected) && message.contains(KEY), "{message}");
+        assert_eq!(bench.status()["errors"][0]["code"], "PT076");
     }
     let bench = bench().await;
     bench.aws.import_key("other", MATERIAL, true);

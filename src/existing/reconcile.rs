@@ -16,7 +16,7 @@ use crate::report::{self, Base, Change, ChangeResult, ConfigReport, Part, Past, 
 use crate::settings::Settings;
 use crate::timing::{Deadline, Timing};
 use crate::trigger::{Mode, WorkBatch};
-use config::{File, Problem};
+use config::{Code, File, Problem};
 
 /// How many messages SendMessageBatch takes.
 const MESSAGES_AT_A_TIME: usize = 10;
@@ -212,7 +212,7 @@ impl ExistingResult {
             self.open.as_ref()?
         );
         if self.batches.is_empty() {
-            return Some(Problem::unplaced(None, message));
+            return Some(Problem::unplaced(Code::REPOSITORIES_LEFT, None, message));
         }
         tracing::warn!("{message}");
         None

@@ -13,7 +13,7 @@ use crate::cause::{Cause, Reason};
 use crate::home::Home;
 use crate::settings::{Bounds, Settings};
 use config::arn::Arn;
-use config::{File, Problem, ROOT, Registry, Rejected, UpstreamKind};
+use config::{Code, File, Problem, ROOT, Registry, Rejected, UpstreamKind};
 
 /// How many accounts a message names.
 const MOST_NAMED: usize = 5;
@@ -152,7 +152,7 @@ pub fn plain(read: Result<File, Rejected>, settings: &Settings) -> Result<File, 
     let message = "the file is not encrypted, and the stack takes encrypted files alone: encrypt it with `sops encrypt \
                    --in-place registries.yaml`, or have whoever deploys the stack turn its parameter RequireSops \
                    (REQUIRE_SOPS) off";
-    errors.insert(0, Problem::unplaced(None, message));
+    errors.insert(0, Problem::unplaced(Code::NOT_ENCRYPTED, None, message));
     Err(Rejected { errors, warnings })
 }
 
@@ -169,7 +169,7 @@ pub fn unchecked(file: &File, is_sealed: bool, home: &Home, settings: &Settings)
     };
     let names: Vec<&str> = settings.bounds.unknown.iter().copied().filter(may).collect();
     (!names.is_empty()).then(|| {
-        Problem::unplaced(None, format!(
+        Problem::unplaced(Code::BOUNDS_NOT_CHECKED, None, format!(
             "the stack is not known, and so it was not checked whether it allows what the file does: {} (--function names \
              the stack's function)",
             names.join(", ")

@@ -27,7 +27,8 @@ pub fn log(report: &Report) {
     }
     for problem in &report.errors {
         let registry = problem.registry.as_deref().unwrap_or_default();
-        warn!(registry, line = problem.line, column = problem.column, why = %problem.message, "error in the file");
+        let code = problem.code;
+        warn!(%code, registry, line = problem.line, column = problem.column, why = %problem.message, "error in the file");
     }
     if let Some(Existing { progress, .. }) = &report.existing_repositories {
         let Progress {

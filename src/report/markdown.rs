@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::view::word;
 use super::{Existing, Report};
-use config::{Problem, is_invisible};
+use config::{Problem, Severity, is_invisible};
 
 /// Writes the report as Markdown. All text from outside is escaped.
 pub fn markdown(report: &Report) -> String {
@@ -49,7 +49,7 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
     if let Some(Existing { progress, .. }) = &report.existing_repositories {
         writeln!(page, "- existing repositories: {progress}")?;
     }
-    problems(page, "Errors", &report.errors)?;
+    problems(page, report, Severity::Error)?;
     if !report.registries.is_empty() {
         writeln!(
             page,
@@ -101,18 +101,33 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
             )?;
         }
     }
-    problems(page, "Warnings", &report.warnings)
+    problems(page, report, Severity::Warning)
 }
 
-fn problems(page: &mut String, title: &str, problems: &[Problem]) -> std::fmt::Result {
+fn problems(page: &mut String, report: &Report, severity: Severity) -> std::fmt::Result {
+    let (title, problems) = match severity {
+        Severity::Error => ("Errors", &report.errors),
+        Severity::Warning => ("Warnings", &report.warnings),
+    };
     if problems.is_empty() {
         return Ok(());
     }
     writeln!(page, "\n## {title}\n")?;
-    for problem in problems {
-        writeln!(page, "- {}", text(&problem.to_string()))?;
+    for found in problems {
+        writeln!(page, "- {}", problem(severity, found, &report.config.key, text))?;
     }
     Ok(())
+}
+
+/// A problem in Markdown: how bad, its code, where, and what is wrong, its text escaped by `text`.
+pub fn problem(severity: Severity, problem: &Problem, file: &str, text: impl Fn(&str) -> String) -> String {
+    let mut words = vec![format!("**{}**", severity.as_str())];
+    if !problem.code.is_none() {
+        words.push(format!("`{}`", problem.code));
+    }
+    words.extend(problem.place(file).map(|place| format!("`{}`", code(&place))));
+    words.push(text(&problem.sentence()));
+    words.join(" ")
 }
 
 /// Text in a table cell: what Markdown or HTML would read as more than text is escaped.

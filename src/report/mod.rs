@@ -21,7 +21,7 @@ use config::Problem;
 
 pub use history::{Memory, Past, Refused};
 pub use log::log;
-pub use markdown::{code, markdown, text};
+pub use markdown::{code, markdown, problem, text};
 pub use redact::redact;
 pub use repositories::{Base, Existing, Part, Progress, Work};
 pub use results::Results;

@@ -11,7 +11,7 @@ use crate::policy::{REPOSITORY_POLICY_MAX, repository_policy};
 use crate::report::ConfigReport;
 use crate::settings::Settings;
 use config::sops::{DataKey, Metadata};
-use config::{Context, File, Problem, Rejected};
+use config::{Code, Context, File, Problem, Rejected};
 
 /// Where the file is.
 #[derive(Debug, Clone, Copy)]
@@ -155,6 +155,7 @@ fn fits(file: File, home: &Home) -> Result<File, Rejected> {
     let too_long = file.registries.iter().filter_map(|registry| {
         let length = repository_policy(home, &registry.read_access).chars().count();
         (length > REPOSITORY_POLICY_MAX).then(|| Problem {
+            code: Code::POLICY_TOO_LONG,
             registry: Some(registry.name.clone()),
             line: Some(registry.line),
             column: Some(registry.column),

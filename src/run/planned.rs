@@ -7,7 +7,7 @@ use crate::account::{Account, CURRENT, SecretState};
 use crate::cause::{Cause, Reason};
 use crate::plan::{DeletionBounds, Limit, Plan, Scope, plan};
 use crate::report::{ConfigReport, Memory, Past};
-use config::{File, Problem};
+use config::{Code, File, Problem};
 
 /// An accepted file, the account, and what is to be done.
 pub(super) struct Planned<'a> {
@@ -38,7 +38,7 @@ impl Run<'_> {
         let other_file = self.differs_from_upload().await;
         let memory = memory(&config, &file, &account, past);
         let bounds = self.bounds(request, &file, &memory, past, other_file.is_some());
-        warnings.extend(other_file.map(|message| Problem::unplaced(None, message)));
+        warnings.extend(other_file.map(|message| Problem::unplaced(Code::FILE_DIFFERS, None, message)));
         let scope = Scope {
             home: self.home,
             settings: self.deps.settings,

@@ -17,7 +17,7 @@ use crate::plan::{Action, Plan, Removal, Resource, Scope, Step, Verdict, is_of_f
 use crate::report::{Change, ChangeResult, CredentialState, Expires, Memory, Outcome, RegistryReport, Results, State};
 use crate::timing::Deadline;
 use crate::trigger::{Mode, SecretChange};
-use config::{File, Problem};
+use config::{Code, File, Problem};
 
 /// What ECR said of the credentials, by registry.
 pub(super) type Proofs = BTreeMap<String, Result<Proof, AwsError>>;
@@ -317,7 +317,7 @@ impl<'a> RunState<'a> {
                     "this rule is not in the file, and its upstream refuses the credential: {}",
                     proof.failure
                 );
-                Some(Problem::unplaced(Some(prefix), message))
+                Some(Problem::unplaced(Code::FOREIGN_RULE_REFUSED, Some(prefix), message))
             }
             _ => None,
         });

@@ -3,7 +3,7 @@
 use super::RunRequest;
 use crate::account::{Account, Binding, SecretState};
 use crate::ownership::UPSTREAM_TAG;
-use config::{File, Problem};
+use config::{Code, File, Problem};
 
 /// All of them.
 pub(super) fn warnings(request: &RunRequest, file: &File, account: &Account) -> Vec<Problem> {
@@ -29,7 +29,11 @@ pub(super) fn rotation_failed(request: &RunRequest, account: &Account) -> Option
          function",
         change.name
     );
-    Some(Problem::unplaced(registry.map(|(name, _)| name.as_str()), message))
+    Some(Problem::unplaced(
+        Code::ROTATION_FAILED,
+        registry.map(|(name, _)| name.as_str()),
+        message,
+    ))
 }
 
 /// Secrets that only their tag calls ours.
@@ -40,7 +44,7 @@ pub(super) fn strays(names: &[String]) -> impl Iterator<Item = Problem> {
              template of this stack has its name. It may be somebody's copy, so it is not deleted. If nobody needs it: `aws \
              secretsmanager delete-secret --secret-id {name} --recovery-window-in-days 7`"
         );
-        Problem::unplaced(None, message)
+        Problem::unplaced(Code::STRAY_SECRET, None, message)
     })
 }
 
@@ -48,7 +52,7 @@ pub(super) fn strays(names: &[String]) -> impl Iterator<Item = Problem> {
 fn unlisted(account: &Account) -> Option<Problem> {
     let error = account.snapshot.unlisted.as_ref()?;
     let message = format!("own secrets that no registry uses any more could not be looked for: {error}");
-    Some(Problem::unplaced(None, message))
+    Some(Problem::unplaced(Code::SECRETS_NOT_LISTED, None, message))
 }
 
 /// Secrets of others that nothing binds to a host: any registry of the file may send them to its own.
@@ -63,6 +67,7 @@ fn unbound(file: &File, account: &Account) -> Vec<Problem> {
     });
     unbound
         .map(|(registry, secret)| Problem {
+            code: Code::SECRET_WITHOUT_HOST,
             registry: Some(registry.name.clone()),
             line: Some(registry.line),
             column: Some(registry.column),
@@ -91,7 +96,7 @@ fn customer_keys(account: &Account) -> Vec<Problem> {
                  aws/secretsmanager: if ECR cannot read it, set that key with `aws secretsmanager update-secret \
                  --secret-id {name} --kms-key-id alias/aws/secretsmanager`"
             );
-            Problem::unplaced(Some(registry), message)
+            Problem::unplaced(Code::CUSTOMER_KEY, Some(registry), message)
         })
         .collect()
 }

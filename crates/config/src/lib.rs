@@ -34,6 +34,8 @@ use yaml::node::Node;
 use yaml::parse::{self, Parsed};
 use yaml::{aliases, source};
 
+pub use diagnostics::code::{Code, NoCode};
+pub use diagnostics::kinds::{Kind, Severity, kind, kind_named, kinds};
 pub use diagnostics::problem::{Problem, Rejected, is_invisible};
 pub use diagnostics::suggest::nearest;
 pub use diagnostics::tokens::looks_like_a_token;
@@ -51,9 +53,13 @@ pub use model::lifecycle::{
 pub use model::mutability::Mutability;
 pub use model::prefix::{ROOT, is_repository_name};
 pub use model::registry::Registry;
-pub use model::upstream::{CredentialNeed, Upstream, UpstreamKind, canonical_host, is_host, kind_of_host, uncacheable};
+pub use model::upstream::{
+    CredentialNeed, Upstream, UpstreamKind, canonical_host, is_host, kind_of_host, listed, parse as parse_upstream,
+    uncacheable,
+};
 pub use read::across::has_no_pull_through_cache;
 pub use schema::markdown::reference;
+pub use schema::problems::problems_page;
 pub use schema::schema;
 pub use yaml::source::MAX_BYTES;
 
@@ -102,6 +108,7 @@ pub fn read_sealed(bytes: &[u8], key: &DataKey, context: &Context) -> Result<Fil
             Some(node) => sops::read(node, notes)?,
             None => {
                 notes.error(
+                    Code::SOPS_MAP_MISSING,
                     root.at,
                     "the file has no map `sops` with a MAC: it is not encrypted with SOPS",
                 );
@@ -140,7 +147,7 @@ fn root(bytes: &[u8], notes: &mut Notes) -> Option<Rc<Node>> {
         Parsed::Empty => {
             if notes.is_clean() {
                 let start = Position { line: 1, column: 1 };
-                notes.error(start, "the file is empty; an empty file is refused, so that a slip deletes nothing: write at least one registry");
+                notes.error(Code::NO_REGISTRY, start, "the file is empty; an empty file is refused, so that a slip deletes nothing: write at least one registry");
             }
             None
         }

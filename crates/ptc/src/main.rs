@@ -2,6 +2,7 @@
 //! nowhere else.
 
 mod account;
+mod allow;
 mod commands;
 mod doctor;
 mod exit;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use commands::{apply, check, doctor as doctor_command, export, kit, plan, schema, status, upload};
+use commands::{apply, check, doctor as doctor_command, explain, export, init, kit, plan, schema, status, upload};
 use exit::Ending;
 use ui::{Failure, Ui};
 
@@ -60,6 +61,8 @@ enum Command {
         shell: clap_complete::Shell,
     },
     Schema(schema::Args),
+    Explain(explain::Args),
+    Init(init::Args),
     /// Write the manual pages into a folder, for packages: ptc.1 and one for each command.
     #[command(hide = true)]
     Man {
@@ -117,6 +120,8 @@ async fn run(command: Command, ui: &Ui) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Schema(args) => schema::run(args, ui).await,
+        Command::Explain(args) => explain::run(args, ui).await,
+        Command::Init(args) => init::run(args, ui).await,
         Command::Man { folder } => {
             clap_mangen::generate_to(Cli::command(), &folder).map_err(|error| Failure::File {
                 path: folder.display().to_string(),

@@ -1,7 +1,7 @@
 //! Files that are encrypted with SOPS: who can decrypt them with `sops` can use them here.
 
 use config::sops::{DataKey, Metadata};
-use config::{self, Context, File, Problem, Rejected};
+use config::{self, Code, Context, File, Problem, Rejected};
 use ecr_pull_through_sync::account::{self, Reader};
 use ecr_pull_through_sync::keyring::Keyring;
 use ptc::age::Identities;
@@ -68,6 +68,7 @@ fn rejected(metadata: &Metadata, why: String) -> Rejected {
     let (line, column) = metadata.at;
     let message = format!("the file is encrypted with SOPS and cannot be decrypted: {why}");
     let error = Problem {
+        code: Code::CANNOT_DECRYPT,
         registry: None,
         line: Some(line),
         column: Some(column),

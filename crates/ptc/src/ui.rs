@@ -106,6 +106,17 @@ impl Ui {
         }
     }
 
+    /// Lets somebody pick some of these on the terminal.
+    pub fn pick(&self, question: &str, among: &[&str]) -> Result<Vec<String>, Failure> {
+        let picked = dialoguer::MultiSelect::new()
+            .with_prompt(question)
+            .items(among)
+            .interact()
+            .map_err(|dialoguer::Error::IO(error)| error)?;
+        let picked = picked.into_iter().filter_map(|n| among.get(n));
+        Ok(picked.map(|picked| (*picked).to_owned()).collect())
+    }
+
     /// Asks a question on the terminal. Anything but yes is no.
     pub fn ask(&self, question: &str) -> Result<bool, Failure> {
         let answer: String = dialoguer::Input::new()

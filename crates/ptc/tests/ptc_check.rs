@@ -100,7 +100,12 @@ fn sarif_is_what_the_standard_says() {
     assert!(results.len() > 5);
     for result in results {
         let id = result.rule_id.as_ref().unwrap();
-        assert!(rules.iter().any(|rule| rule.id == *id), "{id}");
+        let rule = rules
+            .iter()
+            .find(|rule| rule.id == *id)
+            .unwrap_or_else(|| panic!("{id}"));
+        let help = rule.help.as_ref().and_then(|help| help.markdown.as_deref());
+        assert!(help.is_some_and(|help| help.len() > 60), "{id}: {help:?}");
         let place = result.locations.as_ref().unwrap()[0]
             .physical_location
             .as_ref()
@@ -173,7 +178,13 @@ fn standard_input_is_a_file_and_what_cannot_be_read_is_an_error() {
     let output = folder.check(&["missing.yaml", "good.yaml", "utf-16.yaml", "."]);
     assert_eq!(output.status.code(), Some(1));
     let found = text(&output.stdout);
-    for words in ["missing.yaml: refused", "good.yaml: good", "UTF-16", ".: refused"] {
+    for words in [
+        "error[PT010]: missing.yaml: the file cannot be read",
+        "missing.yaml: refused",
+        "good.yaml: good",
+        "UTF-16",
+        ".: refused",
+    ] {
         assert!(found.contains(words), "{words}: {found}");
     }
 }
@@ -245,4 +256,168 @@ fn a_token_in_another_place_is_told_in_no_format() {
         }
     }
     assert_eq!(told, Vec::<String>::new(), "{}", told.join("\n"));
+}
+
+const WARNED: &str = "quay: {registry: quay.io, image_tag_mutability: IMMUTABLE}\nghcr: {registry: ghcr.io, username: bot, \
+                      accessToken: canary-1}\n";
+
+/// As pre-commit calls it: the arguments of the hook, then the files.
+#[test]
+fn an_allowed_warning_is_not_told_and_does_not_count_and_an_error_cannot_be_allowed() {
+    let folder = Folder::new("allowed", &[("prod-registries.yaml", WARNED.as_bytes())]);
+    let check = |codes: &[&str], more: &[&str]| {
+        let allow = codes.iter().flat_map(|code| ["--allow", code]);
+        let arguments: Vec<&str> = allow
+            .chain(more.iter().copied())
+            .chain(["prod-registries.yaml"])
+            .collect();
+        folder.check(&arguments)
+    };
+    let found = text(&check(&[], &[]).stdout);
+    for words in [
+        "warning[PT080]: prod-registries.yaml:2:42: ghcr: the token",
+        "warning[PT082]: prod-registries.yaml:1:49: quay: with",
+    ] {
+        assert!(found.contains(words), "{found}");
+    }
+    let one = check(&["PT080"], &["--deny-warnings"]);
+    let found = text(&one.stdout);
+    assert_eq!(one.status.code(), Some(1), "{found}");
+    assert!(found.contains("PT082") && !found.contains("PT080"), "{found}");
+    // In lower case, and by name.
+    let both = check(&["pt080", "immutable-tags"], &["--deny-warnings", "--json"]);
+    assert_eq!(both.status.code(), Some(0));
+    let report: Value = serde_json::from_slice(&both.stdout).unwrap();
+    assert_eq!(report["files"][0]["warnings"], Value::Array(Vec::new()));
+    for (code, said) in [
+        ("PT017", "PT017 is an error, and only warnings can be allowed"),
+        ("PT80", "did you mean PT080, plain-token?"),
+        ("zebra-crossing-ahead", "`ptc explain` lists all codes"),
+    ] {
+        let refused = check(&[code], &[]);
+        assert_eq!(refused.status.code(), Some(1), "{code}");
+        assert!(text(&refused.stderr).contains(said), "{}", text(&refused.stderr));
+    }
+}
+
+#[test]
+fn the_hook_is_for_files_whose_name_ends_so() {
+    let hooks = fs::read_to_string("../../.pre-commit-hooks.yaml").unwrap();
+    let hooks: Vec<Value> = serde_yaml::from_str(&hooks).unwrap();
+    for hook in &hooks {
+        let files = regex_lite::Regex::new(hook["files"].as_str().unwrap()).unwrap();
+        for name in [
+            "registries.yaml",
+            "infra/registries.yml",
+            "prod-registries.yaml",
+            "a/eu.registries.yaml",
+        ] {
+            assert!(files.is_match(name), "{name}");
+        }
+        for name in ["registries.yaml.md", "registries.schema.json", "myregistries.yaml"] {
+            assert!(!files.is_match(name), "{name}");
+        }
+    }
+}
+
+fn explain(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ptc"))
+        .arg("explain")
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn every_code_is_explained() {
+    let all: Value = serde_json::from_slice(&explain(&["--json"]).stdout).unwrap();
+    let all = all.as_array().unwrap();
+    let list = text(&explain(&[]).stdout);
+    assert!(all.len() > 75);
+    for kind in all {
+        let code = kind["code"].as_str().unwrap();
+        let title = kind["title"].as_str().unwrap();
+        assert!(list.contains(&format!("{code}  {title}")), "{list}");
+    }
+    let page = text(&explain(&["pt017"]).stdout);
+    assert!(page.starts_with("error[PT017]: A key is not known here\n"), "{page}");
+    assert!(page.contains("    quay:\n      registry: quay.io\n"), "{page}");
+    let kind: Value = serde_json::from_slice(&explain(&["unknown-key", "--json"]).stdout).unwrap();
+    assert_eq!((&kind["code"], &kind["severity"]), (&"PT017".into(), &"error".into()));
+    let unknown = explain(&["PT17"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert_eq!(
+        text(&unknown.stderr),
+        "error: there is no code PT17; did you mean PT017, unknown-key?\n"
+    );
+}
+
+fn init(folder: &Folder, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ptc"))
+        .arg("init")
+        .args(arguments)
+        .current_dir(&folder.0)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_first_file_passes_the_check_and_nothing_is_written_over() {
+    let folder = Folder::new("init", &[]);
+    for name in [
+        "registries.yaml",
+        ".pre-commit-config.yaml",
+        ".github/workflows/registries.yml",
+    ] {
+        _ = fs::remove_file(folder.0.join(name));
+    }
+    let alone = init(&folder, &[]);
+    assert_eq!(alone.status.code(), Some(1));
+    assert!(
+        text(&alone.stderr).contains("say which upstreams"),
+        "{}",
+        text(&alone.stderr)
+    );
+    let bad = init(&folder, &["docker.oi"]);
+    assert!(text(&bad.stderr).contains("PT031"), "{}", text(&bad.stderr));
+    assert!(!folder.0.join("registries.yaml").exists());
+    let made = init(&folder, &["docker.io", "quay.io"]);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
+    assert_eq!(
+        text(&made.stdout),
+        "wrote registries.yaml\nMake the secrets that its comments name, then see what it would do: ptc plan registries.yaml\n"
+    );
+    let checked = folder.check(&["registries.yaml", "--deny-warnings"]);
+    assert_eq!(text(&checked.stdout), "registries.yaml: good, 2 registries\n");
+    golden(
+        "init.yaml",
+        &fs::read_to_string(folder.0.join("registries.yaml")).unwrap(),
+    );
+    // One that is there keeps all from being written.
+    fs::write(folder.0.join("registries.yaml"), "mine").unwrap();
+    let again = init(&folder, &["quay.io", "--hook", "--workflow"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(
+        text(&again.stderr).contains("writes over none"),
+        "{}",
+        text(&again.stderr)
+    );
+    assert_eq!(fs::read_to_string(folder.0.join("registries.yaml")).unwrap(), "mine");
+    assert!(!folder.0.join(".pre-commit-config.yaml").exists());
+    fs::remove_file(folder.0.join("registries.yaml")).unwrap();
+    let all = init(&folder, &["quay.io", "--hook", "--workflow", "--json"]);
+    let all: Value = serde_json::from_slice(&all.stdout).unwrap();
+    assert_eq!(
+        (&all["next"], all["files"].as_array().unwrap().len()),
+        (&"ptc plan registries.yaml".into(), 3)
+    );
+    let hook = fs::read_to_string(folder.0.join(".pre-commit-config.yaml")).unwrap();
+    let hook: Value = serde_yaml::from_str(&hook).unwrap();
+    // What the hook is called with is understood.
+    let arguments = hook["repos"][0]["hooks"][0]["args"].as_array().unwrap().iter();
+    let mut arguments: Vec<&str> = arguments.map(|argument| argument.as_str().unwrap()).collect();
+    arguments.push("registries.yaml");
+    assert_eq!(folder.check(&arguments).status.code(), Some(0));
+    assert!(folder.0.join(".github/workflows/registries.yml").exists());
 }

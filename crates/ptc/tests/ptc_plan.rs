@@ -166,9 +166,12 @@ async fn the_function_and_the_terminal_make_the_same_plan() {
     let desk = changed("same").await;
     let file = std::fs::read_to_string(desk.folder.join("registries.yaml")).unwrap();
     let ours = desk.run(&["plan", "--json"]).await.ends(2).json();
-    let warning = ours["warnings"].as_array().unwrap().last().unwrap()["message"]
-        .as_str()
-        .unwrap();
+    let warning = ours["warnings"].as_array().unwrap().last().unwrap();
+    assert_eq!(warning["code"], "PT095");
+    let allowed = desk.run(&["plan", "--json", "--allow", "PT095"]).await.ends(2).json();
+    assert!(!allowed["warnings"].to_string().contains("PT095"), "{allowed:#}");
+    assert_eq!(allowed["plan_checksum"], ours["plan_checksum"]);
+    let warning = warning["message"].as_str().unwrap();
     assert!(
         warning.contains("s3://my-registries/registries.yaml, which the function follows, is another file"),
         "{warning}"
@@ -268,6 +271,7 @@ async fn the_bounds_of_the_stack_hold_here_too_and_what_is_not_known_is_said() {
             .as_array()
             .unwrap()
             .iter()
+            .filter(|warning| warning["code"] == "PT098")
             .filter_map(|warning| warning["message"].as_str());
         let said: Vec<&str> = warnings
             .filter(|message| message.contains("the stack is not known"))
@@ -349,7 +353,9 @@ async fn what_is_wrong_is_said_with_its_line_and_without_a_token() {
     for command in [&["plan"][..], &["apply", "--yes"]] {
         let output = desk.run(command).await.ends(1);
         assert!(
-            output.stdout.contains(" --> registries.yaml:1:34\n"),
+            output
+                .stdout
+                .starts_with("error[PT017]: registries.yaml:1:34: dockerhub: unknown key"),
             "{}",
             output.stdout
         );

@@ -62,7 +62,7 @@ ready  public-ecr  public.ecr.aws        none
     let (start, warnings) = text.split_at(page.len());
     assert_eq!(start, page);
     assert!(
-        warnings.starts_with("\nwarning: line 5, column 3: dockerhub: the token is in the file"),
+        warnings.starts_with("\nwarning[PT080]: registries.yaml:5:3: dockerhub: the token is in the file"),
         "{warnings}"
     );
     assert_eq!(output.stderr, "");
@@ -85,7 +85,7 @@ async fn a_narrow_terminal_breaks_no_url() {
         "{shown}"
     );
     // Sentences are wrapped.
-    let (_, warnings) = shown.split_once("\nwarning: ").unwrap();
+    let (_, warnings) = shown.split_once("\nwarning[").unwrap();
     assert!(warnings.lines().all(|line| line.chars().count() <= 60), "{shown}");
 }
 
@@ -103,14 +103,17 @@ async fn a_run_that_did_not_ends_with_status_1_and_says_since_when() {
         "error": "not ours", "since": since,
     });
     let done = json!({"registry": "b", "resource": "rule", "action": "create", "id": "b", "result": "applied"});
-    let problem = json!({"registry": "hub", "line": 3, "column": 5, "message": "is wrong"});
+    // The second one was written before there were codes.
+    let old = json!({"registry": "hub", "line": 3, "column": 5, "message": "is wrong"});
+    let mut problem = old.clone();
+    problem["code"] = "PT017".into();
     let edits = [
         ("/registries/hub", registry),
         // Its images have no name in front.
         ("/registries/ROOT", root),
         ("/changes", json!([change, done])),
         ("/errors", json!([problem])),
-        ("/warnings", json!([problem])),
+        ("/warnings", json!([old])),
         ("/last_success_at", json!(since)),
         ("/existing_repositories", json!({"found": 7, "done": 3, "to_do": 4})),
     ];
@@ -126,8 +129,8 @@ async fn a_run_that_did_not_ends_with_status_1_and_says_since_when() {
         "ready  ROOT      quay.io   host      none\n",
         "held   hub       ghcr.io             unchecked   3 of 7        3 days ago  waits for somebody\n",
         "\n! hub: replace rule hub: held: not ours (since 3 days ago)\n",
-        "\nerror: line 3, column 5: hub: is wrong\n",
-        "\nwarning: line 3, column 5: hub: is wrong\n",
+        "\nerror[PT017]: registries.yaml:3:5: hub: is wrong\n",
+        "\nwarning: registries.yaml:3:5: hub: is wrong\n",
     ] {
         assert!(output.stdout.contains(part), "{part}\nis not in\n{}", output.stdout);
     }

@@ -9,7 +9,7 @@ use crate::common::{accepted, context};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
 use config::sops::{DataKey, Metadata};
-use config::{self, CredentialSource, File, Problem, Registry, Rejected, read_sealed, sealed};
+use config::{self, Code, CredentialSource, File, Problem, Registry, Rejected, read_sealed, sealed};
 use ecr_pull_through_sync::account::{self, Reader};
 use ecr_pull_through_sync::keyring::Keyring;
 use local_aws::{LocalAws, Options};
@@ -77,7 +77,7 @@ async fn opened(text: &str) -> File {
     read_sealed(text.as_bytes(), &key, &context()).unwrap_or_else(|rejected| panic!("{rejected}"))
 }
 
-/// The errors of a file that somebody has changed, as `line:column [registry] message`.
+/// The errors of a file that somebody has changed, as `line:column code [registry] message`.
 async fn refused(text: &str, key: &DataKey) -> Vec<String> {
     let rejected = match sealed(text.as_bytes()).expect("an encrypted file") {
         Err(rejected) => rejected,
@@ -90,7 +90,8 @@ fn line_of(problem: &Problem) -> String {
     assert!(!problem.message.contains("canary"), "{problem}");
     let (line, column) = (problem.line.unwrap(), problem.column.unwrap());
     format!(
-        "{line}:{column} [{}] {}",
+        "{line}:{column} {} [{}] {}",
+        problem.code,
         problem.registry.as_deref().unwrap_or_default(),
         problem.message
     )
@@ -158,6 +159,13 @@ async fn files_of_other_implementations_become_what_they_were_made_from() {
             .iter()
             .any(|warning| warning.message.contains("plain text"));
         assert!(!plaintext, "{name}: an encrypted token is in no plain text");
+        let plain_host = file.warnings.iter().any(|warning| warning.code == Code::PLAIN_HOST);
+        assert_eq!(
+            plain_host,
+            fixture(name).contains("registry: quay.io"),
+            "{name}: PT081, {:?}",
+            file.warnings
+        );
     }
 }
 
@@ -256,8 +264,8 @@ async fn whatever_was_done_to_a_file_is_seen() {
             "two values swapped",
             swapped,
             vec![
-                "14:22 [dockerhub] the encrypted value was",
-                "35:22 [gitlab] the encrypted value was",
+                "14:22 PT075 [dockerhub] the encrypted value was",
+                "35:22 PT075 [gitlab] the encrypted value was",
             ],
         ),
         (
@@ -291,7 +299,7 @@ async fn whatever_was_done_to_a_file_is_seen() {
             "plain text for a value",
             changed(&text, &hub, "canary-other"),
             vec![
-                "14:22 [dockerhub] a value stands here in plain text, where it should be encrypted by the file's own rule (`unencrypted_suffix`)",
+                "14:22 PT075 [dockerhub] a value stands here in plain text, where it should be encrypted by the file's own rule (`unencrypted_suffix`)",
             ],
         ),
         (
@@ -302,22 +310,22 @@ async fn whatever_was_done_to_a_file_is_seen() {
         (
             "a value cut off",
             changed(&text, &hub, &hub[..40]),
-            vec!["14:22 [dockerhub] the encrypted value is not a whole"],
+            vec!["14:22 PT075 [dockerhub] the encrypted value is not a whole"],
         ),
         (
             "a value changed",
             changed(&text, &hub, &hub.replacen("data:", "data:AAAA", 1)),
-            vec!["14:22 [dockerhub] the encrypted value was encrypted by another key or for another place"],
+            vec!["14:22 PT075 [dockerhub] the encrypted value was encrypted by another key or for another place"],
         ),
         (
             "a text as a number",
             changed(&text, &hub, &hub.replace("type:str", "type:int")),
-            vec!["14:22 [dockerhub] the encrypted value is not of the type"],
+            vec!["14:22 PT075 [dockerhub] the encrypted value is not of the type"],
         ),
         (
             "a number as a text",
             changed(&text, "type:int", "type:str"),
-            vec!["8:16 [] `max_deletions` is a whole number from 0 to 4294967295; remove the quotes"],
+            vec!["8:16 PT023 [] `max_deletions` is a whole number from 0 to 4294967295; remove the quotes"],
         ),
         (
             "a type nobody has",
@@ -346,7 +354,7 @@ async fn whatever_was_done_to_a_file_is_seen() {
         (
             "an alias",
             changed(&text, "stays readable", "&a stays readable\nx-b: *a"),
-            vec!["3:6 [] an alias or merge key"],
+            vec!["3:6 PT075 [] an alias or merge key"],
         ),
         (
             "a merge key",
@@ -356,7 +364,7 @@ async fn whatever_was_done_to_a_file_is_seen() {
         (
             "no MAC",
             changed(&text, &format!("    mac: {mac}\n"), ""),
-            vec!["`mac` is missing"],
+            vec!["PT072 [] `mac` is missing"],
         ),
         (
             "no time",
@@ -375,7 +383,7 @@ async fn whatever_was_done_to_a_file_is_seen() {
         (
             "an old version",
             changed(&text, "version: 3.11.0", "version: 2.0.9"),
-            vec!["the file was written by SOPS `2.0.9`"],
+            vec!["PT073 [] the file was written by SOPS `2.0.9`"],
         ),
         (
             "a new version",
@@ -474,7 +482,7 @@ async fn the_key_of_another_file_opens_nothing() {
         let found = refused(&fixture(name), &other).await;
         assert_eq!(found.len(), 1, "{name}: {found:?}");
         assert!(
-            found[0].contains("the MAC cannot be decrypted with the file's data key"),
+            found[0].contains("PT074 [] the MAC cannot be decrypted with the file's data key"),
             "{name}: {found:?}"
         );
     }
@@ -491,7 +499,7 @@ async fn with_a_mac_over_encrypted_values_plain_ones_may_be_edited() {
     assert_eq!(file.registries[2].upstream.host, "public.ecr.aws");
     let found = refused(&changed(&text, "registry: quay.io", "registry: canary-gitlab-1"), &key).await;
     assert!(
-        found[0].starts_with("37:19 [quay]") && !found[0].contains("canary"),
+        found[0].starts_with("37:19 PT030 [quay]") && !found[0].contains("canary"),
         "{found:?}"
     );
     let regex = fixture("go-regex");

@@ -6,6 +6,7 @@ use std::fmt::{self, Write as _};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::place::Position;
 use crate::diagnostics::redactor::{HIDDEN, Hidden};
 use crate::diagnostics::tokens::holds_a_token;
@@ -23,6 +24,9 @@ const MOST_SHOWN: usize = 60;
 /// One mistake, or one warning, and where it stands.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Problem {
+    /// Its kind, which stays the same whatever the words.
+    #[serde(default, skip_serializing_if = "Code::is_none")]
+    pub code: Code,
     /// The registry it belongs to, where it belongs to one.
     pub registry: Option<String>,
     /// The line, from 1; none for what is not in the file, such as RESOURCE_TAGS.
@@ -35,25 +39,42 @@ pub struct Problem {
 
 impl Problem {
     /// One that has no place in the file.
-    pub fn unplaced(registry: Option<&str>, message: impl Into<String>) -> Self {
+    pub fn unplaced(code: Code, registry: Option<&str>, message: impl Into<String>) -> Self {
         Self {
+            code,
             registry: registry.map(str::to_owned),
             line: None,
             column: None,
             message: message.into(),
         }
     }
+
+    /// Where it stands, as editors and terminals open it: `registries.yaml:3:5`. None, if it is not in the file.
+    #[must_use]
+    pub fn place(&self, file: &str) -> Option<String> {
+        Some(format!("{file}:{}:{}", self.line?, self.column?))
+    }
+
+    /// The registry and the message.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match &self.registry {
+            Some(registry) => format!("{registry}: {}", self.message),
+            None => self.message.clone(),
+        }
+    }
 }
 
 impl fmt::Display for Problem {
+    /// As everywhere, without the name of the file: `PT017 3:5: quay: unknown key ...`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.code.is_none() {
+            write!(f, "{} ", self.code)?;
+        }
         if let (Some(line), Some(column)) = (self.line, self.column) {
-            write!(f, "line {line}, column {column}: ")?;
+            write!(f, "{line}:{column}: ")?;
         }
-        if let Some(registry) = &self.registry {
-            write!(f, "{registry}: ")?;
-        }
-        f.write_str(&self.message)
+        f.write_str(&self.sentence())
     }
 }
 
@@ -95,19 +116,19 @@ pub(crate) struct Notes {
 
 impl Notes {
     /// Notes an error, for the registry that is being read.
-    pub fn error(&mut self, at: impl Into<Option<Position>>, message: impl Into<String>) {
+    pub fn error(&mut self, code: Code, at: impl Into<Option<Position>>, message: impl Into<String>) {
         if self.errors.len() == MOST_KEPT {
             self.dropped += 1;
             return;
         }
-        let problem = self.problem(at.into(), message.into());
+        let problem = self.problem(code, at.into(), message.into());
         self.errors.push(problem);
     }
 
     /// Notes a warning, for the registry that is being read.
-    pub fn warn(&mut self, at: impl Into<Option<Position>>, message: impl Into<String>) {
+    pub fn warn(&mut self, code: Code, at: impl Into<Option<Position>>, message: impl Into<String>) {
         if self.warnings.len() < MOST_KEPT {
-            let problem = self.problem(at.into(), message.into());
+            let problem = self.problem(code, at.into(), message.into());
             self.warnings.push(problem);
         }
     }
@@ -141,13 +162,14 @@ impl Notes {
     pub fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
         let hidden = Hidden::new(&self.tokens);
         (
-            in_order(self.errors, self.dropped, &hidden, "errors"),
-            in_order(self.warnings, 0, &hidden, "warnings"),
+            in_order(self.errors, self.dropped, &hidden, ("errors", Code::MORE_ERRORS)),
+            in_order(self.warnings, 0, &hidden, ("warnings", Code::MORE_WARNINGS)),
         )
     }
 
-    fn problem(&self, at: Option<Position>, message: String) -> Problem {
+    fn problem(&self, code: Code, at: Option<Position>, message: String) -> Problem {
         Problem {
+            code,
             registry: self.registry.as_deref().map(escaped),
             line: at.map(|at| at.line),
             column: at.map(|at| at.column),
@@ -156,7 +178,12 @@ impl Notes {
     }
 }
 
-fn in_order(mut problems: Vec<Problem>, dropped: usize, hidden: &Hidden<'_>, what: &str) -> Vec<Problem> {
+fn in_order(
+    mut problems: Vec<Problem>,
+    dropped: usize,
+    hidden: &Hidden<'_>,
+    (what, code): (&str, Code),
+) -> Vec<Problem> {
     // What has no position comes last: it is not in the file.
     problems.sort_by_key(|problem| (problem.line.is_none(), problem.line, problem.column));
     problems.dedup();
@@ -167,12 +194,11 @@ fn in_order(mut problems: Vec<Problem>, dropped: usize, hidden: &Hidden<'_>, wha
         problem.registry = problem.registry.take().map(|registry| hidden.without(&registry));
     }
     if more > 0 {
-        problems.push(Problem {
-            registry: None,
-            line: None,
-            column: None,
-            message: format!("{more} more {what} are not shown"),
-        });
+        problems.push(Problem::unplaced(
+            code,
+            None,
+            format!("{more} more {what} are not shown"),
+        ));
     }
     problems
 }
@@ -254,7 +280,7 @@ mod tests {
         notes.hide("abcd");
         notes.hide("abcdef");
         notes.registry = Some("my-abcd".to_owned());
-        notes.error(None, "the value abcdef and abcd");
+        notes.error(Code::UNKNOWN_KEY, None, "the value abcdef and abcd");
         let (errors, _) = notes.finish();
         assert_eq!(errors[0].message, "the value [hidden] and [hidden]");
         assert_eq!(errors[0].registry.as_deref(), Some("my-[hidden]"));
@@ -275,9 +301,9 @@ mod tests {
     fn problems_come_in_the_order_of_the_file_and_are_capped() {
         let mut notes = Notes::default();
         for line in (1..=150).rev() {
-            notes.error(Position { line, column: 1 }, "x");
+            notes.error(Code::UNKNOWN_KEY, Position { line, column: 1 }, "x");
         }
-        notes.error(None, "no position");
+        notes.error(Code::UNKNOWN_KEY, None, "no position");
         let (errors, _) = notes.finish();
         assert_eq!(errors.len(), 101);
         assert_eq!(errors[0].line, Some(1));

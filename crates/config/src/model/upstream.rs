@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::problem::shown;
 use crate::diagnostics::suggest::nearest;
 use crate::diagnostics::tokens::is_mere_word;
@@ -201,6 +202,14 @@ pub(crate) fn hosts() -> impl Iterator<Item = (Vec<String>, Value, CredentialNee
     })
 }
 
+/// The hosts that ECR caches and that have no name of yours in them, for a question.
+pub fn listed() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().filter_map(|(host, ..)| match host {
+        Host::Exact(name) => Some(*name),
+        _ => None,
+    })
+}
+
 /// A part of a host name, as [`is_label`] checks it.
 const LABEL: &str = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
 
@@ -217,14 +226,15 @@ const MOST_HOST: usize = 253;
 /// # Errors
 ///
 /// What is wrong with it and what to write instead.
-pub(crate) fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Result<Upstream, String> {
+pub fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Result<Upstream, (Code, String)> {
+    let no_host = |fault: String| Err((Code::NOT_A_HOST, fault));
     // Who writes a user name into a URL writes a token there too: such a text is not repeated.
     if text.contains('@') {
-        return Err("`registry` is the host alone, but there is an `@` in it; write the credential under `username` and `accessToken`".to_owned());
+        return no_host("`registry` is the host alone, but there is an `@` in it; write the credential under `username` and `accessToken`".to_owned());
     }
     let host = bare_host(text);
     if host.is_empty() {
-        return Err(format!(
+        return no_host(format!(
             "`registry` is the host of the upstream, such as `{DOCKER_HUB}`, but it is empty"
         ));
     }
@@ -233,7 +243,7 @@ pub(crate) fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Resu
         .find(|(other, _)| *other == host)
         .map_or_else(|| host.clone(), |(_, meant)| (*meant).to_owned());
     if host != text && is_host(&host) {
-        return Err(format!(
+        return no_host(format!(
             "`registry` is the host alone, {}; write {}",
             extra(text),
             shown(&meant)
@@ -248,10 +258,11 @@ pub(crate) fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Resu
         if private_ecr(&host).is_some_and(|(account, region)| {
             (Some(account), Some(region)) == (context.account.as_deref(), context.region.as_deref())
         }) {
-            return Err(format!(
+            let fault = format!(
                 "{} is this very registry; an upstream is another account's, or another Region's",
                 shown(&host)
-            ));
+            );
+            return Err((Code::OWN_REGISTRY, fault));
         }
         return Ok(Upstream { host, kind });
     }
@@ -263,7 +274,7 @@ pub(crate) fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Resu
         } else {
             "what stands here".to_owned()
         };
-        return Err(format!("{what} is no host name; write one such as `{DOCKER_HUB}`"));
+        return no_host(format!("{what} is no host name; write one such as `{DOCKER_HUB}`"));
     }
     if allow_unlisted {
         return Ok(Upstream {
@@ -271,7 +282,7 @@ pub(crate) fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Resu
             kind: UpstreamKind::Unlisted,
         });
     }
-    Err(unsupported(&host, &meant))
+    Err((Code::UNSUPPORTED_HOST, unsupported(&host, &meant)))
 }
 
 /// What a host is, if ECR can cache it.
@@ -458,7 +469,7 @@ mod tests {
             ("a.b.azurecr.io", "ECR cannot cache"),
             ("444455556666.dkr.ecr.cn-north-1.amazonaws.com.cn", "ECR cannot cache"),
         ] {
-            let fault = parse(text, false, &context()).unwrap_err();
+            let (_, fault) = parse(text, false, &context()).unwrap_err();
             assert!(fault.contains(part), "{text}: {fault}");
             assert!(!fault.contains("hunter2"));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::place::Position;
 use crate::diagnostics::problem::{Notes, shown};
 use crate::model::context::Context;
@@ -24,10 +25,11 @@ pub fn has_no_pull_through_cache(region: &str) -> bool {
 /// refused before; here are those that ECR would take for equal.
 pub(crate) fn check_names(registries: &[Entry], at: Position, notes: &mut Notes) {
     if registries.is_empty() {
-        notes.error(at, "the file has no registry; a file without any is refused, so that a slip deletes nothing: write at least one");
+        notes.error(Code::NO_REGISTRY, at, "the file has no registry; a file without any is refused, so that a slip deletes nothing: write at least one");
     }
     if let Some(entry) = registries.get(MAX_REGISTRIES) {
         notes.error(
+            Code::TOO_MANY_REGISTRIES,
             entry.key.at,
             format!("this is registry {} of {}; ECR allows {MAX_REGISTRIES} pull-through cache rules in a Region, and does not raise that", MAX_REGISTRIES + 1, registries.len()),
         );
@@ -39,6 +41,7 @@ pub(crate) fn check_names(registries: &[Entry], at: Position, notes: &mut Notes)
             let Position { line, column } = other.key.at;
             notes.registry = Some(entry.name().to_owned());
             notes.error(
+                Code::NAME_TWICE,
                 entry.key.at,
                 format!(
                     "the name {} is the same as {} (line {line}, column {column}); keep one of the two",
@@ -70,6 +73,7 @@ pub(crate) fn check_secrets(registries: &[Resolved], notes: &mut Notes) {
             let owner = shown(owner);
             notes.registry = Some(resolved.registry.name.clone());
             notes.error(
+                Code::SECRET_OF_THIS_FILE,
                 at,
                 format!("`secret` names the secret that this file writes for the registry {owner}, and what is referenced is never written; give both registries the `secret`, or both the credential"),
             );
@@ -84,6 +88,7 @@ pub(crate) fn check_region(context: &Context, notes: &mut Notes) {
     if region.as_deref().is_some_and(has_no_pull_through_cache) || partition != "aws" {
         let region = context.region_shown();
         notes.warn(
+            Code::REGION_WITHOUT_CACHE,
             None,
             format!("AWS documents no pull-through cache for the Region {region} (partition {partition}); expect ECR to refuse the rules"),
         );

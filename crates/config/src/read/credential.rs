@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::problem::Notes;
 use crate::model::arn::Arn;
 use crate::model::context::Context;
@@ -17,6 +18,7 @@ pub(crate) fn read_value(name: &str, entry: &Entry, notes: &mut Notes) -> Option
     let node = &entry.value;
     let Some(scalar) = node.scalar() else {
         notes.error(
+            Code::BAD_CREDENTIAL,
             node.at,
             format!(
                 "`{name}` is a text, but {} stands here; if it begins with `[` or `{{`, put it in quotes",
@@ -39,7 +41,7 @@ pub(crate) fn read_value(name: &str, entry: &Entry, notes: &mut Notes) -> Option
     };
     match fault {
         Some(fault) => {
-            notes.error(node.at, format!("`{name}` {fault}"));
+            notes.error(Code::BAD_CREDENTIAL, node.at, format!("`{name}` {fault}"));
             None
         }
         // From a borrowed text: no copy but the exact one is left behind.
@@ -55,7 +57,7 @@ pub(crate) fn read_value(name: &str, entry: &Entry, notes: &mut Notes) -> Option
 pub(crate) fn read_secret(entry: &Entry, context: &Context, notes: &mut Notes) -> Option<Field<String>> {
     let value = crate::read::fields::text("secret", &entry.value, notes)?;
     if let Some(fault) = secret_fault(&value, context) {
-        notes.error(entry.value.at, format!("`secret` {fault}"));
+        notes.error(Code::BAD_SECRET, entry.value.at, format!("`secret` {fault}"));
         return None;
     }
     Some(Field {

@@ -1,5 +1,6 @@
 //! Reads `encryption_configuration`.
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::problem::{Notes, shown};
 use crate::keys::file::EncryptionKey;
 use crate::model::arn::{Arn, is_account};
@@ -33,7 +34,7 @@ pub(crate) fn read(entry: &Entry, context: &Context, notes: &mut Notes) -> Optio
             key_fault(&key.value, context)
         };
         if let Some(fault) = fault {
-            notes.error(key.at, fault);
+            notes.error(Code::BAD_KMS_KEY, key.at, fault);
         }
     }
     let value = Encryption {

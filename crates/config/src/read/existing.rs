@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::problem::{Notes, one_of, shown};
 use crate::keys::describe::Key as _;
 use crate::keys::file::ExistingKey;
@@ -36,6 +37,7 @@ pub(crate) fn read(
     }
     if node.map().is_none() {
         notes.error(
+            Code::WRONG_TYPE,
             node.at,
             format!("`{NAME}` is {}, but {} stands here", what(), node.kind()),
         );
@@ -70,6 +72,7 @@ fn read_apply(entry: &Entry, notes: &mut Notes) -> Option<BTreeSet<Setting>> {
     let Some(items) = entry.value.list() else {
         let words = one_of(Setting::WORDS.iter().map(|(word, _)| *word));
         notes.error(
+            Code::WRONG_TYPE,
             entry.value.at,
             format!("`apply` is a list of {words}, but {} stands here", entry.value.kind()),
         );
@@ -77,6 +80,7 @@ fn read_apply(entry: &Entry, notes: &mut Notes) -> Option<BTreeSet<Setting>> {
     };
     if items.is_empty() {
         notes.error(
+            Code::BAD_APPLY,
             entry.value.at,
             format!("`apply` is empty: nothing would be applied; remove it for all, or write `{NAME}: false`"),
         );
@@ -88,6 +92,7 @@ fn read_apply(entry: &Entry, notes: &mut Notes) -> Option<BTreeSet<Setting>> {
             && !settings.insert(setting)
         {
             notes.error(
+                Code::BAD_APPLY,
                 item.at,
                 format!("`{}` stands in `apply` a second time; remove it", setting.as_str()),
             );
@@ -102,6 +107,7 @@ fn read_patterns(name: &str, entry: &Entry, prefix: Option<&str>, notes: &mut No
     if items.len() > MOST_PATTERNS {
         let many = items.len();
         notes.error(
+            Code::BAD_PATTERN,
             entry.value.at,
             format!("`{name}` has {many} patterns; at most {MOST_PATTERNS} are allowed: write fewer and wider ones"),
         );
@@ -110,6 +116,7 @@ fn read_patterns(name: &str, entry: &Entry, prefix: Option<&str>, notes: &mut No
     for (text, at) in &items {
         if !is_repository_pattern(text) {
             notes.error(
+                Code::BAD_PATTERN,
                 *at,
                 format!(
                     "{} matches no repository: names have lower case letters, digits and `._-/`, and `*` stands for any of them",
@@ -118,6 +125,7 @@ fn read_patterns(name: &str, entry: &Entry, prefix: Option<&str>, notes: &mut No
             );
         } else if let Some(prefix) = prefix.filter(|prefix| *prefix != ROOT && !can_match_under(text, prefix)) {
             notes.error(
+                Code::BAD_PATTERN,
                 *at,
                 format!(
                     "the pattern {} matches nothing under {}: patterns are over whole names; write one that begins with {}",

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::place::Position;
 use crate::diagnostics::problem::{Notes, one_of, shown};
 use crate::diagnostics::redactor::HIDDEN;
@@ -36,6 +37,7 @@ pub(crate) struct Shape<'a> {
 pub(crate) fn map<'n, K: Key>(node: &'n Node, shape: &Shape<'_>, notes: &mut Notes) -> Option<Vec<(K, &'n Entry)>> {
     let Some(entries) = node.map() else {
         notes.error(
+            Code::WRONG_TYPE,
             node.at,
             format!(
                 "{} is a map, but {} stands here; its keys are {}",
@@ -65,7 +67,11 @@ pub(crate) fn map<'n, K: Key>(node: &'n Node, shape: &Shape<'_>, notes: &mut Not
             } else {
                 ""
             };
-            notes.error(at, format!("`{name}` is missing in {}{hint}", shape.what));
+            notes.error(
+                Code::MISSING_FIELD,
+                at,
+                format!("`{name}` is missing in {}{hint}", shape.what),
+            );
         }
     }
     Some(found)
@@ -75,7 +81,11 @@ pub(crate) fn map<'n, K: Key>(node: &'n Node, shape: &Shape<'_>, notes: &mut Not
 fn unknown_key<K: Key>(entry: &Entry, after_token: bool, shape: &Shape<'_>, notes: &mut Notes) -> Option<&'static str> {
     let name = entry.name();
     if let Some(field) = crate::keys::file::field_without_space(name) {
-        notes.error(entry.key.at, format!("put a space after the colon of `{field}`"));
+        notes.error(
+            Code::MISSING_SPACE,
+            entry.key.at,
+            format!("put a space after the colon of `{field}`"),
+        );
         return Some(field);
     }
     // What follows a colon in a key was meant to be a value.
@@ -105,7 +115,7 @@ fn unknown_key<K: Key>(entry: &Entry, after_token: bool, shape: &Shape<'_>, note
     let is_word = !after_token && !key.bytes().any(|byte| byte.is_ascii_digit());
     let is_word = meant.is_some() || home.is_some() || is_word;
     let key = if is_word { shown(key) } else { format!("`{HIDDEN}`") };
-    notes.error(entry.key.at, format!("unknown key {key}; {hint}"));
+    notes.error(Code::UNKNOWN_KEY, entry.key.at, format!("unknown key {key}; {hint}"));
     meant
 }
 
@@ -130,11 +140,16 @@ const HOMES: &[(&[&str], &str)] = &[
 /// A text. A number or a boolean without quotes is taken as it is written.
 pub(crate) fn text(name: &str, node: &Node, notes: &mut Notes) -> Option<String> {
     let Some(scalar) = node.scalar() else {
-        notes.error(node.at, format!("`{name}` is a text, but {} stands here", node.kind()));
+        notes.error(
+            Code::WRONG_TYPE,
+            node.at,
+            format!("`{name}` is a text, but {} stands here", node.kind()),
+        );
         return None;
     };
     if scalar.is_null() {
         notes.error(
+            Code::WRONG_TYPE,
             node.at,
             format!("`{name}` is a text, but nothing stands here; write one or remove the line"),
         );
@@ -166,7 +181,7 @@ pub(crate) fn flag_or(name: &str, what: &str, node: &Node, notes: &mut Notes) ->
             .iter()
             .find(|(words, _)| words.iter().any(is))
             .map_or("", |(_, hint)| *hint);
-        notes.error(node.at, format!("`{name}` is {what}{hint}"));
+        notes.error(Code::WRONG_TYPE, node.at, format!("`{name}` is {what}{hint}"));
     }
     value
 }
@@ -182,6 +197,7 @@ pub(crate) fn number(name: &str, least: u32, node: &Node, notes: &mut Notes) -> 
             .is_some_and(|scalar| !scalar.plain && scalar.text.parse::<u32>().is_ok());
         let hint = if quoted { "; remove the quotes" } else { "" };
         notes.error(
+            Code::WRONG_NUMBER,
             node.at,
             format!("`{name}` is a whole number from {least} to {}{hint}", u32::MAX),
         );
@@ -225,7 +241,11 @@ pub(crate) fn word<T: Copy>(name: &str, words: &[(&'static str, T)], node: &Node
     } else {
         "what stands here".to_owned()
     };
-    notes.error(node.at, format!("{what} is no value of `{name}`: write {all}{hint}"));
+    notes.error(
+        Code::UNKNOWN_VALUE,
+        node.at,
+        format!("{what} is no value of `{name}`: write {all}{hint}"),
+    );
     None
 }
 
@@ -233,6 +253,7 @@ pub(crate) fn word<T: Copy>(name: &str, words: &[(&'static str, T)], node: &Node
 pub(crate) fn texts(name: &str, node: &Node, notes: &mut Notes) -> Option<Vec<(String, Position)>> {
     let Some(items) = node.list() else {
         notes.error(
+            Code::WRONG_TYPE,
             node.at,
             format!(
                 "`{name}` is a list, but {} stands here; write `[...]` or lines that begin with `- `",
@@ -250,6 +271,7 @@ fn text_item(name: &str, item: &Rc<Node>, notes: &mut Notes) -> Option<(String, 
         Some(scalar) if !scalar.is_null() => Some((scalar.text.to_string(), item.at)),
         _ => {
             notes.error(
+                Code::WRONG_TYPE,
                 item.at,
                 format!("an item of `{name}` is a text, but {} stands here", item.kind()),
             );

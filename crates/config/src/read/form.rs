@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::place::Position;
 use crate::diagnostics::problem::{Notes, shown};
 use crate::diagnostics::suggest::{did_you_mean, nearest};
@@ -31,6 +32,7 @@ pub(crate) struct Parts<'n> {
 pub(crate) fn read<'n>(root: &'n Rc<Node>, context: &Context, notes: &mut Notes) -> Option<Parts<'n>> {
     let Some(entries) = root.map() else {
         notes.error(
+            Code::NO_MAP_OF_REGISTRIES,
             root.at,
             format!(
                 "the file is a map of registries, but {} stands here; write `dockerhub:` and under it `registry: registry-1.docker.io`",
@@ -39,8 +41,8 @@ pub(crate) fn read<'n>(root: &'n Rc<Node>, context: &Context, notes: &mut Notes)
         );
         return None;
     };
-    if let Some(fault) = encryption(entries) {
-        notes.error(root.at, fault);
+    if let Some((code, fault)) = encryption(entries) {
+        notes.error(code, root.at, fault);
         return None;
     }
     let wrapper = entries
@@ -60,14 +62,15 @@ fn is_registry(node: &Node) -> bool {
 }
 
 /// SOPS adds a map `sops` and turns each value into `ENC[...]`. What is opened by now has neither.
-fn encryption(entries: &[Entry]) -> Option<&'static str> {
+fn encryption(entries: &[Entry]) -> Option<(Code, &'static str)> {
     if entries
         .iter()
         .any(|entry| entry.name() == "sops" && sops::is_metadata(&entry.value))
     {
-        return Some(
+        return Some((
+            Code::NOT_DECRYPTED,
             "the file is encrypted with SOPS, and was not decrypted; the function does that with KMS, `ptc check`, `ptc plan` and `ptc apply` with age or KMS",
-        );
+        ));
     }
     let value = |entry: &Entry| {
         entry
@@ -77,9 +80,10 @@ fn encryption(entries: &[Entry]) -> Option<&'static str> {
     };
     let inner = || entries.iter().filter_map(|entry| entry.value.map()).flatten();
     let innermost = || inner().filter_map(|entry| entry.value.map()).flatten();
-    (entries.iter().any(value) || inner().any(value) || innermost().any(value)).then_some(
+    (entries.iter().any(value) || inner().any(value) || innermost().any(value)).then_some((
+        Code::SOPS_MAP_MISSING,
         "values of the file are encrypted with SOPS, but its map `sops`, with `mac` and `lastmodified`, is missing; restore the encrypted original",
-    )
+    ))
 }
 
 fn flat<'n>(entries: &'n [Entry], at: Position, notes: &mut Notes) -> Option<Parts<'n>> {
@@ -95,6 +99,7 @@ fn flat<'n>(entries: &'n [Entry], at: Position, notes: &mut Notes) -> Option<Par
     if let Some(entry) = misspelt {
         let hint = did_you_mean(entry.name(), &[REGISTRIES]).unwrap_or_default();
         notes.error(
+            Code::UNKNOWN_KEY,
             entry.key.at,
             format!("{} has registries under it; {hint}", shown(entry.name())),
         );
@@ -126,6 +131,7 @@ fn wrapped<'n>(entries: &'n [Entry], wrapper: &'n Entry, context: &Context, note
                 Some(registries) => parts.registries = registries,
                 None if null => {}
                 None => notes.error(
+                    Code::NO_MAP_OF_REGISTRIES,
                     entry.value.at,
                     format!("`registries` is a map from names to registries, but {} stands here; write `dockerhub:` and under it `registry: registry-1.docker.io`", entry.value.kind()),
                 ),
@@ -158,5 +164,9 @@ fn unknown_key(entry: &Entry, notes: &mut Notes) {
     } else {
         "beside `registries` there are `tags`, `defaults`, `max_deletions`, and whatever begins with `x-`".to_owned()
     };
-    notes.error(entry.key.at, format!("unknown key {}; {hint}", shown(key)));
+    notes.error(
+        Code::UNKNOWN_KEY,
+        entry.key.at,
+        format!("unknown key {}; {hint}", shown(key)),
+    );
 }

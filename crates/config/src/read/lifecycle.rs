@@ -1,5 +1,6 @@
 //! Reads `lifecycle_policy`: the shape of each rule. What the parts mean together is in `lifecycle_check`.
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::place::Position;
 use crate::diagnostics::problem::{Notes, shown};
 use crate::keys::lifecycle::{ActionKey, PolicyKey, RuleKey, SelectionKey};
@@ -25,11 +26,11 @@ pub(crate) fn read(entry: &Entry, notes: &mut Notes) -> Option<Field<Option<Life
         if scalar.text.as_str() == NONE {
             return Some(field(None));
         }
-        notes.error(node.at, scalar_fault(&scalar.text));
+        notes.error(Code::LIFECYCLE_FORM, node.at, scalar_fault(&scalar.text));
         return None;
     }
     if node.list().is_some() {
-        notes.error(node.at, "`lifecycle_policy` is a map with the list under `rules:`, but the list itself stands here; write `rules:` above it and indent it");
+        notes.error(Code::LIFECYCLE_FORM, node.at, "`lifecycle_policy` is a map with the list under `rules:`, but the list itself stands here; write `rules:` above it and indent it");
         return None;
     }
     let shape = Shape {
@@ -39,6 +40,7 @@ pub(crate) fn read(entry: &Entry, notes: &mut Notes) -> Option<Field<Option<Life
     let (PolicyKey::Rules, rules) = fields::map(node, &shape, notes)?.pop()?;
     let Some(items) = rules.value.list() else {
         notes.error(
+            Code::LIFECYCLE_FORM,
             rules.value.at,
             format!(
                 "`rules` is a list, but {} stands here; begin each rule with `- `",
@@ -49,6 +51,7 @@ pub(crate) fn read(entry: &Entry, notes: &mut Notes) -> Option<Field<Option<Life
     };
     if items.is_empty() {
         notes.error(
+            Code::LIFECYCLE_FORM,
             rules.value.at,
             "`rules` is empty; write a rule, or `lifecycle_policy: none` for no policy",
         );

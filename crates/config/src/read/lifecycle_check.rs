@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::place::Position;
 use crate::diagnostics::problem::{Notes, shown};
 use crate::model::lifecycle::CountUnit;
@@ -53,6 +54,7 @@ const ARCHIVE_DAYS: u32 = 90;
 pub(crate) fn check(rules: &[RawRule], notes: &mut Notes) {
     if let Some(rule) = rules.get(MOST_RULES) {
         notes.error(
+            Code::LIFECYCLE_TOO_LARGE,
             rule.at,
             format!(
                 "this is rule {} of {}; ECR allows {MOST_RULES}",
@@ -81,7 +83,7 @@ pub(crate) fn check(rules: &[RawRule], notes: &mut Notes) {
 pub(crate) fn check_size(policy: &LifecyclePolicy, at: Position, notes: &mut Notes) {
     let size = policy.to_json().chars().count();
     if size > MOST_CHARACTERS {
-        notes.error(at, format!("the lifecycle policy has {size} characters; ECR allows {MOST_CHARACTERS}: shorten descriptions or lists"));
+        notes.error(Code::LIFECYCLE_TOO_LARGE, at, format!("the lifecycle policy has {size} characters; ECR allows {MOST_CHARACTERS}: shorten descriptions or lists"));
     }
 }
 
@@ -95,10 +97,10 @@ fn check_tags(selection: &RawSelection, notes: &mut Notes) {
     if let Some(status) = tag_status {
         match (status.value, patterns, prefixes) {
             (TagStatus::Tagged, None, None) => {
-                notes.error(status.at, "with `tagStatus: tagged` a `tagPatternList` (such as `[\"prod-*\"]`) or a `tagPrefixList` must say which tags; write one, or `tagStatus: any`");
+                notes.error(Code::LIFECYCLE_TAG_LISTS, status.at, "with `tagStatus: tagged` a `tagPatternList` (such as `[\"prod-*\"]`) or a `tagPrefixList` must say which tags; write one, or `tagStatus: any`");
             }
             (TagStatus::Tagged, Some(_), Some(prefixes)) => {
-                notes.error(prefixes.key, "`tagPatternList` and `tagPrefixList` do not go together; keep one (a prefix `a` is the pattern `a*`)");
+                notes.error(Code::LIFECYCLE_TAG_LISTS, prefixes.key, "`tagPatternList` and `tagPrefixList` do not go together; keep one (a prefix `a` is the pattern `a*`)");
             }
             (TagStatus::Tagged, ..) => {}
             (status, ..) => {
@@ -106,6 +108,7 @@ fn check_tags(selection: &RawSelection, notes: &mut Notes) {
                 for (name, list) in lists {
                     if let Some(list) = list {
                         notes.error(
+                            Code::LIFECYCLE_TAG_LISTS,
                             list.key,
                             format!(
                                 "`{name}` does not go with `tagStatus: {}`; remove it, or write `tagStatus: tagged`",
@@ -120,11 +123,15 @@ fn check_tags(selection: &RawSelection, notes: &mut Notes) {
     for (name, list) in [("tagPatternList", patterns), ("tagPrefixList", prefixes)] {
         let Some(list) = list else { continue };
         if list.value.is_empty() {
-            notes.error(list.at, format!("`{name}` is empty; write at least one, or remove it"));
+            notes.error(
+                Code::LIFECYCLE_TAG_LISTS,
+                list.at,
+                format!("`{name}` is empty; write at least one, or remove it"),
+            );
         }
         for (text, at) in &list.value {
             if let Some(fault) = tag_fault(name, text) {
-                notes.error(*at, fault);
+                notes.error(Code::LIFECYCLE_BAD_TAG, *at, fault);
             }
         }
     }
@@ -167,6 +174,7 @@ fn check_count(selection: &RawSelection, notes: &mut Notes) {
     match (count.value, &selection.count_unit) {
         (CountType::ImageCountMoreThan, Some(unit)) => {
             notes.error(
+                Code::LIFECYCLE_COUNT_UNIT,
                 unit.key,
                 "`countUnit` does not go with `countType: imageCountMoreThan`, which counts images; remove it",
             );
@@ -174,6 +182,7 @@ fn check_count(selection: &RawSelection, notes: &mut Notes) {
         (CountType::ImageCountMoreThan, None) | (_, Some(_)) => {}
         // A unit that could not be read is reported already, and looks absent here; the second report does no harm.
         (_, None) => notes.error(
+            Code::LIFECYCLE_COUNT_UNIT,
             count.at,
             format!("`countType: {word}` needs `countUnit: days` beside it"),
         ),
@@ -182,6 +191,7 @@ fn check_count(selection: &RawSelection, notes: &mut Notes) {
     if (count.value == CountType::SinceImageTransitioned) != archived {
         let at = selection.storage_class.as_ref().map_or(count.at, |class| class.at);
         notes.error(
+            Code::LIFECYCLE_STORAGE_CLASS,
             at,
             if archived {
                 format!("`countType: {word}` is for images in standard storage; with `storageClass: archive` write `countType: sinceImageTransitioned`")
@@ -197,18 +207,21 @@ fn check_action(action: &RawAction, selection: Option<&RawSelection>, notes: &mu
     match (kind.value, &action.target) {
         (ActionType::Transition, None) => {
             notes.error(
+                Code::LIFECYCLE_ACTION,
                 kind.at,
                 "`type: transition` needs `targetStorageClass: archive` beside it",
             );
         }
         (ActionType::Transition, Some(target)) if target.value != StorageClass::Archive => {
             notes.error(
+                Code::LIFECYCLE_ACTION,
                 target.at,
                 "images can only be moved to the archive; write `targetStorageClass: archive`",
             );
         }
         (ActionType::Expire, Some(target)) => {
             notes.error(
+                Code::LIFECYCLE_ACTION,
                 target.key,
                 "`targetStorageClass` does not go with `type: expire`; remove it, or write `type: transition`",
             );
@@ -220,11 +233,12 @@ fn check_action(action: &RawAction, selection: Option<&RawSelection>, notes: &mu
     };
     match (count.value, kind.value) {
         (CountType::SinceImagePulled, ActionType::Expire) => notes.error(
+            Code::LIFECYCLE_ACTION,
             kind.at,
             "images cannot be expired by their last pull, only moved to the archive; write `type: transition` with `targetStorageClass: archive` here, and a second rule with `countType: sinceImageTransitioned` that expires them there",
         ),
         (CountType::SinceImageTransitioned, ActionType::Transition) => {
-            notes.error(kind.at, "an image counted by `sinceImageTransitioned` is archived already; write `type: expire`");
+            notes.error(Code::LIFECYCLE_ACTION, kind.at, "an image counted by `sinceImageTransitioned` is archived already; write `type: expire`");
         }
         _ => {}
     }
@@ -235,6 +249,7 @@ fn check_priorities(rules: &[RawRule], notes: &mut Notes) {
     for priority in rules.iter().filter_map(|rule| rule.priority.as_ref()) {
         if let Some(Position { line, column }) = first.get(&priority.value) {
             notes.error(
+                Code::LIFECYCLE_PRIORITY_TWICE,
                 priority.at,
                 format!(
                     "another rule has the `rulePriority` {} (line {line}, column {column}); each must have its own",
@@ -265,6 +280,7 @@ fn check_class(rules: &[RawRule], class: StorageClass, notes: &mut Notes) {
         for second in found {
             let Position { line, column } = first.at;
             notes.error(
+                Code::LIFECYCLE_STATUS_ORDER,
                 second.at,
                 format!(
                     "only one rule can have `tagStatus: {}`, and the one on line {line}, column {column} has it",
@@ -286,6 +302,7 @@ fn check_class(rules: &[RawRule], class: StorageClass, notes: &mut Notes) {
     for priority in with(TagStatus::Any).filter_map(|(rule, _)| rule.priority.as_ref()) {
         if let Some(highest) = highest.filter(|highest| *highest > priority.value) {
             notes.error(
+                Code::LIFECYCLE_STATUS_ORDER,
                 priority.at,
                 format!("the rule with `tagStatus: any` must come last: give it a `rulePriority` above {highest}"),
             );
@@ -306,6 +323,7 @@ fn check_lists(rules: &[(&RawRule, &RawSelection)], notes: &mut Notes) {
             let key = (name, list.value.iter().map(|(text, _)| text.as_str()).collect());
             if let Some(Position { line, column }) = first.get(&key) {
                 notes.error(
+                    Code::LIFECYCLE_LIST_TWICE,
                     list.at,
                     format!("another rule has the same `{name}` (line {line}, column {column}); put the two into one"),
                 );
@@ -329,6 +347,7 @@ fn check_warnings(rule: &RawRule, selection: &RawSelection, notes: &mut Notes) {
         .filter(|status| status.value == TagStatus::Untagged);
     if let Some(untagged) = untagged.filter(|_| expires) {
         notes.warn(
+            Code::UNTAGGED_EXPIRES,
             untagged.at,
             "a cached image that is deployed by its digest has no tag, and this rule expires it while it is in use",
         );
@@ -339,6 +358,7 @@ fn check_warnings(rule: &RawRule, selection: &RawSelection, notes: &mut Notes) {
         && number.value < ARCHIVE_DAYS
     {
         notes.warn(
+            Code::ARCHIVE_BILLED,
             number.at,
             format!(
                 "AWS keeps (and bills) archived images for at least {ARCHIVE_DAYS} days; write {ARCHIVE_DAYS} or more"

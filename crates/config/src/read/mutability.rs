@@ -1,5 +1,6 @@
 //! Reads `image_tag_mutability_exclusion_filters`.
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::problem::{Notes, shown};
 use crate::model::mutability::{MOST_CHARACTERS, MOST_FILTERS};
 use crate::read::fields::{self, Field};
@@ -12,6 +13,7 @@ pub(crate) fn read_filters(entry: &Entry, notes: &mut Notes) -> Option<Field<Vec
     let items = fields::texts(NAME, &entry.value, notes)?;
     if items.is_empty() || items.len() > MOST_FILTERS {
         notes.error(
+            Code::BAD_FILTER,
             entry.value.at,
             format!("`{NAME}` has {} items; ECR allows 1 to {MOST_FILTERS}", items.len()),
         );
@@ -21,6 +23,7 @@ pub(crate) fn read_filters(entry: &Entry, notes: &mut Notes) -> Option<Field<Vec
     for (text, at) in &items {
         if text.is_empty() || text.len() > MOST_CHARACTERS || !text.bytes().all(is_filter_byte) {
             notes.error(
+                Code::BAD_FILTER,
                 *at,
                 format!(
                     "the filter {} is not allowed: 1 to {MOST_CHARACTERS} letters, digits and `._*-` are",

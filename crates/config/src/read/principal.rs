@@ -1,5 +1,6 @@
 //! Who may pull: `repository_read_access_arns` ("AWS JSON policy elements: Principal" in the IAM user guide).
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::problem::{Notes, shown};
 use crate::model::arn::{Arn, is_account, is_iam_name};
 use crate::model::context::Context;
@@ -16,13 +17,14 @@ pub(crate) fn read(entry: &Entry, context: &Context, notes: &mut Notes) -> Optio
     let items = fields::texts(NAME, &entry.value, notes)?;
     for (text, at) in &items {
         if let Some(fault) = fault(text, context) {
-            notes.error(*at, fault);
+            notes.error(Code::BAD_READER, *at, fault);
         }
     }
     // Each with its quotes and comma.
     let size: usize = items.iter().map(|(text, _)| text.len() + 3).sum();
     if size > MOST_CHARACTERS {
         notes.error(
+            Code::POLICY_TOO_LONG,
             entry.value.at,
             format!("`{NAME}` makes a repository policy of more than the 10240 characters that ECR allows; name account roots instead of single roles"),
         );

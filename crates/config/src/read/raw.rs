@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use secrecy::SecretString;
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::place::Position;
 use crate::diagnostics::problem::{Notes, shown};
 use crate::keys::file::RegistryKey;
@@ -76,6 +77,7 @@ pub(crate) fn read_defaults(node: &Node, context: &Context, notes: &mut Notes) -
     for name in RegistryKey::WITHOUT_DEFAULT.map(RegistryKey::as_str) {
         if let Some(at) = raw.key(name) {
             notes.error(
+                Code::WRONG_PLACE,
                 at,
                 format!("`{name}` has no default: each registry has its own; move it there"),
             );
@@ -138,7 +140,7 @@ fn read_instant(name: &str, entry: &Entry, notes: &mut Notes) -> Option<Field<Ti
             shown(&text),
             expiry::FORM
         );
-        notes.error(entry.value.at, fault);
+        notes.error(Code::BAD_DATE, entry.value.at, fault);
     }
     placed(entry, time)
 }
@@ -146,7 +148,11 @@ fn read_instant(name: &str, entry: &Entry, notes: &mut Notes) -> Option<Field<Ti
 fn read_prefix(name: &str, entry: &Entry, notes: &mut Notes) -> Option<Field<String>> {
     let field = placed(entry, fields::text(name, &entry.value, notes))?;
     if let Some(fault) = prefix::fault(&field.value) {
-        notes.error(field.at, format!("`{name}` {} {fault}", shown(&field.value)));
+        notes.error(
+            Code::BAD_NAME,
+            field.at,
+            format!("`{name}` {} {fault}", shown(&field.value)),
+        );
         return None;
     }
     Some(field)
@@ -171,7 +177,7 @@ fn read_role(name: &str, entry: &Entry, context: &Context, notes: &mut Notes) ->
     let fault = fault
         .or_else(|| (field.value.len() > MOST_ROLE).then(|| format!("`{name}` has more than {MOST_ROLE} characters")));
     if let Some(fault) = fault {
-        notes.error(field.at, fault);
+        notes.error(Code::BAD_ROLE, field.at, fault);
         return None;
     }
     Some(field)

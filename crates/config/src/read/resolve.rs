@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::place::Position;
 use crate::diagnostics::problem::{Notes, shown};
 use crate::keys::file::{FILE_KEYS, RegistryKey};
@@ -52,7 +53,11 @@ pub(crate) fn check_above(above: &Above<'_>, notes: &mut Notes) {
     } = above;
     tags::check_resource_tags(&context.resource_tags, notes);
     if !context.template_role && !context.resource_tags.is_empty() {
-        notes.error(None, format!("RESOURCE_TAGS: tags {NEEDS_TEMPLATE_ROLE}"));
+        notes.error(
+            Code::TEMPLATE_ROLE_MISSING,
+            None,
+            format!("RESOURCE_TAGS: tags {NEEDS_TEMPLATE_ROLE}"),
+        );
     }
     for tags in [*tags, defaults.tags.as_ref()].into_iter().flatten() {
         check_tags_role(tags, context, notes);
@@ -65,12 +70,12 @@ pub(crate) fn registry(entry: &Entry, above: &Above<'_>, notes: &mut Notes) -> O
     let Above { context, defaults, .. } = *above;
     let name = entry.name();
     let at = entry.key.at;
-    if let Some((at, message)) = not_a_registry(entry, above.flat) {
-        notes.error(at, message);
+    if let Some((code, at, message)) = not_a_registry(entry, above.flat) {
+        notes.error(code, at, message);
         return None;
     }
     if let Some(fault) = prefix::fault(name) {
-        notes.error(at, format!("the name {} {fault}", shown(name)));
+        notes.error(Code::BAD_NAME, at, format!("the name {} {fault}", shown(name)));
     }
     let raw = raw::read_registry(entry, context, notes)?;
     let allow_unlisted = pick("allow_unlisted_upstream", &raw, defaults, |raw| {
@@ -79,7 +84,7 @@ pub(crate) fn registry(entry: &Entry, above: &Above<'_>, notes: &mut Notes) -> O
     let allow_unlisted = allow_unlisted.is_some_and(|field| field.value);
     let upstream = raw.registry.as_ref().and_then(|field| {
         upstream::parse(&field.value, allow_unlisted, context)
-            .map_err(|fault| notes.error(field.at, fault))
+            .map_err(|(code, fault)| notes.error(code, field.at, fault))
             .ok()
     });
     check_either(&raw, notes);
@@ -88,6 +93,7 @@ pub(crate) fn registry(entry: &Entry, above: &Above<'_>, notes: &mut Notes) -> O
         (&credential, raw.key(EXPIRES_AT), upstream.as_ref().map(Upstream::needs))
     {
         notes.error(
+            Code::NOTHING_LAPSES,
             at,
             format!("`{EXPIRES_AT}` is there, but no credential that could lapse; remove it, or write one"),
         );
@@ -146,16 +152,18 @@ fn pick<'a, T>(
 }
 
 /// What somebody meant who wrote no registry here, and where to say so.
-fn not_a_registry(entry: &Entry, flat: bool) -> Option<(Position, String)> {
+fn not_a_registry(entry: &Entry, flat: bool) -> Option<(Code, Position, String)> {
     let (name, key, node) = (entry.name(), entry.key.at, &entry.value);
     if let Some(field) = crate::keys::file::field_without_space(name) {
         return Some((
+            Code::MISSING_SPACE,
             key,
             format!("put a space after the colon of `{field}`, and indent it under the name of its registry"),
         ));
     }
     if crate::keys::file::FIELDS.contains(&name) && node.get("registry").is_none() && (name != "tags" || !flat) {
         return Some((
+            Code::WRONG_PLACE,
             key,
             format!("`{name}` is a field of a registry; indent it under the name of one, such as `dockerhub:`"),
         ));
@@ -163,6 +171,7 @@ fn not_a_registry(entry: &Entry, flat: bool) -> Option<(Position, String)> {
     if node.is_null() {
         let name = shown(name);
         return Some((
+            Code::NOT_A_REGISTRY,
             key,
             format!("the registry {name} has no fields; write at least `registry: ` and the upstream's host under it"),
         ));
@@ -170,6 +179,7 @@ fn not_a_registry(entry: &Entry, flat: bool) -> Option<(Position, String)> {
     if flat && node.get("registry").is_none() && (FILE_KEYS.contains(&name) || name.starts_with("x-")) {
         let name = shown(name);
         return Some((
+            Code::WRONG_PLACE,
             key,
             format!(
                 "in this form of the file each key is a registry; to use {name}, put the registries under `registries:`"
@@ -183,9 +193,14 @@ fn not_a_registry(entry: &Entry, flat: bool) -> Option<(Position, String)> {
         .scalar()
         .and_then(|scalar| crate::keys::file::field_without_space(&scalar.text))
     {
-        return Some((node.at, format!("put a space after the colon of `{field}`")));
+        return Some((
+            Code::MISSING_SPACE,
+            node.at,
+            format!("put a space after the colon of `{field}`"),
+        ));
     }
     Some((
+        Code::NOT_A_REGISTRY,
         node.at,
         format!(
             "the registry {} is a map, but {} stands here; write `registry: ` and the upstream's host on a line under it",
@@ -201,6 +216,7 @@ fn check_either(raw: &Raw, notes: &mut Notes) {
         && (raw.key("username").is_some() || raw.key("accessToken").is_some())
     {
         notes.error(
+            Code::CREDENTIAL_TWICE,
             at,
             "`secret` does not go with `username` and `accessToken`; keep the secret, or the two others",
         );
@@ -224,6 +240,7 @@ fn credential(
             let fields = fields.join(" and ");
             let host = shown(&upstream.host);
             notes.error(
+                Code::CREDENTIAL_NOT_TAKEN,
                 at,
                 if need == CredentialNeed::Forbidden {
                     format!("{host} takes no credential, and ECR refuses a rule that has one; remove {fields}")
@@ -253,6 +270,7 @@ fn credential(
             if let (CredentialNeed::Required, Some(upstream)) = (need, upstream) {
                 let at = raw.registry.as_ref().map_or(name_at, |field| field.at);
                 notes.error(
+                    Code::CREDENTIAL_MISSING,
                     at,
                     format!("{} needs a credential, and ECR refuses a rule without one; write `username` and `accessToken`, or `secret`", shown(&upstream.host)),
                 );
@@ -262,12 +280,13 @@ fn credential(
         }
         (Some(at), None) => {
             let at = if own_pair { at } else { name_at };
-            notes.error(at, "`username` is there but `accessToken` is missing or null; write both, or `secret`, or neither (a text that begins with `#` or `&` must be put in quotes)");
+            notes.error(Code::CREDENTIAL_HALF, at, "`username` is there but `accessToken` is missing or null; write both, or `secret`, or neither (a text that begins with `#` or `&` must be put in quotes)");
             None
         }
         (None, Some(at)) => {
             let at = if own_pair { at } else { name_at };
             notes.error(
+                Code::CREDENTIAL_HALF,
                 at,
                 "`accessToken` is there but `username` is missing or null; write both, or `secret`, or neither",
             );
@@ -283,6 +302,7 @@ fn given(raw: &Raw, defaults: &Raw, notes: &mut Notes) -> Option<CredentialSourc
     let registry = notes.registry.take_if(|_| raw.access_token.is_none());
     if !notes.was_encrypted(token.at) {
         notes.warn(
+            Code::PLAIN_TOKEN,
             token.key,
             "the token is in the file in plain text; better keep it in Secrets Manager and name it under `secret`",
         );
@@ -295,6 +315,7 @@ fn given(raw: &Raw, defaults: &Raw, notes: &mut Notes) -> Option<CredentialSourc
         .filter(|host| notes.was_encrypted(token.at) && !notes.was_encrypted(host.at))
     {
         notes.warn(
+            Code::PLAIN_HOST,
             host.key,
             "the token is encrypted, but where it is sent is not: SOPS does not tie a plain `registry` to its place, so whoever may change the file may send the token elsewhere; encrypt `registry` too",
         );
@@ -317,11 +338,13 @@ fn upstream_prefix(
     if let Some(at) = raw.key(NAME) {
         if !is_ecr {
             notes.error(
+                Code::UPSTREAM_PREFIX,
                 at,
                 format!("`{NAME}` is for an upstream that is another private ECR registry; remove it"),
             );
         } else if name == ROOT {
             notes.error(
+                Code::UPSTREAM_PREFIX,
                 at,
                 format!("`{NAME}` does not go with the name `{ROOT}`; remove it, or give the registry another name"),
             );
@@ -348,6 +371,7 @@ fn custom_role(
     if upstream.kind != UpstreamKind::Ecr {
         if let Some(at) = own {
             notes.error(
+                Code::ROLE_NOT_TAKEN,
                 at,
                 format!("`{NAME}` is for an upstream that is another private ECR registry; remove it"),
             );
@@ -360,6 +384,7 @@ fn custom_role(
     if other_account && own.is_none() && defaults.key(NAME).is_none() {
         let at = raw.registry.as_ref().map(|field| field.at);
         notes.error(
+            Code::ROLE_MISSING,
             at,
             format!(
                 "{} is another account's registry; write a `{NAME}` that ECR can take to pull from there",
@@ -372,7 +397,11 @@ fn custom_role(
 
 fn check_tags_role(tags: &Tags, context: &Context, notes: &mut Notes) {
     if !context.template_role && !tags.tags.is_empty() {
-        notes.error(tags.key, format!("tags {NEEDS_TEMPLATE_ROLE}"));
+        notes.error(
+            Code::TEMPLATE_ROLE_MISSING,
+            tags.key,
+            format!("tags {NEEDS_TEMPLATE_ROLE}"),
+        );
     }
 }
 
@@ -381,7 +410,11 @@ fn check_encryption_role(raw: &Raw, context: &Context, notes: &mut Notes) {
         && encryption.value.kind != EncryptionKind::Aes256
         && !context.template_role
     {
-        notes.error(encryption.key, format!("KMS keys {NEEDS_TEMPLATE_ROLE}"));
+        notes.error(
+            Code::TEMPLATE_ROLE_MISSING,
+            encryption.key,
+            format!("KMS keys {NEEDS_TEMPLATE_ROLE}"),
+        );
     }
 }
 
@@ -393,6 +426,7 @@ fn merged_tags(raw: &Raw, above: &Above<'_>, at: Position, notes: &mut Notes) ->
     );
     if tags.len() > MOST_TAGS {
         notes.error(
+            Code::TOO_MANY_TAGS,
             own.map_or(at, |tags| tags.key),
             format!("with the tags of `defaults`, the file and RESOURCE_TAGS this registry has {}; AWS allows 50, and one of them is ours: write at most {}", tags.len(), MOST_TAGS),
         );
@@ -411,6 +445,7 @@ fn mutability(raw: &Raw, defaults: &Raw, notes: &mut Notes) -> Option<Mutability
     if let Some(field) = field.filter(|field| field.value == Word::Immutable) {
         let registry = notes.registry.take_if(|_| raw.mutability.is_none());
         notes.warn(
+            Code::IMMUTABLE_TAGS,
             field.at,
             "with IMMUTABLE a cached tag is never refreshed when it moves upstream; write MUTABLE, or IMMUTABLE_WITH_EXCLUSION with filters such as `latest`",
         );
@@ -424,6 +459,7 @@ fn mutability(raw: &Raw, defaults: &Raw, notes: &mut Notes) -> Option<Mutability
                 .find(|(_, known)| *known == word)
                 .unwrap_or(&("MUTABLE", Word::Mutable));
             notes.error(
+                Code::EXCLUSION_FILTERS,
                 at,
                 format!("`{FILTERS}` does not go with `{name}`; remove it, or write `{NAME}: {name}_WITH_EXCLUSION`"),
             );
@@ -441,6 +477,7 @@ fn mutability(raw: &Raw, defaults: &Raw, notes: &mut Notes) -> Option<Mutability
             && defaults.key(FILTERS).is_none()
         {
             notes.error(
+                Code::EXCLUSION_FILTERS,
                 field.at,
                 format!("this value needs `{FILTERS}`, a list of 1 to 5 wildcards such as `[\"latest\"]`; write one"),
             );
@@ -466,6 +503,7 @@ fn warn_of_no_policy(
         && existing.apply.contains(&Setting::LifecyclePolicy)
     {
         notes.warn(
+            Code::POLICY_STAYS,
             lifecycle.at,
             "with `none`, repositories that exist already keep the lifecycle policy they have",
         );
@@ -477,6 +515,7 @@ fn existing(raw: &Raw, defaults: &Raw, name: &str, notes: &mut Notes) -> Option<
     let existing = field.value.as_ref()?;
     if name == ROOT && existing.include.is_empty() {
         notes.error(
+            Code::ROOT_WITHOUT_INCLUDE,
             field.at,
             format!("for `{ROOT}` every repository of the account would be meant; write an `include` with the patterns that are, or `existing_repositories: false`"),
         );

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::place::Position;
 use crate::diagnostics::problem::{Notes, shown};
 use crate::model::tags::{MOST_KEY, MOST_VALUE, OUR_PREFIX};
@@ -20,6 +21,7 @@ pub(crate) struct Tags {
 pub(crate) fn read(entry: &Entry, notes: &mut Notes) -> Option<Tags> {
     let Some(entries) = entry.value.map() else {
         notes.error(
+            Code::WRONG_TYPE,
             entry.value.at,
             format!(
                 "`tags` is a map, but {} stands here; write `tags:` and under it lines such as `team: platform`",
@@ -31,7 +33,7 @@ pub(crate) fn read(entry: &Entry, notes: &mut Notes) -> Option<Tags> {
     let mut tags = BTreeMap::new();
     for tag in entries {
         if let Some(fault) = key_fault(tag.name()) {
-            notes.error(tag.key.at, fault);
+            notes.error(Code::BAD_TAG, tag.key.at, fault);
         }
         // A null tag is an absent one, as any null field.
         if tag.value.is_null() {
@@ -41,7 +43,7 @@ pub(crate) fn read(entry: &Entry, notes: &mut Notes) -> Option<Tags> {
             continue;
         };
         if let Some(fault) = value_fault(&value) {
-            notes.error(tag.value.at, fault);
+            notes.error(Code::BAD_TAG, tag.value.at, fault);
         }
         tags.insert(tag.name().to_owned(), value);
     }
@@ -120,7 +122,7 @@ pub(crate) fn merged<'a>(layers: impl IntoIterator<Item = &'a BTreeMap<String, S
 pub(crate) fn check_resource_tags(tags: &BTreeMap<String, String>, notes: &mut Notes) {
     for (key, value) in tags {
         for fault in [key_fault(key), value_fault(value)].into_iter().flatten() {
-            notes.error(None, format!("RESOURCE_TAGS: {fault}"));
+            notes.error(Code::BAD_TAG, None, format!("RESOURCE_TAGS: {fault}"));
         }
     }
 }

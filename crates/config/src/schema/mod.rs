@@ -8,6 +8,7 @@
 //! only for files without defaults.
 
 pub(crate) mod markdown;
+pub(crate) mod problems;
 mod rules;
 pub(crate) mod value;
 

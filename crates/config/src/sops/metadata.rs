@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::kms::KmsRecipient;
 use super::rules::Rule;
+use crate::diagnostics::code::Code;
 use crate::diagnostics::problem::{Notes, one_of, shown};
 use crate::yaml::node::{Node, Value};
 
@@ -84,25 +85,26 @@ pub(crate) fn read(node: &Node, notes: &mut Notes) -> Option<Metadata> {
     check_fields(node, notes);
     let has_groups = node.get("key_groups").is_some_and(|entry| !is_nothing(&entry.value));
     if has_groups {
-        notes.error(at, "the data key is split over several `key_groups`, which is not supported; encrypt the file with a single group: each of its recipients can then decrypt it alone");
+        notes.error(Code::SOPS_UNSUPPORTED, at, "the data key is split over several `key_groups`, which is not supported; encrypt the file with a single group: each of its recipients can then decrypt it alone");
     }
     let rule = Rule::read(node, at, notes);
     let mac = node.text("mac");
     if mac.is_none() {
         notes.error(
+            Code::BAD_SOPS_MAP,
             at,
             "`mac` is missing, without which nobody knows whether the file was changed; restore the encrypted original",
         );
     }
     let last_modified = node.text("lastmodified");
     if last_modified.is_none_or(|time| time.parse::<Timestamp>().is_err()) {
-        notes.error(at, "`lastmodified` is missing or no time such as `2026-01-31T12:00:00Z`, without which the MAC cannot be verified; restore the encrypted original");
+        notes.error(Code::BAD_SOPS_MAP, at, "`lastmodified` is missing or no time such as `2026-01-31T12:00:00Z`, without which the MAC cannot be verified; restore the encrypted original");
     }
     let mac_only_encrypted = match node.text("mac_only_encrypted") {
         None | Some("false") => false,
         Some("true") => true,
         Some(_) => {
-            notes.error(at, "`mac_only_encrypted` is `true` or `false`");
+            notes.error(Code::BAD_SOPS_MAP, at, "`mac_only_encrypted` is `true` or `false`");
             false
         }
     };
@@ -111,6 +113,7 @@ pub(crate) fn read(node: &Node, notes: &mut Notes) -> Option<Metadata> {
     let others: Vec<String> = others(node).take(MOST_RECIPIENTS).map(str::to_owned).collect();
     if kms.len() + age.len() + others.len() == 0 && !has_groups && notes.is_clean() {
         notes.error(
+            Code::BAD_SOPS_MAP,
             at,
             "the file has no recipient, so that nobody can decrypt it; restore the encrypted original",
         );
@@ -133,6 +136,7 @@ pub(crate) fn read(node: &Node, notes: &mut Notes) -> Option<Metadata> {
 fn check_version(node: &Node, notes: &mut Notes) {
     let Some(version) = node.text("version") else {
         notes.error(
+            Code::BAD_SOPS_MAP,
             node.at,
             "`version` is missing, which says what wrote the file; restore the encrypted original",
         );
@@ -142,6 +146,7 @@ fn check_version(node: &Node, notes: &mut Notes) {
     let known = numbers.next() == Some(MAJOR) && numbers.next().is_some_and(|minor| minor.parse::<u32>().is_ok());
     if !known {
         notes.error(
+            Code::SOPS_UNSUPPORTED,
             node.at,
             format!("the file was written by SOPS {}; the versions of the 3 line are understood: decrypt it with what wrote it, and encrypt it with one of those", shown(version)),
         );
@@ -153,17 +158,23 @@ fn check_fields(node: &Node, notes: &mut Notes) {
     for entry in node.map().unwrap_or_default() {
         let name = entry.name();
         let known = SCALARS.contains(&name) || UNUSED.contains(&name);
-        let fault = match &entry.value.value {
+        let (code, fault) = match &entry.value.value {
             Value::Scalar(_) if known || entry.value.is_null() => continue,
             // A list is one of recipients, known or not.
             Value::List(_) if !known && is_kind(name) => continue,
-            _ if known => format!("`{name}` is a single value, but {} stands here", entry.value.kind()),
-            _ => format!(
-                "`sops` has the field {}, which is not known here and may change what is encrypted; use a newer release, or encrypt the file without it",
-                shown(name)
+            _ if known => (
+                Code::BAD_SOPS_MAP,
+                format!("`{name}` is a single value, but {} stands here", entry.value.kind()),
+            ),
+            _ => (
+                Code::SOPS_UNSUPPORTED,
+                format!(
+                    "`sops` has the field {}, which is not known here and may change what is encrypted; use a newer release, or encrypt the file without it",
+                    shown(name)
+                ),
             ),
         };
-        notes.error(entry.key.at, fault);
+        notes.error(code, entry.key.at, fault);
     }
 }
 
@@ -191,6 +202,7 @@ fn list<T>(node: &Node, name: &str, notes: &mut Notes, read: fn(&Node) -> Result
     let items = entry.value.list().unwrap_or_default();
     if items.is_empty() || items.len() > MOST_RECIPIENTS {
         notes.error(
+            Code::BAD_SOPS_MAP,
             entry.key.at,
             format!("`{name}` is a list of 1 to {MOST_RECIPIENTS} recipients"),
         );
@@ -201,6 +213,7 @@ fn list<T>(node: &Node, name: &str, notes: &mut Notes, read: fn(&Node) -> Result
         match read(item) {
             Ok(recipient) => found.push(recipient),
             Err(fault) => notes.error(
+                Code::BAD_SOPS_MAP,
                 item.at,
                 format!("a recipient under `{name}` {fault}; restore the encrypted original, or run `sops updatekeys`"),
             ),

@@ -7,6 +7,7 @@ use super::mac::Mac;
 use super::rules::MOST_KEY;
 use super::value::{self, Fault, Kind, Plain, looks_encrypted};
 use super::{DataKey, Metadata};
+use crate::diagnostics::code::Code;
 use crate::diagnostics::problem::Notes;
 use crate::diagnostics::tokens::holds_a_token;
 use crate::keys::file::registry_on;
@@ -21,11 +22,15 @@ pub(crate) fn open(root: &Rc<Node>, metadata: &Metadata, key: &DataKey, notes: &
     let expected = match value::decrypt(&metadata.mac, key, &metadata.last_modified) {
         Ok(mac) => mac.text,
         Err(Fault::Broken) => {
-            notes.error(at, "the MAC cannot be decrypted with the file's data key: `mac`, `lastmodified` or the data key was changed, or belongs to another file; restore the encrypted original");
+            notes.error(Code::SOPS_MAC, at, "the MAC cannot be decrypted with the file's data key: `mac`, `lastmodified` or the data key was changed, or belongs to another file; restore the encrypted original");
             return None;
         }
         Err(fault) => {
-            notes.error(at, format!("`mac` {fault}; restore the encrypted original"));
+            notes.error(
+                Code::BAD_SOPS_MAP,
+                at,
+                format!("`mac` {fault}; restore the encrypted original"),
+            );
             return None;
         }
     };
@@ -50,7 +55,7 @@ pub(crate) fn open(root: &Rc<Node>, metadata: &Metadata, key: &DataKey, notes: &
     }
     // Both are out of the file and the key: whoever could measure this comparison has both.
     if !computed.eq_ignore_ascii_case(&expected) {
-        notes.error(at, "the MAC does not fit the values: one of them was changed, added, removed or moved without SOPS; restore the encrypted original, and edit it with `sops`");
+        notes.error(Code::SOPS_MAC, at, "the MAC does not fit the values: one of them was changed, added, removed or moved without SOPS; restore the encrypted original, and edit it with `sops`");
         return None;
     }
     Some(Rc::new(Node {
@@ -79,6 +84,7 @@ impl<'n> Opener<'_, 'n> {
         let key = entry.name();
         if key.len() > MOST_KEY {
             self.notes.error(
+                Code::SOPS_VALUE,
                 entry.key.at,
                 format!("this key has more than {MOST_KEY} bytes, which no field needs"),
             );
@@ -139,6 +145,7 @@ impl<'n> Opener<'_, 'n> {
             Err(fault) => {
                 self.notes.registry = registry_on(&self.path);
                 self.notes.error(
+                    Code::SOPS_VALUE,
                     node.at,
                     format!("the encrypted value {fault}; edit the file with `sops` only"),
                 );
@@ -158,6 +165,7 @@ impl<'n> Opener<'_, 'n> {
         self.notes.registry = registry_on(&self.path);
         let rule = self.metadata.rule.name();
         self.notes.error(
+            Code::SOPS_VALUE,
             node.at,
             format!("a value {what} by the file's own rule (`{rule}`); edit the file with `sops` only"),
         );

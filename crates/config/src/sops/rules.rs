@@ -2,6 +2,7 @@
 
 use regex_lite::{Regex, RegexBuilder};
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::place::Position;
 use crate::diagnostics::problem::Notes;
 use crate::yaml::node::Node;
@@ -43,7 +44,7 @@ impl Rule {
         // Comments are no part of the tree that the file is read into.
         for name in ["unencrypted_comment_regex", "encrypted_comment_regex"] {
             if metadata.get(name).is_some_and(|entry| !entry.value.is_null()) {
-                notes.error(at, format!("`{name}` lets comments decide what is encrypted, which is not supported; encrypt the file by another rule (`sops encrypt --encrypted-regex`)"));
+                notes.error(Code::SOPS_UNSUPPORTED, at, format!("`{name}` lets comments decide what is encrypted, which is not supported; encrypt the file by another rule (`sops encrypt --encrypted-regex`)"));
                 return None;
             }
         }
@@ -56,6 +57,7 @@ impl Rule {
         };
         if let Some((other, _)) = given.next() {
             notes.error(
+                Code::BAD_SOPS_MAP,
                 at,
                 format!("the file has both `{name}` and `{other}`, of which SOPS allows one"),
             );
@@ -72,7 +74,7 @@ impl Rule {
             .ok()
             .filter(|_| text.len() <= MOST_REGEX);
         let Some(regex) = regex else {
-            notes.error(at, format!("`{name}` is no regular expression that is understood here; use a simpler one, without classes such as `\\p{{...}}`"));
+            notes.error(Code::SOPS_UNSUPPORTED, at, format!("`{name}` is no regular expression that is understood here; use a simpler one, without classes such as `\\p{{...}}`"));
             return None;
         };
         Some(if name == "encrypted_regex" {

@@ -2,6 +2,7 @@
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::problem::Notes;
 use crate::yaml::parse::position;
 
@@ -17,7 +18,7 @@ pub(crate) fn refuse(text: &str, notes: &mut Notes) {
         };
         if is_one {
             let message = "an alias or merge key stands in a file that is encrypted with SOPS, which writes none; edit the file with `sops` only";
-            notes.error(position(span.start), message);
+            notes.error(Code::SOPS_VALUE, position(span.start), message);
             return;
         }
     }

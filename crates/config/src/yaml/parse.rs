@@ -10,6 +10,7 @@ use std::rc::Rc;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 use zeroize::Zeroizing;
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::place::Position;
 use crate::diagnostics::problem::{Notes, shown};
 use crate::diagnostics::tokens::holds_a_token;
@@ -67,6 +68,7 @@ pub(crate) fn parse(text: &str, hints: Hints, notes: &mut Notes) -> Parsed {
                 if documents == 2 {
                     builder.notes.registry = None;
                     builder.notes.error(
+                        Code::SEVERAL_DOCUMENTS,
                         at,
                         "a second YAML document starts here; the file must be a single one: remove the `---` between them",
                     );
@@ -145,9 +147,9 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn error(&mut self, at: Position, message: impl Into<String>) {
+    fn error(&mut self, code: Code, at: Position, message: impl Into<String>) {
         self.notes.registry = self.registry_here();
-        self.notes.error(at, message);
+        self.notes.error(code, at, message);
         self.notes.registry = None;
     }
 
@@ -164,7 +166,7 @@ impl Builder<'_> {
             Some(TagKind::Text) => false,
             Some(TagKind::Typed) => true,
             Some(TagKind::Map | TagKind::List | TagKind::Unknown) => {
-                self.error(at, UNKNOWN_TAG);
+                self.error(Code::YAML_TAG, at, UNKNOWN_TAG);
                 false
             }
         };
@@ -188,6 +190,7 @@ impl Builder<'_> {
             Some(node) => self.place(node, at),
             None => {
                 self.error(
+                    Code::BAD_ALIAS,
                     at,
                     "this alias stands inside the value it refers to, which would never end; remove it",
                 );
@@ -205,7 +208,7 @@ impl Builder<'_> {
             ),
         };
         if !fits {
-            self.error(at, UNKNOWN_TAG);
+            self.error(Code::YAML_TAG, at, UNKNOWN_TAG);
         }
         self.check_depth(0, at)?;
         self.frames.push(Frame {
@@ -263,6 +266,7 @@ impl Builder<'_> {
         frame.height = frame.height.max(node.height);
         if frame.weight > MAX_WEIGHT {
             self.error(
+                Code::TOO_COMPLEX,
                 at,
                 format!(
                     "with its aliases expanded the file has more than {MAX_WEIGHT} values by here; use fewer aliases"
@@ -287,7 +291,7 @@ impl Builder<'_> {
                         Pending::Key(node)
                     };
                     if let Some(message) = refused {
-                        self.error(at, message);
+                        self.error(Code::NOT_A_KEY, at, message);
                     }
                 }
                 Pending::Key(key) => {
@@ -311,6 +315,7 @@ impl Builder<'_> {
             return Ok(());
         }
         self.error(
+            Code::TOO_COMPLEX,
             at,
             format!("lists and maps are nested more than {MAX_DEPTH} deep here; no field needs that"),
         );
@@ -370,6 +375,7 @@ impl Builder<'_> {
                 let is_map = node.map().is_some();
                 if !is_map && !node.is_null() {
                     self.error(
+                        Code::BAD_ALIAS,
                         node.at,
                         format!(
                             "`<<` merges maps, but {} stands here; write `<<: *name` with the anchor of a map",
@@ -386,7 +392,7 @@ impl Builder<'_> {
     fn error_of_entry(&mut self, at: Position, name: &str, message: String) {
         let path: Vec<&str> = self.frames.iter().map_while(key_of).chain([name]).collect();
         self.notes.registry = (self.hints.registry_on)(&path);
-        self.notes.error(at, message);
+        self.notes.error(Code::DUPLICATE_KEY, at, message);
         self.notes.registry = None;
     }
 
@@ -399,7 +405,7 @@ impl Builder<'_> {
     fn note_syntax(&mut self, error: &ScanError, text: &str) {
         let at = position(*error.marker());
         let message = syntax::message(error.info(), text, at, self.hints.field_without_space);
-        self.error(at, message);
+        self.error(Code::INVALID_YAML, at, message);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The first look at the bytes: is this text that a YAML file may consist of?
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::place::Position;
 use crate::diagnostics::problem::Notes;
 
@@ -13,6 +14,7 @@ pub(crate) fn text<'a>(bytes: &'a [u8], notes: &mut Notes) -> Option<&'a str> {
     let start = Position { line: 1, column: 1 };
     if bytes.len() > MAX_BYTES {
         notes.error(
+            Code::FILE_TOO_LARGE,
             start,
             format!("the file has more than {MAX_BYTES} bytes (1 MiB), which is more than is read; make it smaller"),
         );
@@ -21,13 +23,18 @@ pub(crate) fn text<'a>(bytes: &'a [u8], notes: &mut Notes) -> Option<&'a str> {
     match bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
             notes.error(
+                Code::NOT_TEXT,
                 start,
                 "the file is UTF-16 text (it begins with that byte order mark); save it as UTF-8",
             );
             return None;
         }
         [0x1f, 0x8b, ..] | [b'P', b'K', 3, 4, ..] => {
-            notes.error(start, "the file is compressed; upload the YAML text itself");
+            notes.error(
+                Code::NOT_TEXT,
+                start,
+                "the file is compressed; upload the YAML text itself",
+            );
             return None;
         }
         _ => {}
@@ -40,6 +47,7 @@ pub(crate) fn text<'a>(bytes: &'a [u8], notes: &mut Notes) -> Option<&'a str> {
             let byte = rest.first().copied().unwrap_or_default();
             let at = end_of(good.strip_prefix(BOM).unwrap_or(good));
             notes.error(
+                Code::NOT_TEXT,
                 at,
                 format!(
                     "the byte 0x{byte:02X} here is not UTF-8; save the file as UTF-8 (an editor may have written Latin-1 or Windows-1252)"
@@ -51,7 +59,7 @@ pub(crate) fn text<'a>(bytes: &'a [u8], notes: &mut Notes) -> Option<&'a str> {
     let text = text.strip_prefix(BOM).unwrap_or(text);
     if let Some((index, c)) = text.char_indices().find(|(_, c)| !is_allowed(*c)) {
         let at = end_of(text.get(..index).unwrap_or_default());
-        notes.error(at, complaint(text, c));
+        notes.error(Code::NOT_TEXT, at, complaint(text, c));
         return None;
     }
     Some(text)

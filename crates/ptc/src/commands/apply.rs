@@ -10,6 +10,7 @@ use ecr_pull_through_sync::report::{Outcome, Report};
 use ecr_pull_through_sync::run::{Access, RunRequest};
 use ecr_pull_through_sync::timing::{CancellationToken, Deadline};
 
+use crate::allow::AllowArgs;
 use crate::commands::plan::{self, TIME, run_request};
 use crate::input::Input;
 use crate::session::{Session, SessionArgs};
@@ -45,6 +46,8 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     max_deletions: Option<u32>,
     #[command(flatten)]
+    allow: AllowArgs,
+    #[command(flatten)]
     session: SessionArgs,
 }
 
@@ -71,7 +74,8 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
         let deadline = Deadline::in_time(TIME, &plan::timing());
         let request = run_request(args.max_deletions, None);
         let shown = plan::report(&input, &session, Access::Plan, &request, deadline);
-        let shown = ui.reading("reading the account", &session.reader, shown).await?;
+        let mut shown = ui.reading("reading the account", &session.reader, shown).await?;
+        args.allow.silence(&mut shown.warnings);
         let how = Shown {
             details: args.details,
             next: None,
@@ -87,7 +91,7 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
         }
         only = shown.plan_checksum;
     }
-    let report = carry_out(
+    let mut report = carry_out(
         &input,
         &session,
         &writer,
@@ -95,6 +99,7 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
         ui,
     )
     .await?;
+    args.allow.silence(&mut report.warnings);
     if ui.json {
         ui.value(&report)?;
     } else {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Args as ClapArgs, ValueEnum};
 
 use crate::account::AccountArgs;
+use crate::allow::AllowArgs;
 use crate::input::Input;
 use crate::sealed;
 use crate::ui::{FAILED, Failure, Ui};
@@ -28,9 +29,11 @@ pub struct Args {
     /// How to print.
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Warnings count as errors.
+    /// Warnings count as errors, but for those that are allowed.
     #[arg(long)]
     deny_warnings: bool,
+    #[command(flatten)]
+    allow: AllowArgs,
     #[command(flatten)]
     account: AccountArgs,
 }
@@ -55,7 +58,9 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     }
     let mut checked: Vec<Checked> = Vec::with_capacity(args.files.len());
     for path in &args.files {
-        checked.push(check(path, &context).await);
+        let mut file = check(path, &context).await;
+        args.allow.silence(&mut file.warnings);
+        checked.push(file);
     }
     let format = args
         .format
@@ -64,7 +69,10 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let failed = checked.iter().any(bad);
     match format {
         Format::Human => {
-            let pages: String = checked.iter().map(|file| problems::page(file, ui.color)).collect();
+            let mut pages: String = checked.iter().map(|file| problems::page(file, ui.color)).collect();
+            if let Some(total) = problems::total(&checked) {
+                pages.push_str(&format!("{total}\n"));
+            }
             ui.raw(pages.as_bytes())?;
         }
         Format::Json => ui.value(&serde_json::json!({ "ok": !failed, "files": checked }))?,

@@ -3,7 +3,9 @@
 pub mod apply;
 pub mod check;
 pub mod doctor;
+pub mod explain;
 pub mod export;
+pub mod init;
 pub mod kit;
 pub mod plan;
 pub mod schema;

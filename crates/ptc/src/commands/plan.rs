@@ -4,13 +4,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use config::Problem;
+use config::{Code, Problem};
 use ecr_pull_through_sync::report::{Outcome, Report};
 use ecr_pull_through_sync::run::{Access, Deps, Run, RunRequest};
 use ecr_pull_through_sync::timing::{Deadline, Timing};
 use ecr_pull_through_sync::trigger::Kind;
 
 use crate::account::AccountArgs;
+use crate::allow::AllowArgs;
 use crate::exit::Ending;
 use crate::input::Input;
 use crate::sealed;
@@ -51,6 +52,8 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     max_deletions: Option<u32>,
     #[command(flatten)]
+    allow: AllowArgs,
+    #[command(flatten)]
     targets: TargetsArgs,
 }
 
@@ -90,9 +93,12 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
         } else {
             ui.reading("reading the account", &session.reader, report).await?
         };
+        args.allow.silence(&mut report.warnings);
         if let Some(said) = &session.not_deployed {
             ui.note(&format!("warning: {said}"));
-            report.warnings.insert(0, Problem::unplaced(None, said));
+            report
+                .warnings
+                .insert(0, Problem::unplaced(Code::BOUNDS_NOT_CHECKED, None, said));
         }
         // What is not deployed cannot be applied to.
         let next = session.not_deployed.is_none().then(|| next(&args, &named));
@@ -140,6 +146,7 @@ fn next(args: &Args, named: &SessionArgs) -> String {
         account: AccountArgs { account, region },
     } = named;
     let most = args.max_deletions.map(|most| most.to_string());
+    let codes: Vec<String> = args.allow.codes().collect();
     let options = [
         ("--stack", stack),
         ("--function", function),
@@ -152,7 +159,8 @@ fn next(args: &Args, named: &SessionArgs) -> String {
         .into_iter()
         .filter_map(|(name, value)| Some([name, value.as_deref()?]))
         .flatten();
-    let words = ["ptc", "apply", &args.file].into_iter().chain(given);
+    let allowed = codes.iter().flat_map(|code| ["--allow", code.as_str()]);
+    let words = ["ptc", "apply", &args.file].into_iter().chain(given).chain(allowed);
     words.map(quoted).collect::<Vec<_>>().join(" ")
 }
 

@@ -1,29 +1,10 @@
 //! A file and what was found in it.
 
-use config::{Problem, Rejected};
+use config::{Code, Problem, Rejected, Severity};
 use serde::Serialize;
 
 use crate::input::Input;
 use crate::view::excerpt::Excerpts;
-
-/// How bad a problem is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// The file is refused.
-    Error,
-    /// Legal but surprising.
-    Warning,
-}
-
-impl Level {
-    /// GitHub's word, and SARIF's.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-        }
-    }
-}
 
 /// What was found in a file.
 #[derive(Serialize)]
@@ -66,12 +47,7 @@ impl Checked {
 
     /// A file that cannot be read.
     pub fn unreadable(file: String, message: String) -> Self {
-        let problem = Problem {
-            registry: None,
-            line: None,
-            column: None,
-            message,
-        };
+        let problem = Problem::unplaced(Code::UNREADABLE_FILE, None, message);
         Self {
             file,
             registries: None,
@@ -81,9 +57,9 @@ impl Checked {
         }
     }
 
-    /// Every problem with its level, errors first.
-    pub fn problems(&self) -> impl Iterator<Item = (Level, &Problem)> {
-        let errors = self.errors.iter().map(|problem| (Level::Error, problem));
-        errors.chain(self.warnings.iter().map(|problem| (Level::Warning, problem)))
+    /// Every problem with how bad it is, errors first.
+    pub fn problems(&self) -> impl Iterator<Item = (Severity, &Problem)> {
+        let errors = self.errors.iter().map(|problem| (Severity::Error, problem));
+        errors.chain(self.warnings.iter().map(|problem| (Severity::Warning, problem)))
     }
 }

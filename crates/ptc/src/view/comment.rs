@@ -1,6 +1,7 @@
 //! A plan as a comment on a pull request. Whoever made the request may have written what is in it: it is bounded, nothing
 //! in it becomes markup, and nobody is called by it.
 
+use config::{Problem, Severity};
 use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::report::{self, Blocker, Change, Mark, Report, code};
 
@@ -45,7 +46,7 @@ pub fn of_plan(report: &Report, file: &str, home: &Home, next: Option<&str>) -> 
     if report.is_wrong() {
         comment.add(&format!("\n{}\n", text(&report.message)));
     }
-    list(&mut comment, "Errors", report.errors.iter().map(ToString::to_string));
+    problems(&mut comment, "Errors", Severity::Error, &report.errors, file);
     let Rows { rows, common } = Rows::of(report, home);
     if !rows.is_empty() {
         comment.add("\n| | registry | change | what |\n| --- | --- | --- | --- |\n");
@@ -59,10 +60,10 @@ pub fn of_plan(report: &Report, file: &str, home: &Home, next: Option<&str>) -> 
     list(
         &mut comment,
         "Not as it should be",
-        report.blockers().iter().map(Blocker::line),
+        report.blockers().iter().map(Blocker::line).map(|line| text(&line)),
     );
     let warnings = by_message(&report.warnings);
-    list(&mut comment, "Warnings", warnings.iter().map(ToString::to_string));
+    problems(&mut comment, "Warnings", Severity::Warning, &warnings, file);
     comment.add("\n");
     for change in report.changes.iter().filter(|change| !change.diff.is_empty()) {
         comment.add(&details(change));
@@ -90,13 +91,21 @@ pub fn text(raw: &str) -> String {
     report::text(&visible(raw)).replace('@', "@\u{200b}")
 }
 
+fn problems(comment: &mut Comment, title: &str, severity: Severity, problems: &[Problem], file: &str) {
+    let lines = problems
+        .iter()
+        .map(|problem| report::problem(severity, problem, file, text));
+    list(comment, title, lines);
+}
+
+/// Lines that are Markdown already.
 fn list(comment: &mut Comment, title: &str, lines: impl Iterator<Item = String>) {
     let mut lines = lines.peekable();
     if lines.peek().is_some() {
         comment.add(&format!("\n**{title}**\n\n"));
     }
     for line in lines {
-        comment.add(&format!("- {}\n", text(&line)));
+        comment.add(&format!("- {line}\n"));
     }
 }
 

@@ -97,7 +97,7 @@ mod tests {
         let message = "unknown key `accesTokn`; did you mean `accessToken`?";
         let problem = |line| Problem {
             line: Some(line),
-            ..Problem::unplaced(Some("hub"), message)
+            ..Problem::unplaced(config::Code::UNKNOWN_KEY, Some("hub"), message)
         };
         let problems: Vec<Problem> = (1..=text.matches(['\n', '\r']).count() + 1).map(problem).collect();
         let excerpts = Excerpts::of(text.as_bytes(), &problems);
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(all("hub: \r\ntags:\rrules:\n\ntype:"), "hub:\ntags:\nrules:\n\ntype:");
         let problem = Problem {
             line: Some(1),
-            ..Problem::unplaced(None, "x")
+            ..Problem::unplaced(config::Code::NOT_TEXT, None, "x")
         };
         assert_eq!(Excerpts::of(b"a: b\nc: \xff\n", [&problem]).line(1), None);
         assert_eq!(Excerpts::of(&[b'a'; MAX_BYTES + 1], [&problem]).line(1), None);

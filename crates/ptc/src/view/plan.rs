@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use config::{Problem, Rejected};
+use config::{Problem, Rejected, Severity};
 use ecr_pull_through_sync::report::{Blocker, ChangeResult, Mark, Outcome, Report, State};
 
 use jiff::Timestamp;
@@ -48,9 +48,7 @@ pub fn page(report: &Report, input: &Input, session: &Session, shown: Shown<'_>,
         page.gap();
     }
     let warnings = by_message(&report.warnings);
-    for warning in &warnings {
-        page.said(Mark::Changed, "warning", &problems::said(warning));
-    }
+    problems::say_all(&mut page, Severity::Warning, &warnings, &input.name);
     if !warnings.is_empty() {
         page.gap();
     }
@@ -199,9 +197,7 @@ pub fn done(report: &Report, input: &Input, session: &Session, color: bool) -> S
     if !warnings.is_empty() {
         page.gap();
     }
-    for warning in &warnings {
-        page.said(Mark::Changed, "warning", &problems::said(warning));
-    }
+    problems::say_all(&mut page, Severity::Warning, &warnings, &input.name);
     page.gap();
     page.said(report.outcome.into(), report.outcome.as_str(), &report.message);
     page.text

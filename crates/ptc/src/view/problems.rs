@@ -1,31 +1,71 @@
 //! Problems of a file for people and for GitHub Actions.
 
-use annotate_snippets::{AnnotationKind, Level as Title, Renderer, Snippet};
-use config::Problem;
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use config::{Problem, Severity};
+use ecr_pull_through_sync::report::Mark;
 
-use crate::view::checked::{Checked, Level};
+use crate::view::checked::Checked;
 use crate::view::excerpt;
+use crate::view::terminal::Page;
 
 /// A file's problems with the lines they are about, and a sentence about the whole.
 pub fn page(file: &Checked, color: bool) -> String {
-    let mut page = String::new();
-    for (level, problem) in file.problems() {
-        page.push_str(&shown(file, level, problem, color));
-        page.push_str("\n\n");
+    let mut page = Page::new(color);
+    for (severity, problem) in file.problems() {
+        // Which file it is shows, also where none of its lines does.
+        let place = problem.place(&file.file).unwrap_or_else(|| file.file.clone());
+        say(&mut page, severity, problem, Some(&place));
+        page.text.push_str(&shown(file, severity, problem, color));
+        page.gap();
     }
-    page.push_str(&verdict(file));
-    page.push('\n');
-    page
+    page.line(Mark::Same, &verdict(file));
+    page.text
+}
+
+/// A problem on a page, as it is said everywhere: how bad, its code, where, and what is wrong.
+pub fn say(page: &mut Page, severity: Severity, problem: &Problem, place: Option<&str>) {
+    let mark = match severity {
+        Severity::Error => Mark::Attention,
+        Severity::Warning => Mark::Changed,
+    };
+    let mut word = severity.as_str().to_owned();
+    if !problem.code.is_none() {
+        word.push_str(&format!("[{}]", problem.code));
+    }
+    let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
+    page.said(mark, &word, &format!("{place}{}", problem.sentence()));
+}
+
+/// The same for each of several; where, in this file.
+pub fn say_all<'p>(page: &mut Page, severity: Severity, problems: impl IntoIterator<Item = &'p Problem>, file: &str) {
+    for problem in problems {
+        say(page, severity, problem, problem.place(file).as_deref());
+    }
+}
+
+/// A sentence over several files; none over one, whose own sentence says it all.
+pub fn total(files: &[Checked]) -> Option<String> {
+    let errors = files.iter().map(|file| file.errors.len()).sum();
+    let warnings = files.iter().map(|file| file.warnings.len()).sum();
+    (files.len() > 1).then(|| {
+        format!(
+            "{}, {}, {}",
+            count(files.len(), "file"),
+            count(errors, "error"),
+            count(warnings, "warning")
+        )
+    })
+}
+
+fn count(n: usize, what: &str) -> String {
+    if n == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{n} {what}s")
+    }
 }
 
 fn verdict(file: &Checked) -> String {
-    let count = |n: usize, what: &str| {
-        if n == 1 {
-            format!("1 {what}")
-        } else {
-            format!("{n} {what}s")
-        }
-    };
     let warnings = match file.warnings.len() {
         0 => String::new(),
         n => format!(", {}", count(n, "warning")),
@@ -47,60 +87,39 @@ fn verdict(file: &Checked) -> String {
     }
 }
 
-fn shown(file: &Checked, level: Level, problem: &Problem, color: bool) -> String {
-    let title = match level {
-        Level::Error => Title::ERROR,
-        Level::Warning => Title::WARNING,
-    };
-    let title = title.primary_title(said(problem));
+/// The line that a problem is about, with a mark under the word; nothing for what is not in the file, or in one that is no
+/// text.
+fn shown(file: &Checked, severity: Severity, problem: &Problem, color: bool) -> String {
     let line = problem
         .line
         .and_then(|number| Some((number, file.excerpts.line(number)?)));
+    let (Some((number, line)), Some(column)) = (line, problem.column) else {
+        return String::new();
+    };
+    let level = match severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let word = AnnotationKind::Primary.span(excerpt::word(line, column));
+    let snippet = Snippet::source(line).line_start(number).annotation(word);
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-    match (line, problem.column) {
-        (Some((number, line)), Some(column)) => {
-            let word = AnnotationKind::Primary.span(excerpt::word(line, column));
-            let snippet = Snippet::source(line)
-                .path(file.file.as_str())
-                .line_start(number)
-                .annotation(word);
-            renderer.render(&[title.element(snippet)])
-        }
-        // Not in the file, or in one that is no text: there is no line to show.
-        _ => renderer.render(&[title.element(annotate_snippets::Origin::path(place(&file.file, problem)))]),
-    }
-}
-
-fn place(file: &str, problem: &Problem) -> String {
-    match (problem.line, problem.column) {
-        (Some(line), Some(column)) => format!("{file}:{line}:{column}"),
-        _ => file.to_owned(),
-    }
-}
-
-/// The message, and the registry it is about.
-pub fn said(problem: &Problem) -> String {
-    match &problem.registry {
-        Some(registry) => format!("{registry}: {}", problem.message),
-        None => problem.message.clone(),
-    }
+    format!("{}\n", renderer.render(&[Group::with_level(level).element(snippet)]))
 }
 
 /// A file's problems as commands that GitHub Actions shows beside the lines ("Workflow commands for GitHub Actions").
 pub fn annotations(file: &Checked) -> String {
-    let lines = file.problems().map(|(level, problem)| {
+    let lines = file.problems().map(|(severity, problem)| {
         let mut properties = vec![format!("file={}", property(&file.file))];
         properties.extend(problem.line.map(|line| format!("line={line}")));
         properties.extend(problem.column.map(|column| format!("col={column}")));
-        properties.extend(
-            problem
-                .registry
-                .as_ref()
-                .map(|registry| format!("title={}", property(registry))),
-        );
+        let title: Vec<String> = [Some(problem.code.to_string()), problem.registry.clone()]
+            .into_iter()
+            .flatten()
+            .collect();
+        properties.push(format!("title={}", property(&title.join(" "))));
         format!(
             "::{} {}::{}\n",
-            level.as_str(),
+            severity.as_str(),
             properties.join(","),
             data(&problem.message)
         )

@@ -1,9 +1,11 @@
 //! The report of the last run, for a terminal.
 
+use config::Severity;
 use ecr_pull_through_sync::report::{Blocker, Mark, RegistryReport, Report, State};
 use jiff::Timestamp;
 
 use super::plan::unsaid;
+use crate::view::problems;
 use crate::view::terminal::{Page, age};
 
 /// How the last run came out, and how long ago; the registries; what stops some; what is wrong with the file.
@@ -62,16 +64,12 @@ pub fn page(
             .for_each(|line| line.push_str(since.as_deref().unwrap_or_default()));
         page.attention(&lines);
     }
-    for (word, mark, problems) in [
-        ("error", Mark::Attention, &report.errors),
-        ("warning", Mark::Changed, &report.warnings),
-    ] {
+    let lists = [(Severity::Error, &report.errors), (Severity::Warning, &report.warnings)];
+    for (severity, problems) in lists {
         if !problems.is_empty() {
             page.gap();
         }
-        for problem in problems {
-            page.said(mark, word, &problem.to_string());
-        }
+        problems::say_all(&mut page, severity, problems, &config.key);
     }
     page.text
 }
