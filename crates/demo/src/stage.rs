@@ -50,6 +50,13 @@ impl Stage {
             .spawn(&binary, &settings)
             .map_err(|e| format!("{}: {e}", binary.display()))?;
         aws.deploy_function(FUNCTION, &settings);
+        // The stack that ptc goes by where nobody names one.
+        aws.put_stack(
+            "ecr-pull-through-sync",
+            "CREATE_COMPLETE",
+            &[("FunctionName", FUNCTION)],
+        )
+        .map_err(|refused| refused.message)?;
         // The function may do what its role may, deployed for this file.
         let stack = Stack::read(TEMPLATE, options)?
             .named("demo")

@@ -93,6 +93,7 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
         } else {
             ui.reading("reading the account", &session.reader, report).await?
         };
+        args.allow.silence(&mut report.warnings);
         if let Some(said) = &session.not_deployed {
             ui.note(&format!("warning: {said}"));
             report
