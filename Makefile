@@ -1,7 +1,8 @@
 # Every command of the repo. `make` alone lists them.
 #
-# run, test, bench-repositories, lint and invoke need only the Rust toolchain; bench, build, e2e, deny and advisories also
-# need python3, for what they install from PyPI, and e2e the openssl command.
+# run, play, test, bench-repositories, lint and invoke need only the Rust toolchain; bench, build, wheel, clients, e2e, deny and
+# advisories also need python3, for what they install from PyPI, e2e and clients the openssl command, and clients root,
+# containerd and skopeo.
 
 BINARY := ecr-pull-through-sync
 # What the function is built for: arm64 or x86_64. SAM does not tell, so the parameter in samconfig.toml is looked up.
@@ -16,10 +17,17 @@ CYCLONEDX_VERSION := 0.5.9
 CYCLONEDX := target/tools/cyclonedx-$(CYCLONEDX_VERSION)/bin
 E2E := $(VENV)/e2e
 BENCH := $(VENV)/bench
+WHEEL := $(VENV)/wheel
+DIST := target/dist
+CLIENTS := $(VENV)/clients
 # Of this machine, for `make e2e` and `make bench`. PROFILE is release (the bootstrap of `make build`), or one that compiles
 # sooner: dev for the one, bench for the other.
 MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 PROFILE ?= release
+# What `make run` needs, and no more. Cargo shows how far it is.
+DEMO = @test -e $(DEBUG)/demo || echo "The first time, some 250 crates are compiled, the AWS SDK above all: four to five minutes of \
+processor time, shared by all cores, and 1.4 GB in $(or $(CARGO_TARGET_DIR),target)/." >&2; \
+	cargo build --locked --bin $(BINARY) --bin demo
 DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 
@@ -31,16 +39,20 @@ help: ## List the commands
 
 .PHONY: run
 run: ## Show the whole thing on this machine, without an AWS account (FILE=my.yaml: your own file)
-	@echo "Compiling (a few minutes the first time) ..." >&2
-	cargo build --locked --bin $(BINARY) --example demo
-	@cargo run --quiet --locked --example demo -- $(if $(FILE),--file "$(FILE)")
+	$(DEMO)
+	@exec $(DEBUG)/demo run $(if $(FILE),"$(FILE)")
+
+.PHONY: play
+play: ## Keep it running, to be used with the AWS CLI and ptc, until Ctrl-C (FILE=my.yaml: in your file's account and Region)
+	$(DEMO) --bin ptc
+	@exec $(DEBUG)/demo play $(if $(FILE),"$(FILE)")
 
 .PHONY: invoke
 invoke: ## Send one event to the function on this machine (EVENT=events/manual-plan.json)
 	@test -n "$(EVENT)" || { echo "Which event? make invoke EVENT=events/manual-plan.json" >&2; exit 2; }
 	@test -f "$(EVENT)" || { echo "There is no file $(EVENT); the samples are in events/" >&2; exit 2; }
-	cargo build --locked --bin $(BINARY) --example demo
-	@cargo run --quiet --locked --example demo -- --event "$(EVENT)"
+	$(DEMO)
+	@exec $(DEBUG)/demo invoke "$(EVENT)"
 
 # Tests wait more than they compute, for timeouts above all: twice as many at a time as there are processors.
 .PHONY: test
@@ -74,6 +86,12 @@ ifneq ($(PROFILE),dev)
 endif
 	@$(E2E)/bin/python -B tests/e2e --local-aws $(DEBUG)/local-aws --built $(PROFILE) \
 		--bootstrap $(if $(filter dev,$(PROFILE)),$(DEBUG)/$(BINARY),$(BOOTSTRAP))
+
+# Without root, a network namespace or the clients it says so, and ends with 77.
+.PHONY: clients
+clients: $(CLIENTS)/.installed ## Pull with the real containerd and Skopeo, as `ptc kit` sets them up
+	cargo build --locked --bin ptc
+	@$(CLIENTS)/bin/python -B tests/clients --ptc $(DEBUG)/ptc
 
 .PHONY: lint
 lint: ## Check format, clippy and the documentation
@@ -109,6 +127,16 @@ sbom: $(CYCLONEDX)/cargo-cyclonedx ## List what the bootstrap is made of, as Cyc
 	@rm bootstrap.cdx.json
 	@ls -l $(SBOM)
 
+# On Linux zig links against a glibc that is older than this machine's, as it does for the function.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+.PHONY: wheel
+wheel: $(WHEEL)/.installed ## Build ptc as a wheel and an archive, into target/dist (PROFILE=dev: sooner, and not optimised)
+	rm -f $(DIST)/*.whl
+	PATH="$(CURDIR)/$(WHEEL)/bin:$$PATH" maturin build --profile $(PROFILE) --manifest-path crates/ptc/Cargo.toml \
+		--target $(HOST) $(if $(findstring linux,$(HOST)),--zig --compatibility manylinux_2_28) --out $(DIST)
+	python3 scripts/release_files.py ptc $(HOST) $(DIST)
+	@ls -l $(DIST)
+
 .PHONY: clean
 clean: ## Remove everything that was built or installed
 	cargo clean
@@ -141,6 +169,16 @@ $(TOOLS): scripts/build-tools.txt
 $(E2E)/.installed: scripts/e2e-tools.txt
 	python3 -m venv $(E2E)
 	$(E2E)/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 --requirement scripts/e2e-tools.txt
+	@touch $@
+
+$(WHEEL)/.installed: scripts/wheel-tools.txt
+	python3 -m venv $(WHEEL)
+	$(WHEEL)/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 --requirement $<
+	@touch $@
+
+$(CLIENTS)/.installed: scripts/clients-tools.txt
+	python3 -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 --requirement $<
 	@touch $@
 
 $(BENCH)/.installed: benches/boto3/requirements.txt

@@ -9,8 +9,9 @@
 //! 4. [`plan`]: registries and account become steps. Pure.
 //! 5. [`apply`]: the steps become calls, through the only writer.
 //! 6. [`verify`]: ECR proves every credential.
-//! 7. [`existing`]: repositories that exist already get what their template gives to new ones.
-//! 8. [`report`]: what happened, as JSON, Markdown and metrics.
+//! 7. [`expiry`]: when credentials lapse. Pure.
+//! 8. [`existing`]: repositories that exist already get what their template gives to new ones.
+//! 9. [`report`]: what happened, as JSON, Markdown and metrics.
 //!
 //! [`run`] strings these together, [`handler`] puts them behind Lambda, and `crates/ptc` behind a terminal.
 
@@ -18,6 +19,7 @@ pub mod account;
 pub mod apply;
 pub mod cause;
 pub mod existing;
+pub mod expiry;
 pub mod failure;
 pub mod handler;
 pub mod home;

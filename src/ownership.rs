@@ -14,6 +14,9 @@ pub const OWNER_TAG: &str = "ecr-pull-through-sync:owner";
 /// The tag that names the hosts that a secret's values are for, with spaces between them.
 pub const UPSTREAM_TAG: &str = "ecr-pull-through-sync:upstream";
 
+/// The tag that says when a secret's current value lapses.
+pub const EXPIRES_TAG: &str = "ecr-pull-through-sync:expires-at";
+
 pub use config::SECRET_PREFIX;
 
 const MARK: &str = " (managed by ecr-pull-through-sync: ";

@@ -28,6 +28,8 @@ pub struct Settings {
     pub max_deletions: u32,
     /// `ROLLBACK_INVALID_ROTATION`.
     pub rollback_invalid_rotation: bool,
+    /// `EXPIRY_WARNING_DAYS`: how many days before a credential lapses a warning begins.
+    pub expiry_warning_days: u32,
     /// What a file may do at most, whoever has written it.
     pub bounds: Bounds,
     /// `WORK_QUEUE_URL`: the queue that takes what one invocation cannot finish.
@@ -143,8 +145,11 @@ impl Settings {
             ));
         }
         let rollback_invalid_rotation = flag("ROLLBACK_INVALID_ROTATION", get("ROLLBACK_INVALID_ROTATION"))?;
-        let max_deletions = get("MAX_DELETIONS").map_or(Ok(1), |v| v.parse());
-        let max_deletions = max_deletions.map_err(|_| bad("MAX_DELETIONS", "must be a whole number from 0"))?;
+        let whole = |name: &'static str, otherwise: u32| {
+            get(name).map_or(Ok(otherwise), |value| {
+                value.parse().map_err(|_| bad(name, "must be a whole number from 0"))
+            })
+        };
         let log_level = get("LOG_LEVEL").map_or(Ok(LevelFilter::INFO), |v| v.parse());
         let log_level =
             log_level.map_err(|_| bad("LOG_LEVEL", "must be one of off, error, warn, info, debug, trace"))?;
@@ -163,8 +168,9 @@ impl Settings {
             take_over_from,
             template_role_arn,
             resource_tags: tags(get("RESOURCE_TAGS"))?,
-            max_deletions,
+            max_deletions: whole("MAX_DELETIONS", 1)?,
             rollback_invalid_rotation,
+            expiry_warning_days: whole("EXPIRY_WARNING_DAYS", 30)?,
             bounds: Bounds::read(&lookup)?,
             work_queue_url,
             log_level,

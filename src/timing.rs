@@ -4,12 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// How patient a run is. Production uses [`Timing::default`]; tests shrink it.
+/// Says what is being waited for to whoever watches, as long as the span lives. The log has none of it.
+pub fn waiting(what: &str) -> tracing::Span {
+    tracing::info_span!("waiting", what)
+}
+
+/// What time it is, and how patient a run is. Production uses [`Timing::default`]; tests set it.
 #[derive(Debug, Clone)]
 pub struct Timing {
+    /// The time of day.
+    pub now: fn() -> Timestamp,
     /// The first wait for something that AWS has made but does not see yet. Doubles from wait to wait.
     pub first_wait: Duration,
     /// The longest single wait.
@@ -29,6 +37,7 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
+            now: Timestamp::now,
             first_wait: Duration::from_millis(500),
             longest_wait: Duration::from_secs(8),
             patience: Duration::from_secs(60),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt, stream};
 
 use crate::account::{AwsError, Proof, Reader};
-use crate::timing::{Deadline, Timing};
+use crate::timing::{Deadline, Timing, waiting};
 
 /// How many proofs run at a time; each makes ECR call the upstream. ECR documents no rate for them: what is throttled, the
 /// SDK asks again.
@@ -67,6 +67,7 @@ pub async fn prove_rule(
     timing: &Timing,
     deadline: &Deadline,
 ) -> Result<Proof, AwsError> {
+    let _told = waiting(&format!("ECR to prove the credential of {prefix}"));
     let proof = deadline.bound(ask(reader, prefix, patience, timing, deadline)).await;
     proof.unwrap_or_else(|| Err(AwsError::out_of_time("ValidatePullThroughCacheRule")))
 }

@@ -79,22 +79,28 @@ async fn a_connection_that_fails_is_told_with_its_host_and_its_own_error() {
         .unwrap()
         .to_string();
     let refused = error(&format!("http://me:canary@{address}")).await;
-    let said = format!("DescribePullThroughCacheRules: Unreachable: the connection to {address} failed");
+    let said = format!(
+        "DescribePullThroughCacheRules: Unreachable: could not connect to the endpoint URL \"http://{address}\", nor could the \
+         retries: nothing listens there: "
+    );
     assert!(refused.to_string().starts_with(&said), "{refused}");
     assert!(refused.to_string().contains("Connection refused"), "{refused}");
     // A name that nobody answers to: a mistyped Region, say.
     let unknown = error("http://ecr.nowhere.invalid").await;
     assert!(
-        unknown.message.contains("the connection to ecr.nowhere.invalid failed"),
+        unknown
+            .message
+            .contains("the endpoint URL \"http://ecr.nowhere.invalid\", nor could the retries: no such host is known"),
         "{unknown}"
     );
-    assert!(unknown.message.contains("dns error"), "{unknown}");
+    assert!(unknown.message.contains("is the Region right?"), "{unknown}");
     let plain = server("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
     let no_tls = error(&format!("https://{plain}")).await;
     assert!(
-        no_tls.message.contains(&plain) && no_tls.message.contains("InvalidContentType"),
+        no_tls.message.contains(&format!("\"https://{plain}\"")) && no_tls.message.contains("InvalidContentType"),
         "{no_tls}"
     );
+    assert!(no_tls.message.contains("no TLS connection can be made"), "{no_tls}");
     assert!([refused, unknown, no_tls].iter().all(AwsError::is_transient));
 }
 

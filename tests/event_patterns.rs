@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::pattern::deployed::{CALL, Deployed, LABEL, ROTATION, RULES, UPLOAD, changed, sample, samples, without};
+use crate::deployed::{CALL, Deployed, LABEL, ROTATION, RULES, UPLOAD, changed, sample, samples, without};
 use ecr_pull_through_sync::trigger::{Job, Kind, Mode, Trigger};
 use local_aws::Options;
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::pattern::deployed::{CALL, changed};
+use crate::deployed::{CALL, changed};
 use crate::support::{self, BUCKET, Bench, KEY, hub, lines, scheduled};
 
 const OTHER_KEY: &str = "other.yaml";

@@ -11,7 +11,7 @@
 
 use harness::{common, desk, quiet, support};
 
-mod pattern;
+mod deployed;
 
 mod bad_files;
 mod bounds;
@@ -26,6 +26,7 @@ mod event_patterns;
 mod event_samples;
 mod existing;
 mod existing_edges;
+mod expiry;
 mod faults;
 mod fence;
 mod good_files;
@@ -39,6 +40,7 @@ mod migration;
 mod orphans;
 mod own_events;
 mod ownership;
+mod parameters;
 mod permissions;
 mod plan_checksum;
 mod process;

@@ -3,7 +3,7 @@
 use local_aws::Options;
 use serde_json::{Value, json};
 
-use crate::pattern::deployed::{CALL, Deployed, changed};
+use crate::deployed::{CALL, Deployed, changed};
 use crate::support::{self, Bench, LEGACY, hub};
 
 const HUB: &str = "ecr-pullthroughcache/dockerhub";

@@ -78,6 +78,13 @@ fn nothing_is_to_be_filled_in_that_nobody_knows() {
     }
 }
 
+/// What it is, a picture, how to try it, to deploy it and to write the file: the rest is linked.
+#[test]
+fn the_readme_is_two_screens() {
+    let words = texts()["README.md"].split_whitespace().count();
+    assert!(words < 900, "{words} words");
+}
+
 /// The anchors that GitHub makes of a page's headings.
 fn anchors(page: &str) -> BTreeSet<String> {
     let headings = outside_code(page).filter(|line| line.starts_with('#'));

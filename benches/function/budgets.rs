@@ -2,7 +2,6 @@
 
 use super::Runs;
 use super::contender::Sizes;
-use super::page::grouped;
 use super::stage::Start;
 
 /// One promise.
@@ -113,4 +112,14 @@ pub fn of_size(
         met: took <= most,
     };
     [bytes("the bootstrap", most, file), bytes("its zip", most_zipped, zip)]
+}
+
+/// With a comma between thousands.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let commas = |(at, digit): (usize, char)| {
+        let comma = (at > 0 && (digits.len() - at).is_multiple_of(3)).then_some(',');
+        comma.into_iter().chain([digit])
+    };
+    digits.chars().enumerate().flat_map(commas).collect()
 }

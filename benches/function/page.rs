@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::process::Command;
 
-use super::budgets::Budget;
+use super::budgets::{Budget, grouped};
 use super::contender::{Sizes, is_released, root};
 use super::stage::{Run, Start};
 use super::{KINDS, Runs};
@@ -168,16 +168,6 @@ impl Page {
         std::fs::write(&path, format!("{before}{BEGIN}\n\n{}\n{END}{after}", self.0)).unwrap();
         eprintln!("written to {PAGE}");
     }
-}
-
-/// With a comma between thousands.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let commas = |(at, digit): (usize, char)| {
-        let comma = (at > 0 && (digits.len() - at).is_multiple_of(3)).then_some(',');
-        comma.into_iter().chain([digit])
-    };
-    digits.chars().enumerate().flat_map(commas).collect()
 }
 
 /// The processor, how many of them, and how busy they were with other things.

@@ -38,10 +38,13 @@ pub(super) struct Origin {
     pub(super) repeated: bool,
 }
 
-/// Host and port of a request.
+/// Where a request went: host and port.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Host(String);
+#[error("{host}")]
+pub(super) struct Host {
+    scheme: String,
+    host: String,
+}
 
 impl Storable for Host {
     type Storer = StoreReplace<Self>;
@@ -50,9 +53,12 @@ impl Storable for Host {
 impl Host {
     /// Out of a URL. A user and password in it (of an endpoint that was set by hand) are left out.
     fn of(url: &str) -> Self {
-        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        Self(authority.rsplit('@').next().unwrap_or_default().to_owned())
+        Self {
+            scheme: scheme.to_owned(),
+            host: authority.rsplit('@').next().unwrap_or_default().to_owned(),
+        }
     }
 }
 
@@ -61,8 +67,30 @@ impl Host {
 enum Lost {
     #[error("no answer from {0} in time, nor to the retries")]
     Silent(Host),
-    #[error("the connection to {0} failed, as did the retries: {1}")]
-    Connection(Host, String),
+    #[error("could not connect to the endpoint URL \"{}://{}\", nor could the retries: {why}", .to.scheme, .to.host)]
+    Connection {
+        /// Where to.
+        to: Host,
+        /// Why.
+        why: String,
+    },
+}
+
+/// What a failed connection comes to for people. What the libraries say follows.
+fn plain(why: &str) -> String {
+    let why = why.strip_prefix("client error (Connect): ").unwrap_or(why);
+    let told = [
+        ("dns error", "no such host is known (is the Region right?)"),
+        ("Connection refused", "nothing listens there"),
+        (
+            "TLS handshake",
+            "no TLS connection can be made (does a proxy answer in its place?)",
+        ),
+    ];
+    match told.iter().find(|(sign, _)| why.contains(sign)) {
+        Some((_, told)) => format!("{told}: {why}"),
+        None => why.to_owned(),
+    }
 }
 
 #[dyn_dispatch_hint]
@@ -113,8 +141,8 @@ impl Intercept for Calls {
                 ConnectorError::io
             };
             // Its own words are the kind alone.
-            let why = connector.source().map(causes).unwrap_or_default();
-            *error = OrchestratorError::connector(make(Lost::Connection(host, why).into()));
+            let why = plain(&connector.source().map(causes).unwrap_or_default());
+            *error = OrchestratorError::connector(make(Lost::Connection { to: host, why }.into()));
         }
         Ok(())
     }

@@ -63,6 +63,8 @@ pub struct Secret {
     pub created: BTreeMap<String, Timestamp>,
     /// When the secret was last rotated.
     pub rotated: Option<Timestamp>,
+    /// By when it is to be rotated next, where its rotation is turned on.
+    pub next_rotation: Option<Timestamp>,
     /// What shows that its values are for the host of the registry it was looked up for.
     pub binding: Binding,
     /// The prefix of somebody else's rule that points to it.
@@ -188,6 +190,10 @@ impl Reader {
             values: BTreeMap::new(),
             created: BTreeMap::new(),
             rotated: answer.last_rotated_date.and_then(time),
+            next_rotation: answer
+                .next_rotation_date
+                .and_then(time)
+                .filter(|_| answer.rotation_enabled == Some(true)),
             binding: Binding::Nothing,
             foreign_rule: None,
         }))

@@ -12,7 +12,7 @@ use crate::account::{
 use crate::cause::{Cause, Reason};
 
 use crate::plan::rollback::{Next, file_has_the_word, is_file_refused, is_to_be_remembered, next};
-use crate::plan::{Action, Resource};
+use crate::plan::{Action, Resource, is_of_file};
 use crate::report::{Change, ChangeResult};
 use crate::secret_version::new_version;
 use crate::verify::{Patience, prove_rule};
@@ -30,6 +30,8 @@ pub struct Recovery {
     pub proof: Option<Result<Proof, AwsError>>,
     /// The file's value was refused and put back.
     pub file_refused: bool,
+    /// Whether the version that is current now holds what the file says, where the labels were read again.
+    pub is_of_file: Option<bool>,
 }
 
 impl Applier<'_> {
@@ -55,6 +57,7 @@ impl Applier<'_> {
                 Err(error) => return recovery.failed(registry, &seen.name, &error),
             };
             recovery.file_refused = is_file_refused(&secret);
+            recovery.is_of_file = Some(is_of_file(&secret));
             // The version that this run made current is the one that was asked about.
             if secret.labels != labels && !self.has_made_current(&secret) {
                 labels.clone_from(&secret.labels);
@@ -111,6 +114,7 @@ impl Applier<'_> {
                     break;
                 }
                 Next::PutBack { failed, from } => {
+                    recovery.is_of_file = Some(secret.carries(&failed, CONFIGURED));
                     recovery.file_refused |= secret.holder(CONFIGURED) == Some(from.as_str());
                     let change = Change::of(registry, Resource::Secret, Action::Rollback, &secret.name);
                     let why = format!(

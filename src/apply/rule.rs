@@ -22,6 +22,11 @@ impl RuleTarget {
     }
 }
 
+/// The secret that ECR must see.
+fn subject(rule: &Rule) -> &str {
+    rule.credential_arn.as_deref().unwrap_or(&rule.prefix)
+}
+
 impl Applier<'_> {
     pub(super) async fn create_rule(&self, rule: &Rule) -> Result<(), StepError> {
         self.try_to_create(rule).await.map_err(creating)?;
@@ -30,7 +35,10 @@ impl Applier<'_> {
 
     /// A repeated creation that finds the very rule has met its own success.
     async fn try_to_create(&self, rule: &Rule) -> Result<(), AwsError> {
-        match self.patiently(Slot::Rule, || self.writer.create_rule(rule)).await {
+        match self
+            .patiently(Slot::Rule, subject(rule), || self.writer.create_rule(rule))
+            .await
+        {
             Err(error) if error.repeated && error.is(EXISTS) => {
                 let there = self.call(Slot::Read, self.reader.rule(&rule.prefix)).await?;
                 if there.as_ref() == Some(rule) {
@@ -53,7 +61,7 @@ impl Applier<'_> {
     }
 
     pub(super) async fn update_rule(&self, rule: &Rule) -> Result<(), StepError> {
-        self.patiently(Slot::Rule, || self.writer.update_rule(rule))
+        self.patiently(Slot::Rule, subject(rule), || self.writer.update_rule(rule))
             .await
             .map_err(|error| {
                 let gone = error.is("PullThroughCacheRuleNotFoundException");

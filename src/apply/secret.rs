@@ -27,14 +27,17 @@ impl Applier<'_> {
     ) -> Result<(), StepError> {
         let version = new_version(None);
         let create = || self.writer.create_secret(secret, &version);
-        let arn = self.patiently(Slot::Secrets, create).await.map_err(|error| {
-            // Somebody was faster, or it is scheduled for deletion and can be restored.
-            if error.is("ResourceExistsException") {
-                StepError::LookAgain(error.to_string())
-            } else {
-                gone(error)
-            }
-        })?;
+        let arn = self
+            .patiently(Slot::Secrets, &secret.name, create)
+            .await
+            .map_err(|error| {
+                // Somebody was faster, or it is scheduled for deletion and can be restored.
+                if error.is("ResourceExistsException") {
+                    StepError::LookAgain(error.to_string())
+                } else {
+                    gone(error)
+                }
+            })?;
         self.makes_current(&arn, &version);
         let label = self.move_label(&arn, CONFIGURED, None, Some(&version));
         let policy = async {
@@ -54,7 +57,7 @@ impl Applier<'_> {
     }
 
     pub(super) async fn put_secret_policy(&self, arn: &str, policy: &str) -> Result<(), StepError> {
-        self.patiently(Slot::Secrets, || self.writer.put_secret_policy(arn, policy))
+        self.patiently(Slot::Secrets, arn, || self.writer.put_secret_policy(arn, policy))
             .await
             .map_err(gone)
     }

@@ -4,6 +4,7 @@ use super::{Applier, Slot};
 use crate::account::{AwsError, UNBOUND};
 use crate::cause::Cause;
 use crate::plan::{Operation, Step};
+use crate::timing::waiting;
 
 /// Why a step was not taken to its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,6 +70,18 @@ fn is_settling(error: &AwsError) -> bool {
 /// The secret of this name was deleted without a window a moment ago. One that is only scheduled for it is restored.
 fn is_name_not_free_yet(error: &AwsError) -> bool {
     error.operation == "CreateSecret" && error.message.contains("was deleted")
+}
+
+/// What has to settle, for whoever watches.
+fn awaited(error: &AwsError, of: &str) -> String {
+    let name = of.rsplit_once(":secret:").map_or(of, |(_, name)| name);
+    if is_name_not_free_yet(error) {
+        format!("the name {name} to be free again")
+    } else if error.operation.ends_with("PullThroughCacheRule") {
+        format!("ECR to see the secret {name}")
+    } else {
+        format!("AWS to see every principal in the policy of {name}")
+    }
 }
 
 /// Settling errors that are still there when patience outcomes, and yet may be gone a minute later.
@@ -150,15 +163,18 @@ impl Applier<'_> {
         }
     }
 
-    /// Makes a call, again and again while AWS settles, within patience and deadline.
-    pub(super) async fn patiently<T, F>(&self, slot: Slot, call: impl Fn() -> F) -> Result<T, AwsError>
+    /// Makes a call, again and again while AWS settles, within patience and deadline. `of` is the secret or the name that it is
+    /// about.
+    pub(super) async fn patiently<T, F>(&self, slot: Slot, of: &str, call: impl Fn() -> F) -> Result<T, AwsError>
     where
         F: Future<Output = Result<T, AwsError>>,
     {
         let mut waits = self.timing.waits();
+        let mut told = None;
         loop {
             match self.call(slot, call()).await {
                 Err(mut error) if is_settling(&error) => {
+                    told.get_or_insert_with(|| waiting(&awaited(&error, of)));
                     let waited = match waits.next() {
                         Some(wait) => self.deadline.wait(wait).await,
                         None => false,

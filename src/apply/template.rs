@@ -11,7 +11,9 @@ const EXISTS: &str = "TemplateAlreadyExistsException";
 impl Applier<'_> {
     pub(super) async fn create_template(&self, template: &Template) -> Result<(), StepError> {
         match self
-            .patiently(Slot::Template, || self.writer.create_template(template))
+            .patiently(Slot::Template, &template.prefix, || {
+                self.writer.create_template(template)
+            })
             .await
         {
             // A repeated creation that finds the very template has met its own success.
@@ -24,9 +26,11 @@ impl Applier<'_> {
     /// stayed the template is deleted and made again: templates act only when a repository is made.
     pub(super) async fn update_template(&self, template: &Template) -> Result<(), StepError> {
         let missing = raced("TemplateNotFoundException");
-        self.patiently(Slot::Template, || self.writer.update_template(template))
-            .await
-            .map_err(missing)?;
+        self.patiently(Slot::Template, &template.prefix, || {
+            self.writer.update_template(template)
+        })
+        .await
+        .map_err(missing)?;
         let (stayed, shown) = self.stayed(template).await?;
         if stayed.is_empty() {
             return Ok(());

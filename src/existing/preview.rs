@@ -8,6 +8,7 @@ use crate::account::{AwsError, ErrorKind, Pages, Preview, PreviewStatus, one_lin
 use crate::cause::{Cause, Reason};
 use crate::plan::bounds;
 use crate::policy::same_lifecycle;
+use crate::timing::waiting;
 
 /// How often ECR may fail to make a preview before it is believed that it cannot.
 const MOST_FAILURES: usize = 3;
@@ -50,6 +51,7 @@ impl RepositoryWorker<'_> {
     /// Has ECR preview `text` on a repository. The preview is asynchronous, there is one at a time in a repository, and
     /// anybody may start another in between: then ours is asked for again.
     pub(super) async fn verdict(&self, repository: &str, text: &str, most: u32) -> Result<PreviewVerdict, AwsError> {
+        let _told = waiting(&format!("ECR to preview the lifecycle policy of {repository}"));
         let mut waits = self.timing.preview_waits();
         let mut failures = 0;
         let mut whose = Whose::Nobodys;

@@ -37,6 +37,7 @@ pub use removals::{Limit, Removal, Removals, hold_for_new_names};
 pub use room::{over_quota, waits_for};
 pub use template::PULL_THROUGH_CACHE;
 pub use template::differences as template_differences;
+pub use value::is_of_file;
 
 /// Rules per account and Region, foreign ones included. Not adjustable (ECR quotas).
 pub const RULE_QUOTA: usize = 50;
@@ -249,6 +250,15 @@ pub struct DeletionBounds {
     pub known: Option<BTreeSet<String>>,
     /// Registries of the file that were refused in the place of one that left, and are not to be tried there again.
     pub refused: BTreeSet<String>,
+}
+
+/// Whether the version that ECR reads holds what the file says, once a registry's plan is carried out.
+pub fn is_of_file_after(secret_state: Option<&SecretState>, credential: &config::Credential, scope: Scope<'_>) -> bool {
+    match secret_state {
+        Some(SecretState::Absent(_)) => true,
+        Some(SecretState::Found(secret)) => value::is_of_file_after(secret, credential, scope.uploaded),
+        _ => false,
+    }
 }
 
 /// Plans a whole run.

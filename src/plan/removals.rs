@@ -237,16 +237,22 @@ fn orphans(whose: &Whose<'_>, registries: &[RegistryPlan]) -> Vec<Removal> {
                 .registry(secret)
                 .filter(|registry| going.contains(registry))?
                 .to_owned();
-            Some(Removal {
-                registry,
-                rule: None,
-                hosts: BTreeSet::new(),
-                held: None,
-                marked: false,
-                steps: vec![secret_step(secret)],
-            })
+            Some(Removal::of_secret(registry, secret))
         })
         .collect()
+}
+
+impl Removal {
+    fn of_secret(registry: String, secret: &ListedSecret) -> Self {
+        Self {
+            registry,
+            rule: None,
+            hosts: BTreeSet::new(),
+            held: None,
+            marked: false,
+            steps: vec![secret_step(secret)],
+        }
+    }
 }
 
 /// Secrets with our tag that nothing shows to be ours: a tag alone is no proof, since people clone secrets with their tags.
@@ -265,14 +271,7 @@ fn strays(whose: &Whose<'_>) -> Vec<Removal> {
         .filter_map(|secret| {
             let made = registry_of_secret(&secret.name)?;
             let registry = made.legacy_registry.unwrap_or(made.registry).to_owned();
-            Some(Removal {
-                registry,
-                rule: None,
-                hosts: BTreeSet::new(),
-                held: None,
-                marked: false,
-                steps: vec![secret_step(secret)],
-            })
+            Some(Removal::of_secret(registry, secret))
         })
         .collect()
 }

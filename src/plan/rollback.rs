@@ -187,6 +187,7 @@ mod tests {
             values: BTreeMap::new(),
             created: BTreeMap::new(),
             rotated: None,
+            next_rotation: None,
             binding: crate::account::Binding::Tag,
             foreign_rule: None,
         }

@@ -37,6 +37,7 @@ fn empty() -> Secret {
         values: BTreeMap::new(),
         created: BTreeMap::new(),
         rotated: None,
+        next_rotation: None,
         binding: Binding::Tag,
         foreign_rule: None,
     }

@@ -101,6 +101,7 @@ fn in_sync() -> Account {
                     values: BTreeMap::from([("v1".to_owned(), credential("token-a"))]),
                     created: BTreeMap::new(),
                     rotated: None,
+                    next_rotation: None,
                     binding: Binding::Tag,
                     foreign_rule: None,
                 };

@@ -84,6 +84,22 @@ impl Move {
     }
 }
 
+/// Whether the current version of a secret holds what the file says, once its plan is carried out.
+pub(super) fn is_of_file_after(secret: &Secret, credential: &Credential, uploaded: Timestamp) -> bool {
+    match Move::of(secret, credential, uploaded) {
+        Move::Nothing | Move::DropPending { .. } => is_of_file(secret),
+        Move::Label { .. } | Move::MakeCurrent { .. } => true,
+        Move::Beside { .. } => false,
+    }
+}
+
+/// Whether the current version of a secret is the one whose value came from the file.
+pub fn is_of_file(secret: &Secret) -> bool {
+    secret
+        .holder(CURRENT)
+        .is_some_and(|current| secret.carries(current, CONFIGURED))
+}
+
 /// Whether the current version is one of ours that was put later than the `CONFIGURED` one. An older one is somebody's
 /// choice, or was rolled back to.
 fn is_unfinished(secret: &Secret, current: &str, configured: Option<&str>) -> bool {

@@ -69,7 +69,7 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
                 registry.state.as_str(),
                 text(&registry.upstream),
                 code(&registry.url),
-                registry.credential.as_str(),
+                text(&registry.credential_words()),
                 text(registry.message.as_deref().unwrap_or_default()),
             )?;
         }

@@ -29,10 +29,10 @@ enum Unit {
     None,
 }
 
-type Metric = (&'static str, Unit, u64);
+type Metric = (&'static str, Unit, i64);
 
-/// The lines of a run whose status has been written: one of the whole, one for every credential that ECR has judged,
-/// one for every action that changed something.
+/// The lines of a run whose status has been written: one of the whole, one for every credential that ECR has judged or that is
+/// known to lapse, one for every action that changed something.
 ///
 /// `own` is what this very run did, which of a message is less than the status tells. `before` is the status that the
 /// run started from.
@@ -47,54 +47,64 @@ pub fn lines(report: &Report, own: &[Change], before: &Past, owner: &str) -> Vec
     let mut lines = vec![line(None, &of_run(report, own, before, finished_at))];
     for (name, registry) in &report.registries {
         let valid = match registry.credential {
-            CredentialState::Valid => 1,
-            CredentialState::Invalid => 0,
-            CredentialState::None | CredentialState::Unchecked => continue,
+            CredentialState::Valid => Some(1),
+            CredentialState::Invalid => Some(0),
+            CredentialState::None | CredentialState::Unchecked => None,
         };
-        lines.push(line(
-            Some(("Registry", name)),
-            &[("CredentialValid", Unit::None, valid)],
-        ));
+        let valid = valid.map(|valid| ("CredentialValid", Unit::None, valid));
+        let days = registry
+            .expires
+            .as_ref()
+            .map(|expires| ("DaysToExpiry", Unit::None, expires.days));
+        let metrics: Vec<Metric> = valid.into_iter().chain(days).collect();
+        if !metrics.is_empty() {
+            lines.push(line(Some(("Registry", name)), &metrics));
+        }
     }
     let mut actions: BTreeMap<Action, u64> = BTreeMap::new();
     for change in own.iter().filter(|change| change.result == ChangeResult::Applied) {
         *actions.entry(change.action).or_default() += weight(change);
     }
     for (action, n) in actions {
-        lines.push(line(Some(("Action", &word(&action))), &[("Changes", Unit::Count, n)]));
+        lines.push(line(
+            Some(("Action", &word(&action))),
+            &[("Changes", Unit::Count, number(n))],
+        ));
     }
     lines
 }
 
 fn of_run(report: &Report, own: &[Change], before: &Past, finished_at: Timestamp) -> Vec<Metric> {
-    let changes = |result| own.iter().filter(|change| change.result == result).map(weight).sum();
+    let changes = |result| number(own.iter().filter(|change| change.result == result).map(weight).sum());
     let mut metrics = vec![
         ("Runs", Unit::Count, 1),
         (
             "RejectedFile",
             Unit::Count,
-            u64::from(report.outcome == Outcome::Rejected),
+            i64::from(report.outcome == Outcome::Rejected),
         ),
-        ("AccountUnread", Unit::Count, u64::from(report.blind)),
+        ("AccountUnread", Unit::Count, i64::from(report.blind)),
         ("ChangesApplied", Unit::Count, changes(ChangeResult::Applied)),
         ("ChangesFailed", Unit::Count, changes(ChangeResult::Failed)),
         ("ChangesHeld", Unit::Count, changes(ChangeResult::Held)),
-        ("NewTroubles", Unit::Count, new_troubles(report)),
+        ("NewTroubles", Unit::Count, number(new_troubles(report))),
         (
             "Drift",
             Unit::Count,
-            own.iter()
-                .filter(|change| is_drift(change, report, before))
-                .map(weight)
-                .sum(),
+            number(
+                own.iter()
+                    .filter(|change| is_drift(change, report, before))
+                    .map(weight)
+                    .sum(),
+            ),
         ),
-        ("Duration", Unit::Milliseconds, report.stats.duration_ms),
-        ("AwsCalls", Unit::Count, report.stats.aws_calls),
+        ("Duration", Unit::Milliseconds, number(report.stats.duration_ms)),
+        ("AwsCalls", Unit::Count, number(report.stats.aws_calls)),
     ];
     // Every accepted file has registries. A run that looked at none knows nothing of them, and a zero would say that all
     // is well, or that all is lost.
     if !report.registries.is_empty() {
-        let count = |is: fn(&RegistryReport) -> bool| report.registries.values().map(|r| u64::from(is(r))).sum();
+        let count = |is: fn(&RegistryReport) -> bool| report.registries.values().map(|r| i64::from(is(r))).sum();
         metrics.extend([
             (
                 "ReadyRegistries",
@@ -112,12 +122,17 @@ fn of_run(report: &Report, own: &[Change], before: &Past, finished_at: Timestamp
                 count(|registry| registry.credential == CredentialState::Invalid),
             ),
         ]);
+        let days = report
+            .registries
+            .values()
+            .filter_map(|registry| Some(registry.expires.as_ref()?.days));
+        metrics.extend(days.min().map(|days| ("DaysToExpiry", Unit::None, days)));
         if report.outcome != Outcome::Rejected {
             let to_do = report
                 .existing_repositories
                 .as_ref()
                 .map_or(0, |existing| existing.progress.to_do);
-            metrics.push(("RepositoriesToDo", Unit::Count, to_do));
+            metrics.push(("RepositoriesToDo", Unit::Count, number(to_do)));
         }
     }
     let last_success = report
@@ -126,13 +141,13 @@ fn of_run(report: &Report, own: &[Change], before: &Past, finished_at: Timestamp
         .and_then(|time| time.parse::<Timestamp>().ok());
     if let Some(last_success) = last_success {
         let seconds = finished_at.duration_since(last_success).as_secs();
-        metrics.push((
-            "SecondsSinceSuccess",
-            Unit::Seconds,
-            u64::try_from(seconds).unwrap_or_default(),
-        ));
+        metrics.push(("SecondsSinceSuccess", Unit::Seconds, seconds.max(0)));
     }
     metrics
+}
+
+fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// What failed or is held, and was not or for another reason in the last status.

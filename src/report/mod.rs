@@ -286,6 +286,9 @@ pub struct RegistryReport {
     pub url: String,
     /// What ECR said of the credential.
     pub credential: CredentialState,
+    /// When it lapses, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Expires>,
     /// Its repositories that exist already, where the file wants its settings applied to them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub existing_repositories: Option<Progress>,
@@ -322,6 +325,7 @@ impl RegistryReport {
             upstream: upstream.to_owned(),
             url,
             credential,
+            expires: None,
             existing_repositories: None,
             message: None,
             reason: None,
@@ -385,6 +389,29 @@ impl CredentialState {
     }
 }
 
+/// When a credential lapses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expires {
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// What says so.
+    pub from: ExpiresFrom,
+    /// Whole days until then, rounded down: negative once it has lapsed.
+    pub days: i64,
+}
+
+/// What says when a credential lapses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExpiresFrom {
+    /// The token, which is a JSON Web Token.
+    Token,
+    /// The tag `ecr-pull-through-sync:expires-at` of the secret.
+    Tag,
+    /// The file's `expires_at`.
+    File,
+}
+
 /// Counts of a run.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Stats {
@@ -394,8 +421,9 @@ pub struct Stats {
     pub duration_ms: u64,
 }
 
-/// The current time as the report writes it: RFC 3339, UTC, whole seconds.
-pub fn now() -> String {
-    let now = jiff::Timestamp::now();
-    jiff::Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
+/// A time as the report writes it: RFC 3339, UTC, whole seconds.
+pub fn written(time: jiff::Timestamp) -> String {
+    jiff::Timestamp::from_second(time.as_second())
+        .unwrap_or(time)
+        .to_string()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{Change, ChangeResult, Outcome, Progress, Report, State};
+use super::{Change, ChangeResult, Expires, Outcome, Progress, RegistryReport, Report, State};
 use crate::plan::Action;
 
 /// What a line says happens.
@@ -59,6 +59,21 @@ pub fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::new(),
+    }
+}
+
+impl RegistryReport {
+    /// What is known of its credential, in a few words: `valid, until 2027-05-01`.
+    pub fn credential_words(&self) -> String {
+        let state = self.credential.as_str();
+        match &self.expires {
+            None => state.to_owned(),
+            Some(Expires { at, days, .. }) => {
+                let day = at.get(..10).unwrap_or(at);
+                let word = if *days < 0 { "lapsed" } else { "until" };
+                format!("{state}, {word} {day}")
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
+use tracing::info;
 
 use super::changed_secret::points_to;
 use super::results::{self, RunState};
@@ -59,6 +60,16 @@ impl Run<'_> {
             slots: Slots::default(),
             current: Mutex::default(),
         };
+        let of_registries = registries.iter().filter(|plan| plan.verdict == Verdict::Go);
+        let going = removals.left.iter().filter(|left| left.held.is_none());
+        let steps = of_registries.map(|plan| plan.steps.len()).sum::<usize>()
+            + going
+                .chain(&removals.orphans)
+                .map(|left| left.steps.len())
+                .sum::<usize>();
+        if steps > 0 {
+            info!(steps, "applying");
+        }
         state.applied = applier.apply(registries).await;
         if state
             .applied
@@ -336,6 +347,9 @@ async fn recover(applier: &Applier<'_>, state: &mut RunState<'_>) {
     for (name, recovery) in recoveries {
         state.applied.changes.extend(recovery.changes);
         state.file_refused.insert(name.clone(), recovery.file_refused);
+        state
+            .of_file
+            .extend(recovery.is_of_file.map(|is_of_file| (name.clone(), is_of_file)));
         if let Some(proof) = recovery.proof {
             state.proofs.insert(name, proof);
         }

@@ -6,8 +6,6 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-
 use super::fence::TRIES;
 use super::load::Unread;
 use super::status::StatusSnapshot;
@@ -82,7 +80,7 @@ impl Run<'_> {
                 Err(error) => return Err(Failure::ConfigUnreadable(error)),
             };
             let (status, config) = (status?, self.identity(&object));
-            let uploaded = object.last_modified.unwrap_or_else(Timestamp::now);
+            let uploaded = object.last_modified.unwrap_or_else(self.deps.timing.now);
             let file = match self.read(object).await {
                 Ok(file) => file,
                 Err(Unread::Locked(reason)) => return Err(self.again(reason)),

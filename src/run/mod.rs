@@ -21,14 +21,12 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use jiff::Timestamp;
-
 use crate::account::{Account, AwsError, ObjectError, Reader, Snapshot, Writer, observe};
 use crate::existing::{ExistingResult, Reconciler, WriteAccess};
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::plan::checksum;
-use crate::report::{Change, ConfigReport, Outcome, Past, Report, Results, now};
+use crate::report::{Change, ConfigReport, Outcome, Past, Report, Results, written};
 use crate::settings::Settings;
 use crate::timing::{Deadline, Timing};
 use crate::trigger::{Kind, Mode, SecretChange, WorkBatch};
@@ -154,7 +152,7 @@ impl<'a> Run<'a> {
             home,
             deadline,
             run_id,
-            started_at: now(),
+            started_at: written((deps.timing.now)()),
             clock: Instant::now(),
             calls_before,
             seen,
@@ -209,7 +207,7 @@ impl<'a> Run<'a> {
             Err(error) => return Err(Failure::ConfigUnreadable(error)),
         };
         let config = self.identity(&object);
-        let uploaded = object.last_modified.unwrap_or_else(Timestamp::now);
+        let uploaded = object.last_modified.unwrap_or_else(self.deps.timing.now);
         // A run that comes to nothing passes on what it was told.
         let nothing = Results {
             outcome: Outcome::Partial,
@@ -256,23 +254,20 @@ impl<'a> Run<'a> {
     /// Shows a plan; with `proves`, ECR is asked to prove the credentials that are there.
     async fn preview(&self, planned: Planned<'_>, proves: bool) -> Pass {
         let (existing, sum) = self.preview_repositories(&planned).await;
-        let Planned {
-            request,
-            config,
-            file,
-            account,
-            scope,
-            plan,
-            memory,
-            warnings,
-            past: _,
-        } = planned;
-        let mut state = RunState::new(&file, &account, scope, memory);
+        let mut state = RunState::new(&planned.file, &planned.account, planned.scope, planned.memory);
         if proves {
-            let asked = apply::candidates(&plan.registries, &account, request);
+            let asked = apply::candidates(&planned.plan.registries, &planned.account, planned.request);
             state.proofs = self.prove(asked).await;
         }
-        self.finish(request, config, state.showing(plan), existing, warnings, Some(sum))
+        let state = state.showing(planned.plan);
+        self.finish(
+            planned.request,
+            planned.config,
+            state,
+            existing,
+            planned.warnings,
+            Some(sum),
+        )
     }
 
     /// Applies a plan; where a checksum was given, that plan or nothing.
@@ -285,21 +280,12 @@ impl<'a> Run<'a> {
             }
             shown = Some(existing.planned);
         }
-        let Planned {
-            request,
-            config,
-            file,
-            account,
-            scope,
-            plan,
-            memory,
-            warnings,
-            past,
-        } = planned;
-        let open: Vec<String> = plan.open().map(str::to_owned).collect();
-        let state = RunState::new(&file, &account, scope, memory);
-        let candidates = apply::candidates(&plan.registries, &account, request);
-        let applied = self.carry_out(writer, plan, candidates, shown.is_some(), &config, state);
+        let Planned { request, past, .. } = planned;
+        let (file, account, config) = (&planned.file, &planned.account, planned.config);
+        let open: Vec<String> = planned.plan.open().map(str::to_owned).collect();
+        let state = RunState::new(file, account, planned.scope, planned.memory);
+        let candidates = apply::candidates(&planned.plan.registries, account, request);
+        let applied = self.carry_out(writer, planned.plan, candidates, shown.is_some(), &config, state);
         let state = match Box::pin(applied).await {
             Ok(state) => state,
             Err(stale) => return Pass::Stale(stale),
@@ -312,12 +298,12 @@ impl<'a> Run<'a> {
         };
         let (open, snapshot) = (open.collect(), state.snapshot_after());
         let existing = self
-            .repositories(&config, past, &file, &snapshot, &open)
+            .repositories(&config, past, file, &snapshot, &open)
             .run(Some(access), shown);
         match Box::pin(existing).await {
             Ok(existing) => {
                 let sum = request.plan_checksum.clone();
-                self.finish(request, config, state, existing, warnings, sum)
+                self.finish(request, config, state, existing, planned.warnings, sum)
             }
             Err(written) => {
                 let Stale { named, changes } = state.stale();
@@ -329,21 +315,14 @@ impl<'a> Run<'a> {
 
     /// What a plan would do to existing repositories, and the checksum of all of it.
     async fn preview_repositories(&self, planned: &Planned<'_>) -> (ExistingResult, String) {
-        let Planned {
-            config,
-            file,
-            account,
-            plan,
-            past,
-            ..
-        } = planned;
-        let open = plan.open().collect();
+        let open = planned.plan.open().collect();
+        let snapshot = &planned.account.snapshot;
         let looked = self
-            .repositories(config, past, file, &account.snapshot, &open)
+            .repositories(&planned.config, planned.past, &planned.file, snapshot, &open)
             .run(None, None);
         // Nothing is written, so no newer file comes in between.
         let existing = Box::pin(looked).await.unwrap_or_default();
-        let sum = checksum(plan, existing.planned.sum(), self.home);
+        let sum = checksum(&planned.plan, existing.planned.sum(), self.home);
         (existing, sum)
     }
 
@@ -388,7 +367,14 @@ impl<'a> Run<'a> {
     ) -> Pass {
         let transient = existing.transient || state.is_transient();
         let batches = existing.batches.clone();
-        let results = state.into_results(request, self.access.mode(), existing, warnings, self.deadline);
+        let results = state.into_results(
+            request,
+            self.access.mode(),
+            existing,
+            warnings,
+            self.deadline,
+            (self.deps.timing.now)(),
+        );
         Pass::Finished(Box::new(Finished {
             config,
             results: Results {
@@ -402,19 +388,17 @@ impl<'a> Run<'a> {
 
     /// Shows the plan that there is, where it is not the one that was to be applied.
     fn not_the_plan(&self, planned: Planned<'_>, existing: ExistingResult, sum: String) -> Finished {
-        let Planned {
+        let request = planned.request;
+        let state = RunState::new(&planned.file, &planned.account, planned.scope, planned.memory);
+        let shown = state.showing(planned.plan);
+        let results = shown.into_results(
             request,
-            config,
-            file,
-            account,
-            scope,
-            plan,
-            memory,
-            warnings,
-            past: _,
-        } = planned;
-        let shown = RunState::new(&file, &account, scope, memory).showing(plan);
-        let results = shown.into_results(request, Mode::Plan, existing, warnings, self.deadline);
+            Mode::Plan,
+            existing,
+            planned.warnings,
+            self.deadline,
+            (self.deps.timing.now)(),
+        );
         let message = if self.deadline.is_asked_for() {
             // What was not looked at any more is why it looks like another plan.
             "interrupted, and nothing was changed".to_owned()
@@ -431,7 +415,7 @@ impl<'a> Run<'a> {
             ..results
         };
         Finished {
-            config,
+            config: planned.config,
             results,
             transient: false,
             batches: Vec::new(),

@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::changed_secret::points_to;
 use super::{RunRequest, Stale};
 use crate::account::{Account, AwsError, CONFIGURED, Proof, Rule, SecretState, Snapshot, VersionValue};
 use crate::apply::{Applied, RegistryOutcome};
 use crate::cause::{Cause, Reason};
 use crate::existing::ExistingResult;
+use crate::expiry;
 use crate::home::Home;
 use crate::plan::rollback::is_file_refused;
-use crate::plan::{Action, Plan, Removal, Resource, Scope, Step, Verdict};
-use crate::report::{Change, ChangeResult, CredentialState, Memory, Outcome, RegistryReport, Results, State};
+use crate::plan::{Action, Plan, Removal, Resource, Scope, Step, Verdict, is_of_file, is_of_file_after};
+use crate::report::{Change, ChangeResult, CredentialState, Expires, Memory, Outcome, RegistryReport, Results, State};
 use crate::timing::Deadline;
 use crate::trigger::{Mode, SecretChange};
 use config::{File, Problem};
@@ -33,6 +36,8 @@ pub(super) struct RunState<'a> {
     pub left: Vec<Removal>,
     /// Of the registries whose labels were read again after the proofs: whether the file's value is refused and not current.
     pub file_refused: BTreeMap<String, bool>,
+    /// Of the same: whether the current version holds what the file says.
+    pub of_file: BTreeMap<String, bool>,
     /// What the next runs are to know.
     pub memory: Memory,
 }
@@ -52,6 +57,7 @@ impl<'a> RunState<'a> {
             proofs: Proofs::new(),
             left: Vec::new(),
             file_refused: BTreeMap::new(),
+            of_file: BTreeMap::new(),
             memory,
         }
     }
@@ -146,6 +152,7 @@ impl<'a> RunState<'a> {
         existing: ExistingResult,
         mut warnings: Vec<Problem>,
         deadline: &Deadline,
+        now: Timestamp,
     ) -> Results {
         let home = self.scope.home;
         let mut results = Results::default();
@@ -154,9 +161,15 @@ impl<'a> RunState<'a> {
             let url = home.pull_url(name);
             let urls = &mut results.pull_through_cache_urls;
             urls.insert(name.clone(), format!("{url}/your_image:tag"));
-            results
-                .registries
-                .insert(name.clone(), self.registry(registry, url, deadline));
+            let expires = self.expires(registry, now);
+            let within = self.scope.settings.expiry_warning_days;
+            let secret_state = self.account.secret_states.get(name);
+            warnings.extend(expiry::warnings(registry, secret_state, expires.as_ref(), within, now));
+            let report = RegistryReport {
+                expires,
+                ..self.registry(registry, url, deadline)
+            };
+            results.registries.insert(name.clone(), report);
         }
         for left in &self.left {
             results
@@ -203,6 +216,28 @@ impl<'a> RunState<'a> {
             }
             (Some(RegistryOutcome::Done { .. }), None) => report(State::Ready),
         }
+    }
+
+    /// When a registry's credential lapses.
+    fn expires(&self, registry: &config::Registry, now: Timestamp) -> Option<Expires> {
+        let name = &registry.name;
+        let secret_state = self.account.secret_states.get(name);
+        let secret = match secret_state {
+            Some(SecretState::Found(secret)) => Some(secret.as_ref()),
+            _ => None,
+        };
+        let is_written = |c: &Change| {
+            let is_done = matches!(c.result, ChangeResult::Applied | ChangeResult::Planned);
+            c.registry == *name && c.resource == Resource::Secret && is_done
+        };
+        let is_of_file = match (&registry.credential, self.of_file.get(name)) {
+            (_, Some(is_of_file)) => *is_of_file,
+            (config::CredentialSource::Given(credential), None) if self.applied.changes.iter().any(is_written) => {
+                is_of_file_after(secret_state, credential, self.scope)
+            }
+            _ => secret.is_some_and(is_of_file),
+        };
+        expiry::expires(registry, secret, is_of_file, now)
     }
 
     /// What is known of a registry's credential, and what keeps it from being ready.

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use super::{Run, RunRequest, Source};
 use crate::account::{Account, Object, SecretState, VersionValue};
 use crate::failure::Failure;
-use crate::report::{self, Change, ConfigReport, Outcome, Past, Report, Results, Stats, TriggerReport, now};
+use crate::report::{self, Change, ConfigReport, Outcome, Past, Report, Results, Stats, TriggerReport, written};
 use crate::settings::Settings;
 use crate::trigger::Mode;
 use config::File;
@@ -72,7 +72,7 @@ impl Run<'_> {
 
     /// The only place that makes a report: results, who ran and when, and what the last status knew.
     pub(super) fn report(&self, request: &RunRequest, config: ConfigReport, results: Results, past: &Past) -> Report {
-        let (finished_at, mode) = (now(), self.access.mode());
+        let (finished_at, mode) = (written((self.deps.timing.now)()), self.access.mode());
         let success = matches!(results.outcome, Outcome::Converged | Outcome::Changed) && mode == Mode::Apply;
         // No success is yet to come, whatever the last status says: both are times in UTC.
         let last = past.last_success_at.as_ref().map(|time| time.min(&finished_at));

@@ -43,6 +43,7 @@ pub use model::context::Context;
 pub use model::credential::{Credential, CredentialSource, SECRET_PREFIX};
 pub use model::encryption::{Encryption, EncryptionKind};
 pub use model::existing::{ExistingRepositories, Setting, is_repository_pattern};
+pub use model::expiry;
 pub use model::file::{File, MAX_REGISTRIES};
 pub use model::lifecycle::{
     Action, ActionType, CountType, CountUnit, LifecyclePolicy, Rule, Selection, StorageClass, TagStatus,
@@ -50,8 +51,9 @@ pub use model::lifecycle::{
 pub use model::mutability::Mutability;
 pub use model::prefix::{ROOT, is_repository_name};
 pub use model::registry::Registry;
-pub use model::upstream::{CredentialNeed, Upstream, UpstreamKind, canonical_host, is_host};
-pub use schema::markdown::{reference, summary};
+pub use model::upstream::{CredentialNeed, Upstream, UpstreamKind, canonical_host, is_host, kind_of_host, uncacheable};
+pub use read::across::has_no_pull_through_cache;
+pub use schema::markdown::reference;
 pub use schema::schema;
 pub use yaml::source::MAX_BYTES;
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 /// What is served, for messages.
-pub(crate) const SERVICES: &str = "ecr, secretsmanager, sqs, s3, Encrypt and Decrypt of kms, GetCallerIdentity of sts, and GetFunctionConfiguration of lambda";
+pub(crate) const SERVICES: &str = "ecr, secretsmanager, sqs, s3, Encrypt and Decrypt of kms, GetCallerIdentity of sts, SimulatePrincipalPolicy of iam, and GetFunctionConfiguration of lambda";
 
 /// An error as AWS answers it: the code an SDK matches on, the text a person reads, the HTTP status.
 #[derive(Debug, Clone, PartialEq, Eq)]

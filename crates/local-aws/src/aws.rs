@@ -113,7 +113,7 @@ impl LocalAws {
         format!("http://{}", self.inner.address)
     }
 
-    /// One call of `ecr`, `secretsmanager`, `sqs`, `kms` or `lambda` in AWS's own JSON, past HTTP, faults, hooks and the call log: this is how
+    /// One call of `ecr`, `secretsmanager`, `sqs`, `kms`, `iam` or `lambda` in AWS's own JSON, past HTTP, faults, hooks and the call log: this is how
     /// tests prepare and inspect the account. A missing `ClientRequestToken` is filled in, as SDKs do.
     ///
     /// # Errors
@@ -161,6 +161,17 @@ impl LocalAws {
         let mut state = self.state();
         let cx = state.cx();
         state.kms.import(&cx, id, material, enabled)
+    }
+
+    /// Makes a role with these policy documents, each with its name, for SimulatePrincipalPolicy to look at; gives its ARN.
+    /// Nothing is held against it: that is [`LocalAws::enforce`].
+    ///
+    /// # Errors
+    /// The first thing in the documents that is not understood.
+    pub fn put_role(&self, name: &str, documents: &[(String, Value)]) -> Result<String, String> {
+        let mut state = self.state();
+        let cx = state.cx();
+        state.roles.put(&cx, name, documents)
     }
 
     /// Adds a fault; those added first speak first.
@@ -274,6 +285,12 @@ impl LocalAws {
         self.state().ecr.upstreams().say(host, text);
     }
 
+    /// From now on the upstream at `host` does not give this image (`library/nginx:1.27`), for what ECR calls this: of
+    /// `ImageFailureCode`, for example `ImageNotFound` or `UpstreamTooManyRequests`. It gives all others.
+    pub fn fail_upstream_image(&self, host: &str, image: &str, code: &str) {
+        self.state().ecr.upstreams().fail(host, image, code);
+    }
+
     /// Every credential that an upstream was shown, by a proof or a pull: host, user, token.
     #[must_use]
     pub fn shown_credentials(&self) -> std::collections::BTreeSet<[String; 3]> {
@@ -363,6 +380,16 @@ impl LocalAws {
         let cx = state.cx();
         let State { secrets, events, .. } = &mut *state;
         secrets.rotate(&cx, id, value, events)
+    }
+
+    /// Turns a secret's rotation on: it is due by `next`. Nothing rotates it but [`LocalAws::rotate`].
+    ///
+    /// # Errors
+    /// When there is no such secret.
+    pub fn turn_rotation_on(&self, id: &str, next: Timestamp) -> Result<(), ApiError> {
+        let mut state = self.state();
+        let cx = state.cx();
+        state.secrets.turn_rotation_on(&cx, id, next)
     }
 
     /// Registers a function as deployed, with the variables of its environment, for those who look it up; gives its ARN.

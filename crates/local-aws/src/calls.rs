@@ -10,7 +10,7 @@ use std::time::Duration;
 pub struct Call {
     /// Its number, from 1; goes on counting when the log is cleared.
     pub n: usize,
-    /// `ecr`, `secretsmanager`, `sqs`, `kms`, `s3`, `sts` or `lambda`.
+    /// `ecr`, `secretsmanager`, `sqs`, `kms`, `s3`, `sts`, `iam` or `lambda`.
     pub service: String,
     /// For example `CreatePullThroughCacheRule`.
     pub operation: String,
@@ -82,6 +82,7 @@ pub(crate) fn is_write(service: &str, operation: &str) -> bool {
             "Validate",
             "BatchGet",
             "BatchCheck",
+            "Simulate",
             "StartLifecyclePolicyPreview",
         ],
     };
@@ -90,7 +91,7 @@ pub(crate) fn is_write(service: &str, operation: &str) -> bool {
 
 /// What a JSON call is about, read from the members that name a resource.
 pub(crate) fn subject(input: &Value) -> String {
-    const NAMING: [&str; 12] = [
+    const NAMING: [&str; 13] = [
         "ecrRepositoryPrefix",
         "prefix",
         "repositoryName",
@@ -103,6 +104,7 @@ pub(crate) fn subject(input: &Value) -> String {
         "QueueName",
         "FunctionName",
         "KeyId",
+        "PolicySourceArn",
     ];
     if let Some(url) = input.get("QueueUrl").and_then(Value::as_str) {
         return url.rsplit('/').next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! Everything an account holds, behind one lock: S3, Secrets Manager, ECR, SQS, KMS, deployed functions, the clock, and the
+//! Everything an account holds, behind one lock: S3, Secrets Manager, ECR, SQS, KMS, roles, deployed functions, the clock, and the
 //! events they raise.
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::api::{Answer, ApiError, CallContext};
 use crate::ecr::{Ecr, Pulled};
+use crate::iam::Roles;
 use crate::kms::Kms;
 use crate::lambda_control::Functions;
 use crate::options::Options;
@@ -28,6 +29,7 @@ pub(crate) struct State {
     pub(crate) sqs: Sqs,
     pub(crate) functions: Functions,
     pub(crate) kms: Kms,
+    pub(crate) roles: Roles,
     pub(crate) events: Vec<Value>,
 }
 
@@ -46,6 +48,7 @@ impl State {
             sqs: Sqs::new(endpoint),
             functions: Functions::default(),
             kms: Kms::default(),
+            roles: Roles::default(),
             events: Vec::new(),
         }
     }
@@ -80,6 +83,7 @@ impl State {
             "secretsmanager" => self.secrets.call(&cx, operation, input, &mut self.events),
             "sqs" => self.sqs.call(&cx, operation, input),
             "kms" => self.kms.call(&cx, operation, input),
+            "iam" => self.roles.call(&cx, operation, input),
             "sts" => sts::call(&cx, operation, input),
             "lambda" => self.functions.call(&cx, operation, input),
             other => Err(ApiError {

@@ -345,6 +345,39 @@ def a_rule_is_made_proven_and_pulled_through(aws):
 
 
 @check
+def an_image_is_looked_at_and_fetched(aws):
+    aws.ecr.create_pull_through_cache_rule(ecrRepositoryPrefix="quay", upstreamRegistryUrl="quay.io")
+    image = {"repositoryName": "quay/org/tool", "imageIds": [{"imageTag": "1"}]}
+    refused("RepositoryNotFoundException", aws.ecr.describe_images, **image)
+    fetched = aws.ecr.batch_get_image(**image)["images"][0]
+    assert len(json.loads(fetched["imageManifest"])["manifests"]) == 2
+    detail = aws.ecr.describe_images(**image)["imageDetails"][0]
+    assert detail["imageDigest"] == fetched["imageId"]["imageDigest"] and detail["imageStatus"] == "ACTIVE"
+    assert not any(call["write"] for call in aws.admin("GET", "calls") if call["operation"] == "DescribeImages")
+
+
+@check
+def what_a_role_may_do_is_simulated(aws):
+    statement = {"Sid": "Pull", "Effect": "Allow", "Action": "ecr:BatchGetImage", "Resource": "*",
+                 "Condition": {"StringEquals": {"aws:SourceVpce": "vpce-1"}}}
+    role = aws.admin("POST", "roles", {"name": "node", "policy": {"Version": "2012-10-17", "Statement": [statement]}})["arn"]
+    # Without a Region of its own: IAM is signed for us-east-1.
+    for iam in (aws.client("iam"), aws.client("iam", region="us-east-1")):
+        simulate = lambda **more: iam.simulate_principal_policy(
+            PolicySourceArn=role, ActionNames=["ecr:BatchGetImage", "ecr:CreateRepository"], **more)["EvaluationResults"]
+        arn = "arn:aws:ecr:eu-west-1:123456789012:repository/quay/org/tool"
+        outside = simulate(ResourceArns=[arn])
+        assert [result["EvalDecision"] for result in outside] == ["implicitDeny", "implicitDeny"]
+        assert outside[0]["ResourceSpecificResults"][0]["MissingContextValues"] == ["aws:SourceVpce"]
+        key = {"ContextKeyName": "aws:SourceVpce", "ContextKeyType": "string", "ContextKeyValues": ["vpce-1"]}
+        inside = simulate(ResourceArns=[arn], ContextEntries=[key])
+        assert [result["EvalDecision"] for result in inside] == ["allowed", "implicitDeny"]
+        assert inside[0]["MatchedStatements"][0]["SourcePolicyId"] == "policy"
+        refused("NoSuchEntity", iam.simulate_principal_policy, PolicySourceArn=role + "s", ActionNames=["ecr:ListImages"])
+        refused("InvalidAction", iam.list_roles)
+
+
+@check
 def faults_and_the_log(aws):
     aws.admin("DELETE", "calls")
     aws.admin("POST", "faults", {"service": "ecr", "operation": "*", "times": 1, "kind": "throttle"})

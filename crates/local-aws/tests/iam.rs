@@ -233,3 +233,131 @@ fn looking_a_function_up_needs_leave_and_asking_who_one_is_does_not() {
         200
     );
 }
+
+/// IAM speaks the query protocol, and its lists are members of a member.
+#[test]
+fn what_a_role_may_do_can_be_asked_beforehand() {
+    let aws = common::aws(Options::default());
+    let pulls = json!({"Version": "2012-10-17", "Statement": [
+        {"Sid": "Pull", "Effect": "Allow", "Action": ["ecr:BatchGetImage", "ecr:CreateRepository"], "Resource": "*"},
+        {"Sid": "NotHere", "Effect": "Deny", "Action": "ecr:CreateRepository", "Resource": "*"},
+        {"Sid": "Inside", "Effect": "Allow", "Action": "ecr:ListImages", "Resource": "*",
+         "Condition": {"StringEquals": {"aws:SourceVpce": "vpce-1"}}},
+    ]});
+    let role = aws.put_role("node", &[("pulls".to_owned(), pulls)]).unwrap();
+    let ask = |aws: &LocalAws, form: &str| {
+        let key = common::signed(KEY, "iam");
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        let form = format!("Action=SimulatePrincipalPolicy&Version=2010-05-08&{form}");
+        common::send(aws, "POST", "/", &[("authorization", &key), kind], &form).unwrap()
+    };
+    let actions = "ActionNames.member.1=ecr:BatchGetImage&ActionNames.member.2=ecr:CreateRepository\
+                   &ActionNames.member.3=ecr:ListImages";
+    let answer = ask(
+        &aws,
+        &format!("PolicySourceArn={role}&{actions}&ResourceArns.member.1=arn:aws:ecr:eu-west-1:1:repository/a"),
+    );
+    // The order is the SDKs' concern: the first member of a response is its result.
+    let root = "<SimulatePrincipalPolicyResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><SimulatePrincipalPolicyResult>";
+    assert!(answer.body.starts_with(root), "{}", answer.body);
+    let between = |name: &str| -> Vec<String> {
+        let tag = format!("<{name}>");
+        let parts = answer.body.split(&tag).skip(1);
+        parts.map(|part| part.split('<').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(
+        between("EvalDecision"),
+        ["allowed", "explicitDeny", "implicitDeny"],
+        "{}",
+        answer.body
+    );
+    let missing = "<EvalResourceDecision>implicitDeny</EvalResourceDecision>\
+                   <EvalResourceName>arn:aws:ecr:eu-west-1:1:repository/a</EvalResourceName>\
+                   <MissingContextValues><member>aws:SourceVpce</member></MissingContextValues>";
+    assert!(answer.body.contains(missing), "{}", answer.body);
+    let entry = "ContextEntries.member.1.ContextKeyName=aws:SourceVpce&ContextEntries.member.1.ContextKeyType=string\
+                 &ContextEntries.member.1.ContextKeyValues.member.1=vpce-1";
+    let inside = ask(
+        &aws,
+        &format!("PolicySourceArn={role}&ActionNames.member.1=ecr:ListImages&{entry}"),
+    );
+    assert!(
+        inside.body.contains("<EvalDecision>allowed</EvalDecision>"),
+        "{}",
+        inside.body
+    );
+
+    let one = "ActionNames.member.1=ecr:ListImages";
+    let other = "arn:aws:iam::123456789012:role/other";
+    let foreign = "arn:aws:iam::444455556666:role/node";
+    let session = "arn:aws:sts::123456789012:assumed-role/node/i-1";
+    for (form, status, code) in [
+        (format!("PolicySourceArn={other}&{one}"), 404, "NoSuchEntity"),
+        (format!("PolicySourceArn={foreign}&{one}"), 403, "AccessDenied"),
+        (format!("PolicySourceArn={session}&{one}"), 400, "InvalidInput"),
+        (format!("PolicySourceArn={role}"), 400, "ValidationError"),
+        (
+            format!("PolicySourceArn={role}&ActionNames.member.1=List"),
+            400,
+            "InvalidInput",
+        ),
+        (
+            format!("PolicySourceArn={role}&{one}&ResourceArns.member.1=x"),
+            400,
+            "InvalidInput",
+        ),
+        (
+            format!("PolicySourceArn={role}&{one}&ResourceArns.member.1=*&ResourceArns.member.2=*"),
+            501,
+            "NotImplemented",
+        ),
+        (
+            format!("PolicySourceArn={role}&{one}&CallerArn={role}"),
+            501,
+            "NotImplemented",
+        ),
+    ] {
+        let refused = ask(&aws, &form);
+        assert_eq!(refused.status, status, "{form}: {}", refused.body);
+        assert!(
+            refused.body.contains(&format!("<Code>{code}</Code>")),
+            "{}",
+            refused.body
+        );
+    }
+
+    let aws = account(json!([allow("iam:SimulatePrincipalPolicy", other)]));
+    assert_eq!(ask(&aws, &format!("PolicySourceArn={role}&{one}")).status, 403);
+    assert_eq!(
+        aws.denied(),
+        [format!(
+            "iam:SimulatePrincipalPolicy needs iam:SimulatePrincipalPolicy on {role}"
+        )]
+    );
+}
+
+#[test]
+fn a_first_pull_needs_more_than_pulling() {
+    let get = |aws: &LocalAws| {
+        let input = json!({"repositoryName": "quay/org/image", "imageIds": [{"imageTag": "1"}]});
+        common::call(aws, "ecr", "BatchGetImage", &input).unwrap().status
+    };
+    let actions = [
+        "ecr:BatchGetImage",
+        "ecr:BatchImportUpstreamImage",
+        "ecr:CreateRepository",
+    ];
+    for allowed in 1..=actions.len() {
+        let statements: Vec<Value> = actions[..allowed]
+            .iter()
+            .map(|action| allow(action, "arn:aws:ecr:eu-west-1:123456789012:repository/quay/*"))
+            .collect();
+        let aws = account(json!(statements));
+        let rule = json!({"ecrRepositoryPrefix": "quay", "upstreamRegistryUrl": "quay.io"});
+        aws.call("ecr", "CreatePullThroughCacheRule", rule).unwrap();
+        assert_eq!(get(&aws) == 200, allowed == actions.len(), "{allowed}");
+        // Once it is cached, the first is enough.
+        aws.pull("quay/org/image:1").unwrap();
+        assert_eq!(get(&aws), 200);
+    }
+}

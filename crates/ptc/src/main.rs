@@ -3,6 +3,7 @@
 
 mod account;
 mod commands;
+mod doctor;
 mod input;
 mod output;
 mod sealed;
@@ -14,12 +15,19 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use commands::{apply, check, export, kit, plan, schema, status};
+use commands::{apply, check, doctor as doctor_command, export, kit, plan, schema, status};
 use ui::{Failure, Ui};
+
+const EXAMPLES: &str = "Examples:
+  ptc check registries.yaml                  is the file good?
+  ptc plan registries.yaml --function NAME   what would it change?
+  ptc apply registries.yaml --function NAME  change it, once you have said yes
+  ptc status --function NAME                 what did the function's last run do?
+  ptc doctor docker.io/library/nginx:1.27    why does this pull fail?";
 
 /// Checks, plans and applies the registries.yaml of an ECR pull-through cache.
 #[derive(Parser)]
-#[command(name = "ptc", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "ptc", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
     /// Print JSON, for programs.
     #[arg(long, global = true)]
@@ -38,6 +46,7 @@ enum Command {
     Apply(apply::Args),
     Export(export::Args),
     Status(status::Args),
+    Doctor(doctor_command::Args),
     Kit(kit::Args),
     /// Print a completion script: `source <(ptc completions bash)`.
     Completions {
@@ -45,6 +54,12 @@ enum Command {
         shell: clap_complete::Shell,
     },
     Schema(schema::Args),
+    /// Write the manual pages into a folder, for packages: ptc.1 and one for each command.
+    #[command(hide = true)]
+    Man {
+        /// A folder that is there.
+        folder: std::path::PathBuf,
+    },
 }
 
 // As in the function, all waiting is for the network.
@@ -86,6 +101,7 @@ async fn run(command: Command, ui: &Ui) -> Result<ExitCode, Failure> {
         Command::Apply(args) => apply::run(args, ui).await,
         Command::Export(args) => export::run(args, ui).await,
         Command::Status(args) => status::run(args, ui).await,
+        Command::Doctor(args) => doctor_command::run(args, ui).await,
         Command::Kit(args) => kit::run(args, ui).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -94,6 +110,13 @@ async fn run(command: Command, ui: &Ui) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Schema(args) => schema::run(args, ui).await,
+        Command::Man { folder } => {
+            clap_mangen::generate_to(Cli::command(), &folder).map_err(|error| Failure::File {
+                path: folder.display().to_string(),
+                error,
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -104,6 +127,17 @@ mod tests {
     #[test]
     fn the_commands_are_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_examples_in_its_help() {
+        for command in Cli::command()
+            .get_subcommands()
+            .filter(|command| !command.is_hide_set())
+        {
+            let shown = format!("{:?} {:?}", command.get_after_help(), command.get_about());
+            assert!(shown.contains(&format!("ptc {}", command.get_name())), "{shown}");
+        }
     }
 
     /// The words of a command line, up to where another program, a file or a comment begins.
@@ -128,7 +162,10 @@ mod tests {
             include_str!("../../../docs/kit.md"),
             include_str!("../../../examples/github/registries.yml"),
         ];
-        let lines = pages.iter().flat_map(|page| page.lines());
+        let of_help = |command: &clap::Command| command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let help: Vec<String> = Cli::command().get_subcommands().map(of_help).collect();
+        let pages = pages.into_iter().chain(help.iter().map(String::as_str));
+        let lines = pages.flat_map(str::lines);
         let lines = lines.map(|line| line.trim().trim_start_matches("- run: ").trim_start_matches("$ "));
         let mut commands = 0;
         for line in lines.filter(|line| line.starts_with("ptc ") && !line.contains("...")) {

@@ -34,6 +34,8 @@ pub struct Session {
     pub reader: Reader,
     pub home: Home,
     pub settings: Settings,
+    /// For the calls that the function does not make.
+    pub config: SdkConfig,
 }
 
 impl SessionArgs {
@@ -73,7 +75,13 @@ impl SessionArgs {
         };
         let settings = settings.map_err(|error| Failure::Usage(error.to_string()))?;
         let (reader, writer) = account::connect(&config);
-        Ok((Session { reader, home, settings }, writer))
+        let session = Session {
+            reader,
+            home,
+            settings,
+            config,
+        };
+        Ok((session, writer))
     }
 
     /// The credentials must be of the account that was named, and of the function's: the policies that are written name it.

@@ -1,12 +1,14 @@
 //! What is printed where: results on standard output, everything else on standard error.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
+use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
+use ecr_pull_through_sync::account::Reader;
 use serde::Serialize;
 
+use crate::view::progress::Progress;
 use crate::view::visible::visible;
 
 /// The exit status of everything that failed, a mistyped call included.
@@ -17,16 +19,10 @@ pub fn changes() -> ExitCode {
     ExitCode::from(2)
 }
 
-/// How long a wait stays silent.
-const FIRST_WORD: Duration = Duration::from_secs(2);
-
-/// The longest time between two lines about a wait.
-const LAST_WORD: Duration = Duration::from_secs(30);
-
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Color {
-    /// On a terminal, unless NO_COLOR is set.
+    /// On a terminal, unless NO_COLOR is set or TERM is `dumb`; elsewhere only with CLICOLOR_FORCE.
     Auto,
     /// Always.
     Always,
@@ -66,18 +62,23 @@ pub struct Ui {
     pub json: bool,
     /// Print colours.
     pub color: bool,
+    progress: Progress,
 }
 
 impl Ui {
     /// From the global options.
     pub fn new(json: bool, color: Color) -> Self {
-        let wanted = || io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let color = match color {
-            Color::Auto => wanted(),
+            // As NO_COLOR, CLICOLOR_FORCE and TERM=dumb say.
+            Color::Auto => AutoStream::choice(&io::stdout()) != ColorChoice::Never,
             Color::Always => true,
             Color::Never => false,
         };
-        Self { json, color }
+        Self {
+            json,
+            color,
+            progress: Progress::new(json, color),
+        }
     }
 
     /// Prints a result.
@@ -109,29 +110,32 @@ impl Ui {
 
     /// Asks a question on the terminal. Anything but yes is no.
     pub fn ask(&self, question: &str) -> Result<bool, Failure> {
-        _ = write!(io::stderr().lock(), "{question} [y/N] ");
-        let mut answer = String::new();
-        io::stdin().read_line(&mut answer)?;
-        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+        let answer: String = dialoguer::Input::new()
+            .with_prompt(format!("{question} [y/N]"))
+            .allow_empty(true)
+            .interact_text()
+            .map_err(|dialoguer::Error::IO(error)| error)?;
+        let answer = answer.trim().to_lowercase();
+        Ok(matches!(answer.as_str(), "y" | "yes"))
     }
 
-    /// Waits for something, and says so where it takes long: retries alone can be silent for many seconds.
+    /// Does something, and says so where it takes long: retries alone can be silent for many seconds.
     pub async fn waiting<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
-        let began = Instant::now();
-        let mut wait = FIRST_WORD;
-        loop {
-            if let Ok(done) = tokio::time::timeout(wait, &mut work).await {
-                return done;
-            }
-            self.note(&format!("{what}: still waiting after {} s", began.elapsed().as_secs()));
-            wait = (wait * 2).min(LAST_WORD);
-        }
+        self.progress.during(what, &|| None, work).await
+    }
+
+    /// The same with the number of calls to AWS, which is how far reading is.
+    pub async fn reading<T>(&self, what: &str, reader: &Reader, work: impl Future<Output = T>) -> T {
+        let calls = || match reader.calls() {
+            0 => None,
+            1 => Some("1 call".to_owned()),
+            n => Some(format!("{n} calls")),
+        };
+        self.progress.during(what, &calls, work).await
     }
 
     /// Prints a note on standard error.
     pub fn note(&self, text: &str) {
-        // Where standard error is closed nobody wants to know.
-        _ = writeln!(io::stderr().lock(), "{text}");
+        self.progress.print(text);
     }
 }

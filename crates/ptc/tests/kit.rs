@@ -2,16 +2,18 @@
 //! `BLESS=1` rewrites the golden files.
 
 mod cases;
+mod mirrors;
+mod policies;
 mod rewriting;
+mod signing_in;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use clap::ValueEnum as _;
 
-use cases::{Case, china, every, fallback, legacy};
-use local_aws::iam::{Decision, Need, Policy};
+use cases::{china, every, fallback, legacy};
 use ptc::kit::{ArtefactKind, Fallback};
 use serde_json::Value;
 
@@ -84,7 +86,7 @@ fn every_artefact_says_what_its_users_must_know() {
     for artefact in case.kit.iter().filter(|artefact| artefact.part != ArtefactKind::Readme) {
         assert!(!artefact.caveats.is_empty(), "{}", artefact.path);
         assert!(
-            readme.contains(&format!("`{}`: {}.", artefact.path, artefact.title)),
+            readme.contains(&format!("- `{}`: {}.", artefact.path, artefact.title)),
             "{}",
             artefact.path
         );
@@ -92,9 +94,22 @@ fn every_artefact_says_what_its_users_must_know() {
             assert!(readme.contains(sentence), "{sentence}");
         }
     }
-    let made = case.kit.iter().map(|artefact| artefact.part.as_str());
-    let all = ArtefactKind::value_variants().iter().map(|part| part.as_str());
-    assert_eq!(made.collect::<BTreeSet<_>>(), all.collect(), "a part is missing");
+    let mut made: Vec<ArtefactKind> = case.kit.iter().map(|artefact| artefact.part).collect();
+    made.dedup();
+    assert_eq!(made, ArtefactKind::value_variants(), "in the order of the kit");
+}
+
+#[test]
+fn the_page_about_the_kit_has_every_file_with_its_word() {
+    let page = fs::read_to_string("../../docs/kit.md").unwrap();
+    for artefact in every().kit.iter().skip(1) {
+        let path = match artefact.part {
+            ArtefactKind::Containerd => "containerd/<host>/hosts.toml",
+            _ => &artefact.path,
+        };
+        let row = format!("| `{path}` | `{}` |", artefact.part);
+        assert!(page.contains(&row), "{row}");
+    }
 }
 
 /// The URL containerd asks for a manifest (`core/remotes/docker`): without `override_path` the path has to end with
@@ -165,7 +180,7 @@ fn without_the_option_no_mirror_asks_anybody_but_ecr() {
         }
         assert!(!case.content(ArtefactKind::Readme).contains("Made with `--fallback`"));
     }
-    assert_eq!(mirrors, 17);
+    assert_eq!(mirrors, 15);
 }
 
 #[test]
@@ -230,6 +245,7 @@ fn a_part_of_an_upstream_has_no_mirror_and_the_first_of_two_registries_has_it() 
         }
         let notes = kit.notes(ArtefactKind::Containerd);
         assert!(notes.contains("`base-images` serves a part of its upstream"), "{notes}");
+        assert!(notes.contains("public.ecr.aws has no mirror on nodes"), "{notes}");
         assert!(
             notes.contains("`dockerhub-again` has the same upstream as `dockerhub`"),
             "{notes}"
@@ -267,122 +283,4 @@ fn the_mapping_knows_every_name_of_a_host() {
         .iter()
         .filter(|u| u.get("official_images").is_some());
     assert_eq!(official.count(), 1, "only Docker Hub has official images");
-}
-
-const CACHED: [&str; 3] = [
-    "ecr:BatchCheckLayerAvailability",
-    "ecr:BatchGetImage",
-    "ecr:GetDownloadUrlForLayer",
-];
-const FIRST: [&str; 2] = ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"];
-
-fn policy(case: &Case) -> Policy {
-    let document: Value = serde_json::from_str(case.content(ArtefactKind::Iam)).unwrap();
-    Policy::read("puller", &[("puller-policy".to_owned(), document)]).unwrap()
-}
-
-fn allows(policy: &Policy, action: &str, resource: &str, region: &str) -> bool {
-    let context = [("aws:RequestedRegion".to_owned(), region.to_owned())].into();
-    let need = Need {
-        action: action.to_owned(),
-        resource: resource.to_owned(),
-        context,
-    };
-    matches!(policy.decide(&need), Decision::Allowed(_))
-}
-
-#[test]
-fn a_puller_may_pull_under_the_prefixes_and_nowhere_else() {
-    let policy = policy(&legacy());
-    let repository = |arn: &str| format!("arn:aws:ecr:{arn}");
-    for (arn, expected) in [
-        ("eu-central-1:111122223333:repository/dockerhub/library/nginx", true),
-        (
-            "eu-central-1:111122223333:repository/public-ecr/amazonlinux/amazonlinux",
-            true,
-        ),
-        ("eu-central-1:111122223333:repository/dockerhub", false),
-        ("eu-central-1:111122223333:repository/dockerhub-other/app", false),
-        ("eu-central-1:111122223333:repository/team/app", false),
-        ("eu-west-1:111122223333:repository/dockerhub/library/nginx", false),
-        ("eu-central-1:444455556666:repository/dockerhub/library/nginx", false),
-    ] {
-        for action in CACHED.into_iter().chain(FIRST) {
-            assert_eq!(
-                allows(&policy, action, &repository(arn), "eu-central-1"),
-                expected,
-                "{action} {arn}"
-            );
-        }
-        for action in [
-            "ecr:PutImage",
-            "ecr:DeleteRepository",
-            "ecr:TagResource",
-            "ecr:SetRepositoryPolicy",
-        ] {
-            assert!(
-                !allows(&policy, action, &repository(arn), "eu-central-1"),
-                "{action} {arn}"
-            );
-        }
-    }
-    assert!(allows(&policy, "ecr:GetAuthorizationToken", "*", "eu-central-1"));
-    assert!(!allows(&policy, "ecr:GetAuthorizationToken", "*", "us-east-1"));
-    // Those who may pull only what is cached.
-    let nginx = repository("eu-central-1:111122223333:repository/dockerhub/library/nginx");
-    let cached = policy.without("PullForTheFirstTime");
-    assert!(
-        CACHED
-            .iter()
-            .all(|action| allows(&cached, action, &nginx, "eu-central-1"))
-    );
-    assert!(
-        FIRST
-            .iter()
-            .all(|action| !allows(&cached, action, &nginx, "eu-central-1"))
-    );
-}
-
-#[test]
-fn the_registry_itself_is_every_repository_and_tags_are_only_where_the_file_has_them() {
-    let (case, arn) = (every(), |name: &str| {
-        format!("arn:aws:ecr:eu-central-1:111122223333:repository/{name}")
-    });
-    let policy = policy(&case);
-    for name in ["dockerhub/library/nginx", "team/app", "app"] {
-        assert!(
-            FIRST
-                .iter()
-                .all(|action| allows(&policy, action, &arn(name), "eu-central-1")),
-            "{name}"
-        );
-    }
-    assert!(
-        case.notes(ArtefactKind::Iam)
-            .contains("covers all of the account's repositories")
-    );
-    assert!(allows(&policy, "ecr:TagResource", &arn("k8s/pause"), "eu-central-1"));
-    assert!(!allows(&policy, "ecr:TagResource", &arn("team/app"), "eu-central-1"));
-}
-
-#[test]
-fn another_partition_has_its_own_arns() {
-    let policy = policy(&china());
-    let quay = |partition: &str| format!("arn:{partition}:ecr:cn-north-1:111122223333:repository/quay/acme/app");
-    assert!(allows(&policy, "ecr:BatchGetImage", &quay("aws-cn"), "cn-north-1"));
-    assert!(!allows(&policy, "ecr:BatchGetImage", &quay("aws"), "cn-north-1"));
-}
-
-#[test]
-fn a_policy_that_no_managed_policy_holds_says_so() {
-    let yaml: String = (0..50)
-        .map(|n| format!("quay-with-a-rather-long-nam-{n:02}:\n  registry: quay.io\n"))
-        .collect();
-    let case = Case::of("many", yaml, "eu-central-1", "aws", Fallback::Never);
-    assert!(
-        case.notes(ArtefactKind::Iam).contains("a managed policy holds 6144"),
-        "{}",
-        case.notes(ArtefactKind::Iam)
-    );
-    assert!(!legacy().notes(ArtefactKind::Iam).contains("managed policy holds"));
 }

@@ -80,14 +80,14 @@ fn one_artefact_is_printed_alone_so_that_it_can_be_piped() {
         "{output:?}"
     );
     assert!(
-        stderr(&output).contains("hosts.toml: For public.ecr.aws"),
+        stderr(&output).contains("hosts.toml: public.ecr.aws has no mirror"),
         "{}",
         stderr(&output)
     );
     let unknown = ptc(&[FILE, "--only", "nothing"]);
     assert_eq!(unknown.status.code(), Some(1));
     assert!(
-        stderr(&unknown).contains("possible values: readme, mapping, containerd"),
+        stderr(&unknown).contains("possible values: readme, mapping, containerd, kubelet, registries, buildkit, kyverno, renovate, iam, registry-policy"),
         "{}",
         stderr(&unknown)
     );
@@ -125,11 +125,26 @@ fn a_fallback_is_asked_for_and_says_what_it_risks() {
     );
 }
 
+/// What keeps a registry out is said even where nothing is made that could say it.
+#[test]
+fn the_readme_says_why_nothing_fits() {
+    let folder = folder("public");
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("public.yaml");
+    fs::write(&file, "public:\n  registry: public.ecr.aws\n").unwrap();
+    let file = file.to_str().unwrap();
+    let none = ptc(&[file, "--only", "containerd,kubelet"]);
+    assert_eq!(none.status.code(), Some(1), "{none:?}");
+    assert!(stderr(&none).contains("`--only readme` says why"), "{}", stderr(&none));
+    let readme = stdout(&ptc(&[file, "--only", "readme"]));
+    assert!(readme.contains("public.ecr.aws has no mirror on nodes"), "{readme}");
+}
+
 #[test]
 fn programs_get_all_of_it_as_json() {
     let answer: Value = serde_json::from_slice(&ptc(&[FILE, "--json"]).stdout).unwrap();
     let artefacts = answer["artefacts"].as_array().unwrap();
-    assert_eq!(artefacts.len(), 7);
+    assert_eq!(artefacts.len(), 13);
     assert_eq!(
         (&artefacts[1]["part"], &artefacts[1]["path"]),
         (&"mapping".into(), &"mapping.json".into())
@@ -148,7 +163,7 @@ fn a_folder_gets_the_files_and_a_second_run_changes_nothing() {
     let said = stdout(&output);
     assert_eq!(
         (said.lines().count(), said.matches("written    ").count()),
-        (7, 7),
+        (13, 13),
         "{said}"
     );
     let hosts = fs::read_to_string(folder.join("containerd/docker.io/hosts.toml")).unwrap();
@@ -157,14 +172,14 @@ fn a_folder_gets_the_files_and_a_second_run_changes_nothing() {
         fs::read_to_string("tests/kit/legacy/containerd/docker.io/hosts.toml").unwrap()
     );
     let again = stdout(&ptc(&[FILE, "-o", folder.to_str().unwrap()]));
-    assert_eq!(again.matches("unchanged  ").count(), 7, "{again}");
+    assert_eq!(again.matches("unchanged  ").count(), 13, "{again}");
     let json: Value = serde_json::from_slice(&ptc(&[FILE, "-o", folder.to_str().unwrap(), "--json"]).stdout).unwrap();
     assert_eq!(
         (
             json["written"].as_array().unwrap().len(),
             json["unchanged"].as_array().unwrap().len()
         ),
-        (0, 7)
+        (0, 13)
     );
 }
 

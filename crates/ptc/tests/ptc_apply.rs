@@ -94,8 +94,27 @@ async fn nothing_is_written_without_a_word_for_it() {
         assert_eq!(desk.writes(), Vec::<String>::new());
     }
     let output = ptc.run(["apply", "-", "--yes", "--function", FUNCTION]).await.ends(0);
-    assert!(output.stdout.contains("dockerhub ready"), "{}", output.stdout);
+    assert!(output.stdout.contains("\nready  dockerhub  "), "{}", output.stdout);
     assert!(output.stdout.contains("upload this one with"), "{}", output.stdout);
+}
+
+#[tokio::test]
+async fn on_a_terminal_the_plan_is_shown_and_only_yes_applies_it() {
+    let desk = Desk::new("asked").await;
+    desk.write("quay: {registry: quay.io}\n");
+    let apply = ["apply", "registries.yaml", "--function", FUNCTION, "--color", "never"];
+    let question = "Apply this plan? [y/N]";
+    for no in ["\r", "n\r", "nay\r", "maybe\r", "yes please\r"] {
+        let shown = desk.ptc().asked(100, apply, &[(question, no)]).await.ends(1);
+        assert!(shown.stdout.contains("create template, rule"), "{}", shown.stdout);
+        assert!(shown.stdout.ends_with("nothing was changed\n"), "{}", shown.stdout);
+        assert!(desk.bench.template("quay").is_none());
+    }
+    let shown = desk.ptc().asked(100, apply, &[(question, "YES\r")]).await.ends(0);
+    assert!(shown.stdout.contains("\nchanged: 1 registry ready"), "{}", shown.stdout);
+    assert!(desk.bench.rule("quay").is_some());
+    // With nothing to do there is nothing to ask.
+    desk.ptc().asked(100, apply, &[]).await.ends(0);
 }
 
 /// `ptc apply` that is interrupted when it first calls this operation of ECR; gives what it printed.
@@ -160,7 +179,7 @@ async fn what_an_interruption_left_undone_is_named_each() {
     let end =
         "\npartial: interrupted; 0 of 1 registry ready; 1 change applied; not finished: new; 5 changes not made\n";
     assert!(told.ends_with(end), "{told}");
-    assert!(!told.contains("failed") || told.contains("\nnew failed ("), "{told}");
+    assert!(!told.contains("failed") || told.contains("\nfailed  new "), "{told}");
     assert!(!told.contains("held"), "{told}");
     assert!(desk.bench.rule("old-a").is_some() && desk.bench.rule("old-b").is_some());
 }
@@ -176,7 +195,7 @@ async fn deletions_that_an_interruption_left_are_named_where_all_registries_are_
     desk.write(file);
     let told = interrupted(&desk, "DeletePullThroughCacheRule", &[]).await;
     assert!(
-        told.starts_with("! old-a: delete template old-a: not done\nquay ready ("),
+        told.starts_with("! old-a: delete template old-a: not done\n\npull from ") && told.contains("\nready  quay "),
         "{told}"
     );
     assert!(
@@ -247,11 +266,15 @@ async fn a_held_deletion_names_the_way_on_of_whoever_reads_it_and_once() {
             "{said}"
         );
         for name in ["old-a", "old-b", "old-c"] {
-            assert!(
-                said.contains(&format!("{name}: delete rule {name}")) || arguments.contains(&"markdown"),
-                "{said}"
-            );
+            let named = match arguments {
+                ["apply", ..] => format!("{name}: delete rule {name}"),
+                [_, "--format", ..] => format!("| `!` | {name} | delete rule, template | held; quay.io |"),
+                _ => format!("!  {name}     delete rule, template  held; quay.io"),
+            };
+            assert!(said.contains(&named), "{said}");
         }
+        // Nothing of it can be applied.
+        assert!(!said.contains("--plan-checksum"), "{said}");
     }
     let function = desk.bench.send(json!({"action": "apply"})).await.unwrap();
     let message = function["registries"]["old-a"]["message"].as_str().unwrap();

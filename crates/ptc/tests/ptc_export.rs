@@ -51,10 +51,7 @@ async fn what_the_legacy_file_made_comes_back_and_a_plan_of_it_is_empty() {
     assert_eq!(bench.follow(LEGACY).await["outcome"], "changed");
     let output = exported(&bench.aws).await;
     golden("legacy.yaml", &output.stdout);
-    assert_eq!(
-        output.stderr,
-        "3 registries, and a plan of the file would change nothing about what is in it\n"
-    );
+    assert_eq!(output.stderr, "3 registries, each as it is in the account\n");
     assert_eq!(warnings(&output.stdout).len(), 1, "IMMUTABLE is what the account has");
     let plan = planned(&bench, &output.stdout).await;
     assert_eq!((&plan["outcome"], lines(&plan)), (&json!("converged"), vec![]));

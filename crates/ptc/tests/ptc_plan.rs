@@ -110,15 +110,55 @@ async fn a_plan_shows_old_and_new_and_writes_nothing() {
     let human = desk.run(&["plan"]).await.ends(2);
     assert_eq!(desk.writes(), Vec::<String>::new());
     golden("plan.txt", &human.stdout);
+    let details = desk.run(&["plan", "--details"]).await.ends(2);
+    golden("plan-details.txt", &details.stdout);
     golden(
         "plan.md",
         &desk.run(&["plan", "--format", "markdown"]).await.ends(2).stdout,
     );
-    let coloured = desk.run(&["plan", "--color", "always"]).await.stdout;
+    let coloured = desk.run(&["plan", "--details", "--color", "always"]).await.stdout;
     assert!(
         coloured.contains("\u{1b}[31m    -         \"countNumber\": 5,\u{1b}[0m"),
         "{coloured}"
     );
+}
+
+/// Fifty registries is what ECR takes: a first plan of them has a row for each, and what they share once.
+#[tokio::test]
+async fn a_first_plan_of_fifty_registries_fits_a_screen() {
+    let desk = Desk::new("fifty").await;
+    let registry = |n: usize| {
+        let readers = match n % 10 {
+            3 => "  repository_read_access_arns: ['444455556666', '777788889999']\n",
+            7 => "  lifecycle_policy: none\n",
+            _ => "",
+        };
+        let credential = "  registry: ghcr.io\n  username: bot\n  accessToken: canary-token\n";
+        format!("team-{n:02}:\n{credential}{readers}")
+    };
+    desk.bench.aws.accept_upstream("ghcr.io", "bot", "canary-token");
+    desk.write(&(1..=50).map(registry).collect::<String>());
+    let plan = ["plan", "registries.yaml", "--function", FUNCTION, "--color", "never"];
+    let shown = desk.ptc().shown(100, plan).await.ends(2);
+    golden("fifty.txt", &shown.stdout);
+    assert!(shown.stdout.lines().count() <= 66, "{}", shown.stdout);
+    let longest = |text: &str| text.lines().map(|line| line.chars().count()).max();
+    let without_command = shown.stdout.split("  ptc apply").next().unwrap();
+    assert!(longest(without_command) <= Some(100), "{}", shown.stdout);
+    let markdown = desk.run(&["plan", "--format", "markdown"]).await.ends(2).stdout;
+    golden("fifty.md", markdown.split("<details>").next().unwrap());
+    // What it ends with is a command that does just that, on one line.
+    let command = shown
+        .stdout
+        .lines()
+        .last()
+        .unwrap()
+        .trim()
+        .strip_prefix("ptc ")
+        .unwrap();
+    desk.ptc().run(command.split(' ')).await.ends(0);
+    let after = desk.run(&["plan"]).await.ends(0);
+    golden("fifty-after.txt", &after.stdout);
 }
 
 #[tokio::test]
@@ -284,10 +324,11 @@ async fn exactly_the_plan_is_applied_or_nothing() {
     );
     let steps = applied.stderr.lines().filter(|line| line.starts_with("  "));
     assert_eq!(steps.count(), 10, "each step as it is taken: {}", applied.stderr);
+    assert!(applied.stderr.contains(" (10 of 10, "), "{}", applied.stderr);
     assert!(
         applied
             .stderr
-            .contains("  dockerhub: create secret policy ecr-pullthroughcache/dockerhub\n")
+            .contains("  dockerhub: create secret policy ecr-pullthroughcache/dockerhub (")
     );
     assert!(
         !desk.writes().contains(&"PutObject".to_owned()),

@@ -52,10 +52,12 @@ changed: 3 registries ready; 10 changes applied
   trigger       apply, s3-upload (eventbridge:aws.s3)
   file          s3://my-registries/registries.yaml, version <version>
 
-STATE  REGISTRY    UPSTREAM              PULL URL                                                 CREDENTIAL
-ready  dockerhub   registry-1.docker.io  123456789012.dkr.ecr.eu-west-1.amazonaws.com/dockerhub   valid
-ready  gitlab      registry.gitlab.com   123456789012.dkr.ecr.eu-west-1.amazonaws.com/gitlab      valid
-ready  public-ecr  public.ecr.aws        123456789012.dkr.ecr.eu-west-1.amazonaws.com/public-ecr  none
+pull from 123456789012.dkr.ecr.eu-west-1.amazonaws.com/REGISTRY/IMAGE:TAG
+
+STATE  REGISTRY    UPSTREAM              CREDENTIAL
+ready  dockerhub   registry-1.docker.io  valid
+ready  gitlab      registry.gitlab.com   valid
+ready  public-ecr  public.ecr.aws        none
 ";
     let (start, warnings) = text.split_at(page.len());
     assert_eq!(start, page);
@@ -66,6 +68,27 @@ ready  public-ecr  public.ecr.aws        123456789012.dkr.ecr.eu-west-1.amazonaw
     assert_eq!(output.stderr, "");
 }
 
+/// What is copied stays whole, however narrow the terminal is.
+#[tokio::test]
+async fn a_narrow_terminal_breaks_no_url() {
+    let bench = Bench::new().await;
+    bench.follow(LEGACY).await;
+    let shown = desk(&bench.aws)
+        .shown(60, ["status", "--color", "never"])
+        .await
+        .ends(0)
+        .stdout;
+    let host = "pull from 123456789012.dkr.ecr.eu-west-1.amazonaws.com/REGISTRY/IMAGE:TAG";
+    assert!(shown.lines().any(|line| line == host), "{shown}");
+    assert!(
+        shown.contains("\nready  dockerhub   registry-1.docker.io  valid\n"),
+        "{shown}"
+    );
+    // Sentences are wrapped.
+    let (_, warnings) = shown.split_once("\nwarning: ").unwrap();
+    assert!(warnings.lines().all(|line| line.chars().count() <= 60), "{shown}");
+}
+
 #[tokio::test]
 async fn a_run_that_did_not_ends_with_status_1_and_says_since_when() {
     let aws = account().await;
@@ -74,6 +97,7 @@ async fn a_run_that_did_not_ends_with_status_1_and_says_since_when() {
         "state": "held", "upstream": "ghcr.io", "url": "host/hub", "credential": "unchecked", "since": since,
         "message": "waits for somebody", "existing_repositories": {"found": 7, "done": 3},
     });
+    let root = json!({"state": "ready", "upstream": "quay.io", "url": "host", "credential": "none"});
     let change = json!({
         "registry": "hub", "resource": "rule", "action": "replace", "id": "hub", "result": "held",
         "error": "not ours", "since": since,
@@ -82,6 +106,8 @@ async fn a_run_that_did_not_ends_with_status_1_and_says_since_when() {
     let problem = json!({"registry": "hub", "line": 3, "column": 5, "message": "is wrong"});
     let edits = [
         ("/registries/hub", registry),
+        // Its images have no name in front.
+        ("/registries/ROOT", root),
         ("/changes", json!([change, done])),
         ("/errors", json!([problem])),
         ("/warnings", json!([problem])),
@@ -95,8 +121,10 @@ async fn a_run_that_did_not_ends_with_status_1_and_says_since_when() {
         "  last run      3 h ago, ",
         "  last success  3 days ago, ",
         "  repositories  7 found, 3 done (0 changed), 0 held, 0 failed, 4 to do\n",
+        "\npull from host/REGISTRY/IMAGE:TAG\n",
         "STATE  REGISTRY  UPSTREAM  PULL URL  CREDENTIAL  REPOSITORIES  SINCE       MESSAGE\n",
-        "held   hub       ghcr.io   host/hub  unchecked   3 of 7        3 days ago  waits for somebody\n",
+        "ready  ROOT      quay.io   host      none\n",
+        "held   hub       ghcr.io             unchecked   3 of 7        3 days ago  waits for somebody\n",
         "\n! hub: replace rule hub: held: not ours (since 3 days ago)\n",
         "\nerror: line 3, column 5: hub: is wrong\n",
         "\nwarning: line 3, column 5: hub: is wrong\n",

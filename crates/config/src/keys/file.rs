@@ -22,7 +22,7 @@ keys! {
             absent: Json("{}"),
         }
         Defaults = "defaults" {
-            brief: "any field of a registry but `registry`; a registry's own value wins",
+            brief: "any field of a registry but `registry` and `expires_at`; a registry's own value wins",
             absent: Words("none"),
         }
         MaxDeletions = "max_deletions" {
@@ -53,6 +53,11 @@ keys! {
             brief: "instead of the two: the name or full ARN of a secret that exists already, under `{SECRET_PREFIX}`",
             absent: Words("none"),
             rules: "An ARN ends with the hyphen and six characters that Secrets Manager added. The secret is in this account and Region. It is never written ([secrets.md](secrets.md)), and not one that this file writes for another registry.",
+        }
+        ExpiresAt = "expires_at" {
+            brief: "when the credential lapses: a warning and an alarm come before",
+            absent: Words("none"),
+            rules: "A day (`2027-05-01`: from 00:00 UTC on) or an instant (RFC 3339, `2027-05-01T12:00:00Z`). A registry's own, not in `defaults`, and only with a credential. What the token itself or a tag of the secret says goes first ([secrets.md](secrets.md#when-does-a-credential-lapse)).",
         }
         RepositoryReadAccessArns = "repository_read_access_arns" {
             brief: "who may pull cached images (the repository policy); the account's own root is always added",
@@ -145,6 +150,11 @@ keys! {
             absent: Words("none"),
         }
     }
+}
+
+impl RegistryKey {
+    /// The fields that each registry has for itself.
+    pub(crate) const WITHOUT_DEFAULT: [Self; 2] = [Self::Registry, Self::ExpiresAt];
 }
 
 pub(crate) const REGISTRIES: &str = "registries";

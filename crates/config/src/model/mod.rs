@@ -5,6 +5,7 @@ pub mod context;
 pub mod credential;
 pub mod encryption;
 pub mod existing;
+pub mod expiry;
 pub mod file;
 pub mod lifecycle;
 pub mod mutability;

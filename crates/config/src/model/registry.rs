@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::credential::CredentialSource;
 use super::encryption::Encryption;
 use super::existing::ExistingRepositories;
@@ -18,6 +20,8 @@ pub struct Registry {
     pub upstream: Upstream,
     /// How to sign in there.
     pub credential: CredentialSource,
+    /// When the credential lapses, as the file says.
+    pub expires_at: Option<Timestamp>,
     /// The principals that may pull, as the file has them: ARNs or account ids.
     pub read_access: Vec<String>,
     /// Tag mutability of new repositories.

@@ -244,7 +244,7 @@ pub(crate) fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Resu
     } else {
         host
     };
-    if let Some((_, kind, ..)) = TABLE.iter().find(|(known, ..)| known.is(&host)) {
+    if let Some(kind) = kind_of_host(&host) {
         if private_ecr(&host).is_some_and(|(account, region)| {
             (Some(account), Some(region)) == (context.account.as_deref(), context.region.as_deref())
         }) {
@@ -253,7 +253,7 @@ pub(crate) fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Resu
                 shown(&host)
             ));
         }
-        return Ok(Upstream { host, kind: *kind });
+        return Ok(Upstream { host, kind });
     }
     if !is_host(&host) {
         // Without a dot, it may be anything that was meant for another place.
@@ -272,6 +272,25 @@ pub(crate) fn parse(text: &str, allow_unlisted: bool, context: &Context) -> Resu
         });
     }
     Err(unsupported(&host, &meant))
+}
+
+/// What a host is, if ECR can cache it.
+#[must_use]
+pub fn kind_of_host(host: &str) -> Option<UpstreamKind> {
+    TABLE
+        .iter()
+        .find(|(known, ..)| known.is(host))
+        .map(|(_, kind, ..)| *kind)
+}
+
+/// Why ECR cannot cache images of a host, and which hosts it can; `None` where it can.
+#[must_use]
+pub fn uncacheable(host: &str) -> Option<String> {
+    let host = canonical_host(host);
+    let meant = OTHER_HOSTS.iter().find(|(other, _)| *other == host);
+    kind_of_host(&host)
+        .is_none()
+        .then(|| unsupported(&host, meant.map_or(&host, |(_, meant)| meant)))
 }
 
 /// The host in whatever somebody wrote: no scheme, path, port or space, lower case.

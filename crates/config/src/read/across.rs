@@ -14,6 +14,12 @@ use crate::yaml::node::Entry;
 /// The Regions without pull-through cache rules ("Considerations for using pull through cache rules").
 const REGIONS_WITHOUT: &[&str] = &["cn-north-1", "cn-northwest-1", "us-gov-east-1", "us-gov-west-1"];
 
+/// Whether ECR has no pull-through cache in a Region.
+#[must_use]
+pub fn has_no_pull_through_cache(region: &str) -> bool {
+    REGIONS_WITHOUT.contains(&region)
+}
+
 /// Checks how many there are, and that no two have one name. Equal names as such are duplicate keys, which were
 /// refused before; here are those that ECR would take for equal.
 pub(crate) fn check_names(registries: &[Entry], at: Position, notes: &mut Notes) {
@@ -75,11 +81,7 @@ pub(crate) fn check_secrets(registries: &[Resolved], notes: &mut Notes) {
 /// Warns where ECR has no pull-through cache.
 pub(crate) fn check_region(context: &Context, notes: &mut Notes) {
     let Context { region, partition, .. } = context;
-    if region
-        .as_deref()
-        .is_some_and(|region| REGIONS_WITHOUT.contains(&region))
-        || partition != "aws"
-    {
+    if region.as_deref().is_some_and(has_no_pull_through_cache) || partition != "aws" {
         let region = context.region_shown();
         notes.warn(
             None,

@@ -1,5 +1,6 @@
 //! The fields of one registry, or of `defaults`, each read by itself.
 
+use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::diagnostics::place::Position;
@@ -9,6 +10,7 @@ use crate::model::arn::{Arn, is_iam_name};
 use crate::model::context::Context;
 use crate::model::encryption::Encryption;
 use crate::model::existing::ExistingRepositories;
+use crate::model::expiry;
 use crate::model::lifecycle::LifecyclePolicy;
 use crate::model::mutability::Word;
 use crate::model::prefix;
@@ -32,6 +34,7 @@ pub(crate) struct Raw {
     pub username: Option<Field<SecretString>>,
     pub access_token: Option<Field<SecretString>>,
     pub secret: Option<Field<String>>,
+    pub expires_at: Option<Field<Timestamp>>,
     pub read_access: Option<Field<Vec<String>>>,
     pub mutability: Option<Field<Word>>,
     pub filters: Option<Field<Vec<String>>>,
@@ -70,13 +73,15 @@ pub(crate) fn read_defaults(node: &Node, context: &Context, notes: &mut Notes) -
         missing_at: None,
     };
     let mut raw = read(node, &shape, None, context, notes)?;
-    if let Some(at) = raw.key("registry") {
-        notes.error(
-            at,
-            "`registry` has no default: each registry has its own; move it there",
-        );
-        raw.registry = None;
+    for name in RegistryKey::WITHOUT_DEFAULT.map(RegistryKey::as_str) {
+        if let Some(at) = raw.key(name) {
+            notes.error(
+                at,
+                format!("`{name}` has no default: each registry has its own; move it there"),
+            );
+        }
     }
+    (raw.registry, raw.expires_at) = (None, None);
     Some(raw)
 }
 
@@ -97,6 +102,7 @@ fn read(
             RegistryKey::Username => raw.username = credential::read_value(name, entry, notes),
             RegistryKey::AccessToken => raw.access_token = credential::read_value(name, entry, notes),
             RegistryKey::Secret => raw.secret = credential::read_secret(entry, context, notes),
+            RegistryKey::ExpiresAt => raw.expires_at = read_instant(name, entry, notes),
             RegistryKey::RepositoryReadAccessArns => raw.read_access = principal::read(entry, context, notes),
             RegistryKey::ImageTagMutability => {
                 raw.mutability = placed(entry, fields::word(name, Word::WORDS, value, notes))
@@ -121,6 +127,20 @@ fn placed<T>(entry: &Entry, value: Option<T>) -> Option<Field<T>> {
         at: entry.value.at,
         key: entry.key.at,
     })
+}
+
+fn read_instant(name: &str, entry: &Entry, notes: &mut Notes) -> Option<Field<Timestamp>> {
+    let text = fields::text(name, &entry.value, notes)?;
+    let time = expiry::instant(&text);
+    if time.is_none() {
+        let fault = format!(
+            "`{name}` {} is no day and no instant; write {}",
+            shown(&text),
+            expiry::FORM
+        );
+        notes.error(entry.value.at, fault);
+    }
+    placed(entry, time)
 }
 
 fn read_prefix(name: &str, entry: &Entry, notes: &mut Notes) -> Option<Field<String>> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::diagnostics::place::Position;
 use crate::diagnostics::problem::{Notes, shown};
-use crate::keys::file::FILE_KEYS;
+use crate::keys::file::{FILE_KEYS, RegistryKey};
 use crate::model::context::Context;
 use crate::model::credential::{Credential, CredentialSource};
 use crate::model::encryption::EncryptionKind;
@@ -22,7 +22,10 @@ use crate::yaml::node::Entry;
 
 const NEEDS_TEMPLATE_ROLE: &str = "need a role with which ECR creates repositories, or every first pull fails; set TEMPLATE_ROLE_ARN (a parameter of the stack), or remove them";
 
-const CREDENTIAL: [&str; 3] = ["username", "accessToken", "secret"];
+/// What is said of a credential, which is a mistake for an upstream that takes none.
+const OF_CREDENTIAL: [&str; 4] = ["username", "accessToken", "secret", EXPIRES_AT];
+
+const EXPIRES_AT: &str = RegistryKey::ExpiresAt.as_str();
 
 /// A registry, and where its `secret` stands.
 pub(crate) struct Resolved {
@@ -81,6 +84,14 @@ pub(crate) fn registry(entry: &Entry, above: &Above<'_>, notes: &mut Notes) -> O
     });
     check_either(&raw, notes);
     let credential = credential(&raw, defaults, upstream.as_ref(), at, notes);
+    if let (Some(CredentialSource::None), Some(at), Some(CredentialNeed::Optional)) =
+        (&credential, raw.key(EXPIRES_AT), upstream.as_ref().map(Upstream::needs))
+    {
+        notes.error(
+            at,
+            format!("`{EXPIRES_AT}` is there, but no credential that could lapse; remove it, or write one"),
+        );
+    }
     let upstream_repository_prefix = upstream_prefix(&raw, defaults, upstream.as_ref(), name, notes);
     let custom_role_arn = custom_role(&raw, defaults, upstream.as_ref(), context, notes);
     if let Some(tags) = &raw.tags {
@@ -96,6 +107,7 @@ pub(crate) fn registry(entry: &Entry, above: &Above<'_>, notes: &mut Notes) -> O
         name: name.to_owned(),
         upstream: upstream?,
         credential: credential?,
+        expires_at: raw.expires_at.as_ref().map(|field| field.value),
         read_access: pick("repository_read_access_arns", &raw, defaults, |raw| {
             raw.read_access.as_ref()
         })
@@ -204,7 +216,7 @@ fn credential(
 ) -> Option<CredentialSource> {
     let need = upstream.map_or(CredentialNeed::Optional, Upstream::needs);
     if let (CredentialNeed::Forbidden | CredentialNeed::RoleOptional, Some(upstream)) = (need, upstream) {
-        let own = CREDENTIAL
+        let own = OF_CREDENTIAL
             .iter()
             .filter_map(|name| Some((format!("`{name}`"), raw.key(name)?)));
         let (fields, places): (Vec<String>, Vec<Position>) = own.unzip();

@@ -1,5 +1,5 @@
-//! The reference of the fields, in Markdown, from the same tables as the schema. `docs/file.md` and the README have it
-//! between two marks.
+//! The reference of the fields, in Markdown, from the same tables as the schema. `docs/file.md` has it between
+//! two marks.
 
 use serde_json::Value;
 
@@ -41,21 +41,6 @@ pub fn reference() -> String {
     out
 }
 
-/// The fields of a registry in one table, as the README has it.
-#[must_use]
-pub fn summary() -> String {
-    let mut out = head("field");
-    for key in RegistryKey::ALL {
-        let about = key.about();
-        let words = choice(&key.value())
-            .map(|words| format!(": {words}"))
-            .unwrap_or_default();
-        let brief = format!("{}{words}", about.brief);
-        out.push_str(&format!("| `{}` | {brief} | {} |\n", about.name, absent(&about)));
-    }
-    out
-}
-
 /// What stands under a field, in tables.
 fn under(key: RegistryKey) -> String {
     match key {
@@ -77,6 +62,7 @@ fn under(key: RegistryKey) -> String {
         RegistryKey::Username
         | RegistryKey::AccessToken
         | RegistryKey::Secret
+        | RegistryKey::ExpiresAt
         | RegistryKey::RepositoryReadAccessArns
         | RegistryKey::ImageTagMutability
         | RegistryKey::ImageTagMutabilityExclusionFilters
@@ -178,12 +164,9 @@ fn absent(about: &About) -> String {
     }
 }
 
-fn head(what: &str) -> String {
-    format!("| {what} | meaning | default |\n| --- | --- | --- |\n")
-}
-
 fn table<K: Valued>(within: &str) -> String {
-    format!("{}{}", head("key"), rows::<K>(within))
+    let head = "| key | meaning | default |\n| --- | --- | --- |\n";
+    format!("{head}{}", rows::<K>(within))
 }
 
 fn rows<K: Valued>(within: &str) -> String {

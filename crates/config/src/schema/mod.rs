@@ -113,7 +113,9 @@ fn registry() -> Value {
 /// `defaults`, each field by itself.
 pub(crate) fn defaults() -> Value {
     let of = |key: &RegistryKey| match key {
-        RegistryKey::Registry => rules::absent("`registry` has no default: each registry has its own"),
+        key if RegistryKey::WITHOUT_DEFAULT.contains(key) => {
+            rules::absent(&format!("`{}` has no default: each registry has its own", key.name()))
+        }
         key => reference(key.name()),
     };
     object(RegistryKey::ALL.iter().map(|key| (key.name(), of(key))), [])

@@ -21,6 +21,7 @@ pub(super) const NAME: &str = "A name is an ECR repository prefix: lower case le
 const USERNAME: &str = RegistryKey::Username.as_str();
 const TOKEN: &str = RegistryKey::AccessToken.as_str();
 const SECRET: &str = RegistryKey::Secret.as_str();
+const EXPIRES_AT: &str = RegistryKey::ExpiresAt.as_str();
 const MUTABILITY: &str = RegistryKey::ImageTagMutability.as_str();
 const FILTERS: &str = RegistryKey::ImageTagMutabilityExclusionFilters.as_str();
 const UNLISTED: &str = RegistryKey::AllowUnlistedUpstream.as_str();
@@ -77,7 +78,9 @@ pub(super) fn registry(fields: Value) -> Value {
     use CredentialNeed::{Forbidden, RoleOptional};
     let no_credential = "This upstream takes no credential, and ECR refuses a rule that has one.";
     let only_ecr = "This is for an upstream that is another private ECR registry.";
-    let no_credentials: Vec<Value> = [USERNAME, TOKEN, SECRET].map(|key| lacks(key, no_credential)).into();
+    let no_credentials: Vec<Value> = [USERNAME, TOKEN, SECRET, EXPIRES_AT]
+        .map(|key| lacks(key, no_credential))
+        .into();
     let rules = vec![
         either(),
         when(
@@ -154,11 +157,15 @@ fn words(wanted: impl Fn(Word) -> bool) -> Vec<&'static str> {
 }
 
 /// The rules that a default can satisfy or break. They are for files without defaults; `ptc check` has them for all.
-pub(super) fn without_defaults() -> [Value; 5] {
+pub(super) fn without_defaults() -> [Value; 6] {
     let required = hosts(|need| need == CredentialNeed::Required);
     let both = json!({"allOf": [has(USERNAME), has(TOKEN)]});
     [
         when(required, json!({"anyOf": [has(SECRET), both]})),
+        when(
+            has(EXPIRES_AT),
+            json!({"anyOf": [has(SECRET), has(USERNAME), has(TOKEN)]}),
+        ),
         json!({"allOf": [when(has(USERNAME), has(TOKEN)), when(has(TOKEN), has(USERNAME))]}),
         unless(like(UNLISTED, json!({"const": true})), listed()),
         unless(has(MUTABILITY), no_filters()),

@@ -12,6 +12,7 @@ use crate::keys::lifecycle::RuleKey;
 use crate::keys::lifecycle::{ActionKey, PolicyKey, SelectionKey};
 use crate::model::arn::REGION;
 use crate::model::credential::SECRET_PREFIX;
+use crate::model::expiry;
 use crate::model::file::MAX_REGISTRIES;
 use crate::model::lifecycle::{ActionType, CountType, CountUnit, StorageClass, TagStatus};
 use crate::model::lifecycle::{MOST_RULES, MOST_TAG, MOST_WILDCARDS};
@@ -44,6 +45,7 @@ impl Valued for RegistryKey {
             Self::Registry => upstream::any_host(),
             Self::Username | Self::AccessToken => credential(),
             Self::Secret => secret(),
+            Self::ExpiresAt => instant(),
             Self::RepositoryReadAccessArns => principals(),
             Self::ImageTagMutability => word(Word::WORDS),
             Self::ImageTagMutabilityExclusionFilters => filters(),
@@ -229,6 +231,16 @@ fn principals() -> Value {
         "examples": ["111122223333", "arn:aws:iam::111122223333:root"],
     });
     list(&item, 0)
+}
+
+fn instant() -> Value {
+    let mut instant =
+        json!({"type": "string", "pattern": expiry::PATTERN, "examples": ["2027-05-01", "2027-05-01T12:00:00Z"]});
+    explained(
+        &mut instant,
+        "A day such as 2027-05-01, or an instant such as 2027-05-01T12:00:00Z.",
+    );
+    instant
 }
 
 fn filters() -> Value {

@@ -27,7 +27,14 @@ pub struct Image {
     pub transitioned_at: Option<Timestamp>,
     /// The digest of the manifest list it belongs to.
     pub part_of: Option<String>,
+    /// What its manifest is.
+    pub media_type: String,
+    /// The manifest, of which `digest` is the digest. Images that were not pulled have none here.
+    pub manifest: Option<String>,
 }
+
+/// A single image, as `docker push` makes it.
+const SINGLE: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
 impl Image {
     /// A standard image that nobody has pulled.
@@ -40,6 +47,8 @@ impl Image {
             storage_class: StorageClass::Standard,
             transitioned_at: None,
             part_of: None,
+            media_type: SINGLE.to_owned(),
+            manifest: None,
         }
     }
 }

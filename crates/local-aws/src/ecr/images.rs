@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::evaluate::Image;
@@ -50,12 +51,11 @@ impl Images {
         }
     }
 
-    /// Whether there is an image of this digest or tag.
-    pub(super) fn has(&self, repository: &str, reference: &str) -> bool {
+    /// The image of this digest or tag.
+    pub(super) fn find(&self, repository: &str, reference: &str) -> Option<Image> {
         let images = self.list(repository);
-        images
-            .iter()
-            .any(|image| image.digest == reference || image.tags.iter().any(|tag| tag == reference))
+        let is_meant = |image: &&Image| image.digest == reference || image.tags.iter().any(|tag| tag == reference);
+        images.iter().find(is_meant).cloned()
     }
 }
 
@@ -68,9 +68,29 @@ fn daily(repository: &str, n: usize, count: usize, last: Timestamp) -> Image {
     Image::new(&digest(&format!("{repository}:{tag}")), &[&tag], pushed)
 }
 
-/// A digest that nothing else has, of an image by its name and tag.
-pub(super) fn digest(image: &str) -> String {
-    let bytes = Sha256::digest(image.as_bytes());
+/// An image as a pull brings it: an index of two platforms, whose parts are not kept.
+pub(super) fn pulled(name: &str, tag: &str, now: Timestamp) -> Image {
+    const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    let part = |architecture: &str| {
+        json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": digest(&format!("{name}/{architecture}")),
+            "size": 1000,
+            "platform": {"architecture": architecture, "os": "linux"},
+        })
+    };
+    let index =
+        json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [part("amd64"), part("arm64")]}).to_string();
+    Image {
+        media_type: INDEX.to_owned(),
+        manifest: Some(index.clone()),
+        ..Image::new(&digest(&index), &[tag], now)
+    }
+}
+
+/// The digest of a text.
+fn digest(text: &str) -> String {
+    let bytes = Sha256::digest(text.as_bytes());
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
 }

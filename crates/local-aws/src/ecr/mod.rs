@@ -1,5 +1,5 @@
 //! Amazon ECR as far as a pull-through cache needs it: rules, creation templates, repositories and their settings,
-//! lifecycle previews, and [`Ecr::pull`], which shows what a `docker pull` through a rule would do.
+//! their images, lifecycle previews, and [`Ecr::pull`], which shows what a `docker pull` through a rule would do.
 //!
 //! Nothing here talks to a network. Which upstream credentials are good is said by the test ([`Ecr::upstreams`]);
 //! which secrets exist is asked of the Secrets Manager stand-in ([`SecretSource`]). Error codes, texts and rules
@@ -7,6 +7,7 @@
 
 mod credential;
 mod evaluate;
+mod image_calls;
 mod images;
 mod lifecycle;
 mod mutability;
@@ -128,6 +129,8 @@ impl Ecr {
             "TagResource" => self.tag(cx, input),
             "UntagResource" => self.untag(cx, input),
             "ListTagsForResource" => self.list_tags(cx, input),
+            "DescribeImages" => self.describe_images(cx, input),
+            "BatchGetImage" => self.batch_get_image(cx, secrets, input),
             "PutRegistryPolicy" => self.put_registry_policy(cx, input),
             "GetRegistryPolicy" => self.get_registry_policy(cx),
             "DeleteRegistryPolicy" => self.delete_registry_policy(cx),

@@ -3,8 +3,8 @@
 //! ECR's refusals of a first pull mislead: whatever the reason, the client reads that there is no such repository.
 //! The text is kept, with the reason after it in brackets for whoever reads the output of a test.
 
-use super::evaluate::Image;
-use super::images::digest;
+use super::images;
+use super::lifecycle::StorageClass;
 use super::repositories::{Repository, not_found};
 use super::rules::Rule;
 use super::template::Template;
@@ -36,10 +36,17 @@ impl Ecr {
         };
         let probe = serde_json::json!({"repositoryName": name});
         shape::check(Service::Ecr, "GetRepositoryPolicy", &probe).map_err(|error| invalid(error.message))?;
-        let cached = self
+        let stored = self
             .repositories
             .get(name)
-            .is_some_and(|repository| repository.images.has(name, reference));
+            .and_then(|repository| repository.images.find(name, reference));
+        if stored
+            .as_ref()
+            .is_some_and(|image| image.storage_class == StorageClass::Archive)
+        {
+            return Err(misled("the image is archived, and has to be restored first"));
+        }
+        let cached = stored.is_some();
 
         let Some((rule, path)) = self.rule_for(name) else {
             let pulled = Pulled {
@@ -76,6 +83,10 @@ impl Ecr {
         if separator(reference) == "@" {
             return Err(misled("a first pull must be by tag"));
         }
+        let at_upstream = format!("{path}:{reference}");
+        if let Some(code) = self.upstreams.failure(&rule.upstream_registry_url, &at_upstream) {
+            return Err(misled(&format!("the upstream does not give it: {code}")));
+        }
         if !self.repositories.contains_key(name) {
             let template = self.template_for(name);
             if template.is_some_and(Template::lacks_role) {
@@ -91,9 +102,23 @@ impl Ecr {
         if let Some(repository) = self.repositories.get_mut(name) {
             repository
                 .images
-                .extend(name, [Image::new(&digest(image), &[reference], cx.now)]);
+                .extend(name, [images::pulled(image, reference, cx.now)]);
         }
         Ok(pulled)
+    }
+
+    /// ECR's code for an image that the upstream does not give.
+    pub(super) fn upstream_failure(&self, name: &str, tag: &str) -> Option<String> {
+        let (rule, path) = self.rule_for(name)?;
+        let failure = self
+            .upstreams
+            .failure(&rule.upstream_registry_url, &format!("{path}:{tag}"))?;
+        Some(failure.to_owned())
+    }
+
+    /// Whether a rule covers a repository.
+    pub(super) fn has_rule_for(&self, name: &str) -> bool {
+        self.rule_for(name).is_some()
     }
 
     /// The rule with the longest prefix, and the path at its upstream.

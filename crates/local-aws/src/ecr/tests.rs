@@ -1,6 +1,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test may panic
 //! One registry with a fake of Secrets Manager beside it; what it must do is in the modules below.
 
+mod images;
 mod lifecycle;
 mod policies;
 mod pulls;
@@ -112,7 +113,7 @@ impl World {
 #[test]
 fn operations_it_does_not_have_are_refused_in_its_own_name() {
     let mut world = World::new();
-    for op in ["DescribeImages", "PutReplicationConfiguration", ""] {
+    for op in ["ListImages", "PutReplicationConfiguration", ""] {
         world.refused(
             op,
             &json!({}),

@@ -73,6 +73,8 @@ pub struct Upstreams {
     good: HashSet<[String; 3]>,
     /// Hosts that judge no credential, and the text that ECR gives then.
     silent: BTreeMap<String, String>,
+    /// Images that a host does not give, by host and path with tag, and ECR's code for why.
+    failing: BTreeMap<[String; 2], String>,
     /// Every credential that a host was shown, by a proof or a pull: host, user, token.
     shown: Mutex<BTreeSet<[String; 3]>>,
 }
@@ -94,6 +96,16 @@ impl Upstreams {
             Some(text) => _ = self.silent.insert(host.to_owned(), text.to_owned()),
             None => _ = self.silent.remove(host),
         }
+    }
+
+    /// From now on `host` does not give the image of this name; ECR's code for it is one of `ImageFailureCode`.
+    pub fn fail(&mut self, host: &str, image: &str, code: &str) {
+        self.failing.insert([host, image].map(str::to_owned), code.to_owned());
+    }
+
+    /// Why `host` does not give an image.
+    pub(super) fn failure(&self, host: &str, image: &str) -> Option<&str> {
+        self.failing.get(&[host, image].map(str::to_owned)).map(String::as_str)
     }
 
     /// Every credential that a host was shown: host, user, token.

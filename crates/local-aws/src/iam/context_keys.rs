@@ -2,11 +2,13 @@
 //! [`super::policy`] accepts.
 
 /// The condition keys that requests carry here, beside the tags of secrets. A policy with another one is refused.
-const CONTEXT_KEYS: [&str; 10] = [
+const CONTEXT_KEYS: [&str; 11] = [
     "aws:PrincipalAccount",
     "aws:RequestedRegion",
     "aws:ResourceAccount",
     "aws:SecureTransport",
+    // Of requests through a VPC endpoint, of which there are none here: what asks for it matches nothing.
+    "aws:SourceVpce",
     "iam:AWSServiceName",
     "iam:PassedToService",
     // Of CreateGrant, which nothing here calls; ECR does, in the template role.

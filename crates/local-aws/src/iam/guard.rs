@@ -140,7 +140,7 @@ fn refusal(options: &Options, policy: &Policy, service: &str, need: &Need, why: 
             message,
             status: 403,
         },
-        "sqs" | "lambda" => ApiError {
+        "sqs" | "lambda" | "iam" => ApiError {
             code: "AccessDeniedException".into(),
             message,
             status: 403,

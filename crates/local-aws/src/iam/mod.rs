@@ -1,5 +1,5 @@
 //! IAM: what a role allows is read from the template that makes it, and every call of that role's access key is held
-//! against it before anything else happens.
+//! against it before anything else happens. What a role of the account may do can be asked beforehand (`simulate`).
 //!
 //! [`Stack`] resolves the template as CloudFormation would and hands out a role's [`Policy`]; `needs` knows what each
 //! call asks for; `guard` stands in the way of the calls. Only identity-based policies are evaluated: the account has no
@@ -12,6 +12,7 @@ mod pattern;
 mod policy;
 mod resolve;
 mod resources;
+mod simulate;
 mod template;
 
 pub use needs::WITHOUT_RESOURCES;
@@ -20,3 +21,4 @@ pub use template::Stack;
 
 pub(crate) use guard::{Guard, Passing};
 pub(crate) use needs::Input;
+pub(crate) use simulate::Roles;

@@ -54,6 +54,10 @@ pub(super) fn of(state: &State, service: &str, operation: &str, input: Input<'_>
         ("lambda", Input::Json(input)) => asking.lambda(operation, input),
         // Everybody may learn who they are: IAM is not asked, and cannot deny it.
         ("sts", Input::Json(_)) if operation == "GetCallerIdentity" => Some(Vec::new()),
+        ("iam", Input::Json(input)) if operation == "SimulatePrincipalPolicy" => {
+            let role = given(input, "PolicySourceArn").unwrap_or_default();
+            Some(vec![asking.need("iam:SimulatePrincipalPolicy", role)])
+        }
         ("kms", Input::Json(input)) => asking.kms(operation, input),
         ("s3", Input::S3 { request, if_match }) => asking.s3(operation, request, if_match),
         _ => None,
@@ -159,7 +163,21 @@ impl Asking<'_> {
             | "SetRepositoryPolicy"
             | "GetRepositoryPolicy"
             | "DeleteRepositoryPolicy"
+            | "DescribeImages"
             | "PutImageTagMutability" => vec![own(repository(given(input, "repositoryName").unwrap_or_default()))],
+            "BatchGetImage" => {
+                let arn = repository(given(input, "repositoryName").unwrap_or_default());
+                // What is not cached is imported, in the name of whoever asks for it.
+                let first = self.state.ecr.first_pull(input);
+                let more = [
+                    ("ecr:BatchImportUpstreamImage", first.imports),
+                    ("ecr:CreateRepository", first.creates),
+                ];
+                let more = more.into_iter().filter(|(_, needed)| *needed);
+                std::iter::once(own(arn.clone()))
+                    .chain(more.map(|(action, _)| self.need(action, arn.clone())))
+                    .collect()
+            }
             "TagResource" | "UntagResource" | "ListTagsForResource" => {
                 vec![own(given(input, "resourceArn").unwrap_or_default().to_owned())]
             }

@@ -40,8 +40,10 @@ pub enum Decision {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Statement {
+pub(super) struct Statement {
     sid: String,
+    /// The name of the document that it stands in.
+    policy: String,
     allows: bool,
     actions: Entries,
     resources: Entries,
@@ -92,10 +94,8 @@ impl Policy {
                 .into_iter()
                 .enumerate()
             {
-                let nameless = format!("{name}[{n}]");
-                statements.push(
-                    Statement::read(statement, &nameless).map_err(|why| within(format!("statement {n}: {why}")))?,
-                );
+                statements
+                    .push(Statement::read(statement, name, n).map_err(|why| within(format!("statement {n}: {why}")))?);
             }
         }
         let mut sids = BTreeSet::new();
@@ -126,6 +126,19 @@ impl Policy {
         } else {
             Decision::Allowed(grants)
         }
+    }
+
+    /// The statements that speak about an action on a resource, whether or not their conditions hold.
+    pub(super) fn speaking_about(&self, need: &Need) -> impl Iterator<Item = &Statement> {
+        self.statements
+            .iter()
+            .filter(|statement| statement.names(need).is_some())
+    }
+
+    /// The name of the document that a statement stands in.
+    pub(super) fn document_of(&self, sid: &str) -> Option<&str> {
+        let named = self.statements.iter().find(|statement| statement.sid == sid);
+        named.map(|statement| statement.policy.as_str())
     }
 
     /// Every statement's sid, in order.
@@ -170,7 +183,7 @@ impl Policy {
 }
 
 impl Statement {
-    fn read(value: &Value, nameless: &str) -> Result<Self, String> {
+    fn read(value: &Value, policy: &str, n: usize) -> Result<Self, String> {
         let members = object(value)?;
         only(
             members,
@@ -187,8 +200,7 @@ impl Statement {
         let sid = members
             .get("Sid")
             .and_then(Value::as_str)
-            .unwrap_or(nameless)
-            .to_owned();
+            .map_or_else(|| format!("{policy}[{n}]"), str::to_owned);
         let allows = match members.get("Effect").and_then(Value::as_str) {
             Some("Allow") => true,
             Some("Deny") => false,
@@ -222,6 +234,7 @@ impl Statement {
         }
         Ok(Self {
             sid,
+            policy: policy.to_owned(),
             allows,
             actions,
             resources,
@@ -229,17 +242,25 @@ impl Statement {
         })
     }
 
-    /// The action and the resource entry by which the statement speaks about this need; a negated entry is `not …`.
+    /// The same as [`Statement::names`], if its conditions hold.
     fn covers(&self, need: &Need) -> Option<(String, String)> {
+        let holds = |condition: &Condition| condition.holds(&need.context);
+        self.names(need).filter(|_| self.conditions.iter().all(holds))
+    }
+
+    /// The action and the resource entry by which the statement speaks about this need; a negated entry is `not …`.
+    fn names(&self, need: &Need) -> Option<(String, String)> {
         let action = need.action.to_ascii_lowercase();
         let action = self
             .actions
             .find(|pattern| matches(&pattern.to_ascii_lowercase(), &action))?;
         let resource = self.resources.find(|pattern| matches_arn(pattern, &need.resource))?;
-        self.conditions
-            .iter()
-            .all(|condition| condition.holds(&need.context))
-            .then_some((action, resource))
+        Some((action, resource))
+    }
+
+    /// The keys of its conditions.
+    pub(super) fn keys(&self) -> impl Iterator<Item = String> {
+        self.conditions.iter().map(|condition| condition.key.clone())
     }
 }
 

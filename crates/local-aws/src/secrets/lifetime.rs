@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    CURRENT, Deletion, Secret, Secrets, flag, invalid_parameter, invalid_request, not_found, seconds, tags, text,
-    valid_name, values, with,
+    CURRENT, Deletion, ROTATION_DAYS, Secret, Secrets, flag, invalid_parameter, invalid_request, not_found, seconds,
+    tags, text, valid_name, values, with,
 };
 use crate::api::{Answer, ApiError, CallContext};
 
@@ -37,6 +37,7 @@ impl Secrets {
             created: cx.now,
             changed: cx.now,
             rotated: None,
+            next_rotation: None,
             accessed: None,
             deletion: None,
             tags,
@@ -180,6 +181,11 @@ impl Secret {
         put("CreatedDate", Some(json!(seconds(self.created))));
         put("LastChangedDate", Some(json!(seconds(self.changed))));
         put("LastRotatedDate", self.rotated.map(|time| json!(seconds(time))));
+        if let Some(next) = self.next_rotation {
+            put("RotationEnabled", Some(json!(true)));
+            put("RotationRules", Some(json!({"AutomaticallyAfterDays": ROTATION_DAYS})));
+            put("NextRotationDate", Some(json!(seconds(next))));
+        }
         put("LastAccessedDate", self.accessed.map(|time| json!(seconds(time))));
         put(
             "DeletedDate",

@@ -28,6 +28,9 @@ const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
 const PENDING: &str = "AWSPENDING";
 
+/// How often a secret is rotated whose rotation is turned on.
+const ROTATION_DAYS: i64 = 30;
+
 /// All secrets of the account, by name.
 pub(crate) struct Secrets {
     visible_after: SignedDuration,
@@ -47,6 +50,8 @@ struct Secret {
     created: Timestamp,
     changed: Timestamp,
     rotated: Option<Timestamp>,
+    /// Where its rotation is turned on.
+    next_rotation: Option<Timestamp>,
     accessed: Option<Timestamp>,
     deletion: Option<Deletion>,
     tags: BTreeMap<String, String>,
@@ -134,7 +139,16 @@ impl Secrets {
         self.call(cx, "UpdateSecretVersionStage", &finish, events)?;
         let secret = self.find(cx, &json!({"SecretId": id}))?;
         secret.rotated = Some(cx.now);
+        if secret.next_rotation.is_some() {
+            secret.next_rotation = cx.now.checked_add(SignedDuration::from_hours(24 * ROTATION_DAYS)).ok();
+        }
         Ok(json!({"ARN": secret.arn, "Name": secret.name, "VersionId": version}))
+    }
+
+    /// Turns a secret's rotation on: it is due by `next`, and from then on every 30 days.
+    pub(crate) fn turn_rotation_on(&mut self, cx: &CallContext, id: &str, next: Timestamp) -> Result<(), ApiError> {
+        self.find(cx, &json!({"SecretId": id}))?.next_rotation = Some(next);
+        Ok(())
     }
 
     /// The full ARN of a secret, named by its name, its full ARN, or its ARN without the random suffix.

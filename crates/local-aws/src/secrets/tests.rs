@@ -549,6 +549,7 @@ fn a_rotation_is_dated_and_a_put_is_not() {
         .unwrap();
     let described = described(&mut world);
     assert!(described["LastRotatedDate"].is_number(), "{described}");
+    assert!(described["RotationEnabled"].is_null() && described["NextRotationDate"].is_null());
     let labels = &described["VersionIdsToStages"][rotated["VersionId"].as_str().unwrap()];
     assert_eq!(*labels, json!(["AWSPENDING", "AWSCURRENT"]));
 }

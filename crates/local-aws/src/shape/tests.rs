@@ -29,7 +29,7 @@ fn template(member: &str, value: Value) -> Value {
 fn both_tables_parse() {
     assert!(knows(Service::Ecr, "CreatePullThroughCacheRule"));
     assert!(knows(Service::SecretsManager, "PutSecretValue"));
-    let error = check(Service::Ecr, "DescribeImages", &json!({})).unwrap_err();
+    let error = check(Service::Ecr, "ListImages", &json!({})).unwrap_err();
     assert_eq!(error.code, "UnknownOperationException");
     assert!(error.message.contains("local-aws"));
 }

@@ -58,6 +58,13 @@ fn yes() -> bool {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Role {
+    name: String,
+    policy: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Advance {
     seconds: u64,
 }
@@ -103,6 +110,11 @@ fn act(aws: &LocalAws, asked: &http::Request, path: &str) -> Result<Value, (u16,
             let material = material.ok_or_else(|| (400, "material is base64 of 32 bytes".to_owned()))?;
             return Ok(json!({"arn": aws.import_key(&key.id, material, key.enabled)}));
         }
+        (&Method::POST, "roles") => {
+            let role: Role = body(asked)?;
+            let made = aws.put_role(&role.name, &[("policy".to_owned(), role.policy)]);
+            return made.map(|arn| json!({"arn": arn})).map_err(|why| (400, why));
+        }
         (&Method::POST, "upstreams") => {
             let upstream: Upstream = body(asked)?;
             aws.accept_upstream(&upstream.host, &upstream.username, &upstream.token);
@@ -125,7 +137,7 @@ fn act(aws: &LocalAws, asked: &http::Request, path: &str) -> Result<Value, (u16,
         }
         _ => {
             let known = "GET calls, GET events, DELETE calls, DELETE faults, POST reset, POST faults, POST advance, \
-                         POST buckets, POST functions, POST keys, POST upstreams, DELETE upstreams, POST pull";
+                         POST buckets, POST functions, POST keys, POST roles, POST upstreams, DELETE upstreams, POST pull";
             return Err((404, format!("local-aws has these under /_local-aws/: {known}")));
         }
     }

@@ -67,7 +67,9 @@ pub(super) fn check(credential: Option<&Credential>, service: &str, region: &str
             },
         });
     };
-    let wrong = if credential.region != region {
+    // IAM is in no Region: it is signed for us-east-1, or for the Region of a client that was given an endpoint by hand.
+    let global = service == "iam" && credential.region == "us-east-1";
+    let wrong = if credential.region != region && !global {
         format!(
             "Credential should be scoped to a valid region, not '{}'.",
             credential.region

@@ -93,10 +93,13 @@ pub(super) async fn run(aws: &LocalAws, asked: &http::Request) -> Ending {
     ending
 }
 
-/// Tells the JSON services by `X-Amz-Target`, STS by its form and Lambda by its path; what is neither is S3.
+/// Tells the JSON services by `X-Amz-Target`, STS and IAM by their form and Lambda by its path; what is neither is S3.
 fn name(asked: &http::Request) -> Named {
     let other = match asked.header("x-amz-target") {
-        None if query::is_query(asked) => Some(("sts", query::read(asked))),
+        None if query::is_query(asked) => {
+            let query = query::read(asked);
+            Some((query.service, query.call))
+        }
         None if rest::is_rest(asked) => Some(("lambda", rest::read(asked))),
         _ => None,
     };
@@ -199,7 +202,10 @@ fn work(aws: &LocalAws, asked: &http::Request, named: &Named) -> http::Response 
         Work::Refuse(error) => Err(error.clone()),
         Work::Json(input) => state
             .call(named.service, &named.operation, input)
-            .map(|output| json_reply(named.service, &output)),
+            .map(|output| match named.service {
+                "sts" | "iam" => query::reply(named.service, &named.operation, &request_id(), &output),
+                service => json_reply(service, &output),
+            }),
         Work::S3(request) => {
             let cx = state.cx();
             let State { s3, events, .. } = &mut *state;
@@ -257,7 +263,6 @@ fn endless_page(aws: &LocalAws, asked: &http::Request, named: &Named, tokens: u6
 
 fn json_reply(service: &str, output: &Value) -> http::Response {
     let kind = match service {
-        "sts" => return query::reply(&request_id(), output),
         "lambda" => "application/json",
         "sqs" => JSON_1_0,
         _ => JSON_1_1,
@@ -271,7 +276,7 @@ fn json_reply(service: &str, output: &Value) -> http::Response {
 fn refusal(service: &str, subject: &str, error: &ApiError) -> http::Response {
     let reply = match service {
         "s3" => s3::error_reply(subject, &request_id(), error),
-        "sts" => query::refusal(&request_id(), error),
+        "sts" | "iam" => query::refusal(service, &request_id(), error),
         "lambda" => rest::refusal(&request_id(), error),
         // The services differ in the case of this member.
         "secretsmanager" => json_reply(service, &json!({"__type": error.code, "Message": error.message})),

@@ -1,35 +1,22 @@
-//! The query protocol of STS: a form as the request, XML as the answer.
+//! The query protocol of STS and IAM: a form as the request, XML as the answer.
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
 
 use crate::api::ApiError;
 use crate::http;
 
 const FORM: &str = "application/x-www-form-urlencoded";
-const VERSION: &str = "2011-06-15";
-const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Answered<'a> {
-    #[serde(rename = "@xmlns")]
-    xmlns: &'static str,
-    get_caller_identity_result: &'a Value,
-    response_metadata: Metadata<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Metadata<'a> {
-    request_id: &'a str,
-}
+/// The services that speak it, and the version of the API that a form has to name. Nothing else in a form tells them apart.
+const SERVICES: [(&str, &str); 2] = [("sts", "2011-06-15"), ("iam", "2010-05-08")];
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Refused<'a> {
     #[serde(rename = "@xmlns")]
-    xmlns: &'static str,
+    xmlns: String,
     error: Refusal<'a>,
     request_id: &'a str,
 }
@@ -42,30 +29,52 @@ struct Refusal<'a> {
     message: &'a str,
 }
 
+/// A form: which service it is for, and the operation with its other members.
+pub(super) struct Query {
+    pub(super) service: &'static str,
+    pub(super) call: Result<(String, Value), ApiError>,
+}
+
 /// Whether a request speaks it: S3 takes no form here, and nothing else is asked at the root without a target.
 pub(super) fn is_query(asked: &http::Request) -> bool {
     asked.path == "/" && asked.header("content-type").is_some_and(|kind| kind.starts_with(FORM))
 }
 
-/// Reads the operation and the other members of a form.
-pub(super) fn read(asked: &http::Request) -> Result<(String, Value), ApiError> {
+/// Reads a form. One that names no version that is known here is taken for STS's, and refused.
+pub(super) fn read(asked: &http::Request) -> Query {
+    let members = members(&asked.body);
+    let named = members
+        .as_ref()
+        .ok()
+        .and_then(|members| members.get("Version")?.as_str())
+        .and_then(|version| SERVICES.iter().find(|(_, known)| *known == version));
+    let service = named.map_or("sts", |(service, _)| service);
+    let call = members.and_then(|mut members| {
+        let operation = match members.remove("Action") {
+            Some(Value::String(operation)) if !operation.is_empty() => operation,
+            _ => return Err(ApiError::client("MissingAction", "Missing Action")),
+        };
+        members.remove("Version");
+        if named.is_some() {
+            return Ok((operation, Value::Object(members)));
+        }
+        let known = SERVICES
+            .map(|(service, version)| format!("{version} ({service})"))
+            .join(", ");
+        let message = format!("Could not find operation {operation} for a version other than {known}");
+        Err(ApiError::client("InvalidAction", message))
+    });
+    Query { service, call }
+}
+
+fn members(form: &[u8]) -> Result<Map<String, Value>, ApiError> {
     let mut members = Map::new();
-    let text = std::str::from_utf8(&asked.body).unwrap_or_default();
+    let text = std::str::from_utf8(form).unwrap_or_default();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         members.insert(decoded(name)?, Value::String(decoded(value)?));
     }
-    let operation = match members.remove("Action") {
-        Some(Value::String(operation)) if !operation.is_empty() => operation,
-        _ => return Err(ApiError::client("MissingAction", "Missing Action")),
-    };
-    match members.remove("Version") {
-        Some(Value::String(version)) if version == VERSION => Ok((operation, Value::Object(members))),
-        _ => {
-            let message = format!("Could not find operation {operation} for a version other than {VERSION}");
-            Err(ApiError::client("InvalidAction", message))
-        }
-    }
+    Ok(members)
 }
 
 fn decoded(text: &str) -> Result<String, ApiError> {
@@ -76,18 +85,31 @@ fn decoded(text: &str) -> Result<String, ApiError> {
     decoded.map_err(|_| ApiError::client("MalformedInput", "the form is not UTF-8"))
 }
 
-/// An answer.
-pub(super) fn reply(request_id: &str, output: &Value) -> http::Response {
-    let document = Answered {
-        xmlns: NAMESPACE,
-        get_caller_identity_result: output,
-        response_metadata: Metadata { request_id },
-    };
-    xml(200, "GetCallerIdentityResponse", &document, request_id)
+/// Members in this order: SDKs take the first for the result.
+struct Members<const N: usize>([(String, Value); N]);
+
+impl<const N: usize> Serialize for Members<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(N))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+/// An answer. Lists in it are a member `member` with all their items.
+pub(super) fn reply(service: &str, operation: &str, request_id: &str, output: &Value) -> http::Response {
+    let document = Members([
+        ("@xmlns".to_owned(), namespace(service).into()),
+        (format!("{operation}Result"), output.clone()),
+        ("ResponseMetadata".to_owned(), json!({"RequestId": request_id})),
+    ]);
+    xml(200, &format!("{operation}Response"), &document, request_id)
 }
 
 /// An error.
-pub(super) fn refusal(request_id: &str, error: &ApiError) -> http::Response {
+pub(super) fn refusal(service: &str, request_id: &str, error: &ApiError) -> http::Response {
     // The signature's errors have other names in this protocol.
     let code = match error.code.as_str() {
         "MissingAuthenticationTokenException" => "MissingAuthenticationToken",
@@ -103,11 +125,19 @@ pub(super) fn refusal(request_id: &str, error: &ApiError) -> http::Response {
         message: &error.message,
     };
     let document = Refused {
-        xmlns: NAMESPACE,
+        xmlns: namespace(service),
         error: error_part,
         request_id,
     };
     xml(error.status, "ErrorResponse", &document, request_id)
+}
+
+fn namespace(service: &str) -> String {
+    let version = SERVICES.iter().find(|(known, _)| *known == service);
+    format!(
+        "https://{service}.amazonaws.com/doc/{}/",
+        version.map_or("", |(_, version)| version)
+    )
 }
 
 fn xml(status: u16, root: &str, document: &impl Serialize, request_id: &str) -> http::Response {

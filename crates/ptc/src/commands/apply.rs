@@ -14,8 +14,12 @@ use crate::commands::plan::{self, TIME, run_request};
 use crate::input::Input;
 use crate::session::{Session, SessionArgs};
 use crate::ui::{FAILED, Failure, Ui};
-use crate::view::plan::{done, page};
-use crate::view::progress;
+use crate::view::plan::{Shown, done, page};
+
+const EXAMPLES: &str = r#"Examples:
+  ptc apply registries.yaml --function NAME
+  ptc apply registries.yaml --yes
+  ptc apply registries.yaml --plan-checksum "$(jq -r .plan_checksum plan.json)""#;
 
 /// Make the account follow the file: exactly the plan that was shown, or nothing.
 ///
@@ -23,6 +27,7 @@ use crate::view::progress;
 /// on standard input) it takes --yes, or --plan-checksum to apply that plan alone. Ctrl-C ends it after the calls under way, with
 /// a report of what was done and what was not.
 #[derive(ClapArgs)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The file; `-` is standard input.
     file: String,
@@ -32,6 +37,9 @@ pub struct Args {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
+    /// Show every field of each change, old and new, before asking.
+    #[arg(long)]
+    details: bool,
     /// How many registries that left the file may be deleted [default: the file's, else MAX_DELETIONS, else 1].
     #[arg(long, value_name = "N")]
     max_deletions: Option<u32>,
@@ -62,8 +70,12 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
         let deadline = Deadline::in_time(TIME, &plan::timing());
         let request = run_request(args.max_deletions, None);
         let shown = plan::report(&input, &session, Access::Plan, &request, deadline);
-        let shown = ui.waiting("reading the account", shown).await?;
-        ui.raw(page(&shown, &input, &session, ui.color).as_bytes())?;
+        let shown = ui.reading("reading the account", &session.reader, shown).await?;
+        let how = Shown {
+            details: args.details,
+            next: None,
+        };
+        ui.raw(page(&shown, &input, &session, how, ui.color).as_bytes())?;
         if !matches!(shown.outcome, Outcome::Pending | Outcome::Converged) {
             return Ok(FAILED);
         }
@@ -112,13 +124,11 @@ async fn carry_out(
     request: &RunRequest,
     ui: &Ui,
 ) -> Result<Report, Failure> {
-    if !ui.json {
-        progress::show(ui.color);
-    }
     let stop = CancellationToken::default();
     let deadline = Deadline::in_time(TIME, &plan::timing()).or(stop.clone());
-    let report = ui.waiting(
+    let report = ui.reading(
         "applying",
+        &session.reader,
         plan::report(input, session, Access::Apply(writer), request, deadline),
     );
     let mut report = std::pin::pin!(report);

@@ -12,9 +12,15 @@ use crate::view::checked::Checked;
 use crate::view::visible::visible;
 use crate::view::{problems, sarif};
 
+const EXAMPLES: &str = r#"Examples:
+  ptc check registries.yaml
+  ptc check --deny-warnings --account 123456789012 --region eu-west-1 registries.yaml
+  ptc check --format github registries.yaml"#;
+
 /// Check files: all errors and warnings, with their places. Works offline. One exception: for a file
 /// that SOPS encrypted, KMS is asked for the key, unless an age identity on this machine opens it.
 #[derive(ClapArgs)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The files; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]

@@ -13,11 +13,16 @@ use crate::session::SessionArgs;
 use crate::ui::{Failure, Ui};
 use crate::view::visible::visible;
 
+const EXAMPLES: &str = r#"Examples:
+  ptc export --output registries.yaml
+  ptc export --profile prod --region eu-west-1"#;
+
 /// Write the account's pull-through cache rules and templates as a registries.yaml, foreign ones too. Reads only.
 ///
 /// Credentials are named, never read: each registry has the `secret:` that its rule points to. What a plan of the file
 /// would still change stands as a comment above the registry.
 #[derive(ClapArgs)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Write the file here instead of on standard output.
     #[arg(long, short, value_name = "FILE")]
@@ -41,7 +46,7 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let session = args.session.open(ui).await?;
     let exported = export(&session.reader, &session.home, &session.settings);
     let exported = ui
-        .waiting("reading the account", exported)
+        .reading("reading the account", &session.reader, exported)
         .await
         .map_err(|error| match error {
             ExportError::Aws(error) => Failure::Aws(error.to_string()),
@@ -81,7 +86,7 @@ fn tally(exported: &Exported) -> String {
         n => format!("{n} registries"),
     };
     match remarks.len() {
-        0 => format!("{all}, and a plan of the file would change nothing about what is in it"),
+        0 => format!("{all}, each as it is in the account"),
         n => format!("{all}; above {n} a comment says what a plan would change, or what could not be written"),
     }
 }

@@ -18,10 +18,15 @@ use crate::ui::{FAILED, Failure, Ui};
 use crate::view::checked::Checked;
 use crate::view::problems;
 
+const EXAMPLES: &str = r#"Examples:
+  ptc kit registries.yaml --output kit --account 123456789012 --region eu-west-1
+  ptc kit registries.yaml --only containerd"#;
+
 /// Make what the pulling side needs: mirrors, policies and maps for those who pull, each with its caveats.
 ///
 /// With --account and a Region it works offline; without, the account is the one of your AWS credentials.
 #[derive(ClapArgs)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The file; `-` is standard input.
     #[arg(value_name = "FILE")]
@@ -36,7 +41,7 @@ pub struct Args {
     #[arg(long, requires = "output")]
     force: bool,
     /// Let nodes ask the upstream for what ECR refuses. RISK: containerd then posts the node's ECR token, valid for 12 hours for all that the node may pull, to
-    /// the upstream's token endpoint.
+    /// the upstream's token endpoint. `kubelet`, which has nodes sign in, is left out.
     #[arg(long)]
     fallback: bool,
     #[command(flatten)]
@@ -131,7 +136,7 @@ fn print(artefacts: &[Artefact], chosen: bool, ui: &Ui) -> Result<(), Failure> {
     } else {
         let names = ArtefactKind::value_variants()
             .iter()
-            .map(|part| part.as_str())
+            .map(ToString::to_string)
             .collect::<Vec<_>>()
             .join(", ");
         ui.note(&format!(

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod check;
+pub mod doctor;
 pub mod export;
 pub mod kit;
 pub mod plan;

@@ -4,11 +4,16 @@ use std::process::ExitCode;
 
 use crate::ui::{Failure, Ui};
 
+const EXAMPLES: &str = r#"Examples:
+  ptc schema > registries.schema.json
+  ptc schema --reference"#;
+
 /// Print the JSON Schema of the file, for editors.
 ///
 /// It refuses what `ptc check` refuses, but for what a schema cannot say. To use it, write the first line
 /// `# yaml-language-server: $schema=<path of the schema>` into the file.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Print the reference of all fields instead, in Markdown.
     #[arg(long)]

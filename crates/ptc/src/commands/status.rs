@@ -14,10 +14,15 @@ use crate::ui::{FAILED, Failure, Ui};
 use crate::view::status::page;
 use crate::view::visible::one_line;
 
+const EXAMPLES: &str = r#"Examples:
+  ptc status --function NAME
+  ptc status --function NAME --json | jq .outcome"#;
+
 /// Show what the last run of the function said. Reads only.
 ///
 /// Ends with status 0 where that run converged or changed what was to be changed, and 1 otherwise.
 #[derive(ClapArgs)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     session: SessionArgs,
@@ -48,16 +53,17 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
 }
 
 /// The status object of a run.
-struct Status {
+pub struct Status {
     /// The object with all its fields, unknown ones too.
     object: Value,
-    report: Report,
+    pub report: Report,
     finished_at: Timestamp,
     last_success_at: Option<Timestamp>,
 }
 
 impl Status {
-    async fn read(session: &Session) -> Result<Self, Failure> {
+    /// Reads it from the stack's bucket.
+    pub async fn read(session: &Session) -> Result<Self, Failure> {
         let settings = &session.settings;
         let (bucket, key) = (settings.config_bucket.as_str(), settings.status_key());
         if bucket.is_empty() {

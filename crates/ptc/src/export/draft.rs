@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use serde_yaml::{Mapping, Value};
 
-use super::entry::{self, Group};
+use super::entry::{self, Entry, Group};
 use super::page::{self, Page};
 use super::{ExportError, Exported};
 use config::{Context, File};
@@ -23,14 +23,6 @@ fn no_limit() -> DeletionBounds {
         limit: u32::MAX.into(),
         ..DeletionBounds::default()
     }
-}
-
-/// A registry of the file.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Entry {
-    pub(super) fields: Mapping,
-    /// Comments above it.
-    pub(super) remarks: Vec<String>,
 }
 
 /// The exported file before a plan of it.

@@ -15,6 +15,14 @@ use ecr_pull_through_sync::settings::Settings;
 /// Fields that are valid only together.
 pub(super) type Group = Vec<(&'static str, Value)>;
 
+/// A registry of the file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Entry {
+    pub(super) fields: Mapping,
+    /// Comments above it.
+    pub(super) remarks: Vec<String>,
+}
+
 /// The fields that every rule needs.
 pub(super) fn of_rule(rule: &Rule, names: &BTreeMap<String, String>) -> Group {
     let secret = rule.credential_arn.as_ref().map(|arn| names.get(arn).unwrap_or(arn));

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_yaml::{Mapping, Value};
 
-use super::draft::Entry;
+use super::entry::Entry;
 use ecr_pull_through_sync::account::one_line;
 use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::plan::{RegistryPlan, Step, Verdict};

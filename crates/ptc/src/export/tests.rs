@@ -60,6 +60,7 @@ fn secret_states(file: &File) -> BTreeMap<String, SecretState> {
             values: BTreeMap::new(),
             created: BTreeMap::new(),
             rotated: None,
+            next_rotation: None,
             binding: ecr_pull_through_sync::account::Binding::Tag,
             foreign_rule: None,
         })),

@@ -1,12 +1,12 @@
 //! `containerd/<host>/hosts.toml`, one for each upstream host ("Registry Configuration" in containerd's documentation).
 
 use super::mirror::{Mirror, Mirrors};
-use super::{Artefact, ArtefactKind, Fallback, sentences};
-use config::UpstreamKind;
+use super::{Artefact, ArtefactKind, Fallback, Source, sentences};
 
 const CAVEATS: &[&str] = &[
-    "The folders under `containerd/` go to the node's `/etc/containerd/certs.d`, and `config_path` of containerd's registry settings must name that; files there are read at each pull.",
-    "The node must sign in to ECR, and the kubelet asks its credential provider about the host that the pod names, not about the mirror: `docker.io` and the others have to stand in `matchImages` of the ECR credential provider (version 1.29 or later), with AWS_REGION set (kubernetes/kops#16593). Without that ECR answers each pull with 401.",
+    "The folders under `containerd/` go to the node's `/etc/containerd/certs.d`, and `config_path` of containerd's registry settings must name that folder alone; files there are read at each pull. With a list of folders, which is the default of containerd 2, the transfer service (2.1 and later) reads none, and asks the upstream without a word (containerd/containerd#12808).",
+    "A file that containerd cannot read is passed over, and the upstream is asked: do not edit them, make them again.",
+    "The node must sign in to ECR for the hosts that pods name: see `kubelet`. Without that ECR answers each pull with 401.",
     "`library/` needs no care here: containerd has added it before it asks.",
     "Pods keep the names they have, and nothing fights over them.",
 ];
@@ -21,9 +21,10 @@ const FALLBACK: &[&str] = &[
     "Where it works, it is silent: whether the cache is used shows only in containerd's log and in ECR.",
 ];
 
-pub(super) fn artefacts(mirrors: &Mirrors<'_>) -> Vec<Artefact> {
-    let mut notes = Some(&mirrors.notes);
-    let of_fallback = match mirrors.fallback {
+pub(super) fn artefacts(source: &Source<'_>) -> Vec<Artefact> {
+    let Mirrors { mirrors, notes } = Mirrors::of_nodes(source);
+    let mut notes = Some(notes);
+    let of_fallback = match source.fallback {
         Fallback::Never => NO_FALLBACK,
         Fallback::Upstream => FALLBACK,
     };
@@ -33,34 +34,26 @@ pub(super) fn artefacts(mirrors: &Mirrors<'_>) -> Vec<Artefact> {
         title: format!("Mirror for images of {}", mirror.host),
         caveats: sentences(&[CAVEATS, of_fallback].concat()),
         // Once is enough.
-        notes: notes.take().cloned().unwrap_or_default(),
-        content: hosts(mirror, mirrors.fallback),
+        notes: notes.take().unwrap_or_default(),
+        content: hosts(mirror, source.fallback),
     };
-    mirrors.mirrors.iter().map(artefact).collect()
+    mirrors.iter().map(artefact).collect()
 }
 
 /// Names and hosts consist of letters, digits and `-_./`, so they need no escapes.
 fn hosts(mirror: &Mirror<'_>, fallback: Fallback) -> String {
     let Mirror {
         host,
-        server,
-        kind,
+        upstream,
         registry,
         endpoint,
+        ..
     } = mirror;
-    let mut text =
-        format!("# /etc/containerd/certs.d/{host}/hosts.toml: images of {host} come through `{registry}`.\n");
-    if *kind == UpstreamKind::EcrPublic {
-        text.push_str(
-            "# Not for nodes whose kubelet signs in with the ECR credential provider: its credential for this host is\n\
-             # one of ECR Public, and private ECR refuses that.\n",
-        );
-    }
-    text.push_str(&match fallback {
+    let server = match fallback {
         // containerd refuses a server without a host, and a host alone has the upstream behind it.
         Fallback::Never => format!(
             r#"# ECR is the server too, so that nothing else is asked: another server would be given the node's ECR token.
-server = "{server}"
+server = "{endpoint}"
 capabilities = ["pull", "resolve"]
 # The path is all of it: no second /v2.
 override_path = true
@@ -69,16 +62,16 @@ override_path = true
         Fallback::Upstream => format!(
             "# What ECR refuses is asked of the server below. It is given the node's ECR token, which is valid for 12 hours,\n\
              # for all that the node may pull.\n\
-             server = \"{server}\"\n"
+             server = \"https://{upstream}\"\n"
         ),
-    });
-    text.push_str(&format!(
-        r#"
+    };
+    format!(
+        r#"# /etc/containerd/certs.d/{host}/hosts.toml: images of {host} come through `{registry}`.
+{server}
 [host."{endpoint}"]
   capabilities = ["pull", "resolve"]
   # The path is all of it: no second /v2.
   override_path = true
 "#
-    ));
-    text
+    )
 }

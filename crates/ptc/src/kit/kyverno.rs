@@ -7,8 +7,8 @@
 
 use std::fmt::Write as _;
 
-use super::route::{Route, Routes};
-use super::{Artefact, ArtefactKind, sentences};
+use super::route::Route;
+use super::{Artefact, ArtefactKind, Source, sentences};
 
 const CAVEATS: &[&str] = &[
     "For Kyverno up to 1.19: 1.17 deprecated ClusterPolicy, and its removal was planned for 1.20. Where `kubectl get crd clusterpolicies.kyverno.io` finds nothing, use mirrors.",
@@ -29,7 +29,8 @@ struct Step {
     unless: Option<String>,
 }
 
-pub(super) fn artefact(routes: &Routes<'_>) -> Artefact {
+pub(super) fn artefacts(source: &Source<'_>) -> Vec<Artefact> {
+    let routes = &source.routes;
     let steps: Vec<Step> = routes.routes.iter().flat_map(steps).collect();
     let mut content = format!("{HEAD}{EXCEPT}");
     for list in NEW_WITH_THE_POD {
@@ -42,14 +43,14 @@ pub(super) fn artefact(routes: &Routes<'_>) -> Artefact {
     for step in &steps {
         content.push_str(&foreach(step, "ephemeralContainers", ONLY_NEW));
     }
-    Artefact {
+    vec![Artefact {
         part: ArtefactKind::Kyverno,
         path: "kyverno.yaml".into(),
         title: "Policy that rewrites the images of new pods".into(),
         caveats: sentences(CAVEATS),
         notes: routes.notes.clone(),
         content,
-    }
+    }]
 }
 
 const HEAD: &str = r#"apiVersion: kyverno.io/v1

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::route::{Route, Routes};
-use super::{Artefact, ArtefactKind, sentences};
-use ecr_pull_through_sync::home::Home;
+use super::route::Route;
+use super::{Artefact, ArtefactKind, Source, sentences};
 
 const CAVEATS: &[&str] = &[
     "An official image of Docker Hub is called `nginx` but stands under `library/nginx`: write it behind `official_images`, not behind the base. Docker adds `library/` silently, ECR does not.",
     "Of several entries in `bases` that fit an image, the longest holds, at a `/` boundary. What stands in `not_under` has no URL here.",
     "The first pull of an image must be by tag; ECR cannot import one by its digest alone (aws/containers-roadmap#2837).",
-    "The Docker daemon's `registry-mirrors` take no path, so it cannot be pointed at a prefix (aws/containers-roadmap#939): rewrite the images. BuildKit can: a mirror in its `buildkitd.toml` may have a path, `[registry.\"docker.io\"]` with `mirrors = [\"<a base, without https://>\"]`.",
+    "The Docker daemon's `registry-mirrors` take no path, so it cannot be pointed at a prefix (aws/containers-roadmap#939): rewrite the images. A builder of BuildKit can: see `buildkit`.",
 ];
 
 #[derive(Serialize)]
@@ -39,7 +38,8 @@ struct Upstream<'a> {
     not_under: Vec<&'a str>,
 }
 
-pub(super) fn artefact(routes: &Routes<'_>, home: &Home) -> Artefact {
+pub(super) fn artefacts(source: &Source<'_>) -> Vec<Artefact> {
+    let (routes, home) = (&source.routes, source.home);
     let mut bases = BTreeMap::new();
     for route in &routes.routes {
         bases.insert(route.source(), route.base.as_str());
@@ -57,14 +57,14 @@ pub(super) fn artefact(routes: &Routes<'_>, home: &Home) -> Artefact {
         bases,
         upstreams: routes.routes.iter().map(upstream).collect(),
     };
-    Artefact {
+    vec![Artefact {
         part: ArtefactKind::Mapping,
         path: "mapping.json".into(),
         title: "Upstream host to pull-through URL, for programs".into(),
         caveats: sentences(CAVEATS),
         notes: routes.notes.clone(),
         content: json(&mapping),
-    }
+    }]
 }
 
 fn upstream<'a>(route: &'a Route<'a>) -> Upstream<'a> {

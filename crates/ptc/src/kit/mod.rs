@@ -12,13 +12,20 @@
 //! Pure: no file, no network, no credential. The caveats are problems that users of the tools reported. Each module names the
 //! documentation of its format.
 
+mod buildkit;
 mod containerd;
 mod iam;
+mod kubelet;
 mod kyverno;
 mod mapping;
 mod mirror;
 mod readme;
+mod registries;
+mod registry_policy;
+mod renovate;
 mod route;
+
+use std::fmt;
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -26,12 +33,11 @@ use serde::Serialize;
 use config::Registry;
 use ecr_pull_through_sync::home::Home;
 
-use mirror::Mirrors;
 use route::Routes;
 
 /// What an artefact is for, in the order of the kit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum ArtefactKind {
     /// Describes the others, with their caveats.
     Readme,
@@ -39,23 +45,63 @@ pub enum ArtefactKind {
     Mapping,
     /// A `hosts.toml` for each upstream host.
     Containerd,
+    /// How nodes sign in to ECR for the hosts of their mirrors, with user data.
+    Kubelet,
+    /// `registries.conf` for Podman, Buildah, Skopeo and CRI-O.
+    Registries,
+    /// Mirrors for builders.
+    Buildkit,
     /// A policy that rewrites the images of pods.
     Kyverno,
+    /// Where Renovate looks up tags.
+    Renovate,
     /// The policy of whoever pulls.
     Iam,
+    /// What lets other accounts make first pulls.
+    RegistryPolicy,
 }
 
-impl ArtefactKind {
-    /// The word for it in `--only` and in the README.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Readme => "readme",
-            Self::Mapping => "mapping",
-            Self::Containerd => "containerd",
-            Self::Kyverno => "kyverno",
-            Self::Iam => "iam",
-        }
+/// All kinds but the README, in the order of the kit: the question each answers, and who makes its artefacts, which are none
+/// where nothing of the file fits.
+const TABLE: &[(ArtefactKind, &str, Make)] = &[
+    (
+        ArtefactKind::Mapping,
+        "Where is which image pulled?",
+        mapping::artefacts,
+    ),
+    (ArtefactKind::Containerd, "How do nodes ask ECR?", containerd::artefacts),
+    (ArtefactKind::Kubelet, "How do nodes sign in?", kubelet::artefacts),
+    (
+        ArtefactKind::Registries,
+        "How do Podman, Buildah, Skopeo and CRI-O ask ECR?",
+        registries::artefacts,
+    ),
+    (ArtefactKind::Buildkit, "How do builders ask ECR?", buildkit::artefacts),
+    (
+        ArtefactKind::Kyverno,
+        "How are the images of pods rewritten?",
+        kyverno::artefacts,
+    ),
+    (
+        ArtefactKind::Renovate,
+        "How does Renovate find new versions?",
+        renovate::artefacts,
+    ),
+    (ArtefactKind::Iam, "What must a puller be allowed?", iam::artefacts),
+    (
+        ArtefactKind::RegistryPolicy,
+        "How do other accounts make first pulls?",
+        registry_policy::artefacts,
+    ),
+];
+
+type Make = fn(&Source<'_>) -> Vec<Artefact>;
+
+/// The word for it in `--only` and in the README.
+impl fmt::Display for ArtefactKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_possible_value()
+            .map_or(Ok(()), |value| f.write_str(value.get_name()))
     }
 }
 
@@ -93,19 +139,38 @@ impl Fallback {
     pub const RISK: &str = "where ECR refuses a pull, containerd posts the node's ECR token to the upstream's token endpoint; it is valid for 12 hours, for all that the node may pull";
 }
 
+/// What the artefacts are made of.
+struct Source<'a> {
+    registries: &'a [Registry],
+    home: &'a Home,
+    routes: Routes<'a>,
+    fallback: Fallback,
+}
+
 /// Makes the kit of a checked file: all artefacts, in the order of [`ArtefactKind`].
 #[must_use]
 pub fn kit(registries: &[Registry], home: &Home, fallback: Fallback) -> Vec<Artefact> {
-    let routes = Routes::of(registries, home);
-    let mut artefacts = vec![mapping::artefact(&routes, home)];
-    artefacts.extend(containerd::artefacts(&Mirrors::of(&routes, home, fallback)));
-    artefacts.push(kyverno::artefact(&routes));
-    artefacts.push(iam::artefact(registries, home));
-    artefacts.insert(0, readme::artefact(&artefacts, home, fallback));
+    let source = Source {
+        registries,
+        home,
+        routes: Routes::of(registries, home),
+        fallback,
+    };
+    let mut artefacts: Vec<Artefact> = TABLE.iter().flat_map(|(.., make)| make(&source)).collect();
+    artefacts.insert(0, readme::artefact(&artefacts, &source));
     artefacts
 }
 
 /// Caveats and notes as an [`Artefact`] has them.
 fn sentences(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+/// How people sign in to ECR by its own host.
+fn sign_in(program: &str, home: &Home) -> String {
+    format!(
+        "aws ecr get-login-password --region {} | {program} login --username AWS --password-stdin {}",
+        home.region,
+        home.registry_host()
+    )
 }

@@ -2,21 +2,25 @@
 
 use std::fmt::Write as _;
 
-use clap::ValueEnum as _;
+use super::mirror::Mirrors;
+use super::{Artefact, ArtefactKind, Fallback, Source, TABLE};
 
-use super::{Artefact, ArtefactKind, Fallback};
-use ecr_pull_through_sync::home::Home;
-
-pub(super) fn artefact(others: &[Artefact], home: &Home, fallback: Fallback) -> Artefact {
+pub(super) fn artefact(others: &[Artefact], source: &Source<'_>) -> Artefact {
     let mut content = format!(
         "# Pulling through {}\n\nMade by `ptc kit`. Make it again when the file changes. Nothing in it is secret.\n",
-        home.registry_host()
+        source.home.registry_host()
     );
-    if fallback == Fallback::Upstream {
+    if source.fallback == Fallback::Upstream {
         // Writing to a string cannot fail.
-        _ = writeln!(content, "\n**Made with `--fallback`**: {}.", Fallback::RISK);
+        _ = writeln!(
+            content,
+            "\n**Made with `--fallback`**: {}. So `kubelet` is left out: it has the node sign in for those hosts.",
+            Fallback::RISK
+        );
     }
-    let mut shared: Vec<&String> = Vec::new();
+    let of_nodes = Mirrors::of_nodes(source).notes;
+    let untold = |note: &&String| others.iter().all(|artefact| !artefact.notes.contains(note));
+    let mut shared: Vec<&String> = of_nodes.iter().filter(untold).collect();
     for note in others.iter().flat_map(|artefact| &artefact.notes) {
         let uses = others.iter().filter(|artefact| artefact.notes.contains(note)).count();
         if uses > 1 && !shared.contains(&note) {
@@ -24,22 +28,22 @@ pub(super) fn artefact(others: &[Artefact], home: &Home, fallback: Fallback) -> 
         }
     }
     if !shared.is_empty() {
-        content.push_str("\n## What does not fit, or surprises\n\n");
+        content.push_str("\n## What does not fit?\n\n");
         content.push_str(&list(shared.iter().copied()));
     }
-    for &part in ArtefactKind::value_variants() {
-        let of_part: Vec<&Artefact> = others.iter().filter(|artefact| artefact.part == part).collect();
+    for (part, question, _) in TABLE {
+        let of_part: Vec<&Artefact> = others.iter().filter(|artefact| artefact.part == *part).collect();
         let Some(first) = of_part.first() else { continue };
-        _ = writeln!(content, "\n## {}\n", part.as_str());
+        _ = writeln!(content, "\n## {question}\n");
         for artefact in &of_part {
-            _ = writeln!(content, "`{}`: {}.", artefact.path, artefact.title);
+            _ = writeln!(content, "- `{}`: {}.", artefact.path, artefact.title);
         }
-        content.push('\n');
+        content.push_str("\nWhat to know:\n\n");
         content.push_str(&list(&first.caveats));
         let own = first.notes.iter().filter(|note| !shared.contains(note));
         let own = list(own);
         if !own.is_empty() {
-            _ = write!(content, "\nOf this file:\n\n{own}");
+            _ = write!(content, "\nOf your file:\n\n{own}");
         }
     }
     Artefact {

@@ -38,7 +38,7 @@ pub(super) struct Routes<'a> {
 }
 
 /// Names of Docker Hub in images. The second and third are its real hosts.
-const DOCKER_HUB: (&str, &[&str]) = ("docker.io", &["index.docker.io", "registry-1.docker.io"]);
+pub(super) const DOCKER_HUB: (&str, &[&str]) = ("docker.io", &["index.docker.io", "registry-1.docker.io"]);
 
 impl Route<'_> {
     /// Whether images without a path stand under `library/`: Docker and containerd add it, ECR does not.

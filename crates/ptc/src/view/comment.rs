@@ -5,6 +5,8 @@ use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::report::{self, Blocker, Change, Mark, Report, code};
 
 use crate::view::diff;
+use crate::view::plan::{by_message, does_something, tally};
+use crate::view::rows::{Row, Rows};
 use crate::view::visible::visible;
 
 /// GitHub takes 65,536 characters; the rest is for what a pipeline puts around it.
@@ -27,13 +29,13 @@ impl Comment {
     }
 }
 
-/// A plan in Markdown.
-pub fn of_plan(report: &Report, file: &str, home: &Home) -> String {
+/// A plan in Markdown, with the command that applies it.
+pub fn of_plan(report: &Report, file: &str, home: &Home, next: &str) -> String {
     let mut comment = Comment {
         text: String::new(),
         left_out: 0,
     };
-    comment.add(&format!("### `{}`: {}\n\n", code(file), text(&report.tally())));
+    comment.add(&format!("### `{}`: {}\n\n", code(file), text(&tally(report))));
     comment.add(&format!(
         "Account `{}`, Region `{}`, outcome **{}**\n",
         home.account,
@@ -44,22 +46,23 @@ pub fn of_plan(report: &Report, file: &str, home: &Home) -> String {
         comment.add(&format!("\n{}\n", text(&report.message)));
     }
     list(&mut comment, "Errors", report.errors.iter().map(ToString::to_string));
+    let Rows { rows, common } = Rows::of(report, home);
+    if !rows.is_empty() {
+        comment.add("\n| | registry | change | what |\n| --- | --- | --- | --- |\n");
+    }
+    for row in &rows {
+        comment.add(&line(row));
+    }
+    if let Some(common) = common {
+        comment.add(&format!("\n{}\n", text(&common)));
+    }
     list(
         &mut comment,
         "Not as it should be",
         report.blockers().iter().map(Blocker::line),
     );
-    if !report.changes.is_empty() {
-        comment.add("\n| | registry | change | fields |\n| --- | --- | --- | --- |\n");
-    }
-    for change in &report.changes {
-        comment.add(&row(change));
-    }
-    list(
-        &mut comment,
-        "Warnings",
-        report.warnings.iter().map(ToString::to_string),
-    );
+    let warnings = by_message(&report.warnings);
+    list(&mut comment, "Warnings", warnings.iter().map(ToString::to_string));
     comment.add("\n");
     for change in report.changes.iter().filter(|change| !change.diff.is_empty()) {
         comment.add(&details(change));
@@ -72,6 +75,10 @@ pub fn of_plan(report: &Report, file: &str, home: &Home) -> String {
     }
     if let Some(sum) = &report.plan_checksum {
         text.push_str(&format!("\nPlan checksum: `{sum}`\n"));
+        if does_something(report) {
+            let next = code(&format!("{} --plan-checksum {sum}", visible(next)));
+            text.push_str(&format!("\nTo apply exactly this: `{next}`\n"));
+        }
     }
     text
 }
@@ -91,13 +98,19 @@ fn list(comment: &mut Comment, title: &str, lines: impl Iterator<Item = String>)
     }
 }
 
-fn row(change: &Change) -> String {
+fn line(row: &Row) -> String {
+    let Row {
+        mark,
+        registry,
+        change,
+        fields,
+    } = row;
+    let mark = mark.as_str();
     format!(
-        "| `{}` | {} | {} | {} |\n",
-        change.mark().as_str(),
-        text(&change.registry),
-        text(&change.words()),
-        text(&change.fields.join(", ")),
+        "| `{mark}` | {} | {} | {} |\n",
+        text(registry),
+        text(change),
+        text(fields)
     )
 }
 

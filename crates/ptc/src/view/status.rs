@@ -76,8 +76,22 @@ pub fn page(
     page.text
 }
 
-/// The registries, a row each, without the reasons that stand below.
-fn registries(page: &mut Page, report: &Report, blockers: &[Blocker<'_>], now: Timestamp) {
+/// The registries, a row each, without the reasons that stand beside them. The host to pull from is the same for all: it is
+/// said once, and a row has what differs from it.
+pub fn registries(page: &mut Page, report: &Report, blockers: &[Blocker<'_>], now: Timestamp) {
+    let host = report
+        .registries
+        .iter()
+        .find_map(|(name, registry)| registry.url.strip_suffix(name)?.strip_suffix('/'))
+        .filter(|host| !host.is_empty());
+    if let Some(host) = host {
+        page.line(Mark::Same, &format!("pull from {host}/REGISTRY/IMAGE:TAG"));
+        page.gap();
+    }
+    let url = |name: &str, registry: &RegistryReport| match host {
+        Some(host) if registry.url == format!("{host}/{name}") => String::new(),
+        _ => registry.url.clone(),
+    };
     let head = [
         "state",
         "registry",
@@ -94,8 +108,8 @@ fn registries(page: &mut Page, report: &Report, blockers: &[Blocker<'_>], now: T
             registry.state.as_str().to_owned(),
             name.clone(),
             registry.upstream.clone(),
-            registry.url.clone(),
-            registry.credential.as_str().to_owned(),
+            url(name, registry),
+            registry.credential_words(),
             existing
                 .map(|of| format!("{} of {}", of.done, of.found))
                 .unwrap_or_default(),

@@ -1,5 +1,6 @@
 //! Pages for a terminal: marked lines, tables as wide as it is, ages in words.
 
+use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
 use ecr_pull_through_sync::report::Mark;
 use jiff::{SignedDuration, Timestamp};
@@ -9,14 +10,14 @@ use crate::view::visible::one_line;
 
 /// Text in the colour of a mark, if colours are wanted.
 pub fn paint(mark: Mark, text: &str, color: bool) -> String {
-    let code = match mark {
-        Mark::Added => "32",
-        Mark::Removed | Mark::Attention => "31",
-        Mark::Changed => "33",
-        Mark::Same => "",
+    let style: Style = match mark {
+        Mark::Added => AnsiColor::Green.on_default(),
+        Mark::Removed | Mark::Attention => AnsiColor::Red.on_default(),
+        Mark::Changed => AnsiColor::Yellow.on_default(),
+        Mark::Same => Style::new(),
     };
-    if color && !code.is_empty() {
-        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    if color {
+        format!("{style}{text}{style:#}")
     } else {
         text.to_owned()
     }
@@ -27,13 +28,16 @@ pub struct Page {
     /// The lines so far.
     pub text: String,
     color: bool,
+    /// Of the terminal. Elsewhere a line is as long as it is.
+    width: Option<usize>,
 }
 
 impl Page {
     /// An empty page.
     pub fn new(color: bool) -> Self {
+        let width = terminal_size_of(std::io::stdout()).map(|(Width(width), _)| usize::from(width));
         let text = String::new();
-        Self { text, color }
+        Self { text, color, width }
     }
 
     /// A line in the colour of its mark.
@@ -43,17 +47,29 @@ impl Page {
         self.text.push('\n');
     }
 
-    /// A line that begins with a coloured word: `warning: ...`.
-    pub fn said(&mut self, mark: Mark, word: &str, line: &str) {
-        self.text.push_str(&paint(mark, word, self.color));
-        self.line(Mark::Same, &format!(": {line}"));
+    /// A sentence, or several: it is wrapped.
+    pub fn prose(&mut self, mark: Mark, text: &str) {
+        for line in wrap(&one_line(text), self.width) {
+            self.text.push_str(&paint(mark, &line, self.color));
+            self.text.push('\n');
+        }
     }
 
-    /// Lines of which the first has the mark for attention.
+    /// A sentence that begins with a coloured word: `warning: ...`.
+    pub fn said(&mut self, mark: Mark, word: &str, line: &str) {
+        let text = wrap(&one_line(&format!("{word}: {line}")), self.width).join("\n");
+        let rest = text.strip_prefix(word).unwrap_or_default();
+        self.text
+            .push_str(&format!("{}{rest}\n", paint(mark, word, self.color)));
+    }
+
+    /// Sentences of which the first has the mark for attention.
     pub fn attention(&mut self, lines: &[String]) {
         for (n, line) in lines.iter().enumerate() {
-            let mark = if n == 0 { "! " } else { "" };
-            self.line(Mark::Attention, &format!("{mark}{line}"));
+            match n {
+                0 => self.prose(Mark::Attention, &format!("! {line}")),
+                _ => self.line(Mark::Attention, line),
+            }
         }
     }
 
@@ -64,10 +80,35 @@ impl Page {
 
     /// A table, with the words that its lines may begin with in colour.
     pub fn table(&mut self, head: &[&str], rows: impl IntoIterator<Item = Vec<String>>, marks: &[(&str, Mark)]) {
-        let width = terminal_size_of(std::io::stdout()).map(|(Width(width), _)| width);
+        let width = self.width.and_then(|width| u16::try_from(width).ok());
         self.text
             .push_str(&paint_first(&render(head, rows, width), marks, self.color));
     }
+}
+
+/// In the place of a space where no line may end. Text from outside has none: it would be written out.
+const GLUE: &str = "\u{1f}";
+
+/// The lines of a sentence. What may be copied stays whole: a word however long, a command in backquotes.
+fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
+    let Some(width) = width else {
+        return vec![text.to_owned()];
+    };
+    let options = textwrap::Options::new(width)
+        .subsequent_indent("  ")
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    let parts = text.split('`').enumerate();
+    let parts = parts.map(|(n, part)| {
+        if n % 2 == 1 {
+            part.replace(' ', GLUE)
+        } else {
+            part.to_owned()
+        }
+    });
+    let text = parts.collect::<Vec<_>>().join("`");
+    let lines = textwrap::wrap(&text, options);
+    lines.into_iter().map(|line| line.replace(GLUE, " ")).collect()
 }
 
 /// A table without lines; nothing where there are no rows. Without a width, a line is as long as it is.
@@ -173,6 +214,14 @@ mod tests {
         );
         assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
         assert_eq!(text.matches("word").count(), 20);
+    }
+
+    #[test]
+    fn a_sentence_is_wrapped_and_what_may_be_copied_stays_whole() {
+        let text = "upload this one with `aws s3 cp a s3://b/c` or by hand";
+        assert_eq!(wrap(text, None), [text]);
+        let lines = ["upload this", "  one with", "  `aws s3 cp a s3://b/c`", "  or by hand"];
+        assert_eq!(wrap(text, Some(12)), lines);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::OWN;
 use super::cases::{Case, every};
 
 /// Image, and what is pulled instead, behind the registry's host; nothing where it stays as it is.
-const TABLE: &[(&str, Option<&str>)] = &[
+pub const TABLE: &[(&str, Option<&str>)] = &[
     ("nginx", Some("dockerhub/library/nginx")),
     ("nginx:1", Some("dockerhub/library/nginx:1")),
     ("library/nginx:1.27", Some("dockerhub/library/nginx:1.27")),
@@ -41,6 +41,7 @@ const TABLE: &[(&str, Option<&str>)] = &[
     ("registry.gitlab.com/acme/app:1", Some("gitlab/acme/app:1")),
     ("cgr.dev/chainguard/static", Some("chainguard/chainguard/static")),
     ("acme.azurecr.io/app:1", Some("azure/app:1")),
+    ("acme-edge.azurecr.io/app:1", Some("k8s/ingress-nginx/app:1")),
     ("registry.example.com/app:1", Some("newcomer/app:1")),
     (
         "444455556666.dkr.ecr.eu-central-1.amazonaws.com/team/app:1",

@@ -74,14 +74,7 @@ impl Ptc {
 
     /// Runs it to its end.
     pub async fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ptc"));
-        command
-            .args(args)
-            .env_clear()
-            .envs(self.env.iter().map(|(name, value)| (name, value)));
-        if let Some(directory) = &self.directory {
-            command.current_dir(directory);
-        }
+        let command = self.command(args);
         let input = self.input.clone();
         let finished = tokio::task::spawn_blocking(move || finish(command, input))
             .await
@@ -96,21 +89,101 @@ impl Ptc {
             stdout: text(finished.stdout),
             stderr: text(finished.stderr),
         };
-        assert!(
-            !output.stdout.contains("canary"),
-            "a token on standard output:\n{}",
-            output.stdout
-        );
-        assert!(
-            !output.stderr.contains("canary"),
-            "a token on standard error:\n{}",
-            output.stderr
-        );
-        output
+        output.without_tokens()
+    }
+
+    fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ptc"));
+        command
+            .args(args)
+            .env_clear()
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        command
+    }
+
+    /// Runs it with standard output on a terminal of so many columns, and the rest as without one.
+    pub async fn shown<A: AsRef<OsStr>>(&self, columns: u16, args: impl IntoIterator<Item = A>) -> Output {
+        on_terminal(
+            columns,
+            self.command(args),
+            |command| command.stdin(Stdio::null()).stderr(Stdio::null()),
+            &[],
+        )
+        .await
+    }
+
+    /// Runs it on a terminal, where each answer is typed when its question is there. The output is what the terminal was sent,
+    /// with all that moves its cursor.
+    pub async fn asked<A: AsRef<OsStr>>(
+        &self,
+        columns: u16,
+        args: impl IntoIterator<Item = A>,
+        answers: &[(&str, &str)],
+    ) -> Output {
+        on_terminal(columns, self.command(args), |command| command, answers).await
     }
 }
 
+async fn on_terminal(
+    columns: u16,
+    command: Command,
+    redirected: fn(pty_process::blocking::Command) -> pty_process::blocking::Command,
+    answers: &[(&str, &str)],
+) -> Output {
+    let answers: Vec<(String, String)> = answers
+        .iter()
+        .map(|(question, answer)| ((*question).to_owned(), (*answer).to_owned()))
+        .collect();
+    let work = move || {
+        use std::io::{Read as _, Write as _};
+        let (mut terminal, end) = pty_process::blocking::open().unwrap();
+        terminal.resize(pty_process::Size::new(50, columns)).unwrap();
+        let mut child = redirected(command.into()).spawn(end).unwrap();
+        let (mut bytes, mut seen, mut answers) = (Vec::new(), 0, answers.into_iter().peekable());
+        let mut buffer = [0; 4096];
+        // On Linux the end of what is printed is an error.
+        while let Ok(n @ 1..) = terminal.read(&mut buffer) {
+            bytes.extend_from_slice(&buffer[..n]);
+            while let Some((question, answer)) = answers.peek() {
+                let Some(at) = String::from_utf8_lossy(&bytes[seen..]).find(question.as_str()) else {
+                    break;
+                };
+                seen += at + question.len();
+                terminal.write_all(answer.as_bytes()).unwrap();
+                answers.next();
+            }
+        }
+        assert_eq!(answers.next(), None, "{}", String::from_utf8_lossy(&bytes));
+        (child.wait().unwrap(), bytes)
+    };
+    let (status, bytes) = tokio::task::spawn_blocking(work).await.unwrap();
+    let output = Output {
+        status: status.code().unwrap_or_else(|| panic!("ptc was killed: {status}")),
+        stdout: String::from_utf8(bytes).unwrap().replace("\r\n", "\n"),
+        stderr: String::new(),
+    };
+    output.without_tokens()
+}
+
 impl Output {
+    #[track_caller]
+    fn without_tokens(self) -> Self {
+        assert!(
+            !self.stdout.contains("canary"),
+            "a token on standard output:\n{}",
+            self.stdout
+        );
+        assert!(
+            !self.stderr.contains("canary"),
+            "a token on standard error:\n{}",
+            self.stderr
+        );
+        self
+    }
+
     /// Standard output as JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|why| panic!("{why}: {self:?}"))
