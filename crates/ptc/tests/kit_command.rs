@@ -230,8 +230,8 @@ fn a_file_with_errors_makes_nothing() {
     let output = ptc(&[file.to_str().unwrap(), "--output", folder.join("kit").to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     let said = stderr(&output);
-    assert!(said.contains("bad.yaml:4:3\n"), "{said}");
-    assert!(said.contains("bad.yaml:6:13\n"), "{said}");
+    assert!(said.contains("bad.yaml:4:3: hub: unknown key"), "{said}");
+    assert!(said.contains("bad.yaml:6:13: quay: ECR cannot cache"), "{said}");
     assert!(
         said.ends_with("bad.yaml has errors\n") && !said.contains("canary-token"),
         "{said}"

@@ -54,7 +54,11 @@ async fn what_a_check_would_need_is_named() {
 async fn an_encrypted_file_is_planned_and_applied() {
     let (aws, _) = aws().await;
     aws.accept_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
-    let ptc = with_age(Ptc::new(&aws).env("OWNER", "stack"));
+    aws.create_bucket("my-registries", true);
+    let ptc = Ptc::new(&aws)
+        .env("OWNER", "stack")
+        .env("CONFIG_BUCKET", "my-registries");
+    let ptc = with_age(ptc);
     let account = ["--account", "123456789012"];
     for (command, file, status) in [
         (&["plan"][..], "go-minimal-age.yaml", 2),

@@ -271,7 +271,9 @@ async fn several_stacks_and_regions_are_one_table_and_the_worst_counts() {
     ];
     assert_eq!(rows, expected, "{json:#}");
     assert_eq!(json["targets"][0]["report"]["outcome"], "converged");
-    let warning = json["targets"][3]["report"]["warnings"][0]["message"].as_str().unwrap();
+    let warning = &json["targets"][3]["report"]["warnings"][0];
+    assert_eq!(warning["code"], "PT102");
+    let warning = warning["message"].as_str().unwrap();
     assert!(warning.contains("the stack prod is not deployed"), "{warning}");
     let page = ptc
         .run([&plan[..], &["--format", "markdown"]].concat())
