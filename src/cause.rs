@@ -89,9 +89,7 @@ impl Reason {
 /// Why something failed or is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
-    /// The kind.
     pub reason: Reason,
-    /// What happened, and what to do.
     pub message: String,
     /// Whether another try may go better.
     pub transient: bool,

@@ -9,7 +9,6 @@ use crate::trigger::UnknownEvent;
 /// Why an invocation fails. Lambda tries asynchronous ones again, and gives up to the failure destination.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The event is nobody's.
     #[error(transparent)]
     UnknownEvent(#[from] UnknownEvent),
     /// The invocation does not say whose account this is.
@@ -21,19 +20,15 @@ pub enum Failure {
     /// The status object cannot be read or written.
     #[error("the status object s3://{bucket}/{key} cannot be {verb}: {error}")]
     Status {
-        /// The bucket.
         bucket: String,
-        /// Its key.
         key: String,
         /// `read` or `written`.
         verb: &'static str,
-        /// What AWS said.
         error: String,
     },
     /// Something failed that may go better next time.
     #[error("the run ended {outcome} and may go better when it is tried again: {reason}; see {status}")]
     Incomplete {
-        /// The report's outcome.
         outcome: &'static str,
         /// The report's sentence.
         reason: String,

@@ -20,7 +20,6 @@ use crate::trigger::{FunctionContext, Job, Mode, SecretChange, Trigger, classify
 /// What lives as long as the process.
 #[derive(Debug)]
 pub struct App {
-    /// Reads.
     pub reader: Reader,
     /// Writes; handed on only to runs that apply.
     pub writer: Writer,

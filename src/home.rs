@@ -3,7 +3,6 @@
 /// The account, Region and partition the function runs in, and the names that follow from them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
-    /// Twelve digits.
     pub account: String,
     /// For example `eu-west-1`.
     pub region: String,
@@ -22,7 +21,6 @@ const PARTITIONS: [(&str, &[&str], &str); 7] = [
     ("aws-iso-f", &["us-isof-", "eu-isof-"], "csp.hci.ic.gov"),
 ];
 
-/// The partition that a Region is in.
 pub fn partition_of(region: &str) -> &'static str {
     let is_in = |starts: &[&str]| starts.iter().any(|start| region.starts_with(start));
     PARTITIONS
@@ -84,7 +82,6 @@ impl Home {
         }
     }
 
-    /// A repository's ARN.
     pub fn repository_arn(&self, name: &str) -> String {
         format!(
             "arn:{}:ecr:{}:{}:repository/{name}",

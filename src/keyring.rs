@@ -76,7 +76,6 @@ impl<'a> Keyring<'a> {
         }
     }
 
-    /// A person's.
     #[must_use]
     pub fn of_person(identities: &'a dyn AgeIdentities, reader: Option<&'a Reader>) -> Self {
         Self {
@@ -150,7 +149,6 @@ struct Refusal {
     transient: bool,
 }
 
-/// Asks KMS.
 async fn ask(reader: &Reader, recipient: &KmsRecipient, who: &str) -> Result<DataKey, Refusal> {
     let final_refusal = |why: String| Refusal { why, transient: false };
     match reader.decrypt(recipient).await {

@@ -39,7 +39,6 @@ impl<'a> Newest<'a> {
         }
     }
 
-    /// Of a local file.
     pub fn of_local_file() -> Self {
         Self {
             uploaded: None,

@@ -24,11 +24,9 @@ const MARK: &str = " (managed by ecr-pull-through-sync: ";
 /// Who owns a template or a secret, as its mark or tag says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
-    /// This stack.
     Us,
     /// A former owner that `TAKE_OVER_FROM` names: ours, and the mark is to be rewritten.
     Former,
-    /// Nobody has marked it.
     Nobody,
     /// Another owner's, by this name.
     Other(String),

@@ -24,7 +24,6 @@ pub fn new_version(current: Option<&str>) -> String {
     id
 }
 
-/// Whether an id is one of ours.
 pub fn is_ours(version: &str) -> bool {
     version.starts_with(OURS) && version.contains(ON)
 }

@@ -20,7 +20,6 @@ pub struct Timing {
     pub now: fn() -> Timestamp,
     /// The first wait for something that AWS has made but does not see yet. Doubles from wait to wait.
     pub first_wait: Duration,
-    /// The longest single wait.
     pub longest_wait: Duration,
     /// How long to wait in all. ECR has been seen to miss a fresh secret for more than 10 s
     /// (entigo-infralib PR 1645).

@@ -15,7 +15,6 @@ pub const PROOFS: usize = 32;
 /// A rule whose credential is to be proven.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// The rule's prefix.
     pub prefix: String,
     /// How many refusals it takes to believe one.
     pub patience: Patience,
@@ -34,7 +33,6 @@ impl Candidate {
 /// How many refusals it takes to believe one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
-    /// One.
     Once,
     /// Three, some seconds apart: the secret was rotated a moment ago, or a refusal would move labels.
     Thrice,

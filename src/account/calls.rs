@@ -71,7 +71,6 @@ enum Lost {
     Connection {
         /// Where to.
         to: Host,
-        /// Why.
         why: String,
     },
 }

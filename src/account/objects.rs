@@ -7,7 +7,6 @@ use zeroize::Zeroizing;
 use super::answers::said;
 use super::{AwsError, ErrorKind, Reader, Writer, time};
 
-/// An object and its identity.
 #[derive(Debug, Default)]
 pub struct Object {
     /// At most the asked-for number of bytes and one more, which tells that there is more. May hold tokens.
@@ -45,7 +44,6 @@ pub enum ObjectError {
     Denied {
         /// `s3://` and what follows.
         place: String,
-        /// What S3 said.
         said: String,
         /// The permissions.
         needs: &'static str,

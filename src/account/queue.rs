@@ -14,7 +14,6 @@ use super::answers::said;
 use super::error::{kind_of, unbuilt};
 use super::{AwsError, ErrorKind, Writer, one_line};
 
-/// A message to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueMessage {
     /// Tells the answers to a batch apart: 1 to 80 letters, digits, `-` and `_`, unique among the messages of a call.
@@ -26,7 +25,6 @@ pub struct QueueMessage {
 /// Where a queue puts messages that were received too often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redrive {
-    /// The dead-letter queue.
     pub dead_letter_arn: String,
     /// How often a message is received before it goes there.
     pub max_receive_count: u32,

@@ -43,7 +43,6 @@ pub const ROLLING_BACK: Label = "ROLLING_BACK";
 pub struct Secret {
     /// The full ARN, with its random suffix.
     pub arn: String,
-    /// The name.
     pub name: String,
     /// The description; absent is empty.
     pub description: String,
@@ -82,7 +81,6 @@ pub enum Binding {
     Nothing,
 }
 
-/// What a version holds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum VersionValue {
     /// JSON with exactly `username` and `accessToken`.
@@ -107,15 +105,11 @@ impl VersionValue {
 /// A secret as ListSecrets shows it: minutes old, good for cleaning up and never for deciding existence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedSecret {
-    /// The full ARN.
     pub arn: String,
-    /// The name.
     pub name: String,
-    /// All tags.
     pub tags: BTreeMap<String, String>,
 }
 
-/// A secret that is to be made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewSecret {
     /// `ecr-pullthroughcache/<registry>`.

@@ -26,7 +26,6 @@ pub struct Account {
     pub secret_states: BTreeMap<String, SecretState>,
 }
 
-/// The secret of one registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretState {
     /// The registry has no credential.
@@ -37,7 +36,6 @@ pub enum SecretState {
     Found(Box<Secret>),
     /// It carries another owner's tag.
     OthersTag {
-        /// The secret's name.
         name: String,
         /// Who.
         owner: String,
@@ -46,7 +44,6 @@ pub enum SecretState {
     AlsoReferenced(String),
     /// Its values are for other hosts than the registry's.
     WrongHost {
-        /// The secret's name.
         name: String,
         /// What they are for.
         hosts: Vec<String>,
@@ -62,7 +59,6 @@ pub struct View {
     pub rule: Option<Rule>,
     /// The template of the registry's prefix.
     pub template: Option<Template>,
-    /// The registry's secret.
     pub secret_state: SecretState,
 }
 

@@ -13,7 +13,6 @@ use super::error::unbuilt;
 use super::rules::MOST_PAGES;
 use super::{AwsError, Reader, Writer};
 
-/// A template and the prefix it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     /// The same as the rule's prefix.
@@ -33,7 +32,6 @@ pub struct TemplateSpec {
     pub encryption_type: String,
     /// The full ARN of a KMS key.
     pub kms_key: Option<String>,
-    /// Tags of the repositories to be.
     pub tags: BTreeMap<String, String>,
     /// `imageTagMutability`.
     pub mutability: String,

@@ -40,7 +40,6 @@ pub struct Applier<'a> {
     pub reader: &'a Reader,
     /// To write. Only a run that may write has one.
     pub writer: &'a Writer,
-    /// The file.
     pub file: &'a File,
     /// What the plans are made for.
     pub scope: Scope<'a>,
@@ -80,7 +79,6 @@ pub enum RegistryOutcome {
     },
     /// Waits for somebody's word.
     Held(Cause),
-    /// A step failed.
     Failed(Cause),
     /// The deadline came first.
     Unfinished,

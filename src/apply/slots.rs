@@ -19,15 +19,11 @@ const READS: usize = 32;
 pub enum Slot {
     /// It changes nothing.
     Read,
-    /// It changes a rule.
     Rule,
-    /// It changes a template.
     Template,
-    /// It changes a secret.
     Secrets,
 }
 
-/// The slots of one run.
 #[derive(Debug)]
 pub struct Slots {
     reads: Semaphore,

@@ -20,7 +20,6 @@ pub(crate) enum StepError {
     Held(Cause),
     /// A newer file was uploaded meanwhile, and this one must change nothing any more.
     Stale,
-    /// It failed.
     Failed(Cause),
 }
 
@@ -37,7 +36,6 @@ impl From<AwsError> for StepError {
 /// A secret that a step has made, for the steps after it.
 #[derive(Debug)]
 pub(super) struct CreatedSecret {
-    /// Its ARN.
     pub arn: String,
     /// What came of its policy, where that was put beside its value, until the step whose it is tells of it.
     pub policy: Option<Result<(), StepError>>,

@@ -35,7 +35,6 @@ pub fn batches(id: &str, targets: &[RepositoryTarget<'_>]) -> Vec<WorkBatch> {
     batches
 }
 
-/// The messages of batches.
 pub fn messages(batches: &[WorkBatch]) -> Vec<QueueMessage> {
     let message = |batch: &WorkBatch| QueueMessage {
         id: format!("part-{}", batch.part),

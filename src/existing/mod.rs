@@ -83,7 +83,6 @@ pub struct Planned {
 #[derive(Debug, Clone, Default)]
 struct PlannedDifference {
     sum: Sum,
-    /// What was held, and why.
     held: BTreeMap<Setting, Cause>,
 }
 
@@ -108,7 +107,6 @@ struct RegistryWork {
     given_up: AtomicBool,
 }
 
-/// A repository and what came of it.
 #[derive(Debug)]
 pub struct RepositoryTarget<'a> {
     pub name: String,
@@ -116,7 +114,6 @@ pub struct RepositoryTarget<'a> {
     pub registry: &'a str,
     /// The mutability it has, where that is to be changed.
     other_mutability: Option<Box<Value>>,
-    /// How it came out.
     pub outcome: RepositoryOutcome,
     /// Whether something was written to it.
     pub wrote: bool,
@@ -150,7 +147,6 @@ impl RepositoryOutcome {
 
 /// What a run that may write has to write with.
 pub struct WriteAccess<'a> {
-    /// Writes.
     pub writer: &'a Writer,
     /// Tells whether the file still has the say.
     pub newest: Newest<'a>,

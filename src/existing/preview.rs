@@ -22,7 +22,6 @@ const MOST_TAGS: usize = 5;
 /// How much of a tag it names, in characters.
 const LONGEST_TAG: usize = 60;
 
-/// What the preview says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PreviewVerdict {
     /// The policy may be put.

@@ -16,18 +16,14 @@ use crate::policy::{lifecycle_in_form, policy_in_form};
 use crate::report::{Change, ChangeResult};
 use config::Setting;
 
-/// What came of one repository.
 pub(super) struct RepositoryResult {
     pub outcome: RepositoryOutcome,
     /// For the report: a line for each thing that came of some of its settings.
     pub changes: Vec<Change>,
-    /// How it differed.
     pub differing: PlannedDifference,
-    /// Why it is open.
     pub open: Option<AwsError>,
 }
 
-/// What is to be put for one setting.
 enum SettingChange {
     Lifecycle(String),
     Policy(String),

@@ -19,7 +19,6 @@ pub struct Wanted {
     /// The text of the lifecycle policy. None also where the file says `none`: nothing tells who has put the one a
     /// repository has, so it is never taken away.
     pub lifecycle_policy: Option<String>,
-    /// The text of the repository policy.
     pub repository_policy: Option<String>,
     /// AWS's word for the mutability, and the wildcards that go with it.
     pub mutability: Option<(&'static str, BTreeSet<String>)>,
@@ -80,7 +79,6 @@ impl Wanted {
         mutability_in_form(&have.mutability, &have.exclusion_filters)
     }
 
-    /// The mutability that is to be, to be shown.
     pub fn mutability_to_be(&self) -> Value {
         self.mutability
             .as_ref()

@@ -94,7 +94,6 @@ impl Sum {
         Self(half.iter().fold(0, |sum, byte| sum << 8 | u128::from(*byte)))
     }
 
-    /// Both together.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self(self.0.wrapping_add(other.0))

@@ -11,9 +11,7 @@ use serde_json::Value;
 pub struct Difference {
     /// The file's name of it.
     pub field: Cow<'static, str>,
-    /// As it is.
     pub old: Value,
-    /// As it is to be.
     pub new: Value,
 }
 

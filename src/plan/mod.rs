@@ -45,7 +45,6 @@ pub const RULE_QUOTA: usize = 50;
 /// What a plan is made for, beside file and account.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {
-    /// Account and Region.
     pub home: &'a Home,
     /// What the operator chose.
     pub settings: &'a Settings,
@@ -89,7 +88,6 @@ pub struct RegistryPlan {
 /// Whether a registry's steps are to be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// They are.
     Go,
     /// Not until somebody decides.
     Held(Cause),
@@ -99,9 +97,7 @@ pub enum Verdict {
         resource: Resource,
         /// What cannot be done with it.
         action: Action,
-        /// Its id.
         id: String,
-        /// Why, and what to do.
         cause: Cause,
     },
 }
@@ -109,9 +105,7 @@ pub enum Verdict {
 /// A step: what the report says about it, and what is to be called.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// What is changed.
     pub resource: Resource,
-    /// How.
     pub action: Action,
     /// Prefix or secret name.
     pub id: String,
@@ -127,13 +121,9 @@ pub struct Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resource {
-    /// A pull-through cache rule.
     Rule,
-    /// A repository creation template.
     Template,
-    /// A Secrets Manager secret.
     Secret,
-    /// A secret's resource policy.
     SecretPolicy,
     /// A repository that exists already.
     Repository,
@@ -143,13 +133,10 @@ pub enum Resource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Made.
     Create,
-    /// Changed in place.
     Update,
     /// Deleted and made again, since it cannot be changed.
     Replace,
-    /// Deleted.
     Delete,
     /// Marked as ours for the first time.
     Adopt,
@@ -167,22 +154,13 @@ pub enum Operation {
     /// CreateSecret with the value, then UpdateSecretVersionStage: `CONFIGURED`.
     CreateSecret(NewSecret),
     /// RestoreSecret. What else the secret needs can only be seen afterwards.
-    RestoreSecret {
-        /// Its ARN.
-        arn: String,
-    },
+    RestoreSecret { arn: String },
     /// TagResource, and UpdateSecret for the description.
     UpdateSecretMetadata(secret::SecretMetadata),
     /// PutResourcePolicy; on the secret made before in these steps where there is no ARN yet.
-    PutSecretPolicy {
-        /// Its ARN.
-        arn: Option<String>,
-        /// JSON.
-        policy: String,
-    },
+    PutSecretPolicy { arn: Option<String>, policy: String },
     /// UpdateSecretVersionStage: `UNBOUND` to a version from before the secret's tag.
     LabelUnbound {
-        /// The secret's ARN.
         arn: String,
         /// The version that carries the label.
         from: Option<String>,
@@ -204,12 +182,7 @@ pub enum Operation {
     /// UpdatePullThroughCacheRule.
     UpdateRule(rule::Target),
     /// DeletePullThroughCacheRule, CreatePullThroughCacheRule; the old one is put back if that fails.
-    ReplaceRule {
-        /// As it is.
-        old: Rule,
-        /// As it is to be.
-        new: rule::Target,
-    },
+    ReplaceRule { old: Rule, new: rule::Target },
     /// DeletePullThroughCacheRule of a registry that left the file, CreatePullThroughCacheRule: at the quota there is no
     /// room for both. The old one is put back if that fails.
     SwapRule {
@@ -219,15 +192,9 @@ pub enum Operation {
         new: rule::Target,
     },
     /// DeletePullThroughCacheRule.
-    DeleteRule {
-        /// Its prefix.
-        prefix: String,
-    },
+    DeleteRule { prefix: String },
     /// DeleteSecret with the 7-day window, if it still is ours and no rule points to it.
-    DeleteSecret {
-        /// Its ARN.
-        arn: String,
-    },
+    DeleteSecret { arn: String },
     /// DeleteRepositoryCreationTemplate.
     DeleteTemplate {
         /// As it is, to be put back if need be.

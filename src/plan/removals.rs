@@ -48,7 +48,6 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// In a terminal.
     pub fn of_person(most: u32) -> Self {
         Self {
             most,
@@ -56,7 +55,6 @@ impl Limit {
         }
     }
 
-    /// In the function.
     pub fn of_function(most: u32) -> Self {
         Self {
             most,

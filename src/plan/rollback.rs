@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use crate::account::{CONFIGURED, CURRENT, FILE_REFUSED, PREVIOUS, PROVEN, REJECTED, ROLLING_BACK, Secret, UNBOUND};
 use crate::secret_version::is_ours;
 
-/// The next move.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// Nothing to do, or nothing that may be done.
@@ -38,15 +37,9 @@ pub enum Next {
         failed: String,
     },
     /// A rollback that has become pointless: only its label goes.
-    Forget {
-        /// The version that carries it.
-        version: String,
-    },
+    Forget { version: String },
     /// A refused version was made current again and is proven now: it loses `REJECTED`.
-    Redeem {
-        /// The version.
-        version: String,
-    },
+    Redeem { version: String },
     /// The current version is proven for the first time: it gets `PROVEN`.
     Remember,
 }

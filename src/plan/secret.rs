@@ -27,18 +27,15 @@ const OF_FILE: &str = "the credential of the file";
 /// Tags and description that a secret lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretMetadata {
-    /// Its ARN.
     pub arn: String,
     /// To add, or to set anew; none where empty. Tags that others set are left alone.
     pub tags: BTreeMap<String, String>,
-    /// Where it differs.
     pub description: Option<String>,
 }
 
 /// The labels as they were observed: every move names the holder it was planned from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Labels {
-    /// The secret's ARN.
     pub arn: String,
     /// What the file says.
     pub credential: Credential,

@@ -22,10 +22,7 @@ pub(super) enum Move {
         configured: String,
     },
     /// The file's value is there already: only `CONFIGURED` moves.
-    Label {
-        /// The version that holds it.
-        version: String,
-    },
+    Label { version: String },
     /// Somebody put another value after the file was uploaded. That one stays current; the file's is kept beside it as
     /// `CONFIGURED`, so that the next file is compared with it.
     Beside {

@@ -21,10 +21,8 @@ pub struct Past {
     pub last_success_at: Option<String>,
     /// The file the last run worked from.
     pub config: ConfigReport,
-    /// What it did.
     pub changes: Vec<Change>,
     registries: BTreeMap<String, PastRegistry>,
-    /// What it passes on.
     pub memory: Memory,
 }
 
@@ -43,9 +41,7 @@ pub struct Memory {
 /// With what a registry's rule did not work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// The file.
     pub config: ConfigReport,
-    /// The secret's version that was current.
     pub secret_version: Option<String>,
 }
 
@@ -88,7 +84,6 @@ impl Past {
         (!known.is_empty()).then_some(known)
     }
 
-    /// The names alone.
     pub fn of_names(past: Self) -> Self {
         Self {
             memory: Memory {

@@ -39,19 +39,15 @@ pub struct Report {
     pub finished_at: String,
     /// When a run last ended `converged` or `changed`; `null` before the first.
     pub last_success_at: Option<String>,
-    /// How it came out.
     pub outcome: Outcome,
     /// What the run might do.
     pub mode: Mode,
     /// One sentence.
     pub message: String,
-    /// What started it.
     pub trigger: TriggerReport,
     /// The file it worked from.
     pub config: ConfigReport,
-    /// Everything that was, or was to be, changed.
     pub changes: Vec<Change>,
-    /// By name.
     pub registries: BTreeMap<String, RegistryReport>,
     /// By name: what to write in front of an image.
     pub pull_through_cache_urls: BTreeMap<String, String>,
@@ -68,7 +64,6 @@ pub struct Report {
     /// What the runs after are to know.
     #[serde(default, skip_serializing_if = "Memory::is_empty")]
     pub memory: Memory,
-    /// Counts.
     pub stats: Stats,
     /// The account could not be read, so that nothing is known of it.
     #[serde(skip)]
@@ -79,7 +74,6 @@ pub struct Report {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// Nothing to do.
     #[default]
     Converged,
     /// Everything applied.
@@ -138,14 +132,10 @@ impl ConfigReport {
     }
 }
 
-/// One change.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Change {
-    /// The registry it is for.
     pub registry: String,
-    /// What is changed.
     pub resource: Resource,
-    /// How.
     pub action: Action,
     /// Prefix, secret name or repository name.
     pub id: String,
@@ -155,7 +145,6 @@ pub struct Change {
     /// What is there and what is to be, in a plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diff: Vec<Difference>,
-    /// What came of it.
     pub result: ChangeResult,
     /// Why it failed or is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -177,13 +166,10 @@ pub struct Change {
     pub transient: bool,
 }
 
-/// What came of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeResult {
-    /// Done.
     Applied,
-    /// To be done.
     Planned,
     /// Tried, or refused.
     Failed,
@@ -275,12 +261,10 @@ impl Change {
     }
 }
 
-/// One registry.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RegistryReport {
     /// Whether people can pull through it.
     pub state: State,
-    /// The upstream's host.
     pub upstream: String,
     /// What to pull through.
     pub url: String,
@@ -309,7 +293,6 @@ pub struct RegistryReport {
 pub enum State {
     /// Everything is as the file says, and ECR has proven the credential or none is needed.
     Ready,
-    /// Something of it failed.
     Failed,
     /// Waits for somebody's word.
     Held,
@@ -333,7 +316,6 @@ impl RegistryReport {
         }
     }
 
-    /// With something to say.
     pub fn saying(self, message: String) -> Self {
         Self {
             message: Some(message),
@@ -371,7 +353,6 @@ pub enum CredentialState {
     Valid,
     /// The upstream, or ECR, refuses it.
     Invalid,
-    /// None is needed.
     None,
     /// Not asked, or no answer.
     Unchecked,

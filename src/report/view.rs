@@ -11,11 +11,8 @@ use crate::plan::Action;
 pub enum Mark {
     /// Nothing, or nothing new.
     Same,
-    /// It is added, or good.
     Added,
-    /// It is removed.
     Removed,
-    /// It is changed, or still to be.
     Changed,
     /// Somebody has to look at it.
     Attention,
@@ -117,7 +114,6 @@ impl fmt::Display for Progress {
 pub struct Blocker<'a> {
     result: &'static str,
     why: Option<&'a str>,
-    /// Since when.
     pub since: Option<&'a str>,
     changes: Vec<&'a Change>,
     /// In the order of the changes.

@@ -212,9 +212,7 @@ fn candidates_after(
 
 /// A rule that is made in the place of another.
 struct Swap {
-    /// The registry of the file.
     registry: String,
-    /// The secret it is planned with.
     secret: Option<String>,
     /// The rule that left.
     old: Rule,

@@ -45,7 +45,6 @@ pub use status::STATUS_MAX;
 /// What a run is asked to do, and by what.
 #[derive(Debug, Clone)]
 pub struct RunRequest {
-    /// The kind of trigger.
     pub kind: Kind,
     /// Where the event came from.
     pub source: String,
@@ -60,7 +59,6 @@ pub struct RunRequest {
 /// What every run reads with, and what it has to know.
 #[derive(Debug, Clone, Copy)]
 pub struct Deps<'a> {
-    /// Reads.
     pub reader: &'a Reader,
     /// What the operator chose.
     pub settings: &'a Settings,
@@ -91,7 +89,6 @@ impl Access<'_> {
     }
 }
 
-/// One run, and what it needs.
 pub struct Run<'a> {
     deps: Deps<'a>,
     access: Access<'a>,
@@ -108,7 +105,6 @@ pub struct Run<'a> {
     seen: Mutex<Vec<Credential>>,
 }
 
-/// What one pass came to.
 pub(in crate::run) enum Pass {
     /// Nothing to do with us: the reason. No status is written.
     Ignored(String),
@@ -135,7 +131,6 @@ pub(in crate::run) struct Finished {
 pub(in crate::run) struct Stale {
     /// Registries that it may have made.
     named: BTreeSet<String>,
-    /// What it had changed.
     changes: Vec<Change>,
 }
 

@@ -25,7 +25,6 @@ pub(super) type Proofs = BTreeMap<String, Result<Proof, AwsError>>;
 /// A plan and what came of it: applied, or only shown.
 pub(super) struct RunState<'a> {
     pub file: &'a File,
-    /// The account as it was before.
     pub account: &'a Account,
     /// What the plan was made for.
     pub scope: Scope<'a>,
@@ -192,7 +191,6 @@ impl<'a> RunState<'a> {
         results
     }
 
-    /// A registry of the file.
     fn registry(&self, registry: &config::Registry, url: String, deadline: &Deadline) -> RegistryReport {
         let name = &registry.name;
         let (credential, doubt) = self.credential(registry);

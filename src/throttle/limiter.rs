@@ -29,7 +29,6 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// How late a call may start without making the next one late as well: timers are coarse.
 const LATE: Duration = Duration::from_millis(10);
 
-/// One operation's rate.
 #[derive(Debug)]
 pub(super) struct OperationLimiter {
     /// The least calls a second, however much AWS throttles.
@@ -71,7 +70,6 @@ impl OperationLimiter {
             .map_or(Duration::ZERO, |limit| limit.next.saturating_duration_since(now))
     }
 
-    /// A call starts.
     pub(super) fn start(&mut self, now: Instant) {
         if let Some(limit) = &mut self.limit {
             let on_time = now.checked_sub(LATE).map_or(now, |late| limit.next.max(late));

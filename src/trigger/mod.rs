@@ -149,7 +149,6 @@ const KNOWN: &str = "it knows s3-upload (S3 notifications, direct or through SQS
 /// An event that cannot be placed: the invocation fails with this.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownEvent {
-    /// Not even an object.
     #[error("the event is {found}, not a JSON object; {KNOWN}")]
     NotAnObject {
         /// What it was instead.

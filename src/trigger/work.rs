@@ -62,7 +62,6 @@ impl WorkBatch {
     }
 }
 
-/// A message of the queue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkMessage {
     /// As it came, to be put among the dead letters if need be.

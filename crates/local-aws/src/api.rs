@@ -28,13 +28,11 @@ impl ApiError {
     }
 }
 
-/// The answer of one operation.
 pub type Answer = Result<Value, ApiError>;
 
 /// The surroundings of one call: whose account, where, and when.
 #[derive(Debug, Clone)]
 pub struct CallContext {
-    /// Twelve digits.
     pub account: String,
     /// For example `eu-west-1`.
     pub region: String,

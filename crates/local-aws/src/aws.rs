@@ -187,7 +187,6 @@ impl LocalAws {
         lock(&self.inner.faults).clear();
     }
 
-    /// The call log.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.inner.calls).calls.clone()

@@ -79,7 +79,6 @@ impl Stacks {
         Ok(json!(stack.id))
     }
 
-    /// One call.
     pub(crate) fn call(&self, cx: &CallContext, operation: &str, input: &Value) -> Answer {
         if !shape::knows(Service::CloudFormation, operation) {
             let message = format!("local-aws serves DescribeStacks of cloudformation alone; it has no {operation:?}");

@@ -45,7 +45,6 @@ impl Request {
     }
 }
 
-/// A response, whole.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -90,7 +89,6 @@ impl Response {
     }
 }
 
-/// How a request ends.
 pub(crate) enum Ending {
     Answered(Response),
     /// The connection is reset instead of an answer.

@@ -19,7 +19,6 @@ impl Functions {
         arn(cx, name)
     }
 
-    /// One call.
     pub(crate) fn call(&self, cx: &CallContext, operation: &str, input: &Value) -> Answer {
         if operation != "GetFunctionConfiguration" {
             return Err(ApiError {

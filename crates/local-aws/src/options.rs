@@ -5,7 +5,6 @@ use std::time::Duration;
 /// What a [`LocalAws`](crate::LocalAws) is started with. The defaults are a calm account: nothing lags, nothing is small.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Twelve digits.
     pub account: String,
     /// The only region it serves. A request signed for another one is refused, as AWS does.
     pub region: String,

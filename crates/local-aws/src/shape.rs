@@ -36,13 +36,9 @@ use crate::api::ApiError;
 /// A service whose inputs are in the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
-    /// Amazon ECR.
     Ecr,
-    /// AWS Secrets Manager.
     SecretsManager,
-    /// Amazon SQS.
     Sqs,
-    /// AWS KMS.
     Kms,
     /// AWS CloudFormation.
     CloudFormation,

@@ -18,7 +18,6 @@ use crate::secrets::Secrets;
 use crate::sqs::Sqs;
 use crate::sts;
 
-/// The account.
 pub(crate) struct State {
     options: Options,
     /// Where time began, by the wall and by tokio's clock, which tests may stop.

@@ -18,7 +18,6 @@ pub struct AccountArgs {
     pub region: Option<String>,
 }
 
-/// Whether this may be an account.
 pub fn account(text: &str) -> Result<String, String> {
     let good = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
     if good {
@@ -28,7 +27,6 @@ pub fn account(text: &str) -> Result<String, String> {
     }
 }
 
-/// Whether this may be a Region.
 pub fn region(text: &str) -> Result<String, String> {
     let good = text.split('-').count() > 2
         && text

@@ -20,7 +20,6 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The exit status.
     pub fn status(self) -> u8 {
         match self {
             Self::Good => 0,

@@ -57,7 +57,6 @@ enum Command {
     Kit(kit::Args),
     /// Print a completion script: `source <(ptc completions bash)`.
     Completions {
-        /// For which shell.
         shell: clap_complete::Shell,
     },
     Schema(schema::Args),
@@ -66,7 +65,6 @@ enum Command {
     /// Write the manual pages into a folder, for packages: ptc.1 and one for each command.
     #[command(hide = true)]
     Man {
-        /// A folder that is there.
         folder: std::path::PathBuf,
     },
 }

@@ -7,7 +7,6 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::ui::Failure;
 
-/// A file to be written.
 pub struct OutputFile {
     folder: PathBuf,
     below: PathBuf,
@@ -36,7 +35,6 @@ impl OutputFile {
         }
     }
 
-    /// The whole path.
     pub fn path(&self) -> PathBuf {
         self.folder.join(&self.below)
     }
@@ -46,7 +44,6 @@ impl OutputFile {
         self.path().display().to_string()
     }
 
-    /// Whether a file is there.
     pub fn is_there(&self) -> Result<bool, Failure> {
         self.standing().map(|standing| standing.is_some())
     }

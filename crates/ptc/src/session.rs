@@ -54,7 +54,6 @@ enum Source<'a> {
 /// What becomes of a command about a stack that is not deployed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfNotDeployed {
-    /// It fails.
     Fail,
     /// It goes by the defaults, and says so.
     UseDefaults,
@@ -250,7 +249,6 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// A function as it is deployed.
 struct Deployed {
     variables: HashMap<String, String>,
 }

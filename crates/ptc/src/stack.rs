@@ -14,13 +14,11 @@ const FUNCTION_NAME: &str = "FunctionName";
 
 /// What a look at a stack has found.
 pub enum Found {
-    /// It is deployed, with this function.
     Function(String),
     /// It is not, or not whole yet: why.
     NotDeployed(String),
 }
 
-/// Whether this may be a stack's name.
 pub fn stack_name(text: &str) -> Result<String, String> {
     let starts = text.starts_with(|c: char| c.is_ascii_alphabetic());
     let good = starts && text.len() <= 128 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');

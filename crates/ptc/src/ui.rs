@@ -19,9 +19,7 @@ pub const FAILED: ExitCode = ExitCode::FAILURE;
 pub enum Color {
     /// On a terminal, unless NO_COLOR is set or TERM is `dumb`; elsewhere only with CLICOLOR_FORCE.
     Auto,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 
@@ -30,12 +28,7 @@ pub enum Color {
 pub enum Failure {
     /// A file of this machine cannot be read or written.
     #[error("{path}: {error}")]
-    File {
-        /// The path as it was given.
-        path: String,
-        /// The system's error.
-        error: io::Error,
-    },
+    File { path: String, error: io::Error },
     /// An argument or a variable that cannot be used.
     #[error("{0}")]
     Usage(String),
@@ -56,7 +49,6 @@ pub enum Failure {
 /// How to print.
 #[derive(Debug)]
 pub struct Ui {
-    /// Print JSON.
     pub json: bool,
     /// Print colours.
     pub color: bool,

@@ -56,7 +56,6 @@ impl FromStr for Code {
     }
 }
 
-/// A text that is no code.
 #[derive(Debug, thiserror::Error)]
 #[error("a code is `PT` and three digits, such as `PT017`")]
 pub struct NoCode;

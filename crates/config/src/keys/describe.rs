@@ -9,9 +9,7 @@
 pub(crate) enum Absent {
     /// It must be there.
     Required,
-    /// In words.
     Words(&'static str),
-    /// This value, as JSON.
     Json(&'static str),
 }
 
@@ -40,7 +38,6 @@ pub(crate) trait Key: Copy + PartialEq + 'static {
     /// What holds without it.
     fn absent(self) -> Absent;
 
-    /// Everything about it.
     fn about(self) -> About;
 
     /// The key of a name.

@@ -15,7 +15,6 @@ keys! {
 }
 
 keys! {
-    /// The keys of a rule.
     RuleKey {
         RulePriority = "rulePriority" {
             brief: "the order, lowest first: a whole number from 1, each once",

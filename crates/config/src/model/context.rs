@@ -22,14 +22,12 @@ pub struct Context {
 }
 
 impl Context {
-    /// Whether this may be the account.
     pub(crate) fn is_account(&self, account: &str) -> bool {
         self.account
             .as_deref()
             .map_or_else(|| arn::is_account(account), |own| own == account)
     }
 
-    /// Whether this may be the Region.
     pub(crate) fn is_region(&self, region: &str) -> bool {
         self.region
             .as_deref()

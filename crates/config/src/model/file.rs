@@ -7,7 +7,6 @@ use crate::diagnostics::problem::Problem;
 /// ("Amazon ECR service quotas").
 pub const MAX_REGISTRIES: usize = 50;
 
-/// A file that was accepted.
 #[derive(Debug)]
 pub struct File {
     /// The registries, in the order of the file.

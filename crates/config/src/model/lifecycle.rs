@@ -93,11 +93,9 @@ words! {
 }
 
 words! {
-    /// What a rule counts.
     CountType {
         /// Images beyond a number, the newest kept.
         ImageCountMoreThan = "imageCountMoreThan",
-        /// Time since the push.
         SinceImagePushed = "sinceImagePushed",
         /// Time since the last pull.
         SinceImagePulled = "sinceImagePulled",

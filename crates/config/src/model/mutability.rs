@@ -21,7 +21,6 @@ impl Word {
         ("IMMUTABLE_WITH_EXCLUSION", Self::ImmutableWithExclusion),
     ];
 
-    /// Whether filters go with it.
     pub fn takes_filters(self) -> bool {
         matches!(self, Self::MutableWithExclusion | Self::ImmutableWithExclusion)
     }

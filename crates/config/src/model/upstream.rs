@@ -11,7 +11,6 @@ use crate::diagnostics::tokens::is_mere_word;
 use crate::model::arn::{REGION, is_account, is_region};
 use crate::model::context::Context;
 
-/// A host of the table.
 enum Host {
     Exact(&'static str),
     /// A name in front of this.

@@ -91,7 +91,6 @@ fn flat() -> Value {
     value::registry_map(&json!({ "allOf": [reference(EACH), reference(WITHOUT_DEFAULTS)] }))
 }
 
-/// The wrapped form.
 fn wrapped() -> Value {
     let mut schema = map::<FileKey>();
     set(

@@ -100,7 +100,6 @@ impl Rule {
         }
     }
 
-    /// Its name in the metadata.
     pub fn name(&self) -> &'static str {
         match self {
             Self::UnencryptedSuffix(_) => "unencrypted_suffix",

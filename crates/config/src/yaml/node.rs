@@ -49,7 +49,6 @@ impl Node {
         (!scalar.is_null() && !scalar.text.is_empty()).then_some(scalar.text.as_str())
     }
 
-    /// The scalar, if it is one.
     pub fn scalar(&self) -> Option<&Scalar> {
         match &self.value {
             Value::Scalar(scalar) => Some(scalar),

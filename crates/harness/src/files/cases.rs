@@ -7,11 +7,9 @@ use config::Context;
 
 use super::context;
 
-/// A case of the table.
 pub struct Case {
     /// What it shows.
     pub title: String,
-    /// The file.
     pub yaml: String,
     /// Every error it gives.
     pub expected: Vec<String>,

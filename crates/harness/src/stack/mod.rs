@@ -98,7 +98,6 @@ fn captured() -> &'static Mutex<(Vec<u8>, usize)> {
     })
 }
 
-/// What this process has logged.
 pub fn logged() -> String {
     String::from_utf8(captured().lock().unwrap().0.clone()).unwrap()
 }

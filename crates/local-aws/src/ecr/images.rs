@@ -88,7 +88,6 @@ pub(super) fn pulled(name: &str, tag: &str, now: Timestamp) -> Image {
     }
 }
 
-/// The digest of a text.
 fn digest(text: &str) -> String {
     let bytes = Sha256::digest(text.as_bytes());
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -12,10 +12,8 @@ use super::{Ecr, invalid};
 use crate::api::{ApiError, CallContext, SecretSource};
 use crate::shape::{self, Service};
 
-/// What a pull did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pulled {
-    /// The repository the image is in.
     pub repository: String,
     /// Whether the pull made the repository.
     pub created: bool,

@@ -258,7 +258,6 @@ impl Statement {
         Some((action, resource))
     }
 
-    /// The keys of its conditions.
     pub(super) fn keys(&self) -> impl Iterator<Item = String> {
         self.conditions.iter().map(|condition| condition.key.clone())
     }

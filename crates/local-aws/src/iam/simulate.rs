@@ -27,7 +27,6 @@ impl Roles {
         Ok(arn)
     }
 
-    /// One call.
     pub(crate) fn call(&self, cx: &CallContext, operation: &str, input: &Value) -> Answer {
         if operation != "SimulatePrincipalPolicy" {
             let message = format!("local-aws serves SimulatePrincipalPolicy of iam alone; it has no {operation:?}");

@@ -48,7 +48,6 @@ impl Drop for Listener {
     }
 }
 
-/// What became of one invocation.
 #[derive(Debug, Clone)]
 pub struct Invocation {
     /// The id that the function's log lines carry.

@@ -90,7 +90,6 @@ impl Function {
         String::from_utf8_lossy(&output).into_owned()
     }
 
-    /// The process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         lock(&self.shared.child).id()

@@ -7,7 +7,6 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-/// A checksum algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Algorithm {
     Crc32,
@@ -24,7 +23,6 @@ impl Algorithm {
         all.into_iter().find(|algorithm| algorithm.header() == name)
     }
 
-    /// The header that carries it.
     pub(super) fn header(self) -> &'static str {
         match self {
             Self::Crc32 => "x-amz-checksum-crc32",

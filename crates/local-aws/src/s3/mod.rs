@@ -46,7 +46,6 @@ enum Versioning {
     Suspended,
 }
 
-/// One version of an object.
 #[derive(Debug, Clone)]
 struct Version {
     /// `null` if it was put while no versions were kept.

@@ -88,7 +88,6 @@ impl Request {
         Ok(Self { op, bucket, key, query })
     }
 
-    /// The name of the operation.
     pub(crate) fn operation(&self) -> String {
         format!("{:?}", self.op)
     }
@@ -107,7 +106,6 @@ impl Request {
         self.parameter("versionId").is_some()
     }
 
-    /// The bucket's name.
     pub(crate) fn bucket(&self) -> &str {
         &self.bucket
     }

@@ -206,7 +206,6 @@ pub(super) fn key(key: &str, url: bool) -> String {
     }
 }
 
-/// A time in a list.
 pub(super) fn time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }

@@ -14,7 +14,6 @@ use crate::api::ApiError;
 const MOST_ATTRIBUTES: usize = 10;
 const LONGEST_NAME: usize = 256;
 
-/// A message attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Attribute {
     data_type: String,

@@ -122,7 +122,6 @@ impl Sqs {
     }
 }
 
-/// The ARN of a queue.
 fn arn(cx: &CallContext, name: &str) -> String {
     format!("arn:{}:sqs:{}:{}:{name}", cx.partition, cx.region, cx.account)
 }

@@ -15,7 +15,6 @@ use uuid::Uuid;
 use super::content::Attributes;
 use super::settings::Settings;
 
-/// A message in a queue.
 #[derive(Clone)]
 pub(super) struct Message {
     pub id: String,
@@ -63,7 +62,6 @@ impl Message {
     }
 }
 
-/// A queue.
 pub(super) struct Queue {
     pub settings: Settings,
     pub created: Timestamp,

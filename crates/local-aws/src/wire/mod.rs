@@ -56,7 +56,6 @@ impl hyper::body::Body for Endless {
     }
 }
 
-/// The body of an answer.
 pub type Body = Either<Full<Bytes>, Endless>;
 
 impl LocalAws {

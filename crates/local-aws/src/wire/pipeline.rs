@@ -35,7 +35,6 @@ enum Work {
     Refuse(ApiError),
 }
 
-/// Runs one request.
 pub(super) async fn run(aws: &LocalAws, asked: &http::Request) -> Ending {
     if let Some(path) = asked.path.strip_prefix("/_local-aws/") {
         return Ending::Answered(admin::answer(aws, asked, path));

@@ -26,7 +26,6 @@ const MEDIA_TYPES: [&str; 4] = [
     "application/vnd.docker.distribution.manifest.v2+json",
 ];
 
-/// An image of the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedImage {
     pub digest: String,
@@ -36,7 +35,6 @@ pub struct CachedImage {
     pub archived: bool,
 }
 
-/// What came of a pull.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pulled {
     /// It is there, for these platforms, where its manifest says so.
@@ -63,7 +61,6 @@ pub enum Decision {
     Denied(String),
 }
 
-/// The clients.
 pub struct Client {
     ecr: aws_sdk_ecr::Client,
     iam: aws_sdk_iam::Client,

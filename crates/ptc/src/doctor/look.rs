@@ -45,7 +45,6 @@ pub struct Question {
     pub warning_days: u32,
 }
 
-/// What was seen of a registry.
 pub struct Seen {
     pub rules: Look<Vec<Rule>>,
     pub templates: Look<Vec<Template>>,

@@ -128,7 +128,6 @@ pub enum Effect {
 /// What was found about one step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fact {
-    /// Which step.
     pub step: &'static str,
     pub answer: Answer,
     pub effect: Effect,

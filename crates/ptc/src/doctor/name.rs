@@ -3,7 +3,6 @@
 use config::arn::{is_account, is_region};
 use config::is_repository_name;
 
-/// The name of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     /// As it was typed.
@@ -29,7 +28,6 @@ pub struct EcrHost {
     pub host: String,
     pub account: String,
     pub region: String,
-    /// A FIPS endpoint.
     pub fips: bool,
 }
 
@@ -58,9 +56,7 @@ impl Reference {
 /// A text that is no name of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed {
-    /// What is wrong.
     pub why: String,
-    /// What to write instead.
     pub write: String,
 }
 

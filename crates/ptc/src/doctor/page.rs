@@ -6,7 +6,6 @@ use super::{Answer, Diagnosis, Effect, Fact};
 use crate::view::terminal::{Page, paint};
 use crate::view::visible::one_line;
 
-/// The page.
 pub fn page(diagnosis: &Diagnosis, color: bool) -> String {
     let mut page = Page::new(color);
     page.line(Mark::Same, &diagnosis.image);

@@ -24,7 +24,6 @@ pub struct Word {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Named {
     No,
-    /// The role's account.
     Account,
     /// The role itself, or everybody.
     Role,

@@ -8,7 +8,6 @@ use super::name::Place;
 /// The way from a name to a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// The repository in this registry.
     pub repository: String,
     /// The rule that ECR takes: that of the longest prefix.
     pub rule: Option<Served>,

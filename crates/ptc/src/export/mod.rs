@@ -33,9 +33,7 @@ const READS: usize = 16;
 /// The account as a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exported {
-    /// The file.
     pub yaml: String,
-    /// The names of its registries.
     pub registries: BTreeMap<String, Value>,
     /// What the file says above each of them: what a plan of it would still change, and what could not be said.
     pub remarks: BTreeMap<String, Vec<String>>,

@@ -14,7 +14,6 @@ use ecr_pull_through_sync::report::word;
 /// Longer remarks are cut: AWS's own sentences are shorter.
 const MOST: usize = 1000;
 
-/// What the page is made of.
 pub(super) struct Page<'a> {
     pub(super) entries: &'a BTreeMap<String, Entry>,
     pub(super) refused: &'a BTreeMap<String, (Mapping, String)>,
@@ -71,7 +70,6 @@ fn comment(page: &mut String, text: &str) -> std::fmt::Result {
     writeln!(page, "# {}", line.replace(['\u{2028}', '\u{2029}'], " "))
 }
 
-/// One registry.
 pub(super) fn block(name: &str, fields: &Mapping) -> String {
     let registry: Mapping = [(Value::from(name), Value::Mapping(fields.clone()))]
         .into_iter()

@@ -11,7 +11,6 @@ pub(super) struct Mirror<'a> {
     pub host: &'a str,
     /// The upstream's own host.
     pub upstream: &'a str,
-    /// The kind of upstream.
     pub kind: UpstreamKind,
     /// The registry it goes through.
     pub registry: &'a str,

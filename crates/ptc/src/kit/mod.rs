@@ -118,7 +118,6 @@ pub struct Artefact {
     pub caveats: Vec<String>,
     /// What of this file does not fit, or may surprise.
     pub notes: Vec<String>,
-    /// The file's contents.
     pub content: String,
 }
 

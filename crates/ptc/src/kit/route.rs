@@ -5,7 +5,6 @@ use ecr_pull_through_sync::home::Home;
 
 /// Images of one host, or of one part of it, and the registry they go through.
 pub(super) struct Route<'a> {
-    /// The registry of the file.
     pub registry: &'a Registry,
     /// The host as people write it in front of an image.
     pub host: &'a str,

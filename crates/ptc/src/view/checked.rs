@@ -23,7 +23,6 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// A file that was accepted.
     pub fn accepted(input: &Input, registries: usize, warnings: Vec<Problem>) -> Self {
         Self {
             file: input.name.clone(),

@@ -32,7 +32,6 @@ impl Excerpts {
         Self(excerpts.map(|(number, line)| (number, covered(line, &named))).collect())
     }
 
-    /// A line, by its number.
     pub fn line(&self, number: usize) -> Option<&str> {
         self.0.get(&number).map(String::as_str)
     }

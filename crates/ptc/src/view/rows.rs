@@ -9,14 +9,12 @@ use ecr_pull_through_sync::report::{Change, ChangeResult, Mark, Report, word};
 
 use crate::view::phrase;
 
-/// A row.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Row {
     pub mark: Mark,
     pub registry: String,
     /// `create template, rule`.
     pub change: String,
-    /// Its fields, in phrases.
     pub fields: String,
 }
 
