@@ -61,7 +61,7 @@ fn registry(upstream: &Upstream) -> String {
         CredentialNeed::Required => {
             let secret = format!("{}{name}-login", config::SECRET_PREFIX);
             text.push_str(&format!(
-                "    # {host} wants a credential. Make the secret from a file with {{\"username\": \"...\", \"accessToken\": \"...\"}}:\n    \
+                "    # {host} needs a credential. Make the secret from a file with {{\"username\": \"...\", \"accessToken\": \"...\"}}:\n    \
                  #   aws secretsmanager create-secret --name {secret} --secret-string file://login.json \\\n    \
                  #     --tags Key=ecr-pull-through-sync:upstream,Value={host}\n    \
                  secret: {secret}\n"
