@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use config::{Problem, Rejected, Severity};
-use ecr_pull_through_sync::report::{Blocker, ChangeResult, Mark, Outcome, Report, State};
+use ecr_pull_through_sync::report::{ChangeResult, Mark, Outcome, Report, State};
 
 use jiff::Timestamp;
 
@@ -201,9 +201,4 @@ pub fn done(report: &Report, input: &Input, session: &Session, color: bool) -> S
     page.gap();
     page.said(report.outcome.into(), report.outcome.as_str(), &report.message);
     page.text
-}
-
-/// A registry's message, unless the page has told it as a reason.
-pub fn unsaid<'a>(message: Option<&'a str>, blockers: &[Blocker<'_>]) -> Option<&'a str> {
-    message.filter(|message| !blockers.iter().any(|blocker| blocker.is_for(message)))
 }

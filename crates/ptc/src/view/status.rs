@@ -4,7 +4,6 @@ use config::Severity;
 use ecr_pull_through_sync::report::{Blocker, Mark, RegistryReport, Report, State};
 use jiff::Timestamp;
 
-use super::plan::unsaid;
 use crate::view::problems;
 use crate::view::terminal::{Page, age};
 
@@ -132,4 +131,9 @@ pub fn registries(page: &mut Page, report: &Report, blockers: &[Blocker<'_>], no
 /// `3 h ago`, or the text itself where it is no time.
 fn ago(since: &str, now: Timestamp) -> String {
     since.parse().map_or_else(|_| since.to_owned(), |then| age(then, now))
+}
+
+/// A registry's message, unless the page has told it as a reason.
+fn unsaid<'a>(message: Option<&'a str>, blockers: &[Blocker<'_>]) -> Option<&'a str> {
+    message.filter(|message| !blockers.iter().any(|blocker| blocker.is_for(message)))
 }
