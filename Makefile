@@ -27,9 +27,9 @@ PROFILE ?= release
 # What `make run` needs, and no more. Cargo shows how far it is.
 DEMO = @test -e $(DEBUG)/demo || echo "The first time, some 250 crates are compiled, the AWS SDK above all: four to five minutes of \
 processor time, shared by all cores, and 1.4 GB in $(or $(CARGO_TARGET_DIR),target)/." >&2; \
-	cargo build --locked --profile $(DEV) --bin $(BINARY) --bin demo
+	cargo build --locked --profile $(DEV_PROFILE) --bin $(BINARY) --bin demo
 # What is not optimised is compiled so: dev is the soonest, test is as the tests are.
-DEV ?= dev
+DEV_PROFILE ?= dev
 DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 
@@ -82,7 +82,7 @@ bench-repositories: ## Measure the function with 100, 1,000 and 10,000 repositor
 .PHONY: e2e
 e2e: $(E2E)/.installed ## Deploy the bootstrap into a cloud on this machine, and use it (PROFILE=dev: an unoptimised one)
 	@test -n "$(filter release dev,$(PROFILE))" || { echo "PROFILE is release or dev, not $(PROFILE)" >&2; exit 2; }
-	cargo build --locked --profile $(DEV) --bin local-aws $(if $(filter dev,$(PROFILE)),--bin $(BINARY))
+	cargo build --locked --profile $(DEV_PROFILE) --bin local-aws $(if $(filter dev,$(PROFILE)),--bin $(BINARY))
 ifneq ($(PROFILE),dev)
 	$(MAKE) build ARCH=$(MACHINE)
 endif
@@ -92,7 +92,7 @@ endif
 # Without root, a network namespace or the clients it says so, and ends with 77.
 .PHONY: clients
 clients: $(CLIENTS)/.installed ## Pull with the real containerd and Skopeo, as `ptc kit` sets them up
-	cargo build --locked --profile $(DEV) --bin ptc
+	cargo build --locked --profile $(DEV_PROFILE) --bin ptc
 	@$(CLIENTS)/bin/python -B tests/clients --ptc $(DEBUG)/ptc
 
 .PHONY: lint
