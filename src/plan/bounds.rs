@@ -170,8 +170,7 @@ pub fn unchecked(file: &File, is_sealed: bool, home: &Home, settings: &Settings)
     let names: Vec<&str> = settings.bounds.unknown.iter().copied().filter(may).collect();
     (!names.is_empty()).then(|| {
         Problem::unplaced(Code::BOUNDS_NOT_CHECKED, None, format!(
-            "the stack is not known, and so it was not checked whether it allows what the file does: {} (--function names \
-             the stack's function)",
+            "the stack is not known, and so it was not checked whether it allows what the file does: {} (--stack names it)",
             names.join(", ")
         ))
     })

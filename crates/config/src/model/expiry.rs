@@ -84,8 +84,10 @@ pub fn of_token(token: &str) -> Option<Timestamp> {
     if !YEARS.contains(&exp) {
         return None;
     }
-    // In range, and RFC 7519 allows fractions of a second, which are of no use here.
-    #[allow(clippy::cast_possible_truncation)]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "it is in range, and of a fraction of a second nobody can make use"
+    )]
     Some(Timestamp::from_second(exp as i64).unwrap_or_else(|_| end()))
 }
 
