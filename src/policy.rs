@@ -7,6 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::home::Home;
+use config::ReadAccess;
 
 /// What principals may do with a cached repository: the twelve actions of the legacy module. Pulling an image that
 /// is not cached yet needs `ecr:BatchImportUpstreamImage` as well, which belongs into the puller's own policy.
@@ -28,38 +29,82 @@ const READ_ACTIONS: [&str; 12] = [
 /// The longest policy a repository takes, in characters (ECR API, `repositoryPolicy`).
 pub const REPOSITORY_POLICY_MAX: usize = 10_240;
 
-/// The repository policy of a registry: the named principals and the account root may pull.
-pub fn repository_policy(home: &Home, read_access: &[String]) -> String {
-    let mut principals: Vec<String> = read_access.iter().map(|p| principal(p, &home.partition)).collect();
+/// The condition by which whole organizations are let in ("AWS global condition context keys").
+const ORGANIZATION: &str = "aws:PrincipalOrgID";
+
+/// The repository policy of a registry: the account root and whoever is named may pull. Services may for this account
+/// alone, so that nobody else's use of them reaches its images.
+pub fn repository_policy(home: &Home, access: &ReadAccess) -> String {
+    let ReadAccess {
+        principals,
+        organizations,
+        services,
+    } = access;
+    let mut principals: Vec<String> = principals.iter().map(|p| principal(p, &home.partition)).collect();
     principals.push(home.root_arn());
-    principals.sort();
-    principals.dedup();
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Sid": "PrivateReadOnly",
+    let mut statements = vec![json!({
+        "Sid": "PrivateReadOnly",
+        "Effect": "Allow",
+        "Principal": {"AWS": in_order(&principals)},
+        "Action": READ_ACTIONS,
+    })];
+    if !organizations.is_empty() {
+        statements.push(json!({
+            "Sid": "Organizations",
             "Effect": "Allow",
-            "Principal": {"AWS": principals},
+            "Principal": "*",
             "Action": READ_ACTIONS,
-        }],
-    })
-    .to_string()
+            "Condition": {"StringEquals": {ORGANIZATION: in_order(organizations)}},
+        }));
+    }
+    if !services.is_empty() {
+        statements.push(json!({
+            "Sid": "Services",
+            "Effect": "Allow",
+            "Principal": {"Service": in_order(services)},
+            "Action": READ_ACTIONS,
+            "Condition": {"StringEquals": {"aws:SourceAccount": home.account}},
+        }));
+    }
+    json!({"Version": "2012-10-17", "Statement": statements}).to_string()
 }
 
-/// The principals of a policy that says what [`repository_policy`] makes, without the account root; `None` where it says
+/// Who a policy that says what [`repository_policy`] makes lets in, without the account root; `None` where it says
 /// anything else.
-pub fn read_access(home: &Home, policy: &str) -> Option<Vec<String>> {
+pub fn read_access(home: &Home, policy: &str) -> Option<ReadAccess> {
     let document: Value = serde_json::from_str(policy).ok()?;
-    let statement = listed(document.get("Statement")?.clone()).pop()?;
-    let named = listed(statement.get("Principal")?.get("AWS")?.clone());
-    let named = named
-        .iter()
-        .map(|name| name.as_str().map(|name| principal(name, &home.partition)));
-    let mut principals = named.collect::<Option<Vec<String>>>()?;
-    principals.sort();
-    principals.dedup();
-    principals.retain(|principal| *principal != home.root_arn());
-    same_policy(&repository_policy(home, &principals), policy, &home.partition).then_some(principals)
+    let mut access = ReadAccess::default();
+    for statement in listed(document.get("Statement")?.clone()) {
+        let names = |value: &Value| -> Option<Vec<String>> {
+            let names = listed(value.clone());
+            let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
+            Some(in_order(&names?.into_iter().map(str::to_owned).collect::<Vec<_>>()))
+        };
+        let of = |kind: &str| statement.get("Principal")?.get(kind);
+        match statement.get("Sid").and_then(Value::as_str)? {
+            "Organizations" => {
+                let ids = statement.get("Condition")?.get("StringEquals")?.as_object()?;
+                let (_, ids) = ids.iter().find(|(key, _)| key.eq_ignore_ascii_case(ORGANIZATION))?;
+                access.organizations = names(ids)?;
+            }
+            "Services" => access.services = names(of("Service")?)?,
+            _ => {
+                let named = names(of("AWS")?)?;
+                let named: Vec<String> = named.iter().map(|name| principal(name, &home.partition)).collect();
+                access.principals = in_order(&named);
+                access.principals.retain(|principal| *principal != home.root_arn());
+            }
+        }
+    }
+    same_policy(&repository_policy(home, &access), policy, &home.partition).then_some(access)
+}
+
+/// Sorted, each once.
+fn in_order(texts: &[String]) -> Vec<String> {
+    let mut texts = texts.to_vec();
+    texts.sort();
+    texts.dedup();
+    texts
 }
 
 /// The resource policy the legacy module sets on a secret: the account root may read it.
@@ -143,7 +188,7 @@ fn normal_statement(statement: Value, partition: &str, action: fn(Value) -> Valu
             "Principal" | "NotPrincipal" => normal_principal(value, partition),
             "Action" | "NotAction" => sorted(listed(value).into_iter().map(action).collect()),
             "Resource" | "NotResource" => sorted(listed(value)),
-            "Condition" => normal_condition(value),
+            "Condition" => normal_condition(value, action),
             _ => value,
         };
         (key, value)
@@ -167,11 +212,18 @@ fn normal_principal(value: Value, partition: &str) -> Value {
     Value::Object(normal.collect())
 }
 
-fn normal_condition(value: Value) -> Value {
+/// Names of condition keys are the same in any letter case (IAM user guide, "Condition"); they are written as actions are.
+fn normal_condition(value: Value, name: fn(Value) -> Value) -> Value {
     let Value::Object(operators) = value else { return value };
     let normal = operators.into_iter().map(|(operator, keys)| {
+        let written = |key: String| match name(Value::String(key)) {
+            Value::String(key) => key,
+            other => other.to_string(),
+        };
         let keys = match keys {
-            Value::Object(keys) => Value::Object(keys.into_iter().map(|(k, v)| (k, sorted(listed(v)))).collect()),
+            Value::Object(keys) => {
+                Value::Object(keys.into_iter().map(|(k, v)| (written(k), sorted(listed(v)))).collect())
+            }
             other => other,
         };
         (operator, keys)
@@ -242,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_policy_as_aws_hands_it_back_is_the_same() {
-        let ours = repository_policy(&home(), &["arn:aws:iam::444455556666:root".into()]);
+        let ours = repository_policy(&home(), &principals(&["arn:aws:iam::444455556666:root"]));
         let mut theirs: Value = serde_json::from_str(&ours).unwrap_or_default();
         theirs["Statement"][0]["Principal"]["AWS"] = json!(["444455556666", "arn:aws:iam::123456789012:root"]);
         theirs["Statement"] = theirs["Statement"][0].clone();
@@ -251,28 +303,79 @@ mod tests {
         assert!(!same_policy(&ours, &theirs.to_string(), "aws"));
     }
 
+    fn principals(principals: &[&str]) -> ReadAccess {
+        ReadAccess {
+            principals: principals.iter().map(|&text| text.to_owned()).collect(),
+            ..ReadAccess::default()
+        }
+    }
+
     #[test]
-    fn principals_are_read_back_from_our_policy_alone() {
-        let readers = [
-            "arn:aws:iam::444455556666:role/pull".to_owned(),
-            "arn:aws:iam::777788889999:root".to_owned(),
-        ];
+    fn readers_are_read_back_from_our_policy_alone() {
+        let readers = principals(&["arn:aws:iam::444455556666:role/pull", "arn:aws:iam::777788889999:root"]);
+        let all = ReadAccess {
+            organizations: vec!["o-abcdefghij".to_owned(), "o-bbbbbbbbbb".to_owned()],
+            services: vec!["codebuild.amazonaws.com".to_owned(), "omics.amazonaws.com".to_owned()],
+            ..readers.clone()
+        };
         let ours = repository_policy(&home(), &readers);
-        assert_eq!(read_access(&home(), &ours), Some(readers.to_vec()));
-        let by_id = ours.replace("arn:aws:iam::777788889999:root", "777788889999");
-        assert_eq!(read_access(&home(), &by_id), Some(readers.to_vec()));
-        assert_eq!(read_access(&home(), &repository_policy(&home(), &[])), Some(Vec::new()));
+        assert_eq!(read_access(&home(), &ours), Some(readers));
+        let whole = repository_policy(&home(), &all);
+        let by_id = whole.replace("arn:aws:iam::777788889999:root", "777788889999");
+        let in_other_case = whole.replace("aws:PrincipalOrgID", "aws:principalorgid");
+        for same in [&whole, &by_id, &in_other_case] {
+            assert_eq!(read_access(&home(), same), Some(all.clone()), "{same}");
+        }
+        let nobody = ReadAccess::default();
+        assert_eq!(
+            read_access(&home(), &repository_policy(&home(), &nobody)),
+            Some(nobody.clone())
+        );
         let root = r#"{"AWS":["arn:aws:iam::123456789012:root"]}"#;
         for other in [
             ours.replace("Allow", "Deny"),
             ours.replace("ecr:ListImages", "ecr:PutImage"),
             ours.replace("arn:aws:iam::123456789012:root", "777788889999"),
-            repository_policy(&home(), &[]).replace(root, r#""*""#),
+            repository_policy(&home(), &nobody).replace(root, r#""*""#),
+            // Everybody, anybody's use of a service, another account's.
+            whole.replace("aws:PrincipalOrgID", "aws:PrincipalTag/team"),
+            whole.replace("StringEquals", "StringLike"),
+            whole.replace("StringEquals", "StringEqualsIfExists"),
+            whole.replace("aws:SourceAccount", "aws:SourceOrgID"),
+            whole.replace(
+                r#""aws:SourceAccount":"123456789012""#,
+                r#""aws:SourceAccount":"999999999999""#,
+            ),
             String::new(),
             "{}".to_owned(),
         ] {
             assert_eq!(read_access(&home(), &other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn organizations_and_services_have_statements_of_their_own() {
+        let access = ReadAccess {
+            organizations: vec!["o-bbbbbbbbbb".to_owned(), "o-abcdefghij".to_owned()],
+            services: vec!["omics.amazonaws.com".to_owned()],
+            ..ReadAccess::default()
+        };
+        let policy: Value = serde_json::from_str(&repository_policy(&home(), &access)).unwrap_or_default();
+        let statements = policy["Statement"].as_array().cloned().unwrap_or_default();
+        let of = |n: usize, key: &str| statements[n][key].clone();
+        let sids: Vec<Value> = (0..statements.len()).map(|n| of(n, "Sid")).collect();
+        assert_eq!(sids, ["PrivateReadOnly", "Organizations", "Services"]);
+        assert_eq!(
+            (of(1, "Principal"), of(2, "Principal")),
+            (json!("*"), json!({"Service": ["omics.amazonaws.com"]}))
+        );
+        let ids = json!(["o-abcdefghij", "o-bbbbbbbbbb"]);
+        assert_eq!(of(1, "Condition"), json!({"StringEquals": {"aws:PrincipalOrgID": ids}}));
+        assert_eq!(
+            of(2, "Condition"),
+            json!({"StringEquals": {"aws:SourceAccount": "123456789012"}})
+        );
+        assert!((1..3).all(|n| of(n, "Action") == of(0, "Action") && of(n, "Effect") == "Allow"));
     }
 
     #[test]

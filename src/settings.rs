@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::level_filters::LevelFilter;
 
-use config::arn::{Arn, is_account, is_iam_name};
+use config::arn::{Arn, is_account, is_iam_name, is_organization};
 use config::{ROOT, is_host, is_prefix, is_repository_pattern};
 
 /// What the stack's operator chose: the parameters of docs/deploy.md.
@@ -267,11 +267,6 @@ fn flag(variable: &'static str, value: Option<String>) -> Result<bool, BadSettin
         Some("true") => Ok(true),
         Some(_) => Err(bad(variable, "must be true or false")),
     }
-}
-
-fn is_organization(text: &str) -> bool {
-    let id = text.strip_prefix("o-").unwrap_or_default();
-    (10..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
 fn list(value: Option<String>) -> Vec<String> {

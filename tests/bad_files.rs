@@ -185,6 +185,12 @@ fn too_many_readers_are_refused() {
         writeln!(yaml, "    - arn:aws:iam::{n:012}:root").unwrap();
     }
     assert_refused(yaml.as_bytes(), "PT050", 4, 5, "10240 characters");
+    let ids: Vec<String> = (0..400).map(|n| format!("o-{n:032}")).collect();
+    let yaml = format!(
+        "quay:\n  registry: quay.io\n  repository_read_access:\n    organizations: [{}]\n",
+        ids.join(", ")
+    );
+    assert_refused(yaml.as_bytes(), "PT050", 4, 20, "10240 characters");
 }
 
 #[test]

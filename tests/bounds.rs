@@ -184,6 +184,22 @@ async fn accounts_that_the_stack_does_not_name_are_not_let_in() {
     assert_eq!(report.registries["quay2"].state, State::Ready);
     assert_eq!((stack.template("k8s"), written(&stack, "k8s")), (before, Vec::new()));
 
+    // Organizations are bounded alike, services are not.
+    let file = |more: &str| format!("{QUAY}k8s: {{registry: registry.k8s.io, repository_read_access: {more}}}\n");
+    let allowed = file("{organizations: [o-abcdefghij], services: [omics.amazonaws.com]}");
+    assert_eq!(stack.follow(&allowed).await.outcome, Outcome::Changed);
+    let before = stack.template("k8s");
+    stack.aws.clear_calls();
+    let report = stack
+        .follow(&file("{organizations: [o-abcdefghij, o-bbbbbbbbbb]}"))
+        .await;
+    let message = not_allowed(&report, "k8s", State::Failed);
+    assert!(
+        message.contains("does not allow repository_read_access to name o-bbbbbbbbbb: "),
+        "{message}"
+    );
+    assert_eq!((stack.template("k8s"), written(&stack, "k8s")), (before, Vec::new()));
+
     let anybody = self::stack(&[]).await;
     assert_eq!(anybody.follow(&both).await.outcome, Outcome::Changed);
 }

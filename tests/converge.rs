@@ -223,3 +223,50 @@ async fn a_credential_the_upstream_refuses_is_never_ready() {
     let valid = stack.manual("validate").await;
     assert_eq!(valid.outcome, Outcome::Partial);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_part_of_any_upstream_is_served_and_another_part_is_another_rule() {
+    let stack = TestStack::new().await;
+    let file = |more: &str| hub("canary-docker-1").replace("}", &format!(", {more}}}"));
+    let report = stack.follow(&file("upstream_repository_prefix: library")).await;
+    assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
+    let told = json_of(&report)["registries"]["dockerhub"].clone();
+    assert_eq!(
+        (&told["state"], &told["upstream"], &told["upstream_repository_prefix"]),
+        (&json!("ready"), &json!("registry-1.docker.io"), &json!("library"))
+    );
+    let served = |image: &str| stack.aws.pull(image).unwrap().upstream;
+    assert_eq!(served("dockerhub/nginx:1"), "registry-1.docker.io/library/nginx:1");
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
+
+    // It cannot be updated.
+    let report = stack.follow(&file("upstream_repository_prefix: grafana")).await;
+    let replaced = "dockerhub replace rule dockerhub [upstream_repository_prefix] applied";
+    assert_eq!(lines(&report), [replaced]);
+    assert_eq!(served("dockerhub/mimir:1"), "registry-1.docker.io/grafana/mimir:1");
+    let report = stack.follow(&hub("canary-docker-1")).await;
+    assert_eq!(lines(&report), [replaced]);
+    assert!(
+        json_of(&report)["registries"]["dockerhub"]
+            .get("upstream_repository_prefix")
+            .is_none()
+    );
+
+    // One that is not ours waits for somebody's word.
+    let rule =
+        json!({"ecrRepositoryPrefix": "quay", "upstreamRegistryUrl": "quay.io", "upstreamRepositoryPrefix": "org"});
+    stack.aws.call("ecr", "CreatePullThroughCacheRule", rule).unwrap();
+    let file = |more: &str| format!("{}quay: {{registry: quay.io{more}}}\n", hub("canary-docker-1"));
+    let report = stack.follow(&file("")).await;
+    assert_eq!(report.registries["quay"].state, State::Held);
+    let message = report.registries["quay"].message.clone().unwrap_or_default();
+    assert!(message.contains("serves quay.io/org under this name"), "{message}");
+    let report = stack.follow(&file(", upstream_repository_prefix: org")).await;
+    assert_eq!(report.registries["quay"].state, State::Ready);
+    let report = stack.follow(&file("")).await;
+    assert_eq!(
+        lines(&report),
+        ["quay replace rule quay [upstream_repository_prefix] applied"]
+    );
+    assert_eq!(served("quay/org/image:1"), "quay.io/org/image:1");
+}

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::files::{accepted, context};
 use config::{
-    Context, CredentialSource, EncryptionKind, LifecyclePolicy, Mutability, Registry, Setting, UpstreamKind, read,
-    schema,
+    Code, Context, CredentialSource, EncryptionKind, LifecyclePolicy, Mutability, ReadAccess, Registry, Setting,
+    UpstreamKind, read, schema,
 };
 
 /// The only registry of a file.
@@ -51,7 +51,7 @@ fn the_legacy_file_is_read_as_it_is() {
     );
     assert_eq!(given(dockerhub), ("acme-bot", "dckr_pat_example"));
     assert_eq!(
-        dockerhub.read_access,
+        dockerhub.read_access.principals,
         ["arn:aws:iam::111122223333:root", "arn:aws:iam::444455556666:root"]
     );
     assert_eq!(dockerhub.mutability, Mutability::Immutable);
@@ -65,7 +65,7 @@ fn the_legacy_file_is_read_as_it_is() {
     assert_eq!(gitlab.lifecycle, Some(LifecyclePolicy::default_policy()));
     assert_eq!(gitlab.mutability, Mutability::Mutable);
     assert!(matches!(public.credential, CredentialSource::None));
-    assert!(public.read_access.is_empty() && public.tags.is_empty() && public.encryption.is_none());
+    assert!(public.read_access == ReadAccess::default() && public.tags.is_empty() && public.encryption.is_none());
     assert!(!public.take_over && public.existing_repositories.is_none());
 
     let lines: Vec<_> = file
@@ -93,7 +93,7 @@ fn the_complete_example_is_accepted() {
     };
     let file = read(&std::fs::read("examples/complete.yaml").unwrap(), &place).unwrap();
     assert_eq!(file.max_deletions, Some(1));
-    let [hub, gitlab, k8s, base, root] = &file.registries[..] else {
+    let [hub, gitlab, k8s, base, charts, root] = &file.registries[..] else {
         panic!()
     };
     assert!(
@@ -105,7 +105,10 @@ fn the_complete_example_is_accepted() {
     assert_eq!(hub.tags["team"], "containers");
     assert_eq!(hub.tags["managed-by"], "ecr-pull-through-sync");
     assert!(hub.take_over);
-    assert_eq!(hub.read_access, ["arn:aws:iam::444455556666:root", "777788889999"]);
+    assert_eq!(
+        hub.read_access.principals,
+        ["arn:aws:iam::444455556666:root", "777788889999"]
+    );
     let existing = hub.existing_repositories.as_ref().unwrap();
     assert_eq!(existing.apply.len(), 4);
     assert_eq!(
@@ -129,6 +132,9 @@ fn the_complete_example_is_accepted() {
         base.custom_role_arn.as_deref(),
         Some("arn:aws:iam::123456789012:role/ecr-pull-through")
     );
+    assert_eq!(charts.served_part(), Some("acme/charts"));
+    assert_eq!(charts.read_access.organizations, ["o-abcdefghij"]);
+    assert_eq!(charts.read_access.services, ["omics.amazonaws.com"]);
     assert_eq!((root.name.as_str(), root.upstream.kind), ("ROOT", UpstreamKind::Quay));
 }
 
@@ -294,7 +300,6 @@ defaults:
   take_over: true
   existing_repositories: true
   custom_role_arn: arn:aws:iam::111122223333:role/pull
-  upstream_repository_prefix: base
   encryption_configuration: {encryption_type: KMS}
   tags: {a: default, b: default}
 tags: {a: file, b: file, c: file}
@@ -314,12 +319,9 @@ registries:
         Mutability::ImmutableWithExclusion(vec!["latest".to_owned()])
     );
     assert_eq!(hub.lifecycle, None);
-    assert_eq!(hub.read_access, ["111122223333"]);
+    assert_eq!(hub.read_access.principals, ["111122223333"]);
     assert!(hub.take_over && hub.existing_repositories.is_some());
-    assert_eq!(
-        (hub.custom_role_arn.as_ref(), hub.upstream_repository_prefix.as_ref()),
-        (None, None)
-    );
+    assert_eq!(hub.custom_role_arn, None);
     assert_eq!(hub.encryption.as_ref().unwrap().kind, EncryptionKind::Kms);
     assert_eq!(
         (hub.tags["a"].as_str(), hub.tags["b"].as_str(), hub.tags["c"].as_str()),
@@ -333,8 +335,60 @@ registries:
     assert!(matches!(&ghcr.credential, CredentialSource::Secret(_)));
     assert_eq!(given(gitlab), ("bob", "other"));
     assert!(matches!(ecr.credential, CredentialSource::None));
-    assert!(ecr.custom_role_arn.is_some() && ecr.upstream_repository_prefix.is_some());
+    assert!(ecr.custom_role_arn.is_some());
     assert_eq!(ecr.encryption.as_ref().unwrap().kind, EncryptionKind::Aes256);
+}
+
+#[test]
+fn any_upstream_can_be_served_in_part() {
+    let file = accepted(
+        "
+hub: {registry: docker.io, upstream_repository_prefix: library, secret: ecr-pullthroughcache/hub}
+team: {registry: quay.io, upstream_repository_prefix: org/team}
+all: {registry: quay.io, upstream_repository_prefix: ROOT}
+ecr: {registry: 111122223333.dkr.ecr.us-east-1.amazonaws.com, upstream_repository_prefix: base}
+",
+    );
+    let parts: Vec<Option<&str>> = file.registries.iter().map(|registry| registry.served_part()).collect();
+    assert_eq!(parts, [Some("library"), Some("org/team"), None, Some("base")]);
+    let warned = file
+        .warnings
+        .iter()
+        .filter(|warning| warning.code == Code::UPSTREAM_PREFIX_UNDOCUMENTED);
+    let warned: Vec<Option<&str>> = warned.map(|warning| warning.registry.as_deref()).collect();
+    assert_eq!(warned, [Some("hub"), Some("team")]);
+}
+
+#[test]
+fn organizations_and_services_may_pull() {
+    let file = accepted(
+        "
+defaults:
+  repository_read_access_arns: ['111122223333']
+  repository_read_access: {organizations: [o-abcdefghij], services: [omics.amazonaws.com]}
+registries:
+  quay: {registry: quay.io}
+  own: {registry: quay.io, repository_read_access: {services: [codebuild.amazonaws.com, omics.amazonaws.com.cn]}}
+  none: {registry: quay.io, repository_read_access: {}}
+  null: {registry: quay.io, repository_read_access: {organizations: null, services: []}}
+",
+    );
+    let more = |name: &str| {
+        let registry = file.registries.iter().find(|registry| registry.name == name).unwrap();
+        assert_eq!(registry.read_access.principals, ["111122223333"]);
+        (
+            registry.read_access.organizations.clone(),
+            registry.read_access.services.clone(),
+        )
+    };
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<String>>();
+    assert_eq!(
+        more("quay"),
+        (words(&["o-abcdefghij"]), words(&["omics.amazonaws.com"]))
+    );
+    let services = words(&["codebuild.amazonaws.com", "omics.amazonaws.com.cn"]);
+    assert_eq!(more("own"), (words(&[]), services));
+    assert_eq!((more("none"), more("null")), Default::default());
 }
 
 #[test]

@@ -130,6 +130,45 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
         ],
     ),
     (
+        "quay: {registry: quay.io, repository_read_access: {organizations: [@]}}",
+        &[
+            "",
+            "o-abcdefghij",
+            "o-0123456789",
+            "'o-a1b2c3d4e5f6g7h8i9j0k1l2m3n4o5p6'",
+        ],
+        &[
+            "o-abcdefghi",
+            "O-ABCDEFGHIJ",
+            "'*'",
+            "null",
+            "[]",
+            "12345",
+            "r-abcd",
+            "ou-abcd-abcdefgh",
+            "'o-abcdefghij '",
+        ],
+    ),
+    (
+        "quay: {registry: quay.io, repository_read_access: {services: [@]}}",
+        &[
+            "",
+            "omics.amazonaws.com",
+            "a.b-c.amazonaws.com",
+            "omics.amazonaws.com.cn",
+        ],
+        &[
+            "omics",
+            "Omics.amazonaws.com",
+            "'*'",
+            "null",
+            "[]",
+            "omics.amazonaws.com.de",
+            ".amazonaws.com",
+            "amazonaws.com",
+        ],
+    ),
+    (
         "quay: {registry: quay.io, repository_read_access_arns: [@]}",
         &[
             "",

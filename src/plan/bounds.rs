@@ -15,7 +15,7 @@ use crate::settings::{Bounds, Settings};
 use config::arn::Arn;
 use config::{Code, File, Problem, ROOT, Registry, Rejected, UpstreamKind};
 
-/// How many accounts a message names.
+/// How many accounts and organizations a message names.
 const MOST_NAMED: usize = 5;
 
 /// Why a registry goes beyond what the stack allows, if it does.
@@ -58,15 +58,21 @@ pub(super) fn refusal(
     }
     let readers = settings.bounds.readers.as_ref()?;
     let beyond: BTreeSet<&str> = foreign(registry, home)
-        .filter(|account| !readers.contains(*account))
+        .filter(|reader| !readers.contains(*reader))
         .collect();
     if beyond.is_empty() {
         return None;
     }
     let named: Vec<&str> = beyond.iter().copied().take(MOST_NAMED).collect();
     let more = if beyond.len() > MOST_NAMED { ", …" } else { "" };
+    let is_organization = |reader: &&&str| reader.starts_with("o-");
+    let fields = match beyond.iter().filter(is_organization).count() {
+        0 => "repository_read_access_arns",
+        n if n == beyond.len() => "repository_read_access",
+        _ => "repository_read_access_arns and repository_read_access",
+    };
     let message = format!(
-        "the stack does not allow repository_read_access_arns to name {}{more}: take them out, or have whoever deploys the \
+        "the stack does not allow {fields} to name {}{more}: take them out, or have whoever deploys the \
          stack name them in its parameter AllowedReaders (ALLOWED_READERS)",
         named.join(", ")
     );
@@ -82,14 +88,14 @@ fn is_bounded(registry: &Registry) -> bool {
     matches!(registry.upstream.kind, UpstreamKind::Azure | UpstreamKind::Unlisted)
 }
 
-/// The other accounts that a registry lets pull.
+/// The other accounts, and the organizations, that a registry lets pull.
 fn foreign<'a>(registry: &'a Registry, home: &'a Home) -> impl Iterator<Item = &'a str> {
     let account = |text: &'a String| Arn::parse(text).map_or(text.as_str(), |arn| arn.account);
-    registry
-        .read_access
-        .iter()
-        .map(account)
+    let access = &registry.read_access;
+    let accounts = access.principals.iter().map(account);
+    accounts
         .filter(|account| *account != home.account)
+        .chain(access.organizations.iter().map(String::as_str))
 }
 
 /// Which repositories may be changed.

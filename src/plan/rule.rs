@@ -27,10 +27,7 @@ fn target(registry: &Registry, secret_state: &SecretState) -> Target {
         rule: Rule {
             prefix: registry.name.clone(),
             upstream_url: registry.upstream.host.clone(),
-            upstream_prefix: registry
-                .upstream_repository_prefix
-                .clone()
-                .filter(|prefix| prefix != "ROOT"),
+            upstream_prefix: registry.served_part().map(str::to_owned),
             credential_arn,
             custom_role_arn: registry.custom_role_arn.clone(),
         },
@@ -151,10 +148,7 @@ fn differences(target: &Target, old: &Rule) -> Vec<&'static str> {
 /// so.
 pub(super) fn verdict(registry: &Registry, rule: Option<&Rule>, ours: bool) -> Verdict {
     let Some(rule) = rule else { return Verdict::Go };
-    let wanted = registry
-        .upstream_repository_prefix
-        .as_deref()
-        .filter(|prefix| *prefix != "ROOT");
+    let wanted = registry.served_part();
     let elsewhere = rule.upstream_url != registry.upstream.host || rule.upstream_prefix.as_deref() != wanted;
     if !elsewhere || ours || registry.take_over {
         return Verdict::Go;

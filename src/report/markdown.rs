@@ -67,7 +67,7 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
                 "| {} | {}{since} | {} | `{}` | {} | {} |",
                 text(name),
                 registry.state.as_str(),
-                text(&registry.upstream),
+                text(&registry.source()),
                 code(&registry.url),
                 text(&registry.credential_words()),
                 text(&registry.message_words()),

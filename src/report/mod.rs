@@ -272,7 +272,11 @@ impl Change {
 pub struct RegistryReport {
     /// Whether people can pull through it.
     pub state: State,
+    /// The upstream's host.
     pub upstream: String,
+    /// The part of it that is served, where the rule has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_repository_prefix: Option<String>,
     /// What to pull through.
     pub url: String,
     /// What ECR said of the credential.
@@ -319,6 +323,7 @@ impl RegistryReport {
         Self {
             state,
             upstream: upstream.to_owned(),
+            upstream_repository_prefix: None,
             url,
             credential,
             expires: None,
@@ -328,6 +333,22 @@ impl RegistryReport {
             message: None,
             reason: None,
             since: None,
+        }
+    }
+
+    /// With the part of the upstream that is served.
+    pub fn of_part(self, upstream_repository_prefix: Option<String>) -> Self {
+        Self {
+            upstream_repository_prefix,
+            ..self
+        }
+    }
+
+    /// The upstream for people: the host, and the part of it that is served.
+    pub fn source(&self) -> String {
+        match &self.upstream_repository_prefix {
+            Some(part) => format!("{}/{part}", self.upstream),
+            None => self.upstream.clone(),
         }
     }
 

@@ -160,8 +160,9 @@ fn fits(file: File, home: &Home) -> Result<File, Rejected> {
             line: Some(registry.line),
             column: Some(registry.column),
             message: format!(
-                "repository_read_access_arns makes a repository policy of {length} characters, and ECR takes \
-                 {REPOSITORY_POLICY_MAX}: name fewer principals, such as account roots instead of roles"
+                "repository_read_access_arns and repository_read_access make a repository policy of {length} characters, \
+                 and ECR takes {REPOSITORY_POLICY_MAX}: name fewer readers, such as account roots instead of roles, or an \
+                 organization"
             ),
         })
     });

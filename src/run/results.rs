@@ -207,7 +207,8 @@ impl<'a> RunState<'a> {
         let doubt = doubt.or_else(|| self.undone(name, deadline));
         let planned = self.applied.changes.iter().filter(|c| c.registry == *name);
         let planned = planned.filter(|c| c.result == ChangeResult::Planned).count();
-        let report = |state| RegistryReport::new(state, credential, &registry.upstream.host, url);
+        let part = registry.served_part().map(str::to_owned);
+        let report = |state| RegistryReport::new(state, credential, &registry.upstream.host, url).of_part(part);
         match (self.applied.outcomes.get(name), doubt) {
             (Some(RegistryOutcome::Held(cause)), _) => report(State::Held).because(cause.clone()),
             (Some(RegistryOutcome::Failed(cause)), _) => report(State::Failed).because(cause.clone()),
@@ -396,8 +397,10 @@ pub(super) fn unchecked(error: &AwsError) -> Cause {
 
 /// The credentials of the rules that carry our mark, where the file itself is refused. Says whether another try may go better.
 pub(super) fn marked_rule(rule: &Rule, proofs: &Proofs, home: &Home) -> (RegistryReport, bool) {
-    let report =
-        |state, credential| RegistryReport::new(state, credential, &rule.upstream_url, home.pull_url(&rule.prefix));
+    let report = |state, credential| {
+        RegistryReport::new(state, credential, &rule.upstream_url, home.pull_url(&rule.prefix))
+            .of_part(rule.upstream_prefix.clone())
+    };
     match proofs.get(&rule.prefix) {
         None => (report(State::Ready, CredentialState::None), false),
         Some(Ok(proof)) if proof.valid => (report(State::Ready, CredentialState::Valid), false),

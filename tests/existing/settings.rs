@@ -1,5 +1,6 @@
 //! What repositories get: once, as ECR takes it, and nothing is taken away.
 
+use local_aws::Puller;
 use serde_json::{Value, json};
 
 use super::{QUAY, called, counts, of_repositories, settings, untouched};
@@ -144,6 +145,51 @@ quay:
   existing_repositories: true
 ";
     assert_eq!(stack.follow(file).await.outcome, Outcome::Changed);
+    assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
+}
+
+#[tokio::test(start_paused = true)]
+async fn organizations_and_services_may_pull_what_is_cached_and_what_will_be() {
+    let stack = TestStack::new().await;
+    stack.follow("quay: {registry: quay.io}\n").await;
+    stack.aws.pull("quay/org/old:1").unwrap();
+    let role = |account: &str, organization: Option<&str>| Puller::Role {
+        arn: format!("arn:aws:iam::{account}:role/pull"),
+        organization: organization.map(str::to_owned),
+    };
+    let service = |name: &str, account: &str| Puller::Service {
+        name: name.to_owned(),
+        account: account.to_owned(),
+    };
+    let own = "123456789012".to_owned();
+    let pullers = [
+        ("a role of ours", role(&own, None)),
+        ("the organization", role("444455556666", Some("o-abcdefghij"))),
+        ("another organization", role("444455556666", Some("o-bbbbbbbbbb"))),
+        ("no organization", role("444455556666", None)),
+        ("the service for us", service("omics.amazonaws.com", &own)),
+        ("the service for others", service("omics.amazonaws.com", "444455556666")),
+        ("another service", service("codebuild.amazonaws.com", &own)),
+    ];
+    let admitted = |image: &str| {
+        let fits = |puller: &Puller| match stack.aws.pull_as(puller, image) {
+            Ok(_) => true,
+            Err(error) if error.code == "AccessDeniedException" => false,
+            Err(error) => panic!("{image}: {error:?}"),
+        };
+        let admitted = pullers.iter().filter(|(_, puller)| fits(puller));
+        admitted.map(|(name, _)| *name).collect::<Vec<_>>()
+    };
+    assert_eq!(admitted("quay/org/old:1"), ["a role of ours"]);
+    let file = "quay: {registry: quay.io, repository_read_access: {organizations: [o-abcdefghij], \
+                services: [omics.amazonaws.com]}, existing_repositories: {apply: [repository_policy]}}\n";
+    assert_eq!(stack.follow(file).await.outcome, Outcome::Changed);
+    stack.aws.pull("quay/org/new:1").unwrap();
+    let named = ["a role of ours", "the organization", "the service for us"];
+    for image in ["quay/org/old:1", "quay/org/new:1"] {
+        assert_eq!(admitted(image), named, "{image}");
+    }
+    // As ECR hands it back, it is the same.
     assert_eq!(stack.send(scheduled()).await.unwrap().outcome, Outcome::Converged);
 }
 

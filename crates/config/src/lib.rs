@@ -53,7 +53,7 @@ pub use model::lifecycle::{
 };
 pub use model::mutability::Mutability;
 pub use model::prefix::{ROOT, is_prefix, is_repository_name};
-pub use model::registry::Registry;
+pub use model::registry::{ReadAccess, Registry};
 pub use model::upstream::{
     CredentialNeed, Upstream, UpstreamKind, canonical_host, is_host, kind_of_host, listed, parse as parse_upstream,
     uncacheable,

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::api::{Answer, ApiError};
 use crate::calls::{Call, rounds};
-use crate::ecr::{Ecr, Pulled};
+use crate::ecr::{Ecr, Pulled, Puller};
 use crate::fault::{self, Fault, Verdict, matches_name};
 use crate::iam::{Guard, Passing, Policy};
 use crate::lock::lock;
@@ -311,6 +311,15 @@ impl LocalAws {
     /// Why the pull would fail.
     pub fn pull(&self, image: &str) -> Result<Pulled, ApiError> {
         self.state().pull(image)
+    }
+
+    /// The same by somebody whom the policies of repository and registry must let in: a role of any account, or an AWS
+    /// service.
+    ///
+    /// # Errors
+    /// `AccessDeniedException`, or why the pull would fail.
+    pub fn pull_as(&self, puller: &Puller, image: &str) -> Result<Pulled, ApiError> {
+        self.state().pull_as(puller, image)
     }
 
     /// The ECR registry itself, for its rarer levers: principals that IAM does not know yet, previews that fail, and

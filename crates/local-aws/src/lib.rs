@@ -31,7 +31,7 @@ mod wire;
 pub use api::ApiError;
 pub use aws::LocalAws;
 pub use calls::{Call, rounds};
-pub use ecr::Pulled;
+pub use ecr::{Pulled, Puller};
 pub use event_pattern::EventPattern;
 pub use fault::Fault;
 pub use lambda::{Function, Invocation, LambdaApi};

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::api::{Answer, ApiError, CallContext};
 use crate::cloudformation::Stacks;
-use crate::ecr::{Ecr, Pulled};
+use crate::ecr::{Ecr, Pulled, Puller};
 use crate::iam::Roles;
 use crate::kms::Kms;
 use crate::lambda_control::Functions;
@@ -107,5 +107,11 @@ impl State {
         let pulled = self.ecr.pull(&cx, &self.secrets, image);
         self.events.extend(self.ecr.take_events());
         pulled
+    }
+
+    /// The same by somebody whom the policies must let in.
+    pub(crate) fn pull_as(&mut self, puller: &Puller, image: &str) -> Result<Pulled, ApiError> {
+        let cx = self.cx();
+        self.ecr.pull_as(&cx, &self.secrets, puller, image)
     }
 }

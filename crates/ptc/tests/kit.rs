@@ -13,7 +13,7 @@ use std::path::Path;
 
 use clap::ValueEnum as _;
 
-use cases::{china, every, fallback, legacy};
+use cases::{china, every, fallback, legacy, library, parts};
 use ptc::kit::{ArtefactKind, Fallback};
 use serde_json::Value;
 
@@ -283,4 +283,51 @@ fn the_mapping_knows_every_name_of_a_host() {
         .iter()
         .filter(|u| u.get("official_images").is_some());
     assert_eq!(official.count(), 1, "only Docker Hub has official images");
+}
+
+#[test]
+fn a_part_of_docker_hub_is_known_by_every_name_of_the_host_and_has_no_mirror() {
+    for (kit, official, whole) in [(parts(), "official", Some("hub")), (library(), "hub", None)] {
+        let mapping: Value = serde_json::from_str(kit.content(ArtefactKind::Mapping)).unwrap();
+        for host in ["docker.io", "index.docker.io", "registry-1.docker.io"] {
+            let base = whole.map_or(Value::Null, |name| format!("{OWN}/{name}").into());
+            assert_eq!(mapping["bases"][host], base, "{}: {host}", kit.name);
+            let part = format!("{host}/library");
+            assert_eq!(
+                mapping["bases"][&part],
+                format!("{OWN}/{official}"),
+                "{}: {part}",
+                kit.name
+            );
+        }
+        let upstreams = mapping["upstreams"].as_array().unwrap();
+        let images: Vec<&Value> = upstreams.iter().filter_map(|of| of.get("official_images")).collect();
+        assert_eq!(images, [&Value::from(format!("{OWN}/{official}"))], "{}", kit.name);
+        let rewriting = format!("prefix = \"docker.io/library\"\nlocation = \"{OWN}/{official}\"\n");
+        assert!(
+            kit.content(ArtefactKind::Registries).contains(&rewriting),
+            "{}",
+            kit.name
+        );
+        let renovate: Value = serde_json::from_str(kit.content(ArtefactKind::Renovate)).unwrap();
+        let alias = &renovate["registryAliases"][format!("{OWN}/{official}")];
+        assert_eq!(alias, "docker.io/library", "{}", kit.name);
+        // A mirror stands for a whole host: for the part there is none, and a note says so where there is a file.
+        let mirrors = |part| kit.kit.iter().filter(move |artefact| artefact.part == part);
+        for part in [ArtefactKind::Containerd, ArtefactKind::Buildkit] {
+            let contents: Vec<&str> = mirrors(part).map(|artefact| artefact.content.as_str()).collect();
+            assert!(
+                contents
+                    .iter()
+                    .all(|content| !content.contains(&format!("/{official}\""))),
+                "{contents:?}"
+            );
+            assert_eq!(
+                contents.iter().any(|content| content.contains("docker.io")),
+                whole.is_some()
+            );
+        }
+    }
+    let notes = parts().notes(ArtefactKind::Containerd);
+    assert!(notes.contains("`official` serves a part of its upstream"), "{notes}");
 }

@@ -23,7 +23,6 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("mutability", "image_tag_mutability"),
     ("exclusionfilters", "image_tag_mutability_exclusion_filters"),
     ("readaccessarns", "repository_read_access_arns"),
-    ("repositoryreadaccess", "repository_read_access_arns"),
     ("encryption", "encryption_configuration"),
     ("rolearn", "custom_role_arn"),
     ("role", "custom_role_arn"),

@@ -23,7 +23,7 @@ keys! {
             absent: Json("{}"),
         }
         Defaults = "defaults" {
-            brief: "any field of a registry but `registry`, `expires_at` and `warm`; a registry's own value wins",
+            brief: "any field of a registry but `registry`, `expires_at`, `warm` and `upstream_repository_prefix`; a registry's own value wins",
             absent: Words("none"),
         }
         MaxDeletions = "max_deletions" {
@@ -63,7 +63,11 @@ keys! {
         RepositoryReadAccessArns = "repository_read_access_arns" {
             brief: "who may pull cached images (the repository policy); the account's own root is always added",
             absent: Json("[]"),
-            rules: "A list of account ids (12 digits, in quotes), or ARNs of an account's `root`, a `role/...`, a `user/...`, an assumed role or a federated user, of this partition. No `*`, no wildcards, no organizations. All together must fit the policy's 10,240 characters.",
+            rules: "A list of account ids (12 digits, in quotes), or ARNs of an account's `root`, a `role/...`, a `user/...`, an assumed role or a federated user, of this partition. No `*`, no wildcards; organizations are for `repository_read_access`. All together must fit the policy's 10,240 characters.",
+        }
+        RepositoryReadAccess = "repository_read_access" {
+            brief: "who else may pull cached images: whole organizations, and AWS services",
+            absent: Words("nobody"),
         }
         ImageTagMutability = "image_tag_mutability" {
             brief: "whether the tags of cached images can move",
@@ -80,9 +84,9 @@ keys! {
             absent: Words("keep the last 3 images, as the Terraform module"),
         }
         UpstreamRepositoryPrefix = "upstream_repository_prefix" {
-            brief: "for an upstream that is another private ECR registry: the prefix of its repositories",
-            absent: Words("none"),
-            rules: "By the same rule as a name. Not with the name `ROOT`.",
+            brief: "the part of the upstream that is served: `<name>/x` is `<host>/<prefix>/x`",
+            absent: Words("all of it"),
+            rules: "By the same rule as a name. Not with the name `ROOT`, and not in `defaults`. AWS documents it for private ECR alone: with another host it gets a warning.",
         }
         CustomRoleArn = "custom_role_arn" {
             brief: "for an upstream that is another private ECR registry: the role ECR pulls with",
@@ -118,6 +122,20 @@ keys! {
             brief: "images to be in the cache before anybody pulls them: paths under the registry's name, each with a tag",
             absent: Json("[]"),
             rules: "`path:tag`, or `path:tag@sha256:...` to be told when the tag is another image. Each once, none that a longer prefix of the file serves, {MOST_IMAGES} for a stack. A registry's own, not in `defaults`. The stack's `WarmImages` must name the prefix: **[warm-images.md](warm-images.md)**.",
+        }
+    }
+}
+
+keys! {
+    /// The keys of `repository_read_access`.
+    AccessKey {
+        Organizations = "organizations" {
+            brief: "ids of organizations, such as `o-abcdefghij`: all their accounts may pull",
+            absent: Json("[]"),
+        }
+        Services = "services" {
+            brief: "service principals, such as `omics.amazonaws.com`, for this account's own use of the service",
+            absent: Json("[]"),
         }
     }
 }
@@ -160,7 +178,12 @@ keys! {
 
 impl RegistryKey {
     /// The fields that each registry has for itself.
-    pub(crate) const WITHOUT_DEFAULT: [Self; 3] = [Self::Registry, Self::ExpiresAt, Self::Warm];
+    pub(crate) const WITHOUT_DEFAULT: [Self; 4] = [
+        Self::Registry,
+        Self::ExpiresAt,
+        Self::Warm,
+        Self::UpstreamRepositoryPrefix,
+    ];
 }
 
 pub(crate) const REGISTRIES: &str = "registries";

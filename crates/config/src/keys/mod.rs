@@ -8,9 +8,10 @@ use describe::Key as _;
 
 /// Whether a word is a key that the file, or a map in it, may have.
 pub fn is_key(word: &str) -> bool {
-    let tables: [&[&str]; 8] = [
+    let tables: [&[&str]; 9] = [
         file::FileKey::NAMES,
         file::RegistryKey::NAMES,
+        file::AccessKey::NAMES,
         file::EncryptionKey::NAMES,
         file::ExistingKey::NAMES,
         lifecycle::PolicyKey::NAMES,

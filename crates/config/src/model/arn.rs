@@ -31,6 +31,34 @@ pub fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// The form of an organization's id, as [`is_organization`] checks it (AWS Organizations API, `OrganizationId`).
+pub(crate) const ORGANIZATION: &str = "o-[a-z0-9]{10,32}";
+
+/// Whether a text is the id of an organization, such as `o-abcdefghij`.
+pub fn is_organization(text: &str) -> bool {
+    let id = text.strip_prefix("o-").unwrap_or_default();
+    (10..=32).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
+/// The form of a service principal, as [`is_service`] checks it.
+pub(crate) const SERVICE: &str = r"[a-z0-9-]+(\.[a-z0-9-]+)*\.amazonaws\.com(\.cn)?";
+
+/// Whether a text is a service principal, such as `omics.amazonaws.com`.
+pub fn is_service(text: &str) -> bool {
+    let text = text.strip_suffix(".cn").unwrap_or(text);
+    let is_part = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    text.strip_suffix(".amazonaws.com")
+        .is_some_and(|name| name.split('.').all(is_part))
+}
+
 /// The form of a Region name, as [`is_region`] checks it, for a pattern.
 pub const REGION: &str = "[a-z]+(-[a-z]+)+-[0-9]+";
 

@@ -10,7 +10,19 @@ use super::existing::ExistingRepositories;
 use super::image::WarmImage;
 use super::lifecycle::LifecyclePolicy;
 use super::mutability::Mutability;
+use super::prefix::ROOT;
 use super::upstream::Upstream;
+
+/// Who may pull, beside the account's own root.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadAccess {
+    /// Accounts, roles and users, as the file has them: ARNs or account ids.
+    pub principals: Vec<String>,
+    /// Organizations, by their ids (`o-...`).
+    pub organizations: Vec<String>,
+    /// AWS services that pull for this account, by their principals (`omics.amazonaws.com`).
+    pub services: Vec<String>,
+}
 
 /// One registry of the file, with the defaults applied and every rule of the file checked.
 #[derive(Debug, Clone)]
@@ -23,13 +35,13 @@ pub struct Registry {
     pub credential: CredentialSource,
     /// When the credential lapses, as the file says.
     pub expires_at: Option<Timestamp>,
-    /// The principals that may pull, as the file has them: ARNs or account ids.
-    pub read_access: Vec<String>,
+    /// Who may pull.
+    pub read_access: ReadAccess,
     /// Tag mutability of new repositories.
     pub mutability: Mutability,
     /// The lifecycle policy of new repositories. `None` is the word `none`: no policy at all.
     pub lifecycle: Option<LifecyclePolicy>,
-    /// The prefix of repositories at an upstream that is another private ECR registry.
+    /// The part of the upstream that is served: `<name>/x` is `<host>/<prefix>/x`.
     pub upstream_repository_prefix: Option<String>,
     /// The role ECR takes to pull from another account's registry.
     pub custom_role_arn: Option<String>,
@@ -47,4 +59,12 @@ pub struct Registry {
     pub line: usize,
     /// The column of the name, from 1.
     pub column: usize,
+}
+
+impl Registry {
+    /// The part of the upstream that is served; none is all of it, which ECR calls `ROOT`.
+    #[must_use]
+    pub fn served_part(&self) -> Option<&str> {
+        self.upstream_repository_prefix.as_deref().filter(|part| *part != ROOT)
+    }
 }

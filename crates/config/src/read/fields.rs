@@ -10,7 +10,7 @@ use crate::diagnostics::suggest::{did_you_mean, nearest};
 use crate::diagnostics::tokens::holds_a_token;
 use crate::diagnostics::tokens::is_mere_word;
 use crate::keys::describe::Key;
-use crate::keys::file::{EncryptionKey, ExistingKey};
+use crate::keys::file::{AccessKey, EncryptionKey, ExistingKey};
 use crate::keys::lifecycle::{ActionKey, PolicyKey, RuleKey, SelectionKey};
 use crate::yaml::node::{Entry, Node};
 
@@ -133,6 +133,7 @@ const HOMES: &[(&[&str], &str)] = &[
         "rules",
     ),
     (PolicyKey::NAMES, "lifecycle_policy"),
+    (AccessKey::NAMES, "repository_read_access"),
     (EncryptionKey::NAMES, "encryption_configuration"),
     (ExistingKey::NAMES, "existing_repositories"),
 ];

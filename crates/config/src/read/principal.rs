@@ -1,15 +1,20 @@
-//! Who may pull: `repository_read_access_arns` ("AWS JSON policy elements: Principal" in the IAM user guide).
+//! Who may pull: `repository_read_access_arns` and `repository_read_access` ("AWS JSON policy elements: Principal" in the IAM user guide).
 
 use crate::diagnostics::code::Code;
 use crate::diagnostics::problem::{Notes, shown};
-use crate::model::arn::{Arn, is_account, is_iam_name};
+use crate::keys::file::AccessKey;
+use crate::model::arn::{Arn, is_account, is_iam_name, is_organization, is_service};
 use crate::model::context::Context;
-use crate::read::fields::{self, Field};
+use crate::model::registry::ReadAccess;
+use crate::read::fields::{self, Field, Shape};
 use crate::yaml::node::Entry;
 
 /// A repository policy has at most 10240 characters (ECR API, SetRepositoryPolicy); this is what principals can take
 /// of that at the very most.
 const MOST_CHARACTERS: usize = 9_700;
+
+/// Longer than any service principal.
+pub(crate) const MOST_SERVICE: usize = 128;
 
 /// Reads the list. ECR refuses a whole policy for one principal that IAM does not know the form of.
 pub(crate) fn read(entry: &Entry, context: &Context, notes: &mut Notes) -> Option<Field<Vec<String>>> {
@@ -20,21 +25,65 @@ pub(crate) fn read(entry: &Entry, context: &Context, notes: &mut Notes) -> Optio
             notes.error(Code::BAD_READER, *at, fault);
         }
     }
-    // Each with its quotes and comma.
-    let size: usize = items.iter().map(|(text, _)| text.len() + 3).sum();
-    if size > MOST_CHARACTERS {
-        notes.error(
-            Code::POLICY_TOO_LONG,
-            entry.value.at,
-            format!("`{NAME}` makes a repository policy of more than the 10240 characters that ECR allows; name account roots instead of single roles"),
-        );
-    }
+    check_size(NAME, entry, items.iter().map(|(text, _)| text), notes);
     let value = items.into_iter().map(|(text, _)| text).collect();
     Some(Field {
         value,
         at: entry.value.at,
         key: entry.key.at,
     })
+}
+
+/// Reads the map of `repository_read_access`. Its principals are those of the list.
+pub(crate) fn read_more(entry: &Entry, notes: &mut Notes) -> Option<Field<ReadAccess>> {
+    const NAME: &str = "repository_read_access";
+    let shape = Shape {
+        what: "`repository_read_access`",
+        missing_at: None,
+    };
+    let mut value = ReadAccess::default();
+    for (key, entry) in fields::map::<AccessKey>(&entry.value, &shape, notes)? {
+        let items = fields::texts(key.as_str(), &entry.value, notes).unwrap_or_default();
+        for (text, at) in &items {
+            let (good, what) = match key {
+                AccessKey::Organizations => (
+                    is_organization(text),
+                    "id of an organization: write one such as `o-abcdefghij`",
+                ),
+                AccessKey::Services => (
+                    is_service(text) && text.len() <= MOST_SERVICE,
+                    "service principal: write one such as `omics.amazonaws.com`, in lower case",
+                ),
+            };
+            if !good {
+                notes.error(Code::BAD_READER, *at, format!("{} is no {what}", shown(text)));
+            }
+        }
+        check_size(NAME, entry, items.iter().map(|(text, _)| text), notes);
+        let texts = items.into_iter().map(|(text, _)| text).collect();
+        match key {
+            AccessKey::Organizations => value.organizations = texts,
+            AccessKey::Services => value.services = texts,
+        }
+    }
+    Some(Field {
+        value,
+        at: entry.value.at,
+        key: entry.key.at,
+    })
+}
+
+/// The whole policy is measured where the account is known; this is what is too long everywhere.
+fn check_size<'a>(name: &str, entry: &Entry, texts: impl Iterator<Item = &'a String>, notes: &mut Notes) {
+    // Each with its quotes and comma.
+    let size: usize = texts.map(|text| text.len() + 3).sum();
+    if size > MOST_CHARACTERS {
+        notes.error(
+            Code::POLICY_TOO_LONG,
+            entry.value.at,
+            format!("`{name}` makes a repository policy of more than the 10240 characters that ECR allows; name account roots instead of single roles, or an organization"),
+        );
+    }
 }
 
 fn fault(text: &str, context: &Context) -> Option<String> {
@@ -50,7 +99,7 @@ fn fault(text: &str, context: &Context) -> Option<String> {
     }
     if text.starts_with("o-") || text.starts_with("r-") || text.starts_with("ou-") || text.contains(":organizations:") {
         return Some(format!(
-            "{} is an organization, which cannot be a principal; {example} for each account",
+            "{} is an organization, which cannot be a principal; write its id under `repository_read_access`, `organizations`",
             shown(text)
         ));
     }

@@ -16,6 +16,7 @@ use crate::model::image::WarmImage;
 use crate::model::lifecycle::LifecyclePolicy;
 use crate::model::mutability::Word;
 use crate::model::prefix;
+use crate::model::registry::ReadAccess;
 use crate::read::credential;
 use crate::read::encryption;
 use crate::read::existing;
@@ -39,6 +40,7 @@ pub(crate) struct Raw {
     pub secret: Option<Field<String>>,
     pub expires_at: Option<Field<Timestamp>>,
     pub read_access: Option<Field<Vec<String>>>,
+    pub more_access: Option<Field<ReadAccess>>,
     pub mutability: Option<Field<Word>>,
     pub filters: Option<Field<Vec<String>>>,
     pub lifecycle: Option<Field<Option<LifecyclePolicy>>>,
@@ -86,6 +88,7 @@ pub(crate) fn read_defaults(node: &Node, context: &Context, notes: &mut Notes) -
             );
         }
     }
+    raw.upstream_repository_prefix = None;
     (raw.registry, raw.expires_at, raw.warm) = (None, None, None);
     Some(raw)
 }
@@ -109,6 +112,7 @@ fn read(
             RegistryKey::Secret => raw.secret = credential::read_secret(entry, context, notes),
             RegistryKey::ExpiresAt => raw.expires_at = read_instant(name, entry, notes),
             RegistryKey::RepositoryReadAccessArns => raw.read_access = principal::read(entry, context, notes),
+            RegistryKey::RepositoryReadAccess => raw.more_access = principal::read_more(entry, notes),
             RegistryKey::ImageTagMutability => {
                 raw.mutability = placed(entry, fields::word(name, Word::WORDS, value, notes))
             }

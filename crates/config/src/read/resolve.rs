@@ -13,7 +13,7 @@ use crate::model::existing::{ExistingRepositories, Setting};
 use crate::model::lifecycle::LifecyclePolicy;
 use crate::model::mutability::{Mutability, Word};
 use crate::model::prefix::{self, ROOT};
-use crate::model::registry::Registry;
+use crate::model::registry::{ReadAccess, Registry};
 use crate::model::tags::MOST as MOST_TAGS;
 use crate::model::upstream::{self, CredentialNeed, Upstream, UpstreamKind};
 use crate::read::fields::Field;
@@ -100,7 +100,7 @@ pub(crate) fn registry(entry: &Entry, above: &Above<'_>, notes: &mut Notes) -> O
             format!("`{EXPIRES_AT}` is there, but no credential that could lapse; remove it, or write one"),
         );
     }
-    let upstream_repository_prefix = upstream_prefix(&raw, defaults, upstream.as_ref(), name, notes);
+    let upstream_repository_prefix = upstream_prefix(&raw, upstream.as_ref(), name, notes);
     let custom_role_arn = custom_role(&raw, defaults, upstream.as_ref(), context, notes);
     if let Some(tags) = &raw.tags {
         check_tags_role(tags, context, notes);
@@ -120,11 +120,7 @@ pub(crate) fn registry(entry: &Entry, above: &Above<'_>, notes: &mut Notes) -> O
         upstream: upstream?,
         credential: credential?,
         expires_at: raw.expires_at.as_ref().map(|field| field.value),
-        read_access: pick("repository_read_access_arns", &raw, defaults, |raw| {
-            raw.read_access.as_ref()
-        })
-        .map(|field| field.value.clone())
-        .unwrap_or_default(),
+        read_access: read_access(&raw, defaults),
         mutability: mutability?,
         lifecycle,
         upstream_repository_prefix,
@@ -338,36 +334,42 @@ fn given(raw: &Raw, defaults: &Raw, notes: &mut Notes) -> Option<CredentialSourc
     )))
 }
 
-fn upstream_prefix(
-    raw: &Raw,
-    defaults: &Raw,
-    upstream: Option<&Upstream>,
-    name: &str,
-    notes: &mut Notes,
-) -> Option<String> {
-    const NAME: &str = "upstream_repository_prefix";
-    let is_ecr = upstream.is_none_or(|upstream| upstream.kind == UpstreamKind::Ecr);
-    if let Some(at) = raw.key(NAME) {
-        if !is_ecr {
-            notes.error(
-                Code::UPSTREAM_PREFIX,
-                at,
-                format!("`{NAME}` is for an upstream that is another private ECR registry; remove it"),
-            );
-        } else if name == ROOT {
-            notes.error(
-                Code::UPSTREAM_PREFIX,
-                at,
-                format!("`{NAME}` does not go with the name `{ROOT}`; remove it, or give the registry another name"),
-            );
-        }
-        return raw.upstream_repository_prefix.as_ref().map(|field| field.value.clone());
+fn read_access(raw: &Raw, defaults: &Raw) -> ReadAccess {
+    let principals = pick("repository_read_access_arns", raw, defaults, |raw| {
+        raw.read_access.as_ref()
+    });
+    let more = pick("repository_read_access", raw, defaults, |raw| raw.more_access.as_ref());
+    ReadAccess {
+        principals: principals.map(|field| field.value.clone()).unwrap_or_default(),
+        ..more.map(|field| field.value.clone()).unwrap_or_default()
     }
-    let default = defaults
-        .upstream_repository_prefix
-        .as_ref()
-        .filter(|_| is_ecr && name != ROOT);
-    default.map(|field| field.value.clone())
+}
+
+fn upstream_prefix(raw: &Raw, upstream: Option<&Upstream>, name: &str, notes: &mut Notes) -> Option<String> {
+    const NAME: &str = RegistryKey::UpstreamRepositoryPrefix.as_str();
+    let at = raw.key(NAME)?;
+    if name == ROOT {
+        notes.error(
+            Code::UPSTREAM_PREFIX,
+            at,
+            format!("`{NAME}` does not go with the name `{ROOT}`; remove it, or give the registry another name"),
+        );
+    } else if let (Some(upstream), Some(_)) = (
+        upstream.filter(|upstream| upstream.kind != UpstreamKind::Ecr),
+        raw.upstream_repository_prefix
+            .as_ref()
+            .filter(|part| part.value != ROOT),
+    ) {
+        notes.warn(
+            Code::UPSTREAM_PREFIX_UNDOCUMENTED,
+            at,
+            format!(
+                "AWS documents `{NAME}` for private ECR alone, and not for {}; ECR takes it, and vendors rely on it: pull one image to see that it works",
+                shown(&upstream.host)
+            ),
+        );
+    }
+    raw.upstream_repository_prefix.as_ref().map(|field| field.value.clone())
 }
 
 fn custom_role(

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::value::Valued;
 use crate::keys::describe::{About, Absent, Key};
-use crate::keys::file::{EncryptionKey, ExistingKey, FileKey, RegistryKey};
+use crate::keys::file::{AccessKey, EncryptionKey, ExistingKey, FileKey, RegistryKey};
 use crate::keys::lifecycle::{ActionKey, PolicyKey, RuleKey, SelectionKey};
 use crate::model::prefix::{LEAST, MOST, ROOT};
 use crate::model::upstream::{self, CredentialNeed};
@@ -57,6 +57,7 @@ fn under(key: RegistryKey) -> String {
                  So do signatures and SBOMs that came through the cache: referrers, and the tags that cosign makes.";
             format!("{}\n{}", rules.concat(), paragraph(notes))
         }
+        RegistryKey::RepositoryReadAccess => table::<AccessKey>(""),
         RegistryKey::EncryptionConfiguration => table::<EncryptionKey>(""),
         RegistryKey::ExistingRepositories => table::<ExistingKey>(""),
         RegistryKey::Username

@@ -87,10 +87,7 @@ pub(super) fn registry(fields: Value) -> Value {
             hosts(|need| matches!(need, Forbidden | RoleOptional)),
             json!({ "allOf": no_credentials }),
         ),
-        unless(
-            hosts(|need| need == RoleOptional),
-            json!({"allOf": [lacks(PREFIX, only_ecr), lacks(ROLE, only_ecr)]}),
-        ),
+        unless(hosts(|need| need == RoleOptional), lacks(ROLE, only_ecr)),
         when(is(MUTABILITY, &words(|word| !word.takes_filters())), no_filters()),
         when(like(UNLISTED, json!({"const": false})), listed()),
     ];

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use super::rules;
 use super::{map, reference};
 use crate::keys::describe::Key;
-use crate::keys::file::{EncryptionKey, ExistingKey};
+use crate::keys::file::{AccessKey, EncryptionKey, ExistingKey};
 use crate::keys::file::{FileKey, RegistryKey};
 use crate::keys::lifecycle::RuleKey;
 use crate::keys::lifecycle::{ActionKey, PolicyKey, SelectionKey};
-use crate::model::arn::REGION;
+use crate::model::arn::{ORGANIZATION, REGION, SERVICE};
 use crate::model::credential::SECRET_PREFIX;
 use crate::model::expiry;
 use crate::model::file::MAX_REGISTRIES;
@@ -20,6 +20,7 @@ use crate::model::lifecycle::{MOST_RULES, MOST_TAG, MOST_WILDCARDS};
 use crate::model::mutability::{self, Word};
 use crate::model::tags::{self, OUR_PREFIX};
 use crate::model::{credential as secrets, encryption as kms, existing as repositories, prefix as name, upstream};
+use crate::read::principal::MOST_SERVICE;
 use crate::read::{lifecycle as lifecycle_read, raw};
 
 /// What may stand under each key of a table.
@@ -48,6 +49,7 @@ impl Valued for RegistryKey {
             Self::Secret => secret(),
             Self::ExpiresAt => instant(),
             Self::RepositoryReadAccessArns => principals(),
+            Self::RepositoryReadAccess => map::<AccessKey>(),
             Self::ImageTagMutability => word(Word::WORDS),
             Self::ImageTagMutabilityExclusionFilters => filters(),
             Self::LifecyclePolicy => {
@@ -61,6 +63,22 @@ impl Valued for RegistryKey {
             Self::ExistingRepositories => json!({"anyOf": [flag(), map::<ExistingKey>()]}),
             Self::Warm => images(),
         }
+    }
+}
+
+impl Valued for AccessKey {
+    fn value(self) -> Value {
+        let (form, most, why) = match self {
+            Self::Organizations => (ORGANIZATION, 34, "The id of an organization, such as `o-abcdefghij`."),
+            Self::Services => (
+                SERVICE,
+                MOST_SERVICE,
+                "A service principal, such as `omics.amazonaws.com`.",
+            ),
+        };
+        let mut item = pattern(&format!("^{form}$"), most);
+        explained(&mut item, why);
+        list(&item, 0)
     }
 }
 

@@ -30,6 +30,8 @@ pub const PLACES: &[&str] = &[
     "hub: {registry: quay.io, lifecycle_policy: @}",
     "hub: {registry: quay.io, lifecycle_policy: {rules: [{rulePriority: 1, selection: {tagStatus: @}}]}}",
     "hub: {registry: quay.io, repository_read_access_arns: ['@']}",
+    "hub: {registry: quay.io, repository_read_access: {organizations: ['@']}}",
+    "hub: {registry: quay.io, repository_read_access: {services: ['@']}}",
     "hub: {registry: quay.io, custom_role_arn: @}",
     "hub: {registry: quay.io, upstream_repository_prefix: 'X@'}",
     "hub: {registry: quay.io, encryption_configuration: {encryption_type: @}}",

@@ -15,6 +15,7 @@ mod paging;
 mod policy;
 mod preview;
 mod pull;
+mod puller;
 mod registry;
 mod repositories;
 mod rules;
@@ -38,6 +39,7 @@ use crate::shape::{self, Service};
 pub use evaluate::Image;
 pub use lifecycle::StorageClass;
 pub use pull::Pulled;
+pub use puller::Puller;
 pub use upstream::Upstreams;
 
 use repositories::Repository;

@@ -189,7 +189,7 @@ impl Ecr {
 
     /// The template a new repository is made from. The most specific one decides, also when it is not for pulls:
     /// then the repository gets the defaults. (That no wider template steps in is our reading of the documentation.)
-    fn template_for(&self, name: &str) -> Option<&Template> {
+    pub(super) fn template_for(&self, name: &str) -> Option<&Template> {
         most_specific(self.templates.iter(), name)
             .map(|(_, template)| template)
             .filter(|template| template.is_for_pulls())
@@ -262,7 +262,7 @@ fn most_specific<'a, T>(entries: impl Iterator<Item = (&'a String, &'a T)>, name
 }
 
 /// Repository name, and tag or digest.
-fn split(image: &str) -> (&str, &str) {
+pub(super) fn split(image: &str) -> (&str, &str) {
     image
         .split_once('@')
         .or_else(|| image.rsplit_once(':'))

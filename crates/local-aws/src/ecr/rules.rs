@@ -133,12 +133,6 @@ impl CreateRule {
                 "The upstream repository prefix can be set only when the ECR repository prefix is not ROOT",
             ));
         }
-        // Documented for ECR to ECR only; AWS's own text is not known.
-        if mapped && upstream.takes != Takes::Role {
-            return Err(invalid(
-                "The upstream repository prefix can be set only for an Amazon ECR private upstream registry",
-            ));
-        }
         Ok(upstream)
     }
 }

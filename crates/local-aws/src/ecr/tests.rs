@@ -4,6 +4,7 @@
 mod images;
 mod lifecycle;
 mod policies;
+mod pullers;
 mod pulls;
 mod repositories;
 mod rules;

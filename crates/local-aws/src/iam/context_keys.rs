@@ -2,11 +2,14 @@
 //! [`super::policy`] accepts.
 
 /// The condition keys that requests carry here, beside the tags of secrets. A policy with another one is refused.
-const CONTEXT_KEYS: [&str; 11] = [
+const CONTEXT_KEYS: [&str; 13] = [
     "aws:PrincipalAccount",
+    // Of whoever pulls, for the policies of repositories; the function's own calls carry none.
+    "aws:PrincipalOrgID",
     "aws:RequestedRegion",
     "aws:ResourceAccount",
     "aws:SecureTransport",
+    "aws:SourceAccount",
     // Of requests through a VPC endpoint, of which there are none here: what asks for it matches nothing.
     "aws:SourceVpce",
     "iam:AWSServiceName",

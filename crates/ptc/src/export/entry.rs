@@ -59,8 +59,14 @@ pub(super) fn of_template(spec: &TemplateSpec, home: &Home, settings: &Settings)
     let mut groups: Vec<Group> = Vec::new();
     let texts = |items: Vec<String>| -> Value { items.into_iter().map(Value::from).collect() };
     let readers = read_access(home, &spec.repository_policy).unwrap_or_default();
-    if !readers.is_empty() {
-        groups.push(vec![("repository_read_access_arns", texts(readers))]);
+    if !readers.principals.is_empty() {
+        groups.push(vec![("repository_read_access_arns", texts(readers.principals))]);
+    }
+    let more = [("organizations", readers.organizations), ("services", readers.services)];
+    let more = more.into_iter().filter(|(_, items)| !items.is_empty());
+    let more: Mapping = more.map(|(name, items)| (name.into(), texts(items))).collect();
+    if !more.is_empty() {
+        groups.push(vec![("repository_read_access", Value::Mapping(more))]);
     }
     let mut mutability: Group = Vec::new();
     if spec.mutability != "MUTABLE" {

@@ -191,6 +191,11 @@ fn registry() -> impl Strategy<Value = Value> {
         proptest::sample::select(&["111122223333", "arn:aws:iam::444455556666:role/ci", "123456789012"][..]),
         0..3,
     );
+    let more = prop_oneof![
+        Just(json!({})),
+        Just(json!({"repository_read_access": {"organizations": ["o-abcdefghij", "o-bbbbbbbbbb"]}})),
+        Just(json!({"repository_read_access": {"organizations": [], "services": ["omics.amazonaws.com"]}})),
+    ];
     let mutability = prop_oneof![
         Just(json!({})),
         Just(json!({"image_tag_mutability": "IMMUTABLE"})),
@@ -208,13 +213,13 @@ fn registry() -> impl Strategy<Value = Value> {
         "[a-zA-Z0-9=_.:+@ -]{0,9}",
         0..4,
     );
-    (upstream, readers, mutability, lifecycle(), encryption, tags).prop_map(
-        |(mut registry, readers, mutability, lifecycle, encryption, tags)| {
+    (upstream, readers, more, mutability, lifecycle(), encryption, tags).prop_map(
+        |(mut registry, readers, more, mutability, lifecycle, encryption, tags)| {
             let fields = registry.as_object_mut().unwrap();
             fields.insert("repository_read_access_arns".into(), json!(readers));
             fields.insert("lifecycle_policy".into(), lifecycle);
             fields.insert("tags".into(), json!(tags));
-            for more in [mutability, encryption] {
+            for more in [more, mutability, encryption] {
                 fields.extend(more.as_object().unwrap().clone());
             }
             registry
@@ -232,7 +237,12 @@ fn registries() -> impl Strategy<Value = BTreeMap<String, Value>> {
 
 /// A document that may be anything.
 fn document() -> impl Strategy<Value = String> {
-    let ours = ecr_pull_through_sync::policy::repository_policy(&home(), &["111122223333".into()]);
+    let access = config::ReadAccess {
+        principals: vec!["111122223333".into()],
+        organizations: vec!["o-abcdefghij".into()],
+        ..Default::default()
+    };
+    let ours = ecr_pull_through_sync::policy::repository_policy(&home(), &access);
     prop_oneof![
         text(),
         Just(String::new()),

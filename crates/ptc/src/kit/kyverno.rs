@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 
-use super::route::Route;
+use super::route::{LIBRARY, Route};
 use super::{Artefact, ArtefactKind, Source, sentences};
 
 const CAVEATS: &[&str] = &[
@@ -105,12 +105,16 @@ const ONLY_NEW: &str = r#"                - key: "{{ element.name }}"
 fn steps(route: &Route<'_>) -> Vec<Step> {
     let base = &route.base;
     // What is in front of the path, in every way it may be written.
-    let front = if route.has_library() {
+    let host = if route.has_library() {
         let names = [route.host].into_iter().chain(route.aliases.iter().copied());
         let names: Vec<String> = names.map(|name| format!("{}/", literal(name))).collect();
         format!("(?:{})?", names.join("|"))
     } else {
-        format!("{}/", literal(&route.source()))
+        format!("{}/", literal(route.host))
+    };
+    let front = match route.under {
+        Some(under) => format!("{host}{}/", literal(under)),
+        None => host.clone(),
     };
     let others = route
         .taken
@@ -118,28 +122,32 @@ fn steps(route: &Route<'_>) -> Vec<Step> {
         .map(|taken| taken.path)
         .chain(route.elsewhere.iter().copied());
     let mut beginnings: Vec<String> = others.map(|path| format!("{front}{}/", literal(path))).collect();
-    if !route.has_library() {
-        return vec![Step {
-            about: route.source(),
-            from: format!("^{front}([^@]+)$"),
-            to: format!("{base}/$1"),
-            unless: unless(&beginnings),
-        }];
+    let is_whole_hub = route.has_library() && route.under.is_none();
+    if is_whole_hub {
+        // The first part of a name that has neither `.` nor `:` is no host, but for this one.
+        beginnings.push("localhost/".to_owned());
     }
-    // The first part of a name that has neither `.` nor `:` is no host, but for this one.
-    beginnings.push("localhost/".to_owned());
     let mut steps = vec![Step {
-        about: format!("{}: all but official images", route.host),
-        from: format!("^{front}([a-z0-9_-]+/[^@]+)$"),
+        about: if is_whole_hub {
+            format!("{}: all but official images", route.host)
+        } else {
+            route.source()
+        },
+        from: if is_whole_hub {
+            format!("^{front}([a-z0-9_-]+/[^@]+)$")
+        } else {
+            format!("^{front}([^@]+)$")
+        },
         to: format!("{base}/$1"),
         unless: unless(&beginnings),
     }];
     // Another registry may have that name for itself.
-    if !route.taken.iter().any(|taken| taken.path == "library") {
+    let is_taken = route.under.is_none() && route.taken.iter().any(|taken| taken.path == LIBRARY);
+    if let Some(official) = route.official_images().filter(|_| !is_taken) {
         steps.push(Step {
             about: format!("{}: official images", route.host),
-            from: format!("^{front}([^/@]+)$"),
-            to: format!("{base}/library/$1"),
+            from: format!("^{host}([^/@]+)$"),
+            to: format!("{official}/$1"),
             unless: None,
         });
     }

@@ -47,7 +47,7 @@ pub(super) fn artefacts(source: &Source<'_>) -> Vec<Artefact> {
             route
                 .aliases
                 .iter()
-                .map(|alias| ((*alias).to_owned(), route.base.as_str())),
+                .map(|alias| (route.source_on(alias), route.base.as_str())),
         );
     }
     let mapping = Mapping {
@@ -74,7 +74,7 @@ fn upstream<'a>(route: &'a Route<'a>) -> Upstream<'a> {
         aliases: route.aliases,
         only_under: route.under,
         base: &route.base,
-        official_images: route.has_library().then(|| format!("{}/library", route.base)),
+        official_images: route.official_images(),
         not_under: route.taken.iter().map(|taken| taken.path).collect(),
     }
 }

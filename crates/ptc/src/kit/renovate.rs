@@ -99,8 +99,7 @@ fn alias(registry: &Registry, home: &Home) -> (String, String) {
         UpstreamKind::DockerHub => DOCKER_HUB.0,
         _ => &registry.upstream.host,
     };
-    let under = registry.upstream_repository_prefix.as_deref();
-    let upstream = match under.filter(|prefix| *prefix != ROOT) {
+    let upstream = match registry.served_part() {
         Some(prefix) => format!("{host}/{prefix}"),
         None => host.to_owned(),
     };

@@ -39,17 +39,35 @@ pub(super) struct Routes<'a> {
 /// Names of Docker Hub in images. The second and third are its real hosts.
 pub(super) const DOCKER_HUB: (&str, &[&str]) = ("docker.io", &["index.docker.io", "registry-1.docker.io"]);
 
+/// The part of Docker Hub with the images that are named without a path.
+pub(super) const LIBRARY: &str = "library";
+
 impl Route<'_> {
     /// Whether images without a path stand under `library/`: Docker and containerd add it, ECR does not.
     pub fn has_library(&self) -> bool {
         self.registry.upstream.kind == UpstreamKind::DockerHub
     }
 
+    /// Where images that are named without a path are pulled: those under `library/`, if they go through this registry.
+    pub fn official_images(&self) -> Option<String> {
+        match self.under {
+            _ if !self.has_library() => None,
+            Some(LIBRARY) => Some(self.base.clone()),
+            Some(_) => None,
+            None => (!self.elsewhere.contains(&LIBRARY)).then(|| format!("{}/{LIBRARY}", self.base)),
+        }
+    }
+
     /// The beginning of the names of its images.
     pub fn source(&self) -> String {
+        self.source_on(self.host)
+    }
+
+    /// The same by another name of the host.
+    pub fn source_on(&self, host: &str) -> String {
         match self.under {
-            Some(under) => format!("{}/{under}", self.host),
-            None => self.host.to_owned(),
+            Some(under) => format!("{host}/{under}"),
+            None => host.to_owned(),
         }
     }
 }
@@ -124,11 +142,7 @@ fn route<'a>(registry: &'a Registry, all: &'a [Registry], home: &Home) -> Route<
         registry,
         host,
         aliases,
-        // ECR says ROOT where nothing was set.
-        under: registry
-            .upstream_repository_prefix
-            .as_deref()
-            .filter(|prefix| *prefix != ROOT),
+        under: registry.served_part(),
         base: home.pull_url(&registry.name),
         taken: others
             .filter_map(|name| {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use config::ReadAccess;
 use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::plan::Difference;
 use ecr_pull_through_sync::policy::read_access;
@@ -118,17 +119,26 @@ fn lifecycle(policy: &Value) -> Option<String> {
 /// `default, 12 actions, 3 principals`.
 fn policy(policy: &Value, home: &Home) -> Option<String> {
     let (actions, principals) = (listed(policy, "Action")?, principals(policy, home)?);
-    let default = match read_access(home, &policy.to_string()) {
-        Some(_) => "default, ",
-        None => "",
-    };
+    if let Some(access) = read_access(home, &policy.to_string()) {
+        let more = [
+            (access.organizations.len(), "organization"),
+            (access.services.len(), "service"),
+        ];
+        let more = more.into_iter().filter(|(n, _)| *n > 0);
+        let more: String = more.map(|(n, what)| format!(", {}", count(n, what))).collect();
+        return Some(format!(
+            "default, {}, {}{more}",
+            count(listed(policy, "Action")?.len(), "action"),
+            count(access.principals.len() + 1, "principal")
+        ));
+    }
     let statements = match policy.get("Statement").and_then(Value::as_array).map_or(1, Vec::len) {
         1 => String::new(),
         n => format!("{n} statements, "),
     };
     let denies = listed(policy, "Effect")?.iter().any(|effect| effect != "Allow");
     Some(format!(
-        "{default}{statements}{}{}, {}",
+        "{statements}{}{}, {}",
         if denies { "with a deny, " } else { "" },
         count(actions.len(), "action"),
         count(principals.len(), "principal")
@@ -152,7 +162,6 @@ fn policy_change(old: &Value, new: &Value, home: &Home) -> Option<String> {
             .flatten()
             .collect::<Vec<_>>()
     };
-    // With other effects or conditions, who comes and goes is not the whole story.
     let rest = |policy: &Value| -> Option<Vec<Value>> {
         let statements = policy.get("Statement")?.as_array()?;
         let without = statements.iter().map(|statement| {
@@ -163,6 +172,15 @@ fn policy_change(old: &Value, new: &Value, home: &Home) -> Option<String> {
         });
         without.collect()
     };
+    if let (Some(old), Some(new)) = (read_access(home, &old.to_string()), read_access(home, &new.to_string())) {
+        let accounts = |access: &ReadAccess| access.principals.iter().map(|name| short(name, home)).collect();
+        let set = |texts: Vec<String>| texts.into_iter().collect();
+        let mut parts = gained(accounts(&old), accounts(&new), "principal");
+        parts.extend(gained(set(old.organizations), set(new.organizations), "organization"));
+        parts.extend(gained(set(old.services), set(new.services), "service"));
+        return (!parts.is_empty()).then(|| parts.join(", "));
+    }
+    // With other effects or conditions, who comes and goes is not the whole story.
     let one = |policy: &Value| rest(policy).filter(|rest| rest.len() == 1);
     if one(old)? != one(new)? {
         return None;
@@ -290,8 +308,12 @@ mod tests {
     }
 
     fn readers(arns: &[&str]) -> Value {
-        let arns: Vec<String> = arns.iter().map(|arn| (*arn).to_owned()).collect();
-        policy_in_form(&repository_policy(&home(), &arns), "aws")
+        let principals = arns.iter().map(|arn| (*arn).to_owned()).collect();
+        let access = ReadAccess {
+            principals,
+            ..ReadAccess::default()
+        };
+        policy_in_form(&repository_policy(&home(), &access), "aws")
     }
 
     fn keep(n: u64) -> Value {
@@ -371,6 +393,20 @@ mod tests {
         ] {
             assert_eq!(phrase(field, old, new), words);
         }
+        let access = ReadAccess {
+            organizations: vec!["o-abcdefghij".to_owned()],
+            services: vec!["omics.amazonaws.com".to_owned()],
+            ..ReadAccess::default()
+        };
+        let more = policy_in_form(&repository_policy(&home(), &access), "aws");
+        assert_eq!(
+            phrase("repository_policy", readers(&["111122223333"]), more.clone()),
+            "repository_policy: -111122223333, +o-abcdefghij, +omics.amazonaws.com"
+        );
+        assert_eq!(
+            policy(&more, &home()).as_deref(),
+            Some("default, 12 actions, 1 principal, 1 organization, 1 service")
+        );
         // A policy that allows what it denied must not look like one with another reader.
         let mut denies = readers(&[]);
         denies["Statement"][0]["Effect"] = json!("Deny");

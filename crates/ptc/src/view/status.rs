@@ -114,7 +114,7 @@ pub fn registries(page: &mut Page, report: &Report, blockers: &[Blocker<'_>], no
         vec![
             registry.state.as_str().to_owned(),
             name.clone(),
-            registry.upstream.clone(),
+            registry.source(),
             url(name, registry),
             registry.credential_words(),
             existing

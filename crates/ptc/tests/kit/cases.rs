@@ -113,3 +113,19 @@ pub fn china() -> Case {
         Fallback::Never,
     )
 }
+
+/// Two rules over one host: Docker Hub, and its official images under a name of their own; and a part of a host alone.
+pub fn parts() -> Case {
+    let yaml = "\
+hub: {registry: docker.io, secret: ecr-pullthroughcache/hub}
+official: {registry: docker.io, upstream_repository_prefix: library, secret: ecr-pullthroughcache/official}
+team: {registry: quay.io, upstream_repository_prefix: org/team}
+";
+    Case::of("parts", yaml.to_owned(), "eu-central-1", "aws", Fallback::Never)
+}
+
+/// Docker Hub's official images, and nothing else of it.
+pub fn library() -> Case {
+    let yaml = "hub: {registry: docker.io, upstream_repository_prefix: library, secret: ecr-pullthroughcache/hub}\n";
+    Case::of("library", yaml.to_owned(), "eu-central-1", "aws", Fallback::Never)
+}

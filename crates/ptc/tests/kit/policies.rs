@@ -1,7 +1,7 @@
 //! What pullers are allowed: their own policy, decided as IAM does, and the one of the registry for other accounts.
 
 use local_aws::iam::{Decision, Need, Policy};
-use local_aws::{LocalAws, Options};
+use local_aws::{LocalAws, Options, Puller};
 use ptc::kit::{ArtefactKind, Fallback};
 use serde_json::{Value, json};
 
@@ -141,6 +141,58 @@ async fn other_accounts_may_make_first_pulls_from_what_they_may_read() {
             .iter()
             .all(|artefact| artefact.part != ArtefactKind::RegistryPolicy)
     );
+}
+
+#[tokio::test]
+async fn organizations_and_services_may_make_first_pulls_from_what_they_may_read() {
+    let yaml = "\
+hub: {registry: quay.io, repository_read_access: {organizations: [o-abcdefghij]}}
+k8s: {registry: registry.k8s.io, repository_read_access: {organizations: [o-abcdefghij], services: [omics.amazonaws.com]}}
+quay: {registry: quay.io}
+";
+    let case = Case::of("organizations", yaml.to_owned(), "eu-west-1", "aws", Fallback::Never);
+    let text = case.content(ArtefactKind::RegistryPolicy);
+    let aws = LocalAws::start(Options {
+        account: "111122223333".into(),
+        region: "eu-west-1".into(),
+        ..Options::default()
+    })
+    .await
+    .unwrap();
+    aws.call("ecr", "PutRegistryPolicy", json!({ "policyText": text }))
+        .unwrap();
+    let readers = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": "*", "Action": "ecr:*",
+    }]});
+    for (prefix, host) in [("hub", "quay.io"), ("k8s", "registry.k8s.io"), ("quay", "quay.io")] {
+        let rule = json!({"ecrRepositoryPrefix": prefix, "upstreamRegistryUrl": host});
+        aws.call("ecr", "CreatePullThroughCacheRule", rule).unwrap();
+        let template =
+            json!({"prefix": prefix, "appliedFor": ["PULL_THROUGH_CACHE"], "repositoryPolicy": readers.to_string()});
+        aws.call("ecr", "CreateRepositoryCreationTemplate", template).unwrap();
+    }
+    let role = |organization: &str| Puller::Role {
+        arn: "arn:aws:iam::444455556666:role/pull".to_owned(),
+        organization: Some(organization.to_owned()),
+    };
+    let omics = |account: &str| Puller::Service {
+        name: "omics.amazonaws.com".to_owned(),
+        account: account.to_owned(),
+    };
+    let table = [
+        (role("o-abcdefghij"), "hub", true),
+        (role("o-abcdefghij"), "k8s", true),
+        (role("o-abcdefghij"), "quay", false),
+        (role("o-bbbbbbbbbb"), "hub", false),
+        (omics("111122223333"), "k8s", true),
+        (omics("111122223333"), "hub", false),
+        (omics("444455556666"), "k8s", false),
+    ];
+    for (n, (puller, prefix, may)) in table.into_iter().enumerate() {
+        let image = format!("{prefix}/image-{n}:1");
+        let pulled = aws.pull_as(&puller, &image);
+        assert_eq!(pulled.is_ok(), may, "{puller:?} {image}: {pulled:?}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use regex_lite::Regex;
 use serde_json::Value;
 
 use super::OWN;
-use super::cases::{Case, every};
+use super::cases::{Case, every, library, parts};
 
 /// Image, and what is pulled instead, behind the registry's host; nothing where it stays as it is.
 pub const TABLE: &[(&str, Option<&str>)] = &[
@@ -204,6 +204,50 @@ fn kyverno_rewrites_images_as_the_table_says() {
                 wanted,
                 "{list}: {wanted} is rewritten twice"
             );
+        }
+    }
+}
+
+/// Images, and what is pulled instead, as in [`TABLE`].
+type Rows = &'static [(&'static str, Option<&'static str>)];
+
+#[test]
+fn kyverno_rewrites_parts_of_an_upstream() {
+    let tables: [(Case, Rows); 2] = [
+        (
+            parts(),
+            &[
+                ("nginx:1", Some("official/nginx:1")),
+                ("library/nginx", Some("official/nginx")),
+                ("docker.io/nginx", Some("official/nginx")),
+                ("index.docker.io/library/nginx:1", Some("official/nginx:1")),
+                ("grafana/grafana:11", Some("hub/grafana/grafana:11")),
+                ("librarys/nginx", Some("hub/librarys/nginx")),
+                ("quay.io/org/team/app:1", Some("team/app:1")),
+                ("quay.io/org/teams/app:1", None),
+                ("quay.io/other/app", None),
+            ],
+        ),
+        (
+            library(),
+            &[
+                ("nginx", Some("hub/nginx")),
+                ("docker.io/library/nginx:1", Some("hub/nginx:1")),
+                ("grafana/grafana", None),
+                ("docker.io/grafana/grafana", None),
+                ("localhost/app", None),
+                ("nginx@sha256:4c0f", None),
+            ],
+        ),
+    ];
+    for (case, table) in tables {
+        let policy = policy(&case);
+        let steps = steps(&policy["spec"]["rules"][0]);
+        for row in table {
+            let wanted = expected(row);
+            for image in [row.0, &wanted] {
+                assert_eq!(rewrite(&steps, "containers", image), wanted, "{}: {image}", case.name);
+            }
         }
     }
 }

@@ -14,14 +14,14 @@ super::table! {
         good: "quay:\n  registry: quay.io\n  image_tag_mutability: MUTABLE_WITH_EXCLUSION\n  image_tag_mutability_exclusion_filters: [\"v1*\"]\n",
     }
     49 BAD_READER Error "A reader is no principal that may pull" {
-        why: "A repository policy takes accounts, roles and users by their ARNs. IAM refuses a whole policy for one principal of another form. `*` would let every AWS account in the world pull.",
-        fix: "Write `arn:aws:iam::<account>:root` for a whole account, or the ARN of a role or a user.",
+        why: "A repository policy takes accounts, roles and users by their ARNs, organizations by their ids and services by their principals. IAM refuses a whole policy for one principal of another form. `*` would let every AWS account in the world pull.",
+        fix: "Write `arn:aws:iam::<account>:root` for a whole account, or the ARN of a role or a user; and organizations and services under `repository_read_access`.",
         bad: "quay:\n  registry: quay.io\n  repository_read_access_arns: [\"*\"]\n",
         good: "quay:\n  registry: quay.io\n  repository_read_access_arns: [\"arn:aws:iam::111122223333:root\"]\n",
     }
     50 POLICY_TOO_LONG Error "The readers make a repository policy that is too long" {
         why: "ECR takes a repository policy of at most 10,240 characters.",
-        fix: "Name accounts (`arn:aws:iam::<account>:root`) in place of their single roles.",
+        fix: "Name accounts (`arn:aws:iam::<account>:root`) in place of their single roles, or the organization in place of its accounts.",
     }
     51 BAD_KMS_KEY Error "The KMS key cannot be used here" {
         why: "ECR takes a key by its full ARN, from the registry's own Region and partition, and only with `KMS` or `KMS_DSSE`. An alias may point to another key tomorrow, and ECR does not take one.",

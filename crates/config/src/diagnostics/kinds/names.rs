@@ -34,9 +34,9 @@ super::table! {
         fix: "Write the other registry's host, or remove this one.",
     }
     33 UPSTREAM_PREFIX Error "`upstream_repository_prefix` cannot be used here" {
-        why: "The part of the upstream that is served can be chosen only where the upstream is another private ECR registry, and not for `ROOT`.",
+        why: "ECR serves a part of an upstream under a prefix of its own, and `ROOT` has none.",
         fix: "Remove the field, or give the registry another name.",
-        bad: "quay:\n  registry: quay.io\n  upstream_repository_prefix: team\n",
+        bad: "ROOT:\n  registry: quay.io\n  upstream_repository_prefix: team\n",
         good: "quay:\n  registry: quay.io\n",
     }
     34 ROLE_NOT_TAKEN Error "`custom_role_arn` cannot be used here" {

@@ -43,6 +43,12 @@ super::table! {
         why: "A hundred warnings are shown.",
         fix: "Look at the first ones. Allow a kind that you mean (`ptc check --allow`).",
     }
+    125 UPSTREAM_PREFIX_UNDOCUMENTED Warning "`upstream_repository_prefix` with a host that AWS does not document it for" {
+        why: "AWS documents it for private ECR. The API takes it with any host, and vendors' examples (Chainguard, RunsOn) use it so. It may not work in every Region.",
+        fix: "Pull one image. Then allow the warning (`ptc check --allow PT125`).",
+        bad: "team:\n  registry: quay.io\n  upstream_repository_prefix: team\n",
+        good: "quay:\n  registry: quay.io\n",
+    }
     148 WARM_EXPIRES Warning "More tags are to be warm than the lifecycle policy keeps" {
         why: "ECR would expire some of them again, and the next run would pull them once more.",
         fix: "Name fewer tags of the repository, or let its lifecycle policy keep more images.",

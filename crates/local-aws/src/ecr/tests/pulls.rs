@@ -56,6 +56,9 @@ fn the_most_specific_rule_and_template_win() {
         "upstreamRegistryUrl": "222233334444.dkr.ecr.eu-west-1.amazonaws.com",
         "customRoleArn": "arn:aws:iam::111122223333:role/ptc"});
     world.must("CreatePullThroughCacheRule", &mapped);
+    let part =
+        json!({"ecrRepositoryPrefix": "part", "upstreamRepositoryPrefix": "org", "upstreamRegistryUrl": "quay.io"});
+    world.must("CreatePullThroughCacheRule", &part);
     template(&mut world, "prod", &json!({}));
     template(&mut world, "prod/team", &json!({}));
     template(&mut world, "prod/push", &json!({"appliedFor": ["CREATE_ON_PUSH"]}));
@@ -67,6 +70,7 @@ fn the_most_specific_rule_and_template_win() {
         ("prod/push/a", "quay.io/push/a:latest", None),
         ("production/a", "quay.io/production/a:latest", Some("ROOT")),
         ("prod", "quay.io/prod:latest", Some("ROOT")),
+        ("part/a:1", "quay.io/org/a:1", Some("ROOT")),
         (
             "mirror/a",
             "222233334444.dkr.ecr.eu-west-1.amazonaws.com/up/a:latest",

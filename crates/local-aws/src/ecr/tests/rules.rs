@@ -84,10 +84,11 @@ fn what_a_rule_may_be() {
             json!({"customRoleArn": ROLE, "upstreamRepositoryPrefix": "prod", "ecrRepositoryPrefix": "ROOT"}),
             "only when the ECR repository prefix is not ROOT",
         ),
+        ("quay.io", json!({"upstreamRepositoryPrefix": "org"}), ""),
         (
             "quay.io",
-            json!({"upstreamRepositoryPrefix": "org"}),
-            "only for an Amazon ECR",
+            json!({"upstreamRepositoryPrefix": "org", "ecrRepositoryPrefix": "ROOT"}),
+            "only when the ECR repository prefix is not ROOT",
         ),
         ("quay.io", json!({"upstreamRepositoryPrefix": "ROOT"}), ""),
         ("quay.io", json!({"ecrRepositoryPrefix": "ROOT"}), ""),
