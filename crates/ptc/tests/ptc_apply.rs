@@ -1,5 +1,6 @@
 //! `ptc apply`: who is asked, what an interruption leaves, and what is said of what is held.
 
+use harness::{begins, has, lacks};
 use std::process::Command;
 use std::time::Duration;
 
@@ -24,10 +25,7 @@ async fn interrupted(terminal: &Terminal, operation: &str, arguments: &[&str]) -
         .run_with([&apply, arguments].concat(), interrupt)
         .await
         .ends(1);
-    assert!(
-        output.stderr.contains("stopping after the calls under way"),
-        "{output:?}"
-    );
+    has(&output.stderr, "stopping after the calls under way");
     output
 }
 
@@ -158,10 +156,8 @@ async fn deletions_that_an_interruption_left_are_named_where_all_registries_are_
     terminal.stack.upload(file);
     terminal.write(file);
     let told = interrupted(&terminal, "DeletePullThroughCacheRule", &[]).await.stdout;
-    assert!(
-        told.starts_with("! old-a: delete template old-a: not done\n\npull from ") && told.contains("\nready  quay "),
-        "{told}"
-    );
+    begins(&told, "! old-a: delete template old-a: not done\n\npull from ");
+    has(&told, "\nready  quay ");
     assert!(
         told.ends_with("partial: interrupted; 1 of 1 registry ready; 1 change applied; 1 change not made\n"),
         "{told}"
@@ -206,9 +202,9 @@ async fn repositories_that_an_interruption_left_are_named() {
         1 => "1 change applied".to_owned(),
         n => format!("{n} changes applied"),
     };
-    assert!(
-        told.contains(&format!("\npartial: interrupted; 0 of 1 registry ready; {applied}; ")),
-        "{told}"
+    has(
+        &told,
+        &format!("\npartial: interrupted; 0 of 1 registry ready; {applied}; "),
     );
     assert!(told.ends_with(&format!("; {undone} changes not made\n")), "{told}");
 }
@@ -229,10 +225,8 @@ async fn a_held_deletion_names_the_way_on_of_whoever_reads_it_and_once() {
         let output = terminal.run(arguments).await;
         let said = output.stdout.replace('\\', "");
         assert_eq!(said.matches("registries left the file").count(), 1, "{said}");
-        assert!(
-            said.contains("allow it once with `--max-deletions 3`") && !said.contains("\"action\""),
-            "{said}"
-        );
+        has(&said, "allow it once with `--max-deletions 3`");
+        lacks(&said, "\"action\"");
         for name in ["old-a", "old-b", "old-c"] {
             let named = match arguments {
                 ["apply", ..] => format!("{name}: delete rule {name}"),
@@ -246,10 +240,7 @@ async fn a_held_deletion_names_the_way_on_of_whoever_reads_it_and_once() {
     }
     let function = terminal.stack.send(json!({"action": "apply"})).await.unwrap();
     let message = function.registries["old-a"].message.as_deref().unwrap();
-    assert!(
-        message.contains(r#"{"action": "apply", "max_deletions": 3}"#),
-        "{message}"
-    );
+    has(&message, r#"{"action": "apply", "max_deletions": 3}"#);
     assert!(!message.contains("--max-deletions"), "{message}");
     // What the function says stands in its status once, too.
     let status = terminal
@@ -279,11 +270,7 @@ async fn what_another_holder_of_the_name_made_stays_until_somebody_says_how_many
         .call("ecr", "CreateRepositoryCreationTemplate", input);
     template.unwrap();
     let plan = terminal.run(&["plan"]).await.ends(2);
-    assert!(
-        plan.stdout.contains("does another stack go by that name?"),
-        "{}",
-        plan.stdout
-    );
+    has(&plan.stdout, "does another stack go by that name?");
     assert!(plan.stdout.contains("`--max-deletions 1`"), "{}", plan.stdout);
     terminal.run(&["apply", "--yes"]).await.ends(1);
     assert!(terminal.stack.template("theirs").is_some());

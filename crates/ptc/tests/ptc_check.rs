@@ -1,5 +1,6 @@
 //! `ptc check`: what it prints, in every format, and that no credential is ever in it. `BLESS=1` rewrites the pages.
 
+use harness::has;
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -144,10 +145,8 @@ fn what_depends_on_the_account_is_checked_where_it_is_known() {
     let output = folder.check(&["a.yaml", "--account", "111122223333", "--region", "eu-west-1"]);
     assert_eq!(output.status.code(), Some(1));
     let found = text(&output.stdout);
-    assert!(
-        found.contains("is this very registry") && found.contains("must be in the account and Region"),
-        "{found}"
-    );
+    has(&found, "is this very registry");
+    has(&found, "must be in the account and Region");
     let output = folder.check(&["a.yaml", "--region", "cn-north-1"]);
     assert!(text(&output.stdout).contains("AWS documents no pull-through cache for the Region cn-north-1"));
     assert_eq!(folder.check(&["a.yaml", "--account", "12"]).status.code(), Some(1));
@@ -374,11 +373,7 @@ fn a_first_file_passes_the_check_and_nothing_is_written_over() {
     }
     let alone = init(&folder, &[]);
     assert_eq!(alone.status.code(), Some(1));
-    assert!(
-        text(&alone.stderr).contains("say which upstreams"),
-        "{}",
-        text(&alone.stderr)
-    );
+    has(&text(&alone.stderr), "say which upstreams");
     let bad = init(&folder, &["docker.oi"]);
     assert!(text(&bad.stderr).contains("PT031"), "{}", text(&bad.stderr));
     assert!(!folder.0.join("registries.yaml").exists());
@@ -398,11 +393,7 @@ fn a_first_file_passes_the_check_and_nothing_is_written_over() {
     fs::write(folder.0.join("registries.yaml"), "mine").unwrap();
     let again = init(&folder, &["quay.io", "--hook", "--workflow"]);
     assert_eq!(again.status.code(), Some(1));
-    assert!(
-        text(&again.stderr).contains("writes over none"),
-        "{}",
-        text(&again.stderr)
-    );
+    has(&text(&again.stderr), "writes over none");
     assert_eq!(fs::read_to_string(folder.0.join("registries.yaml")).unwrap(), "mine");
     assert!(!folder.0.join(".pre-commit-config.yaml").exists());
     fs::remove_file(folder.0.join("registries.yaml")).unwrap();

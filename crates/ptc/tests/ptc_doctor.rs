@@ -1,6 +1,7 @@
 //! `ptc doctor`: every way in which a pull fails is told apart from the others. What it says of each is in `ptc_doctor/*.txt`, to
 //! be read; `BLESS=1` writes them anew.
 
+use harness::has;
 use std::collections::BTreeMap;
 
 use crate::ptc::{Output, Ptc};
@@ -676,9 +677,5 @@ async fn only_the_arn_of_a_role_or_user_is_taken() {
     let stack = stack::TestStack::new().await;
     let session = "arn:aws:sts::123456789012:assumed-role/node/i-1";
     let output = doctor(&stack, &[NGINX, "--role", session]).await.ends(1);
-    assert!(
-        output.stderr.contains("aws iam get-role --role-name node"),
-        "{}",
-        output.stderr
-    );
+    has(&output.stderr, "aws iam get-role --role-name node");
 }

@@ -1,5 +1,6 @@
 //! `ptc export`: what an account has comes back as a file, of which a check is clean and a plan is empty.
 
+use harness::{begins, has};
 use std::collections::BTreeMap;
 
 use crate::ptc::{Output, Ptc};
@@ -195,20 +196,8 @@ async fn a_template_of_ours_without_a_rule_is_told_of() {
         )
         .unwrap();
     let output = exported(&stack.aws).await;
-    assert!(
-        output
-            .stderr
-            .contains("note: the template hub has no rule of its prefix"),
-        "{}",
-        output.stderr
-    );
-    assert!(
-        output
-            .stderr
-            .contains("note: a plan of this file would: delete template hub"),
-        "{}",
-        output.stderr
-    );
+    has(&output.stderr, "note: the template hub has no rule of its prefix");
+    has(&output.stderr, "note: a plan of this file would: delete template hub");
     let plan = planned(&stack, &output.stdout).await;
     assert_eq!(lines(&plan).len(), 1, "{plan:#?}");
 }
@@ -229,11 +218,7 @@ async fn fifty_rules_and_pages_of_them() {
     let output = exported(&stack.aws).await;
     assert_eq!(warnings(&output.stdout), Vec::<String>::new());
     assert_eq!(output.stdout.matches("\n  registry: quay.io\n").count(), 50);
-    assert!(
-        output.stderr.starts_with("50 registries; above 50"),
-        "{}",
-        output.stderr
-    );
+    begins(&output.stderr, "50 registries; above 50");
 }
 
 #[tokio::test]
@@ -293,11 +278,7 @@ async fn a_file_that_is_there_is_written_over_only_by_force() {
         let before = std::fs::read(&file).unwrap();
         for force in [&[][..], &["--force"]] {
             let refused = ptc.run([&["export", "-o", "link.yaml"], force].concat()).await.ends(1);
-            assert!(
-                refused.stderr.starts_with("error: link.yaml: is a symbolic link"),
-                "{}",
-                refused.stderr
-            );
+            begins(&refused.stderr, "error: link.yaml: is a symbolic link");
         }
         assert_eq!(std::fs::read(&file).unwrap(), before);
         assert!(!directory.join("nowhere.yaml").exists());
@@ -369,11 +350,9 @@ async fn settings_with_which_no_file_is_accepted_are_named() {
         .run(["export"])
         .await
         .ends(1);
-    assert!(
-        output
-            .stderr
-            .starts_with("error: with these settings every file is refused: RESOURCE_TAGS"),
-        "{output:?}"
+    begins(
+        &output.stderr,
+        "error: with these settings every file is refused: RESOURCE_TAGS",
     );
 }
 
@@ -389,36 +368,17 @@ async fn a_secret_that_may_not_be_looked_at_is_written_by_its_arn() {
         .as_str()
         .unwrap()
         .to_owned();
-    assert!(
-        output.stdout.contains(&format!("\n  secret: {secret}\n")),
-        "{}",
-        output.stdout
+    has(&output.stdout, &format!("\n  secret: {secret}\n"));
+    has(&output.stdout, "# a plan of this file would refuse it: ");
+    has(
+        &output.stderr,
+        &format!("note: the secret {secret} could not be looked at"),
     );
-    assert!(
-        output.stdout.contains("# a plan of this file would refuse it: "),
-        "{}",
-        output.stdout
-    );
-    assert!(
-        output
-            .stderr
-            .contains(&format!("note: the secret {secret} could not be looked at")),
-        "{}",
-        output.stderr
-    );
-    assert!(
-        output.stderr.contains("note: which secrets carry our tag is not known"),
-        "{}",
-        output.stderr
-    );
+    has(&output.stderr, "note: which secrets carry our tag is not known");
     assert_eq!(warnings(&output.stdout).len(), 1);
     stack
         .aws
         .fault(Fault::on("ecr", "DescribeRepositoryCreationTemplates").access_denied());
     let refused = ptc(&stack.aws).run(["export"]).await.ends(1);
-    assert!(
-        refused.stderr.starts_with("error: DescribeRepositoryCreationTemplates"),
-        "{}",
-        refused.stderr
-    );
+    begins(&refused.stderr, "error: DescribeRepositoryCreationTemplates");
 }

@@ -1,6 +1,7 @@
 //! `ptc plan` and `ptc apply`: the compiled program over an account, as a person or a pipeline would run it.
 
 use config::Code;
+use harness::{begins, has};
 use std::path::Path;
 
 use crate::ptc::{FUNCTION, Ptc, Terminal};
@@ -68,10 +69,7 @@ async fn a_plan_shows_old_and_new_and_writes_nothing() {
         &terminal.run(&["plan", "--format", "markdown"]).await.ends(2).stdout,
     );
     let coloured = terminal.run(&["plan", "--details", "--color", "always"]).await.stdout;
-    assert!(
-        coloured.contains("\u{1b}[31m    -         \"countNumber\": 5,\u{1b}[0m"),
-        "{coloured}"
-    );
+    has(&coloured, "\u{1b}[31m    -         \"countNumber\": 5,\u{1b}[0m");
 }
 
 /// Fifty registries is what ECR takes: a first plan of them has a row for each, and what they share once.
@@ -130,9 +128,9 @@ async fn the_function_and_the_terminal_make_the_same_plan() {
     );
     assert_eq!(allowed.plan_checksum, ours.plan_checksum);
     let warning = warning.message.as_str();
-    assert!(
-        warning.contains("s3://my-registries/registries.yaml, which the function follows, is another file"),
-        "{warning}"
+    has(
+        &warning,
+        "s3://my-registries/registries.yaml, which the function follows, is another file",
     );
     assert!(
         lines(&ours)
@@ -170,36 +168,23 @@ async fn settings_come_from_the_environment_where_no_function_is_named() {
     ours.run(plan).await.ends(0);
     // Under another name the account is somebody else's.
     let other = terminal.ptc().env("OWNER", "somebody").run(plan).await.ends(1);
-    assert!(
-        other.stdout.contains("its template carries the mark of another owner"),
-        "{}",
-        other.stdout
-    );
+    has(&other.stdout, "its template carries the mark of another owner");
     // What is written names the account: it must be the one of the credentials.
     let account = ["plan", "registries.yaml", "--account", "999999999999"];
     let other = ours.run(account).await.ends(1);
-    assert!(
-        other
-            .stderr
-            .contains("--account is 999999999999, but the credentials are of 123456789012")
+    has(
+        &other.stderr,
+        "--account is 999999999999, but the credentials are of 123456789012",
     );
     let bad = terminal.ptc().env("MAX_DELETIONS", "many").run(plan).await.ends(1);
-    assert!(
-        bad.stderr.contains("MAX_DELETIONS must be a whole number"),
-        "{}",
-        bad.stderr
-    );
+    has(&bad.stderr, "MAX_DELETIONS must be a whole number");
     let nobody = Ptc::alone()
         .within(&terminal.folder)
         .env("AWS_REGION", "eu-west-1")
         .run(plan)
         .await
         .ends(1);
-    assert!(
-        nobody.stderr.starts_with("error: there are no AWS credentials"),
-        "{}",
-        nobody.stderr
-    );
+    begins(&nobody.stderr, "error: there are no AWS credentials");
     let no_region = terminal.ptc().env("AWS_REGION", "").run(plan).await.ends(1);
     assert!(no_region.stderr.contains("no Region is known"), "{}", no_region.stderr);
 }
@@ -287,20 +272,13 @@ async fn exactly_the_plan_is_applied_or_nothing() {
     assert!(refused.stdout.contains(checksum) && refused.stdout.contains("refused, and nothing was changed"));
 
     let applied = terminal.run(&["apply", "--plan-checksum", checksum]).await.ends(0);
-    assert!(
-        applied
-            .stdout
-            .contains("changed: 3 registries ready; 10 changes applied"),
-        "{}",
-        applied.stdout
-    );
+    has(&applied.stdout, "changed: 3 registries ready; 10 changes applied");
     let steps = applied.stderr.lines().filter(|line| line.starts_with("  "));
     assert_eq!(steps.count(), 10, "each step as it is taken: {}", applied.stderr);
     assert!(applied.stderr.contains(" (10 of 10, "), "{}", applied.stderr);
-    assert!(
-        applied
-            .stderr
-            .contains("  dockerhub: create secret policy ecr-pullthroughcache/dockerhub (")
+    has(
+        &applied.stderr,
+        "  dockerhub: create secret policy ecr-pullthroughcache/dockerhub (",
     );
     assert!(
         !terminal.writes().contains(&"PutObject".to_owned()),
@@ -320,12 +298,9 @@ async fn what_is_wrong_is_said_with_its_line_and_without_a_token() {
     terminal.write("dockerhub: {registry: docker.io, usrname: acme-bot, accessToken: canary-1}\n");
     for command in [&["plan"][..], &["apply", "--yes"]] {
         let output = terminal.run(command).await.ends(1);
-        assert!(
-            output
-                .stdout
-                .starts_with("error[PT017]: registries.yaml:1:34: dockerhub: unknown key"),
-            "{}",
-            output.stdout
+        begins(
+            &output.stdout,
+            "error[PT017]: registries.yaml:1:34: dockerhub: unknown key",
         );
         assert_eq!(terminal.writes(), Vec::<String>::new());
     }
@@ -346,11 +321,7 @@ async fn what_is_wrong_is_said_with_its_line_and_without_a_token() {
         .run(["plan", "registries.yaml", "--function", "other"])
         .await
         .ends(1);
-    assert!(
-        function.stderr.contains("ResourceNotFoundException"),
-        "{}",
-        function.stderr
-    );
+    has(&function.stderr, "ResourceNotFoundException");
     let denied = Fault::on("ecr", "DescribeRepositoryCreationTemplates").access_denied();
     terminal.stack.aws.fault(denied);
     terminal.write(&hub("canary-docker-1"));
@@ -363,11 +334,7 @@ async fn what_is_wrong_is_said_with_its_line_and_without_a_token() {
     assert!(mistyped["error"].as_str().unwrap().contains("--nope"));
     terminal.stack.aws.fault(Fault::on("sts", "*").access_denied());
     let nobody = terminal.ptc().run(["plan", "registries.yaml"]).await.ends(1);
-    assert!(
-        nobody.stderr.contains("GetCallerIdentity: AccessDenied"),
-        "{}",
-        nobody.stderr
-    );
+    has(&nobody.stderr, "GetCallerIdentity: AccessDenied");
 }
 
 /// The permissions that docs/ptc.md gives to whoever plans are enough, for every field there is, and all of them reads.

@@ -2,6 +2,7 @@
 
 use crate::ptc::Ptc;
 use crate::stack::{BUCKET, ROLE, STATUS, TestStack, USUAL, hub};
+use harness::{has, lacks};
 use local_aws::iam::Policy;
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
@@ -100,11 +101,7 @@ async fn a_stack_that_is_not_deployed_is_planned_for_with_the_defaults_and_all_e
     }
     let owned = terminal(&stack.aws, "missing").env("OWNER", "me");
     let owned = owned.run(["plan", "registries.yaml"]).await.ends(2);
-    assert!(
-        owned.stderr.contains("the stack ecr-pull-through-sync is not"),
-        "{}",
-        owned.stderr
-    );
+    has(&owned.stderr, "the stack ecr-pull-through-sync is not");
     assert!(owned.stdout.contains("in eu-west-1, as me\n"), "{}", owned.stdout);
     stack.aws.clear_calls();
     for arguments in [
@@ -115,11 +112,7 @@ async fn a_stack_that_is_not_deployed_is_planned_for_with_the_defaults_and_all_e
     ] {
         for stack in [&["--stack", "prod"][..], &[]] {
             let refused = ptc.run([arguments, stack].concat()).await.ends(1);
-            assert!(
-                refused.stderr.contains("is not deployed in account"),
-                "{}",
-                refused.stderr
-            );
+            has(&refused.stderr, "is not deployed in account");
             assert!(refused.stderr.contains("--stack"), "{}", refused.stderr);
         }
     }
@@ -166,11 +159,7 @@ async fn what_is_no_stack_of_ours_or_may_not_be_looked_up_fails_a_plan_too() {
     let plan = ["plan", "registries.yaml", "--stack", "sync"];
     stack.aws.put_stack("sync", "CREATE_COMPLETE", &[("Url", "x")]).unwrap();
     let other = ptc.run(plan).await.ends(1);
-    assert!(
-        other.stderr.contains("the stack sync has no output FunctionName"),
-        "{}",
-        other.stderr
-    );
+    has(&other.stderr, "the stack sync has no output FunctionName");
     stack
         .aws
         .put_stack("sync", "UPDATE_COMPLETE", &[("FunctionName", "gone")])
@@ -230,22 +219,11 @@ async fn several_stacks_and_regions_are_one_table_and_the_worst_counts() {
     ];
     assert_eq!(table, expected, "{}", planned.stdout);
     // Below it stands what needs a look.
-    assert!(
-        planned.stdout.contains("== ecr-pull-through-sync, us-east-1 ==\n"),
-        "{}",
-        planned.stdout
-    );
-    assert!(
-        !planned.stdout.contains("== ecr-pull-through-sync, eu-west-1"),
-        "{}",
-        planned.stdout
-    );
-    assert!(
-        planned
-            .stdout
-            .contains("\n  ptc apply registries.yaml --region us-east-1 --plan-checksum "),
-        "{}",
-        planned.stdout
+    has(&planned.stdout, "== ecr-pull-through-sync, us-east-1 ==\n");
+    lacks(&planned.stdout, "== ecr-pull-through-sync, eu-west-1");
+    has(
+        &planned.stdout,
+        "\n  ptc apply registries.yaml --region us-east-1 --plan-checksum ",
     );
     // A stack of that name is in neither Region, and each is said to go by the defaults.
     let more = [
@@ -280,9 +258,9 @@ async fn several_stacks_and_regions_are_one_table_and_the_worst_counts() {
         .await
         .ends(2)
         .stdout;
-    assert!(
-        page.contains("| **pending** | `ecr-pull-through-sync` | `us-east-1` | 4 to create |\n"),
-        "{page}"
+    has(
+        &page,
+        "| **pending** | `ecr-pull-through-sync` | `us-east-1` | 4 to create |\n",
     );
     assert!(page.contains("\n## ecr-pull-through-sync, us-east-1\n"), "{page}");
     drop(there);

@@ -1,5 +1,6 @@
 //! `ptc upload`: the file is checked and put, and the wait is for a real run of the function over that very upload.
 
+use harness::{begins, has, lacks};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -102,20 +103,8 @@ async fn a_file_is_put_as_it_is_once_it_is_checked() {
     let object = || terminal.stack.aws.object(BUCKET, KEY);
     terminal.write("dockerhub: {registry: docker.io, usrname: acme-bot, accessToken: canary-1}\n");
     let refused = terminal.ptc().run(UPLOAD).await.ends(1);
-    assert!(
-        refused
-            .stderr
-            .contains(": registries.yaml:1:34: dockerhub: unknown key"),
-        "{}",
-        refused.stderr
-    );
-    assert!(
-        refused
-            .stderr
-            .contains("nothing was uploaded: registries.yaml has errors"),
-        "{}",
-        refused.stderr
-    );
+    has(&refused.stderr, ": registries.yaml:1:34: dockerhub: unknown key");
+    has(&refused.stderr, "nothing was uploaded: registries.yaml has errors");
     let json = terminal.ptc().run(with(&UPLOAD, &["--json"])).await.ends(1).json();
     assert!(json["files"][0]["errors"].is_array(), "{json:#}");
     assert_eq!(object(), None);
@@ -123,11 +112,7 @@ async fn a_file_is_put_as_it_is_once_it_is_checked() {
     terminal.write(&hub("canary-docker-1"));
     let put = terminal.ptc().run(UPLOAD).await.ends(0);
     assert_eq!(object().unwrap(), hub("canary-docker-1").into_bytes());
-    assert!(
-        put.stderr.contains("dockerhub: the token is in the file"),
-        "{}",
-        put.stderr
-    );
+    has(&put.stderr, "dockerhub: the token is in the file");
     let place = "registries.yaml is uploaded: s3://my-registries/registries.yaml, version ";
     assert!(put.stdout.starts_with(place), "{}", put.stdout);
     let json = terminal.ptc().run(with(&UPLOAD, &["--json"])).await.ends(0).json();
@@ -146,27 +131,13 @@ async fn the_wait_ends_with_the_run_over_that_very_upload() {
     let terminal = Terminal::new("wait").await;
     terminal.follow_after_a_look();
     let waited = terminal.ptc().run(WAIT).await.ends(0);
-    assert!(
-        waited
-            .stdout
-            .starts_with("changed: 1 registry ready; 4 changes applied\n"),
-        "{}",
-        waited.stdout
-    );
-    assert!(
-        waited.stderr.contains("; waiting for the function's run\n"),
-        "{}",
-        waited.stderr
-    );
+    begins(&waited.stdout, "changed: 1 registry ready; 4 changes applied\n");
+    has(&waited.stderr, "; waiting for the function's run\n");
     let version = terminal.stack.status_json()["config"]["version_id"]
         .as_str()
         .unwrap()
         .to_owned();
-    assert!(
-        waited.stderr.contains(&format!(", version {version}; ")),
-        "{}",
-        waited.stderr
-    );
+    has(&waited.stderr, &format!(", version {version}; "));
     assert_eq!(waited.stdout, terminal.ptc().run(["status"]).await.stdout);
     assert!(terminal.stack.rule("dockerhub").is_some());
     // The same file again is another version, of which the status that is there tells nothing.
@@ -209,16 +180,9 @@ async fn a_run_over_an_older_version_is_not_waited_for_and_one_over_a_later_one_
         follow(aws, BUCKET);
     });
     let overtaken = terminal.ptc().run(WAIT).await.ends(0);
-    assert!(
-        overtaken.stderr.contains("another upload came after this one"),
-        "{}",
-        overtaken.stderr
-    );
-    assert!(
-        overtaken.stdout.contains("quay.io") && !overtaken.stdout.contains("dockerhub"),
-        "{}",
-        overtaken.stdout
-    );
+    has(&overtaken.stderr, "another upload came after this one");
+    has(&overtaken.stdout, "quay.io");
+    lacks(&overtaken.stdout, "dockerhub");
 }
 
 #[tokio::test]
@@ -240,24 +204,12 @@ async fn without_versions_it_goes_by_the_time() {
         follow(aws, BUCKET);
     });
     let overtaken = terminal.ptc().run(WAIT).await.ends(0);
-    assert!(
-        overtaken.stderr.contains("another upload came after this one"),
-        "{}",
-        overtaken.stderr
-    );
+    has(&overtaken.stderr, "another upload came after this one");
     // It has no name but its time.
     terminal.stack.aws.fault(Fault::on("s3", "HeadObject").access_denied());
     let unseen = terminal.ptc().run(WAIT).await.ends(1);
-    assert!(
-        unseen.stderr.contains("it takes s3:GetObject on the file"),
-        "{}",
-        unseen.stderr
-    );
-    assert!(
-        unseen.stderr.contains("registries.yaml is uploaded"),
-        "{}",
-        unseen.stderr
-    );
+    has(&unseen.stderr, "it takes s3:GetObject on the file");
+    has(&unseen.stderr, "registries.yaml is uploaded");
 }
 
 #[tokio::test]
@@ -268,11 +220,7 @@ async fn what_cannot_be_decrypted_here_goes_up_as_it_is_and_the_function_judges(
     terminal.follow_after_a_look();
     let ptc = terminal.ptc().env("HOME", "/nonexistent");
     let rejected = ptc.run(WAIT).await.ends(1);
-    assert!(
-        rejected.stderr.contains("note: registries.yaml is not checked here: "),
-        "{}",
-        rejected.stderr
-    );
+    has(&rejected.stderr, "note: registries.yaml is not checked here: ");
     assert_eq!(terminal.stack.aws.object(BUCKET, KEY).unwrap(), sealed.as_bytes());
     assert!(rejected.stdout.starts_with("rejected: "), "{}", rejected.stdout);
     assert!(rejected.stdout.contains("\nerror"), "{}", rejected.stdout);
@@ -293,11 +241,7 @@ async fn what_cannot_be_decrypted_here_goes_up_as_it_is_and_the_function_judges(
 async fn a_wait_that_runs_out_ends_with_3_and_one_that_is_interrupted_with_1() {
     let terminal = Terminal::new("runs-out").await;
     let late = terminal.ptc().run(with(&WAIT, &["--timeout", "1"])).await.ends(3);
-    assert!(
-        late.stderr.contains("after 1 s no run over it has ended"),
-        "{}",
-        late.stderr
-    );
+    has(&late.stderr, "after 1 s no run over it has ended");
     assert_eq!(late.stdout, "");
     // A status that was there before is not one of it.
     terminal.stack.follow("quay: {registry: quay.io}\n").await;
@@ -306,10 +250,7 @@ async fn a_wait_that_runs_out_ends_with_3_and_one_that_is_interrupted_with_1() {
         .run(with(&WAIT, &["--timeout", "0", "--json"]))
         .await
         .ends(3);
-    assert!(
-        late.json()["error"].as_str().unwrap().contains("is uploaded"),
-        "{late:?}"
-    );
+    has(&late.json()["error"].as_str().unwrap(), "is uploaded");
 
     let (pid, of_ptc) = mpsc::channel::<u32>();
     terminal.stack.aws.before("s3", "GetObject", 2, move |_| {
@@ -324,9 +265,9 @@ async fn a_wait_that_runs_out_ends_with_3_and_one_that_is_interrupted_with_1() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        said.contains("nobody waits for it any more, and the function follows it all the same"),
-        "{said}"
+    has(
+        &said,
+        "nobody waits for it any more, and the function follows it all the same",
     );
     assert_eq!(
         terminal.stack.aws.object(BUCKET, KEY).unwrap(),
@@ -352,16 +293,8 @@ async fn what_is_denied_is_named() {
     terminal.stack.aws.fault(Fault::on("s3", "GetObject").access_denied());
     let status = terminal.ptc().run(with(&WAIT, &["--timeout", "1"])).await.ends(3);
     let denied = "access to s3://my-registries/status/registries.yaml.json is denied: it takes s3:GetObject on it";
-    assert!(
-        status.stderr.starts_with(&format!("warning: {denied}")),
-        "{}",
-        status.stderr
-    );
-    assert!(
-        status.stderr.contains(&format!("after 1 s {denied}")),
-        "{}",
-        status.stderr
-    );
+    begins(&status.stderr, &format!("warning: {denied}"));
+    has(&status.stderr, &format!("after 1 s {denied}"));
     terminal.stack.aws.clear_faults();
     // A status of another upload, of which nobody can say whether it is later.
     terminal.stack.aws.fault(Fault::on("s3", "HeadObject").access_denied());
@@ -372,17 +305,9 @@ async fn what_is_denied_is_named() {
         aws.put_object(BUCKET, STATUS, other.to_string());
     });
     let unseen = terminal.ptc().run(with(&WAIT, &["--timeout", "1"])).await.ends(3);
-    assert!(
-        unseen.stderr.contains("whether that is a later one could not be seen"),
-        "{}",
-        unseen.stderr
-    );
+    has(&unseen.stderr, "whether that is a later one could not be seen");
     let missing = terminal.ptc().run(with(&UPLOAD, &["--stack", "prod"])).await.ends(1);
-    assert!(
-        missing.stderr.contains("the stack prod is not deployed"),
-        "{}",
-        missing.stderr
-    );
+    has(&missing.stderr, "the stack prod is not deployed");
 }
 
 #[tokio::test]
@@ -401,24 +326,14 @@ async fn several_stacks_get_the_file_side_by_side_or_none_does() {
         "{}",
         none.stdout
     );
-    assert!(
-        none.stdout.contains("the stack prod is not deployed"),
-        "{}",
-        none.stdout
-    );
+    has(&none.stdout, "the stack prod is not deployed");
     terminal.deploy("strict", GREEN, &[("REQUIRE_SOPS", "true")]);
     let refused = terminal
         .ptc()
         .run(with(&UPLOAD, &[&both[..], &["--stack", "strict"]].concat()))
         .await
         .ends(1);
-    assert!(
-        refused
-            .stderr
-            .contains("registries.yaml has errors for strict in eu-west-1"),
-        "{}",
-        refused.stderr
-    );
+    has(&refused.stderr, "registries.yaml has errors for strict in eu-west-1");
     for bucket in [BUCKET, GREEN] {
         assert_eq!(terminal.stack.aws.object(bucket, KEY), None);
     }
@@ -476,11 +391,7 @@ async fn the_documented_permissions_are_enough_for_an_upload() {
         follow(aws, BUCKET);
     });
     let overtaken = terminal.ptc().run(WAIT).await.ends(1);
-    assert!(
-        overtaken.stderr.contains("another upload came after this one"),
-        "{}",
-        overtaken.stderr
-    );
+    has(&overtaken.stderr, "another upload came after this one");
     assert_eq!(terminal.stack.aws.denied(), Vec::<String>::new());
     let read = terminal.ptc().run(["plan", "registries.yaml"]).await.ends(1);
     assert!(!read.stdout.contains("canary") && !terminal.stack.aws.denied().is_empty());
