@@ -25,7 +25,7 @@ pub use markdown::{code, markdown, problem, text};
 pub use redact::redact;
 pub use repositories::{Base, Existing, Part, Progress, Work};
 pub use results::Results;
-pub use view::{Blocker, Mark, word};
+pub use view::{Blocker, Mark, count, word};
 
 /// The report. Field names and values are what docs/report.md promises. It is read back by what works on messages
 /// of the queue, whose results go into the report of the run that sent them.

@@ -4,7 +4,7 @@ use harness::{begins, has, lacks};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::ptc::{FUNCTION, Output, Terminal};
+use crate::ptc::{Output, Terminal};
 use crate::stack::{BUCKET, KEY, hub, is_write, repository};
 use local_aws::Fault;
 use serde_json::json;
@@ -13,7 +13,7 @@ use serde_json::json;
 async fn interrupted(terminal: &Terminal, operation: &str, arguments: &[&str]) -> Output {
     let aws = &terminal.stack.aws;
     aws.fault(Fault::on("ecr", operation).latency(Duration::from_millis(1500)));
-    let apply = ["apply", "registries.yaml", "--function", FUNCTION, "--yes"];
+    let apply = ["apply", "registries.yaml", "--yes"];
     let interrupt = |id: u32| {
         aws.before("ecr", operation, 1, move |_| {
             let kill = Command::new("kill").args(["-INT", &id.to_string()]).status();
@@ -70,7 +70,7 @@ async fn nothing_is_written_without_a_word_for_it() {
         &["-", "--json"],
     ] {
         terminal.stack.aws.clear_calls();
-        let apply = [&["apply", "--function", FUNCTION], arguments].concat();
+        let apply = [&["apply"], arguments].concat();
         let refused = ptc.run(&apply).await.ends(1);
         let json = arguments.contains(&"--json");
         let said = if json {
@@ -86,7 +86,7 @@ async fn nothing_is_written_without_a_word_for_it() {
         assert!(other.stdout.contains("the plan is not 0000"), "{}", other.stdout);
         assert_eq!(terminal.writes(), Vec::<String>::new());
     }
-    let output = ptc.run(["apply", "-", "--yes", "--function", FUNCTION]).await.ends(0);
+    let output = ptc.run(["apply", "-", "--yes"]).await.ends(0);
     assert!(output.stdout.contains("\nready  dockerhub  "), "{}", output.stdout);
     assert!(output.stdout.contains("upload this one with"), "{}", output.stdout);
 }
@@ -95,7 +95,7 @@ async fn nothing_is_written_without_a_word_for_it() {
 async fn on_a_terminal_the_plan_is_shown_and_only_yes_applies_it() {
     let terminal = Terminal::new("asked").await;
     terminal.write("quay: {registry: quay.io}\n");
-    let apply = ["apply", "registries.yaml", "--function", FUNCTION, "--color", "never"];
+    let apply = ["apply", "registries.yaml", "--color", "never"];
     let question = "Apply this plan? [y/N]";
     for no in ["\r", "n\r", "nay\r", "maybe\r", "yes please\r"] {
         let shown = terminal.ptc().asked(100, apply, &[(question, no)]).await.ends(1);
@@ -243,12 +243,7 @@ async fn a_held_deletion_names_the_way_on_of_whoever_reads_it_and_once() {
     has(&message, r#"{"action": "apply", "max_deletions": 3}"#);
     assert!(!message.contains("--max-deletions"), "{message}");
     // What the function says stands in its status once, too.
-    let status = terminal
-        .ptc()
-        .run(["status", "--function", FUNCTION])
-        .await
-        .ends(1)
-        .stdout;
+    let status = terminal.ptc().run(["status"]).await.ends(1).stdout;
     assert_eq!(status.matches("registries left the file").count(), 1, "{status}");
     terminal.run(&["apply", "--yes", "--max-deletions", "3"]).await.ends(0);
     assert!(terminal.stack.rule("old-a").is_none());

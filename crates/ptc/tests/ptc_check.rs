@@ -1,6 +1,7 @@
 //! `ptc check`: what it prints, in every format, and that no credential is ever in it. `BLESS=1` rewrites the pages.
 
-use harness::has;
+use crate::ptc::golden;
+use harness::{begins, has};
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -60,19 +61,6 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-fn golden(name: &str, found: &str) {
-    let path = PathBuf::from("tests/ptc_check").join(name);
-    if std::env::var_os("BLESS").is_some() {
-        fs::write(&path, found).unwrap();
-    }
-    assert_eq!(
-        found,
-        fs::read_to_string(&path).unwrap_or_default(),
-        "{}",
-        path.display()
-    );
-}
-
 #[test]
 fn a_broken_file_is_shown_in_every_format() {
     let folder = Folder::new("formats", &[("registries.yaml", BROKEN.as_bytes())]);
@@ -81,7 +69,7 @@ fn a_broken_file_is_shown_in_every_format() {
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), String::new()));
         let found = text(&output.stdout);
         assert!(!found.contains("canary"), "{found}");
-        golden(&format!("broken.{format}"), &found);
+        golden(&format!("tests/ptc_check/broken.{format}"), &found);
     }
 }
 
@@ -127,7 +115,7 @@ fn a_good_file_is_good_and_its_warnings_may_count() {
     );
     let output = folder.check(&["a.yaml"]);
     assert_eq!(output.status.code(), Some(0));
-    golden("warning.human", &text(&output.stdout));
+    golden("tests/ptc_check/warning.human", &text(&output.stdout));
     assert_eq!(folder.check(&["a.yaml", "--deny-warnings"]).status.code(), Some(1));
     let report: Value = serde_json::from_slice(&folder.check(&["a.yaml", "--json"]).stdout).unwrap();
     assert_eq!(
@@ -366,6 +354,7 @@ fn a_first_file_passes_the_check_and_nothing_is_written_over() {
     let folder = Folder::new("init", &[]);
     for name in [
         "registries.yaml",
+        "registries.schema.json",
         ".pre-commit-config.yaml",
         ".github/workflows/registries.yml",
     ] {
@@ -386,7 +375,7 @@ fn a_first_file_passes_the_check_and_nothing_is_written_over() {
     let checked = folder.check(&["registries.yaml", "--deny-warnings"]);
     assert_eq!(text(&checked.stdout), "registries.yaml: good, 2 registries\n");
     golden(
-        "init.yaml",
+        "tests/ptc_check/init.yaml",
         &fs::read_to_string(folder.0.join("registries.yaml")).unwrap(),
     );
     // One that is there keeps all from being written.
@@ -397,12 +386,17 @@ fn a_first_file_passes_the_check_and_nothing_is_written_over() {
     assert_eq!(fs::read_to_string(folder.0.join("registries.yaml")).unwrap(), "mine");
     assert!(!folder.0.join(".pre-commit-config.yaml").exists());
     fs::remove_file(folder.0.join("registries.yaml")).unwrap();
-    let all = init(&folder, &["quay.io", "--hook", "--workflow", "--json"]);
+    let all = init(&folder, &["quay.io", "--schema", "--hook", "--workflow", "--json"]);
     let all: Value = serde_json::from_slice(&all.stdout).unwrap();
     assert_eq!(
         (&all["next"], all["files"].as_array().unwrap().len()),
-        (&"ptc plan registries.yaml".into(), 3)
+        (&"ptc plan registries.yaml".into(), 4)
     );
+    // Editors find the schema by the first line.
+    let first = fs::read_to_string(folder.0.join("registries.yaml")).unwrap();
+    begins(&first, "# yaml-language-server: $schema=registries.schema.json\n");
+    let schema = fs::read_to_string(folder.0.join("registries.schema.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&schema).unwrap(), config::schema());
     let hook = fs::read_to_string(folder.0.join(".pre-commit-config.yaml")).unwrap();
     let hook: Value = serde_yaml::from_str(&hook).unwrap();
     // What the hook is called with is understood.

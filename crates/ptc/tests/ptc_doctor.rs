@@ -4,7 +4,7 @@
 use harness::has;
 use std::collections::BTreeMap;
 
-use crate::ptc::{Output, Ptc};
+use crate::ptc::{Output, Ptc, documented_policy, golden};
 use crate::stack::{self, BUCKET, TestStack, make_rule};
 use local_aws::ecr::{Image, StorageClass};
 use local_aws::iam::Policy;
@@ -498,15 +498,6 @@ fn steady(text: &str) -> String {
         .into_owned()
 }
 
-fn golden(name: &str, actual: &str) {
-    let path = format!("{}/tests/ptc_doctor/{name}.txt", env!("CARGO_MANIFEST_DIR"));
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&path, actual).unwrap();
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(actual, expected, "{name}: BLESS=1 writes the page anew");
-}
-
 #[tokio::test]
 async fn every_cause_is_told_apart() {
     let mut ends: BTreeMap<String, &str> = BTreeMap::new();
@@ -525,7 +516,10 @@ async fn every_cause_is_told_apart() {
         assert!(!output.stderr.contains("error"), "{name}: {}", output.stderr);
         assert_eq!(output.status, *status, "{name}: {}", output.stdout);
         let page = steady(&output.stdout);
-        golden(name, &format!("$ ptc doctor {}\n\n{page}", args.join(" ")));
+        golden(
+            &format!("tests/ptc_doctor/{name}.txt"),
+            &format!("$ ptc doctor {}\n\n{page}", args.join(" ")),
+        );
 
         // It reads, and starts no pull unless it was told to.
         let calls = stack.aws.calls();
@@ -606,15 +600,7 @@ async fn programs_get_the_facts() {
 /// The permissions that docs/ptc.md gives to whoever asks are enough, and each is needed.
 #[tokio::test]
 async fn the_documented_permissions_are_exact() {
-    let docs = std::fs::read_to_string("../../docs/ptc.md").unwrap();
-    let section = docs.split("\n## Doctor\n").nth(1).unwrap();
-    let json = section
-        .split("```json\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next())
-        .unwrap();
-    let documents = [("doctor".to_owned(), serde_json::from_str(json).unwrap())];
-    let policy = Policy::read("operator", &documents).unwrap();
+    let policy = documented_policy("ptc.md", "\n## Doctor\n");
     let stack = account("").await;
     stack.aws.pull("dockerhub/library/nginx:1.26").unwrap();
     stack.aws.enforce("PTC", policy.clone());

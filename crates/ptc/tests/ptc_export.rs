@@ -1,11 +1,10 @@
 //! `ptc export`: what an account has comes back as a file, of which a check is clean and a plan is empty.
 
 use harness::{begins, has};
-use std::collections::BTreeMap;
 
-use crate::ptc::{Output, Ptc};
+use crate::ptc::{Output, Ptc, golden};
 use crate::stack::{self, BUCKET, LEGACY, Outcome, ROLE, Report, TestStack, credential, json_of, lines, make_rule};
-use config::{self, Context};
+use ecr_pull_through_sync::home::Home;
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
 
@@ -21,14 +20,8 @@ async fn exported(aws: &LocalAws) -> Output {
 
 /// Checks a file as the function would, and gives its warnings.
 fn warnings(yaml: &str) -> Vec<String> {
-    let context = Context {
-        account: Some("123456789012".into()),
-        region: Some("eu-west-1".into()),
-        partition: "aws".into(),
-        template_role: true,
-        resource_tags: BTreeMap::new(),
-    };
-    let file = config::read(yaml.as_bytes(), &context).unwrap_or_else(|rejected| panic!("{yaml}\n{rejected}"));
+    let file = config::read(yaml.as_bytes(), &Home::of("123456789012", "eu-west-1").context())
+        .unwrap_or_else(|rejected| panic!("{yaml}\n{rejected}"));
     file.warnings.into_iter().map(|warning| warning.message).collect()
 }
 
@@ -38,21 +31,12 @@ async fn planned(stack: &TestStack, yaml: &str) -> Report {
     stack.manual("plan").await
 }
 
-/// With UPDATE_GOLDEN in the environment the files are written anew, to be looked at as a diff.
-fn golden(name: &str, actual: &str) {
-    let path = format!("{}/tests/ptc_export/{name}", env!("CARGO_MANIFEST_DIR"));
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, actual).unwrap();
-    }
-    assert_eq!(actual, std::fs::read_to_string(&path).unwrap_or_default(), "{name}");
-}
-
 #[tokio::test]
 async fn what_the_legacy_file_made_comes_back_and_a_plan_of_it_is_empty() {
     let stack = TestStack::new().await;
     assert_eq!(stack.follow(LEGACY).await.outcome, Outcome::Changed);
     let output = exported(&stack.aws).await;
-    golden("legacy.yaml", &output.stdout);
+    golden("tests/ptc_export/legacy.yaml", &output.stdout);
     assert_eq!(output.stderr, "3 registries, each as it is in the account\n");
     assert_eq!(warnings(&output.stdout).len(), 1, "IMMUTABLE is what the account has");
     let plan = planned(&stack, &output.stdout).await;
@@ -78,7 +62,7 @@ async fn every_field_there_is_comes_back() {
     let report = stack.follow(include_str!("../../../examples/complete.yaml")).await;
     assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     let output = exported(&stack.aws).await;
-    golden("complete.yaml", &output.stdout);
+    golden("tests/ptc_export/complete.yaml", &output.stdout);
     assert_eq!(warnings(&output.stdout), Vec::<String>::new());
     let plan = planned(&stack, &output.stdout).await;
     assert_eq!((plan.outcome, lines(&plan)), (Outcome::Converged, vec![]));
@@ -160,8 +144,8 @@ async fn what_others_made_is_written_with_what_a_plan_would_change_above_it() {
         let (name, _) = arn.rsplit_once('-').unwrap();
         text.replace(arn, &format!("{name}-AbCdEf"))
     });
-    golden("foreign.yaml", &fixed);
-    golden("foreign.notes", &output.stderr);
+    golden("tests/ptc_export/foreign.yaml", &fixed);
+    golden("tests/ptc_export/foreign.notes", &output.stderr);
     assert_eq!(warnings(&output.stdout), Vec::<String>::new());
     // The comments are the plan.
     let plan = planned(&stack, &output.stdout).await;

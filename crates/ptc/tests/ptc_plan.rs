@@ -2,12 +2,10 @@
 
 use config::Code;
 use harness::{begins, has};
-use std::path::Path;
 
-use crate::ptc::{FUNCTION, Ptc, Terminal};
+use crate::ptc::{Ptc, Terminal, documented_policy, golden};
 use crate::stack::{LEGACY, ROLE, hub, images, json_of, lines, repository};
 use local_aws::Fault;
-use local_aws::iam::Policy;
 use serde_json::{Value, json};
 
 /// Without what is another in each account: the suffix of a secret's ARN, and the checksum, which knows it.
@@ -16,21 +14,6 @@ fn steady(text: &str) -> String {
     let sum = regex_lite::Regex::new("[0-9a-f]{64}").unwrap();
     sum.replace_all(&suffix.replace_all(text, "$1-SUFFIX"), "CHECKSUM")
         .into_owned()
-}
-
-fn golden(name: &str, found: &str) {
-    let found = &steady(found);
-    let path = Path::new("tests/ptc_plan").join(name);
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::create_dir_all("tests/ptc_plan").unwrap();
-        std::fs::write(&path, found).unwrap();
-    }
-    assert_eq!(
-        *found,
-        std::fs::read_to_string(&path).unwrap_or_default(),
-        "{}",
-        path.display()
-    );
 }
 
 /// An account that follows the legacy file, and a file that wants something else of each kind.
@@ -61,13 +44,11 @@ async fn a_plan_shows_old_and_new_and_writes_nothing() {
     let terminal = changed("shown").await;
     let human = terminal.run(&["plan"]).await.ends(2);
     assert_eq!(terminal.writes(), Vec::<String>::new());
-    golden("plan.txt", &human.stdout);
+    golden("tests/ptc_plan/plan.txt", &steady(&human.stdout));
     let details = terminal.run(&["plan", "--details"]).await.ends(2);
-    golden("plan-details.txt", &details.stdout);
-    golden(
-        "plan.md",
-        &terminal.run(&["plan", "--format", "markdown"]).await.ends(2).stdout,
-    );
+    golden("tests/ptc_plan/plan-details.txt", &steady(&details.stdout));
+    let markdown = terminal.run(&["plan", "--format", "markdown"]).await.ends(2);
+    golden("tests/ptc_plan/plan.md", &steady(&markdown.stdout));
     let coloured = terminal.run(&["plan", "--details", "--color", "always"]).await.stdout;
     has(&coloured, "\u{1b}[31m    -         \"countNumber\": 5,\u{1b}[0m");
 }
@@ -87,15 +68,18 @@ async fn a_first_plan_of_fifty_registries_fits_a_screen() {
     };
     terminal.stack.aws.accept_upstream("ghcr.io", "bot", "canary-token");
     terminal.write(&(1..=50).map(registry).collect::<String>());
-    let plan = ["plan", "registries.yaml", "--function", FUNCTION, "--color", "never"];
+    let plan = ["plan", "registries.yaml", "--color", "never"];
     let shown = terminal.ptc().shown(100, plan).await.ends(2);
-    golden("fifty.txt", &shown.stdout);
+    golden("tests/ptc_plan/fifty.txt", &steady(&shown.stdout));
     assert!(shown.stdout.lines().count() <= 66, "{}", shown.stdout);
     let longest = |text: &str| text.lines().map(|line| line.chars().count()).max();
     let without_command = shown.stdout.split("  ptc apply").next().unwrap();
     assert!(longest(without_command) <= Some(100), "{}", shown.stdout);
     let markdown = terminal.run(&["plan", "--format", "markdown"]).await.ends(2).stdout;
-    golden("fifty.md", markdown.split("<details>").next().unwrap());
+    golden(
+        "tests/ptc_plan/fifty.md",
+        &steady(markdown.split("<details>").next().unwrap()),
+    );
     // What it ends with is a command that does just that, on one line.
     let command = shown
         .stdout
@@ -107,7 +91,7 @@ async fn a_first_plan_of_fifty_registries_fits_a_screen() {
         .unwrap();
     terminal.ptc().run(command.split(' ')).await.ends(0);
     let after = terminal.run(&["plan"]).await.ends(0);
-    golden("fifty-after.txt", &after.stdout);
+    golden("tests/ptc_plan/fifty-after.txt", &steady(&after.stdout));
 }
 
 #[tokio::test]
@@ -161,6 +145,8 @@ async fn the_function_and_the_terminal_make_the_same_plan() {
 #[tokio::test]
 async fn settings_come_from_the_environment_where_no_function_is_named() {
     let terminal = Terminal::new("environment").await;
+    let aws = &terminal.stack.aws;
+    aws.put_stack("ecr-pull-through-sync", "DELETE_COMPLETE", &[]).unwrap();
     terminal.stack.follow(LEGACY).await;
     terminal.write(LEGACY);
     let plan = ["plan", "registries.yaml"];
@@ -209,6 +195,8 @@ async fn the_bounds_of_the_stack_hold_here_too_and_what_is_not_known_is_said() {
         );
         assert!(terminal.stack.rule("acme").is_none());
     }
+    let aws = &terminal.stack.aws;
+    aws.put_stack("ecr-pull-through-sync", "DELETE_COMPLETE", &[]).unwrap();
     let plan = ["plan", "registries.yaml", "--json"];
     let unchecked = |report: &Value| {
         let warnings = report["warnings"]
@@ -340,23 +328,17 @@ async fn what_is_wrong_is_said_with_its_line_and_without_a_token() {
 /// The permissions that docs/ptc.md gives to whoever plans are enough, for every field there is, and all of them reads.
 #[tokio::test]
 async fn the_documented_permissions_are_enough_for_a_plan() {
-    let docs = std::fs::read_to_string("../../docs/ptc.md").unwrap();
-    let json = docs
-        .split("```json\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next())
-        .unwrap();
     let terminal = changed("permissions").await;
-    let policy = Policy::read("planner", &[("plan".to_owned(), serde_json::from_str(json).unwrap())]).unwrap();
+    let policy = documented_policy("ptc.md", "");
     terminal.stack.aws.enforce("PTC", policy);
     terminal.run(&["plan", "--validate"]).await.ends(2);
-    let stack = [("FunctionName", FUNCTION)];
-    terminal
-        .stack
-        .aws
-        .put_stack("ecr-pull-through-sync", "CREATE_COMPLETE", &stack)
-        .unwrap();
-    terminal.ptc().run(["plan", "registries.yaml"]).await.ends(2);
+    let function = [
+        "plan",
+        "registries.yaml",
+        "--function",
+        "ecr-pull-through-sync-SyncFunction-1",
+    ];
+    terminal.ptc().run(function).await.ends(2);
     assert_eq!(terminal.stack.aws.denied(), Vec::<String>::new());
     terminal.run(&["apply", "--yes"]).await.ends(1);
     assert!(!terminal.stack.aws.denied().is_empty());

@@ -1,7 +1,7 @@
 //! `--stack`: the function, the bucket and the settings are those of a CloudFormation stack, or of several side by side.
 
-use crate::ptc::Ptc;
-use crate::stack::{BUCKET, ROLE, STATUS, TestStack, USUAL, hub};
+use crate::ptc::{Ptc, deploy};
+use crate::stack::{BUCKET, ROLE, STATUS, TestStack, hub};
 use harness::{has, lacks};
 use local_aws::iam::Policy;
 use local_aws::{Fault, LocalAws, Options};
@@ -9,15 +9,6 @@ use serde_json::{Value, json};
 
 /// The name that CloudFormation makes up.
 const FUNCTION: &str = "sync-SyncFunction-1";
-
-/// Deploys a stack, with its function.
-fn deploy(aws: &LocalAws, stack: &str, owner: &str, bucket: &str) {
-    let function = format!("{stack}-SyncFunction-1");
-    let variables = [("CONFIG_BUCKET", bucket), ("OWNER", owner), ("TEMPLATE_ROLE_ARN", ROLE)];
-    aws.deploy_function(&function, &[&variables[..], &USUAL].concat());
-    aws.put_stack(stack, "CREATE_COMPLETE", &[("FunctionName", &function)])
-        .unwrap();
-}
 
 /// ptc beside a file.
 fn terminal(aws: &LocalAws, name: &str) -> Ptc {
@@ -43,8 +34,8 @@ async fn function_bucket_and_settings_are_the_stacks() {
     stack.follow(&hub("canary-docker-1")).await;
     stack.aws.clear_calls();
     let ptc = terminal(&stack.aws, "settings");
-    deploy(&stack.aws, "ecr-pull-through-sync", "stack", BUCKET);
-    deploy(&stack.aws, "prod", "somebody", BUCKET);
+    deploy(&stack.aws, "ecr-pull-through-sync", BUCKET, &[]);
+    deploy(&stack.aws, "prod", BUCKET, &[("OWNER", "somebody")]);
     let looked_up = |stack: &str| {
         [
             "GetCallerIdentity".to_owned(),
@@ -127,7 +118,7 @@ async fn a_stack_that_is_half_made_is_not_deployed_and_one_under_an_update_is() 
     let stack = TestStack::new().await;
     stack.follow(&hub("canary-docker-1")).await;
     let ptc = terminal(&stack.aws, "half");
-    deploy(&stack.aws, "sync", "stack", BUCKET);
+    deploy(&stack.aws, "sync", BUCKET, &[]);
     let outputs = [("FunctionName", FUNCTION)];
     let plan = ["plan", "registries.yaml", "--stack", "sync"];
     for status in [
@@ -196,7 +187,7 @@ async fn two_regions() -> (TestStack, TestStack) {
     let there = TestStack::with(options, &[]).await;
     here.aws.serve_too(&there.aws);
     for stack in [&here, &there] {
-        deploy(&stack.aws, "ecr-pull-through-sync", "stack", BUCKET);
+        deploy(&stack.aws, "ecr-pull-through-sync", BUCKET, &[]);
     }
     (here, there)
 }

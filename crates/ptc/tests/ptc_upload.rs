@@ -1,71 +1,30 @@
 //! `ptc upload`: the file is checked and put, and the wait is for a real run of the function over that very upload.
 
 use harness::{begins, has, lacks};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
-use crate::ptc::Ptc;
-use crate::stack::{BUCKET, KEY, ROLE, STATUS, TestStack, USUAL, app, hub};
-use local_aws::iam::Policy;
+use crate::ptc::{Terminal, deploy, documented_policy};
+use crate::stack::{BUCKET, KEY, STATUS, TestStack, app, hub};
 use local_aws::{Fault, LocalAws};
 use serde_json::{Value, json};
 
 const GREEN: &str = "green-registries";
 
-/// An account with a deployed stack, and ptc beside a file.
-struct Terminal {
-    stack: TestStack,
-    folder: PathBuf,
+/// The usual stack, and a file that it could follow.
+async fn ready(name: &str) -> Terminal {
+    let terminal = Terminal::new(&format!("upload-{name}")).await;
+    terminal.write(&hub("canary-docker-1"));
+    terminal
 }
 
-impl Terminal {
-    async fn new(name: &str) -> Self {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("upload-{name}"));
-        std::fs::create_dir_all(&folder).unwrap();
-        let terminal = Self {
-            stack: TestStack::new().await,
-            folder,
-        };
-        terminal.deploy("ecr-pull-through-sync", BUCKET, &[]);
-        terminal.write(&hub("canary-docker-1"));
-        terminal
-    }
-
-    fn deploy(&self, stack: &str, bucket: &str, more: &[(&str, &str)]) {
-        let function = format!("{stack}-SyncFunction-1");
-        let variables = [
-            ("CONFIG_BUCKET", bucket),
-            ("OWNER", "stack"),
-            ("TEMPLATE_ROLE_ARN", ROLE),
-        ];
-        let aws = &self.stack.aws;
-        aws.deploy_function(&function, &[&variables[..], &USUAL, more].concat());
-        let outputs = [("FunctionName", function.as_str())];
-        aws.put_stack(stack, "CREATE_COMPLETE", &outputs).unwrap();
-    }
-
-    fn write(&self, yaml: &str) {
-        std::fs::write(self.folder.join("registries.yaml"), yaml).unwrap();
-    }
-
-    fn ptc(&self) -> Ptc {
-        Ptc::new(&self.stack.aws).within(&self.folder)
-    }
-
-    /// Lets the function follow the newest upload right after ptc has looked at the status in vain.
-    fn follow_after_a_look(&self) {
-        // The first look is before the upload.
-        self.stack.aws.after("s3", "GetObject", 2, |aws| follow(aws, BUCKET));
-    }
-
-    fn looks(&self) -> usize {
-        let calls = self.stack.aws.calls();
-        let looks = calls
-            .iter()
-            .filter(|call| call.principal == "PTC" && call.operation == "GetObject");
-        looks.count()
-    }
+/// Lets the function follow the newest upload right after ptc has looked at the status in vain: the first look is before the
+/// upload.
+fn follow_after_a_look(terminal: &Terminal) {
+    terminal
+        .stack
+        .aws
+        .after("s3", "GetObject", 2, |aws| follow(aws, BUCKET));
 }
 
 /// A run of the function that follows a bucket, by the event that the newest upload there has raised.
@@ -99,7 +58,7 @@ fn with<'a>(arguments: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
 
 #[tokio::test]
 async fn a_file_is_put_as_it_is_once_it_is_checked() {
-    let terminal = Terminal::new("put").await;
+    let terminal = ready("put").await;
     let object = || terminal.stack.aws.object(BUCKET, KEY);
     terminal.write("dockerhub: {registry: docker.io, usrname: acme-bot, accessToken: canary-1}\n");
     let refused = terminal.ptc().run(UPLOAD).await.ends(1);
@@ -128,8 +87,8 @@ async fn a_file_is_put_as_it_is_once_it_is_checked() {
 
 #[tokio::test]
 async fn the_wait_ends_with_the_run_over_that_very_upload() {
-    let terminal = Terminal::new("wait").await;
-    terminal.follow_after_a_look();
+    let terminal = ready("wait").await;
+    follow_after_a_look(&terminal);
     let waited = terminal.ptc().run(WAIT).await.ends(0);
     begins(&waited.stdout, "changed: 1 registry ready; 4 changes applied\n");
     has(&waited.stderr, "; waiting for the function's run\n");
@@ -142,19 +101,23 @@ async fn the_wait_ends_with_the_run_over_that_very_upload() {
     assert!(terminal.stack.rule("dockerhub").is_some());
     // The same file again is another version, of which the status that is there tells nothing.
     terminal.stack.aws.clear_calls();
-    terminal.follow_after_a_look();
+    follow_after_a_look(&terminal);
     let again = terminal.ptc().run(with(&WAIT, &["--json"])).await.ends(0).json();
     assert_eq!(again["outcome"], "converged", "{again:#}");
     assert!(
         again["config"]["version_id"] != version && again["age_seconds"].is_i64(),
         "{again:#}"
     );
-    assert!(terminal.looks() > 2, "{}", terminal.looks());
+    let calls = terminal.stack.aws.calls();
+    let looks = calls
+        .iter()
+        .filter(|call| call.principal == "PTC" && call.operation == "GetObject");
+    assert!(looks.count() > 2, "{calls:?}");
 }
 
 #[tokio::test]
 async fn a_run_over_an_older_version_is_not_waited_for_and_one_over_a_later_one_is() {
-    let terminal = Terminal::new("versions").await;
+    let terminal = ready("versions").await;
     terminal.stack.follow("quay: {registry: quay.io}\n").await;
     let mut older = terminal.stack.status_json();
     // It began before the upload, and ends after it.
@@ -174,7 +137,7 @@ async fn a_run_over_an_older_version_is_not_waited_for_and_one_over_a_later_one_
         "{waited:?}"
     );
 
-    let terminal = Terminal::new("overtaken").await;
+    let terminal = ready("overtaken").await;
     terminal.stack.aws.after("s3", "GetObject", 2, |aws| {
         aws.put_object(BUCKET, KEY, "quay: {registry: quay.io}\n");
         follow(aws, BUCKET);
@@ -187,10 +150,10 @@ async fn a_run_over_an_older_version_is_not_waited_for_and_one_over_a_later_one_
 
 #[tokio::test]
 async fn without_versions_it_goes_by_the_time() {
-    let terminal = Terminal::new("unversioned").await;
+    let terminal = ready("unversioned").await;
     terminal.stack.follow("quay: {registry: quay.io}\n").await;
     terminal.stack.aws.create_bucket(BUCKET, false);
-    terminal.follow_after_a_look();
+    follow_after_a_look(&terminal);
     let json = terminal
         .ptc()
         .run(with(&WAIT, &["--json", "--timeout", "20"]))
@@ -214,10 +177,10 @@ async fn without_versions_it_goes_by_the_time() {
 
 #[tokio::test]
 async fn what_cannot_be_decrypted_here_goes_up_as_it_is_and_the_function_judges() {
-    let terminal = Terminal::new("sealed").await;
+    let terminal = ready("sealed").await;
     let sealed = std::fs::read_to_string("../../tests/sops/go-minimal.yaml").unwrap();
     terminal.write(&sealed);
-    terminal.follow_after_a_look();
+    follow_after_a_look(&terminal);
     let ptc = terminal.ptc().env("HOME", "/nonexistent");
     let rejected = ptc.run(WAIT).await.ends(1);
     has(&rejected.stderr, "note: registries.yaml is not checked here: ");
@@ -230,7 +193,7 @@ async fn what_cannot_be_decrypted_here_goes_up_as_it_is_and_the_function_judges(
     ptc.run(UPLOAD).await.ends(1);
     assert_eq!(terminal.stack.aws.object(BUCKET, KEY).unwrap(), sealed.as_bytes());
     // Where a stack takes encrypted files alone, no token comes into its bucket.
-    terminal.deploy("strict", BUCKET, &[("REQUIRE_SOPS", "true")]);
+    deploy(&terminal.stack.aws, "strict", BUCKET, &[("REQUIRE_SOPS", "true")]);
     terminal.write(&hub("canary-docker-1"));
     let plain = ptc.run(with(&UPLOAD, &["--stack", "strict"])).await.ends(1);
     assert!(plain.stderr.contains("RequireSops"), "{}", plain.stderr);
@@ -239,7 +202,7 @@ async fn what_cannot_be_decrypted_here_goes_up_as_it_is_and_the_function_judges(
 
 #[tokio::test]
 async fn a_wait_that_runs_out_ends_with_3_and_one_that_is_interrupted_with_1() {
-    let terminal = Terminal::new("runs-out").await;
+    let terminal = ready("runs-out").await;
     let late = terminal.ptc().run(with(&WAIT, &["--timeout", "1"])).await.ends(3);
     has(&late.stderr, "after 1 s no run over it has ended");
     assert_eq!(late.stdout, "");
@@ -277,7 +240,7 @@ async fn a_wait_that_runs_out_ends_with_3_and_one_that_is_interrupted_with_1() {
 
 #[tokio::test]
 async fn what_is_denied_is_named() {
-    let terminal = Terminal::new("denied").await;
+    let terminal = ready("denied").await;
     terminal
         .stack
         .aws
@@ -312,9 +275,9 @@ async fn what_is_denied_is_named() {
 
 #[tokio::test]
 async fn several_stacks_get_the_file_side_by_side_or_none_does() {
-    let terminal = Terminal::new("several").await;
+    let terminal = ready("several").await;
     terminal.stack.aws.create_bucket(GREEN, true);
-    terminal.deploy("green", GREEN, &[]);
+    deploy(&terminal.stack.aws, "green", GREEN, &[]);
     let both = ["--stack", "ecr-pull-through-sync", "--stack", "green"];
     let one_missing = with(&UPLOAD, &[&both[..], &["--stack", "prod"]].concat());
     let none = terminal.ptc().run(one_missing).await.ends(1);
@@ -327,7 +290,7 @@ async fn several_stacks_get_the_file_side_by_side_or_none_does() {
         none.stdout
     );
     has(&none.stdout, "the stack prod is not deployed");
-    terminal.deploy("strict", GREEN, &[("REQUIRE_SOPS", "true")]);
+    deploy(&terminal.stack.aws, "strict", GREEN, &[("REQUIRE_SOPS", "true")]);
     let refused = terminal
         .ptc()
         .run(with(&UPLOAD, &[&both[..], &["--stack", "strict"]].concat()))
@@ -366,25 +329,11 @@ async fn several_stacks_get_the_file_side_by_side_or_none_does() {
 /// The permissions that docs/deploy.md gives to a pipeline are enough to upload and to wait.
 #[tokio::test]
 async fn the_documented_permissions_are_enough_for_an_upload() {
-    let docs = std::fs::read_to_string("../../docs/deploy.md").unwrap();
-    let section = docs.split("## Uploads from CI").nth(1).unwrap();
-    let json = section
-        .split("```json\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next())
-        .unwrap();
-    let filled = json
-        .replace("<bucket>", BUCKET)
-        .replace("<account>", "123456789012")
-        .replace("<region>", "eu-west-1");
-    let policy: Value = serde_json::from_str(&filled).unwrap();
-    let terminal = Terminal::new("permissions").await;
-    terminal.stack.aws.enforce(
-        "PTC",
-        Policy::read("uploader", &[("upload".to_owned(), policy)]).unwrap(),
-    );
+    let terminal = ready("permissions").await;
+    let policy = documented_policy("deploy.md", "## Uploads from CI");
+    terminal.stack.aws.enforce("PTC", policy);
     // The status is not there yet, and then of another upload.
-    terminal.follow_after_a_look();
+    follow_after_a_look(&terminal);
     terminal.ptc().run(WAIT).await.ends(0);
     terminal.stack.aws.after("s3", "GetObject", 2, |aws| {
         aws.put_object(BUCKET, KEY, "dockerhub: {registry: docker.io, usrname: x}\n");

@@ -149,7 +149,7 @@ fn a_policy_that_no_managed_policy_holds_says_so() {
     let yaml: String = (0..50)
         .map(|n| format!("quay-with-a-rather-long-nam-{n:02}:\n  registry: quay.io\n"))
         .collect();
-    let case = Case::of("many", yaml, "eu-central-1", "aws", Fallback::Never);
+    let case = Case::of("many", yaml, "eu-central-1", Fallback::Never);
     has(&case.notes(ArtefactKind::Iam), "a managed policy holds 6144");
     assert!(!legacy().notes(ArtefactKind::Iam).contains("managed policy holds"));
 }

@@ -205,7 +205,7 @@ fn user_data_that_no_instance_takes_says_so() {
             )
         })
         .collect();
-    let case = Case::of("long", yaml, "eu-central-1", "aws", Fallback::Never);
+    let case = Case::of("long", yaml, "eu-central-1", Fallback::Never);
     let notes = case.notes(ArtefactKind::Kubelet);
     assert!(notes.contains("EC2 takes 16384"), "{notes}");
     assert!(!every().notes(ArtefactKind::Kubelet).contains("EC2 takes"));
@@ -214,7 +214,7 @@ fn user_data_that_no_instance_takes_says_so() {
 #[test]
 fn nodes_that_may_ask_the_upstream_do_not_sign_in_for_it() {
     let yaml = fs::read_to_string("tests/kit/every.yaml").unwrap();
-    let case = Case::of("fallback", yaml, "eu-central-1", "aws", Fallback::Upstream);
+    let case = Case::of("fallback", yaml, "eu-central-1", Fallback::Upstream);
     assert!(case.kit.iter().all(|artefact| artefact.part != ArtefactKind::Kubelet));
     assert!(case.content(ArtefactKind::Readme).contains("So `kubelet` is left out"));
 }
