@@ -22,6 +22,7 @@ pub struct Results {
     pub existing_repositories: Option<Existing>,
     pub memory: Memory,
     pub blind: bool,
+    pub warmed: bool,
 }
 
 impl From<Report> for Results {
@@ -46,6 +47,7 @@ impl From<Report> for Results {
             memory,
             stats: _,
             blind,
+            warmed,
         } = report;
         Self {
             outcome,
@@ -59,6 +61,7 @@ impl From<Report> for Results {
             existing_repositories,
             memory,
             blind,
+            warmed,
         }
     }
 }
