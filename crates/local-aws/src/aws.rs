@@ -17,7 +17,7 @@ use crate::api::{Answer, ApiError};
 use crate::calls::{Call, rounds};
 use crate::ecr::{Ecr, Pulled};
 use crate::fault::{self, Fault, Verdict, matches_name};
-use crate::iam::{Guard, Passing, Policy};
+use crate::iam::{self, Guard, Passing, Policy};
 use crate::lock::lock;
 use crate::options::Options;
 use crate::round_barrier::RoundBarrier;
@@ -490,12 +490,17 @@ impl LocalAws {
     }
 
     pub(crate) fn authorize(&self, call: Passing<'_>) -> Result<(), ApiError> {
-        self.guard().authorize(&self.inner.options, &self.inner.state, call)
+        let Some(input) = call.input.filter(|_| self.guard().holds(call.access_key)) else {
+            return Ok(());
+        };
+        let needs = iam::needs(&self.state(), call.service, call.operation, input);
+        self.guard().authorize(&self.inner.options, call, needs)
     }
 
+    /// An object that is not there is a refusal to those who may not list the bucket: they must not learn it.
     pub(crate) fn conceal(&self, call: Passing<'_>, bucket: &str) -> Result<(), ApiError> {
-        self.guard()
-            .conceal(&self.inner.options, &self.inner.state, call, bucket)
+        let need = iam::need_of_a_missing_object(&self.state(), bucket);
+        self.guard().authorize(&self.inner.options, call, Some(vec![need]))
     }
 
     /// The time since the account was started, by a clock that never jumps.

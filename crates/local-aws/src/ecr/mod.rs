@@ -151,41 +151,6 @@ impl Ecr {
     }
 }
 
-/// Whether the operation changes the configuration of the account. A lifecycle preview does not: it only looks.
-pub fn is_write(op: &str) -> bool {
-    let reads = [
-        "Describe",
-        "Get",
-        "List",
-        "Validate",
-        "BatchGet",
-        "StartLifecyclePolicyPreview",
-    ];
-    !reads.iter().any(|verb| op.starts_with(verb))
-}
-
-/// What the call is about, for the call log: a prefix, a repository, several of them, or nothing.
-pub fn subject(op: &str, input: &Value) -> String {
-    let names: &[&str] = match op {
-        "DescribePullThroughCacheRules" => &["ecrRepositoryPrefixes"],
-        "DescribeRepositoryCreationTemplates" => &["prefixes"],
-        "DescribeRepositories" => &["repositoryNames"],
-        _ => &["ecrRepositoryPrefix", "prefix", "repositoryName", "resourceArn"],
-    };
-    names
-        .iter()
-        .find_map(|name| match input.get(name)? {
-            Value::String(text) => Some(
-                text.rsplit_once(":repository/")
-                    .map_or(text.as_str(), |(_, name)| name)
-                    .to_owned(),
-            ),
-            Value::Array(items) => Some(items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
-            _ => None,
-        })
-        .unwrap_or_default()
-}
-
 /// Reads a checked input into the structure of its operation.
 fn read<T: DeserializeOwned>(input: &Value) -> Result<T, ApiError> {
     T::deserialize(input).map_err(|error| ApiError::client("SerializationException", error.to_string()))

@@ -419,198 +419,79 @@ mod tests {
 
     #[test]
     fn decisions() {
-        let region =
-            |operator: &str, value: Value| allow(json!({"Condition": {operator: {"aws:requestedregion": value}}}));
-        let secret_when = |operator: &str, key: &str, value: &str| {
-            allow(json!({"Action": "secretsmanager:GetSecretValue", "Condition": {operator: {key: value}}}))
-        };
-        let when = |operator: &str, key: &str, value: &str| allow(json!({"Condition": {operator: {key: value}}}));
+        let upper = RULE.to_uppercase().replace("ARN", "arn");
+        let region = "aws:RequestedRegion";
+        let days = "secretsmanager:RecoveryWindowInDays";
+        let insecure = json!({"Bool": {"aws:SecureTransport": "false"}});
+        let when = |operator: &str, key: &str, value: Value| json!({"Condition": {operator: {key: value}}});
+        // What one statement that allows says else than the usual, and whether the call is allowed.
         let table = [
-            ("the plain case", vec![allow(json!({}))], true),
-            ("no statement", vec![], false),
+            (json!({}), true),
+            (json!({"Action": "ecr:UntagResource"}), false),
+            (json!({"Action": ["s3:GetObject", "ecr:TagResource"]}), true),
+            (json!({"Action": "ECR:tagresource"}), true),
+            (json!({"Action": "ecr:Tag*"}), true),
+            (json!({"Action": "secretsmanager:*"}), false),
+            (json!({"Action": "*"}), true),
+            (json!({"Action": null, "NotAction": "ecr:Tag*"}), false),
+            (json!({"Action": null, "NotAction": ["iam:*"]}), true),
+            (json!({"Resource": RULE}), true),
+            (json!({"Resource": "arn:aws:ecr:*:1:repository/a/*"}), true),
+            (json!({"Resource": "arn:aws:ecr:eu-west-1:1:repository/a"}), false),
+            (json!({"Resource": upper}), false),
+            (json!({"Resource": null, "NotResource": RULE}), false),
+            (json!({"Resource": null, "NotResource": format!("{RULE}/c")}), true),
+            (when("StringEquals", "aws:requestedregion", json!("eu-west-1")), true),
+            (when("StringEquals", region, json!(["us-east-1", "eu-west-1"])), true),
+            (when("StringEquals", region, json!("us-east-1")), false),
+            // It has no wildcards, and the next has.
+            (when("StringEquals", region, json!("eu-*")), false),
+            (when("StringLike", region, json!("eu-*")), true),
+            (when("Bool", "aws:SecureTransport", json!(true)), true),
+            (json!({"Condition": insecure}), false),
+            // A key that the request has not, and one that it has.
+            (when("StringLike", "iam:PassedToService", json!("*")), false),
+            (when("StringLikeIfExists", "iam:PassedToService", json!("x")), true),
+            (when("StringEqualsIfExists", region, json!("x")), false),
+            (when("NumericGreaterThanEquals", days, json!("7")), true),
+            (when("NumericGreaterThanEquals", days, json!("7.5")), false),
+            // Two conditions, of which one fails.
             (
-                "another action",
-                vec![allow(json!({"Action": "ecr:UntagResource"}))],
+                json!({"Condition": {"StringEquals": {region: "eu-west-1"}, "Bool": insecure["Bool"]}}),
                 false,
-            ),
-            (
-                "one of several actions",
-                vec![allow(json!({"Action": ["s3:GetObject", "ecr:TagResource"]}))],
-                true,
-            ),
-            (
-                "an action in another case",
-                vec![allow(json!({"Action": "ECR:tagresource"}))],
-                true,
-            ),
-            (
-                "an action with a wildcard",
-                vec![allow(json!({"Action": "ecr:Tag*"}))],
-                true,
-            ),
-            (
-                "another service's wildcard",
-                vec![allow(json!({"Action": "secretsmanager:*"}))],
-                false,
-            ),
-            ("every action", vec![allow(json!({"Action": "*"}))], true),
-            (
-                "NotAction of it",
-                vec![allow(json!({"Action": null, "NotAction": "ecr:Tag*"}))],
-                false,
-            ),
-            (
-                "NotAction of another",
-                vec![allow(json!({"Action": null, "NotAction": ["iam:*"]}))],
-                true,
-            ),
-            ("the resource", vec![allow(json!({"Resource": RULE}))], true),
-            (
-                "a resource with a wildcard",
-                vec![allow(json!({"Resource": "arn:aws:ecr:*:1:repository/a/*"}))],
-                true,
-            ),
-            (
-                "another resource",
-                vec![allow(json!({"Resource": "arn:aws:ecr:eu-west-1:1:repository/a"}))],
-                false,
-            ),
-            (
-                "a resource in another case",
-                vec![allow(json!({"Resource": RULE.to_uppercase().replace("ARN", "arn")}))],
-                false,
-            ),
-            (
-                "NotResource of it",
-                vec![allow(json!({"Resource": null, "NotResource": RULE}))],
-                false,
-            ),
-            (
-                "NotResource of another",
-                vec![allow(
-                    json!({"Resource": null, "NotResource": "arn:aws:ecr:eu-west-1:1:repository/c"}),
-                )],
-                true,
-            ),
-            (
-                "a condition that holds",
-                vec![region("StringEquals", json!("eu-west-1"))],
-                true,
-            ),
-            (
-                "one value of several",
-                vec![region("StringEquals", json!(["us-east-1", "eu-west-1"]))],
-                true,
-            ),
-            (
-                "a condition that fails",
-                vec![region("StringEquals", json!("us-east-1"))],
-                false,
-            ),
-            (
-                "StringEquals has no wildcards",
-                vec![region("StringEquals", json!("eu-*"))],
-                false,
-            ),
-            ("StringLike has", vec![region("StringLike", json!("eu-*"))], true),
-            (
-                "Bool",
-                vec![allow(json!({"Condition": {"Bool": {"aws:SecureTransport": true}}}))],
-                true,
-            ),
-            (
-                "Bool that fails",
-                vec![allow(json!({"Condition": {"Bool": {"aws:SecureTransport": "false"}}}))],
-                false,
-            ),
-            (
-                "a key that the request has not",
-                vec![allow(
-                    json!({"Condition": {"StringLike": {"iam:PassedToService": "*"}}}),
-                )],
-                false,
-            ),
-            (
-                "a key that the request has not, if it exists",
-                vec![when("StringLikeIfExists", "iam:PassedToService", "x")],
-                true,
-            ),
-            (
-                "a key that the request has, if it exists",
-                vec![when("StringEqualsIfExists", "aws:RequestedRegion", "x")],
-                false,
-            ),
-            (
-                "a tag, its key in another case",
-                vec![secret_when("StringEquals", "aws:resourcetag/Team:Owner", "me")],
-                true,
-            ),
-            (
-                "a tag's value in another case",
-                vec![secret_when("StringEquals", "aws:ResourceTag/team:owner", "Me")],
-                false,
-            ),
-            (
-                "a tag that is not there",
-                vec![secret_when("StringEquals", "aws:ResourceTag/team", "me")],
-                false,
-            ),
-            (
-                "a number",
-                vec![when(
-                    "NumericGreaterThanEquals",
-                    "secretsmanager:RecoveryWindowInDays",
-                    "7",
-                )],
-                true,
-            ),
-            (
-                "a greater one",
-                vec![when(
-                    "NumericGreaterThanEquals",
-                    "secretsmanager:RecoveryWindowInDays",
-                    "7.5",
-                )],
-                false,
-            ),
-            (
-                "two conditions, of which one fails",
-                vec![allow(json!({"Condition": {
-                    "StringEquals": {"aws:RequestedRegion": "eu-west-1"}, "Bool": {"aws:SecureTransport": "false"},
-                }}))],
-                false,
-            ),
-            (
-                "an explicit deny",
-                vec![
-                    allow(json!({})),
-                    allow(json!({"Sid": "D", "Effect": "Deny", "Action": "ecr:*"})),
-                ],
-                false,
-            ),
-            (
-                "a deny whose condition fails",
-                vec![
-                    allow(json!({})),
-                    allow(
-                        json!({"Sid": "D", "Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}),
-                    ),
-                ],
-                true,
             ),
         ];
-        for (name, statements, allowed) in table {
-            let tagged = name.starts_with("a tag");
-            let action = if tagged {
-                "secretsmanager:GetSecretValue"
-            } else {
-                "ecr:TagResource"
-            };
-            let decision = policy(json!(statements)).unwrap().decide(&need(action, RULE));
+        let is_allowed = |statements: Value, action: &str| {
+            let decision = policy(statements).unwrap().decide(&need(action, RULE));
+            matches!(decision, Decision::Allowed(_))
+        };
+        for (members, allowed) in table {
             assert_eq!(
-                matches!(decision, Decision::Allowed(_)),
+                is_allowed(allow(members.clone()), "ecr:TagResource"),
                 allowed,
-                "{name}: {decision:?}"
+                "{members}"
+            );
+        }
+        assert!(!is_allowed(json!([]), "ecr:TagResource"));
+        let deny = |more: Value| {
+            let mut deny = json!({"Sid": "D", "Effect": "Deny", "Action": "ecr:*"});
+            deny.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!([allow(json!({})), allow(deny)])
+        };
+        assert!(!is_allowed(deny(json!({})), "ecr:TagResource"));
+        assert!(is_allowed(deny(json!({"Condition": insecure})), "ecr:TagResource"));
+        // Of a tag the key is matched in any case, and the value is not.
+        for (key, value, allowed) in [
+            ("aws:resourcetag/Team:Owner", "me", true),
+            ("aws:ResourceTag/team:owner", "Me", false),
+            ("aws:ResourceTag/team", "me", false),
+        ] {
+            let mut members = when("StringEquals", key, json!(value));
+            members["Action"] = json!("secretsmanager:GetSecretValue");
+            assert_eq!(
+                is_allowed(allow(members), "secretsmanager:GetSecretValue"),
+                allowed,
+                "{key}"
             );
         }
     }
