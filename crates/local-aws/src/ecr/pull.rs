@@ -30,10 +30,10 @@ pub struct Pulled {
 
 impl Ecr {
     /// Pulls `prefix/path:tag` (`latest` by default) or `prefix/path@sha256:…`.
-    pub fn pull(&mut self, cx: &CallContext, secrets: &dyn SecretSource, image: &str) -> Result<Pulled, ApiError> {
+    pub fn pull(&mut self, context: &CallContext, secrets: &dyn SecretSource, image: &str) -> Result<Pulled, ApiError> {
         let (name, reference) = split(image);
         let misled = |why: &str| {
-            let mut error = not_found(cx, name);
+            let mut error = not_found(context, name);
             error.message = format!("{} (local-aws: {why})", error.message);
             error
         };
@@ -79,11 +79,14 @@ impl Ecr {
             let fresh = stored.is_some_and(|image| {
                 image
                     .checked_at
-                    .is_none_or(|time| cx.now.duration_since(time) < CHECKED_AGAIN)
+                    .is_none_or(|time| context.now.duration_since(time) < CHECKED_AGAIN)
             });
             let host = &rule.upstream_registry_url;
-            if !fresh && self.upstreams.failure(host, &at_upstream).is_none() && self.prove(cx, secrets, rule).is_ok() {
-                let upstream = images::pulled(image, reference, self.upstreams.moves(host, &at_upstream), cx.now);
+            if !fresh
+                && self.upstreams.failure(host, &at_upstream).is_none()
+                && self.prove(context, secrets, rule).is_ok()
+            {
+                let upstream = images::pulled(image, reference, self.upstreams.moves(host, &at_upstream), context.now);
                 let repository = self
                     .repositories
                     .get_mut(name)
@@ -94,7 +97,7 @@ impl Ecr {
             }
             return Ok(pulled);
         }
-        if let Err(failure) = self.prove(cx, secrets, rule) {
+        if let Err(failure) = self.prove(context, secrets, rule) {
             return Err(misled(&format!("the upstream cannot be read: {failure}")));
         }
         if rule.upstream_registry == "docker-hub" && !path.contains('/') {
@@ -117,13 +120,16 @@ impl Ecr {
             }
             pulled.created = true;
             pulled.template = template.map(|template| template.prefix.clone());
-            let repository = template.map_or_else(|| Repository::new(cx), |template| Repository::from(cx, template));
+            let repository = template.map_or_else(
+                || Repository::new(context),
+                |template| Repository::from(context, template),
+            );
             self.repositories.insert(name.to_owned(), repository);
         }
         if let Some(repository) = self.repositories.get_mut(name) {
             repository
                 .images
-                .extend(name, [images::pulled(image, reference, moves, cx.now)]);
+                .extend(name, [images::pulled(image, reference, moves, context.now)]);
         }
         Ok(pulled)
     }
@@ -167,14 +173,14 @@ impl Ecr {
 }
 
 impl Repository {
-    fn from(cx: &CallContext, template: &Template) -> Self {
+    fn from(context: &CallContext, template: &Template) -> Self {
         Self {
             mutability: template.mutability.clone(),
             encryption: template.encryption_configuration.clone(),
             tags: template.resource_tags.clone(),
             lifecycle_policy: template.lifecycle_policy.clone(),
             policy: template.repository_policy.clone(),
-            ..Self::new(cx)
+            ..Self::new(context)
         }
     }
 }

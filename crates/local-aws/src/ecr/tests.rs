@@ -32,7 +32,7 @@ impl SecretSource for Secrets {
 struct World {
     ecr: Ecr,
     secrets: Secrets,
-    cx: CallContext,
+    context: CallContext,
 }
 
 fn arn(name: &str) -> String {
@@ -42,7 +42,7 @@ fn arn(name: &str) -> String {
 impl World {
     fn new() -> Self {
         let now = "2026-11-23T05:00:00Z".parse().unwrap();
-        let cx = CallContext {
+        let context = CallContext {
             account: ACCOUNT.into(),
             region: "eu-west-1".into(),
             partition: "aws".into(),
@@ -51,12 +51,12 @@ impl World {
         Self {
             ecr: Ecr::new(50),
             secrets: Secrets::default(),
-            cx,
+            context,
         }
     }
 
     fn call(&mut self, op: &str, input: &Value) -> Result<Value, String> {
-        let answer = self.ecr.call(&self.cx, &self.secrets, op, input);
+        let answer = self.ecr.call(&self.context, &self.secrets, op, input);
         answer.map_err(|error| format!("{}: {}", error.code, error.message))
     }
 
@@ -101,12 +101,12 @@ impl World {
 
     fn pull(&mut self, image: &str) -> Result<Pulled, String> {
         self.ecr
-            .pull(&self.cx, &self.secrets, image)
+            .pull(&self.context, &self.secrets, image)
             .map_err(|error| format!("{}: {}", error.code, error.message))
     }
 
     fn later(&mut self, hours: i64) {
-        self.cx.now += SignedDuration::from_hours(hours);
+        self.context.now += SignedDuration::from_hours(hours);
     }
 }
 

@@ -46,7 +46,10 @@ pub(crate) enum Input<'a> {
 
 /// What a call needs; `None` when that is not known here.
 pub(crate) fn of(state: &State, service: &str, operation: &str, input: Input<'_>) -> Option<Vec<Need>> {
-    let asking = Asking { state, cx: state.cx() };
+    let asking = Asking {
+        state,
+        context: state.context(),
+    };
     match (service, input) {
         ("ecr", Input::Json(input)) => asking.ecr(operation, input),
         ("secretsmanager", Input::Json(input)) => asking.secrets(operation, input),
@@ -67,21 +70,27 @@ pub(crate) fn of(state: &State, service: &str, operation: &str, input: Input<'_>
 
 /// What S3 asks before it says that an object is not there.
 pub(crate) fn of_a_missing_object(state: &State, bucket: &str) -> Need {
-    let asking = Asking { state, cx: state.cx() };
-    asking.need("s3:ListBucket", format!("arn:{}:s3:::{bucket}", asking.cx.partition))
+    let asking = Asking {
+        state,
+        context: state.context(),
+    };
+    asking.need(
+        "s3:ListBucket",
+        format!("arn:{}:s3:::{bucket}", asking.context.partition),
+    )
 }
 
 struct Asking<'a> {
     state: &'a State,
-    cx: CallContext,
+    context: CallContext,
 }
 
 impl Asking<'_> {
     fn need(&self, action: impl Into<String>, resource: impl Into<String>) -> Need {
         let context = BTreeMap::from([
-            ("aws:PrincipalAccount", self.cx.account.clone()),
-            ("aws:RequestedRegion", self.cx.region.clone()),
-            ("aws:ResourceAccount", self.cx.account.clone()),
+            ("aws:PrincipalAccount", self.context.account.clone()),
+            ("aws:RequestedRegion", self.context.region.clone()),
+            ("aws:ResourceAccount", self.context.account.clone()),
             // The stand-in speaks plain HTTP; AWS's endpoints, for which it stands, do not.
             ("aws:SecureTransport", "true".to_owned()),
         ]);
@@ -108,7 +117,7 @@ impl Asking<'_> {
     fn arn(&self, service: &str, resource: &str) -> String {
         format!(
             "arn:{}:{service}:{}:{}:{resource}",
-            self.cx.partition, self.cx.region, self.cx.account
+            self.context.partition, self.context.region, self.context.account
         )
     }
 
@@ -268,8 +277,8 @@ impl Asking<'_> {
         let account = end
             .next()
             .or_else(|| given(input, "QueueOwnerAWSAccountId"))
-            .unwrap_or(&self.cx.account);
-        let place = format!("arn:{}:sqs:{}:{account}", self.cx.partition, self.cx.region);
+            .unwrap_or(&self.context.account);
+        let place = format!("arn:{}:sqs:{}:{account}", self.context.partition, self.context.region);
         let arn = format!("{place}:{}", name.unwrap_or_default());
         Some(vec![self.need(format!("sqs:{action}"), arn)])
     }
@@ -277,15 +286,18 @@ impl Asking<'_> {
     fn lambda(&self, operation: &str, input: &Value) -> Option<Vec<Need>> {
         (operation == "GetFunctionConfiguration").then(|| {
             let asked = given(input, "FunctionName").unwrap_or_default();
-            let name = lambda_control::Name::read(&self.cx, asked).map_or(asked, |name| name.name);
-            vec![self.need("lambda:GetFunctionConfiguration", lambda_control::arn(&self.cx, name))]
+            let name = lambda_control::Name::read(&self.context, asked).map_or(asked, |name| name.name);
+            vec![self.need(
+                "lambda:GetFunctionConfiguration",
+                lambda_control::arn(&self.context, name),
+            )]
         })
     }
 
     fn cloudformation(&self, operation: &str, input: &Value) -> Option<Vec<Need>> {
         (operation == "DescribeStacks").then(|| {
             let asked = given(input, "StackName").unwrap_or("*");
-            let stack = self.state.stacks.resource(&self.cx, asked);
+            let stack = self.state.stacks.resource(&self.context, asked);
             vec![self.need("cloudformation:DescribeStacks", stack)]
         })
     }
@@ -293,7 +305,7 @@ impl Asking<'_> {
     /// IAM is asked about the key itself, also where an alias names it.
     fn kms(&self, operation: &str, input: &Value) -> Option<Vec<Need>> {
         matches!(operation, "Encrypt" | "Decrypt")
-            .then(|| vec![self.need(format!("kms:{operation}"), self.state.kms.arn_of(&self.cx, input))])
+            .then(|| vec![self.need(format!("kms:{operation}"), self.state.kms.arn_of(&self.context, input))])
     }
 
     fn s3(&self, operation: &str, request: &s3::Request, if_match: bool) -> Option<Vec<Need>> {
@@ -314,7 +326,7 @@ impl Asking<'_> {
             "CreateBucket" => &["s3:CreateBucket"],
             _ => return None,
         };
-        let arn = format!("arn:{}:s3:::{}", self.cx.partition, request.subject());
+        let arn = format!("arn:{}:s3:::{}", self.context.partition, request.subject());
         Some(actions.iter().map(|action| self.need(*action, arn.clone())).collect())
     }
 
@@ -341,7 +353,7 @@ impl Asking<'_> {
     /// A secret's full ARN, whether it is named by its name or by all or part of its ARN; for one that does not exist
     /// the ARN of the name.
     fn secret(&self, id: &str) -> String {
-        match self.state.secrets.arn_of(&self.cx, id) {
+        match self.state.secrets.arn_of(&self.context, id) {
             Some(arn) => arn,
             None if id.starts_with("arn:") => id.to_owned(),
             None => self.arn("secretsmanager", &format!("secret:{id}")),
@@ -369,7 +381,7 @@ impl Asking<'_> {
         }
         let arn = format!(
             "arn:{}:iam::{}:role/aws-service-role/{service}/{name}",
-            self.cx.partition, self.cx.account
+            self.context.partition, self.context.account
         );
         let mut need = self.need("iam:CreateServiceLinkedRole", arn);
         need.context.insert("iam:AWSServiceName".into(), service.to_owned());
