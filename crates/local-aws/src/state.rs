@@ -81,7 +81,11 @@ impl State {
     pub(crate) fn call(&mut self, service: &str, operation: &str, input: &Value) -> Answer {
         let context = self.context();
         match service {
-            "ecr" => self.ecr.call(&context, &self.secrets, operation, input),
+            "ecr" => {
+                let answer = self.ecr.call(&context, &self.secrets, operation, input);
+                self.events.extend(self.ecr.take_events());
+                answer
+            }
             "secretsmanager" => self.secrets.call(&context, operation, input, &mut self.events),
             "sqs" => self.sqs.call(&context, operation, input),
             "kms" => self.kms.call(&context, operation, input),
@@ -100,6 +104,8 @@ impl State {
     /// One image pull through the account's rules.
     pub(crate) fn pull(&mut self, image: &str) -> Result<Pulled, ApiError> {
         let context = self.context();
-        self.ecr.pull(&context, &self.secrets, image)
+        let pulled = self.ecr.pull(&context, &self.secrets, image);
+        self.events.extend(self.ecr.take_events());
+        pulled
     }
 }

@@ -35,6 +35,7 @@ const STEPS: &[(&str, Judge)] = &[
     ("credential", facts::credential::credential),
     ("expiry", facts::credential::expiry),
     ("last run", facts::credential::last_run),
+    ("last pull failure", facts::credential::last_pull_failure),
     ("repository", facts::image::repository),
     ("rights", facts::rights::rights),
     ("repository policy", facts::rights::repository_policy),
