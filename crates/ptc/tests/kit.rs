@@ -192,7 +192,7 @@ fn whatever_has_a_way_back_to_the_upstream_says_what_it_risks() {
         assert!(artefact.content.contains("valid for 12 hours"), "{}", artefact.path);
     }
     has(
-        &kit.content(ArtefactKind::Readme),
+        kit.content(ArtefactKind::Readme),
         &format!("**Made with `--fallback`**: {}.", Fallback::RISK),
     );
 }

@@ -240,7 +240,7 @@ async fn a_held_deletion_names_the_way_on_of_whoever_reads_it_and_once() {
     }
     let function = terminal.stack.send(json!({"action": "apply"})).await.unwrap();
     let message = function.registries["old-a"].message.as_deref().unwrap();
-    has(&message, r#"{"action": "apply", "max_deletions": 3}"#);
+    has(message, r#"{"action": "apply", "max_deletions": 3}"#);
     assert!(!message.contains("--max-deletions"), "{message}");
     // What the function says stands in its status once, too.
     let status = terminal.ptc().run(["status"]).await.ends(1).stdout;

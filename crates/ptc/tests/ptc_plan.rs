@@ -113,7 +113,7 @@ async fn the_function_and_the_terminal_make_the_same_plan() {
     assert_eq!(allowed.plan_checksum, ours.plan_checksum);
     let warning = warning.message.as_str();
     has(
-        &warning,
+        warning,
         "s3://my-registries/registries.yaml, which the function follows, is another file",
     );
     assert!(

@@ -63,7 +63,7 @@ ready  public-ecr  public.ecr.aws        none
     let (start, warnings) = text.split_at(page.len());
     assert_eq!(start, page);
     begins(
-        &warnings,
+        warnings,
         "\nwarning[PT080]: registries.yaml:5:3: dockerhub: the token is in the file",
     );
     assert_eq!(output.stderr, "");

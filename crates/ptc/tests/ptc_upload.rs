@@ -213,7 +213,7 @@ async fn a_wait_that_runs_out_ends_with_3_and_one_that_is_interrupted_with_1() {
         .run(with(&WAIT, &["--timeout", "0", "--json"]))
         .await
         .ends(3);
-    has(&late.json()["error"].as_str().unwrap(), "is uploaded");
+    has(late.json()["error"].as_str().unwrap(), "is uploaded");
 
     let (pid, of_ptc) = mpsc::channel::<u32>();
     terminal.stack.aws.before("s3", "GetObject", 2, move |_| {

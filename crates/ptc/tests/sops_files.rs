@@ -182,7 +182,7 @@ fn without_its_key_a_file_is_never_read() {
     for name in ["go-both", "go-minimal", "go-regex"] {
         let rejected = config::read(fixture(name).as_bytes(), &context()).unwrap_err();
         let message = &rejected.errors[0].message;
-        has(&message, "encrypted with SOPS, and was not decrypted");
+        has(message, "encrypted with SOPS, and was not decrypted");
     }
 }
 

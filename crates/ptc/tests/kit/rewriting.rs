@@ -137,7 +137,7 @@ fn step(rule: &Value, each: &Value) -> Step {
             "AnyNotIn" => {
                 assert_eq!(key, "{{ element.name }}");
                 let old = condition["value"].as_str().unwrap();
-                has(&old, "request.oldObject.spec.ephemeralContainers[].name");
+                has(old, "request.oldObject.spec.ephemeralContainers[].name");
                 only_new = true;
             }
             other => panic!("{} has the operator {other}", rule["name"]),
