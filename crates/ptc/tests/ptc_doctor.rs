@@ -578,7 +578,7 @@ async fn a_pull_goes_as_it_was_foretold() {
         assert_eq!(stack.aws.pull(&name).is_ok(), is_served, "{}: {output}", scene.name);
         judged += 1;
     }
-    assert_eq!(judged, 25);
+    assert_eq!(judged, 26);
 }
 
 #[tokio::test]
