@@ -83,17 +83,13 @@ impl OwnedPrefix<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use config::Context;
 
     fn file(yaml: &str) -> File {
-        let context = Context {
-            account: Some("123456789012".into()),
-            region: Some("eu-west-1".into()),
-            partition: "aws".into(),
-            template_role: true,
-            resource_tags: BTreeMap::new(),
-        };
-        config::read(yaml.as_bytes(), &context).unwrap_or_else(|e| unreachable!("{e}"))
+        config::read(
+            yaml.as_bytes(),
+            &crate::home::Home::of("123456789012", "eu-west-1").context(),
+        )
+        .unwrap_or_else(|e| unreachable!("{e}"))
     }
 
     #[test]

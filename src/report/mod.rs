@@ -28,7 +28,7 @@ pub use pulls::{LastPullFailure, PullFailures};
 pub use redact::redact;
 pub use repositories::{Base, Existing, Part, Progress, Work};
 pub use results::Results;
-pub use view::{Blocker, Mark, word};
+pub use view::{Blocker, Mark, count, word};
 pub use warm::{Warm, WarmResult, WarmedImage};
 
 /// The report. Field names and values are what docs/report.md promises. It is read back by what works on messages

@@ -6,6 +6,7 @@ use std::ops::AddAssign;
 use serde::{Deserialize, Serialize};
 
 use super::State;
+use super::view::count;
 use crate::trigger::Mode;
 
 /// Counts of repositories that exist already.
@@ -116,9 +117,9 @@ impl Base {
             held, failed, to_do, ..
         } = progress;
         // Without the number of all: one more that is cached meanwhile makes no news of old trouble.
-        let some = |n: u64, what: &str| match n {
-            1 => format!("1 existing repository {what}"),
-            n => format!("{n} existing repositories {what}"),
+        let some = |n: u64, what: &str| {
+            let many = count(usize::try_from(n).unwrap_or(usize::MAX), "existing repository");
+            format!("{many} {what}")
         };
         let (worse, reason) = match (unlisted, mode) {
             (Some(error), _) => (

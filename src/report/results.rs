@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::view::count;
 use super::{Change, ChangeResult, Existing, Memory, Outcome, Progress, RegistryReport, Report, State};
 use crate::cause::Reason;
 use crate::trigger::Mode;
@@ -181,17 +182,13 @@ fn judge(report: &Results, mode: Mode) -> (Outcome, String) {
 }
 
 fn registries(n: usize, state: &str) -> String {
-    match n {
-        1 => format!("1 registry {state}"),
-        n => format!("{n} registries {state}"),
-    }
+    format!("{} {state}", count(n, "registry"))
 }
 
 fn changes_words(n: usize, what: &str) -> String {
     match n {
         0 => format!("no change {what}"),
-        1 => format!("1 change {what}"),
-        n => format!("{n} changes {what}"),
+        n => format!("{} {what}", count(n, "change")),
     }
 }
 

@@ -51,6 +51,15 @@ impl From<State> for Mark {
     }
 }
 
+/// `1 image`, `2 registries`.
+pub fn count(n: usize, what: &str) -> String {
+    match (n, what.strip_suffix('y')) {
+        (1, _) => format!("1 {what}"),
+        (_, Some(stem)) => format!("{n} {stem}ies"),
+        (_, None) => format!("{n} {what}s"),
+    }
+}
+
 /// The word that the JSON report uses.
 pub fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {

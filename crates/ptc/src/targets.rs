@@ -2,7 +2,6 @@
 
 use aws_config::SdkConfig;
 use clap::Args;
-use ecr_pull_through_sync::account::Writer;
 use futures_util::future::join_all;
 
 use crate::account::{self, AccountArgs};
@@ -33,34 +32,18 @@ pub struct TargetsArgs {
 }
 
 /// A stack in a Region, and what could be opened of it.
-pub struct Target<T> {
+pub struct Target {
     /// How it was named.
     pub args: SessionArgs,
     /// The Region; empty where none is known.
     pub region: String,
     /// What there is to work with.
-    pub opened: Result<T, Failure>,
+    pub opened: Result<Session, Failure>,
 }
 
 impl TargetsArgs {
-    /// Signs in to read.
-    pub async fn open(&self, if_not_deployed: IfNotDeployed, ui: &Ui) -> Result<Vec<Target<Session>>, Failure> {
-        let targets = self.open_to_write(if_not_deployed, ui).await?;
-        // What could write is not even kept.
-        let reading = targets.into_iter().map(|target| Target {
-            args: target.args,
-            region: target.region,
-            opened: target.opened.map(|(session, _)| session),
-        });
-        Ok(reading.collect())
-    }
-
     /// Signs in once, and learns the settings of each.
-    pub async fn open_to_write(
-        &self,
-        if_not_deployed: IfNotDeployed,
-        ui: &Ui,
-    ) -> Result<Vec<Target<(Session, Writer)>>, Failure> {
+    pub async fn open(&self, if_not_deployed: IfNotDeployed, ui: &Ui) -> Result<Vec<Target>, Failure> {
         let each = self.each();
         let Some(first) = each.first() else {
             return Ok(Vec::new());
@@ -104,17 +87,16 @@ fn once_each(names: &[String]) -> Vec<Option<String>> {
     each
 }
 
-async fn open_one(
-    args: SessionArgs,
-    config: &SdkConfig,
-    if_not_deployed: IfNotDeployed,
-    ui: &Ui,
-) -> Target<(Session, Writer)> {
+async fn open_one(args: SessionArgs, config: &SdkConfig, if_not_deployed: IfNotDeployed, ui: &Ui) -> Target {
     let region = args.account.region.clone();
     let region = region.or_else(|| config.region().map(ToString::to_string));
     Target {
         region: region.unwrap_or_default(),
-        opened: args.open_with(config, if_not_deployed, ui).await,
+        // What could write is not even kept.
+        opened: args
+            .open_with(config, if_not_deployed, ui)
+            .await
+            .map(|(session, _)| session),
         args,
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::diagnostics::code::Code;
+use crate::diagnostics::kinds::Severity;
 use crate::diagnostics::place::Position;
 use crate::diagnostics::redactor::{HIDDEN, Hidden};
 use crate::diagnostics::tokens::holds_a_token;
@@ -53,6 +54,22 @@ impl Problem {
     #[must_use]
     pub fn place(&self, file: &str) -> Option<String> {
         Some(format!("{file}:{}:{}", self.line?, self.column?))
+    }
+
+    /// How bad it is, and its code: `error[PT017]`.
+    #[must_use]
+    pub fn label(&self, severity: Severity) -> String {
+        match self.code.is_none() {
+            true => severity.as_str().to_owned(),
+            false => format!("{}[{}]", severity.as_str(), self.code),
+        }
+    }
+
+    /// Where it stands in this file, if it does, the registry and the message.
+    #[must_use]
+    pub fn told(&self, file: &str) -> String {
+        let place = self.place(file).map(|place| format!("{place}: "));
+        format!("{}{}", place.unwrap_or_default(), self.sentence())
     }
 
     /// The registry and the message.

@@ -21,6 +21,19 @@ pub struct Context {
     pub resource_tags: BTreeMap<String, String>,
 }
 
+impl Default for Context {
+    /// Nobody knows which account it is for, and it has a role for templates.
+    fn default() -> Self {
+        Self {
+            account: None,
+            region: None,
+            partition: "aws".to_owned(),
+            template_role: true,
+            resource_tags: BTreeMap::new(),
+        }
+    }
+}
+
 impl Context {
     pub(crate) fn is_account(&self, account: &str) -> bool {
         self.account

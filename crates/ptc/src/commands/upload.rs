@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use config::{Context, Rejected};
-use ecr_pull_through_sync::account::{ObjectError, ObjectIdentity, Writer};
+use ecr_pull_through_sync::account::{AwsError, Calls, ObjectError, s3_client};
 use ecr_pull_through_sync::plan::bounds;
 use jiff::Timestamp;
 use serde_json::json;
@@ -61,7 +61,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let input = Input::read(&args.file)?;
-    let targets = args.targets.open_to_write(IfNotDeployed::Fail, ui).await?;
+    let targets = args.targets.open(IfNotDeployed::Fail, ui).await?;
     let Ok(mut checked) = check_for_each(&input, &targets, ui).await? else {
         return Ok(FAILED);
     };
@@ -77,11 +77,11 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let form = if ui.json { Form::Json } else { Form::Terminal };
     // What is under way is told once, not for each of them.
     let several = targets.len() > 1;
-    let work = tell(targets, form, ui, async |_, (session, writer): (Session, Writer)| {
+    let work = tell(targets, form, ui, async |_, session: Session| {
         if !all_open {
             return Err(Failure::Usage("not uploaded, since others could not be opened".into()));
         }
-        let upload = Upload::put(&input, &session, &writer, args.wait, ui).await?;
+        let upload = Upload::put(&input, &session, args.wait, ui).await?;
         if !args.wait {
             return Ok(upload.told());
         }
@@ -113,15 +113,11 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
 
 /// Checks the file for each of those that it is for, before it is uploaded to any. Gives what there is to say of it: nothing of a
 /// file that could not be decrypted.
-async fn check_for_each(
-    input: &Input,
-    targets: &[Target<(Session, Writer)>],
-    ui: &Ui,
-) -> Result<Result<Option<Checked>, ()>, Failure> {
+async fn check_for_each(input: &Input, targets: &[Target], ui: &Ui) -> Result<Result<Option<Checked>, ()>, Failure> {
     let mut accepted = None;
     let mut is_unchecked = false;
     for target in targets {
-        let Ok((session, _)) = &target.opened else { continue };
+        let Ok(session) = &target.opened else { continue };
         match Box::pin(check(input, session)).await {
             Ok(Verdict::Accepted(checked)) => accepted = accepted.or(Some(checked)),
             Ok(Verdict::Unchecked(why)) if !is_unchecked => {
@@ -162,11 +158,8 @@ enum Verdict {
 /// its tokens would lie in the bucket already when the function refuses it.
 async fn check(input: &Input, session: &Session) -> Result<Verdict, Rejected> {
     let context = Context {
-        account: Some(session.home.account.clone()),
-        region: Some(session.home.region.clone()),
-        partition: session.home.partition.clone(),
-        template_role: true,
         resource_tags: session.settings.resource_tags.clone(),
+        ..session.home.context()
     };
     let file = match config::sealed(&input.bytes) {
         None => bounds::plain(config::read(&input.bytes, &context), &session.settings)?,
@@ -188,7 +181,9 @@ struct Upload {
     bucket: String,
     key: String,
     place: String,
-    identity: ObjectIdentity,
+    /// `None` in a bucket without versions.
+    version: Option<String>,
+    etag: Option<String>,
     /// The run whose status was there before.
     before: Option<String>,
     /// What keeps the wait from ending, as far as it is seen.
@@ -197,7 +192,7 @@ struct Upload {
 
 impl Upload {
     /// Uploads it.
-    async fn put(input: &Input, session: &Session, writer: &Writer, waits: bool, ui: &Ui) -> Result<Self, Failure> {
+    async fn put(input: &Input, session: &Session, waits: bool, ui: &Ui) -> Result<Self, Failure> {
         let settings = &session.settings;
         let (bucket, key) = (settings.config_bucket.clone(), settings.config_key.clone());
         let mut before = None;
@@ -208,33 +203,55 @@ impl Upload {
                 Err(unread) => ui.note(&visible(&format!("warning: {unread}"))),
             }
         }
-        let put = writer.upload(&bucket, &key, input.bytes.to_vec()).await;
-        let identity = put.map_err(|error| match error {
-            ObjectError::Denied { place, said, needs } => Failure::Aws(format!(
-                "nothing was uploaded: access to {place} is denied ({said}): it takes {needs}"
-            )),
-            error => Failure::Aws(error.to_string()),
-        })?;
+        let place = format!("s3://{bucket}/{key}");
+        // The function reads the file and never writes it, so that its library has no such call.
+        let call = s3_client(&session.config, &Calls::default())
+            .put_object()
+            .bucket(&bucket)
+            .key(&key)
+            .content_type("application/yaml")
+            .body(input.bytes.to_vec().into())
+            .send()
+            .await;
+        let answer =
+            call.map_err(
+                |error| match ObjectError::of_write(AwsError::new("PutObject", &error), &bucket, &key) {
+                    ObjectError::Denied { place, said, needs } => Failure::Aws(format!(
+                        "nothing was uploaded: access to {place} is denied ({said}): it takes {needs}"
+                    )),
+                    error => Failure::Aws(error.to_string()),
+                },
+            )?;
+        // S3 itself always gives one.
+        let Some(etag) = answer.e_tag else {
+            return Err(Failure::Aws(format!(
+                "PutObject: the answer is none of S3's, so {place} may not be there"
+            )));
+        };
         Ok(Self {
             file: input.name.clone(),
-            place: format!("s3://{bucket}/{key}"),
+            place,
             bucket,
             key,
-            identity,
+            version: answer.version_id.filter(|version| version != "null"),
+            etag: Some(etag),
             before,
             trouble: RefCell::default(),
         })
     }
 
     fn sentence(&self) -> String {
-        let version = self.identity.version_id.as_deref();
-        let version = version.map(|id| format!(", version {id}")).unwrap_or_default();
+        let version = self
+            .version
+            .as_ref()
+            .map(|id| format!(", version {id}"))
+            .unwrap_or_default();
         format!("{} is uploaded: {}{version}", self.file, self.place)
     }
 
     fn told(&self) -> Told {
         let sentence = self.sentence();
-        let object = json!({ "bucket": self.bucket, "key": self.key, "version_id": self.identity.version_id });
+        let object = json!({ "bucket": self.bucket, "key": self.key, "version_id": self.version });
         Told {
             ending: Ending::Good,
             outcome: "uploaded".into(),
@@ -257,12 +274,12 @@ impl Upload {
                     "{}; after {} s {trouble}; {followed}", self.sentence(), limit.as_secs()
                 )))
             }),
-            () = asked_to_stop() => Err(Failure::Usage(format!("{}; nobody waits for it any more, and {followed}", self.sentence()))),
+            () = asked_to_stop() => Err(Failure::Interrupted(format!("{}; nobody waits for it any more, and {followed}", self.sentence()))),
         }
     }
 
     async fn look_until_there(&self, session: &Session) -> Result<(Status, bool), Failure> {
-        let since = match self.identity.version_id {
+        let since = match self.version {
             Some(_) => None,
             None => Some(self.time(session).await?),
         };
@@ -297,7 +314,7 @@ impl Upload {
         };
         match newest {
             Ok(Some(newest)) => match newest.last_modified {
-                Some(at) => Ok((at, newest.etag != self.identity.etag)),
+                Some(at) => Ok((at, newest.etag != self.etag)),
                 None => Err(unknown("S3 does not say".into())),
             },
             Ok(None) => Err(unknown("it was deleted meanwhile".into())),
@@ -308,7 +325,7 @@ impl Upload {
     /// Whether a status is of this upload (`false`), or of a later one (`true`), or of neither.
     async fn is_of_this(&self, status: &Status, since: Option<(Timestamp, bool)>, session: &Session) -> Option<bool> {
         let config = &status.report.config;
-        if self.identity.version_id.is_some() && config.version_id == self.identity.version_id {
+        if self.version.is_some() && config.version_id == self.version {
             return Some(false);
         }
         // A run that had ended before knows of nothing newer.
@@ -322,7 +339,7 @@ impl Upload {
         // A run that began before the upload tells of an older version. Only the newest one is surely later.
         match session.reader.object_identity(&self.bucket, &self.key).await {
             Ok(Some(newest)) => {
-                let is_later = newest.version_id != self.identity.version_id && newest.version_id == config.version_id;
+                let is_later = newest.version_id != self.version && newest.version_id == config.version_id;
                 return is_later.then_some(true);
             }
             Ok(None) => self.is_kept_by("it was deleted meanwhile".into()),

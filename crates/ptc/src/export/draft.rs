@@ -46,7 +46,11 @@ impl Draft {
         home: &Home,
         settings: &Settings,
     ) -> Result<Self, ExportError> {
-        let context = context(home, settings);
+        let context = Context {
+            template_role: settings.template_role_arn.is_some(),
+            resource_tags: settings.resource_tags.clone(),
+            ..home.context()
+        };
         let any = [("registry".into(), "quay.io".into())].into_iter().collect();
         accepts("any", &any, &context).map_err(ExportError::Settings)?;
         let (mut entries, mut refused) = (BTreeMap::new(), BTreeMap::new());
@@ -133,17 +137,6 @@ impl Draft {
                 .collect(),
             notes: self.notes,
         }
-    }
-}
-
-/// The account that the file is for.
-fn context(home: &Home, settings: &Settings) -> Context {
-    Context {
-        account: Some(home.account.clone()),
-        region: Some(home.region.clone()),
-        partition: home.partition.clone(),
-        template_role: settings.template_role_arn.is_some(),
-        resource_tags: settings.resource_tags.clone(),
     }
 }
 
@@ -265,7 +258,7 @@ fn notes(snapshot: &Snapshot, settings: &Settings) -> Vec<String> {
     if settings.template_role_arn.is_none() && !roles.is_empty() {
         let roles = roles.into_iter().collect::<Vec<_>>().join(", ");
         notes.push(format!(
-            "templates name a role: set TEMPLATE_ROLE_ARN, or --function, to have tags and keys ({roles})"
+            "templates name a role: name the stack with --stack, or set TEMPLATE_ROLE_ARN, to have tags and keys ({roles})"
         ));
     }
     notes

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::input::Input;
 use crate::session::Session;
 use crate::view::checked::Checked;
+use crate::view::phrase::some;
 use crate::view::rows::{Row, Rows};
 use crate::view::status::registries;
 use crate::view::terminal::Page;
@@ -143,22 +144,13 @@ pub fn by_message(problems: &[Problem]) -> Vec<Problem> {
     let once = told.into_iter().map(|(problem, names)| match names.as_slice() {
         [] | [_] => problem.clone(),
         names => Problem {
-            registry: Some(some(names)),
+            registry: Some(some(names, MOST_NAMES)),
             line: None,
             column: None,
             ..problem.clone()
         },
     });
     once.collect()
-}
-
-/// A few of many names.
-fn some(names: &[&str]) -> String {
-    let shown = names.iter().take(MOST_NAMES).copied().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(MOST_NAMES) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
 }
 
 /// What was done, what was not, and how the registries are now.

@@ -7,14 +7,11 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::exit::Ending;
-use crate::session::SessionArgs;
+use crate::session::{Session, SessionArgs};
 use crate::targets::Target;
 use crate::ui::{Failure, Ui};
-use crate::view::comment;
+use crate::view::comment::{Comment, text};
 use crate::view::terminal::Page;
-
-/// GitHub takes 65,536 characters in a comment; the rest is for what a pipeline puts around it.
-const MOST_MARKDOWN: usize = 60_000;
 
 /// What a command has to say of one stack.
 pub struct Told {
@@ -50,11 +47,11 @@ struct Row {
 }
 
 /// Does the work for each of them, side by side, and prints what came of it.
-pub async fn tell<T>(
-    targets: Vec<Target<T>>,
+pub async fn tell(
+    targets: Vec<Target>,
     form: Form,
     ui: &Ui,
-    work: impl AsyncFn(SessionArgs, T) -> Result<Told, Failure>,
+    work: impl AsyncFn(SessionArgs, Session) -> Result<Told, Failure>,
 ) -> Result<ExitCode, Failure> {
     let work = &work;
     let rows = targets.into_iter().map(async |target| Row {
@@ -99,6 +96,7 @@ impl Row {
         match &self.said {
             Ok(told) => &told.outcome,
             Err(Failure::TimedOut(_)) => "waiting",
+            Err(Failure::Interrupted(_)) => "interrupted",
             Err(_) => "error",
         }
     }
@@ -165,29 +163,38 @@ fn page(rows: &[Row], color: bool) -> String {
 }
 
 fn markdown(rows: &[Row]) -> String {
-    let mut page = "| outcome | stack | Region | |\n| --- | --- | --- | --- |\n".to_owned();
+    let mut comment = Comment::default();
+    comment.add("| outcome | stack | Region | |\n| --- | --- | --- | --- |\n");
     for row in rows {
-        let sentence = comment::text(&row.sentence());
+        let (outcome, sentence) = (row.outcome(), text(&row.sentence()));
         let (stack, region) = (code(&row.subject), code(&row.region));
-        page.push_str(&format!(
-            "| **{}** | `{stack}` | `{region}` | {sentence} |\n",
-            row.outcome()
-        ));
+        comment.add(&format!("| **{outcome}** | `{stack}` | `{region}` | {sentence} |\n"));
     }
-    let mut left_out = 0;
     for row in rows {
-        let Some(whole) = row.page() else { continue };
-        let part = format!("\n## {}\n\n{whole}", code(&row.heading()));
-        if page.len() + part.len() > MOST_MARKDOWN {
-            left_out += 1;
-        } else {
-            page.push_str(&part);
+        if let Some(whole) = row.page() {
+            comment.add(&format!("\n## {}\n\n{whole}", code(&row.heading())));
         }
     }
-    if left_out > 0 {
-        page.push_str(&format!(
-            "\n{left_out} of them do not fit here: run `ptc plan` for each to see them.\n"
-        ));
+    comment.ended(|left_out| format!("{left_out} of them do not fit here: run `ptc plan` for each to see them."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_ends_a_wait_has_not_mistyped_it() {
+        for (failure, outcome) in [
+            (Failure::Usage("x".into()), "error"),
+            (Failure::Interrupted("x".into()), "interrupted"),
+            (Failure::TimedOut("x".into()), "waiting"),
+        ] {
+            let row = Row {
+                subject: String::new(),
+                region: String::new(),
+                said: Err(failure),
+            };
+            assert_eq!(row.outcome(), outcome);
+        }
     }
-    page
 }
