@@ -39,7 +39,7 @@ pub(super) struct Query {
     pub(super) call: Result<(String, Value), ApiError>,
 }
 
-/// Whether a request speaks it: S3 takes no form here, and nothing else is asked at the root without a target.
+/// Whether a request is of this protocol: S3 takes no form here, and nothing else is asked at the root without a target.
 pub(super) fn is_query(asked: &http::Request) -> bool {
     asked.path == "/" && asked.header("content-type").is_some_and(|kind| kind.starts_with(FORM))
 }

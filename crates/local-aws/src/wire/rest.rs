@@ -8,7 +8,7 @@ use crate::http;
 
 const FUNCTIONS: &str = "/2015-03-31/functions/";
 
-/// Whether a request speaks it. A bucket could be named like this version of the API; nobody's is.
+/// Whether a request is of this protocol. A bucket could be named like this version of the API; nobody's is.
 pub(super) fn is_rest(asked: &http::Request) -> bool {
     asked.path.starts_with(FUNCTIONS)
 }

@@ -23,7 +23,7 @@ pub use role::RoleArn;
 use facts::Case;
 use look::Seen;
 
-/// A step of a pull, and what is to be said of it.
+/// A step of a pull, and what was found there.
 struct Step {
     /// Its name, on a page and in JSON.
     name: &'static str,
