@@ -11,7 +11,7 @@ use crate::account::Snapshot;
 use crate::plan::PULL_THROUGH_CACHE;
 use config::{File, ROOT, Registry};
 
-/// Who speaks for which repositories.
+/// Which registry each repository belongs to.
 #[derive(Debug)]
 pub struct PrefixOwnership<'a> {
     /// By prefix; `None` is a prefix of somebody else, or of a registry whose repositories are left alone.
@@ -54,12 +54,12 @@ impl<'a> PrefixOwnership<'a> {
         Self { prefixes }
     }
 
-    /// The registries that speak for repositories.
+    /// The registries that have repositories to look after.
     pub fn registries(&self) -> impl Iterator<Item = &'a Registry> {
         self.prefixes.values().flatten().map(|owned| owned.registry)
     }
 
-    /// The registry that speaks for a repository, if one does: the longest prefix wins, and `ROOT` has what no other
+    /// The registry that a repository belongs to, if any: the longest prefix wins, and `ROOT` has what no other
     /// prefix has.
     pub fn of(&self, repository: &str) -> Option<&'a Registry> {
         let parents = repository

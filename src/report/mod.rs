@@ -180,7 +180,7 @@ pub enum ChangeResult {
     Planned,
     /// Tried, or refused.
     Failed,
-    /// Waits for somebody's word.
+    /// Waits for a decision.
     Held,
     /// Not tried, since something before it failed or time was short.
     Skipped,
@@ -307,7 +307,7 @@ pub enum State {
     /// Everything is as the file says, and ECR has proven the credential or none is needed.
     Ready,
     Failed,
-    /// Waits for somebody's word.
+    /// Waits for a decision.
     Held,
     /// Not proven: a plan does not ask ECR, or something is still to be done.
     Planned,

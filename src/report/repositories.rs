@@ -13,13 +13,13 @@ use crate::trigger::Mode;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Progress {
-    /// All that the registry, or the file, speaks for.
+    /// All that belong to the registry, or to any of the file.
     pub found: u64,
     /// As the file says.
     pub done: u64,
     /// Of all these, the ones that something was written to.
     pub changed: u64,
-    /// Something of them waits for somebody's word.
+    /// Some of their settings wait for a decision.
     pub held: u64,
     /// Something of them failed.
     pub failed: u64,

@@ -1,4 +1,4 @@
-//! `make play`: the stand-in stays, its events wake the function as the stack's rules would, and what the function logs and
+//! `make play`: the stand-in stays, its events invoke the function as the stack's rules would, and what the function logs and
 //! reports is printed.
 
 use std::path::Path;

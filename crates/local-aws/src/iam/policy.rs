@@ -248,7 +248,7 @@ impl Statement {
         self.names(need).filter(|_| self.conditions.iter().all(holds))
     }
 
-    /// The action and the resource entry by which the statement speaks about this need; a negated entry is `not …`.
+    /// The action and the resource entry by which the statement matches this need; a negated entry is `not …`.
     fn names(&self, need: &Need) -> Option<(String, String)> {
         let action = need.action.to_ascii_lowercase();
         let action = self

@@ -213,7 +213,7 @@ fn not_implemented(what: &str) -> ApiError {
     }
 }
 
-/// The condition keys that a policy asks for where it speaks about a need.
+/// The condition keys that a policy asks for where it matches a need.
 fn condition_keys(policy: &Policy, need: &Need) -> BTreeSet<String> {
     policy.speaking_about(need).flat_map(Statement::keys).collect()
 }

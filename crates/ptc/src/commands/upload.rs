@@ -328,7 +328,7 @@ impl Upload {
         if self.version.is_some() && config.version_id == self.version {
             return Some(false);
         }
-        // A run that had ended before knows of nothing newer.
+        // A run that had ended before cannot have seen the upload.
         if self.before.as_ref() == Some(&status.report.run_id) {
             return None;
         }
@@ -336,7 +336,7 @@ impl Upload {
             let of: Timestamp = config.last_modified.as_deref()?.parse().ok()?;
             return (of >= at).then_some(is_another || of > at);
         }
-        // A run that began before the upload tells of an older version. Only the newest one is surely later.
+        // A run that began before the upload is over an older version. Only the newest one is surely later.
         match session.reader.object_identity(&self.bucket, &self.key).await {
             Ok(Some(newest)) => {
                 let is_later = newest.version_id != self.version && newest.version_id == config.version_id;

@@ -39,7 +39,7 @@ pub enum Form {
     Json,
 }
 
-/// What is to be said of one stack of several.
+/// The result of one stack of several.
 struct Row {
     subject: String,
     region: String,

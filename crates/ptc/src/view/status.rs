@@ -55,7 +55,7 @@ pub fn page(
         }
     }
     let mut blockers = report.blockers();
-    // The table tells of a registry that no change tells of.
+    // Registries without changes are in the table already.
     blockers.retain(Blocker::has_changes);
     if !report.registries.is_empty() {
         page.gap();
