@@ -10,7 +10,7 @@ mod results;
 mod view;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub use markdown::{code, markdown, problem, text};
 pub use redact::redact;
 pub use repositories::{Base, Existing, Part, Progress, Work};
 pub use results::Results;
-pub use view::{Blocker, Mark, word};
+pub use view::{Blocker, Mark, some, word};
 
 /// The report. Field names and values are what docs/report.md promises. It is read back by what works on messages
 /// of the queue, whose results go into the report of the run that sent them.
@@ -51,6 +51,9 @@ pub struct Report {
     pub registries: BTreeMap<String, RegistryReport>,
     /// By name: what to write in front of an image.
     pub pull_through_cache_urls: BTreeMap<String, String>,
+    /// Registries that the file has for other stacks (`only`).
+    #[serde(default)]
+    pub elsewhere: BTreeSet<String>,
     /// What is wrong with the file.
     pub errors: Vec<Problem>,
     /// What is legal but surprising.

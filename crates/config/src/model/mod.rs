@@ -9,6 +9,7 @@ pub mod expiry;
 pub mod file;
 pub mod lifecycle;
 pub mod mutability;
+pub(crate) mod only;
 pub mod prefix;
 pub mod registry;
 pub mod tags;

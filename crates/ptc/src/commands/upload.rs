@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
-use config::{Context, Rejected};
+use config::{Context, File, Rejected};
 use ecr_pull_through_sync::account::{ObjectError, ObjectIdentity, Writer};
 use ecr_pull_through_sync::plan::bounds;
 use jiff::Timestamp;
@@ -118,12 +118,12 @@ async fn check_for_each(
     targets: &[Target<(Session, Writer)>],
     ui: &Ui,
 ) -> Result<Result<Option<Checked>, ()>, Failure> {
-    let mut accepted = None;
+    let mut accepted: Option<File> = None;
     let mut is_unchecked = false;
     for target in targets {
         let Ok((session, _)) = &target.opened else { continue };
         match Box::pin(check(input, session)).await {
-            Ok(Verdict::Accepted(checked)) => accepted = accepted.or(Some(checked)),
+            Ok(Verdict::Accepted(file)) => add(&mut accepted, file),
             Ok(Verdict::Unchecked(why)) if !is_unchecked => {
                 is_unchecked = true;
                 ui.note(&visible(&format!(
@@ -148,12 +148,31 @@ async fn check_for_each(
             }
         }
     }
-    Ok(Ok(accepted))
+    Ok(Ok(accepted.map(|file| Checked::accepted(input, file))))
+}
+
+/// Adds what a file is for one more of the stacks that it goes to.
+fn add(accepted: &mut Option<File>, file: File) {
+    let Some(all) = accepted else {
+        *accepted = Some(file);
+        return;
+    };
+    for registry in file.registries {
+        if !all.registries.iter().any(|known| known.name == registry.name) {
+            all.elsewhere.remove(&registry.name);
+            all.registries.push(registry);
+        }
+    }
+    for warning in file.warnings {
+        if !all.warnings.contains(&warning) {
+            all.warnings.push(warning);
+        }
+    }
 }
 
 /// What a check came to, where the file may be uploaded.
 enum Verdict {
-    Accepted(Checked),
+    Accepted(File),
     /// It cannot be decrypted here, for this reason.
     Unchecked(String),
 }
@@ -178,8 +197,7 @@ async fn check(input: &Input, session: &Session) -> Result<Verdict, Rejected> {
             }
         },
     };
-    let checked = Checked::accepted(input, file.registries.len(), file.warnings);
-    Ok(Verdict::Accepted(checked))
+    Ok(Verdict::Accepted(file))
 }
 
 /// A file that was uploaded.

@@ -77,7 +77,15 @@ fn verdict(file: &Checked) -> String {
             } else {
                 format!("{registries} registries")
             };
-            format!("{}: good, {registries}{warnings}", file.file)
+            let elsewhere = match file.elsewhere.len() {
+                0 => String::new(),
+                n => format!(" and {n} for other stacks"),
+            };
+            let unplaced = match file.unplaced.len() {
+                0 => String::new(),
+                n => format!("; {n} with `only`, checked by form alone: --account and --region check them for a stack"),
+            };
+            format!("{}: good, {registries}{elsewhere}{warnings}{unplaced}", file.file)
         }
         None => format!(
             "{}: refused, {}{warnings}",

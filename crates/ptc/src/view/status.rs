@@ -44,6 +44,9 @@ pub fn page(
     if let Some(existing) = &report.existing_repositories {
         page.line(Mark::Same, &format!("  repositories  {}", existing.progress));
     }
+    if let Some(words) = report.elsewhere_words() {
+        page.line(Mark::Same, &format!("  {words}"));
+    }
     let mut blockers = report.blockers();
     // The table tells of a registry that no change tells of.
     blockers.retain(Blocker::has_changes);
