@@ -415,7 +415,7 @@ async fn several_stacks_get_the_file_side_by_side_or_none_does() {
     assert!(
         refused
             .stderr
-            .contains("registries.yaml has errors for strict in eu-west-1"),
+            .contains("registries.yaml has errors for strict in account 123456789012, eu-west-1"),
         "{}",
         refused.stderr
     );

@@ -132,7 +132,9 @@ fn account_fault(text: &str) -> String {
     } else if is_account(&bare) {
         format!("write {}, without hyphens", shown(&format!("\"{bare}\"")))
     } else if let Some(arn) = Arn::parse(text).filter(|arn| is_account(arn.account)) {
-        format!("write {} alone", shown(&format!("\"{}\"", arn.account)))
+        // Of the rest of it nobody knows what it is.
+        let account = shown(&format!("\"{}\"", arn.account));
+        return format!("an ARN is no account id, which has 12 digits; write {account} alone");
     } else {
         "write those alone, in quotes".to_owned()
     };

@@ -136,7 +136,10 @@ async fn check_for_each(
                 let refused = Checked::rejected(input, rejected);
                 let whose = match targets.len() {
                     1 => String::new(),
-                    _ => format!(" for {} in {}", target.args.subject(), target.region),
+                    _ => {
+                        let (stack, account) = (target.args.subject(), &session.home.account);
+                        format!(" for {stack} in account {account}, {}", target.region)
+                    }
                 };
                 let error = format!("nothing was uploaded: {} has errors{whose}", input.name);
                 if ui.json {
