@@ -210,6 +210,30 @@ fn fifty_are_for_one_stack_and_the_file_may_have_more() {
 }
 
 #[test]
+fn warm_images_are_counted_and_told_apart_for_one_stack() {
+    let images = |n: usize| (0..n).map(|n| format!("\"a{n}:1\", ")).collect::<String>();
+    let there = "only: {regions: [us-east-1]}";
+    // A longer prefix of another stack serves nothing here.
+    let file = format!(
+        "quay: {{registry: quay.io, warm: [\"team/app:1\", {}]}}
+quay/team: {{registry: public.ecr.aws, {there}}}
+others: {{registry: quay.io, warm: [{}], {there}}}
+",
+        images(150),
+        images(150)
+    );
+    assert_eq!(elsewhere(&accepted(&file)), ["others", "quay/team"]);
+    let codes: Vec<Code> = match read(file.replace(there, "only: all").as_bytes(), &context()) {
+        Ok(_) => panic!("accepted"),
+        Err(rejected) => rejected.errors.iter().map(|error| error.code).collect(),
+    };
+    assert_eq!(codes, [Code::IMAGE_OF_OTHER_REGISTRY, Code::TOO_MANY_IMAGES]);
+    // Their form is that of everywhere.
+    let twice = format!("others: {{registry: quay.io, warm: [\"a:1\", \"a:1\"], {there}}}\n");
+    assert_eq!(read(twice.as_bytes(), &context()).unwrap_err().errors[0].code, Code::BAD_IMAGE);
+}
+
+#[test]
 fn where_the_stack_is_not_known_what_may_be_here_is_held_to_its_form() {
     let nowhere = Context {
         account: None,

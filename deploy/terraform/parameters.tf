@@ -17,6 +17,7 @@ locals {
     AllowedUpstreams        = var.allowed_upstreams == null ? null : join(",", var.allowed_upstreams)
     AllowedReaders          = var.allowed_readers == null ? null : join(",", var.allowed_readers)
     ExistingRepositories    = var.existing_repositories == null ? null : join(",", var.existing_repositories)
+    WarmImages              = var.warm_images == null ? null : join(",", var.warm_images)
     MaxExpiringImages       = tostring(var.max_expiring_images)
     RequireSops             = tostring(var.require_sops)
     PassableRoles           = var.passable_roles == null ? null : join(",", var.passable_roles)
@@ -115,6 +116,12 @@ variable "allowed_readers" {
 
 variable "existing_repositories" {
   description = "Repositories that a file may change with existing_repositories, as patterns over their whole names, such as dockerhub/*. Empty is none."
+  type        = list(string)
+  default     = null
+}
+
+variable "warm_images" {
+  description = "Registries whose images a file may have in the cache before anybody pulls them (warm), by name, such as dockerhub. ROOT, alone, is all. Empty is none."
   type        = list(string)
   default     = null
 }

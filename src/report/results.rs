@@ -22,6 +22,7 @@ pub struct Results {
     pub existing_repositories: Option<Existing>,
     pub memory: Memory,
     pub blind: bool,
+    pub warmed: bool,
 }
 
 impl From<Report> for Results {
@@ -47,6 +48,7 @@ impl From<Report> for Results {
             memory,
             stats: _,
             blind,
+            warmed,
         } = report;
         Self {
             outcome,
@@ -61,6 +63,7 @@ impl From<Report> for Results {
             existing_repositories,
             memory,
             blind,
+            warmed,
         }
     }
 }

@@ -14,9 +14,12 @@ use crate::expiry;
 use crate::home::Home;
 use crate::plan::rollback::is_file_refused;
 use crate::plan::{Action, Plan, Removal, Resource, Scope, Step, Verdict, is_of_file, is_of_file_after};
-use crate::report::{Change, ChangeResult, CredentialState, Expires, Memory, Outcome, RegistryReport, Results, State};
+use crate::report::{
+    Change, ChangeResult, CredentialState, Expires, Memory, Outcome, RegistryReport, Results, State, Warm,
+};
 use crate::timing::Deadline;
 use crate::trigger::{Mode, SecretChange};
+use crate::warm;
 use config::{Code, File, Problem};
 
 /// What ECR said of the credentials, by registry.
@@ -39,6 +42,8 @@ pub(super) struct RunState<'a> {
     pub of_file: BTreeMap<String, bool>,
     /// What the next runs are to know.
     pub memory: Memory,
+    /// What came of the images that are to be warm, by registry; `None` where the run did not look after them.
+    pub warm: Option<BTreeMap<String, Warm>>,
 }
 
 /// What is said of a registry that the deadline kept from being finished.
@@ -58,6 +63,7 @@ impl<'a> RunState<'a> {
             file_refused: BTreeMap::new(),
             of_file: BTreeMap::new(),
             memory,
+            warm: None,
         }
     }
 
@@ -164,8 +170,11 @@ impl<'a> RunState<'a> {
             let within = self.scope.settings.expiry_warning_days;
             let secret_state = self.account.secret_states.get(name);
             warnings.extend(expiry::warnings(registry, secret_state, expires.as_ref(), within, now));
+            let warm = self.warm.as_ref().and_then(|warm| warm.get(name)).cloned();
+            warnings.extend(warm.iter().flat_map(|warm| warm::mismatches(registry, warm)));
             let report = RegistryReport {
                 expires,
+                warm,
                 ..self.registry(registry, url, deadline)
             };
             results.registries.insert(name.clone(), report);
@@ -181,6 +190,7 @@ impl<'a> RunState<'a> {
         results.elsewhere.clone_from(&self.file.elsewhere);
         results.warnings = warnings;
         results.memory = self.memory;
+        results.warmed = self.warm.is_some();
         results.changes = self.applied.changes;
         let mut results = existing.add_to(results, mode).judged(mode);
         if deadline.is_asked_for() && results.outcome == Outcome::Partial {

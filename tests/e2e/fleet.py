@@ -79,7 +79,7 @@ class Fleet:
             "AWS_SHARED_CREDENTIALS_FILE": str(self.folder / "credentials"), "SSL_CERT_FILE": self.ministack.certificate,
         }
         profiles = [word for profile in PLACES for word in ("--profile", profile)]
-        command = [str(self.options.ptc), "--json", *arguments, *profiles]
+        command = [str(self.options.ptc.resolve()), "--json", *arguments, *profiles]
         done = subprocess.run(command, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=120)
         self.progress.check("no token in what ptc says", TOKEN not in done.stdout + done.stderr)
         try:

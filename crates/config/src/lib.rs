@@ -29,7 +29,7 @@ use diagnostics::place::Position;
 use diagnostics::problem::Notes;
 use keys::file::{HINTS, RegistryKey};
 use model::only::Place;
-use read::resolve::{self, Above};
+use read::resolve::{self, Above, Resolved};
 use read::{across, form, only, raw};
 use sops::{DataKey, Metadata};
 use yaml::node::{Entry, Node};
@@ -49,11 +49,12 @@ pub use model::encryption::{Encryption, EncryptionKind};
 pub use model::existing::{ExistingRepositories, Setting, is_repository_pattern};
 pub use model::expiry;
 pub use model::file::{File, MAX_REGISTRIES};
+pub use model::image::{WarmImage, is_digest, is_tag};
 pub use model::lifecycle::{
     Action, ActionType, CountType, CountUnit, LifecyclePolicy, Rule, Selection, StorageClass, TagStatus,
 };
 pub use model::mutability::Mutability;
-pub use model::prefix::{ROOT, is_repository_name};
+pub use model::prefix::{ROOT, is_prefix, is_repository_name};
 pub use model::registry::Registry;
 pub use model::upstream::{
     CredentialNeed, Upstream, UpstreamKind, canonical_host, is_host, kind_of_host, listed, parse as parse_upstream,
@@ -197,7 +198,9 @@ fn content(root: &Rc<Node>, context: &Context, notes: &mut Notes) -> Option<File
     }
     (notes.registry, notes.is_elsewhere) = (None, false);
     let neighbours = resolved.iter().filter(|(place, _)| *place == Place::Here);
-    across::check_secrets(&neighbours.map(|(_, resolved)| resolved).collect::<Vec<_>>(), notes);
+    let neighbours: Vec<&Resolved> = neighbours.map(|(_, resolved)| resolved).collect();
+    across::check_secrets(&neighbours, notes);
+    across::check_warm(&neighbours, notes);
     let unplaced = resolved.iter().filter(|(place, _)| *place == Place::Unknown);
     Some(File {
         unplaced: unplaced.map(|(_, of)| of.registry.name.clone()).collect(),

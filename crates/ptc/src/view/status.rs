@@ -47,6 +47,16 @@ pub fn page(
     if let Some(words) = report.elsewhere_words() {
         page.line(Mark::Same, &format!("  {words}"));
     }
+    for (name, warm) in report
+        .registries
+        .iter()
+        .filter_map(|(name, registry)| Some((name, registry.warm.as_ref()?)))
+    {
+        page.line(Mark::Same, &format!("  warm images   {name}: {warm}"));
+        for (told, why) in warm.images.iter().filter_map(|told| Some((told, told.why()?))) {
+            page.line(Mark::Attention, &format!("                {} {why}", told.image));
+        }
+    }
     let mut blockers = report.blockers();
     // The table tells of a registry that no change tells of.
     blockers.retain(Blocker::has_changes);
