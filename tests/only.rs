@@ -230,7 +230,10 @@ others: {{registry: quay.io, warm: [{}], {there}}}
     assert_eq!(codes, [Code::IMAGE_OF_OTHER_REGISTRY, Code::TOO_MANY_IMAGES]);
     // Their form is that of everywhere.
     let twice = format!("others: {{registry: quay.io, warm: [\"a:1\", \"a:1\"], {there}}}\n");
-    assert_eq!(read(twice.as_bytes(), &context()).unwrap_err().errors[0].code, Code::BAD_IMAGE);
+    assert_eq!(
+        read(twice.as_bytes(), &context()).unwrap_err().errors[0].code,
+        Code::BAD_IMAGE
+    );
 }
 
 #[test]
@@ -409,6 +412,11 @@ async fn where_nothing_is_left_only_the_manual_action_deletes() {
         .await
         .unwrap();
     assert_eq!((too_few.outcome, stack.writes()), (Outcome::Partial, vec![]));
+    let message = too_few.registries["quay"].message.as_deref().unwrap();
+    assert!(
+        message.contains("\"max_deletions\": 2}") && !message.contains("MAX_DELETIONS"),
+        "{message}"
+    );
     let gone = stack
         .send(json!({"action": "apply", "max_deletions": 2}))
         .await

@@ -107,10 +107,10 @@ pub fn removals(
         .filter(|l| !is_unknown(l))
         .map(|left| left.registry.as_str())
         .collect();
-    let too_many = if file.registries.is_empty() && !bounds.limit.by_hand && !names.is_empty() {
-        Some(nothing_left(&names, bounds.limit))
-    } else {
-        (names.len() > limit).then(|| too_many(&names, file, bounds.limit))
+    let is_emptied = file.registries.is_empty() && !names.is_empty();
+    let too_many = match names.len() > limit {
+        is_over if is_emptied && (is_over || !bounds.limit.by_hand) => Some(nothing_left(&names, bounds.limit)),
+        is_over => is_over.then(|| too_many(&names, file, bounds.limit)),
     };
     let held = bounds.hold.clone().or(too_many);
     let another = of_another_holder(settings, (bounds.limit.raised_to)(left.len()));

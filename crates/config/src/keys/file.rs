@@ -102,7 +102,7 @@ keys! {
         Only = "only" {
             brief: "the stacks that the registry is for: a map with `accounts`, `regions` or both, or the word `all`",
             absent: Json("\"all\""),
-            rules: "Both must fit. For every other stack it is as if the file did not name the registry. A registry's own replaces that of `defaults` whole.",
+            rules: "Both must fit. For every other stack it is as if the file did not name the registry. A registry's own replaces that of `defaults` whole ([fleet.md](fleet.md)).",
         }
         TakeOver = "take_over" {
             brief: "`true`: replace a rule of this name that is not ours and points elsewhere",
