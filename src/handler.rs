@@ -97,6 +97,7 @@ impl App {
                 (request.max_deletions, request.plan_checksum) = (max_deletions, plan_checksum);
                 Box::pin(run.execute(&request)).await
             }
+            Job::PullFailures(failures) => Box::pin(run.pull_failures(&self.writer, &request, &failures)).await,
             Job::Work(messages) => Box::pin(run.work(&self.writer, &request, &messages)).await,
             Job::Secret(change) => {
                 if is_own_restore(&change, payload, &context.invoked_function_arn) {

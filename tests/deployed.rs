@@ -14,6 +14,7 @@ use crate::stack::{BUCKET, KEY};
 pub const UPLOAD: &str = "s3-object-created-eventbridge";
 pub const LABEL: &str = "secret-label-updated";
 pub const ROTATION: &str = "secret-rotation-succeeded";
+pub const PULL: &str = "pull-failed";
 pub const CALL: &str = "secret-put-value-by-arn";
 
 /// A template, and where it is.
@@ -23,7 +24,13 @@ pub struct Deployed {
     pub rules: BTreeMap<&'static str, EventPattern>,
 }
 
-pub const RULES: [&str; 4] = ["Upload", "SecretLabel", "SecretRotation", "SecretCall"];
+pub const RULES: [&str; 5] = [
+    "Upload",
+    "SecretLabel",
+    "SecretRotation",
+    "SecretCall",
+    "PullFailuresRule",
+];
 
 impl Deployed {
     pub fn new(at: Options, parameters: &[(&str, &str)]) -> Self {
@@ -75,7 +82,7 @@ impl Deployed {
 }
 
 fn pattern_of(template: &Stack, rule: &str) -> Value {
-    let path = [
+    let of_function = [
         "Resources",
         "SyncFunction",
         "Properties",
@@ -84,7 +91,13 @@ fn pattern_of(template: &Stack, rule: &str) -> Value {
         "Properties",
         "Pattern",
     ];
-    template.value(&path).unwrap_or_else(|why| panic!("{rule}: {why}"))
+    let of_itself = ["Resources", rule, "Properties", "EventPattern"];
+    let path: &[&str] = if rule.ends_with("Rule") {
+        &of_itself
+    } else {
+        &of_function
+    };
+    template.value(path).unwrap_or_else(|why| panic!("{rule}: {why}"))
 }
 
 pub fn sample(file: &str) -> Value {

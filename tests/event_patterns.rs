@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::deployed::{CALL, Deployed, LABEL, ROTATION, RULES, UPLOAD, changed, sample, samples, without};
+use crate::deployed::{CALL, Deployed, LABEL, PULL, ROTATION, RULES, UPLOAD, changed, sample, samples, without};
 use ecr_pull_through_sync::trigger::{Job, Kind, Mode, Trigger};
 use local_aws::Options;
 use serde_json::{Value, json};
@@ -48,6 +48,12 @@ fn variations() -> Vec<(&'static str, Value)> {
                 changed(CALL, [call, asked, ("/detail/responseElements", Value::Null)]),
             ));
         }
+    }
+    for status in ["FAILED", "FAILURE", "ERROR", "success"] {
+        all.push((
+            "PullFailuresRule",
+            changed(PULL, [("/detail/sync-status", json!(status))]),
+        ));
     }
     for spelling in ["arn", "aRN", "ARN"] {
         let answered = ("/detail/responseElements", json!({spelling: full, "name": HUB}));
@@ -137,7 +143,15 @@ fn near_misses() -> Vec<(String, Value)> {
             json!(arn),
         );
     }
-    for file in [UPLOAD, LABEL, ROTATION, CALL] {
+    for status in ["SUCCESS", ""] {
+        miss(
+            PULL,
+            "/detail/sync-status",
+            if status.is_empty() { json!([]) } else { json!(status) },
+        );
+    }
+    miss(PULL, "/detail-type", json!("ECR Image Action"));
+    for file in [UPLOAD, LABEL, ROTATION, CALL, PULL] {
         miss(file, "/source", json!("my.test"));
         miss(file, "/detail-type", json!("Something Else"));
         miss(file, "/detail", json!({}));
@@ -164,9 +178,10 @@ fn near_misses() -> Vec<(String, Value)> {
     }
     miss(CALL, "/detail/errorCode", json!("AccessDenied"));
     // What an event says twice is changed in both places.
-    for file in [LABEL, ROTATION, CALL] {
+    for file in [LABEL, ROTATION, CALL, PULL] {
         let changes = [("123456789012", "210987654321"), ("eu-west-1", "us-east-1")];
-        for (from, to) in changes.into_iter().chain(foreign.map(|name| (HUB, name))) {
+        let foreign = foreign.map(|name| (HUB, name)).into_iter().filter(|_| file != PULL);
+        for (from, to) in changes.into_iter().chain(foreign) {
             let text = sample(file).to_string().replace(from, to);
             all.push((
                 format!("{file} with {to} for {from}"),
@@ -208,7 +223,8 @@ fn what_a_rule_lets_through_the_handler_knows_what_to_do_with() {
                 max_deletions: None,
                 plan_checksum: None,
             }
-            | Job::Secret(_) => {}
+            | Job::Secret(_)
+            | Job::PullFailures(_) => {}
             Job::Ignore(reason) => {
                 assert!(
                     WOKEN_IN_VAIN.contains(&name.as_str()),
@@ -231,7 +247,7 @@ fn no_event_of_ours_is_missed() {
         let ours = matches!(
             stack.classify(&event),
             Ok(Trigger {
-                job: Job::Run { .. } | Job::Secret(_) | Job::Work(_),
+                job: Job::Run { .. } | Job::Secret(_) | Job::Work(_) | Job::PullFailures(_),
                 ..
             })
         );
@@ -243,7 +259,8 @@ fn no_event_of_ours_is_missed() {
     for (rule, event) in variations() {
         assert_eq!(stack.woken_by(&event), [rule], "{event:#}");
         let job = stack.classify(&event).unwrap().job;
-        assert!(matches!(job, Job::Run { .. } | Job::Secret(_)), "{job:?} for {event:#}");
+        let is_job = matches!(job, Job::Run { .. } | Job::Secret(_) | Job::PullFailures(_));
+        assert!(is_job, "{job:?} for {event:#}");
     }
 }
 
@@ -345,11 +362,11 @@ fn the_function_has_no_other_event_sources_and_gets_events_whole() {
         .value(&["Resources", "SyncFunction", "Properties", "Events"])
         .unwrap();
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    let mut names: Vec<&str> = RULES.to_vec();
-    names.push("Work");
+    let of_function = RULES.into_iter().filter(|rule| *rule != "PullFailuresRule");
+    let mut names: Vec<&str> = of_function.clone().chain(["PullFailed", "Work"]).collect();
     names.sort_unstable();
     assert_eq!(keys(&events), names);
-    for rule in RULES {
+    for rule in of_function {
         assert_eq!(events[rule]["Type"], "EventBridgeRule");
         // With an Input or InputPath the handler would not see the event.
         assert_eq!(
@@ -361,6 +378,50 @@ fn the_function_has_no_other_event_sources_and_gets_events_whole() {
         let size = events[rule]["Properties"]["Pattern"].to_string().len();
         assert!(size < 2048, "{rule}: {size} characters");
     }
+}
+
+#[test]
+fn failed_pulls_come_whole_through_a_queue_of_their_own_a_minutes_at_once() {
+    let template = Deployed::plain().template;
+    let of = |path: &[&str]| template.value(path).unwrap();
+    let rule = of(&["Resources", "PullFailuresRule", "Properties"]);
+    assert!(rule["EventPattern"].to_string().len() < 2048);
+    let queue = "arn:aws:sqs:eu-west-1:123456789012:stack-PullFailures";
+    let failures = "arn:aws:sqs:eu-west-1:123456789012:stack-FailureQueue";
+    let target = json!([{"Id": "PullFailures", "Arn": queue, "DeadLetterConfig": {"Arn": failures}}]);
+    assert_eq!(rule["Targets"], target);
+    let source = of(&["Resources", "SyncFunction", "Properties", "Events", "PullFailed"]);
+    // A batch of more than 10 needs a window, and a filter would delete what it does not let through.
+    let expected = json!({"Queue": queue, "BatchSize": 1000, "MaximumBatchingWindowInSeconds": 60,
+        "ScalingConfig": {"MaximumConcurrency": 2}});
+    assert_eq!((&source["Type"], &source["Properties"]), (&json!("SQS"), &expected));
+    // Only that rule may send, and the queue gives up into the one that an alarm watches.
+    let policy = of(&[
+        "Resources",
+        "PullFailuresPolicy",
+        "Properties",
+        "PolicyDocument",
+        "Statement",
+    ]);
+    let allowed: Vec<&Value> = policy
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["Effect"] == "Allow")
+        .collect();
+    let [allowed] = allowed[..] else { panic!("{policy}") };
+    assert_eq!(
+        (&allowed["Action"], &allowed["Resource"]),
+        (&json!("sqs:SendMessage"), &json!(queue))
+    );
+    assert_eq!(allowed["Principal"], json!({"Service": "events.amazonaws.com"}));
+    let sender = &allowed["Condition"]["ArnEquals"]["aws:SourceArn"];
+    assert!(
+        sender.as_str().is_some_and(|arn| arn.contains("PullFailuresRule")),
+        "{sender}"
+    );
+    let redrive = of(&["Resources", "PullFailures", "Properties", "RedrivePolicy"]);
+    assert_eq!(redrive, json!({"deadLetterTargetArn": failures, "maxReceiveCount": 5}));
 }
 
 #[test]

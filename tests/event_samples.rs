@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::stack::{self, CredentialState, LEGACY, Outcome, TestStack, scheduled};
 use ecr_pull_through_sync::failure::Failure;
 use ecr_pull_through_sync::trigger::Kind;
-use ecr_pull_through_sync::trigger::{FunctionContext, Job, Refusal, SecretChange, WorkBatch, classify};
+use ecr_pull_through_sync::trigger::{FunctionContext, Job, PullFailure, Refusal, SecretChange, WorkBatch, classify};
 use serde_json::Value;
 
 /// The stack the samples are made for; `make run` and `make invoke` use the same.
@@ -22,7 +22,7 @@ const PLACE: FunctionContext<'static> = FunctionContext {
 };
 
 /// File, and what it leads to: `<kind> from <source>: <job>`, or `error: <part of the message>`.
-const SAMPLES: [(&str, &str); 72] = [
+const SAMPLES: [(&str, &str); 77] = [
     // Uploads, as S3 sends them itself.
     ("s3-put-direct", "s3-upload from s3: apply"),
     ("s3-put-direct-tagged-bucket", "s3-upload from s3: apply"),
@@ -95,6 +95,24 @@ const SAMPLES: [(&str, &str); 72] = [
     (
         "s3-object-tags-added-eventbridge",
         "s3-upload from eventbridge:aws.s3: ignored, is not an upload",
+    ),
+    // Pulls through the cache.
+    (
+        "pull-failed-via-sqs-batch",
+        "pull-failure from sqs:ecr-pull-through-sync-PullFailures-1A2B3C: nginx:1.27 UpstreamUnavailable, nginx",
+    ),
+    (
+        "pull-failed",
+        "pull-failure from eventbridge:aws.ecr: nginx:1.27 UpstreamUnavailable",
+    ),
+    ("pull-failed-bare", "pull-failure from eventbridge:aws.ecr: nginx"),
+    (
+        "pull-failed-other-account",
+        "pull-failure from eventbridge:aws.ecr: ignored, account 210987654321",
+    ),
+    (
+        "pull-succeeded",
+        "pull-failure from eventbridge:aws.ecr: ignored, the pull succeeded",
     ),
     // Secrets, by the native event.
     (
@@ -297,9 +315,20 @@ fn words(job: &Job) -> String {
             format!("{}{most}{only}", mode.as_str())
         }
         Job::Secret(change) => secret_words(change),
+        Job::PullFailures(failures) => failures.iter().map(failure_words).collect::<Vec<_>>().join(", "),
         Job::Work(messages) => messages.iter().map(|message| work_words(&message.batch)).collect(),
         Job::Ignore(reason) => format!("ignored, {reason}"),
     }
+}
+
+fn failure_words(failure: &PullFailure) -> String {
+    let name = failure
+        .repository
+        .strip_prefix("dockerhub/library/")
+        .unwrap_or("another");
+    let tag = failure.tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
+    let code = failure.code.as_ref().map(|code| format!(" {code}")).unwrap_or_default();
+    format!("{name}{tag}{code}")
 }
 
 fn work_words(batch: &Result<WorkBatch, Refusal>) -> String {
@@ -377,6 +406,9 @@ async fn every_sample_sent_to_the_handler_ends_as_it_should_and_writes_nothing_w
             "ignored"
         } else if expected.starts_with("error: ") {
             "error"
+        } else if expected.starts_with("pull-failure") {
+            // They are more than a day old.
+            "ignored"
         } else {
             "converged"
         };

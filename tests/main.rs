@@ -46,6 +46,7 @@ mod plan_checksum;
 mod problem_codes;
 mod process;
 mod properties;
+mod pull_failures;
 mod quota;
 mod races;
 mod reference;

@@ -85,6 +85,21 @@ const USED_BY_AWS: &[(&str, &str, &str)] = &[
         "Lambda reads the queue, in the role of the function",
     ),
     (
+        "ReceivePullFailures",
+        "sqs:ReceiveMessage",
+        "Lambda reads the queue, in the role of the function",
+    ),
+    (
+        "ReceivePullFailures",
+        "sqs:DeleteMessage",
+        "Lambda reads the queue, in the role of the function",
+    ),
+    (
+        "ReceivePullFailures",
+        "sqs:GetQueueAttributes",
+        "Lambda reads the queue, in the role of the function",
+    ),
+    (
         "SendFailures",
         "sqs:SendMessage",
         "Lambda sends what failed after all retries, in the role of the function",

@@ -169,7 +169,7 @@ variable "schedule" {
 }
 
 variable "reserved_concurrency" {
-  description = "How many invocations are reserved for the function, and allowed at once: at least 3, since the queue of existing repositories uses 2. Empty reserves none: new accounts have too few to reserve any."
+  description = "How many invocations are reserved for the function, and allowed at once: at least 5, since the queues of existing repositories and of failed pulls use 2 each. Empty reserves none: new accounts have too few to reserve any."
   type        = string
   default     = null
 }

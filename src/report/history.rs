@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Change, ChangeResult, ConfigReport, Outcome, Report, State, Warm};
+use super::{Change, ChangeResult, ConfigReport, Outcome, PullFailures, Report, State, Warm};
 use crate::cause::Reason;
 use crate::plan::{Action, Resource};
 
@@ -36,6 +36,9 @@ pub struct Memory {
     /// Registries whose rule did not work in the place of one that left the file.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<String, Refused>,
+    /// Pulls that failed within a day.
+    #[serde(skip_serializing_if = "PullFailures::is_empty")]
+    pub pulls: PullFailures,
 }
 
 /// With what a registry's rule did not work.
@@ -121,6 +124,7 @@ impl Past {
     fn believed(mut self) -> Self {
         let time = |text: Option<String>| text.and_then(|text| Some(text.parse::<Timestamp>().ok()?.to_string()));
         self.last_success_at = time(self.last_success_at);
+        self.memory.pulls = self.memory.pulls.believed();
         self.changes
             .iter_mut()
             .for_each(|change| change.since = time(change.since.take()));
@@ -134,6 +138,12 @@ impl Past {
     /// Whether this is the status of that very report.
     pub fn is_of(&self, report: &Report) -> bool {
         (&self.run_id, &self.started_at, &self.finished_at) == (&report.run_id, &report.started_at, &report.finished_at)
+    }
+
+    /// Whether this is still what the same run wrote, but for what was added to it since.
+    pub fn is_same_run(&self, other: &Self) -> bool {
+        let id = |past: &Self| [&past.run_id, &past.started_at, &past.finished_at].map(String::clone);
+        !self.run_id.is_empty() && id(self) == id(other)
     }
 
     /// Marks what is held or failed for the same reason as last time with the first time, so that alarms ring for

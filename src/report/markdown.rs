@@ -73,7 +73,7 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
                 text(&registry.upstream),
                 code(&registry.url),
                 text(&registry.credential_words()),
-                text(registry.message.as_deref().unwrap_or_default()),
+                text(&registry.message_words()),
             )?;
         }
     }

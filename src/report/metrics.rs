@@ -74,6 +74,18 @@ pub fn lines(report: &Report, own: &[Change], before: &Past, owner: &str) -> Vec
     lines
 }
 
+/// The lines of pulls that failed and were not told before: so many, by registry, and all of them.
+pub fn pull_failures(by_registry: &BTreeMap<String, u64>, owner: &str, now: Timestamp) -> Vec<String> {
+    let metrics = |n: u64| [("PullFailures", Unit::Count, number(n))];
+    let of_each = by_registry
+        .iter()
+        .map(|(name, n)| line(now, &[("Stack", owner), ("Registry", name)], &metrics(*n)));
+    let all = by_registry.values().fold(0, |sum: u64, n| sum.saturating_add(*n));
+    std::iter::once(line(now, &[("Stack", owner)], &metrics(all)))
+        .chain(of_each)
+        .collect()
+}
+
 fn of_run(report: &Report, own: &[Change], before: &Past, finished_at: Timestamp) -> Vec<Metric> {
     let changes = |result| number(own.iter().filter(|change| change.result == result).map(weight).sum());
     let mut metrics = vec![

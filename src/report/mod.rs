@@ -4,6 +4,7 @@ mod history;
 mod log;
 mod markdown;
 pub mod metrics;
+mod pulls;
 mod redact;
 mod repositories;
 mod results;
@@ -23,6 +24,7 @@ use config::Problem;
 pub use history::{Memory, Past, Refused};
 pub use log::log;
 pub use markdown::{code, markdown, problem, text};
+pub use pulls::{LastPullFailure, PullFailures};
 pub use redact::redact;
 pub use repositories::{Base, Existing, Part, Progress, Work};
 pub use results::Results;
@@ -113,7 +115,7 @@ impl Outcome {
 /// What started a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TriggerReport {
-    /// `s3-upload`, `secret-rotation`, `schedule`, `work` or `manual`.
+    /// `s3-upload`, `secret-rotation`, `pull-failure`, `schedule`, `work` or `manual`.
     pub kind: Kind,
     /// Where the event came from.
     pub source: String,
@@ -287,6 +289,9 @@ pub struct RegistryReport {
     /// The images that are to be in the cache before anybody pulls them, where the file names some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm: Option<Warm>,
+    /// The newest pull through it that failed, until a day has passed without another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_pull_failure: Option<LastPullFailure>,
     /// Why it is in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -322,6 +327,7 @@ impl RegistryReport {
             expires: None,
             existing_repositories: None,
             warm: None,
+            last_pull_failure: None,
             message: None,
             reason: None,
             since: None,

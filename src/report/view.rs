@@ -73,6 +73,16 @@ pub fn word(value: &impl serde::Serialize) -> String {
 }
 
 impl RegistryReport {
+    /// Why it is in its state, and what became of the last pull that failed.
+    pub fn message_words(&self) -> String {
+        let last = self
+            .last_pull_failure
+            .as_ref()
+            .map(|last| format!("last failed pull, {}: {}", last.at, last.words()));
+        let words: Vec<String> = self.message.iter().cloned().chain(last).collect();
+        words.join("; ")
+    }
+
     /// What is known of its credential, in a few words: `valid, until 2027-05-01`.
     pub fn credential_words(&self) -> String {
         let state = self.credential.as_str();

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::load::Input;
+use super::message::MERGES;
 use super::status::StatusSnapshot;
 use super::{Failure, Finished, Pass, Run, RunRequest, ignored};
 use crate::account::{AwsError, Condition, Writer};
@@ -89,8 +90,8 @@ impl Run<'_> {
     ) -> Result<Result<Report, Results>, Failure> {
         let report = |past: &Past| self.report(request, finished.config.clone(), results.clone(), past);
         let mut told = report(&status.past);
-        // Losing to a run over the same file costs nothing but another write of the status.
-        for _ in 0..=TRIES {
+        // Losing to a run over the same file, or to who only added to the status, costs nothing but another write of it.
+        for _ in 0..MERGES {
             let found = match self.write_or_find(writer, &told, &status.condition).await {
                 Ok(found) => found,
                 Err(failure) => {
@@ -117,8 +118,9 @@ impl Run<'_> {
                 status.condition = found.condition;
                 continue;
             }
+            let only_added = found.past.is_same_run(&status.past);
             status = found;
-            if !is_same_file(&status.past.config, &finished.config) {
+            if !only_added && !is_same_file(&status.past.config, &finished.config) {
                 break;
             }
             told = report(&status.past);

@@ -27,7 +27,7 @@ struct Worked {
 }
 
 /// How often the status is written over that of others before the next try of the message has to do it.
-const MERGES: usize = 10;
+pub(super) const MERGES: usize = 10;
 
 impl Run<'_> {
     /// Works on messages, one after the other.

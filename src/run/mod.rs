@@ -11,6 +11,7 @@ mod fence;
 mod load;
 mod message;
 mod planned;
+mod pulls;
 mod rejected;
 mod results;
 mod status;

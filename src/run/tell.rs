@@ -122,6 +122,8 @@ impl Run<'_> {
             warmed,
         };
         past.hand_on_warm(&mut report);
+        report.memory.pulls.clone_from(&past.memory.pulls);
+        report.tell_pull_failures((self.deps.timing.now)());
         report::redact(&mut report, &self.seen.lock().unwrap_or_else(PoisonError::into_inner));
         past.mark_old_news(&mut report);
         report

@@ -5,10 +5,11 @@
 //! our file, one of our secrets or our clock ([`Job::Run`], [`Job::Secret`]), about something else ([`Job::Ignore`],
 //! with the reason), or nothing this function knows ([`UnknownEvent`])?
 //!
-//! Each family of events has a file of its own: S3, secrets, schedules, queues and topics (which carry the
+//! Each family of events has a file of its own: S3, secrets, pulls, schedules, queues and topics (which carry the
 //! others), and the calls people make by hand.
 
 mod manual;
+mod pull;
 mod queue;
 mod s3;
 mod schedule;
@@ -21,6 +22,7 @@ mod work;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use pull::PullFailure;
 pub use secret::SecretChange;
 pub use work::{Refusal, WorkBatch, WorkMessage};
 
@@ -65,6 +67,8 @@ pub enum Kind {
     S3Upload,
     /// Something happened to a secret.
     SecretRotation,
+    /// A pull through the cache failed.
+    PullFailure,
     /// The clock.
     Schedule,
     /// A message of the function's own queue.
@@ -80,6 +84,7 @@ impl Kind {
         match self {
             Self::S3Upload => "s3-upload",
             Self::SecretRotation => "secret-rotation",
+            Self::PullFailure => "pull-failure",
             Self::Schedule => "schedule",
             Self::Work => "work",
             Self::Manual => "manual",
@@ -101,6 +106,8 @@ pub enum Job {
     },
     /// A secret has, or may have, a new current value: reapply and prove it.
     Secret(SecretChange),
+    /// Pulls through the cache failed: the status is to tell of it.
+    PullFailures(Vec<PullFailure>),
     /// The function's own messages: some repositories are still to be looked at.
     Work(Vec<WorkMessage>),
     /// Not ours. The sentence says why.
@@ -143,6 +150,7 @@ impl Mode {
 /// The events the function knows, for people who sent another.
 const KNOWN: &str = "it knows s3-upload (S3 notifications, direct or through SQS, SNS or EventBridge), \
      secret-rotation (\"Secret Label Updated\" and the CloudTrail events of Secrets Manager), \
+     pull-failure (\"ECR Pull Through Cache Action\"), \
      schedule (EventBridge rule or Scheduler), work (messages of its own queue) and \
      manual ({\"action\": \"apply\" | \"plan\" | \"validate\", \"max_deletions\": n}; {} means plan)";
 
@@ -242,6 +250,7 @@ fn carried(
     let source = event.get("source")?.as_str()?;
     let trigger = match (source, detail_type) {
         ("aws.s3", _) => s3::from_eventbridge(event, detail_type, place),
+        ("aws.ecr", pull::DETAIL_TYPE) => pull::from_eventbridge(event, place),
         ("aws.secretsmanager", _) => secret::from_eventbridge(event, detail_type, place),
         ("aws.events" | "aws.scheduler", schedule::DETAIL_TYPE) => Ok(schedule::read()),
         _ => {

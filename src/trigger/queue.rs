@@ -158,45 +158,44 @@ fn last_part(arn: Option<&str>) -> &str {
 /// What two records say together. The one that asks for more wins; one that is ours wins over one that cannot be
 /// placed (retrying a batch would bring that one back alone), which wins over one to be ignored.
 ///
-/// The function's own messages are worked on one by one. Two secrets, or two changes of one, are more than one
-/// [`Job::Secret`] can name (the first may be our own write and the second a rotation), as is a secret beside a message:
-/// they ask for a run over everything, which proves every credential.
+/// The function's own messages are worked on one by one, and pulls that failed are told together. Two secrets, or two changes of
+/// one, are more than one [`Job::Secret`] can name (the first may be our own write and the second a rotation), as is a secret
+/// beside a message: they ask for a run over everything, which proves every credential.
 fn together(
     first: Result<Trigger, UnknownEvent>,
     second: Result<Trigger, UnknownEvent>,
 ) -> Result<Trigger, UnknownEvent> {
-    if let (Ok(one), Ok(other)) = (&first, &second) {
-        let job = match (&one.job, &other.job) {
-            (Job::Work(messages), Job::Work(more)) => Some(Job::Work([messages.as_slice(), more].concat())),
-            (Job::Work(_), Job::Secret(_)) | (Job::Secret(_), Job::Work(_)) => Some(Job::APPLY),
-            (Job::Secret(a), Job::Secret(b)) => {
-                (a.name != b.name || a.version_id != b.version_id || a.event != b.event).then_some(Job::APPLY)
+    let (mut one, other) = match (first, second) {
+        (Ok(one), Ok(other)) => (one, other),
+        (first, second) if weight(&second) > weight(&first) => return second,
+        (first, _) => return first,
+    };
+    match (&mut one.job, other.job) {
+        (Job::Work(messages), Job::Work(more)) => messages.extend(more),
+        (Job::PullFailures(failures), Job::PullFailures(more)) => failures.extend(more),
+        (Job::Work(_), Job::Secret(_)) | (Job::Secret(_), Job::Work(_)) => one.job = Job::APPLY,
+        (Job::Secret(a), Job::Secret(b)) => {
+            if a.name != b.name || a.version_id != b.version_id || a.event != b.event {
+                one.job = Job::APPLY;
             }
-            _ => None,
-        };
-        if let Some(job) = job {
-            return Ok(Trigger { job, ..one.clone() });
+        }
+        (_, job) => {
+            let other = Ok(Trigger { job, ..other });
+            let one = Ok(one);
+            return if weight(&other) > weight(&one) { other } else { one };
         }
     }
-    if weight(&second) > weight(&first) {
-        second
-    } else {
-        first
-    }
+    Ok(one)
 }
 
 const fn weight(outcome: &Result<Trigger, UnknownEvent>) -> u8 {
     match outcome {
-        Ok(Trigger {
-            job: Job::Run { .. }, ..
-        }) => 3,
-        Ok(Trigger {
-            job: Job::Secret(_) | Job::Work(_),
-            ..
-        }) => 2,
+        Ok(Trigger { job, .. }) => match job {
+            Job::Run { .. } => 4,
+            Job::Secret(_) | Job::Work(_) => 3,
+            Job::PullFailures(_) => 2,
+            Job::Ignore(_) => 0,
+        },
         Err(_) => 1,
-        Ok(Trigger {
-            job: Job::Ignore(_), ..
-        }) => 0,
     }
 }

@@ -82,10 +82,13 @@ impl Stage {
             .stack
             .value(&["Resources", "SyncFunction", "Properties", "Events"])?;
         let rules = events.as_object().into_iter().flat_map(|events| events.values());
-        rules
+        let of_function = rules
             .filter(|rule| rule["Type"] == "EventBridgeRule")
-            .map(|rule| EventPattern::read(&rule["Properties"]["Pattern"]))
-            .collect()
+            .map(|rule| rule["Properties"]["Pattern"].clone());
+        // Its events come through a queue, and one by one are the same to the function.
+        let failed_pulls = ["Resources", "PullFailuresRule", "Properties", "EventPattern"];
+        let patterns = of_function.chain([self.stack.value(&failed_pulls)?]);
+        patterns.map(|pattern| EventPattern::read(&pattern)).collect()
     }
 
     pub async fn invoke(&self, event: Value) -> Invocation {

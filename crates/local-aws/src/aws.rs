@@ -253,7 +253,8 @@ impl LocalAws {
         self.guard().used()
     }
 
-    /// The EventBridge events that writes have raised, oldest first: "Object Created" and "Secret Label Updated".
+    /// The EventBridge events that writes have raised, oldest first: "Object Created", "Secret Label Updated" and "ECR Pull
+    /// Through Cache Action".
     #[must_use]
     pub fn events(&self) -> Vec<Value> {
         self.state().events.clone()

@@ -1,4 +1,4 @@
-//! EventBridge's event patterns, as far as the template uses them: exact strings, `prefix`, `exists` and `$or`. An
+//! EventBridge's event patterns, as far as the template uses them: exact strings, `prefix`, `exists`, `anything-but` one string, and `$or`. An
 //! operator it does not know it refuses. (EventBridge user guide, "Event patterns" and "Comparison operators".)
 //!
 //! No kept port of AWS's event-ruler was to be found; its cousin Quamina knows no `$or`.
@@ -24,6 +24,7 @@ pub enum Matcher {
     Is(String),
     Prefix(String),
     Exists(bool),
+    IsNot(String),
 }
 
 impl EventPattern {
@@ -73,6 +74,7 @@ impl Matcher {
         let operator = |fields: &Map<String, Value>| match fields.iter().next().filter(|_| fields.len() == 1) {
             Some((name, Value::String(start))) if name == "prefix" => Some(Self::Prefix(start.clone())),
             Some((name, Value::Bool(exists))) if name == "exists" => Some(Self::Exists(*exists)),
+            Some((name, Value::String(text))) if name == "anything-but" => Some(Self::IsNot(text.clone())),
             _ => None,
         };
         let known = match test {
@@ -91,6 +93,8 @@ impl Matcher {
                 .filter_map(|value| value.as_str())
                 .any(|text| text.starts_with(start)),
             Self::Exists(exists) => found.is_empty() != *exists,
+            // Whatever else is there; nothing is no value.
+            Self::IsNot(text) => found.iter().any(|value| value.as_str() != Some(text)),
         }
     }
 }
@@ -126,6 +130,10 @@ mod tests {
             (json!({"detail": {"state": [{"prefix": "run"}]}}), true),
             (json!({"detail": {"state": [{"prefix": "unn"}]}}), false),
             (json!({"detail": {"empty": [""]}}), true),
+            (json!({"source": [{"anything-but": "aws.s3"}]}), false),
+            (json!({"source": [{"anything-but": "aws.ecr"}]}), true),
+            (json!({"gone": [{"anything-but": "aws.ecr"}]}), false),
+            (json!({"detail": {"inner": [{"anything-but": "x"}]}}), false),
             (json!({"number": ["300"]}), false),
             (json!({"number": [{"prefix": "3"}]}), false),
             // Only leaves exist, and null is one.

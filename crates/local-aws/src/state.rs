@@ -81,7 +81,11 @@ impl State {
     pub(crate) fn call(&mut self, service: &str, operation: &str, input: &Value) -> Answer {
         let cx = self.cx();
         match service {
-            "ecr" => self.ecr.call(&cx, &self.secrets, operation, input),
+            "ecr" => {
+                let answer = self.ecr.call(&cx, &self.secrets, operation, input);
+                self.events.extend(self.ecr.take_events());
+                answer
+            }
             "secretsmanager" => self.secrets.call(&cx, operation, input, &mut self.events),
             "sqs" => self.sqs.call(&cx, operation, input),
             "kms" => self.kms.call(&cx, operation, input),
@@ -100,6 +104,8 @@ impl State {
     /// One image pull through the account's rules.
     pub(crate) fn pull(&mut self, image: &str) -> Result<Pulled, ApiError> {
         let cx = self.cx();
-        self.ecr.pull(&cx, &self.secrets, image)
+        let pulled = self.ecr.pull(&cx, &self.secrets, image);
+        self.events.extend(self.ecr.take_events());
+        pulled
     }
 }

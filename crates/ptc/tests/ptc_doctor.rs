@@ -163,6 +163,12 @@ const SCENES: &[Scene] = &[
             );
         },
     ),
+    scene("pull-that-failed-before", 0, &[NGINX], |stack| {
+        let mut status = stack.status_json();
+        status["registries"]["dockerhub"]["last_pull_failure"] = json!({"at": "2026-11-20T10:11:12Z",
+            "repository": "dockerhub/library/redis", "tag": "7", "code": "UpstreamTooManyRequests", "reason": "try later", "count": 3});
+        stack.aws.put_object(BUCKET, harness::stack::STATUS, status.to_string());
+    }),
     scene("upstream-does-not-answer", 1, &[NGINX], |stack| {
         let text = "503 Service Unavailable";
         stack.aws.upstream_says("registry-1.docker.io", Some(text));

@@ -102,7 +102,7 @@ proptest! {
                 Ok(trigger) => format!("{} {}", trigger.source, match trigger.job {
                     Job::Ignore(reason) => reason,
                     Job::Secret(change) => format!("{}{}{:?}", change.name, change.event, change.version_id),
-                    Job::Run { .. } | Job::Work(_) => String::new(),
+                    Job::Run { .. } | Job::Work(_) | Job::PullFailures(_) => String::new(),
                 }),
                 Err(error) => error.to_string(),
             };

@@ -73,9 +73,16 @@ pub struct Ecr {
     registry_policy: Option<String>,
     /// The services whose linked roles the account has. They stay when what they were made for is gone.
     linked_roles: BTreeSet<&'static str>,
+    /// Events that nobody has taken yet.
+    raised: Vec<Value>,
 }
 
 impl Ecr {
+    /// The events of the pulls since it was asked last.
+    pub(crate) fn take_events(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.raised)
+    }
+
     /// An empty registry that takes at most `rule_quota` pull-through cache rules (AWS: 50).
     pub fn new(rule_quota: usize) -> Self {
         Self {
@@ -92,6 +99,7 @@ impl Ecr {
             repositories: BTreeMap::new(),
             registry_policy: None,
             linked_roles: BTreeSet::new(),
+            raised: Vec::new(),
         }
     }
 

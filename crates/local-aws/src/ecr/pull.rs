@@ -4,6 +4,8 @@
 //! The text is kept, with the reason after it in brackets for whoever reads the output of a test.
 
 use jiff::SignedDuration;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::images;
 use super::lifecycle::StorageClass;
@@ -12,6 +14,7 @@ use super::rules::Rule;
 use super::template::Template;
 use super::{Ecr, invalid};
 use crate::api::{ApiError, CallContext, SecretSource};
+use crate::s3::whole_seconds;
 use crate::shape::{self, Service};
 
 /// How long ECR serves a tag without asking the upstream again ("Sync an upstream registry with an Amazon ECR private registry").
@@ -29,8 +32,22 @@ pub struct Pulled {
 }
 
 impl Ecr {
-    /// Pulls `prefix/path:tag` (`latest` by default) or `prefix/path@sha256:…`.
+    /// Pulls `prefix/path:tag` (`latest` by default) or `prefix/path@sha256:…`, and raises the event that ECR sends where the upstream
+    /// was asked.
     pub fn pull(&mut self, cx: &CallContext, secrets: &dyn SecretSource, image: &str) -> Result<Pulled, ApiError> {
+        let mut attempt = None;
+        let result = self.fetch(cx, secrets, image, &mut attempt);
+        self.raised.extend(attempt.map(|attempt| attempt.event(cx, image)));
+        result
+    }
+
+    fn fetch(
+        &mut self,
+        cx: &CallContext,
+        secrets: &dyn SecretSource,
+        image: &str,
+        attempt: &mut Option<Attempt>,
+    ) -> Result<Pulled, ApiError> {
         let (name, reference) = split(image);
         let misled = |why: &str| {
             let mut error = not_found(cx, name);
@@ -94,23 +111,36 @@ impl Ecr {
             }
             return Ok(pulled);
         }
+        let asked = |failure: Option<(&str, &str)>| {
+            Some(Attempt {
+                prefix: rule.ecr_repository_prefix.clone(),
+                host: rule.upstream_registry_url.clone(),
+                failure: failure.map(|(code, reason)| (code.to_owned(), reason.to_owned())),
+            })
+        };
+        *attempt = asked(None);
         if let Err(failure) = self.prove(cx, secrets, rule) {
+            *attempt = asked(Some(("UpstreamAccessDenied", &failure)));
             return Err(misled(&format!("the upstream cannot be read: {failure}")));
         }
         if rule.upstream_registry == "docker-hub" && !path.contains('/') {
+            *attempt = asked(Some(("ImageNotFound", "the upstream has no such repository")));
             return Err(misled("official images of Docker Hub are under library/"));
         }
         if separator(reference) == "@" {
+            *attempt = None;
             return Err(misled("a first pull must be by tag"));
         }
         let at_upstream = format!("{path}:{reference}");
         if let Some(code) = self.upstreams.failure(&rule.upstream_registry_url, &at_upstream) {
+            *attempt = asked(Some((code, "the upstream does not give the image")));
             return Err(misled(&format!("the upstream does not give it: {code}")));
         }
         let moves = self.upstreams.moves(&rule.upstream_registry_url, &at_upstream);
         if !self.repositories.contains_key(name) {
             let template = self.template_for(name);
             if template.is_some_and(Template::lacks_role) {
+                *attempt = None;
                 return Err(misled(
                     "the creation template has tags or a KMS key, and no customRoleArn",
                 ));
@@ -163,6 +193,46 @@ impl Ecr {
         most_specific(self.templates.iter(), name)
             .map(|(_, template)| template)
             .filter(|template| template.is_for_pulls())
+    }
+}
+
+/// A pull for which the upstream was asked.
+struct Attempt {
+    prefix: String,
+    host: String,
+    /// Code and reason.
+    failure: Option<(String, String)>,
+}
+
+impl Attempt {
+    /// ECR's event ("Event for a pull through cache action"). Which status stands for a failure is not documented, nor which
+    /// codes there are: these are our reading.
+    fn event(self, cx: &CallContext, image: &str) -> Value {
+        let (name, reference) = split(image);
+        let mut detail = json!({
+            "rule-version": "1",
+            "sync-status": if self.failure.is_some() { "FAILURE" } else { "SUCCESS" },
+            "ecr-repository-prefix": self.prefix,
+            "repository-name": name,
+            "upstream-registry-url": self.host,
+            "image-tag": reference,
+        });
+        if let Some((code, reason)) = self.failure {
+            detail["failure-code"] = code.into();
+            detail["failure-reason"] = reason.into();
+        }
+        let (partition, region, account) = (&cx.partition, &cx.region, &cx.account);
+        json!({
+            "version": "0",
+            "id": Uuid::new_v4().to_string(),
+            "detail-type": "ECR Pull Through Cache Action",
+            "source": "aws.ecr",
+            "account": account,
+            "time": whole_seconds(cx.now),
+            "region": region,
+            "resources": [format!("arn:{partition}:ecr:{region}:{account}:repository/{name}")],
+            "detail": detail,
+        })
     }
 }
 

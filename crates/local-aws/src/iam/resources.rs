@@ -38,6 +38,7 @@ impl Stack {
             ("AWS::Logs::LogGroup", "Arn") => regional("logs", &format!("log-group:{name}:*")),
             ("AWS::SQS::Queue", "Arn") => regional("sqs", &name),
             ("AWS::SQS::Queue", "QueueName") => name,
+            ("AWS::Events::Rule", "Arn") => regional("events", &format!("rule/{name}")),
             ("AWS::SNS::Topic", "TopicArn") => regional("sns", &name),
             ("AWS::KMS::Key", "Arn") => regional("kms", &format!("key/{name}")),
             ("AWS::Lambda::Function" | "AWS::Serverless::Function", "Arn") => {

@@ -62,6 +62,10 @@ const STEPS: &[Step] = &[
         judge: facts::credential::last_run,
     },
     Step {
+        name: "last pull failure",
+        judge: facts::credential::last_pull_failure,
+    },
+    Step {
         name: "repository",
         judge: facts::image::repository,
     },

@@ -128,9 +128,7 @@ pub fn registries(page: &mut Page, report: &Report, blockers: &[Blocker<'_>], no
                 .as_deref()
                 .map(|since| ago(since, now))
                 .unwrap_or_default(),
-            unsaid(registry.message.as_deref(), blockers)
-                .unwrap_or_default()
-                .to_owned(),
+            message(registry, blockers, now),
         ]
     };
     let states = [State::Ready, State::Failed, State::Held, State::Planned];
@@ -139,6 +137,14 @@ pub fn registries(page: &mut Page, report: &Report, blockers: &[Blocker<'_>], no
         report.registries.iter().map(row),
         &states.map(|state| (state.as_str(), state.into())),
     );
+}
+
+/// Why a registry is in its state, unless that is said elsewhere, and the last pull that failed.
+fn message(registry: &RegistryReport, blockers: &[Blocker<'_>], now: Timestamp) -> String {
+    let why = unsaid(registry.message.as_deref(), blockers).map(str::to_owned);
+    let last = registry.last_pull_failure.as_ref();
+    let last = last.map(|last| format!("last failed pull {}: {}", ago(&last.at, now), last.words()));
+    why.into_iter().chain(last).collect::<Vec<_>>().join("; ")
 }
 
 /// `3 h ago`, or the text itself where it is no time.

@@ -202,3 +202,11 @@ pub fn last_run(case: &Case<'_>) -> Option<Fact> {
         Some(trouble) => Fact::no(format!("{trouble} (the run of {at})")).note("`ptc status` shows the whole report"),
     })
 }
+
+/// Which pull through the rule failed last, within a day?
+pub fn last_pull_failure(case: &Case<'_>) -> Option<Fact> {
+    let (_, registry) = case.registry()?;
+    let last = registry.last_pull_failure.as_ref()?;
+    let fact = Fact::no(format!("{}, at {}", last.words(), last.at));
+    Some(fact.note("ECR asks the upstream anew at each pull of what is not cached: its words say what was wrong then"))
+}
