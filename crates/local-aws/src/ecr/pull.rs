@@ -217,9 +217,9 @@ impl Attempt {
             "upstream-registry-url": self.host,
             "image-tag": reference,
         });
-        if let Some((code, reason)) = self.failure {
-            detail["failure-code"] = code.into();
-            detail["failure-reason"] = reason.into();
+        if let (Some((code, reason)), Some(fields)) = (self.failure, detail.as_object_mut()) {
+            fields.insert("failure-code".to_owned(), code.into());
+            fields.insert("failure-reason".to_owned(), reason.into());
         }
         let (partition, region, account) = (&cx.partition, &cx.region, &cx.account);
         json!({
