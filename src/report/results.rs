@@ -1,6 +1,6 @@
 //! What a run found and did, and its outcome: one word and one sentence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::view::count;
 use super::{Change, ChangeResult, Existing, Memory, Outcome, Progress, RegistryReport, Report, State};
@@ -16,6 +16,7 @@ pub struct Results {
     pub changes: Vec<Change>,
     pub registries: BTreeMap<String, RegistryReport>,
     pub pull_through_cache_urls: BTreeMap<String, String>,
+    pub elsewhere: BTreeSet<String>,
     pub errors: Vec<Problem>,
     pub warnings: Vec<Problem>,
     pub plan_checksum: Option<String>,
@@ -40,6 +41,7 @@ impl From<Report> for Results {
             changes,
             registries,
             pull_through_cache_urls,
+            elsewhere,
             errors,
             warnings,
             plan_checksum,
@@ -55,6 +57,7 @@ impl From<Report> for Results {
             changes,
             registries,
             pull_through_cache_urls,
+            elsewhere,
             errors,
             warnings,
             plan_checksum,

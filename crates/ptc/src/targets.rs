@@ -20,9 +20,10 @@ pub struct TargetsArgs {
     /// Go by this deployed function instead: its name or its ARN.
     #[arg(long, value_name = "NAME")]
     function: Option<String>,
-    /// The profile of the AWS configuration: its credentials and Region, whatever AWS_ACCESS_KEY_ID and AWS_REGION say.
+    /// The profile of the AWS configuration: its credentials and Region, whatever AWS_ACCESS_KEY_ID and AWS_REGION say. May be
+    /// repeated, for several accounts.
     #[arg(long)]
-    profile: Option<String>,
+    profile: Vec<String>,
     /// The account's 12 digits. With credentials of another account nothing is done.
     #[arg(long, value_parser = account::account, help_heading = "Account")]
     account: Option<String>,
@@ -42,26 +43,37 @@ pub struct Target {
 }
 
 impl TargetsArgs {
-    /// Signs in once, and learns the settings of each.
+    /// Signs in once with each profile, and learns the settings of each stack.
     pub async fn open(&self, if_not_deployed: IfNotDeployed, ui: &Ui) -> Result<Vec<Target>, Failure> {
-        let each = self.each();
-        let Some(first) = each.first() else {
-            return Ok(Vec::new());
-        };
-        let config = first.sign_in(ui).await?;
-        let open = |one: SessionArgs| open_one(one, &config, if_not_deployed, ui);
-        Ok(join_all(each.into_iter().map(open)).await)
+        let profiles = once_each(&self.profile);
+        let mut signed_in = Vec::with_capacity(profiles.len());
+        for profile in &profiles {
+            let each = self.each(profile.as_ref());
+            let Some(first) = each.first() else { continue };
+            let config = match first.sign_in(ui).await {
+                // Without the others there is nothing to stand beside.
+                Err(failure) if profiles.len() == 1 => return Err(failure),
+                config => config,
+            };
+            signed_in.push((each, config));
+        }
+        let targets = signed_in.into_iter().map(async |(each, config)| {
+            let config = config.as_ref();
+            let open = |one: SessionArgs| open_one(one, config, if_not_deployed, ui);
+            join_all(each.into_iter().map(open)).await
+        });
+        Ok(join_all(targets).await.into_iter().flatten().collect())
     }
 
-    /// Each stack in each Region, once.
-    fn each(&self) -> Vec<SessionArgs> {
+    /// Each stack in each Region, once, with a profile.
+    fn each(&self, profile: Option<&String>) -> Vec<SessionArgs> {
         let stacks = once_each(&self.stack);
         let regions = once_each(&self.region);
         let of_stack = |stack: &Option<String>| {
             let one = |region: &Option<String>| SessionArgs {
                 stack: stack.clone(),
                 function: self.function.clone(),
-                profile: self.profile.clone(),
+                profile: profile.cloned(),
                 account: AccountArgs {
                     account: self.account.clone(),
                     region: region.clone(),
@@ -87,16 +99,24 @@ fn once_each(names: &[String]) -> Vec<Option<String>> {
     each
 }
 
-async fn open_one(args: SessionArgs, config: &SdkConfig, if_not_deployed: IfNotDeployed, ui: &Ui) -> Target {
+async fn open_one(
+    args: SessionArgs,
+    config: Result<&SdkConfig, &Failure>,
+    if_not_deployed: IfNotDeployed,
+    ui: &Ui,
+) -> Target {
     let region = args.account.region.clone();
-    let region = region.or_else(|| config.region().map(ToString::to_string));
+    let region = region.or_else(|| config.ok()?.region().map(ToString::to_string));
     Target {
         region: region.unwrap_or_default(),
-        // What could write is not even kept.
-        opened: args
-            .open_with(config, if_not_deployed, ui)
-            .await
-            .map(|(session, _)| session),
+        opened: match config {
+            // What could write is not even kept.
+            Ok(config) => {
+                let opened = args.open_with(config, if_not_deployed, ui).await;
+                opened.map(|(session, _)| session)
+            }
+            Err(failure) => Err(Failure::Usage(failure.to_string())),
+        },
         args,
     }
 }
@@ -114,7 +134,7 @@ mod tests {
 
     fn named(line: &[&str]) -> Vec<(Option<String>, Option<String>)> {
         let line = Line::try_parse_from([&["ptc"], line].concat()).unwrap();
-        let each = line.targets.each().into_iter();
+        let each = line.targets.each(None).into_iter();
         each.map(|one| (one.stack, one.account.region)).collect()
     }
 

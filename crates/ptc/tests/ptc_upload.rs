@@ -296,7 +296,10 @@ async fn several_stacks_get_the_file_side_by_side_or_none_does() {
         .run(with(&UPLOAD, &[&both[..], &["--stack", "strict"]].concat()))
         .await
         .ends(1);
-    has(&refused.stderr, "registries.yaml has errors for strict in eu-west-1");
+    has(
+        &refused.stderr,
+        "registries.yaml has errors for strict in account 123456789012, eu-west-1",
+    );
     for bucket in [BUCKET, GREEN] {
         assert_eq!(terminal.stack.aws.object(bucket, KEY), None);
     }

@@ -129,6 +129,8 @@ pub(crate) struct Notes {
     decrypted: HashSet<Position>,
     /// The registry that is being read.
     pub registry: Option<String>,
+    /// What is being read is for other stacks, and its warnings are theirs.
+    pub is_elsewhere: bool,
 }
 
 impl Notes {
@@ -144,7 +146,7 @@ impl Notes {
 
     /// Notes a warning, for the registry that is being read.
     pub fn warn(&mut self, code: Code, at: impl Into<Option<Position>>, message: impl Into<String>) {
-        if self.warnings.len() < MOST_KEPT {
+        if self.warnings.len() < MOST_KEPT && !self.is_elsewhere {
             let problem = self.problem(code, at.into(), message.into());
             self.warnings.push(problem);
         }
@@ -170,9 +172,14 @@ impl Notes {
         self.errors.is_empty()
     }
 
-    /// Whether there are far more errors than will be shown.
+    /// How many errors there are so far.
+    pub fn error_count(&self) -> usize {
+        self.errors.len() + self.dropped
+    }
+
+    /// Whether there are far more problems than will be shown.
     pub fn is_flooded(&self) -> bool {
-        self.errors.len() > 5 * MOST_PROBLEMS
+        self.errors.len().max(self.warnings.len()) > 5 * MOST_PROBLEMS
     }
 
     /// All errors and warnings, in the order of the file and free of credentials.

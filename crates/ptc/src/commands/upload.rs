@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
-use config::{Context, Rejected};
+use config::{Context, File, Rejected};
 use ecr_pull_through_sync::account::{AwsError, Calls, ObjectError, s3_client};
 use ecr_pull_through_sync::plan::bounds;
 use jiff::Timestamp;
@@ -114,12 +114,12 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
 /// Checks the file for each of those that it is for, before it is uploaded to any. Gives what there is to say of it: nothing of a
 /// file that could not be decrypted.
 async fn check_for_each(input: &Input, targets: &[Target], ui: &Ui) -> Result<Result<Option<Checked>, ()>, Failure> {
-    let mut accepted = None;
+    let mut accepted: Option<File> = None;
     let mut is_unchecked = false;
     for target in targets {
         let Ok(session) = &target.opened else { continue };
         match Box::pin(check(input, session)).await {
-            Ok(Verdict::Accepted(checked)) => accepted = accepted.or(Some(checked)),
+            Ok(Verdict::Accepted(file)) => add(&mut accepted, file),
             Ok(Verdict::Unchecked(why)) if !is_unchecked => {
                 is_unchecked = true;
                 ui.note(&visible(&format!(
@@ -132,7 +132,10 @@ async fn check_for_each(input: &Input, targets: &[Target], ui: &Ui) -> Result<Re
                 let refused = Checked::rejected(input, rejected);
                 let whose = match targets.len() {
                     1 => String::new(),
-                    _ => format!(" for {} in {}", target.args.subject(), target.region),
+                    _ => {
+                        let (stack, account) = (target.args.subject(), &session.home.account);
+                        format!(" for {stack} in account {account}, {}", target.region)
+                    }
                 };
                 let error = format!("nothing was uploaded: {} has errors{whose}", input.name);
                 if ui.json {
@@ -144,12 +147,31 @@ async fn check_for_each(input: &Input, targets: &[Target], ui: &Ui) -> Result<Re
             }
         }
     }
-    Ok(Ok(accepted))
+    Ok(Ok(accepted.map(|file| Checked::accepted(input, file))))
+}
+
+/// Adds what a file is for one more of the stacks that it goes to.
+fn add(accepted: &mut Option<File>, file: File) {
+    let Some(all) = accepted else {
+        *accepted = Some(file);
+        return;
+    };
+    for registry in file.registries {
+        if !all.registries.iter().any(|known| known.name == registry.name) {
+            all.elsewhere.remove(&registry.name);
+            all.registries.push(registry);
+        }
+    }
+    for warning in file.warnings {
+        if !all.warnings.contains(&warning) {
+            all.warnings.push(warning);
+        }
+    }
 }
 
 /// What a check came to, where the file may be uploaded.
 enum Verdict {
-    Accepted(Checked),
+    Accepted(File),
     /// It cannot be decrypted here, for this reason.
     Unchecked(String),
 }
@@ -171,8 +193,7 @@ async fn check(input: &Input, session: &Session) -> Result<Verdict, Rejected> {
             }
         },
     };
-    let checked = Checked::accepted(input, file.registries.len(), file.warnings);
-    Ok(Verdict::Accepted(checked))
+    Ok(Verdict::Accepted(file))
 }
 
 /// A file that was uploaded.

@@ -200,11 +200,7 @@ fn whole(
             None => return Err(ExportError::Settings(first())),
         }
     }
-    Ok(File {
-        registries: Vec::new(),
-        max_deletions: None,
-        warnings: Vec::new(),
-    })
+    Ok(File::default())
 }
 
 fn mapping(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Mapping {

@@ -49,6 +49,9 @@ pub fn of_plan(report: &Report, file: &str, home: &Home, next: Option<&str>) -> 
         home.region,
         report.outcome.as_str()
     ));
+    if let Some(words) = report.elsewhere_words() {
+        comment.add(&format!("\n{}\n", text(&words)));
+    }
     if report.is_wrong() {
         comment.add(&format!("\n{}\n", text(&report.message)));
     }

@@ -3,21 +3,17 @@
 use std::collections::BTreeSet;
 
 use config::{Problem, Rejected, Severity};
-use ecr_pull_through_sync::report::{ChangeResult, Mark, Outcome, Report, State};
+use ecr_pull_through_sync::report::{ChangeResult, Mark, Outcome, Report, State, some};
 
 use jiff::Timestamp;
 
 use crate::input::Input;
 use crate::session::Session;
 use crate::view::checked::Checked;
-use crate::view::phrase::some;
 use crate::view::rows::{Row, Rows};
 use crate::view::status::registries;
 use crate::view::terminal::Page;
 use crate::view::{diff, problems};
-
-/// How many registries a warning names.
-const MOST_NAMES: usize = 5;
 
 /// How much of a plan is shown, and what may follow.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +38,9 @@ pub fn page(report: &Report, input: &Input, session: &Session, shown: Shown<'_>,
     let (account, region) = (&home.account, &home.region);
     let against = format!("{} against account {account} in {region}, as {owner}", input.name);
     page.line(Mark::Same, &against);
+    if let Some(words) = report.elsewhere_words() {
+        page.line(Mark::Same, &words);
+    }
     page.gap();
     changes(&mut page, report, session, shown.details);
     for blocker in report.blockers() {
@@ -144,7 +143,7 @@ pub fn by_message(problems: &[Problem]) -> Vec<Problem> {
     let once = told.into_iter().map(|(problem, names)| match names.as_slice() {
         [] | [_] => problem.clone(),
         names => Problem {
-            registry: Some(some(names, MOST_NAMES)),
+            registry: Some(some(names.iter().copied())),
             line: None,
             column: None,
             ..problem.clone()

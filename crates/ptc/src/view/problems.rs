@@ -60,7 +60,18 @@ fn verdict(file: &Checked) -> String {
         n => format!(", {}", count(n, "warning")),
     };
     match file.registries {
-        Some(registries) => format!("{}: good, {}{warnings}", file.file, count(registries, "registry")),
+        Some(registries) => {
+            let registries = count(registries, "registry");
+            let elsewhere = match file.elsewhere.len() {
+                0 => String::new(),
+                n => format!(" and {n} for other stacks"),
+            };
+            let unplaced = match file.unplaced.len() {
+                0 => String::new(),
+                n => format!("; {n} with `only`, checked by form alone: --account and --region check them for a stack"),
+            };
+            format!("{}: good, {registries}{elsewhere}{warnings}{unplaced}", file.file)
+        }
         None => format!(
             "{}: refused, {}{warnings}",
             file.file,

@@ -42,6 +42,8 @@ pub enum Form {
 /// The result of one stack of several.
 struct Row {
     subject: String,
+    /// Where there are several.
+    profile: Option<String>,
     region: String,
     said: Result<Told, Failure>,
 }
@@ -54,8 +56,13 @@ pub async fn tell(
     work: impl AsyncFn(SessionArgs, Session) -> Result<Told, Failure>,
 ) -> Result<ExitCode, Failure> {
     let work = &work;
+    let named = |target: &Target| target.args.profile.clone();
+    let one_profile = targets
+        .iter()
+        .all(|target| Some(named(target)) == targets.first().map(named));
     let rows = targets.into_iter().map(async |target| Row {
         subject: target.args.subject().to_owned(),
+        profile: named(&target).filter(|_| !one_profile),
         region: target.region,
         said: match target.opened {
             Ok(opened) => work(target.args, opened).await,
@@ -114,14 +121,25 @@ impl Row {
             Err(failure) => ("error", failure.to_string().into()),
         };
         let stack = Some(&self.subject).filter(|subject| !subject.is_empty());
-        Ok(json!({ "stack": stack, "region": self.region, "exit_status": self.ending().status(), part: said }))
+        let mut object =
+            json!({ "stack": stack, "region": self.region, "exit_status": self.ending().status(), part: said });
+        if let (Some(members), Some(profile)) = (object.as_object_mut(), &self.profile) {
+            members.insert("profile".into(), profile.as_str().into());
+        }
+        Ok(object)
     }
 
     fn heading(&self) -> String {
-        match self.subject.as_str() {
-            "" => self.region.clone(),
-            subject => format!("{subject}, {}", self.region),
-        }
+        let parts = [self.subject.as_str(), self.region.as_str(), self.profile()];
+        parts
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    fn profile(&self) -> &str {
+        self.profile.as_deref().unwrap_or_default()
     }
 
     /// Its page, where it is worth one.
@@ -133,13 +151,14 @@ impl Row {
 
 fn page(rows: &[Row], color: bool) -> String {
     let mut page = Page::new(color);
-    let head = ["outcome", "stack", "region", "last run", "message"];
+    let head = ["outcome", "stack", "region", "profile", "last run", "message"];
     let cells = |row: &Row| {
         let age = row.said.as_ref().ok().and_then(|told| told.age.clone());
         vec![
             row.outcome().to_owned(),
             row.subject.clone(),
             row.region.clone(),
+            row.profile().to_owned(),
             age.unwrap_or_default(),
             row.sentence(),
         ]
@@ -163,12 +182,22 @@ fn page(rows: &[Row], color: bool) -> String {
 }
 
 fn markdown(rows: &[Row]) -> String {
+    let several = rows.iter().any(|row| row.profile.is_some());
+    let (head, rule) = if several { (" profile |", " --- |") } else { ("", "") };
     let mut comment = Comment::default();
-    comment.add("| outcome | stack | Region | |\n| --- | --- | --- | --- |\n");
+    comment.add(&format!(
+        "| outcome | stack | Region |{head} |\n| --- | --- | --- |{rule} --- |\n"
+    ));
     for row in rows {
         let (outcome, sentence) = (row.outcome(), text(&row.sentence()));
         let (stack, region) = (code(&row.subject), code(&row.region));
-        comment.add(&format!("| **{outcome}** | `{stack}` | `{region}` | {sentence} |\n"));
+        let profile = match several {
+            true => format!(" `{}` |", code(row.profile())),
+            false => String::new(),
+        };
+        comment.add(&format!(
+            "| **{outcome}** | `{stack}` | `{region}` |{profile} {sentence} |\n"
+        ));
     }
     for row in rows {
         if let Some(whole) = row.page() {
@@ -191,6 +220,7 @@ mod tests {
         ] {
             let row = Row {
                 subject: String::new(),
+                profile: None,
                 region: String::new(),
                 said: Err(failure),
             };

@@ -44,6 +44,9 @@ pub fn page(
     if let Some(existing) = &report.existing_repositories {
         page.line(Mark::Same, &format!("  repositories  {}", existing.progress));
     }
+    if let Some(words) = report.elsewhere_words() {
+        page.line(Mark::Same, &format!("  {words}"));
+    }
     for (name, warm) in report
         .registries
         .iter()
