@@ -87,7 +87,7 @@ fn check_size<'a>(name: &str, entry: &Entry, texts: impl Iterator<Item = &'a Str
 }
 
 fn fault(text: &str, context: &Context) -> Option<String> {
-    let Context { partition, .. } = context;
+    let partition = context.partition_shown();
     let example = format!("write an ARN such as `arn:{partition}:iam::111122223333:root`");
     if text == "*" {
         return Some(format!(
@@ -109,7 +109,7 @@ fn fault(text: &str, context: &Context) -> Option<String> {
             shown(text)
         ));
     };
-    if arn.partition != partition {
+    if !context.is_partition(arn.partition) {
         return Some(format!(
             "{} is of the partition `{}`, but this account is of `{partition}`",
             shown(text),

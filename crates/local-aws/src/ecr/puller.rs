@@ -150,7 +150,7 @@ impl Ecr {
     /// A pull by somebody whom the policies must let in.
     pub fn pull_as(
         &mut self,
-        cx: &CallContext,
+        context: &CallContext,
         secrets: &dyn SecretSource,
         puller: &Puller,
         image: &str,
@@ -158,7 +158,7 @@ impl Ecr {
         let (name, reference) = split(image);
         let arn = format!(
             "arn:{}:ecr:{}:{}:repository/{name}",
-            cx.partition, cx.region, cx.account
+            context.partition, context.region, context.account
         );
         let repository = self.repositories.get(name);
         let of_repository = match repository {
@@ -168,7 +168,7 @@ impl Ecr {
                 .and_then(|template| template.repository_policy.as_deref()),
         };
         let is_cached = repository.is_some_and(|repository| repository.images.find(name, reference).is_some());
-        let is_own_role = matches!(puller, Puller::Role { .. }) && puller.account() == cx.account;
+        let is_own_role = matches!(puller, Puller::Role { .. }) && puller.account() == context.account;
         let check = |policies: &[Option<&str>], action: &str| {
             let mut allowed = is_own_role;
             for policy in policies {
@@ -195,7 +195,7 @@ impl Ecr {
         for action in PULLING {
             check(&[of_repository], action)?;
         }
-        self.pull(cx, secrets, image)
+        self.pull(context, secrets, image)
     }
 }
 

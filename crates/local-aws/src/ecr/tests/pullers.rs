@@ -31,7 +31,7 @@ fn statement(principal: &Value, condition: &Value) -> Value {
 
 impl World {
     fn pull_as(&mut self, puller: &Puller, image: &str) -> Result<(), String> {
-        let pulled = self.ecr.pull_as(&self.cx, &self.secrets, puller, image);
+        let pulled = self.ecr.pull_as(&self.context, &self.secrets, puller, image);
         pulled
             .map(drop)
             .map_err(|error| format!("{}: {}", error.code, error.message))
