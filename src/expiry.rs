@@ -16,6 +16,7 @@ pub fn expires(registry: &Registry, secret: Option<&Secret>, is_of_file: bool, n
     let (token, speaks) = match &registry.credential {
         CredentialSource::None => return None,
         CredentialSource::Given(credential) => (Some(credential.expose().1).filter(|_| is_of_file), is_of_file),
+        CredentialSource::From(_) => (None, is_of_file),
         CredentialSource::Secret(_) => (None, true),
     };
     let token = token.and_then(expiry::of_token).map(|at| (at, ExpiresFrom::Token));

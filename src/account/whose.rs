@@ -37,7 +37,7 @@ impl<'a> Claims<'a> {
             named.insert(name, host);
             match &registry.credential {
                 config::CredentialSource::Secret(id) => _ = referenced.insert(id.as_str()),
-                config::CredentialSource::Given(_) => _ = giving.insert(name, host),
+                config::CredentialSource::Given(_) | config::CredentialSource::From(_) => _ = giving.insert(name, host),
                 config::CredentialSource::None => {}
             }
         }
@@ -159,7 +159,8 @@ pub(super) async fn secret_state(
     claims: &Claims<'_>,
 ) -> SecretState {
     let look = match &registry.credential {
-        config::CredentialSource::None => return SecretState::NotNeeded,
+        // No file can name a source yet.
+        config::CredentialSource::None | config::CredentialSource::From(_) => return SecretState::NotNeeded,
         config::CredentialSource::Secret(id) => reader
             .secret(id)
             .await
