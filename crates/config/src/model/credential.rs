@@ -256,6 +256,23 @@ impl ValueFault {
     }
 }
 
+impl CredentialSource {
+    /// Whether the credential goes into a secret of our own, be it the file's or a copy.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        matches!(self, Self::Given(_) | Self::From(_))
+    }
+
+    /// The secret that it is copied from.
+    #[must_use]
+    pub fn source(&self) -> Option<&SecretFrom> {
+        match self {
+            Self::From(from) => Some(from),
+            _ => None,
+        }
+    }
+}
+
 impl SecretFrom {
     /// The secret's name, without Region and suffix.
     #[must_use]
