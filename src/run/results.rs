@@ -307,15 +307,13 @@ impl<'a> RunState<'a> {
 
     /// As the labels are after this run, or were before it where it had no need to look again.
     fn is_file_refused(&self, registry: &config::Registry) -> bool {
-        if !registry.credential.is_own() {
+        // Where the source cannot be copied, what was copied from it before is not what is wanted.
+        let Some(said) = wanted(registry, self.sources.get(&registry.name)) else {
             return false;
-        }
-        let said = wanted(registry, self.sources.get(&registry.name))
-            .cloned()
-            .map(VersionValue::Credential);
+        };
         let before = match self.account.secret_states.get(&registry.name) {
             Some(SecretState::Found(secret)) if is_file_refused(secret) => {
-                said.is_some() && secret.labelled(CONFIGURED) == said.as_ref()
+                secret.labelled(CONFIGURED) == Some(&VersionValue::Credential(said.clone()))
             }
             _ => false,
         };
