@@ -27,6 +27,8 @@ impl Reason {
     pub const NOTHING_VALID: Self = Self::word("nothing-valid");
     /// The stack does not let a file do that.
     pub const NOT_ALLOWED: Self = Self::word("not-allowed");
+    /// Its registry is not ready.
+    pub const NOT_READY: Self = Self::word("not-ready");
     /// ECR shows another template than was written.
     pub const NOT_TAKEN: Self = Self::word("not-taken");
     /// Somebody else's rule points to the secret.

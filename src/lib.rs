@@ -38,3 +38,4 @@ pub mod throttle;
 pub mod timing;
 pub mod trigger;
 pub mod verify;
+pub mod warm;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tracing::level_filters::LevelFilter;
 
 use config::arn::{Arn, is_account, is_iam_name};
-use config::{is_host, is_repository_pattern};
+use config::{ROOT, is_host, is_prefix, is_repository_pattern};
 
 /// What the stack's operator chose: the parameters of docs/deploy.md.
 #[derive(Debug, Clone)]
@@ -49,6 +49,8 @@ pub struct Bounds {
     pub repositories: Vec<String>,
     /// `MAX_EXPIRING_IMAGES`: the greatest `max_expiring_images` that counts.
     pub max_expiring_images: u32,
+    /// `WARM_IMAGES`: the prefixes under which images may be warmed; `ROOT` is all.
+    pub warm: Vec<String>,
     /// `REQUIRE_SOPS`: whether a file that is not encrypted is refused.
     pub require_sops: bool,
     /// The variables among these that nobody has set, where the stack is not known: nothing is held to them.
@@ -56,10 +58,11 @@ pub struct Bounds {
 }
 
 /// The variables of [`Bounds`].
-pub const BOUNDS: [&str; 5] = [
+pub const BOUNDS: [&str; 6] = [
     "ALLOWED_UPSTREAMS",
     "ALLOWED_READERS",
     "EXISTING_REPOSITORIES",
+    "WARM_IMAGES",
     "MAX_EXPIRING_IMAGES",
     "REQUIRE_SOPS",
 ];
@@ -213,6 +216,20 @@ impl Bounds {
         if unknown.contains("EXISTING_REPOSITORIES") {
             repositories = vec!["*".to_owned()];
         }
+        let mut warm = items(
+            "WARM_IMAGES",
+            is_prefix,
+            "prefix of a registry, such as dockerhub, or ROOT",
+        )?;
+        if warm.len() > 1 && warm.iter().any(|prefix| prefix == ROOT) {
+            return Err(bad(
+                "WARM_IMAGES",
+                "has ROOT, which is all, beside others: write ROOT alone",
+            ));
+        }
+        if unknown.contains("WARM_IMAGES") {
+            warm = vec![ROOT.to_owned()];
+        }
         let most = if unknown.contains("MAX_EXPIRING_IMAGES") {
             u32::MAX
         } else {
@@ -223,11 +240,24 @@ impl Bounds {
             upstreams: (!unknown.contains("ALLOWED_UPSTREAMS")).then(|| upstreams.into_iter().collect()),
             readers: Some(readers.into_iter().collect()).filter(|readers: &BTreeSet<String>| !readers.is_empty()),
             repositories,
+            warm,
             max_expiring_images: max_expiring_images
                 .map_err(|_| bad("MAX_EXPIRING_IMAGES", "must be a whole number from 0"))?,
             require_sops: flag("REQUIRE_SOPS", get("REQUIRE_SOPS"))?,
             unknown,
         })
+    }
+}
+
+impl Bounds {
+    /// Whether the images of a repository may be warmed.
+    pub fn warms(&self, repository: &str) -> bool {
+        let is_under = |prefix: &str| {
+            repository
+                .strip_prefix(prefix)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.warm.iter().any(|prefix| prefix == ROOT || is_under(prefix))
     }
 }
 
@@ -371,6 +401,7 @@ mod tests {
             upstreams: Some(BTreeSet::new()),
             readers: Some(readers.into()),
             repositories: Vec::new(),
+            warm: Vec::new(),
             max_expiring_images: 0,
             require_sops: false,
             unknown: BTreeSet::new(),

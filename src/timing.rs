@@ -114,6 +114,7 @@ pub struct Deadline {
     stop_writing: Instant,
     give_up: Instant,
     end: Instant,
+    lambda_end: Instant,
 }
 
 impl Deadline {
@@ -129,6 +130,7 @@ impl Deadline {
             stop_writing: now + stop,
             give_up: now + give_up,
             end: now + end,
+            lambda_end: now + left,
         }
     }
 
@@ -161,6 +163,14 @@ impl Deadline {
     #[must_use]
     pub fn earlier(mut self, by: Duration) -> Self {
         self.stop_writing = self.stop_writing.checked_sub(by).unwrap_or(self.stop_writing);
+        self
+    }
+
+    /// The same, with no new write in the time right before Lambda's deadline.
+    #[must_use]
+    pub fn without_last(mut self, time: Duration) -> Self {
+        let stop = self.lambda_end.checked_sub(time).unwrap_or(self.stop_writing);
+        self.stop_writing = self.stop_writing.min(stop);
         self
     }
 

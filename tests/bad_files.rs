@@ -188,6 +188,29 @@ fn too_many_readers_are_refused() {
 }
 
 #[test]
+fn too_many_images_are_refused() {
+    let images = |many: usize| {
+        (0..many)
+            .map(|n| format!("\"app-{n}:1\""))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let file = |first, second| {
+        let (first, second) = (images(first), images(second));
+        format!("quay: {{registry: quay.io, warm: [{first}]}}\nk8s: {{registry: registry.k8s.io, warm: [{second}]}}\n")
+    };
+    assert!(read(file(150, 50).as_bytes(), &context()).is_ok());
+    assert_refused(
+        file(201, 0).as_bytes(),
+        "PT147",
+        1,
+        33,
+        "has 201 images; a stack takes 200",
+    );
+    assert_refused(file(150, 51).as_bytes(), "PT147", 2, 40, "there are 201 images");
+}
+
+#[test]
 fn a_flood_of_errors_is_cut() {
     let yaml = (0..5000).fold("quay:\n  registry: quay.io\n".to_owned(), |yaml, n| {
         format!("{yaml}  zebra-{n}: 1\n")

@@ -390,6 +390,7 @@ async fn the_stack_hands_every_bound_to_the_function() {
         ),
         ("AllowedReaders", "ALLOWED_READERS", "", "444455556666,o-abcdefghij"),
         ("ExistingRepositories", "EXISTING_REPOSITORIES", "", "quay/*,team-a/web"),
+        ("WarmImages", "WARM_IMAGES", "", "quay,team-a/web"),
         ("MaxExpiringImages", "MAX_EXPIRING_IMAGES", "0", "7"),
         ("RequireSops", "REQUIRE_SOPS", "false", "true"),
         ("TakeOverFrom", "TAKE_OVER_FROM", "", "old,older"),
@@ -407,6 +408,10 @@ async fn the_stack_hands_every_bound_to_the_function() {
         ("AllowedReaders", "*"),
         ("AllowedReaders", "arn:aws:iam::444455556666:root"),
         ("ExistingRepositories", "quay/*,${aws:x}"),
+        ("WarmImages", "quay/*"),
+        ("WarmImages", "*"),
+        ("WarmImages", "Quay"),
+        ("WarmImages", "quay/"),
         ("RequireSops", "yes"),
         ("PassableRoles", "*"),
         (

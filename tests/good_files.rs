@@ -560,3 +560,32 @@ fn nothing_printed_shows_a_credential() {
         "{printed}"
     );
 }
+
+#[test]
+fn more_warm_tags_than_the_policy_keeps_are_a_warning() {
+    let many = "[\"a:1\", \"a:2\", \"a:3\", \"a:4\", \"b:1\"]";
+    let expires = |policy: &str| {
+        let found = accepted(&format!("quay: {{registry: quay.io, warm: {many}{policy}}}\n"));
+        found.warnings.iter().any(|warning| warning.code.to_string() == "PT148")
+    };
+    let policy = |selection: &str, action: &str| {
+        format!(
+            ", lifecycle_policy: {{rules: [{{rulePriority: 1, selection: {{{selection}}}, action: {{type: {action}}}}}]}}"
+        )
+    };
+    assert!(expires(""), "the default keeps 3");
+    assert!(!expires(", lifecycle_policy: none"));
+    let count = |n: u32, of: &str| format!("{of}, countType: imageCountMoreThan, countNumber: {n}");
+    assert!(!expires(&policy(&count(4, "tagStatus: any"), "expire")));
+    assert!(expires(&policy(
+        &count(1, "tagStatus: tagged, tagPatternList: [\"*\"]"),
+        "expire"
+    )));
+    assert!(!expires(&policy(
+        &count(1, "tagStatus: tagged, tagPrefixList: [v]"),
+        "expire"
+    )));
+    assert!(!expires(&policy(&count(1, "tagStatus: untagged"), "expire")));
+    let days = "tagStatus: any, countType: sinceImagePushed, countUnit: days, countNumber: 1";
+    assert!(!expires(&policy(days, "expire")));
+}

@@ -60,6 +60,7 @@ mod secrets;
 mod sops;
 mod texts;
 mod update;
+mod warm;
 mod words;
 mod work;
 

@@ -355,6 +355,41 @@ async fn parameters_change_what_is_allowed_and_nothing_else() {
     assert_eq!((of_the_file(&passable), passable.len()), (2, grants(plain()).len() + 2));
 }
 
+/// Images are pulled under the named prefixes alone; `ROOT` is all of them.
+#[tokio::test]
+async fn images_are_warmed_under_the_prefixes_that_the_stack_names() {
+    let aws = any_account().await;
+    let allowed = |value: &str| {
+        let policy = role::template(&aws, &[])
+            .parameter("WarmImages", value)
+            .policy("FunctionRole")
+            .unwrap();
+        let decide = |action: &str, repository: &str| {
+            let context = [
+                ("aws:RequestedRegion", "eu-west-1"),
+                ("aws:ResourceAccount", "123456789012"),
+            ];
+            let need = Need {
+                action: action.into(),
+                resource: format!("arn:aws:ecr:eu-west-1:123456789012:repository/{repository}"),
+                context: context.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            };
+            matches!(policy.decide(&need), Decision::Allowed(_))
+        };
+        let actions = ["ecr:BatchGetImage", "ecr:BatchImportUpstreamImage"];
+        let tried = ["hub/a", "hub/a/b", "hub", "hub2/a", "team/hub/a"];
+        let both = |name: &&str| actions.iter().all(|action| decide(action, name));
+        let any = |name: &&str| actions.iter().any(|action| decide(action, name));
+        let found: Vec<&str> = tried.into_iter().filter(both).collect();
+        assert_eq!(found, tried.into_iter().filter(any).collect::<Vec<_>>());
+        found.join(" ")
+    };
+    assert_eq!(allowed(""), "");
+    assert_eq!(allowed("hub"), "hub/a hub/a/b");
+    assert_eq!(allowed("quay,team"), "team/hub/a");
+    assert_eq!(allowed("ROOT"), "hub/a hub/a/b hub hub2/a team/hub/a");
+}
+
 /// A role's own policies hold 10,240 characters, white space not counted (IAM quotas), and lists of the parameters want room.
 #[tokio::test]
 async fn there_is_room_for_lists_in_the_roles_policy() {
@@ -365,6 +400,10 @@ async fn there_is_room_for_lists_in_the_roles_policy() {
         .fold(template, |template, (name, value)| template.parameter(name, value));
     let template = template
         .parameter("ExistingRepositories", &patterns.join(","))
+        .parameter(
+            "WarmImages",
+            "dockerhub,ghcr,gitlab,quay,k8s,chainguard,public-ecr,team/web",
+        )
         .parameter("Tracing", "true");
     let policies = template
         .value(&["Resources", "FunctionRole", "Properties", "Policies"])
@@ -601,7 +640,7 @@ async fn the_bucket_denies_every_way_to_read_the_file() {
 
 /// In each partition the resources of the list are ARNs of that partition.
 #[tokio::test]
-async fn existing_repositories_are_named_in_the_stacks_own_partition() {
+async fn repositories_are_named_in_the_stacks_own_partition() {
     for (partition, region) in [
         ("aws", "eu-west-1"),
         ("aws-cn", "cn-north-1"),
@@ -616,17 +655,22 @@ async fn existing_repositories_are_named_in_the_stacks_own_partition() {
         let aws = LocalAws::start(options).await.unwrap();
         let env = [
             ("EXISTING_REPOSITORIES", "quay/*, team-a/web"),
+            ("WARM_IMAGES", "quay, team-a/web"),
             ("TEMPLATE_ROLE_ARN", ""),
         ];
         let policy = role::template(&aws, &env).policy("FunctionRole").unwrap();
         let grants = policy.grants();
-        let resources: BTreeSet<&str> = grants
-            .iter()
-            .filter(|(sid, ..)| sid == "Repositories")
-            .map(|(_, _, resource)| resource.as_str())
-            .collect();
-        let expected = ["quay/*", "team-a/web"].map(|name| format!("arn:{partition}:ecr:*:*:repository/{name}"));
-        assert_eq!(resources, expected.iter().map(String::as_str).collect());
+        let resources = |statement: &str| -> BTreeSet<String> {
+            let granted = grants.iter().filter(|(sid, ..)| sid == statement);
+            granted.map(|(_, _, resource)| resource.clone()).collect()
+        };
+        let named = |names: [&str; 2]| {
+            names
+                .map(|name| format!("arn:{partition}:ecr:*:*:repository/{name}"))
+                .into()
+        };
+        assert_eq!(resources("Repositories"), named(["quay/*", "team-a/web"]));
+        assert_eq!(resources("WarmImages"), named(["quay/*", "team-a/web/*"]));
         let decide = |account: &str, region: &str| {
             let context = [("aws:RequestedRegion", region), ("aws:ResourceAccount", account)];
             let context = context.map(|(key, value)| (key.to_owned(), value.to_owned())).into();

@@ -23,6 +23,7 @@ const BEYOND: &[(&str, &str)] = &[
     ("an ARN in another account", "the account"),
     ("a key in another Region", "the Region"),
     ("a secret that another registry writes", "across registries"),
+    ("images to be warm that a longer prefix serves", "across registries"),
     ("KMS and no template role {no-role}", "TEMPLATE_ROLE_ARN"),
     ("tags and no template role {no-role}", "TEMPLATE_ROLE_ARN"),
     (

@@ -164,6 +164,7 @@ pub fn unchecked(file: &File, is_sealed: bool, home: &Home, settings: &Settings)
         "ALLOWED_UPSTREAMS" => any(&is_bounded),
         "ALLOWED_READERS" => any(&|registry| foreign(registry, home).next().is_some()),
         "EXISTING_REPOSITORIES" => any(&|registry| registry.existing_repositories.is_some()),
+        "WARM_IMAGES" => any(&|registry| !registry.warm.is_empty()),
         "MAX_EXPIRING_IMAGES" => any(&|registry| expires(registry).is_some_and(|most| most > 0)),
         _ => !is_sealed,
     };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Change, ChangeResult, ConfigReport, Outcome, Report, State};
+use super::{Change, ChangeResult, ConfigReport, Outcome, Report, State, Warm};
 use crate::cause::Reason;
 use crate::plan::{Action, Resource};
 
@@ -70,6 +70,8 @@ struct PastRegistry {
     state: State,
     reason: Option<Reason>,
     since: Option<String>,
+    #[serde(default)]
+    warm: Option<Warm>,
 }
 
 impl Past {
@@ -122,9 +124,10 @@ impl Past {
         self.changes
             .iter_mut()
             .for_each(|change| change.since = time(change.since.take()));
-        self.registries
-            .values_mut()
-            .for_each(|registry| registry.since = time(registry.since.take()));
+        self.registries.values_mut().for_each(|registry| {
+            registry.since = time(registry.since.take());
+            registry.warm = registry.warm.take().map(Warm::believed);
+        });
         self
     }
 
@@ -148,6 +151,17 @@ impl Past {
             let past = self.registries.get(name).filter(|_| trouble);
             let same = past.filter(|past| past.state == registry.state && past.reason == registry.reason);
             registry.since = same.and_then(|past| self.first_time(past.since.as_ref()));
+        }
+    }
+
+    /// What is known of warm images, for the report of a run that does not look after them.
+    pub fn hand_on_warm(&self, report: &mut Report) {
+        if report.warmed {
+            return;
+        }
+        for (name, registry) in &mut report.registries {
+            let past = self.registries.get(name).and_then(|past| past.warm.as_ref());
+            registry.warm = registry.warm.take().or_else(|| past.cloned());
         }
     }
 

@@ -74,6 +74,7 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
             )?;
         }
     }
+    warm_images(page, report)?;
     if !report.changes.is_empty() {
         writeln!(
             page,
@@ -102,6 +103,26 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
         }
     }
     problems(page, report, Severity::Warning)
+}
+
+/// The images that are to be warm: how many, and what stands in the way of some.
+fn warm_images(page: &mut String, report: &Report) -> std::fmt::Result {
+    let warm = report
+        .registries
+        .iter()
+        .filter_map(|(name, registry)| Some((name, registry.warm.as_ref()?)));
+    for (n, (name, warm)) in warm.enumerate() {
+        if n == 0 {
+            writeln!(page, "\n## Warm images\n")?;
+        }
+        writeln!(page, "- {}: {warm}", text(name))?;
+        for told in &warm.images {
+            if let Some(why) = told.why() {
+                writeln!(page, "  - `{}` {}", code(&told.image), text(&why))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn problems(page: &mut String, report: &Report, severity: Severity) -> std::fmt::Result {

@@ -126,6 +126,14 @@ fn of_run(report: &Report, own: &[Change], before: &Past, finished_at: Timestamp
             .registries
             .values()
             .filter_map(|registry| Some(registry.expires.as_ref()?.days));
+        if report.warmed {
+            let ready = report
+                .registries
+                .values()
+                .filter(|registry| registry.state == State::Ready);
+            let missing = ready.filter_map(|registry| Some(registry.warm.as_ref()?.missing()));
+            metrics.push(("WarmMissing", Unit::Count, number(missing.fold(0, u64::saturating_add))));
+        }
         metrics.extend(days.min().map(|days| ("DaysToExpiry", Unit::None, days)));
         if report.outcome != Outcome::Rejected {
             let to_do = report

@@ -8,6 +8,7 @@ mod redact;
 mod repositories;
 mod results;
 mod view;
+mod warm;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub use redact::redact;
 pub use repositories::{Base, Existing, Part, Progress, Work};
 pub use results::Results;
 pub use view::{Blocker, Mark, word};
+pub use warm::{Warm, WarmResult, WarmedImage};
 
 /// The report. Field names and values are what docs/report.md promises. It is read back by what works on messages
 /// of the queue, whose results go into the report of the run that sent them.
@@ -68,6 +70,9 @@ pub struct Report {
     /// The account could not be read, so that nothing is known of it.
     #[serde(skip)]
     pub blind: bool,
+    /// The run has looked after the images that are to be warm.
+    #[serde(skip)]
+    pub warmed: bool,
 }
 
 /// How a run came out.
@@ -276,6 +281,9 @@ pub struct RegistryReport {
     /// Its repositories that exist already, where the file wants its settings applied to them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub existing_repositories: Option<Progress>,
+    /// The images that are to be in the cache before anybody pulls them, where the file names some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm: Option<Warm>,
     /// Why it is in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -310,6 +318,7 @@ impl RegistryReport {
             credential,
             expires: None,
             existing_repositories: None,
+            warm: None,
             message: None,
             reason: None,
             since: None,

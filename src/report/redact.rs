@@ -28,6 +28,10 @@ pub fn redact(report: &mut Report, seen: &[Credential]) {
         .values_mut()
         .filter_map(|registry| registry.message.as_mut())
         .for_each(clean);
+    for registry in report.registries.values_mut() {
+        let images = registry.warm.iter_mut().flat_map(|warm| &mut warm.images);
+        images.filter_map(|image| image.message.as_mut()).for_each(clean);
+    }
     let work = report
         .existing_repositories
         .as_mut()

@@ -21,6 +21,7 @@ pub struct Results {
     pub existing_repositories: Option<Existing>,
     pub memory: Memory,
     pub blind: bool,
+    pub warmed: bool,
 }
 
 impl From<Report> for Results {
@@ -45,6 +46,7 @@ impl From<Report> for Results {
             memory,
             stats: _,
             blind,
+            warmed,
         } = report;
         Self {
             outcome,
@@ -58,6 +60,7 @@ impl From<Report> for Results {
             existing_repositories,
             memory,
             blind,
+            warmed,
         }
     }
 }

@@ -17,7 +17,7 @@ mod status;
 mod tell;
 mod warnings;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -26,11 +26,12 @@ use crate::existing::{ExistingResult, Reconciler, WriteAccess};
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::plan::checksum;
-use crate::report::{Change, ConfigReport, Outcome, Past, Report, Results, written};
+use crate::report::{Change, ConfigReport, Outcome, Past, Report, Results, Warm, written};
 use crate::settings::Settings;
 use crate::timing::{Deadline, Timing};
 use crate::trigger::{Kind, Mode, SecretChange, WorkBatch};
 use crate::verify::{Candidate, prove};
+use crate::warm::Warmer;
 use config::Credential;
 use config::sops::DataKey;
 use config::{File, Problem};
@@ -291,7 +292,7 @@ impl<'a> Run<'a> {
         let state = RunState::new(file, account, planned.scope, planned.memory);
         let candidates = apply::candidates(&planned.plan.registries, file, account, request);
         let applied = self.carry_out(writer, planned.plan, candidates, shown.is_some(), &config, state);
-        let state = match Box::pin(applied).await {
+        let mut state = match Box::pin(applied).await {
             Ok(state) => state,
             Err(stale) => return Pass::Stale(stale),
         };
@@ -307,6 +308,7 @@ impl<'a> Run<'a> {
             .run(Some(access), shown);
         match Box::pin(existing).await {
             Ok(existing) => {
+                state.warm = self.warm(writer, request, file, &state).await;
                 let sum = request.plan_checksum.clone();
                 self.finish(request, config, state, existing, planned.warnings, sum)
             }
@@ -316,6 +318,29 @@ impl<'a> Run<'a> {
                 Pass::Stale(Stale { named, changes })
             }
         }
+    }
+
+    /// Asks for the images that are to be warm, in the runs that follow the uploaded file as a whole.
+    async fn warm(
+        &self,
+        writer: &Writer,
+        request: &RunRequest,
+        file: &File,
+        state: &RunState<'_>,
+    ) -> Option<BTreeMap<String, Warm>> {
+        let looks_after_all = matches!(request.kind, Kind::S3Upload | Kind::Schedule | Kind::Manual);
+        if !looks_after_all || matches!(self.source, Source::Local { .. }) {
+            return None;
+        }
+        let warmer = Warmer {
+            writer,
+            home: self.home,
+            bounds: &self.deps.settings.bounds,
+            timing: self.deps.timing,
+            deadline: self.deadline,
+            run_id: self.run_id,
+        };
+        Some(Box::pin(warmer.warm(file, |name| state.is_ready(name))).await)
     }
 
     /// What a plan would do to existing repositories, and the checksum of all of it.

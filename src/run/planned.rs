@@ -7,6 +7,7 @@ use crate::account::{Account, CURRENT, SecretState, SourceState};
 use crate::cause::{Cause, Reason};
 use crate::plan::{DeletionBounds, Limit, Plan, Scope, plan};
 use crate::report::{ConfigReport, Memory, Past};
+use crate::warm;
 use config::{Code, File, Problem};
 
 /// An accepted file, the account, and what is to be done.
@@ -35,6 +36,7 @@ impl Run<'_> {
     ) -> Planned<'r> {
         let mut warnings = std::mem::take(&mut file.warnings);
         warnings.extend(warnings::warnings(request, &file, &account));
+        warnings.extend(warm::beyond_bounds(&file, &self.deps.settings.bounds));
         let other_file = self.differs_from_upload().await;
         let memory = memory(&config, &file, &account, past);
         let bounds = self.bounds(request, &file, &memory, past, other_file.is_some());

@@ -16,9 +16,12 @@ use crate::expiry;
 use crate::home::Home;
 use crate::plan::rollback::is_file_refused;
 use crate::plan::{Action, Plan, Removal, Resource, Scope, Step, Verdict, is_of_file, is_of_file_after, words};
-use crate::report::{Change, ChangeResult, CredentialState, Expires, Memory, Outcome, RegistryReport, Results, State};
+use crate::report::{
+    Change, ChangeResult, CredentialState, Expires, Memory, Outcome, RegistryReport, Results, State, Warm,
+};
 use crate::timing::Deadline;
 use crate::trigger::{Mode, SecretChange};
+use crate::warm;
 use config::{Code, File, Problem};
 
 /// What ECR said of the credentials, by registry.
@@ -43,6 +46,8 @@ pub(super) struct RunState<'a> {
     pub of_file: BTreeMap<String, bool>,
     /// What the next runs are to know.
     pub memory: Memory,
+    /// What came of the images that are to be warm, by registry; `None` where the run did not look after them.
+    pub warm: Option<BTreeMap<String, Warm>>,
 }
 
 /// What is said of a registry that the deadline kept from being finished.
@@ -63,6 +68,7 @@ impl<'a> RunState<'a> {
             file_refused: BTreeMap::new(),
             of_file: BTreeMap::new(),
             memory,
+            warm: None,
         }
     }
 
@@ -177,8 +183,11 @@ impl<'a> RunState<'a> {
                 within,
                 now,
             ));
+            let warm = self.warm.as_ref().and_then(|warm| warm.get(name)).cloned();
+            warnings.extend(warm.iter().flat_map(|warm| warm::mismatches(registry, warm)));
             let report = RegistryReport {
                 expires,
+                warm,
                 ..self.registry(registry, url, deadline)
             };
             results.registries.insert(name.clone(), report);
@@ -193,6 +202,7 @@ impl<'a> RunState<'a> {
         let verdict = request.secret.as_ref().map(|change| self.verdict(change));
         results.warnings = warnings;
         results.memory = self.memory;
+        results.warmed = self.warm.is_some();
         results.changes = self.applied.changes;
         let mut results = existing.add_to(results, mode).judged(mode);
         if deadline.is_asked_for() && results.outcome == Outcome::Partial {

@@ -90,6 +90,7 @@ impl Run<'_> {
             existing_repositories,
             memory,
             blind,
+            warmed,
         } = results;
         let mut report = Report {
             run_id: self.run_id.to_owned(),
@@ -117,7 +118,9 @@ impl Run<'_> {
                 duration_ms: u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
             },
             blind,
+            warmed,
         };
+        past.hand_on_warm(&mut report);
         report::redact(&mut report, &self.seen.lock().unwrap_or_else(PoisonError::into_inner));
         past.mark_old_news(&mut report);
         report

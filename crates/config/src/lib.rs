@@ -49,11 +49,12 @@ pub use model::encryption::{Encryption, EncryptionKind};
 pub use model::existing::{ExistingRepositories, Setting, is_repository_pattern};
 pub use model::expiry;
 pub use model::file::{File, MAX_REGISTRIES};
+pub use model::image::{WarmImage, is_digest, is_tag};
 pub use model::lifecycle::{
     Action, ActionType, CountType, CountUnit, LifecyclePolicy, Rule, Selection, StorageClass, TagStatus,
 };
 pub use model::mutability::Mutability;
-pub use model::prefix::{ROOT, is_repository_name};
+pub use model::prefix::{ROOT, is_prefix, is_repository_name};
 pub use model::registry::Registry;
 pub use model::upstream::{
     CredentialNeed, Upstream, UpstreamKind, canonical_host, is_host, kind_of_host, listed, parse as parse_upstream,
@@ -175,6 +176,7 @@ fn content(root: &Rc<Node>, context: &Context, notes: &mut Notes) -> Option<(Vec
     }
     notes.registry = None;
     across::check_secrets(&resolved, notes);
+    across::check_warm(&resolved, notes);
     let registries = resolved.into_iter().map(|resolved| resolved.registry).collect();
     Some((registries, parts.max_deletions))
 }

@@ -42,6 +42,7 @@ impl Stage {
             ("TEMPLATE_ROLE_ARN", &role),
             ("ALLOWED_UPSTREAMS", &hosts),
             ("EXISTING_REPOSITORIES", "*"),
+            ("WARM_IMAGES", "ROOT"),
             ("LOG_LEVEL", log_level),
         ];
         let lambda = aws.lambda();
@@ -63,7 +64,8 @@ impl Stage {
             .physical("ConfigBucket", BUCKET)
             .physical("TemplateRole", "template")
             .parameter("PassableRoles", &prepared.roles.join(","))
-            .parameter("ExistingRepositories", "*");
+            .parameter("ExistingRepositories", "*")
+            .parameter("WarmImages", "ROOT");
         aws.enforce(function.principal(), stack.policy("FunctionRole")?);
         Ok(Self {
             aws,

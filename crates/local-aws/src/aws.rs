@@ -293,6 +293,11 @@ impl LocalAws {
         self.state().ecr.upstreams().fail(host, image, code);
     }
 
+    /// The tag of this image (`library/nginx:1.27`) moves at its upstream, which gives another image from now on.
+    pub fn move_upstream_tag(&self, host: &str, image: &str) {
+        self.state().ecr.upstreams().move_tag(host, image);
+    }
+
     /// Every credential that an upstream was shown, by a proof or a pull: host, user, token.
     #[must_use]
     pub fn shown_credentials(&self) -> std::collections::BTreeSet<[String; 3]> {

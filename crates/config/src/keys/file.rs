@@ -6,6 +6,7 @@ use crate::keys::describe::{Key as _, keys};
 use crate::model::credential::SECRET_PREFIX;
 use crate::model::existing::{MOST_CHARACTERS as MOST_REPOSITORY, MOST_PATTERNS};
 use crate::model::file::MAX_REGISTRIES;
+use crate::model::image::MOST_IMAGES;
 use crate::model::mutability::{MOST_CHARACTERS as MOST_FILTER, MOST_FILTERS};
 use crate::model::tags::{MOST as MOST_TAGS, MOST_KEY, MOST_VALUE, OUR_PREFIX};
 use crate::yaml::parse::Hints;
@@ -22,7 +23,7 @@ keys! {
             absent: Json("{}"),
         }
         Defaults = "defaults" {
-            brief: "any field of a registry but `registry` and `expires_at`; a registry's own value wins",
+            brief: "any field of a registry but `registry`, `expires_at` and `warm`; a registry's own value wins",
             absent: Words("none"),
         }
         MaxDeletions = "max_deletions" {
@@ -113,6 +114,11 @@ keys! {
             absent: Json("false"),
             rules: "`true` is all four settings. `ROOT` must have an `include`. The stack's `ExistingRepositories` must name them. Which repositories, the preview, and thousands of them: **[existing-repositories.md](existing-repositories.md)**.",
         }
+        Warm = "warm" {
+            brief: "images to be in the cache before anybody pulls them: paths under the registry's name, each with a tag",
+            absent: Json("[]"),
+            rules: "`path:tag`, or `path:tag@sha256:...` to be told when the tag is another image. Each once, none that a longer prefix of the file serves, {MOST_IMAGES} for a stack. A registry's own, not in `defaults`. The stack's `WarmImages` must name the prefix: **[warm-images.md](warm-images.md)**.",
+        }
     }
 }
 
@@ -154,7 +160,7 @@ keys! {
 
 impl RegistryKey {
     /// The fields that each registry has for itself.
-    pub(crate) const WITHOUT_DEFAULT: [Self; 2] = [Self::Registry, Self::ExpiresAt];
+    pub(crate) const WITHOUT_DEFAULT: [Self; 3] = [Self::Registry, Self::ExpiresAt, Self::Warm];
 }
 
 pub(crate) const REGISTRIES: &str = "registries";

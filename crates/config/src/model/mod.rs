@@ -7,6 +7,7 @@ pub mod encryption;
 pub mod existing;
 pub mod expiry;
 pub mod file;
+pub mod image;
 pub mod lifecycle;
 pub mod mutability;
 pub mod prefix;

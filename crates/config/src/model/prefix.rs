@@ -68,6 +68,11 @@ pub(crate) fn fault(text: &str) -> Option<String> {
     None
 }
 
+/// Whether ECR allows a rule of this prefix.
+pub fn is_prefix(text: &str) -> bool {
+    fault(text).is_none()
+}
+
 /// Whether ECR allows a repository of this name: the parts of a prefix, 2 to 256 characters (ECR API, RepositoryName).
 pub fn is_repository_name(text: &str) -> bool {
     (LEAST..=256).contains(&text.len())

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::credential::CredentialSource;
 use super::encryption::Encryption;
 use super::existing::ExistingRepositories;
+use super::image::WarmImage;
 use super::lifecycle::LifecyclePolicy;
 use super::mutability::Mutability;
 use super::upstream::Upstream;
@@ -40,6 +41,8 @@ pub struct Registry {
     pub take_over: bool,
     /// What goes to repositories that exist already; `None` is off.
     pub existing_repositories: Option<ExistingRepositories>,
+    /// What is to be in the cache before anybody pulls it.
+    pub warm: Vec<WarmImage>,
     /// The line of the name, from 1.
     pub line: usize,
     /// The column of the name, from 1.

@@ -8,6 +8,8 @@ use crate::diagnostics::problem::{Notes, shown};
 use crate::model::context::Context;
 use crate::model::credential::{CredentialSource, SECRET_PREFIX, name_of_secret};
 use crate::model::file::MAX_REGISTRIES;
+use crate::model::image::MOST_IMAGES;
+use crate::model::prefix::ROOT;
 use crate::read::resolve::Resolved;
 use crate::yaml::node::Entry;
 
@@ -78,6 +80,39 @@ pub(crate) fn check_secrets(registries: &[Resolved], notes: &mut Notes) {
             );
             notes.registry = None;
         }
+    }
+}
+
+/// Checks that each image to be warm is served by its own registry, and how many there are.
+pub(crate) fn check_warm(registries: &[Resolved], notes: &mut Notes) {
+    let names: Vec<&str> = registries
+        .iter()
+        .map(|resolved| resolved.registry.name.as_str())
+        .collect();
+    let mut many = 0;
+    for Resolved { registry, warm_at, .. } in registries {
+        let own = if registry.name == ROOT { 0 } else { registry.name.len() };
+        notes.registry = Some(registry.name.clone());
+        for image in &registry.warm {
+            let repository = image.repository(&registry.name);
+            let is_longer = |name: &&&str| {
+                name.len() > own
+                    && **name != ROOT
+                    && repository
+                        .strip_prefix(**name)
+                        .is_some_and(|rest| rest.starts_with('/'))
+            };
+            if let (Some(other), Some(at)) = (names.iter().filter(is_longer).max_by_key(|name| name.len()), *warm_at) {
+                let (image, other) = (shown(&image.to_string()), shown(other));
+                notes.error(Code::IMAGE_OF_OTHER_REGISTRY, at, format!("{image} is served by the registry {other}, whose prefix is longer; move it there, under its path below that prefix"));
+            }
+        }
+        let before = many;
+        many += registry.warm.len();
+        if let (true, true, Some(at)) = (before <= MOST_IMAGES, many > MOST_IMAGES, *warm_at) {
+            notes.error(Code::TOO_MANY_IMAGES, at, format!("with these there are {many} images to be warm; a stack takes {MOST_IMAGES}, those of all its registries together"));
+        }
+        notes.registry = None;
     }
 }
 

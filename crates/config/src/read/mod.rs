@@ -13,3 +13,4 @@ pub(crate) mod principal;
 pub(crate) mod raw;
 pub(crate) mod resolve;
 pub(crate) mod tags;
+pub(crate) mod warm;

@@ -12,6 +12,7 @@ use crate::model::context::Context;
 use crate::model::encryption::Encryption;
 use crate::model::existing::ExistingRepositories;
 use crate::model::expiry;
+use crate::model::image::WarmImage;
 use crate::model::lifecycle::LifecyclePolicy;
 use crate::model::mutability::Word;
 use crate::model::prefix;
@@ -23,6 +24,7 @@ use crate::read::lifecycle;
 use crate::read::mutability;
 use crate::read::principal;
 use crate::read::tags::{self, Tags};
+use crate::read::warm;
 use crate::yaml::node::{Entry, Node};
 
 /// The longest ARN of a role that ECR takes.
@@ -47,6 +49,7 @@ pub(crate) struct Raw {
     pub take_over: Option<Field<bool>>,
     pub allow_unlisted: Option<Field<bool>>,
     pub existing: Option<Field<Option<ExistingRepositories>>>,
+    pub warm: Option<Field<Vec<WarmImage>>>,
     /// The fields that are there, and where their keys stand.
     pub named: Vec<(&'static str, Position)>,
 }
@@ -83,7 +86,7 @@ pub(crate) fn read_defaults(node: &Node, context: &Context, notes: &mut Notes) -
             );
         }
     }
-    (raw.registry, raw.expires_at) = (None, None);
+    (raw.registry, raw.expires_at, raw.warm) = (None, None, None);
     Some(raw)
 }
 
@@ -118,6 +121,7 @@ fn read(
             RegistryKey::TakeOver => raw.take_over = placed(entry, fields::flag(name, value, notes)),
             RegistryKey::AllowUnlistedUpstream => raw.allow_unlisted = placed(entry, fields::flag(name, value, notes)),
             RegistryKey::ExistingRepositories => raw.existing = existing::read(entry, name_of_registry, notes),
+            RegistryKey::Warm => raw.warm = warm::read(name, entry, notes),
         }
     }
     Some(raw)

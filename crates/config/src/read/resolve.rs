@@ -19,6 +19,7 @@ use crate::model::upstream::{self, CredentialNeed, Upstream, UpstreamKind};
 use crate::read::fields::Field;
 use crate::read::raw::{self, Raw};
 use crate::read::tags::{self, Tags};
+use crate::read::warm;
 use crate::yaml::node::Entry;
 
 const NEEDS_TEMPLATE_ROLE: &str = "need a role with which ECR creates repositories, or every first pull fails; set TEMPLATE_ROLE_ARN (a parameter of the stack), or remove them";
@@ -28,10 +29,11 @@ const OF_CREDENTIAL: [&str; 4] = ["username", "accessToken", "secret", EXPIRES_A
 
 const EXPIRES_AT: &str = RegistryKey::ExpiresAt.as_str();
 
-/// A registry, and where its `secret` stands.
+/// A registry, and where its `secret` and `warm` stand.
 pub(crate) struct Resolved {
     pub registry: Registry,
     pub secret_at: Option<Position>,
+    pub warm_at: Option<Position>,
 }
 
 /// What stands above every registry.
@@ -109,6 +111,10 @@ pub(crate) fn registry(entry: &Entry, above: &Above<'_>, notes: &mut Notes) -> O
     let existing = existing(&raw, defaults, name, notes);
     let lifecycle = pick("lifecycle_policy", &raw, defaults, |raw| raw.lifecycle.as_ref());
     warn_of_no_policy(lifecycle, existing.as_ref(), notes);
+    let lifecycle = lifecycle.map_or_else(|| Some(LifecyclePolicy::default_policy()), |field| field.value.clone());
+    if let (Some(warm), Some(lifecycle)) = (&raw.warm, &lifecycle) {
+        warm::warn_of_expiry(warm, lifecycle, notes);
+    }
     let registry = Registry {
         name: name.to_owned(),
         upstream: upstream?,
@@ -120,7 +126,7 @@ pub(crate) fn registry(entry: &Entry, above: &Above<'_>, notes: &mut Notes) -> O
         .map(|field| field.value.clone())
         .unwrap_or_default(),
         mutability: mutability?,
-        lifecycle: lifecycle.map_or_else(|| Some(LifecyclePolicy::default_policy()), |field| field.value.clone()),
+        lifecycle,
         upstream_repository_prefix,
         custom_role_arn,
         encryption: pick("encryption_configuration", &raw, defaults, |raw| {
@@ -130,11 +136,17 @@ pub(crate) fn registry(entry: &Entry, above: &Above<'_>, notes: &mut Notes) -> O
         tags,
         take_over: pick("take_over", &raw, defaults, |raw| raw.take_over.as_ref()).is_some_and(|field| field.value),
         existing_repositories: existing,
+        warm: raw.warm.as_ref().map(|field| field.value.clone()).unwrap_or_default(),
         line: at.line,
         column: at.column,
     };
     let secret_at = raw.secret.as_ref().or(defaults.secret.as_ref()).map(|field| field.at);
-    Some(Resolved { registry, secret_at })
+    let warm_at = raw.warm.as_ref().map(|field| field.at);
+    Some(Resolved {
+        registry,
+        secret_at,
+        warm_at,
+    })
 }
 
 /// A registry's own field where it has one, right or wrong; else the default.

@@ -70,7 +70,8 @@ fn under(key: RegistryKey) -> String {
         | RegistryKey::CustomRoleArn
         | RegistryKey::Tags
         | RegistryKey::TakeOver
-        | RegistryKey::AllowUnlistedUpstream => String::new(),
+        | RegistryKey::AllowUnlistedUpstream
+        | RegistryKey::Warm => String::new(),
     }
 }
 

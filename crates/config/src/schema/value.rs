@@ -14,6 +14,7 @@ use crate::model::arn::REGION;
 use crate::model::credential::SECRET_PREFIX;
 use crate::model::expiry;
 use crate::model::file::MAX_REGISTRIES;
+use crate::model::image::MOST_IMAGES;
 use crate::model::lifecycle::{ActionType, CountType, CountUnit, StorageClass, TagStatus};
 use crate::model::lifecycle::{MOST_RULES, MOST_TAG, MOST_WILDCARDS};
 use crate::model::mutability::{self, Word};
@@ -58,6 +59,7 @@ impl Valued for RegistryKey {
             Self::Tags => tags(),
             Self::TakeOver | Self::AllowUnlistedUpstream => flag(),
             Self::ExistingRepositories => json!({"anyOf": [flag(), map::<ExistingKey>()]}),
+            Self::Warm => images(),
         }
     }
 }
@@ -321,6 +323,19 @@ fn repositories() -> Value {
     let mut patterns = list(&loose("^[a-z0-9._/*-]+$", repositories::MOST_CHARACTERS), 0);
     super::set(&mut patterns, "maxItems", json!(repositories::MOST_PATTERNS));
     patterns
+}
+
+fn images() -> Value {
+    const PART: &str = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*";
+    let image = format!(r"^{PART}(/{PART})*:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}}(@sha256:[0-9a-f]{{64}})?$");
+    let mut item = pattern(&image, 512);
+    explained(
+        &mut item,
+        "A path under the registry's name with a tag, such as `library/nginx:1.27`.",
+    );
+    let mut images = list(&item, 0);
+    super::set(&mut images, "maxItems", json!(MOST_IMAGES));
+    images
 }
 
 fn rules() -> Value {

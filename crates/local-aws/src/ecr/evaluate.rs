@@ -21,6 +21,8 @@ pub struct Image {
     pub pushed_at: Timestamp,
     /// When it was pulled last; for an image that never was, the push counts.
     pub last_pulled_at: Option<Timestamp>,
+    /// When ECR last compared its tag with the upstream; never, for an image that did not come from one.
+    pub checked_at: Option<Timestamp>,
     /// Where it is stored.
     pub storage_class: StorageClass,
     /// When it was archived.
@@ -44,6 +46,7 @@ impl Image {
             tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
             pushed_at,
             last_pulled_at: None,
+            checked_at: None,
             storage_class: StorageClass::Standard,
             transitioned_at: None,
             part_of: None,
@@ -134,7 +137,7 @@ impl Selection {
 }
 
 /// Whether a tag fits a pattern in which `*` stands for any text.
-fn matches(pattern: &str, tag: &str) -> bool {
+pub(super) fn matches(pattern: &str, tag: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == tag,
         Some((head, rest)) => tag.strip_prefix(head).is_some_and(|tail| {

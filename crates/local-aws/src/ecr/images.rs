@@ -51,6 +51,22 @@ impl Images {
         }
     }
 
+    /// What ECR does when it has compared a tag with its upstream: where that has another image, the tag moves to it.
+    pub(super) fn refresh(&mut self, tag: &str, upstream: Image) {
+        let Self::Listed(images) = self else { return };
+        let is_new = !images.iter().any(|image| image.digest == upstream.digest);
+        for image in images.iter_mut() {
+            if image.digest == upstream.digest {
+                image.checked_at = upstream.checked_at;
+            } else {
+                image.tags.retain(|own| own != tag);
+            }
+        }
+        if is_new {
+            images.push(upstream);
+        }
+    }
+
     /// The image of this digest or tag.
     pub(super) fn find(&self, repository: &str, reference: &str) -> Option<Image> {
         let images = self.list(repository);
@@ -68,13 +84,14 @@ fn daily(repository: &str, n: usize, count: usize, last: Timestamp) -> Image {
     Image::new(&digest(&format!("{repository}:{tag}")), &[&tag], pushed)
 }
 
-/// An image as a pull brings it: an index of two platforms, whose parts are not kept.
-pub(super) fn pulled(name: &str, tag: &str, now: Timestamp) -> Image {
+/// An image as a pull brings it: an index of two platforms, whose parts are not kept. Another one each time its tag has moved.
+pub(super) fn pulled(name: &str, tag: &str, moves: u32, now: Timestamp) -> Image {
     const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    let moved = if moves == 0 { String::new() } else { format!("/{moves}") };
     let part = |architecture: &str| {
         json!({
             "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "digest": digest(&format!("{name}/{architecture}")),
+            "digest": digest(&format!("{name}/{architecture}{moved}")),
             "size": 1000,
             "platform": {"architecture": architecture, "os": "linux"},
         })
@@ -84,6 +101,7 @@ pub(super) fn pulled(name: &str, tag: &str, now: Timestamp) -> Image {
     Image {
         media_type: INDEX.to_owned(),
         manifest: Some(index.clone()),
+        checked_at: Some(now),
         ..Image::new(&digest(&index), &[tag], now)
     }
 }

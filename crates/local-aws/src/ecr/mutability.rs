@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::evaluate::matches;
 use super::invalid;
 use crate::api::ApiError;
 
@@ -53,6 +54,15 @@ impl Mutability {
                 image_tag_mutability_exclusion_filters: filters,
             })),
         }
+    }
+}
+
+impl Mutability {
+    /// Whether a tag may move to another image.
+    pub(super) fn lets_move(&self, tag: &str) -> bool {
+        let filters = self.image_tag_mutability_exclusion_filters.iter().flatten();
+        let is_excluded = filters.into_iter().any(|filter| matches(&filter.filter, tag));
+        self.image_tag_mutability.starts_with("MUTABLE") != is_excluded
     }
 }
 

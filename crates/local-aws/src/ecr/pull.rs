@@ -3,6 +3,8 @@
 //! ECR's refusals of a first pull mislead: whatever the reason, the client reads that there is no such repository.
 //! The text is kept, with the reason after it in brackets for whoever reads the output of a test.
 
+use jiff::SignedDuration;
+
 use super::images;
 use super::lifecycle::StorageClass;
 use super::repositories::{Repository, not_found};
@@ -11,6 +13,9 @@ use super::template::Template;
 use super::{Ecr, invalid};
 use crate::api::{ApiError, CallContext, SecretSource};
 use crate::shape::{self, Service};
+
+/// How long ECR serves a tag without asking the upstream again ("Sync an upstream registry with an Amazon ECR private registry").
+const CHECKED_AGAIN: SignedDuration = SignedDuration::from_hours(24);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pulled {
@@ -70,6 +75,23 @@ impl Ecr {
         };
         if cached {
             // Whatever became of the credential: what is cached is served, which is why a dead token goes unnoticed.
+            let at_upstream = format!("{path}:{reference}");
+            let fresh = stored.is_some_and(|image| {
+                image
+                    .checked_at
+                    .is_none_or(|time| cx.now.duration_since(time) < CHECKED_AGAIN)
+            });
+            let host = &rule.upstream_registry_url;
+            if !fresh && self.upstreams.failure(host, &at_upstream).is_none() && self.prove(cx, secrets, rule).is_ok() {
+                let upstream = images::pulled(image, reference, self.upstreams.moves(host, &at_upstream), cx.now);
+                let repository = self
+                    .repositories
+                    .get_mut(name)
+                    .filter(|of| of.mutability.lets_move(reference));
+                if let Some(repository) = repository {
+                    repository.images.refresh(reference, upstream);
+                }
+            }
             return Ok(pulled);
         }
         if let Err(failure) = self.prove(cx, secrets, rule) {
@@ -85,6 +107,7 @@ impl Ecr {
         if let Some(code) = self.upstreams.failure(&rule.upstream_registry_url, &at_upstream) {
             return Err(misled(&format!("the upstream does not give it: {code}")));
         }
+        let moves = self.upstreams.moves(&rule.upstream_registry_url, &at_upstream);
         if !self.repositories.contains_key(name) {
             let template = self.template_for(name);
             if template.is_some_and(Template::lacks_role) {
@@ -100,7 +123,7 @@ impl Ecr {
         if let Some(repository) = self.repositories.get_mut(name) {
             repository
                 .images
-                .extend(name, [images::pulled(image, reference, cx.now)]);
+                .extend(name, [images::pulled(image, reference, moves, cx.now)]);
         }
         Ok(pulled)
     }

@@ -75,6 +75,8 @@ pub struct Upstreams {
     silent: BTreeMap<String, String>,
     /// Images that a host does not give, by host and path with tag, and ECR's code for why.
     failing: BTreeMap<[String; 2], String>,
+    /// How often a tag has moved at a host, by host and path with tag.
+    moves: BTreeMap<[String; 2], u32>,
     /// Every credential that a host was shown, by a proof or a pull: host, user, token.
     shown: Mutex<BTreeSet<[String; 3]>>,
 }
@@ -101,6 +103,19 @@ impl Upstreams {
     /// From now on `host` does not give the image of this name; ECR's code for it is one of `ImageFailureCode`.
     pub fn fail(&mut self, host: &str, image: &str, code: &str) {
         self.failing.insert([host, image].map(str::to_owned), code.to_owned());
+    }
+
+    /// From now on `host` gives another image under this name with tag.
+    pub fn move_tag(&mut self, host: &str, image: &str) {
+        *self.moves.entry([host, image].map(str::to_owned)).or_default() += 1;
+    }
+
+    /// How often the tag of this image has moved.
+    pub(super) fn moves(&self, host: &str, image: &str) -> u32 {
+        self.moves
+            .get(&[host, image].map(str::to_owned))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Why `host` does not give an image.

@@ -4,7 +4,7 @@
 use aws_config::SdkConfig;
 use aws_sdk_ecr::types::{ImageFailure, ImageIdentifier, ImageStatus};
 use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, EvaluationResult, PolicyEvaluationDecisionType};
-use ecr_pull_through_sync::account::{AwsError, Calls, ErrorKind, Pages, one_line};
+use ecr_pull_through_sync::account::{AwsError, Calls, ErrorKind, MEDIA_TYPES, Pages, one_line};
 use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::mask::mask;
 use jiff::Timestamp;
@@ -17,14 +17,6 @@ const SIMULATE: &str = "SimulatePrincipalPolicy";
 
 /// More pages than a handful of actions fill.
 const MOST_PAGES: usize = 20;
-
-/// The manifests that a client of today takes.
-const MEDIA_TYPES: [&str; 4] = [
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedImage {

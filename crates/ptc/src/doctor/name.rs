@@ -1,7 +1,7 @@
 //! Names of images, as they stand in a Dockerfile, a manifest or a `docker pull`.
 
 use config::arn::{is_account, is_region};
-use config::is_repository_name;
+use config::{is_digest, is_repository_name, is_tag};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
@@ -167,22 +167,6 @@ impl EcrHost {
 /// Docker's rule: what has a dot or a port in it, or is `localhost`, is a host.
 fn is_host(first: &str) -> bool {
     first.contains(['.', ':']) || first == "localhost"
-}
-
-fn is_tag(text: &str) -> bool {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    (1..=128).contains(&text.len())
-        && text.starts_with(is_word)
-        && text.chars().all(|c| is_word(c) || matches!(c, '.' | '-'))
-}
-
-fn is_digest(text: &str) -> bool {
-    text.strip_prefix("sha256:").is_some_and(|hex| {
-        hex.len() == 64
-            && hex
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-    })
 }
 
 #[cfg(test)]

@@ -44,6 +44,16 @@ pub fn page(
     if let Some(existing) = &report.existing_repositories {
         page.line(Mark::Same, &format!("  repositories  {}", existing.progress));
     }
+    for (name, warm) in report
+        .registries
+        .iter()
+        .filter_map(|(name, registry)| Some((name, registry.warm.as_ref()?)))
+    {
+        page.line(Mark::Same, &format!("  warm images   {name}: {warm}"));
+        for (told, why) in warm.images.iter().filter_map(|told| Some((told, told.why()?))) {
+            page.line(Mark::Attention, &format!("                {} {why}", told.image));
+        }
+    }
     let mut blockers = report.blockers();
     // The table tells of a registry that no change tells of.
     blockers.retain(Blocker::has_changes);

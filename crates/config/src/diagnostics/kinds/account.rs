@@ -53,4 +53,12 @@ super::table! {
         why: "`ptc plan` found no stack of that name in the account and Region, so it goes by the defaults of the template. What is deployed later may be set up otherwise.",
         fix: "Deploy the stack, or name another one with `--stack`, `--region` or `--profile`.",
     }
+    149 WARM_NOT_ALLOWED Warning "The stack lets no images of a registry be warmed" {
+        why: "The function may pull images only under the prefixes that whoever deploys the stack has named.",
+        fix: "Name the registry in the stack's parameter WarmImages (WARM_IMAGES), or take `warm` out.",
+    }
+    150 WARM_MISMATCH Warning "A warm image is another one than the file names" {
+        why: "The tag has moved upstream, or ECR has not looked again: it does once in 24 hours, and never where tags are immutable.",
+        fix: "Write the digest that the tag should have now, or delete the cached image, so that the next run pulls it anew.",
+    }
 }

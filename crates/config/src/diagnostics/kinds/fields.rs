@@ -61,4 +61,20 @@ super::table! {
         bad: "ROOT:\n  registry: quay.io\n  existing_repositories: true\n",
         good: "ROOT:\n  registry: quay.io\n  existing_repositories:\n    include: [\"library/*\"]\n",
     }
+    145 BAD_IMAGE Error "An image to be warm is none, or stands twice" {
+        why: "An image is named by its path under the registry's name and a tag, since ECR's first pull of an image is by tag. A digest behind the tag is compared with what the cache has.",
+        fix: "Write `path:tag` or `path:tag@sha256:...`, each path and tag once.",
+        bad: "quay:\n  registry: quay.io\n  warm: [prometheus/prometheus]\n",
+        good: "quay:\n  registry: quay.io\n  warm: [\"prometheus/prometheus:v3.1.0\"]\n",
+    }
+    146 IMAGE_OF_OTHER_REGISTRY Error "An image to be warm is served by another registry of the file" {
+        why: "ECR takes the rule with the longest prefix. A pull of this image would go to the other registry's upstream.",
+        fix: "Move the image to the registry whose prefix it has.",
+        bad: "quay:\n  registry: quay.io\n  warm: [\"team/app:1\"]\nquay/team:\n  registry: public.ecr.aws\n",
+        good: "quay:\n  registry: quay.io\nquay/team:\n  registry: public.ecr.aws\n  warm: [\"app:1\"]\n",
+    }
+    147 TOO_MANY_IMAGES Error "More images are to be warm than a stack takes" {
+        why: "Each image costs a call in every run that looks after them, and the upstream's rate.",
+        fix: "Name at most 200 in the whole file: those that nobody can wait for.",
+    }
 }

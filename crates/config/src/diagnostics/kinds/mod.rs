@@ -100,9 +100,9 @@ macro_rules! table {
 }
 use table;
 
-/// All kinds, by their numbers.
+/// All kinds, by their numbers: a part of the work gets new ones long after the next part had its own.
 pub fn kinds() -> impl Iterator<Item = &'static Kind> {
-    [
+    let tables = [
         text::KINDS,
         form::KINDS,
         names::KINDS,
@@ -112,9 +112,10 @@ pub fn kinds() -> impl Iterator<Item = &'static Kind> {
         sops::KINDS,
         warnings::KINDS,
         account::KINDS,
-    ]
-    .into_iter()
-    .flatten()
+    ];
+    let mut kinds: Vec<&'static Kind> = tables.into_iter().flatten().collect();
+    kinds.sort_by_key(|kind| kind.code);
+    kinds.into_iter()
 }
 
 /// The kind that has a code; none, if this release does not know it.
@@ -149,7 +150,7 @@ mod tests {
     fn every_kind_has_a_number_and_a_name_of_its_own_and_says_what_to_do() {
         let all: Vec<&Kind> = kinds().collect();
         for pair in all.windows(2) {
-            assert!(pair[0].code < pair[1].code, "{:?} after {:?}", pair[1], pair[0]);
+            assert_ne!(pair[0].code, pair[1].code, "{:?} and {:?}", pair[0], pair[1]);
         }
         for kind in &all {
             assert_eq!(

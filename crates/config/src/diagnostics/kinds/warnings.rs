@@ -43,4 +43,10 @@ super::table! {
         why: "A hundred warnings are shown.",
         fix: "Look at the first ones. Allow a kind that you mean (`ptc check --allow`).",
     }
+    148 WARM_EXPIRES Warning "More tags are to be warm than the lifecycle policy keeps" {
+        why: "ECR would expire some of them again, and the next run would pull them once more.",
+        fix: "Name fewer tags of the repository, or let its lifecycle policy keep more images.",
+        bad: "quay:\n  registry: quay.io\n  warm: [\"a/b:1\", \"a/b:2\", \"a/b:3\", \"a/b:4\"]\n",
+        good: "quay:\n  registry: quay.io\n  warm: [\"a/b:3\", \"a/b:4\"]\n",
+    }
 }
