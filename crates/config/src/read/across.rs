@@ -6,11 +6,10 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::place::Position;
 use crate::diagnostics::problem::{Notes, shown};
 use crate::model::context::Context;
-use crate::model::credential::{CredentialSource, SECRET_PREFIX};
+use crate::model::credential::{CredentialSource, SECRET_PREFIX, name_of_secret};
 use crate::model::file::MAX_REGISTRIES;
 use crate::model::image::MOST_IMAGES;
 use crate::model::prefix::ROOT;
-use crate::read::credential::name_of_secret;
 use crate::read::resolve::Resolved;
 use crate::yaml::node::Entry;
 

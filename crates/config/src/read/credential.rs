@@ -6,12 +6,9 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::problem::Notes;
 use crate::model::arn::Arn;
 use crate::model::context::Context;
-use crate::model::credential::{MOST_NAME, MOST_VALUE, SECRET_PREFIX};
+use crate::model::credential::{MOST_NAME, SECRET_PREFIX, ValueFault, without_suffix};
 use crate::read::fields::Field;
 use crate::yaml::node::Entry;
-
-/// The characters that Secrets Manager adds to a name in an ARN: a hyphen and six more.
-const SUFFIX: usize = 7;
 
 /// Reads `username` or `accessToken`. No message ever repeats the value.
 pub(crate) fn read_value(name: &str, entry: &Entry, notes: &mut Notes) -> Option<Field<SecretString>> {
@@ -28,20 +25,15 @@ pub(crate) fn read_value(name: &str, entry: &Entry, notes: &mut Notes) -> Option
         return None;
     };
     let text = scalar.text.as_str();
-    let fault = if text.is_empty() {
-        Some("is empty; write it, or remove the line")
-    } else if text.trim() != text {
-        Some("begins or ends with a space or a line break (a block after `|`?); write it on one line, without them")
-    } else if text.chars().any(char::is_control) {
-        Some("has a line break or another control character in it; write it on one line, as the upstream gave it out")
-    } else if text.len() > MOST_VALUE {
-        Some("is longer than a secret can be")
-    } else {
-        None
-    };
-    match fault {
+    match ValueFault::of(text) {
         Some(fault) => {
-            notes.error(Code::BAD_CREDENTIAL, node.at, format!("`{name}` {fault}"));
+            let advice = match fault {
+                ValueFault::Empty => "; write it, or remove the line",
+                ValueFault::Blanks => " (a block after `|`?); write it on one line, without them",
+                ValueFault::Control => "; write it on one line, as the upstream gave it out",
+                ValueFault::TooLong => "",
+            };
+            notes.error(Code::BAD_CREDENTIAL, node.at, format!("`{name}` {fault}{advice}"));
             None
         }
         // From a borrowed text: no copy but the exact one is left behind.
@@ -105,7 +97,7 @@ fn secret_fault(text: &str, context: &Context) -> Option<String> {
         return Some(format!("ends after `{SECRET_PREFIX}`; write the whole name"));
     }
     let bare = if text.starts_with("arn:") {
-        without_suffix(name)
+        without_suffix(name).filter(|name| name.len() > SECRET_PREFIX.len())
     } else {
         Some(name)
     };
@@ -119,22 +111,6 @@ fn secret_fault(text: &str, context: &Context) -> Option<String> {
         ));
     }
     None
-}
-
-/// The name in `name-AbCdEf`.
-fn without_suffix(name: &str) -> Option<&str> {
-    let cut = name.len().checked_sub(SUFFIX)?;
-    let (name, suffix) = name.split_at_checked(cut)?;
-    let random = suffix.strip_prefix('-')?;
-    (random.bytes().all(|byte| byte.is_ascii_alphanumeric()) && name.len() > SECRET_PREFIX.len()).then_some(name)
-}
-
-/// The name of the secret that a value of `secret` refers to.
-pub(crate) fn name_of_secret(secret: &str) -> &str {
-    match Arn::parse(secret).and_then(|arn| arn.resource.strip_prefix("secret:")) {
-        Some(name) => without_suffix(name).unwrap_or(name),
-        None => secret,
-    }
 }
 
 #[cfg(test)]
@@ -178,11 +154,6 @@ mod tests {
                 &elsewhere
             ),
             None
-        );
-        assert_eq!(name_of_secret(arn), "ecr-pullthroughcache/docker-hub");
-        assert_eq!(
-            name_of_secret("ecr-pullthroughcache/docker-mirror"),
-            "ecr-pullthroughcache/docker-mirror"
         );
     }
 }
