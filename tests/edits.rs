@@ -141,7 +141,7 @@ fn fail_somewhere(stack: &TestStack, rng: &mut Rng) {
 async fn stack(rng: &mut Rng) -> TestStack {
     let rollback = if rng.bool() { "true" } else { "false" };
     let env = [
-        ("SOURCE_SECRET_NAMES", "team/*"),
+        ("SOURCE_SECRET_NAMES", "team/gitlab,team/other,team/hub"),
         ("ROLLBACK_INVALID_ROTATION", rollback),
     ];
     let stack = TestStack::unsearched(&env).await;

@@ -412,6 +412,9 @@ const MOST_SECRET: usize = 65_536;
 /// A user name or a token has its part of that; the JSON around the two and its escapes have theirs.
 pub(crate) const MOST_VALUE: usize = 30_000;
 
+/// The longest key of the JSON in a source.
+pub(crate) const MOST_KEY: usize = 256;
+
 /// The longest name of a secret (Secrets Manager API, CreateSecret).
 pub(crate) const MOST_NAME: usize = 512;
 

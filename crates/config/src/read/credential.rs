@@ -1,4 +1,4 @@
-//! Reads `username`, `accessToken` and `secret`.
+//! Reads `username`, `accessToken` and names of secrets.
 
 use secrecy::SecretString;
 
@@ -45,11 +45,46 @@ pub(crate) fn read_value(name: &str, entry: &Entry, notes: &mut Notes) -> Option
     }
 }
 
-/// Reads `secret`. A message does not repeat the value: it may be a token that somebody put here.
-pub(crate) fn read_secret(entry: &Entry, context: &Context, notes: &mut Notes) -> Option<Field<String>> {
-    let value = crate::read::fields::text("secret", &entry.value, notes)?;
-    if let Some(fault) = secret_fault(&value, context) {
-        notes.error(Code::BAD_SECRET, entry.value.at, format!("`secret` {fault}"));
+/// What a secret is named for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// ECR reads it.
+    Referenced,
+    /// The function copies from it.
+    Source,
+}
+
+impl Purpose {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Referenced => SECRET_PREFIX,
+            Self::Source => "",
+        }
+    }
+
+    fn reader(self) -> &'static str {
+        match self {
+            Self::Referenced => "ECR",
+            Self::Source => "the function",
+        }
+    }
+}
+
+/// Reads the name or ARN of a secret. A message does not repeat the value: it may be a token that somebody put here.
+pub(crate) fn read_secret(
+    name: &str,
+    purpose: Purpose,
+    entry: &Entry,
+    context: &Context,
+    notes: &mut Notes,
+) -> Option<Field<String>> {
+    let value = crate::read::fields::text(name, &entry.value, notes)?;
+    if let Some(fault) = secret_fault(&value, purpose, context) {
+        let code = match purpose {
+            Purpose::Referenced => Code::BAD_SECRET,
+            Purpose::Source => Code::BAD_SOURCE,
+        };
+        notes.error(code, entry.value.at, format!("`{name}` {fault}"));
         return None;
     }
     Some(Field {
@@ -59,17 +94,18 @@ pub(crate) fn read_secret(entry: &Entry, context: &Context, notes: &mut Notes) -
     })
 }
 
-fn secret_fault(text: &str, context: &Context) -> Option<String> {
+fn secret_fault(text: &str, purpose: Purpose, context: &Context) -> Option<String> {
+    let (prefix, reader) = (purpose.prefix(), purpose.reader());
     let (partition, account, region) = (&context.partition, context.account_shown(), context.region_shown());
     let name = if text.starts_with("arn:") {
         let Some(arn) = Arn::parse(text).filter(|arn| arn.service == "secretsmanager") else {
             return Some(format!(
-                "is no ARN of a secret; write `arn:{partition}:secretsmanager:{region}:{account}:secret:{SECRET_PREFIX}...`, or the secret's name"
+                "is no ARN of a secret; write `arn:{partition}:secretsmanager:{region}:{account}:secret:{prefix}...`, or the secret's name"
             ));
         };
         if arn.partition != partition || !context.is_region(arn.region) || !context.is_account(arn.account) {
             return Some(format!(
-                "must be in the account and Region of the rule, `{partition}`, `{region}`, `{account}`: ECR reads no other; copy it there"
+                "must be in the account and Region of the rule, `{partition}`, `{region}`, `{account}`: {reader} reads no other; copy it there"
             ));
         }
         let Some(name) = arn.resource.strip_prefix("secret:") else {
@@ -79,9 +115,9 @@ fn secret_fault(text: &str, context: &Context) -> Option<String> {
     } else {
         text
     };
-    let Some(rest) = name.strip_prefix(SECRET_PREFIX) else {
+    let Some(rest) = name.strip_prefix(prefix) else {
         return Some(format!(
-            "must name a secret that begins with `{SECRET_PREFIX}`: ECR reads no other"
+            "must name a secret that begins with `{prefix}`: ECR reads no other"
         ));
     };
     if let Some(c) = rest
@@ -90,14 +126,17 @@ fn secret_fault(text: &str, context: &Context) -> Option<String> {
     {
         let c = crate::diagnostics::problem::shown(&c.to_string());
         return Some(format!(
-            "has the character {c}; ECR allows letters, digits and `/_+=.@-` in the name of a secret"
+            "has the character {c}; {reader} takes letters, digits and `/_+=.@-` in the name of a secret"
         ));
     }
     if rest.is_empty() {
-        return Some(format!("ends after `{SECRET_PREFIX}`; write the whole name"));
+        return Some(match purpose {
+            Purpose::Referenced => format!("ends after `{prefix}`; write the whole name"),
+            Purpose::Source => "is empty; write the name of the secret".to_owned(),
+        });
     }
     let bare = if text.starts_with("arn:") {
-        without_suffix(name).filter(|name| name.len() > SECRET_PREFIX.len())
+        without_suffix(name).filter(|name| name.len() > prefix.len())
     } else {
         Some(name)
     };
@@ -128,7 +167,7 @@ mod tests {
         };
         let arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:ecr-pullthroughcache/docker-hub-AbCdEf";
         for good in ["ecr-pullthroughcache/dockerhub", "ecr-pullthroughcache/a/b_+=.@-", arn] {
-            assert_eq!(secret_fault(good, &context), None, "{good}");
+            assert_eq!(secret_fault(good, Purpose::Referenced, &context), None, "{good}");
         }
         for bad in [
             "dockerhub",
@@ -141,7 +180,7 @@ mod tests {
             "arn:aws:ssm:eu-central-1:111122223333:parameter/x",
             "arn:aws:secretsmanager:eu-central-1:111122223333:secret:other/a-AbCdEf",
         ] {
-            assert!(secret_fault(bad, &context).is_some(), "{bad}");
+            assert!(secret_fault(bad, Purpose::Referenced, &context).is_some(), "{bad}");
         }
         let elsewhere = Context {
             account: None,
@@ -151,6 +190,7 @@ mod tests {
         assert_eq!(
             secret_fault(
                 &arn.replace("1111", "4444").replace("eu-central", "us-east"),
+                Purpose::Referenced,
                 &elsewhere
             ),
             None

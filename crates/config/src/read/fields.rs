@@ -10,7 +10,7 @@ use crate::diagnostics::suggest::{did_you_mean, nearest};
 use crate::diagnostics::tokens::holds_a_token;
 use crate::diagnostics::tokens::is_mere_word;
 use crate::keys::describe::Key;
-use crate::keys::file::{EncryptionKey, ExistingKey};
+use crate::keys::file::{EncryptionKey, ExistingKey, SourceKey};
 use crate::keys::lifecycle::{ActionKey, PolicyKey, RuleKey, SelectionKey};
 use crate::yaml::node::{Entry, Node};
 
@@ -135,6 +135,15 @@ const HOMES: &[(&[&str], &str)] = &[
     (PolicyKey::NAMES, "lifecycle_policy"),
     (EncryptionKey::NAMES, "encryption_configuration"),
     (ExistingKey::NAMES, "existing_repositories"),
+    // Not those that registries have too.
+    (
+        &[
+            SourceKey::UsernameKey.as_str(),
+            SourceKey::AccessTokenKey.as_str(),
+            SourceKey::Format.as_str(),
+        ],
+        "secret_from",
+    ),
 ];
 
 /// A text. A number or a boolean without quotes is taken as it is written.
