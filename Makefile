@@ -82,11 +82,11 @@ bench-repositories: ## Measure the function with 100, 1,000 and 10,000 repositor
 .PHONY: e2e
 e2e: $(E2E)/.installed ## Deploy the bootstrap into a cloud on this machine, and use it (PROFILE=dev: an unoptimised one)
 	@test -n "$(filter release dev,$(PROFILE))" || { echo "PROFILE is release or dev, not $(PROFILE)" >&2; exit 2; }
-	cargo build --locked --profile $(DEV_PROFILE) --bin local-aws $(if $(filter dev,$(PROFILE)),--bin $(BINARY))
+	cargo build --locked --profile $(DEV_PROFILE) --bin local-aws --bin ptc $(if $(filter dev,$(PROFILE)),--bin $(BINARY))
 ifneq ($(PROFILE),dev)
 	$(MAKE) build ARCH=$(MACHINE)
 endif
-	@$(E2E)/bin/python -B tests/e2e --local-aws $(DEBUG)/local-aws --built $(PROFILE) \
+	@$(E2E)/bin/python -B tests/e2e --local-aws $(DEBUG)/local-aws --ptc $(DEBUG)/ptc --built $(PROFILE) \
 		--bootstrap $(if $(filter dev,$(PROFILE)),$(DEBUG)/$(BINARY),$(BOOTSTRAP))
 
 # Without root, a network namespace or the clients it says so, and ends with 77.

@@ -17,7 +17,7 @@ use crate::settings::Settings;
 use crate::timing::{Deadline, Timing};
 use crate::trigger::{FunctionContext, Job, Mode, SecretChange, Trigger, classify};
 
-/// What lives as long as the process.
+/// What is made once for a process and serves all its invocations.
 #[derive(Debug)]
 pub struct App {
     pub reader: Reader,
@@ -139,7 +139,7 @@ impl App {
     }
 }
 
-/// Whether CloudTrail tells of a secret that this function restored. A run that does so looks after it, and two stacks that
+/// Whether CloudTrail reports a secret that this function restored. A run that does so looks after it, and two stacks that
 /// restore and delete in turn must not wake each other for ever. Lambda names the sessions of a role after the function.
 fn is_own_restore(change: &SecretChange, event: &Value, function: &str) -> bool {
     let by = event

@@ -1,5 +1,8 @@
 //! Whose account this is, and where: read from the invoked function's ARN, so that no call to STS is needed.
 
+use config::Context;
+use config::arn::{Arn, is_account, is_region};
+
 /// The account, Region and partition the function runs in, and the names that follow from them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
@@ -38,33 +41,41 @@ pub fn partition_of(region: &str) -> &'static str {
 pub struct BadFunctionArn(String);
 
 impl Home {
+    /// An account in a Region, which tells the partition.
+    pub fn of(account: &str, region: &str) -> Self {
+        Self {
+            account: account.to_owned(),
+            region: region.to_owned(),
+            partition: partition_of(region).to_owned(),
+        }
+    }
+
+    /// What a file that is for it is checked with, where there is a role for templates and no tag for everything.
+    pub fn context(&self) -> Context {
+        Context {
+            account: Some(self.account.clone()),
+            region: Some(self.region.clone()),
+            partition: self.partition.clone(),
+            ..Context::default()
+        }
+    }
+
     /// Reads `arn:<partition>:lambda:<region>:<account>:function:<name>[:<version or alias>]`.
     ///
     /// # Errors
     /// When the text has another form.
     pub fn from_function_arn(arn: &str) -> Result<Self, BadFunctionArn> {
-        let mut parts = arn.splitn(7, ':');
-        let mut next = || parts.next().unwrap_or_default();
-        let (prefix, partition, service, region, account, kind) = (next(), next(), next(), next(), next(), next());
-        let sound = prefix == "arn"
-            && partition.starts_with("aws")
-            && service == "lambda"
-            && kind == "function"
-            && !region.is_empty()
-            && region
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-            && account.len() == 12
-            && account.bytes().all(|b| b.is_ascii_digit());
-        if sound {
-            Ok(Self {
-                account: account.into(),
-                region: region.into(),
-                partition: partition.into(),
-            })
-        } else {
-            Err(BadFunctionArn(arn.chars().take(200).collect()))
-        }
+        let is_function = |arn: &Arn<'_>| {
+            let named = arn.service == "lambda" && arn.resource.starts_with("function:");
+            named && is_region(arn.region) && is_account(arn.account)
+        };
+        let read = Arn::parse(arn).filter(is_function);
+        let read = read.ok_or_else(|| BadFunctionArn(arn.chars().take(200).collect()))?;
+        Ok(Self {
+            account: read.account.into(),
+            region: read.region.into(),
+            partition: read.partition.into(),
+        })
     }
 
     /// `<account>.dkr.ecr.<region>.<suffix>`, the host people pull from.

@@ -233,11 +233,7 @@ mod tests {
     use super::*;
 
     fn home() -> Home {
-        Home {
-            account: "123456789012".into(),
-            region: "eu-west-1".into(),
-            partition: "aws".into(),
-        }
+        Home::of("123456789012", "eu-west-1")
     }
 
     #[test]

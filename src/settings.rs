@@ -420,7 +420,7 @@ mod tests {
         assert_eq!((free.repositories, free.unknown), (vec!["*".to_owned()], BOUNDS.into()));
         let given = from_env_for_cli(&[("ALLOWED_UPSTREAMS", ""), ("MAX_EXPIRING_IMAGES", "5")]);
         assert_eq!((given.upstreams, given.max_expiring_images), (Some(BTreeSet::new()), 5));
-        assert_eq!(given.unknown.len(), 3);
+        assert_eq!(given.unknown.len(), 4);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// One whose first refusal is believed.
+    /// One whose first refusal counts.
     pub fn once(prefix: &str) -> Self {
         Self {
             prefix: prefix.to_owned(),

@@ -141,7 +141,10 @@ fn fail_somewhere(stack: &TestStack, rng: &mut Rng) {
 async fn stack(rng: &mut Rng) -> TestStack {
     let rollback = if rng.bool() { "true" } else { "false" };
     let env = [
-        ("SOURCE_SECRET_NAMES", "team/gitlab,team/other,team/hub"),
+        (
+            "SOURCE_SECRET_NAMES",
+            "team/docker-1,team/docker-2,team/docker-3,team/docker-typo,team/ghcr-1,team/ghcr-2,team/ghcr-3,team/ghcr-typo",
+        ),
         ("ROLLBACK_INVALID_ROTATION", rollback),
     ];
     let stack = TestStack::unsearched(&env).await;

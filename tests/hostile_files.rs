@@ -102,6 +102,12 @@ const PIECES: &[&str] = &[
     "existing",
     "encryption_configuration",
     "KMS",
+    "only",
+    "accounts",
+    "regions",
+    "all",
+    "eu-west-1",
+    "111122223333",
 ];
 
 /// A random tree as YAML in flow style, with our words for keys.
@@ -126,7 +132,7 @@ fn tree() -> impl Strategy<Value = String> {
 fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
     let (errors, warnings) = match read(bytes, &context()) {
         Ok(file) => {
-            prop_assert!(!file.registries.is_empty());
+            prop_assert!(!(file.registries.is_empty() && file.elsewhere.is_empty()));
             (Vec::new(), file.warnings)
         }
         Err(rejected) => {
@@ -190,7 +196,7 @@ proptest! {
     fn any_tree(tree in tree()) {
         check(tree.as_bytes())?;
         check(format!("registries: {{quay: {tree}}}").as_bytes())?;
-        check(format!("quay: {{registry: quay.io, lifecycle_policy: {tree}, tags: {tree}, existing_repositories: {tree}}}").as_bytes())?;
+        check(format!("quay: {{registry: quay.io, lifecycle_policy: {tree}, tags: {tree}, existing_repositories: {tree}, only: {tree}}}").as_bytes())?;
     }
 
     #[test]
@@ -238,7 +244,7 @@ proptest! {
     fn a_token_is_never_repeated(
         token in "[A-Za-z0-9_=+/.-]{20,120}",
         field in select(&["registry", "secret", "image_tag_mutability", "lifecycle_policy", "custom_role_arn", "kms_key",
-            "upstream_repository_prefix", "repository_read_access_arns", "tags", "existing_repositories", "zebra"][..]),
+            "upstream_repository_prefix", "repository_read_access_arns", "tags", "only", "existing_repositories", "zebra"][..]),
         form in 0usize..8,
     ) {
         let wrong = match form {

@@ -36,6 +36,7 @@ mod hosts;
 mod limits;
 mod metrics;
 mod migration;
+mod only;
 mod orphans;
 mod own_events;
 mod ownership;

@@ -207,7 +207,10 @@ fn open(report: &Report) -> Vec<&Change> {
 async fn holds(cases: Vec<Case>) {
     let env = [
         ("TAKE_OVER_FROM", "old-stack"),
-        ("SOURCE_SECRET_NAMES", "team/gitlab,team/other,team/hub"),
+        (
+            "SOURCE_SECRET_NAMES",
+            "team/registry-0,team/registry-1,team/registry-2,team/registry-3,team/registry-4,team/registry-5,team/registry-6,team/registry-7",
+        ),
     ];
     let stack = TestStack::with(local_aws::Options::default(), &env).await;
     for (n, case) in cases.iter().enumerate() {

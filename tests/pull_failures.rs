@@ -117,8 +117,16 @@ async fn a_failed_pull_is_told_in_the_status_and_all_else_stays() {
 
 #[tokio::test(start_paused = true)]
 async fn a_credential_that_ecr_refuses_is_told_as_such() {
-    let stack = stack(&[]).await;
+    let stack = stack(&[("OWNER", "refused-pull")]).await;
     stack.aws.refuse_upstream(HUB, "acme-bot", "canary-docker-1");
+    let troubles = || {
+        let lines = metrics("refused-pull");
+        let lines = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let of_pulls = lines.filter(|line| line["Registry"].is_null() && line["PullFailures"].is_u64());
+        of_pulls
+            .map(|line| (line["InvalidCredentials"].as_u64(), line["NewTroubles"].as_u64()))
+            .collect::<Vec<_>>()
+    };
     stack.aws.pull("dockerhub/library/nginx:1").unwrap_err();
     let report = stack.send(batch(&failed(&stack))).await.unwrap();
     assert_eq!(report.outcome, Outcome::Partial);
@@ -142,6 +150,7 @@ async fn a_credential_that_ecr_refuses_is_told_as_such() {
     let status = stack.status();
     assert_eq!(last(&status, "dockerhub").count, 2);
     assert_eq!(status.registries["dockerhub"].since.as_ref(), Some(&status.started_at));
+    assert_eq!(troubles(), [(Some(1), Some(1)), (Some(1), Some(0))]);
     // A run that proves it again clears it, and tells of the pull all the same.
     stack.aws.accept_upstream(HUB, "acme-bot", "canary-docker-1");
     let report = stack.send(scheduled()).await.unwrap();
@@ -227,9 +236,9 @@ async fn a_storm_costs_a_few_calls_for_each_batch_and_loses_nothing() {
     }
     assert_eq!(calls(&stack).len(), 10 * 4);
     assert_eq!(last(&stack.status(), "dockerhub").count, 10_000);
-    assert!(stack.status_json().to_string().len() < 20_000);
-    // One that is delivered twice counts once.
-    let report = stack.send(batch(&storm[9_990..])).await.unwrap();
+    assert!(stack.status_json().to_string().len() < 30_000);
+    // A batch that is delivered twice counts once.
+    let report = stack.send(batch(&storm[9_000..])).await.unwrap();
     assert_eq!(report.outcome, Outcome::Ignored);
     assert_eq!(last(&stack.status(), "dockerhub").count, 10_000);
 }
@@ -289,6 +298,22 @@ async fn a_status_that_others_write_at_the_same_time_keeps_both_facts() {
         .filter(|call| *call == "ValidatePullThroughCacheRule")
         .count();
     assert_eq!(proofs, 1, "one pass");
+}
+
+/// The answer to a run's own write is lost, and a failure is added before it looks.
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_is_added_to_a_status_whose_answer_was_lost_stays() {
+    let stack = stack(&[]).await;
+    stack.aws.fault(Fault::on("s3", "PutObject").times(1).reset_after());
+    stack.aws.after("s3", "PutObject", 1, |aws| {
+        let key = crate::stack::STATUS;
+        let mut status: Value = serde_json::from_slice(&aws.object(BUCKET, key).unwrap()).unwrap();
+        let failure = json!({"at": "2026-11-20T10:11:12Z", "repository": "dockerhub/a", "count": 7});
+        status["memory"]["pulls"]["last"]["dockerhub"] = failure;
+        aws.put_object(BUCKET, key, status.to_string());
+    });
+    stack.send(scheduled()).await.unwrap();
+    assert_eq!(last(&stack.status(), "dockerhub").count, 7);
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,6 +24,11 @@ const BEYOND: &[(&str, &str)] = &[
     ("a key in another Region", "the Region"),
     ("a secret that another registry writes", "across registries"),
     ("images to be warm that a longer prefix serves", "across registries"),
+    (
+        "a source that this file writes, its own and another's",
+        "across registries",
+    ),
+    ("a day with a source from the defaults", "the defaults"),
     ("KMS and no template role {no-role}", "TEMPLATE_ROLE_ARN"),
     ("tags and no template role {no-role}", "TEMPLATE_ROLE_ARN"),
     (
@@ -40,6 +45,12 @@ const BEYOND: &[(&str, &str)] = &[
         "a default can satisfy it",
     ),
     ("existing repositories of ROOT by default", "the defaults"),
+    ("a secret that another registry writes, both here", "across registries"),
+    ("an account id of another number system", "how a number is written"),
+    (
+        "a role of another account, by default, for a registry that is here",
+        "the account",
+    ),
 ];
 
 #[test]
@@ -210,6 +221,44 @@ fn mutability_and_filters_go_together_the_same_way() {
     let registries = combinations(&[&["registry: quay.io"], columns[0], columns[1]]);
     // The other registry has no fields of its own, so it is bad wherever the defaults alone are.
     assert_both_seen(agree_on_all("quay", &registries, &combinations(&columns)), 40);
+}
+
+#[test]
+fn only_is_taken_the_same_way() {
+    let accounts: &[&str] = &[
+        "",
+        "accounts: null",
+        "accounts: []",
+        "accounts: ['111122223333']",
+        "accounts: [111122223333, '012345678901']",
+        "accounts: [11112222333]",
+        "accounts: '111122223333'",
+        "accounts: ['*']",
+    ];
+    let regions: &[&str] = &[
+        "",
+        "regions: null",
+        "regions: []",
+        "regions: [eu-central-1]",
+        "regions: [eu-west-1, xx-new-9]",
+        "regions: [eu-west-1a]",
+        "regions: [EU-WEST-1]",
+        "regions: [null]",
+        "region: [eu-west-1]",
+    ];
+    let maps = combinations(&[accounts, regions])
+        .into_iter()
+        .map(|keys| format!("{{{keys}}}"));
+    let words = ["null", "all", "All", "none", "true", "[]", "''", "[eu-west-1]"].map(str::to_owned);
+    let only: Vec<String> = maps.chain(words).map(|value| format!("only: {value}")).collect();
+    let registries: Vec<String> = only.iter().map(|only| format!("registry: quay.io, {only}")).collect();
+    let defaults = [
+        String::new(),
+        only[0].clone(),
+        "only: {regions: [us-east-1]}".to_owned(),
+        "only: all".to_owned(),
+    ];
+    assert_both_seen(agree_on_all("quay", &registries, &defaults), 40);
 }
 
 #[test]

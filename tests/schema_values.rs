@@ -409,6 +409,19 @@ fn lengths_end_where_they_end_for_the_reader() {
             .collect::<String>()
     };
     assert!(agree(&validator, &registries(50)) && !agree(&validator, &registries(51)));
+    let wrapped = |count| format!("registries: {{{}}}\n", registries(count).replace('\n', ", "));
+    assert!(agree(&validator, &wrapped(50)) && !agree(&validator, &wrapped(51)));
+    // Of those that are for some stacks alone an editor counts none.
+    for (own, below) in [
+        ("", "only: {regions: [eu-west-1]}"),
+        (", only: {regions: [eu-west-1]}", ""),
+    ] {
+        let registries: String = (0..60)
+            .map(|n| format!("quay-{n}: {{registry: quay.io{own}}}, "))
+            .collect();
+        let file = format!("registries: {{{registries}}}\ndefaults: {{{below}}}\n");
+        assert!(agree(&validator, &file), "{file}");
+    }
     let tags = |count| {
         let tags: Vec<String> = (0..count).map(|n| format!("t{n}: a")).collect();
         format!("quay: {{registry: quay.io, tags: {{{}}}}}\n", tags.join(", "))

@@ -1,5 +1,5 @@
 //! `make bench`: the compiled function beside the least that a Rust function can be, and beside the same job in
-//! straightforward Python, on local-aws. Prints its tables and writes them into docs/performance.md.
+//! straightforward Python, on local-aws. Prints its tables, and writes the budgets into docs/performance.md.
 //!
 //! `BOOTSTRAP=path` measures that binary, as `make build` makes it, instead of the one of cargo's bench profile, and
 //! `MINIMAL=path` is then the minimal program of the same build. `PYTHON=path` is the interpreter with

@@ -1,4 +1,4 @@
-//! The tables, on the terminal and between two marks in docs/performance.md.
+//! The tables on the terminal. The budgets go between two marks in docs/performance.md, too.
 
 use std::fmt::Write;
 use std::process::Command;
@@ -11,6 +11,7 @@ use super::{KINDS, Runs};
 const PAGE: &str = "docs/performance.md";
 const BEGIN: &str = "<!-- make bench begins: what stands up to its end is written by it -->";
 const END: &str = "<!-- make bench ends -->";
+const BUDGETS: &str = "### Budgets\n";
 
 /// What is to be written.
 #[derive(Default)]
@@ -143,7 +144,7 @@ impl Page {
     }
 
     pub fn budgets(&mut self, budgets: &[Budget]) {
-        line!(self, "### Budgets\n");
+        line!(self, "{BUDGETS}");
         line!(self, "| what | budget | measured | |");
         line!(self, "| --- | --- | ---: | --- |");
         for Budget { what, limit, took, met } in budgets {
@@ -159,13 +160,15 @@ impl Page {
         &self.0
     }
 
-    /// Puts it between the marks.
+    /// Puts between the marks on what it was measured, and the budgets.
     pub fn write(&self) {
+        let (measured, tables) = self.0.split_once("\n\n").expect("a first line");
+        let (_, budgets) = tables.split_once(BUDGETS).expect("the budgets");
         let path = root().join(PAGE);
         let page = std::fs::read_to_string(&path).unwrap();
         let (before, rest) = page.split_once(BEGIN).expect("the mark where it begins");
         let (_, after) = rest.split_once(END).expect("the mark where it ends");
-        std::fs::write(&path, format!("{before}{BEGIN}\n\n{}\n{END}{after}", self.0)).unwrap();
+        std::fs::write(&path, format!("{before}{BEGIN}\n\n{measured}\n{budgets}\n{END}{after}")).unwrap();
         eprintln!("written to {PAGE}");
     }
 }

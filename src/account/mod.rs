@@ -117,18 +117,13 @@ pub fn connect(config: &SdkConfig) -> (Reader, Writer) {
     let secrets = aws_sdk_secretsmanager::config::Builder::from(config)
         .interceptor(calls.clone())
         .build();
-    // Path style when an endpoint is given by hand: a stand-in on loopback has no host name per bucket.
-    let s3 = aws_sdk_s3::config::Builder::from(config)
-        .interceptor(calls.clone())
-        .force_path_style(has_own_endpoint(config))
-        .build();
     let queue = aws_sdk_sqs::config::Builder::from(config)
         .interceptor(calls.clone())
         .build();
     let ecr = aws_sdk_ecr::Client::from_conf(ecr);
     let repositories = aws_sdk_ecr::Client::from_conf(repositories);
     let secrets = aws_sdk_secretsmanager::Client::from_conf(secrets);
-    let s3 = aws_sdk_s3::Client::from_conf(s3);
+    let s3 = s3_client(config, &calls);
     let queue = aws_sdk_sqs::Client::from_conf(queue);
     let writer = Writer {
         ecr: ecr.clone(),
@@ -151,8 +146,14 @@ pub fn connect(config: &SdkConfig) -> (Reader, Writer) {
     )
 }
 
-fn has_own_endpoint(config: &SdkConfig) -> bool {
-    config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some()
+/// S3 as everything here asks it; `calls` counts.
+pub fn s3_client(config: &SdkConfig, calls: &Calls) -> aws_sdk_s3::Client {
+    // Path style when an endpoint is given by hand: a stand-in on loopback has no host name per bucket.
+    let has_own_endpoint = config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+    let s3 = aws_sdk_s3::config::Builder::from(config)
+        .interceptor(calls.clone())
+        .force_path_style(has_own_endpoint);
+    aws_sdk_s3::Client::from_conf(s3.build())
 }
 
 impl Reader {

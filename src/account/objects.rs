@@ -53,6 +53,13 @@ pub enum ObjectError {
     Aws(#[from] AwsError),
 }
 
+impl ObjectError {
+    /// Why an object could not be written.
+    pub fn of_write(error: AwsError, bucket: &str, key: &str) -> Self {
+        object_error(error, bucket, key, TO_WRITE)
+    }
+}
+
 /// What must still hold for a write to be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
@@ -124,28 +131,6 @@ impl Reader {
 }
 
 impl Writer {
-    /// Uploads a file for the function to follow. The function itself never does.
-    ///
-    /// # Errors
-    /// [`ObjectError`].
-    pub async fn upload(&self, bucket: &str, key: &str, file: Vec<u8>) -> Result<ObjectIdentity, ObjectError> {
-        let call = self
-            .s3
-            .put_object()
-            .bucket(bucket)
-            .key(key)
-            .content_type("application/yaml")
-            .body(ByteStream::from(file))
-            .send()
-            .await;
-        let answer = call.map_err(|e| object_error(AwsError::new("PutObject", &e), bucket, key, TO_WRITE))?;
-        Ok(ObjectIdentity {
-            version_id: version(answer.version_id),
-            last_modified: None,
-            etag: Some(said("PutObject", answer.e_tag)?),
-        })
-    }
-
     /// Writes an object if `condition` still holds, and says whether it did.
     ///
     /// # Errors
@@ -180,7 +165,7 @@ impl Writer {
             {
                 Ok(false)
             }
-            Err(e) => Err(object_error(e, bucket, key, TO_WRITE)),
+            Err(e) => Err(ObjectError::of_write(e, bucket, key)),
         }
     }
 }

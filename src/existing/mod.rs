@@ -128,7 +128,7 @@ pub enum RepositoryOutcome {
     Done,
     /// It is to be changed, in a plan.
     Planned,
-    /// Something of it waits for somebody's word.
+    /// Some of its settings wait for a decision.
     Held,
     /// Something of it failed, and a retry gets the same answer.
     Failed,
@@ -148,7 +148,7 @@ impl RepositoryOutcome {
 /// What a run that may write has to write with.
 pub struct WriteAccess<'a> {
     pub writer: &'a Writer,
-    /// Tells whether the file still has the say.
+    /// Whether the run's file is still the newest.
     pub newest: Newest<'a>,
 }
 
@@ -197,7 +197,7 @@ impl<'a> RepositoryWorker<'a> {
         }
     }
 
-    /// Every repository that a registry speaks for, by name.
+    /// Every repository that belongs to a registry, by name.
     ///
     /// # Errors
     /// As DescribeRepositories, and when the deadline comes first.
@@ -227,7 +227,7 @@ impl<'a> RepositoryWorker<'a> {
         Ok(found)
     }
 
-    /// Those of these names that are there and that a registry still speaks for.
+    /// Those of these names that exist and still belong to a registry.
     ///
     /// # Errors
     /// As DescribeRepositories, and when the deadline comes first.
@@ -305,7 +305,7 @@ impl<'a> RepositoryWorker<'a> {
         }
     }
 
-    /// Whether the file's word may still be written. Asked right before every write, when its turn has come: a run of
+    /// Whether the file's settings may still be written. Asked right before every write, when its turn has come: a run of
     /// minutes must not go on writing what a newer file does not say any more.
     async fn may_write(&self, newest: &Newest<'_>) -> Result<(), AwsError> {
         if !self.stale.load(Ordering::Relaxed) {

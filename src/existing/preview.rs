@@ -8,6 +8,7 @@ use crate::account::{AwsError, ErrorKind, Pages, Preview, PreviewStatus, one_lin
 use crate::cause::{Cause, Reason};
 use crate::plan::bounds;
 use crate::policy::same_lifecycle;
+use crate::report::count;
 use crate::timing::waiting;
 
 /// How often ECR may fail to make a preview before it is believed that it cannot.
@@ -169,13 +170,7 @@ impl PreviewCounts {
         if all <= u64::from(most.min(bound)) {
             return PreviewVerdict::Open;
         }
-        let images = |n: u64| {
-            if n == 1 {
-                "1 image".to_owned()
-            } else {
-                format!("{n} images")
-            }
-        };
+        let images = |n: u64| count(usize::try_from(n).unwrap_or(usize::MAX), "image");
         let what = match (*expiring, *archiving) {
             (n, 0) => format!("expire {}", images(n)),
             (0, n) => format!("archive {}", images(n)),
@@ -267,21 +262,10 @@ mod tests {
             .region(aws_sdk_ecr::config::Region::new("eu-west-1"))
             .build();
         let (reader, _) = crate::account::connect(&config);
-        let home = crate::home::Home {
-            account: "1".into(),
-            region: "eu-west-1".into(),
-            partition: "aws".into(),
-        };
+        let home = crate::home::Home::of("123456789012", "eu-west-1");
         let timing = crate::timing::Timing::default();
         let deadline = crate::timing::Deadline::in_time(std::time::Duration::from_secs(60), &timing);
-        let context = config::Context {
-            account: Some("123456789012".into()),
-            region: Some("eu-west-1".into()),
-            partition: "aws".into(),
-            template_role: true,
-            resource_tags: std::collections::BTreeMap::new(),
-        };
-        let file = config::read(b"quay: {registry: quay.io}", &context).unwrap_or_else(|e| unreachable!("{e}"));
+        let file = config::read(b"quay: {registry: quay.io}", &home.context()).unwrap_or_else(|e| unreachable!("{e}"));
         let snapshot = crate::account::Snapshot::default();
         let ownership = crate::existing::PrefixOwnership::new(&file, &snapshot, |_| true);
         let settings = crate::settings::Settings::from_env_for_cli(|_| None).unwrap_or_else(|e| unreachable!("{e}"));

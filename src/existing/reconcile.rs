@@ -89,7 +89,7 @@ impl Reconciler<'_> {
             return Ok(result);
         }
         let writes = access.is_some();
-        // What is in the queue is the newest file's word, not that of a local one, nor of a plan.
+        // The queue works on the newest uploaded file, so nothing of a local file or a plan goes into it.
         let queues = writes && !self.is_local && planned.is_none() && settings.work_queue_url.is_some();
         let deadline = self.deadline.clone();
         let deadline = if queues {
@@ -139,7 +139,7 @@ impl Reconciler<'_> {
         old.for_each(|change| lines.push(change.clone()));
         if targets.iter().any(|target| target.outcome.is_open()) {
             if self.is_local {
-                // Nobody goes on with them by himself: each is named.
+                // Nothing continues them later, so the report names each.
                 for target in targets.iter().filter(|target| target.outcome.is_open()) {
                     let change = Change::of(target.registry, Resource::Repository, Action::Update, &target.name);
                     lines.push(change.with(ChangeResult::Skipped));
@@ -179,7 +179,7 @@ pub async fn hand_over(
         .map(drop)
 }
 
-/// Tells of repositories that are open and will not be tried again by anybody that they failed.
+/// Reports open repositories as failed when nothing will try them again.
 pub fn give_up(targets: &mut [RepositoryTarget<'_>], lines: &mut ChangeList, what: &str, deadline: &Deadline) {
     let why = lines.open.as_ref().map(Cause::from);
     let why = why.unwrap_or_else(|| Cause::for_now(Reason::DEADLINE, format!("{} came first", deadline.what())));

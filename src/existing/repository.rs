@@ -1,4 +1,4 @@
-//! One repository: read what the file speaks about, compare, and put what differs.
+//! One repository: read the settings that the file names, compare, and put what differs.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -288,7 +288,7 @@ impl RepositoryWorker<'_> {
         }
     }
 
-    /// Makes a call that writes when its turn has come, if the file still has the say then.
+    /// Makes a writing call when its turn has come, if the file is still the newest then.
     async fn guarded_write<F>(
         &self,
         access: &WriteAccess<'_>,

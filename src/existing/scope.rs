@@ -11,7 +11,7 @@ use crate::account::Snapshot;
 use crate::plan::PULL_THROUGH_CACHE;
 use config::{File, ROOT, Registry};
 
-/// Who speaks for which repositories.
+/// Which registry each repository belongs to.
 #[derive(Debug)]
 pub struct PrefixOwnership<'a> {
     /// By prefix; `None` is a prefix of somebody else, or of a registry whose repositories are left alone.
@@ -54,12 +54,12 @@ impl<'a> PrefixOwnership<'a> {
         Self { prefixes }
     }
 
-    /// The registries that speak for repositories.
+    /// The registries that have repositories to look after.
     pub fn registries(&self) -> impl Iterator<Item = &'a Registry> {
         self.prefixes.values().flatten().map(|owned| owned.registry)
     }
 
-    /// The registry that speaks for a repository, if one does: the longest prefix wins, and `ROOT` has what no other
+    /// The registry that a repository belongs to, if any: the longest prefix wins, and `ROOT` has what no other
     /// prefix has.
     pub fn of(&self, repository: &str) -> Option<&'a Registry> {
         let parents = repository
@@ -83,17 +83,13 @@ impl OwnedPrefix<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use config::Context;
 
     fn file(yaml: &str) -> File {
-        let context = Context {
-            account: Some("123456789012".into()),
-            region: Some("eu-west-1".into()),
-            partition: "aws".into(),
-            template_role: true,
-            resource_tags: BTreeMap::new(),
-        };
-        config::read(yaml.as_bytes(), &context).unwrap_or_else(|e| unreachable!("{e}"))
+        config::read(
+            yaml.as_bytes(),
+            &crate::home::Home::of("123456789012", "eu-west-1").context(),
+        )
+        .unwrap_or_else(|e| unreachable!("{e}"))
     }
 
     #[test]

@@ -116,25 +116,18 @@ fn mutability_in_form(word: &str, filters: &BTreeSet<String>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use config::{Context, File};
+    use config::File;
 
     fn file(yaml: &str) -> File {
-        let context = Context {
-            account: Some("123456789012".into()),
-            region: Some("eu-west-1".into()),
-            partition: "aws".into(),
-            template_role: true,
-            resource_tags: BTreeMap::new(),
-        };
-        config::read(yaml.as_bytes(), &context).unwrap_or_else(|e| unreachable!("{e}"))
+        config::read(
+            yaml.as_bytes(),
+            &crate::home::Home::of("123456789012", "eu-west-1").context(),
+        )
+        .unwrap_or_else(|e| unreachable!("{e}"))
     }
 
     fn home() -> Home {
-        Home {
-            account: "123456789012".into(),
-            region: "eu-west-1".into(),
-            partition: "aws".into(),
-        }
+        Home::of("123456789012", "eu-west-1")
     }
 
     #[test]

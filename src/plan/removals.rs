@@ -44,6 +44,8 @@ pub struct Removal {
 #[derive(Debug, Clone, Copy)]
 pub struct Limit {
     most: u32,
+    /// Somebody said it for this run alone.
+    by_hand: bool,
     raised_to: fn(usize) -> String,
 }
 
@@ -51,6 +53,7 @@ impl Limit {
     pub fn of_person(most: u32) -> Self {
         Self {
             most,
+            by_hand: false,
             raised_to: |n| format!("`--max-deletions {n}`"),
         }
     }
@@ -58,8 +61,15 @@ impl Limit {
     pub fn of_function(most: u32) -> Self {
         Self {
             most,
+            by_hand: false,
             raised_to: |n| format!("{{\"action\": \"apply\", \"max_deletions\": {n}}}"),
         }
+    }
+
+    /// The same, said for this run alone or not.
+    #[must_use]
+    pub fn said_by_hand(self, by_hand: bool) -> Self {
+        Self { by_hand, ..self }
     }
 }
 
@@ -97,7 +107,11 @@ pub fn removals(
         .filter(|l| !is_unknown(l))
         .map(|left| left.registry.as_str())
         .collect();
-    let too_many = (names.len() > limit).then(|| too_many(&names, bounds.limit));
+    let is_emptied = file.registries.is_empty() && !names.is_empty();
+    let too_many = match names.len() > limit {
+        is_over if is_emptied && (is_over || !bounds.limit.by_hand) => Some(nothing_left(&names, bounds.limit)),
+        is_over => is_over.then(|| too_many(&names, file, bounds.limit)),
+    };
     let held = bounds.hold.clone().or(too_many);
     let another = of_another_holder(settings, (bounds.limit.raised_to)(left.len()));
     for left in &mut left {
@@ -146,15 +160,31 @@ pub fn hold_for_new_names(file: &File, left: &mut [Removal], is_ready: impl Fn(&
     }
 }
 
-fn too_many(names: &BTreeSet<&str>, Limit { most, raised_to }: Limit) -> Cause {
+fn too_many(names: &BTreeSet<&str>, file: &File, Limit { most, raised_to, .. }: Limit) -> Cause {
     let n = names.len();
+    let by_only = match names.iter().any(|name| file.elsewhere.contains(*name)) {
+        true => ", or this stack into their `only`",
+        false => "",
+    };
     let names: Vec<&str> = names.iter().copied().collect();
     let message = format!(
         "{n} registries left the file ({}), and one run deletes at most {most}, so none is deleted: put them back into \
-         the file, or allow it once with {}, in the file with `max_deletions: {n}`, or for good with the setting \
+         the file{by_only}, or allow it once with {}, in the file with `max_deletions: {n}`, or for good with the setting \
          MAX_DELETIONS",
         names.join(", "),
         raised_to(n)
+    );
+    Cause::new(Reason::LIMIT, message)
+}
+
+/// A file that has something for other stacks alone may be a slip in an account id.
+fn nothing_left(names: &BTreeSet<&str>, Limit { raised_to, .. }: Limit) -> Cause {
+    let names: Vec<&str> = names.iter().copied().collect();
+    let message = format!(
+        "the file has nothing for this stack any more, and that alone deletes nothing ({}): name its account and Region in \
+         `only` again, or allow it once with {}",
+        names.join(", "),
+        raised_to(names.len())
     );
     Cause::new(Reason::LIMIT, message)
 }

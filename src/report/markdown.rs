@@ -49,6 +49,9 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
     if let Some(Existing { progress, .. }) = &report.existing_repositories {
         writeln!(page, "- existing repositories: {progress}")?;
     }
+    if let Some(words) = report.elsewhere_words() {
+        writeln!(page, "- {}", text(&words))?;
+    }
     problems(page, report, Severity::Error)?;
     if !report.registries.is_empty() {
         writeln!(

@@ -74,14 +74,29 @@ pub fn lines(report: &Report, own: &[Change], before: &Past, owner: &str) -> Vec
     lines
 }
 
-/// The lines of pulls that failed and were not told before: so many, by registry, and all of them.
-pub fn pull_failures(by_registry: &BTreeMap<String, u64>, owner: &str, now: Timestamp) -> Vec<String> {
-    let metrics = |n: u64| [("PullFailures", Unit::Count, number(n))];
+/// The lines of pulls that failed and were not told before: so many, by registry, and all of them. A credential that is refused since
+/// then is a trouble like that of a run, and told as such at once.
+pub fn pull_failures(
+    by_registry: &BTreeMap<String, u64>,
+    refused: usize,
+    news: usize,
+    owner: &str,
+    now: Timestamp,
+) -> Vec<String> {
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let failures = |n: u64| ("PullFailures", Unit::Count, number(n));
+    let all = by_registry.values().fold(0, |sum: u64, n| sum.saturating_add(*n));
+    let mut of_stack = vec![failures(all)];
+    if refused > 0 {
+        of_stack.extend([
+            ("InvalidCredentials", Unit::Count, count(refused)),
+            ("NewTroubles", Unit::Count, count(news)),
+        ]);
+    }
     let of_each = by_registry
         .iter()
-        .map(|(name, n)| line(now, &[("Stack", owner), ("Registry", name)], &metrics(*n)));
-    let all = by_registry.values().fold(0, |sum: u64, n| sum.saturating_add(*n));
-    std::iter::once(line(now, &[("Stack", owner)], &metrics(all)))
+        .map(|(name, n)| line(now, &[("Stack", owner), ("Registry", name)], &[failures(*n)]));
+    std::iter::once(line(now, &[("Stack", owner)], &of_stack))
         .chain(of_each)
         .collect()
 }

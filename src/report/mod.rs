@@ -12,7 +12,7 @@ mod view;
 mod warm;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,7 @@ pub use pulls::{LastPullFailure, PullFailures};
 pub use redact::redact;
 pub use repositories::{Base, Existing, Part, Progress, Work};
 pub use results::Results;
-pub use view::{Blocker, Mark, word};
+pub use view::{Blocker, Mark, count, some, word};
 pub use warm::{Warm, WarmResult, WarmedImage};
 
 /// The report. Field names and values are what docs/report.md promises. It is read back by what works on messages
@@ -55,6 +55,9 @@ pub struct Report {
     pub registries: BTreeMap<String, RegistryReport>,
     /// By name: what to write in front of an image.
     pub pull_through_cache_urls: BTreeMap<String, String>,
+    /// Registries that the file has for other stacks (`only`).
+    #[serde(default)]
+    pub elsewhere: BTreeSet<String>,
     /// What is wrong with the file.
     pub errors: Vec<Problem>,
     /// What is legal but surprising.
@@ -180,7 +183,7 @@ pub enum ChangeResult {
     Planned,
     /// Tried, or refused.
     Failed,
-    /// Waits for somebody's word.
+    /// Waits for a decision.
     Held,
     /// Not tried, since something before it failed or time was short.
     Skipped,
@@ -307,7 +310,7 @@ pub enum State {
     /// Everything is as the file says, and ECR has proven the credential or none is needed.
     Ready,
     Failed,
-    /// Waits for somebody's word.
+    /// Waits for a decision.
     Held,
     /// Not proven: a plan does not ask ECR, or something is still to be done.
     Planned,

@@ -15,8 +15,12 @@ use config::{is_repository_name, is_tag};
 /// How long a failure is told after the last one.
 const TOLD_FOR: SignedDuration = SignedDuration::from_hours(24);
 
-/// How many events are known by their ids. One that is delivered again after as many others counts twice.
-const MOST_KNOWN: usize = 256;
+/// How many events are known by their ids: as many as a batch has, since a batch comes again as a whole where an invocation dies after it
+/// wrote the status. One that is delivered again after as many others counts twice.
+const MOST_KNOWN: usize = 1000;
+
+/// The length of such a digest.
+const ID: usize = 8;
 
 /// The longest code, in characters.
 const LONGEST_CODE: usize = 100;
@@ -120,9 +124,6 @@ impl PullFailures {
             return false;
         }
         self.known.push_back(id);
-        while self.known.len() > MOST_KNOWN {
-            self.known.pop_front();
-        }
         let new = LastPullFailure::of(failure, now);
         let last = self.last.entry(registry.to_owned()).or_default();
         let count = if last.is_told(now) { last.count } else { 0 };
@@ -133,8 +134,10 @@ impl PullFailures {
         true
     }
 
-    /// Without what is not told any more.
+    /// Without what is not told any more. The oldest ids go here and not one by one, so that a batch that comes again is known to its end.
     pub fn until(mut self, now: Timestamp) -> Self {
+        let beyond = self.known.len().saturating_sub(MOST_KNOWN);
+        self.known.drain(..beyond);
         self.last.retain(|_, last| last.is_told(now));
         if self.last.is_empty() {
             self.known.clear();
@@ -150,6 +153,7 @@ impl PullFailures {
             .map(|(name, last)| (name, last.presentable()))
             .collect();
         self.known.truncate(MOST_KNOWN);
+        self.known.retain(|id| id.len() == ID);
         self
     }
 }
@@ -173,7 +177,7 @@ fn is_code(text: &str) -> bool {
 fn digest(id: &str) -> String {
     let mut hasher = DefaultHasher::new();
     id.hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
+    format!("{:08x}", hasher.finish() & 0xffff_ffff)
 }
 
 #[cfg(test)]
@@ -242,7 +246,8 @@ mod tests {
         for id in 0..10_000 {
             assert!(pulls.add("hub", &failure(id, "2027-02-01T11:00:00Z"), now));
         }
+        let pulls = pulls.until(now);
         assert_eq!((pulls.last["hub"].count, pulls.known.len()), (10_000, MOST_KNOWN));
-        assert!(serde_json::to_string(&pulls).unwrap().len() < 10_000);
+        assert!(serde_json::to_string(&pulls).unwrap().len() < 12_000);
     }
 }

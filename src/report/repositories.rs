@@ -6,19 +6,20 @@ use std::ops::AddAssign;
 use serde::{Deserialize, Serialize};
 
 use super::State;
+use super::view::count;
 use crate::trigger::Mode;
 
 /// Counts of repositories that exist already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Progress {
-    /// All that the registry, or the file, speaks for.
+    /// All that belong to the registry, or to any of the file.
     pub found: u64,
     /// As the file says.
     pub done: u64,
     /// Of all these, the ones that something was written to.
     pub changed: u64,
-    /// Something of them waits for somebody's word.
+    /// Some of their settings wait for a decision.
     pub held: u64,
     /// Something of them failed.
     pub failed: u64,
@@ -116,9 +117,9 @@ impl Base {
             held, failed, to_do, ..
         } = progress;
         // Without the number of all: one more that is cached meanwhile makes no news of old trouble.
-        let some = |n: u64, what: &str| match n {
-            1 => format!("1 existing repository {what}"),
-            n => format!("{n} existing repositories {what}"),
+        let some = |n: u64, what: &str| {
+            let many = count(usize::try_from(n).unwrap_or(usize::MAX), "existing repository");
+            format!("{many} {what}")
         };
         let (worse, reason) = match (unlisted, mode) {
             (Some(error), _) => (

@@ -1,7 +1,8 @@
 //! What a run found and did, and its outcome: one word and one sentence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::view::count;
 use super::{Change, ChangeResult, Existing, Memory, Outcome, Progress, RegistryReport, Report, State};
 use crate::cause::Reason;
 use crate::trigger::Mode;
@@ -15,6 +16,7 @@ pub struct Results {
     pub changes: Vec<Change>,
     pub registries: BTreeMap<String, RegistryReport>,
     pub pull_through_cache_urls: BTreeMap<String, String>,
+    pub elsewhere: BTreeSet<String>,
     pub errors: Vec<Problem>,
     pub warnings: Vec<Problem>,
     pub plan_checksum: Option<String>,
@@ -39,6 +41,7 @@ impl From<Report> for Results {
             changes,
             registries,
             pull_through_cache_urls,
+            elsewhere,
             errors,
             warnings,
             plan_checksum,
@@ -54,6 +57,7 @@ impl From<Report> for Results {
             changes,
             registries,
             pull_through_cache_urls,
+            elsewhere,
             errors,
             warnings,
             plan_checksum,
@@ -181,17 +185,13 @@ fn judge(report: &Results, mode: Mode) -> (Outcome, String) {
 }
 
 fn registries(n: usize, state: &str) -> String {
-    match n {
-        1 => format!("1 registry {state}"),
-        n => format!("{n} registries {state}"),
-    }
+    format!("{} {state}", count(n, "registry"))
 }
 
 fn changes_words(n: usize, what: &str) -> String {
     match n {
         0 => format!("no change {what}"),
-        1 => format!("1 change {what}"),
-        n => format!("{n} changes {what}"),
+        n => format!("{} {what}", count(n, "change")),
     }
 }
 

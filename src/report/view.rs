@@ -51,6 +51,28 @@ impl From<State> for Mark {
     }
 }
 
+/// `1 image`, `2 registries`.
+pub fn count(n: usize, what: &str) -> String {
+    match (n, what.strip_suffix('y')) {
+        (1, _) => format!("1 {what}"),
+        (_, Some(stem)) => format!("{n} {stem}ies"),
+        (_, None) => format!("{n} {what}s"),
+    }
+}
+
+/// How many names a sentence has.
+const MOST_NAMES: usize = 5;
+
+/// A few of many names.
+pub fn some<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.into_iter().collect();
+    let shown = names.iter().take(MOST_NAMES).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST_NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
 /// The word that the JSON report uses.
 pub fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
@@ -167,6 +189,12 @@ impl Blocker<'_> {
 }
 
 impl Report {
+    /// A sentence about the registries that the file has for other stacks, where it has some.
+    pub fn elsewhere_words(&self) -> Option<String> {
+        let names = some(self.elsewhere.iter().map(String::as_str));
+        (!names.is_empty()).then(|| format!("for other stacks (`only`): {names}"))
+    }
+
     /// Each reason once.
     pub fn blockers(&self) -> Vec<Blocker<'_>> {
         let mut blockers: Vec<Blocker<'_>> = Vec::new();

@@ -106,6 +106,7 @@ impl Run<'_> {
                     if let Ok(ours) = self.status().await
                         && ours.past.is_of(&told)
                     {
+                        status.past.memory.pulls = ours.past.memory.pulls;
                         let told = self.report(request, finished.config.clone(), results.not_queued(), &status.past);
                         self.write(writer, &told, &ours.condition).await?;
                     }
@@ -114,8 +115,10 @@ impl Run<'_> {
                 return Ok(Ok(told));
             };
             if found.past.is_of(&told) {
-                // Our own write, whose answer was lost: its history is still the one of before.
+                // Our own write, whose answer was lost: its history is still the one of before, but for pulls that failed since.
                 status.condition = found.condition;
+                status.past.memory.pulls = found.past.memory.pulls;
+                told = report(&status.past);
                 continue;
             }
             let only_added = found.past.is_same_run(&status.past);

@@ -98,7 +98,7 @@ impl Run<'_> {
             quoted(name)
         };
         Some(format!(
-            "{what}: its next run goes by that one; upload this one with `aws s3 cp {from} {place}`"
+            "{what}: its next run goes by that one; upload this one with `ptc upload {from}`"
         ))
     }
 

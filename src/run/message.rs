@@ -219,6 +219,9 @@ impl Run<'_> {
                 match &found {
                     // Our own write, whose answer was lost.
                     Some(ours) if ours.past.is_of(&report) => {
+                        let mut report = report.clone();
+                        report.memory.pulls.clone_from(&ours.past.memory.pulls);
+                        report.tell_pull_failures((self.deps.timing.now)());
                         Ok((self.write(writer, &report, &ours.condition).await?, found))
                     }
                     _ => Ok((found.is_none(), found)),

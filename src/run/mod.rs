@@ -232,6 +232,7 @@ impl<'a> Run<'a> {
                 self.remember(&file, &Account::default());
                 let results = Results {
                     message,
+                    elsewhere: file.elsewhere,
                     warnings: file.warnings,
                     blind: true,
                     ..nothing

@@ -75,11 +75,12 @@ impl Run<'_> {
         let of_file = file.max_deletions.filter(|_| settings.max_deletions > 0);
         let most = request.max_deletions.or(of_file).unwrap_or(settings.max_deletions);
         let message = "nothing is deleted by a file that the function does not follow: a warning says which it follows";
+        let limit = match self.source {
+            Source::Local { .. } => Limit::of_person(most),
+            Source::Uploaded => Limit::of_function(most),
+        };
         DeletionBounds {
-            limit: match self.source {
-                Source::Local { .. } => Limit::of_person(most),
-                Source::Uploaded => Limit::of_function(most),
-            },
+            limit: limit.said_by_hand(request.max_deletions.is_some()),
             hold: holds_deletions.then(|| Cause::new(Reason::OTHER_FILE, message)),
             // A person who says how many are to go has looked at them.
             known: past.known().filter(|_| request.max_deletions.is_none()),

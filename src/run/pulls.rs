@@ -126,6 +126,8 @@ impl Run<'_> {
         };
         let registries = report.registries.into_iter().filter(|(name, _)| new.contains_key(name));
         let registries: BTreeMap<_, _> = registries.collect();
+        let is_news = |name: &&String| registries.get(*name).is_some_and(|registry| registry.since.is_none());
+        let news = refused.iter().filter(is_news).count();
         let said: Vec<String> = registries
             .iter()
             .filter_map(|(name, registry)| say(name, registry))
@@ -144,7 +146,7 @@ impl Run<'_> {
         let config: ConfigReport = report.config;
         let told = self.response(request, config, results, &past);
         let owner = &self.deps.settings.owner;
-        report::metrics::pull_failures(&new, owner, (self.deps.timing.now)())
+        report::metrics::pull_failures(&new, refused.len(), news, owner, (self.deps.timing.now)())
             .iter()
             .for_each(|line| (self.deps.metrics)(line));
         told

@@ -200,6 +200,7 @@ impl<'a> RunState<'a> {
         warnings.extend(self.strangers());
         warnings.extend(existing.warning());
         let verdict = request.secret.as_ref().map(|change| self.verdict(change));
+        results.elsewhere.clone_from(&self.file.elsewhere);
         results.warnings = warnings;
         results.memory = self.memory;
         results.warmed = self.warm.is_some();
@@ -342,6 +343,9 @@ impl<'a> RunState<'a> {
         let report = |state| RegistryReport::new(state, credential, upstream, url);
         match &left.held {
             Some(cause) => report(State::Held).because(cause.clone()),
+            None if self.file.elsewhere.contains(&left.registry) => {
+                report(State::Planned).saying("to be deleted: the file has it for other stacks (`only`)".to_owned())
+            }
             None => report(State::Planned).saying("to be deleted: the file does not name it any more".to_owned()),
         }
     }

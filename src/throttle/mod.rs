@@ -23,7 +23,7 @@ use limiter::OperationLimiter;
 /// How many calls of all throttle are under way at a time.
 const IN_FLIGHT: usize = 16;
 
-/// The longest time between two calls of a limiter: so few make progress, and bother nobody.
+/// The longest time between two calls of a limiter. Slower, a run would hardly make progress.
 const LONGEST_TURN: Duration = Duration::from_secs(5);
 
 /// How often a call is made again after a transient error that is no throttling.

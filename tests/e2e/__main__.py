@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from account import Account
+from fleet import PLACES, Fleet
 from progress import Progress
 from servers import ACCOUNT, REGION, start_local_aws, start_ministack
 from stack import Stack
@@ -26,6 +27,7 @@ def main():
     options.add_argument("--bootstrap", type=Path, required=True, help="the program that is zipped and deployed")
     options.add_argument("--built", required=True, help="how it was built, for the output")
     options.add_argument("--local-aws", type=Path, required=True, help="the server")
+    options.add_argument("--ptc", type=Path, required=True, help="the program for people")
     options = options.parse_args()
     # So that what was started is stopped too when somebody stops this.
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -39,6 +41,8 @@ def main():
     def start():
         servers.append(start_ministack(folder))
         servers.append(start_local_aws(options.local_aws, folder))
+        for profile, (account, region) in PLACES.items():
+            servers.append(start_local_aws(options.local_aws, folder, account, region, f"local-aws-{profile}"))
         for server in servers:
             server.wait()
             progress.note(f"{server.name} on {server.endpoint}, its log in {server.log.relative_to(ROOT)}")
@@ -46,10 +50,11 @@ def main():
     try:
         title = f"0. ministack {version('ministack')} and local-aws start (account {ACCOUNT}, {REGION}, IAM enforced)"
         if progress.chapter(title, start):
-            ministack, local_aws = servers
+            ministack, local_aws, *others = servers
             architecture = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
             account = Account(ministack, local_aws)
             Story(progress, Stack(ministack), account, options.bootstrap, ROOT, architecture).tell()
+            Fleet(progress, ministack, dict(zip(PLACES, others)), options, ROOT, folder, architecture).tell()
     finally:
         for server in servers:
             server.stop()

@@ -61,10 +61,10 @@ class Server:
             text = answer.read()
         return json.loads(text) if text else None
 
-    def client(self, service, key=ACCOUNT, secret="e2e"):
+    def client(self, service, key=ACCOUNT, secret="e2e", region=REGION):
         """A real client. Twelve digits as the access key are the account's root user, to ministack."""
         return boto3.client(
-            service, endpoint_url=self.endpoint, region_name=REGION, aws_access_key_id=key,
+            service, endpoint_url=self.endpoint, region_name=region, aws_access_key_id=key,
             aws_secret_access_key=secret, verify=self.certificate,
             config=Config(retries={"total_max_attempts": 1}, read_timeout=60))
 
@@ -114,8 +114,8 @@ def make_certificate(certificate, key):
          "-keyout", key, "-out", certificate], check=True, capture_output=True)
 
 
-def start_local_aws(binary, folder):
+def start_local_aws(binary, folder, account=ACCOUNT, region=REGION, name="local-aws"):
     port = free_port()
-    command = [str(binary), "--port", str(port), "--region", REGION, "--account", ACCOUNT]
+    command = [str(binary), "--port", str(port), "--region", region, "--account", account]
     environment = clean_environment(folder)
-    return Server("local-aws", command, port, folder / "local-aws.log", environment, "/_local-aws/events")
+    return Server(name, command, port, folder / f"{name}.log", environment, "/_local-aws/events")

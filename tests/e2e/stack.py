@@ -7,10 +7,7 @@ import re
 import zipfile
 
 from progress import NotSo, wait_for
-from servers import REGION
-
-NAME = "e2e"
-ARTIFACTS = "e2e-artifacts"
+from servers import ACCOUNT, REGION
 
 
 def zip_of(bootstrap):
@@ -50,28 +47,31 @@ def rewritten(text):
 
 
 class Stack:
-    def __init__(self, ministack):
-        self.cloudformation, self.s3 = ministack.client("cloudformation"), ministack.client("s3")
-        self.lambda_, self.address = ministack.client("lambda"), ministack.endpoint
-        self.template_url = None
+    def __init__(self, ministack, name="e2e", account=ACCOUNT, region=REGION):
+        self.cloudformation, self.s3, self.lambda_ = (
+            ministack.client(service, account, region=region) for service in ("cloudformation", "s3", "lambda"))
+        self.name, self.region, self.address = name, region, ministack.endpoint
+        self.artifacts, self.template_url = f"{name}-artifacts-{account}-{region}", None
 
     def package(self, template, zipped, environment):
         """Uploads zip and template, as `sam deploy --resolve-s3` does."""
-        key = f"{NAME}/{hashlib.md5(zipped).hexdigest()}"
-        self.s3.create_bucket(Bucket=ARTIFACTS, CreateBucketConfiguration={"LocationConstraint": REGION})
-        self.s3.put_object(Bucket=ARTIFACTS, Key=key, Body=zipped)
-        body = packaged(template, f"s3://{ARTIFACTS}/{key}", environment)
-        self.s3.put_object(Bucket=ARTIFACTS, Key=f"{key}.template", Body=body.encode())
-        self.template_url = f"{self.address}/{ARTIFACTS}/{key}.template"
+        key = f"{self.name}/{hashlib.md5(zipped).hexdigest()}"
+        # The first Region of all is named by naming none.
+        place = {} if self.region == "us-east-1" else {"LocationConstraint": self.region}
+        self.s3.create_bucket(Bucket=self.artifacts, **({"CreateBucketConfiguration": place} if place else {}))
+        self.s3.put_object(Bucket=self.artifacts, Key=key, Body=zipped)
+        body = packaged(template, f"s3://{self.artifacts}/{key}", environment)
+        self.s3.put_object(Bucket=self.artifacts, Key=f"{key}.template", Body=body.encode())
+        self.template_url = f"{self.address}/{self.artifacts}/{key}.template"
 
-    def deploy(self, parameters, kind):
+    def deploy(self, parameters, kind, capability="CAPABILITY_IAM"):
         """Makes and executes a change set; `kind` is CREATE or UPDATE. Returns what it changes."""
         change_set = self.cloudformation.create_change_set(
-            StackName=NAME, ChangeSetName=f"e2e-{kind.lower()}", ChangeSetType=kind, TemplateURL=self.template_url,
+            StackName=self.name, ChangeSetName=f"e2e-{kind.lower()}", ChangeSetType=kind, TemplateURL=self.template_url,
             Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
-            Capabilities=["CAPABILITY_IAM"])["Id"]
+            Capabilities=[capability])["Id"]
         changes = wait_for("the change set", lambda: self.changes(change_set), 60)
-        self.cloudformation.execute_change_set(ChangeSetName=change_set, StackName=NAME)
+        self.cloudformation.execute_change_set(ChangeSetName=change_set, StackName=self.name)
         wait_for(f"{kind}_COMPLETE of the stack", lambda: self.done(f"{kind}_COMPLETE"), 120)
         return changes
 
@@ -82,7 +82,7 @@ class Stack:
         return described["Changes"] if described["Status"] == "CREATE_COMPLETE" else described["Status"]
 
     def described(self):
-        return self.cloudformation.describe_stacks(StackName=NAME)["Stacks"][0]
+        return self.cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]
 
     def done(self, wanted):
         status = self.described()["StackStatus"]
@@ -93,13 +93,13 @@ class Stack:
         return status
 
     def failures(self):
-        events = self.cloudformation.describe_stack_events(StackName=NAME)["StackEvents"]
+        events = self.cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]
         failed = [event for event in events if event["ResourceStatus"].endswith("FAILED")]
         return [f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in failed]
 
     def resources(self):
         """By logical id."""
-        pages = self.cloudformation.get_paginator("list_stack_resources").paginate(StackName=NAME)
+        pages = self.cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.name)
         return {one["LogicalResourceId"]: one for page in pages for one in page["StackResourceSummaries"]}
 
     def outputs(self):
@@ -107,7 +107,7 @@ class Stack:
 
     def delete(self):
         identity = self.described()["StackId"]
-        self.cloudformation.delete_stack(StackName=NAME)
+        self.cloudformation.delete_stack(StackName=self.name)
 
         def gone():
             status = self.cloudformation.describe_stacks(StackName=identity)["Stacks"][0]["StackStatus"]

@@ -11,6 +11,15 @@ from stack import code_sha256, rewritten, zip_of
 ROTATED = "00000000-0000-0000-0000-00000000e2e1"
 
 
+def variables(ministack, local_aws):
+    """What a function finds by itself in AWS: where the services are, and whom to trust."""
+    return {
+        "AWS_ENDPOINT_URL_ECR": local_aws.endpoint, "AWS_ENDPOINT_URL_SECRETS_MANAGER": local_aws.endpoint,
+        "AWS_ENDPOINT_URL_S3": ministack.endpoint, "AWS_ENDPOINT_URL_SQS": ministack.endpoint,
+        "SSL_CERT_FILE": ministack.certificate,
+    }
+
+
 class Story:
     def __init__(self, progress, stack, account, bootstrap, root, architecture):
         self.progress, self.stack, self.account, self.bootstrap = progress, stack, account, bootstrap
@@ -53,13 +62,7 @@ class Story:
 
     def deploy(self):
         check, note, not_possible = self.progress.check, self.progress.note, self.progress.not_possible
-        ministack, local_aws = self.account.ministack, self.account.local_aws
-        # What a function finds by itself in AWS: where the services are, and whom to trust.
-        added = {
-            "AWS_ENDPOINT_URL_ECR": local_aws.endpoint, "AWS_ENDPOINT_URL_SECRETS_MANAGER": local_aws.endpoint,
-            "AWS_ENDPOINT_URL_S3": ministack.endpoint, "AWS_ENDPOINT_URL_SQS": ministack.endpoint,
-            "SSL_CERT_FILE": ministack.certificate,
-        }
+        added = variables(self.account.ministack, self.account.local_aws)
         template, conditions = rewritten(self.template.read_text())
         note("left out of the template: nothing")
         note(f"rewritten in it: {conditions} conditions, from Fn::Join, which ministack misreads there, to Fn::Select")

@@ -1,6 +1,6 @@
 //! A run that has no time for all repositories, and no queue.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use local_aws::Fault;
 use serde_json::json;
@@ -97,13 +97,11 @@ async fn the_slowest_patterns_do_not_keep_a_run_beyond_its_deadline() {
     stack.upload(&format!(
         "quay: {{registry: quay.io, existing_repositories: {{include: [{slow}], exclude: [{slow}]}}}}\n"
     ));
-    let begun = Instant::now();
     let failure = stack
         .send_within(uploaded(), Duration::from_secs(4))
         .await
         .unwrap_err()
         .to_string();
-    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     assert!(failure.contains("failed: quay"), "{failure}");
     let why = stack.status().registries["quay"]
         .message

@@ -8,7 +8,7 @@
 //! 3. `model`: what an accepted file is made of, with the limits that AWS sets.
 //! 4. `keys`: the tables of what may stand in the file, and the only place that describes it.
 //! 5. `sops`: a file that is encrypted with SOPS ([`sealed`]) is opened between parsing and reading ([`read_sealed`]).
-//! 6. `read`: `form` tells the flat form from the wrapped one, `raw` reads the fields of one registry, `resolve` puts a registry and the
+//! 6. `read`: `form` tells the flat form from the wrapped one, `only` which registries are for this stack, `raw` reads the fields of one registry, `resolve` puts a registry and the
 //!    defaults together, `across` checks what only all registries together show.
 //! 7. `schema`: the JSON Schema and the reference, made from the tables of keys.
 //!
@@ -22,15 +22,17 @@ mod schema;
 pub mod sops;
 mod yaml;
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use diagnostics::place::Position;
 use diagnostics::problem::Notes;
-use keys::file::HINTS;
-use read::resolve::{self, Above};
-use read::{across, form};
+use keys::file::{HINTS, RegistryKey};
+use model::only::Place;
+use read::resolve::{self, Above, Resolved};
+use read::{across, form, only, raw};
 use sops::{DataKey, Metadata};
-use yaml::node::Node;
+use yaml::node::{Entry, Node};
 use yaml::parse::{self, Parsed};
 use yaml::{aliases, source};
 
@@ -134,11 +136,7 @@ fn reading(context: &Context, root: impl FnOnce(&mut Notes) -> Option<Rc<Node>>)
     let content = root(&mut notes).and_then(|root| content(&root, context, &mut notes));
     let (errors, warnings) = notes.finish();
     match content {
-        Some((registries, max_deletions)) if errors.is_empty() => Ok(File {
-            registries,
-            max_deletions,
-            warnings,
-        }),
+        Some(file) if errors.is_empty() => Ok(File { warnings, ..file }),
         _ => Err(Rejected { errors, warnings }),
     }
 }
@@ -158,25 +156,59 @@ fn root(bytes: &[u8], notes: &mut Notes) -> Option<Rc<Node>> {
     }
 }
 
-fn content(root: &Rc<Node>, context: &Context, notes: &mut Notes) -> Option<(Vec<Registry>, Option<u32>)> {
-    let parts = form::read(root, context, notes)?;
+fn content(root: &Rc<Node>, context: &Context, notes: &mut Notes) -> Option<File> {
+    let parts = form::read(root, notes)?;
+    let places = only::places(parts.registries, parts.defaults, context, notes);
+    let placed = || parts.registries.iter().zip(places.iter().copied());
+    let here: Vec<&Entry> = placed()
+        .filter(|(_, place)| *place == Place::Here)
+        .map(|(entry, _)| entry)
+        .collect();
+    // What is for other stacks is held against nothing that is this one's. Nor is a default that only they take.
+    let any_stack = Context::of_any_stack();
+    let held_against = |is_here| if is_here { context } else { &any_stack };
+    let is_taken = |key: RegistryKey| here.iter().any(|entry| !entry.has(key.as_str()));
+    let defaults = parts
+        .defaults
+        .and_then(|node| raw::read_defaults(node, |key| held_against(is_taken(key)), notes))
+        .unwrap_or_default();
     let above = Above {
-        context,
-        defaults: &parts.defaults,
+        context: held_against(!here.is_empty()),
+        defaults: &defaults,
         tags: parts.tags.as_ref(),
         flat: parts.flat,
     };
     resolve::check_above(&above, notes);
-    across::check_region(context, notes);
-    across::check_names(parts.registries, parts.at, notes);
-    let mut resolved = Vec::new();
-    for entry in parts.registries {
-        notes.registry = Some(entry.name().to_owned());
-        resolved.extend(resolve::registry(entry, &above, notes));
+    if !here.is_empty() {
+        across::check_region(context, notes);
     }
-    notes.registry = None;
-    across::check_secrets(&resolved, notes);
-    across::check_warm(&resolved, notes);
-    let registries = resolved.into_iter().map(|resolved| resolved.registry).collect();
-    Some((registries, parts.max_deletions))
+    across::check_names(parts.registries, parts.at, notes);
+    across::check_count(&here, notes);
+    let (mut resolved, mut elsewhere) = (Vec::new(), BTreeSet::new());
+    for (entry, place) in placed() {
+        notes.registry = Some(entry.name().to_owned());
+        notes.is_elsewhere = place == Place::Elsewhere;
+        let above = Above {
+            context: held_against(place == Place::Here),
+            ..above
+        };
+        let registry = resolve::registry(entry, &above, notes);
+        match place {
+            Place::Elsewhere => _ = elsewhere.insert(entry.name().to_owned()),
+            Place::Here | Place::Unknown => resolved.extend(registry.map(|registry| (place, registry))),
+        }
+    }
+    (notes.registry, notes.is_elsewhere) = (None, false);
+    let neighbours = resolved.iter().filter(|(place, _)| *place == Place::Here);
+    let neighbours: Vec<&Resolved> = neighbours.map(|(_, resolved)| resolved).collect();
+    across::check_secrets(&neighbours, notes);
+    across::check_warm(&neighbours, notes);
+    let unplaced = resolved.iter().filter(|(place, _)| *place == Place::Unknown);
+    Some(File {
+        unplaced: unplaced.map(|(_, of)| of.registry.name.clone()).collect(),
+        registries: resolved.into_iter().map(|(_, resolved)| resolved.registry).collect(),
+        elsewhere,
+        max_deletions: parts.max_deletions,
+        warnings: Vec::new(),
+    })
 }

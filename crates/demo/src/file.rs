@@ -1,7 +1,5 @@
 //! What a stand-in must be and hold for a file: account and Region, credentials that are accepted, secrets that exist.
 
-use std::collections::BTreeMap;
-
 use config::arn::Arn;
 use config::{Context, CredentialSource, Registry, UpstreamKind};
 use local_aws::{LocalAws, Options};
@@ -124,8 +122,7 @@ fn registries(file: &[u8], options: Option<&Options>, partition: &str) -> Vec<Re
         account: options.map(|options| options.account.clone()),
         region: options.map(|options| options.region.clone()),
         partition: partition.to_owned(),
-        template_role: true,
-        resource_tags: BTreeMap::new(),
+        ..Context::default()
     };
     config::read(file, &context)
         .map(|file| file.registries)

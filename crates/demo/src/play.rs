@@ -1,4 +1,4 @@
-//! `make play`: the stand-in stays, its events wake the function as the stack's rules would, and what the function logs and
+//! `make play`: the stand-in stays, its events invoke the function as the stack's rules would, and what the function logs and
 //! reports is printed.
 
 use std::path::Path;
@@ -13,7 +13,7 @@ use tokio::time::interval;
 use crate::Outcome;
 use crate::file::ROTATED;
 use crate::show;
-use crate::stage::{BUCKET, FUNCTION, KEY, Stage, beside_this_program};
+use crate::stage::{Stage, beside_this_program};
 
 /// How often it is looked for new events and log lines.
 const PULSE: Duration = Duration::from_millis(100);
@@ -115,9 +115,9 @@ fn invitation(stage: &Stage, file: &str) -> Outcome<String> {
          Copy these into another terminal, in this folder. The AWS CLI may be version 1 or 2.\n\n\
          \x20 export AWS_ENDPOINT_URL={endpoint} AWS_REGION={region} AWS_DEFAULT_REGION={region} \
          AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local\n\
-         \x20 aws s3 cp {file} s3://{BUCKET}/{KEY}\n\
-         \x20 {ptc} status --function {FUNCTION}\n\
-         \x20 {ptc} plan {file} --function {FUNCTION}\n"
+         \x20 {ptc} upload {file}\n\
+         \x20 {ptc} status\n\
+         \x20 {ptc} plan {file}\n"
     );
     if let Some(one) = stage.prepared.rotatable.first() {
         let value = serde_json::json!({"username": one.username, "accessToken": ROTATED}).to_string();

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use comfy_table::{Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
+use config::{Problem, Severity};
 use serde_json::Value;
+use terminal_size::{Width, terminal_size};
 
 pub fn title(text: &str) {
     println!("\n=== {text}\n");
@@ -46,19 +48,19 @@ pub fn report(report: &Value, took: Duration) {
         &["registry", "change", "of", "id", "fields", "result", "why"],
         rows.collect(),
     );
-    for (kind, problems) in [("error", &report["errors"]), ("warning", &report["warnings"])] {
-        for problem in problems.as_array().into_iter().flatten() {
-            let place = match (&problem["line"], &problem["column"]) {
-                (Value::Number(line), Value::Number(column)) => format!("{line}:{column}: "),
-                _ => String::new(),
-            };
-            println!(
-                "{kind}: {place}{}: {}",
-                text(&problem["registry"]),
-                text(&problem["message"])
-            );
-        }
-    }
+    problems(report).iter().for_each(|line| println!("{line}"));
+}
+
+/// What is wrong with the file, as `ptc` says it.
+fn problems(report: &Value) -> Vec<String> {
+    let file = report["config"]["key"].as_str().unwrap_or_default();
+    let lists = [(Severity::Error, "errors"), (Severity::Warning, "warnings")];
+    let told = lists.into_iter().flat_map(|(severity, list)| {
+        let problems: Vec<Problem> = serde_json::from_value(report[list].clone()).unwrap_or_default();
+        let line = move |problem: Problem| format!("{}: {}", problem.label(severity), problem.told(file));
+        problems.into_iter().map(line)
+    });
+    told.collect()
 }
 
 /// Columns that are empty in every row are left out.
@@ -68,6 +70,11 @@ fn table(titles: &[&str], rows: Vec<Vec<String>>) {
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(titles).add_rows(&rows);
+    if let Some((Width(width), _)) = terminal_size() {
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width);
+    }
     for (n, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
         if rows.iter().all(|row| row.get(n).is_none_or(String::is_empty)) {
@@ -78,4 +85,22 @@ fn table(titles: &[&str], rows: Vec<Vec<String>>) {
         println!("{}", line.trim_end());
     }
     println!();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_problem_has_its_code_and_its_place() {
+        let problem = |code: &str, line: Value| json!({"code": code, "registry": "hub", "line": line, "column": line, "message": "x"});
+        let report = json!({
+            "config": {"key": "registries.yaml"},
+            "errors": [problem("PT017", json!(3))],
+            "warnings": [problem("PT080", Value::Null)],
+        });
+        let expected = ["error[PT017]: registries.yaml:3:3: hub: x", "warning[PT080]: hub: x"];
+        assert_eq!(problems(&report), expected);
+    }
 }

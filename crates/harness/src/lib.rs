@@ -22,3 +22,21 @@ pub fn assert_all_named(main: &str, folder: &str) {
     let unnamed: Vec<String> = names.filter(|name| !is_named(name)).collect();
     assert_eq!(unnamed, Vec::<String>::new());
 }
+
+/// That a text has a part in it; where it has not, the test shows the text.
+#[track_caller]
+pub fn has(text: &str, part: &str) {
+    assert!(text.contains(part), "no {part:?} in:\n{text}");
+}
+
+/// That a text has no such part in it.
+#[track_caller]
+pub fn lacks(text: &str, part: &str) {
+    assert!(!text.contains(part), "{part:?} in:\n{text}");
+}
+
+/// That a text begins so.
+#[track_caller]
+pub fn begins(text: &str, part: &str) {
+    assert!(text.starts_with(part), "no {part:?} at the beginning of:\n{text}");
+}

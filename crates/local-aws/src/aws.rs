@@ -17,7 +17,7 @@ use crate::api::{Answer, ApiError};
 use crate::calls::{Call, rounds};
 use crate::ecr::{Ecr, Pulled};
 use crate::fault::{self, Fault, Verdict, matches_name};
-use crate::iam::{Guard, Passing, Policy};
+use crate::iam::{self, Guard, Passing, Policy};
 use crate::lock::lock;
 use crate::options::Options;
 use crate::round_barrier::RoundBarrier;
@@ -141,9 +141,9 @@ impl LocalAws {
     /// Puts an object, making the bucket if need be, and answers its version id if the bucket is versioned.
     pub fn put_object(&self, bucket: &str, key: &str, body: impl Into<Vec<u8>>) -> Option<String> {
         let mut state = self.state();
-        let (cx, body) = (state.cx(), body.into());
+        let (context, body) = (state.context(), body.into());
         let State { s3, events, .. } = &mut *state;
-        s3.put_plainly(&cx, bucket, key, body, events)
+        s3.put_plainly(&context, bucket, key, body, events)
     }
 
     /// The newest version of an object, if it is not deleted.
@@ -162,8 +162,8 @@ impl LocalAws {
     /// has encrypted under the same id and material can be decrypted here.
     pub fn import_key(&self, id: &str, material: [u8; 32], enabled: bool) -> String {
         let mut state = self.state();
-        let cx = state.cx();
-        state.kms.import(&cx, id, material, enabled)
+        let context = state.context();
+        state.kms.import(&context, id, material, enabled)
     }
 
     /// Makes a role with these policy documents, each with its name, for SimulatePrincipalPolicy to look at; gives its ARN.
@@ -173,8 +173,8 @@ impl LocalAws {
     /// The first thing in the documents that is not understood.
     pub fn put_role(&self, name: &str, documents: &[(String, Value)]) -> Result<String, String> {
         let mut state = self.state();
-        let cx = state.cx();
-        state.roles.put(&cx, name, documents)
+        let context = state.context();
+        state.roles.put(&context, name, documents)
     }
 
     /// Adds a fault; those added first speak first.
@@ -328,8 +328,8 @@ impl LocalAws {
     /// messages.
     pub fn create_queue_pair(&self, name: &str, max_receive_count: u64) -> (String, String) {
         let mut state = self.state();
-        let cx = state.cx();
-        state.sqs.create_pair(&cx, name, max_receive_count)
+        let context = state.context();
+        state.sqs.create_pair(&context, name, max_receive_count)
     }
 
     /// What Lambda's poller does before it calls a function: receives up to `most` visible messages, which counts as a
@@ -338,8 +338,8 @@ impl LocalAws {
     #[must_use]
     pub fn take_work(&self, queue_url: &str, most: usize) -> Option<Value> {
         let mut state = self.state();
-        let cx = state.cx();
-        state.sqs.take_work(&cx, queue_url, most)
+        let context = state.context();
+        state.sqs.take_work(&context, queue_url, most)
     }
 
     /// What Lambda's poller does after the function: deletes the messages of the event (`done`), or makes them visible
@@ -347,8 +347,8 @@ impl LocalAws {
     /// An event with some of its records finishes just these, as a partial batch response does.
     pub fn finish_work(&self, event: &Value, done: bool) {
         let mut state = self.state();
-        let cx = state.cx();
-        state.sqs.finish_work(&cx, event, done);
+        let context = state.context();
+        state.sqs.finish_work(&context, event, done);
     }
 
     /// All messages of a queue without receiving them, oldest first: `messageId`, `body`, `attributes` and
@@ -356,15 +356,15 @@ impl LocalAws {
     #[must_use]
     pub fn messages(&self, queue_url: &str) -> Vec<Value> {
         let state = self.state();
-        state.sqs.messages(&state.cx(), queue_url)
+        state.sqs.messages(&state.context(), queue_url)
     }
 
     /// Makes repositories, each with as many tagged images: `v1`, `v2` and so on, pushed one a day, the last one now.
     /// Made for ten thousand of them; those that are there already stay as they are.
     pub fn seed_repositories(&self, names: impl IntoIterator<Item = String>, images_each: usize) {
         let mut state = self.state();
-        let cx = state.cx();
-        state.ecr.seed_repositories(&cx, names, images_each);
+        let context = state.context();
+        state.ecr.seed_repositories(&context, names, images_each);
     }
 
     /// Makes a secret with this very ARN, random end and all, and a first value.
@@ -373,10 +373,10 @@ impl LocalAws {
     /// When it is not a full ARN of this account and region, or CreateSecret would refuse it.
     pub fn seed_secret(&self, arn: &str, value: &str) -> Answer {
         let mut state = self.state();
-        let cx = state.cx();
+        let context = state.context();
         let input = json!({"SecretString": value, "ClientRequestToken": Uuid::new_v4().to_string()});
         let State { secrets, events, .. } = &mut *state;
-        secrets.seed(&cx, arn, &input, events)
+        secrets.seed(&context, arn, &input, events)
     }
 
     /// Rotates a secret to this value, as its rotation function and Secrets Manager do together.
@@ -385,9 +385,9 @@ impl LocalAws {
     /// When one of their calls would be refused.
     pub fn rotate(&self, id: &str, value: &str) -> Answer {
         let mut state = self.state();
-        let cx = state.cx();
+        let context = state.context();
         let State { secrets, events, .. } = &mut *state;
-        secrets.rotate(&cx, id, value, events)
+        secrets.rotate(&context, id, value, events)
     }
 
     /// Turns a secret's rotation on: it is due by `next`. Nothing rotates it but [`LocalAws::rotate`].
@@ -396,8 +396,8 @@ impl LocalAws {
     /// When there is no such secret.
     pub fn turn_rotation_on(&self, id: &str, next: Timestamp) -> Result<(), ApiError> {
         let mut state = self.state();
-        let cx = state.cx();
-        state.secrets.turn_rotation_on(&cx, id, next)
+        let context = state.context();
+        state.secrets.turn_rotation_on(&context, id, next)
     }
 
     /// Registers a function as deployed, with the variables of its environment, for those who look it up; gives its ARN.
@@ -408,8 +408,8 @@ impl LocalAws {
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect();
         let mut state = self.state();
-        let cx = state.cx();
-        state.functions.deploy(&cx, name, variables)
+        let context = state.context();
+        state.functions.deploy(&context, name, variables)
     }
 
     /// Registers a stack with its status and outputs, for those who look it up, or gives one that is there new ones; gives its
@@ -423,8 +423,8 @@ impl LocalAws {
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect();
         let mut state = self.state();
-        let cx = state.cx();
-        state.stacks.put(&cx, name, status, outputs)
+        let context = state.context();
+        state.stacks.put(&context, name, status, outputs)
     }
 
     /// Lets this account's server take the calls for another Region too, as the one endpoint of a client would: what is signed
@@ -491,12 +491,17 @@ impl LocalAws {
     }
 
     pub(crate) fn authorize(&self, call: Passing<'_>) -> Result<(), ApiError> {
-        self.guard().authorize(&self.inner.options, &self.inner.state, call)
+        let Some(input) = call.input.filter(|_| self.guard().holds(call.access_key)) else {
+            return Ok(());
+        };
+        let needs = iam::needs(&self.state(), call.service, call.operation, input);
+        self.guard().authorize(&self.inner.options, call, needs)
     }
 
+    /// An object that is not there is a refusal to those who may not list the bucket: they must not learn it.
     pub(crate) fn conceal(&self, call: Passing<'_>, bucket: &str) -> Result<(), ApiError> {
-        self.guard()
-            .conceal(&self.inner.options, &self.inner.state, call, bucket)
+        let need = iam::need_of_a_missing_object(&self.state(), bucket);
+        self.guard().authorize(&self.inner.options, call, Some(vec![need]))
     }
 
     /// The time since the account was started, by a clock that never jumps.

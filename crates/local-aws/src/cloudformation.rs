@@ -53,7 +53,7 @@ impl Stacks {
     /// Registers a stack; one of that name that is not deleted takes the new status and outputs. Gives its id.
     pub(crate) fn put(
         &mut self,
-        cx: &CallContext,
+        context: &CallContext,
         name: &str,
         status: &str,
         outputs: BTreeMap<String, String>,
@@ -66,10 +66,10 @@ impl Stacks {
         if !self.0.iter().any(|stack| stack.is_named(name)) {
             self.0.push(Stack {
                 name: name.to_owned(),
-                id: format!("{}/{}", arn(cx, name), Uuid::new_v4()),
+                id: format!("{}/{}", arn(context, name), Uuid::new_v4()),
                 status: String::new(),
                 outputs: BTreeMap::new(),
-                created: cx.now,
+                created: context.now,
             });
         }
         let Some(stack) = self.0.iter_mut().find(|stack| stack.is_named(name)) else {
@@ -79,7 +79,7 @@ impl Stacks {
         Ok(json!(stack.id))
     }
 
-    pub(crate) fn call(&self, cx: &CallContext, operation: &str, input: &Value) -> Answer {
+    pub(crate) fn call(&self, context: &CallContext, operation: &str, input: &Value) -> Answer {
         if !shape::knows(Service::CloudFormation, operation) {
             let message = format!("local-aws serves DescribeStacks of cloudformation alone; it has no {operation:?}");
             return Err(ApiError::client("InvalidAction", message));
@@ -95,7 +95,7 @@ impl Stacks {
             });
         };
         match self.find(asked) {
-            Some(stack) => Ok(json!({ "Stacks": { "member": [stack.describe(cx)] } })),
+            Some(stack) => Ok(json!({ "Stacks": { "member": [stack.describe(context)] } })),
             None => {
                 let message = format!("Stack with id {asked} does not exist");
                 Err(ApiError::client("ValidationError", message))
@@ -104,11 +104,11 @@ impl Stacks {
     }
 
     /// The resource that IAM is asked about. Of a stack that is not there nobody knows the end of the id.
-    pub(crate) fn resource(&self, cx: &CallContext, asked: &str) -> String {
+    pub(crate) fn resource(&self, context: &CallContext, asked: &str) -> String {
         match self.find(asked) {
             Some(stack) => stack.id.clone(),
             None if asked.starts_with("arn:") => asked.to_owned(),
-            None => format!("{}/*", arn(cx, asked)),
+            None => format!("{}/*", arn(context, asked)),
         }
     }
 
@@ -132,7 +132,7 @@ impl Stack {
                 .any(|start| status.starts_with(start)))
     }
 
-    fn describe(&self, cx: &CallContext) -> Value {
+    fn describe(&self, context: &CallContext) -> Value {
         let mut described = json!({
             "StackId": self.id,
             "StackName": self.name,
@@ -147,7 +147,7 @@ impl Stack {
             return described;
         };
         if self.status.starts_with("UPDATE_") {
-            members.insert("LastUpdatedTime".to_owned(), time(cx.now).into());
+            members.insert("LastUpdatedTime".to_owned(), time(context.now).into());
         }
         if self.shows_outputs() && !self.outputs.is_empty() {
             let outputs = self.outputs.iter();
@@ -165,10 +165,10 @@ fn time(at: Timestamp) -> String {
     at.round(Unit::Millisecond).unwrap_or(at).to_string()
 }
 
-fn arn(cx: &CallContext, name: &str) -> String {
+fn arn(context: &CallContext, name: &str) -> String {
     format!(
         "arn:{}:cloudformation:{}:{}:stack/{name}",
-        cx.partition, cx.region, cx.account
+        context.partition, context.region, context.account
     )
 }
 
@@ -180,9 +180,9 @@ mod tests {
 
     fn account(status: &str) -> (State, String) {
         let mut state = State::new(&Options::default(), "http://127.0.0.1:1");
-        let cx = state.cx();
+        let context = state.context();
         let outputs = BTreeMap::from([("FunctionName".to_owned(), "sync-1".to_owned())]);
-        let id = state.stacks.put(&cx, "sync", status, outputs).unwrap();
+        let id = state.stacks.put(&context, "sync", status, outputs).unwrap();
         (state, id.as_str().unwrap().to_owned())
     }
 
@@ -234,8 +234,8 @@ mod tests {
             ask(&mut state, json!({ "StackName": id })).unwrap()["StackStatus"],
             "DELETE_COMPLETE"
         );
-        let cx = state.cx();
-        let next = state.stacks.put(&cx, "sync", "CREATE_COMPLETE", BTreeMap::new());
+        let context = state.context();
+        let next = state.stacks.put(&context, "sync", "CREATE_COMPLETE", BTreeMap::new());
         assert!(next.unwrap() != id);
     }
 
@@ -265,10 +265,10 @@ mod tests {
         }
         let other = state.call("cloudformation", "DeleteStack", &json!({}));
         assert_eq!(other.unwrap_err().code, "InvalidAction");
-        let cx = state.cx();
+        let context = state.context();
         for (name, status) in [("a b", "CREATE_COMPLETE"), ("sync", "SPLENDID")] {
             assert!(
-                state.stacks.put(&cx, name, status, BTreeMap::new()).is_err(),
+                state.stacks.put(&context, name, status, BTreeMap::new()).is_err(),
                 "{name} {status}"
             );
         }

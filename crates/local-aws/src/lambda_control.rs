@@ -14,12 +14,12 @@ pub(crate) struct Functions(BTreeMap<String, BTreeMap<String, String>>);
 
 impl Functions {
     /// Registers a function; one that exists takes the new variables.
-    pub(crate) fn deploy(&mut self, cx: &CallContext, name: &str, variables: BTreeMap<String, String>) -> String {
+    pub(crate) fn deploy(&mut self, context: &CallContext, name: &str, variables: BTreeMap<String, String>) -> String {
         self.0.insert(name.to_owned(), variables);
-        arn(cx, name)
+        arn(context, name)
     }
 
-    pub(crate) fn call(&self, cx: &CallContext, operation: &str, input: &Value) -> Answer {
+    pub(crate) fn call(&self, context: &CallContext, operation: &str, input: &Value) -> Answer {
         if operation != "GetFunctionConfiguration" {
             return Err(ApiError {
                 code: "UnknownOperationException".to_owned(),
@@ -28,7 +28,7 @@ impl Functions {
             });
         }
         let text = |member: &str| input.get(member).and_then(Value::as_str);
-        let asked = Name::read(cx, text("FunctionName").unwrap_or_default())?;
+        let asked = Name::read(context, text("FunctionName").unwrap_or_default())?;
         let qualifier = match (asked.qualifier, text("Qualifier")) {
             (Some(one), Some(other)) if one != other => {
                 let message = "The derived qualifier from the function name does not match the specified qualifier.";
@@ -36,7 +36,7 @@ impl Functions {
             }
             (one, other) => one.or(other),
         };
-        let named = arn(cx, asked.name);
+        let named = arn(context, asked.name);
         let full = qualifier.map_or_else(|| named.clone(), |qualifier| format!("{named}:{qualifier}"));
         // Nothing here publishes versions or makes aliases: the newest code is the only one.
         match self
@@ -44,7 +44,7 @@ impl Functions {
             .get(asked.name)
             .filter(|_| qualifier.is_none_or(|qualifier| qualifier == "$LATEST"))
         {
-            Some(variables) => Ok(configuration(cx, asked.name, &full, variables)),
+            Some(variables) => Ok(configuration(context, asked.name, &full, variables)),
             None => Err(ApiError {
                 code: "ResourceNotFoundException".to_owned(),
                 message: format!("Function not found: {full}"),
@@ -54,12 +54,12 @@ impl Functions {
     }
 }
 
-fn configuration(cx: &CallContext, name: &str, arn: &str, variables: &BTreeMap<String, String>) -> Value {
+fn configuration(context: &CallContext, name: &str, arn: &str, variables: &BTreeMap<String, String>) -> Value {
     let mut answer = json!({
         "FunctionName": name,
         "FunctionArn": arn,
         "Runtime": "provided.al2023",
-        "Role": format!("arn:{}:iam::{}:role/{name}", cx.partition, cx.account),
+        "Role": format!("arn:{}:iam::{}:role/{name}", context.partition, context.account),
         "Handler": "bootstrap",
         "Timeout": 300,
         "MemorySize": 256,
@@ -79,10 +79,10 @@ fn configuration(cx: &CallContext, name: &str, arn: &str, variables: &BTreeMap<S
     answer
 }
 
-pub(crate) fn arn(cx: &CallContext, name: &str) -> String {
+pub(crate) fn arn(context: &CallContext, name: &str) -> String {
     format!(
         "arn:{}:lambda:{}:{}:function:{name}",
-        cx.partition, cx.region, cx.account
+        context.partition, context.region, context.account
     )
 }
 
@@ -93,7 +93,7 @@ pub(crate) struct Name<'a> {
 }
 
 impl<'a> Name<'a> {
-    pub(crate) fn read(cx: &CallContext, text: &'a str) -> Result<Self, ApiError> {
+    pub(crate) fn read(context: &CallContext, text: &'a str) -> Result<Self, ApiError> {
         let invalid = || {
             let message = format!(
                 "1 validation error detected: Value '{text}' at 'functionName' failed to satisfy constraint: \
@@ -126,7 +126,9 @@ impl<'a> Name<'a> {
         if !word(name) || name.len() > 64 || !qualifier.is_none_or(|q| q == "$LATEST" || word(q)) {
             return Err(invalid());
         }
-        if account.is_some_and(|account| account != cx.account) || region.is_some_and(|region| region != cx.region) {
+        if account.is_some_and(|account| account != context.account)
+            || region.is_some_and(|region| region != context.region)
+        {
             return Err(elsewhere());
         }
         Ok(Self { name, qualifier })
@@ -141,10 +143,12 @@ mod tests {
 
     fn ask(name: &str) -> Result<String, String> {
         let mut state = State::new(&Options::default(), "http://127.0.0.1:1");
-        let cx = state.cx();
-        state
-            .functions
-            .deploy(&cx, "sync", BTreeMap::from([("OWNER".to_owned(), "stack".to_owned())]));
+        let context = state.context();
+        state.functions.deploy(
+            &context,
+            "sync",
+            BTreeMap::from([("OWNER".to_owned(), "stack".to_owned())]),
+        );
         let answer = state.call("lambda", "GetFunctionConfiguration", &json!({ "FunctionName": name }));
         answer.map_err(|error| error.code).map(|answer| {
             assert_eq!(answer["Environment"], json!({"Variables": {"OWNER": "stack"}}));

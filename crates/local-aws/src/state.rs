@@ -56,7 +56,7 @@ impl State {
     }
 
     /// The surroundings of a call made now.
-    pub(crate) fn cx(&self) -> CallContext {
+    pub(crate) fn context(&self) -> CallContext {
         CallContext {
             account: self.options.account.clone(),
             region: self.options.region.clone(),
@@ -79,20 +79,20 @@ impl State {
 
     /// One call of any service but S3.
     pub(crate) fn call(&mut self, service: &str, operation: &str, input: &Value) -> Answer {
-        let cx = self.cx();
+        let context = self.context();
         match service {
             "ecr" => {
-                let answer = self.ecr.call(&cx, &self.secrets, operation, input);
+                let answer = self.ecr.call(&context, &self.secrets, operation, input);
                 self.events.extend(self.ecr.take_events());
                 answer
             }
-            "secretsmanager" => self.secrets.call(&cx, operation, input, &mut self.events),
-            "sqs" => self.sqs.call(&cx, operation, input),
-            "kms" => self.kms.call(&cx, operation, input),
-            "iam" => self.roles.call(&cx, operation, input),
-            "sts" => sts::call(&cx, operation, input),
-            "cloudformation" => self.stacks.call(&cx, operation, input),
-            "lambda" => self.functions.call(&cx, operation, input),
+            "secretsmanager" => self.secrets.call(&context, operation, input, &mut self.events),
+            "sqs" => self.sqs.call(&context, operation, input),
+            "kms" => self.kms.call(&context, operation, input),
+            "iam" => self.roles.call(&context, operation, input),
+            "sts" => sts::call(&context, operation, input),
+            "cloudformation" => self.stacks.call(&context, operation, input),
+            "lambda" => self.functions.call(&context, operation, input),
             other => Err(ApiError {
                 code: "UnknownOperationException".to_owned(),
                 message: format!("local-aws serves {}; it has no service {other:?}", crate::api::SERVICES),
@@ -103,8 +103,8 @@ impl State {
 
     /// One image pull through the account's rules.
     pub(crate) fn pull(&mut self, image: &str) -> Result<Pulled, ApiError> {
-        let cx = self.cx();
-        let pulled = self.ecr.pull(&cx, &self.secrets, image);
+        let context = self.context();
+        let pulled = self.ecr.pull(&context, &self.secrets, image);
         self.events.extend(self.ecr.take_events());
         pulled
     }

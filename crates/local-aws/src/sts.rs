@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::api::{Answer, ApiError, CallContext};
 
 /// One call. Every key belongs to the one user there is: the stand-in knows keys, not people.
-pub(crate) fn call(cx: &CallContext, operation: &str, input: &Value) -> Answer {
+pub(crate) fn call(context: &CallContext, operation: &str, input: &Value) -> Answer {
     if operation != "GetCallerIdentity" {
         return Err(ApiError {
             code: "InvalidAction".to_owned(),
@@ -18,8 +18,8 @@ pub(crate) fn call(cx: &CallContext, operation: &str, input: &Value) -> Answer {
         return Err(ApiError::client("ValidationError", message));
     }
     Ok(json!({
-        "Arn": format!("arn:{}:iam::{}:user/local-aws", cx.partition, cx.account),
+        "Arn": format!("arn:{}:iam::{}:user/local-aws", context.partition, context.account),
         "UserId": "AIDALOCALAWS000000001",
-        "Account": cx.account,
+        "Account": context.account,
     }))
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use config::Context;
+use config::arn::{is_account, is_region};
 use ecr_pull_through_sync::home::{Home, partition_of};
 
 use crate::ui::Failure;
@@ -19,24 +20,13 @@ pub struct AccountArgs {
 }
 
 pub fn account(text: &str) -> Result<String, String> {
-    let good = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if good {
-        Ok(text.to_owned())
-    } else {
-        Err("an account is 12 digits".into())
-    }
+    let good = is_account(text).then(|| text.to_owned());
+    good.ok_or_else(|| "an account is 12 digits".into())
 }
 
 pub fn region(text: &str) -> Result<String, String> {
-    let good = text.split('-').count() > 2
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if good {
-        Ok(text.to_owned())
-    } else {
-        Err("a Region is named like eu-central-1".into())
-    }
+    let good = is_region(text).then(|| text.to_owned());
+    good.ok_or_else(|| "a Region is named like eu-central-1".into())
 }
 
 impl AccountArgs {
@@ -61,18 +51,14 @@ impl AccountArgs {
             account: self.account.clone(),
             partition: partition_of(region.as_deref().unwrap_or_default()).to_owned(),
             region,
-            template_role: true,
             resource_tags: settings.resource_tags,
+            ..Context::default()
         })
     }
 
     /// The account and Region, where both are known without asking AWS.
     pub fn home(&self) -> Option<Home> {
         let (account, region) = (self.account.clone()?, self.region()?);
-        Some(Home {
-            account,
-            partition: partition_of(&region).to_owned(),
-            region,
-        })
+        Some(Home::of(&account, &region))
     }
 }

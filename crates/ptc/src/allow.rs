@@ -1,4 +1,4 @@
-//! `--allow`: warnings that somebody has looked at and means.
+//! `--allow`: warnings that the user has looked at and accepts.
 
 use clap::Args;
 use config::{Code, Kind, Problem, Severity, kind_named};

@@ -26,19 +26,20 @@ const HEAD: &str = "\
 registries:
 ";
 
-/// The file for some upstreams.
+/// The file beside it that has its schema.
+pub const SCHEMA: &str = "registries.schema.json";
+
+/// The file for some upstreams; with the line by which editors find the schema, where it is there.
 ///
 /// # Errors
 /// What is wrong with one of them.
-pub fn file(hosts: &[String]) -> Result<String, InitError> {
-    let context = Context {
-        account: None,
-        region: None,
-        partition: "aws".to_owned(),
-        template_role: true,
-        resource_tags: Default::default(),
-    };
-    let mut text = HEAD.to_owned();
+pub fn file(hosts: &[String], has_schema: bool) -> Result<String, InitError> {
+    let context = Context::default();
+    let mut text = String::new();
+    if has_schema {
+        text.push_str(&format!("# yaml-language-server: $schema={SCHEMA}\n"));
+    }
+    text.push_str(HEAD);
     let mut before: Vec<String> = Vec::new();
     for host in hosts {
         let upstream =
@@ -109,6 +110,7 @@ fn name(upstream: &Upstream) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ecr_pull_through_sync::home::Home;
 
     fn hosts(hosts: &[&str]) -> Vec<String> {
         hosts.iter().map(|host| (*host).to_owned()).collect()
@@ -118,14 +120,8 @@ mod tests {
     fn every_kind_of_upstream_makes_a_file_without_errors_and_warnings() {
         let mut all: Vec<&str> = config::listed().collect();
         all.extend(["acme.azurecr.io", "444455556666.dkr.ecr.ap-southeast-1.amazonaws.com"]);
-        let text = file(&hosts(&all)).unwrap();
-        let context = Context {
-            account: Some("111122223333".to_owned()),
-            region: Some("eu-west-1".to_owned()),
-            partition: "aws".to_owned(),
-            template_role: true,
-            resource_tags: Default::default(),
-        };
+        let text = file(&hosts(&all), false).unwrap();
+        let context = Home::of("111122223333", "eu-west-1").context();
         // What another account's registry needs is not known here, and a comment says so.
         let rejected = config::read(text.as_bytes(), &context).unwrap_err();
         let codes: Vec<Code> = rejected.errors.iter().map(|error| error.code).collect();
@@ -150,10 +146,10 @@ mod tests {
             ),
             ("https://quay.io", "PT030: `registry` is the host alone"),
         ] {
-            let error = file(&hosts(&[host])).unwrap_err().to_string();
+            let error = file(&hosts(&[host]), false).unwrap_err().to_string();
             assert!(error.starts_with(said), "{error}");
         }
-        let error = file(&hosts(&["docker.io", "registry-1.docker.io"]))
+        let error = file(&hosts(&["docker.io", "registry-1.docker.io"]), false)
             .unwrap_err()
             .to_string();
         assert_eq!(error, "the upstream registry-1.docker.io is given twice");

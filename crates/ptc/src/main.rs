@@ -79,7 +79,7 @@ async fn main() -> ExitCode {
                 Ui::new(true, ui::Color::Never).failure(&Failure::Usage(error.to_string()));
                 return ui::FAILED;
             }
-            // Where it cannot be printed, nobody is listening.
+            // What it is printed to is closed: there is nowhere to report that.
             _ = error.print();
             // Status 2 says that a plan has changes: a mistyped call must not look like one.
             return if error.use_stderr() {

@@ -44,8 +44,12 @@ impl OutputFile {
         self.path().display().to_string()
     }
 
-    pub fn is_there(&self) -> Result<bool, Failure> {
-        self.standing().map(|standing| standing.is_some())
+    /// Fails where a file is there already, and says what to do about it.
+    pub fn must_be_new(&self, advice: &str) -> Result<(), Failure> {
+        match self.standing()? {
+            Some(_) => Err(in_the_way(&self.path(), format!("a file is there already; {advice}"))),
+            None => Ok(()),
+        }
     }
 
     /// Makes the folder that the file is to stand in.
@@ -137,8 +141,8 @@ impl OutputFile {
     }
 }
 
-fn in_the_way(path: &Path, what: &'static str) -> Failure {
-    file(path, io::Error::new(ErrorKind::AlreadyExists, what))
+fn in_the_way(path: &Path, what: impl Into<String>) -> Failure {
+    file(path, io::Error::new(ErrorKind::AlreadyExists, what.into()))
 }
 
 fn file(path: &Path, error: io::Error) -> Failure {

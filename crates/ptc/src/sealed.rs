@@ -1,9 +1,9 @@
 //! Files that are encrypted with SOPS: who can decrypt them with `sops` can use them here.
 
 use config::sops::{DataKey, Metadata};
-use config::{self, Code, Context, File, Problem, Rejected};
+use config::{self, Context, File, Rejected};
 use ecr_pull_through_sync::account::{self, Reader};
-use ecr_pull_through_sync::keyring::Keyring;
+use ecr_pull_through_sync::keyring::{Keyring, Locked};
 use ptc::age::Identities;
 
 use crate::session::credentials_are_there;
@@ -30,7 +30,7 @@ pub async fn unlock(bytes: &[u8], reader: &Reader) -> Result<Option<DataKey>, Re
 pub async fn unlock_with(metadata: &Metadata, reader: Option<&Reader>) -> Result<DataKey, Rejected> {
     let identities = match Identities::from_env(|name| std::env::var(name).ok()) {
         Ok(identities) => identities,
-        Err(bad) if metadata.kms.is_empty() => return Err(rejected(metadata, bad.to_string())),
+        Err(bad) if metadata.kms.is_empty() => return Err(Locked::Refused(bad.to_string()).into_rejected(metadata)),
         // KMS does without.
         Err(_) => Identities::default(),
     };
@@ -46,7 +46,7 @@ pub async fn unlock_with(metadata: &Metadata, reader: Option<&Reader>) -> Result
         None => {
             own = environment()
                 .await
-                .map_err(|failure| rejected(metadata, failure.to_string()))?;
+                .map_err(|failure| Locked::Refused(failure.to_string()).into_rejected(metadata))?;
             &own
         }
     };
@@ -61,21 +61,4 @@ async fn environment() -> Result<Reader, Failure> {
     let config = account::loader().load().await;
     credentials_are_there(&config, None).await?;
     Ok(account::connect(&config).0)
-}
-
-/// The file cannot be decrypted, for this reason.
-fn rejected(metadata: &Metadata, why: String) -> Rejected {
-    let (line, column) = metadata.at;
-    let message = format!("the file is encrypted with SOPS and cannot be decrypted: {why}");
-    let error = Problem {
-        code: Code::CANNOT_DECRYPT,
-        registry: None,
-        line: Some(line),
-        column: Some(column),
-        message,
-    };
-    Rejected {
-        errors: vec![error],
-        warnings: Vec::new(),
-    }
 }

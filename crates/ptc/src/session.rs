@@ -1,4 +1,4 @@
-//! The user's own AWS credentials, and the settings of the stack that the user speaks for.
+//! The user's own AWS credentials, and the settings of the stack that the user names.
 
 use std::collections::HashMap;
 

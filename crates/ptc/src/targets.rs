@@ -2,7 +2,6 @@
 
 use aws_config::SdkConfig;
 use clap::Args;
-use ecr_pull_through_sync::account::Writer;
 use futures_util::future::join_all;
 
 use crate::account::{self, AccountArgs};
@@ -21,9 +20,10 @@ pub struct TargetsArgs {
     /// Go by this deployed function instead: its name or its ARN.
     #[arg(long, value_name = "NAME")]
     function: Option<String>,
-    /// The profile of the AWS configuration: its credentials and Region, whatever AWS_ACCESS_KEY_ID and AWS_REGION say.
+    /// The profile of the AWS configuration: its credentials and Region, whatever AWS_ACCESS_KEY_ID and AWS_REGION say. May be
+    /// repeated, for several accounts.
     #[arg(long)]
-    profile: Option<String>,
+    profile: Vec<String>,
     /// The account's 12 digits. With credentials of another account nothing is done.
     #[arg(long, value_parser = account::account, help_heading = "Account")]
     account: Option<String>,
@@ -33,52 +33,47 @@ pub struct TargetsArgs {
 }
 
 /// A stack in a Region, and what could be opened of it.
-pub struct Target<T> {
+pub struct Target {
     /// How it was named.
     pub args: SessionArgs,
     /// The Region; empty where none is known.
     pub region: String,
     /// What there is to work with.
-    pub opened: Result<T, Failure>,
+    pub opened: Result<Session, Failure>,
 }
 
 impl TargetsArgs {
-    /// Signs in to read.
-    pub async fn open(&self, if_not_deployed: IfNotDeployed, ui: &Ui) -> Result<Vec<Target<Session>>, Failure> {
-        let targets = self.open_to_write(if_not_deployed, ui).await?;
-        // What could write is not even kept.
-        let reading = targets.into_iter().map(|target| Target {
-            args: target.args,
-            region: target.region,
-            opened: target.opened.map(|(session, _)| session),
+    /// Signs in once with each profile, and learns the settings of each stack.
+    pub async fn open(&self, if_not_deployed: IfNotDeployed, ui: &Ui) -> Result<Vec<Target>, Failure> {
+        let profiles = once_each(&self.profile);
+        let mut signed_in = Vec::with_capacity(profiles.len());
+        for profile in &profiles {
+            let each = self.each(profile.as_ref());
+            let Some(first) = each.first() else { continue };
+            let config = match first.sign_in(ui).await {
+                // Without the others there is nothing to stand beside.
+                Err(failure) if profiles.len() == 1 => return Err(failure),
+                config => config,
+            };
+            signed_in.push((each, config));
+        }
+        let targets = signed_in.into_iter().map(async |(each, config)| {
+            let config = config.as_ref();
+            let open = |one: SessionArgs| open_one(one, config, if_not_deployed, ui);
+            join_all(each.into_iter().map(open)).await
         });
-        Ok(reading.collect())
+        Ok(join_all(targets).await.into_iter().flatten().collect())
     }
 
-    /// Signs in once, and learns the settings of each.
-    pub async fn open_to_write(
-        &self,
-        if_not_deployed: IfNotDeployed,
-        ui: &Ui,
-    ) -> Result<Vec<Target<(Session, Writer)>>, Failure> {
-        let each = self.each();
-        let Some(first) = each.first() else {
-            return Ok(Vec::new());
-        };
-        let config = first.sign_in(ui).await?;
-        let open = |one: SessionArgs| open_one(one, &config, if_not_deployed, ui);
-        Ok(join_all(each.into_iter().map(open)).await)
-    }
-
-    /// Each stack in each Region, once.
-    fn each(&self) -> Vec<SessionArgs> {
+    /// Each stack in each Region, once, with a profile.
+    fn each(&self, profile: Option<&String>) -> Vec<SessionArgs> {
         let stacks = once_each(&self.stack);
         let regions = once_each(&self.region);
         let of_stack = |stack: &Option<String>| {
             let one = |region: &Option<String>| SessionArgs {
                 stack: stack.clone(),
                 function: self.function.clone(),
-                profile: self.profile.clone(),
+                profile: profile.cloned(),
                 account: AccountArgs {
                     account: self.account.clone(),
                     region: region.clone(),
@@ -106,15 +101,22 @@ fn once_each(names: &[String]) -> Vec<Option<String>> {
 
 async fn open_one(
     args: SessionArgs,
-    config: &SdkConfig,
+    config: Result<&SdkConfig, &Failure>,
     if_not_deployed: IfNotDeployed,
     ui: &Ui,
-) -> Target<(Session, Writer)> {
+) -> Target {
     let region = args.account.region.clone();
-    let region = region.or_else(|| config.region().map(ToString::to_string));
+    let region = region.or_else(|| config.ok()?.region().map(ToString::to_string));
     Target {
         region: region.unwrap_or_default(),
-        opened: args.open_with(config, if_not_deployed, ui).await,
+        opened: match config {
+            // What could write is not even kept.
+            Ok(config) => {
+                let opened = args.open_with(config, if_not_deployed, ui).await;
+                opened.map(|(session, _)| session)
+            }
+            Err(failure) => Err(Failure::Usage(failure.to_string())),
+        },
         args,
     }
 }
@@ -132,7 +134,7 @@ mod tests {
 
     fn named(line: &[&str]) -> Vec<(Option<String>, Option<String>)> {
         let line = Line::try_parse_from([&["ptc"], line].concat()).unwrap();
-        let each = line.targets.each().into_iter();
+        let each = line.targets.each(None).into_iter();
         each.map(|one| (one.stack, one.account.region)).collect()
     }
 

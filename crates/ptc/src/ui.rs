@@ -38,9 +38,9 @@ pub enum Failure {
     /// The time to wait is over.
     #[error("{0}")]
     TimedOut(String),
-    /// Ctrl-C for the second time.
-    #[error("ended while calls were under way: look with `ptc plan` at what was done")]
-    Stopped,
+    /// Ctrl-C, or what a pipeline sends to a step that is cancelled.
+    #[error("{0}")]
+    Interrupted(String),
     /// Standard output is closed.
     #[error("the output could not be written: {0}")]
     Output(#[from] io::Error),

@@ -7,6 +7,7 @@ mod policies;
 mod rewriting;
 mod signing_in;
 
+use harness::has;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -190,9 +191,9 @@ fn whatever_has_a_way_back_to_the_upstream_says_what_it_risks() {
         assert!(artefact.content.contains("the node's ECR token"), "{}", artefact.path);
         assert!(artefact.content.contains("valid for 12 hours"), "{}", artefact.path);
     }
-    assert!(
-        kit.content(ArtefactKind::Readme)
-            .contains(&format!("**Made with `--fallback`**: {}.", Fallback::RISK))
+    has(
+        kit.content(ArtefactKind::Readme),
+        &format!("**Made with `--fallback`**: {}.", Fallback::RISK),
     );
 }
 
@@ -246,14 +247,8 @@ fn a_part_of_an_upstream_has_no_mirror_and_the_first_of_two_registries_has_it() 
         let notes = kit.notes(ArtefactKind::Containerd);
         assert!(notes.contains("`base-images` serves a part of its upstream"), "{notes}");
         assert!(notes.contains("public.ecr.aws has no mirror on nodes"), "{notes}");
-        assert!(
-            notes.contains("`dockerhub-again` has the same upstream as `dockerhub`"),
-            "{notes}"
-        );
-        assert!(
-            notes.contains("registry.k8s.io/ingress-nginx/... (`k8s/ingress-nginx`)"),
-            "{notes}"
-        );
+        has(&notes, "`dockerhub-again` has the same upstream as `dockerhub`");
+        has(&notes, "registry.k8s.io/ingress-nginx/... (`k8s/ingress-nginx`)");
         assert!(notes.contains("registry.example.com is not in our list"), "{notes}");
     }
 }

@@ -1,5 +1,6 @@
 //! `ptc kit` as a command: what it prints, what it writes, and what it leaves alone.
 
+use harness::{has, lacks};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -79,17 +80,12 @@ fn one_artefact_is_printed_alone_so_that_it_can_be_piped() {
         stdout(&output).contains("/etc/containerd/certs.d/docker.io/hosts.toml"),
         "{output:?}"
     );
-    assert!(
-        stderr(&output).contains("hosts.toml: public.ecr.aws has no mirror"),
-        "{}",
-        stderr(&output)
-    );
+    has(&stderr(&output), "hosts.toml: public.ecr.aws has no mirror");
     let unknown = ptc(&[FILE, "--only", "nothing"]);
     assert_eq!(unknown.status.code(), Some(1));
-    assert!(
-        stderr(&unknown).contains("possible values: readme, mapping, containerd, kubelet, registries, buildkit, kyverno, renovate, iam, registry-policy"),
-        "{}",
-        stderr(&unknown)
+    has(
+        &stderr(&unknown),
+        "possible values: readme, mapping, containerd, kubelet, registries, buildkit, kyverno, renovate, iam, registry-policy",
     );
 }
 
@@ -102,27 +98,18 @@ fn a_fallback_is_asked_for_and_says_what_it_risks() {
         stdout(&output).contains("server = \"https://registry-1.docker.io\""),
         "{output:?}"
     );
-    assert!(
-        stderr(&output).contains("warning: --fallback") && stderr(&output).contains(risk),
-        "{}",
-        stderr(&output)
-    );
+    has(&stderr(&output), "warning: --fallback");
+    has(&stderr(&output), risk);
     let without = ptc(&[FILE, "--only", "containerd"]);
     assert!(!stderr(&without).contains(risk), "{}", stderr(&without));
-    assert!(
-        !stdout(&without).contains("https://registry-1.docker.io"),
-        "{}",
-        stdout(&without)
-    );
+    lacks(&stdout(&without), "https://registry-1.docker.io");
     // It is wrapped.
     let help = stdout(&ptc(&["--help"]))
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ");
-    assert!(
-        help.contains("--fallback") && help.contains("posts the node's ECR token"),
-        "{help}"
-    );
+    has(&help, "--fallback");
+    has(&help, "posts the node's ECR token");
 }
 
 /// What keeps a registry out is said even where nothing is made that could say it.
@@ -192,11 +179,7 @@ fn what_somebody_changed_is_overwritten_only_by_force_and_nothing_else_is_writte
     let output = ptc(&[FILE, "--output", folder.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("other text stands in"), "{}", stderr(&output));
-    assert!(
-        stderr(&output).contains("mapping.json; --force overwrites it"),
-        "{}",
-        stderr(&output)
-    );
+    has(&stderr(&output), "mapping.json; --force overwrites it");
     assert_eq!(names(&folder), ["mapping.json"]);
     assert_eq!(fs::read_to_string(&map).unwrap(), "mine");
     assert!(
@@ -281,10 +264,7 @@ fn no_link_leads_out_of_the_folder() {
                 "{link} to {target} {force:?}: {output:?}"
             );
             let said = stderr(&output);
-            assert!(
-                said.contains(&format!("{}: is a symbolic link", kit.join(link).display())),
-                "{said}"
-            );
+            has(&said, &format!("{}: is a symbolic link", kit.join(link).display()));
             assert_eq!(names(&outside), ["precious"], "{link} to {target} {force:?}");
             assert_eq!(fs::read_to_string(outside.join("precious")).unwrap(), "mine");
             let first = link.split('/').next().unwrap();

@@ -20,6 +20,7 @@ mod ptc_apply;
 mod ptc_check;
 mod ptc_doctor;
 mod ptc_export;
+mod ptc_only;
 mod ptc_plan;
 mod ptc_progress;
 mod ptc_schema;

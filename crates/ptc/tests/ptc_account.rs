@@ -1,5 +1,6 @@
 //! Whose account `ptc` works in: profiles, keys of the environment, and what stands in the way of AWS.
 
+use harness::{begins, has};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -130,11 +131,7 @@ async fn a_profile_that_is_not_there_is_an_error_with_the_files_that_were_read()
                 .run([command, &["--profile", profile]].concat())
                 .await
                 .ends(1);
-            assert!(
-                refused.stderr.starts_with(&format!("error: --profile {profile}")),
-                "{}",
-                refused.stderr
-            );
+            begins(&refused.stderr, &format!("error: --profile {profile}"));
             assert!(
                 files.iter().all(|file| refused.stderr.contains(file)),
                 "{}",
@@ -164,11 +161,7 @@ async fn a_profile_that_is_not_there_is_an_error_with_the_files_that_were_read()
         .run(["plan", "registries.yaml", "--profile", "prod"])
         .await
         .ends(1);
-    assert!(
-        refused.stderr.contains("~/.aws/config, ~/.aws/credentials"),
-        "{}",
-        refused.stderr
-    );
+    has(&refused.stderr, "~/.aws/config, ~/.aws/credentials");
     assert_eq!(profiles.signed(), BTreeSet::new());
 }
 
@@ -189,9 +182,6 @@ async fn what_keeps_ptc_waiting_is_said_meanwhile_and_why_it_failed_at_the_end()
     let refused = nobody.run(["status"]).await.ends(1);
     let said =
         format!("error: GetCallerIdentity: Unreachable: could not connect to the endpoint URL \"http://{host}\"");
-    assert!(
-        refused.stderr.contains(&said) && refused.stderr.contains("Connection refused"),
-        "{}",
-        refused.stderr
-    );
+    has(&refused.stderr, &said);
+    has(&refused.stderr, "Connection refused");
 }

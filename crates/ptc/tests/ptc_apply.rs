@@ -1,9 +1,10 @@
 //! `ptc apply`: who is asked, what an interruption leaves, and what is said of what is held.
 
+use harness::{begins, has, lacks};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::ptc::{FUNCTION, Output, Terminal};
+use crate::ptc::{Output, Terminal};
 use crate::stack::{BUCKET, KEY, hub, is_write, repository};
 use local_aws::Fault;
 use serde_json::json;
@@ -12,7 +13,7 @@ use serde_json::json;
 async fn interrupted(terminal: &Terminal, operation: &str, arguments: &[&str]) -> Output {
     let aws = &terminal.stack.aws;
     aws.fault(Fault::on("ecr", operation).latency(Duration::from_millis(1500)));
-    let apply = ["apply", "registries.yaml", "--function", FUNCTION, "--yes"];
+    let apply = ["apply", "registries.yaml", "--yes"];
     let interrupt = |id: u32| {
         aws.before("ecr", operation, 1, move |_| {
             let kill = Command::new("kill").args(["-INT", &id.to_string()]).status();
@@ -24,10 +25,7 @@ async fn interrupted(terminal: &Terminal, operation: &str, arguments: &[&str]) -
         .run_with([&apply, arguments].concat(), interrupt)
         .await
         .ends(1);
-    assert!(
-        output.stderr.contains("stopping after the calls under way"),
-        "{output:?}"
-    );
+    has(&output.stderr, "stopping after the calls under way");
     output
 }
 
@@ -72,7 +70,7 @@ async fn nothing_is_written_without_a_word_for_it() {
         &["-", "--json"],
     ] {
         terminal.stack.aws.clear_calls();
-        let apply = [&["apply", "--function", FUNCTION], arguments].concat();
+        let apply = [&["apply"], arguments].concat();
         let refused = ptc.run(&apply).await.ends(1);
         let json = arguments.contains(&"--json");
         let said = if json {
@@ -88,7 +86,7 @@ async fn nothing_is_written_without_a_word_for_it() {
         assert!(other.stdout.contains("the plan is not 0000"), "{}", other.stdout);
         assert_eq!(terminal.writes(), Vec::<String>::new());
     }
-    let output = ptc.run(["apply", "-", "--yes", "--function", FUNCTION]).await.ends(0);
+    let output = ptc.run(["apply", "-", "--yes"]).await.ends(0);
     assert!(output.stdout.contains("\nready  dockerhub  "), "{}", output.stdout);
     assert!(output.stdout.contains("upload this one with"), "{}", output.stdout);
 }
@@ -97,7 +95,7 @@ async fn nothing_is_written_without_a_word_for_it() {
 async fn on_a_terminal_the_plan_is_shown_and_only_yes_applies_it() {
     let terminal = Terminal::new("asked").await;
     terminal.write("quay: {registry: quay.io}\n");
-    let apply = ["apply", "registries.yaml", "--function", FUNCTION, "--color", "never"];
+    let apply = ["apply", "registries.yaml", "--color", "never"];
     let question = "Apply this plan? [y/N]";
     for no in ["\r", "n\r", "nay\r", "maybe\r", "yes please\r"] {
         let shown = terminal.ptc().asked(100, apply, &[(question, no)]).await.ends(1);
@@ -158,10 +156,8 @@ async fn deletions_that_an_interruption_left_are_named_where_all_registries_are_
     terminal.stack.upload(file);
     terminal.write(file);
     let told = interrupted(&terminal, "DeletePullThroughCacheRule", &[]).await.stdout;
-    assert!(
-        told.starts_with("! old-a: delete template old-a: not done\n\npull from ") && told.contains("\nready  quay "),
-        "{told}"
-    );
+    begins(&told, "! old-a: delete template old-a: not done\n\npull from ");
+    has(&told, "\nready  quay ");
     assert!(
         told.ends_with("partial: interrupted; 1 of 1 registry ready; 1 change applied; 1 change not made\n"),
         "{told}"
@@ -206,9 +202,9 @@ async fn repositories_that_an_interruption_left_are_named() {
         1 => "1 change applied".to_owned(),
         n => format!("{n} changes applied"),
     };
-    assert!(
-        told.contains(&format!("\npartial: interrupted; 0 of 1 registry ready; {applied}; ")),
-        "{told}"
+    has(
+        &told,
+        &format!("\npartial: interrupted; 0 of 1 registry ready; {applied}; "),
     );
     assert!(told.ends_with(&format!("; {undone} changes not made\n")), "{told}");
 }
@@ -229,10 +225,8 @@ async fn a_held_deletion_names_the_way_on_of_whoever_reads_it_and_once() {
         let output = terminal.run(arguments).await;
         let said = output.stdout.replace('\\', "");
         assert_eq!(said.matches("registries left the file").count(), 1, "{said}");
-        assert!(
-            said.contains("allow it once with `--max-deletions 3`") && !said.contains("\"action\""),
-            "{said}"
-        );
+        has(&said, "allow it once with `--max-deletions 3`");
+        lacks(&said, "\"action\"");
         for name in ["old-a", "old-b", "old-c"] {
             let named = match arguments {
                 ["apply", ..] => format!("{name}: delete rule {name}"),
@@ -246,18 +240,10 @@ async fn a_held_deletion_names_the_way_on_of_whoever_reads_it_and_once() {
     }
     let function = terminal.stack.send(json!({"action": "apply"})).await.unwrap();
     let message = function.registries["old-a"].message.as_deref().unwrap();
-    assert!(
-        message.contains(r#"{"action": "apply", "max_deletions": 3}"#),
-        "{message}"
-    );
+    has(message, r#"{"action": "apply", "max_deletions": 3}"#);
     assert!(!message.contains("--max-deletions"), "{message}");
     // What the function says stands in its status once, too.
-    let status = terminal
-        .ptc()
-        .run(["status", "--function", FUNCTION])
-        .await
-        .ends(1)
-        .stdout;
+    let status = terminal.ptc().run(["status"]).await.ends(1).stdout;
     assert_eq!(status.matches("registries left the file").count(), 1, "{status}");
     terminal.run(&["apply", "--yes", "--max-deletions", "3"]).await.ends(0);
     assert!(terminal.stack.rule("old-a").is_none());
@@ -279,11 +265,7 @@ async fn what_another_holder_of_the_name_made_stays_until_somebody_says_how_many
         .call("ecr", "CreateRepositoryCreationTemplate", input);
     template.unwrap();
     let plan = terminal.run(&["plan"]).await.ends(2);
-    assert!(
-        plan.stdout.contains("does another stack go by that name?"),
-        "{}",
-        plan.stdout
-    );
+    has(&plan.stdout, "does another stack go by that name?");
     assert!(plan.stdout.contains("`--max-deletions 1`"), "{}", plan.stdout);
     terminal.run(&["apply", "--yes"]).await.ends(1);
     assert!(terminal.stack.template("theirs").is_some());

@@ -1,5 +1,7 @@
 //! `ptc check`: what it prints, in every format, and that no credential is ever in it. `BLESS=1` rewrites the pages.
 
+use crate::ptc::golden;
+use harness::{begins, has};
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -59,19 +61,6 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-fn golden(name: &str, found: &str) {
-    let path = PathBuf::from("tests/ptc_check").join(name);
-    if std::env::var_os("BLESS").is_some() {
-        fs::write(&path, found).unwrap();
-    }
-    assert_eq!(
-        found,
-        fs::read_to_string(&path).unwrap_or_default(),
-        "{}",
-        path.display()
-    );
-}
-
 #[test]
 fn a_broken_file_is_shown_in_every_format() {
     let folder = Folder::new("formats", &[("registries.yaml", BROKEN.as_bytes())]);
@@ -80,7 +69,7 @@ fn a_broken_file_is_shown_in_every_format() {
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), String::new()));
         let found = text(&output.stdout);
         assert!(!found.contains("canary"), "{found}");
-        golden(&format!("broken.{format}"), &found);
+        golden(&format!("tests/ptc_check/broken.{format}"), &found);
     }
 }
 
@@ -126,7 +115,7 @@ fn a_good_file_is_good_and_its_warnings_may_count() {
     );
     let output = folder.check(&["a.yaml"]);
     assert_eq!(output.status.code(), Some(0));
-    golden("warning.human", &text(&output.stdout));
+    golden("tests/ptc_check/warning.human", &text(&output.stdout));
     assert_eq!(folder.check(&["a.yaml", "--deny-warnings"]).status.code(), Some(1));
     let report: Value = serde_json::from_slice(&folder.check(&["a.yaml", "--json"]).stdout).unwrap();
     assert_eq!(
@@ -144,10 +133,8 @@ fn what_depends_on_the_account_is_checked_where_it_is_known() {
     let output = folder.check(&["a.yaml", "--account", "111122223333", "--region", "eu-west-1"]);
     assert_eq!(output.status.code(), Some(1));
     let found = text(&output.stdout);
-    assert!(
-        found.contains("is this very registry") && found.contains("must be in the account and Region"),
-        "{found}"
-    );
+    has(&found, "is this very registry");
+    has(&found, "must be in the account and Region");
     let output = folder.check(&["a.yaml", "--region", "cn-north-1"]);
     assert!(text(&output.stdout).contains("AWS documents no pull-through cache for the Region cn-north-1"));
     assert_eq!(folder.check(&["a.yaml", "--account", "12"]).status.code(), Some(1));
@@ -367,6 +354,7 @@ fn a_first_file_passes_the_check_and_nothing_is_written_over() {
     let folder = Folder::new("init", &[]);
     for name in [
         "registries.yaml",
+        "registries.schema.json",
         ".pre-commit-config.yaml",
         ".github/workflows/registries.yml",
     ] {
@@ -374,11 +362,7 @@ fn a_first_file_passes_the_check_and_nothing_is_written_over() {
     }
     let alone = init(&folder, &[]);
     assert_eq!(alone.status.code(), Some(1));
-    assert!(
-        text(&alone.stderr).contains("say which upstreams"),
-        "{}",
-        text(&alone.stderr)
-    );
+    has(&text(&alone.stderr), "say which upstreams");
     let bad = init(&folder, &["docker.oi"]);
     assert!(text(&bad.stderr).contains("PT031"), "{}", text(&bad.stderr));
     assert!(!folder.0.join("registries.yaml").exists());
@@ -391,27 +375,28 @@ fn a_first_file_passes_the_check_and_nothing_is_written_over() {
     let checked = folder.check(&["registries.yaml", "--deny-warnings"]);
     assert_eq!(text(&checked.stdout), "registries.yaml: good, 2 registries\n");
     golden(
-        "init.yaml",
+        "tests/ptc_check/init.yaml",
         &fs::read_to_string(folder.0.join("registries.yaml")).unwrap(),
     );
     // One that is there keeps all from being written.
     fs::write(folder.0.join("registries.yaml"), "mine").unwrap();
     let again = init(&folder, &["quay.io", "--hook", "--workflow"]);
     assert_eq!(again.status.code(), Some(1));
-    assert!(
-        text(&again.stderr).contains("writes over none"),
-        "{}",
-        text(&again.stderr)
-    );
+    has(&text(&again.stderr), "writes over none");
     assert_eq!(fs::read_to_string(folder.0.join("registries.yaml")).unwrap(), "mine");
     assert!(!folder.0.join(".pre-commit-config.yaml").exists());
     fs::remove_file(folder.0.join("registries.yaml")).unwrap();
-    let all = init(&folder, &["quay.io", "--hook", "--workflow", "--json"]);
+    let all = init(&folder, &["quay.io", "--schema", "--hook", "--workflow", "--json"]);
     let all: Value = serde_json::from_slice(&all.stdout).unwrap();
     assert_eq!(
         (&all["next"], all["files"].as_array().unwrap().len()),
-        (&"ptc plan registries.yaml".into(), 3)
+        (&"ptc plan registries.yaml".into(), 4)
     );
+    // Editors find the schema by the first line.
+    let first = fs::read_to_string(folder.0.join("registries.yaml")).unwrap();
+    begins(&first, "# yaml-language-server: $schema=registries.schema.json\n");
+    let schema = fs::read_to_string(folder.0.join("registries.schema.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&schema).unwrap(), config::schema());
     let hook = fs::read_to_string(folder.0.join(".pre-commit-config.yaml")).unwrap();
     let hook: Value = serde_yaml::from_str(&hook).unwrap();
     // What the hook is called with is understood.

@@ -1,9 +1,10 @@
 //! `ptc doctor`: every way in which a pull fails is told apart from the others. What it says of each is in `ptc_doctor/*.txt`, to
 //! be read; `BLESS=1` writes them anew.
 
+use harness::has;
 use std::collections::BTreeMap;
 
-use crate::ptc::{Output, Ptc};
+use crate::ptc::{Output, Ptc, documented_policy, golden};
 use crate::stack::{self, BUCKET, TestStack, make_rule};
 use local_aws::ecr::{Image, StorageClass};
 use local_aws::iam::Policy;
@@ -503,15 +504,6 @@ fn steady(text: &str) -> String {
         .into_owned()
 }
 
-fn golden(name: &str, actual: &str) {
-    let path = format!("{}/tests/ptc_doctor/{name}.txt", env!("CARGO_MANIFEST_DIR"));
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&path, actual).unwrap();
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(actual, expected, "{name}: BLESS=1 writes the page anew");
-}
-
 #[tokio::test]
 async fn every_cause_is_told_apart() {
     let mut ends: BTreeMap<String, &str> = BTreeMap::new();
@@ -530,7 +522,10 @@ async fn every_cause_is_told_apart() {
         assert!(!output.stderr.contains("error"), "{name}: {}", output.stderr);
         assert_eq!(output.status, *status, "{name}: {}", output.stdout);
         let page = steady(&output.stdout);
-        golden(name, &format!("$ ptc doctor {}\n\n{page}", args.join(" ")));
+        golden(
+            &format!("tests/ptc_doctor/{name}.txt"),
+            &format!("$ ptc doctor {}\n\n{page}", args.join(" ")),
+        );
 
         // It reads, and starts no pull unless it was told to.
         let calls = stack.aws.calls();
@@ -583,7 +578,7 @@ async fn a_pull_goes_as_it_was_foretold() {
         assert_eq!(stack.aws.pull(&name).is_ok(), is_served, "{}: {output}", scene.name);
         judged += 1;
     }
-    assert_eq!(judged, 25);
+    assert_eq!(judged, 26);
 }
 
 #[tokio::test]
@@ -611,15 +606,7 @@ async fn programs_get_the_facts() {
 /// The permissions that docs/ptc.md gives to whoever asks are enough, and each is needed.
 #[tokio::test]
 async fn the_documented_permissions_are_exact() {
-    let docs = std::fs::read_to_string("../../docs/ptc.md").unwrap();
-    let section = docs.split("\n## Doctor\n").nth(1).unwrap();
-    let json = section
-        .split("```json\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next())
-        .unwrap();
-    let documents = [("doctor".to_owned(), serde_json::from_str(json).unwrap())];
-    let policy = Policy::read("operator", &documents).unwrap();
+    let policy = documented_policy("ptc.md", "\n## Doctor\n");
     let stack = account("").await;
     stack.aws.pull("dockerhub/library/nginx:1.26").unwrap();
     stack.aws.enforce("PTC", policy.clone());
@@ -682,9 +669,5 @@ async fn only_the_arn_of_a_role_or_user_is_taken() {
     let stack = stack::TestStack::new().await;
     let session = "arn:aws:sts::123456789012:assumed-role/node/i-1";
     let output = doctor(&stack, &[NGINX, "--role", session]).await.ends(1);
-    assert!(
-        output.stderr.contains("aws iam get-role --role-name node"),
-        "{}",
-        output.stderr
-    );
+    has(&output.stderr, "aws iam get-role --role-name node");
 }

@@ -1,10 +1,10 @@
 //! `ptc export`: what an account has comes back as a file, of which a check is clean and a plan is empty.
 
-use std::collections::BTreeMap;
+use harness::{begins, has};
 
-use crate::ptc::{Output, Ptc};
+use crate::ptc::{Output, Ptc, golden};
 use crate::stack::{self, BUCKET, LEGACY, Outcome, ROLE, Report, TestStack, credential, json_of, lines, make_rule};
-use config::{self, Context};
+use ecr_pull_through_sync::home::Home;
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
 
@@ -20,14 +20,8 @@ async fn exported(aws: &LocalAws) -> Output {
 
 /// Checks a file as the function would, and gives its warnings.
 fn warnings(yaml: &str) -> Vec<String> {
-    let context = Context {
-        account: Some("123456789012".into()),
-        region: Some("eu-west-1".into()),
-        partition: "aws".into(),
-        template_role: true,
-        resource_tags: BTreeMap::new(),
-    };
-    let file = config::read(yaml.as_bytes(), &context).unwrap_or_else(|rejected| panic!("{yaml}\n{rejected}"));
+    let file = config::read(yaml.as_bytes(), &Home::of("123456789012", "eu-west-1").context())
+        .unwrap_or_else(|rejected| panic!("{yaml}\n{rejected}"));
     file.warnings.into_iter().map(|warning| warning.message).collect()
 }
 
@@ -37,21 +31,12 @@ async fn planned(stack: &TestStack, yaml: &str) -> Report {
     stack.manual("plan").await
 }
 
-/// With UPDATE_GOLDEN in the environment the files are written anew, to be looked at as a diff.
-fn golden(name: &str, actual: &str) {
-    let path = format!("{}/tests/ptc_export/{name}", env!("CARGO_MANIFEST_DIR"));
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, actual).unwrap();
-    }
-    assert_eq!(actual, std::fs::read_to_string(&path).unwrap_or_default(), "{name}");
-}
-
 #[tokio::test]
 async fn what_the_legacy_file_made_comes_back_and_a_plan_of_it_is_empty() {
     let stack = TestStack::new().await;
     assert_eq!(stack.follow(LEGACY).await.outcome, Outcome::Changed);
     let output = exported(&stack.aws).await;
-    golden("legacy.yaml", &output.stdout);
+    golden("tests/ptc_export/legacy.yaml", &output.stdout);
     assert_eq!(output.stderr, "3 registries, each as it is in the account\n");
     assert_eq!(warnings(&output.stdout).len(), 1, "IMMUTABLE is what the account has");
     let plan = planned(&stack, &output.stdout).await;
@@ -77,7 +62,7 @@ async fn every_field_there_is_comes_back() {
     let report = stack.follow(include_str!("../../../examples/complete.yaml")).await;
     assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     let output = exported(&stack.aws).await;
-    golden("complete.yaml", &output.stdout);
+    golden("tests/ptc_export/complete.yaml", &output.stdout);
     assert_eq!(warnings(&output.stdout), Vec::<String>::new());
     let plan = planned(&stack, &output.stdout).await;
     assert_eq!((plan.outcome, lines(&plan)), (Outcome::Converged, vec![]));
@@ -159,8 +144,8 @@ async fn what_others_made_is_written_with_what_a_plan_would_change_above_it() {
         let (name, _) = arn.rsplit_once('-').unwrap();
         text.replace(arn, &format!("{name}-AbCdEf"))
     });
-    golden("foreign.yaml", &fixed);
-    golden("foreign.notes", &output.stderr);
+    golden("tests/ptc_export/foreign.yaml", &fixed);
+    golden("tests/ptc_export/foreign.notes", &output.stderr);
     assert_eq!(warnings(&output.stdout), Vec::<String>::new());
     // The comments are the plan.
     let plan = planned(&stack, &output.stdout).await;
@@ -195,20 +180,8 @@ async fn a_template_of_ours_without_a_rule_is_told_of() {
         )
         .unwrap();
     let output = exported(&stack.aws).await;
-    assert!(
-        output
-            .stderr
-            .contains("note: the template hub has no rule of its prefix"),
-        "{}",
-        output.stderr
-    );
-    assert!(
-        output
-            .stderr
-            .contains("note: a plan of this file would: delete template hub"),
-        "{}",
-        output.stderr
-    );
+    has(&output.stderr, "note: the template hub has no rule of its prefix");
+    has(&output.stderr, "note: a plan of this file would: delete template hub");
     let plan = planned(&stack, &output.stdout).await;
     assert_eq!(lines(&plan).len(), 1, "{plan:#?}");
 }
@@ -229,11 +202,7 @@ async fn fifty_rules_and_pages_of_them() {
     let output = exported(&stack.aws).await;
     assert_eq!(warnings(&output.stdout), Vec::<String>::new());
     assert_eq!(output.stdout.matches("\n  registry: quay.io\n").count(), 50);
-    assert!(
-        output.stderr.starts_with("50 registries; above 50"),
-        "{}",
-        output.stderr
-    );
+    begins(&output.stderr, "50 registries; above 50");
 }
 
 #[tokio::test]
@@ -293,11 +262,7 @@ async fn a_file_that_is_there_is_written_over_only_by_force() {
         let before = std::fs::read(&file).unwrap();
         for force in [&[][..], &["--force"]] {
             let refused = ptc.run([&["export", "-o", "link.yaml"], force].concat()).await.ends(1);
-            assert!(
-                refused.stderr.starts_with("error: link.yaml: is a symbolic link"),
-                "{}",
-                refused.stderr
-            );
+            begins(&refused.stderr, "error: link.yaml: is a symbolic link");
         }
         assert_eq!(std::fs::read(&file).unwrap(), before);
         assert!(!directory.join("nowhere.yaml").exists());
@@ -369,11 +334,9 @@ async fn settings_with_which_no_file_is_accepted_are_named() {
         .run(["export"])
         .await
         .ends(1);
-    assert!(
-        output
-            .stderr
-            .starts_with("error: with these settings every file is refused: RESOURCE_TAGS"),
-        "{output:?}"
+    begins(
+        &output.stderr,
+        "error: with these settings every file is refused: RESOURCE_TAGS",
     );
 }
 
@@ -389,36 +352,17 @@ async fn a_secret_that_may_not_be_looked_at_is_written_by_its_arn() {
         .as_str()
         .unwrap()
         .to_owned();
-    assert!(
-        output.stdout.contains(&format!("\n  secret: {secret}\n")),
-        "{}",
-        output.stdout
+    has(&output.stdout, &format!("\n  secret: {secret}\n"));
+    has(&output.stdout, "# a plan of this file would refuse it: ");
+    has(
+        &output.stderr,
+        &format!("note: the secret {secret} could not be looked at"),
     );
-    assert!(
-        output.stdout.contains("# a plan of this file would refuse it: "),
-        "{}",
-        output.stdout
-    );
-    assert!(
-        output
-            .stderr
-            .contains(&format!("note: the secret {secret} could not be looked at")),
-        "{}",
-        output.stderr
-    );
-    assert!(
-        output.stderr.contains("note: which secrets carry our tag is not known"),
-        "{}",
-        output.stderr
-    );
+    has(&output.stderr, "note: which secrets carry our tag is not known");
     assert_eq!(warnings(&output.stdout).len(), 1);
     stack
         .aws
         .fault(Fault::on("ecr", "DescribeRepositoryCreationTemplates").access_denied());
     let refused = ptc(&stack.aws).run(["export"]).await.ends(1);
-    assert!(
-        refused.stderr.starts_with("error: DescribeRepositoryCreationTemplates"),
-        "{}",
-        refused.stderr
-    );
+    begins(&refused.stderr, "error: DescribeRepositoryCreationTemplates");
 }

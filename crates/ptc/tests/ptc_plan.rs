@@ -1,12 +1,11 @@
 //! `ptc plan` and `ptc apply`: the compiled program over an account, as a person or a pipeline would run it.
 
 use config::Code;
-use std::path::Path;
+use harness::{begins, has};
 
-use crate::ptc::{FUNCTION, Ptc, Terminal};
+use crate::ptc::{Ptc, Terminal, documented_policy, golden};
 use crate::stack::{LEGACY, ROLE, hub, images, json_of, lines, repository};
 use local_aws::Fault;
-use local_aws::iam::Policy;
 use serde_json::{Value, json};
 
 /// Without what is another in each account: the suffix of a secret's ARN, and the checksum, which knows it.
@@ -15,21 +14,6 @@ fn steady(text: &str) -> String {
     let sum = regex_lite::Regex::new("[0-9a-f]{64}").unwrap();
     sum.replace_all(&suffix.replace_all(text, "$1-SUFFIX"), "CHECKSUM")
         .into_owned()
-}
-
-fn golden(name: &str, found: &str) {
-    let found = &steady(found);
-    let path = Path::new("tests/ptc_plan").join(name);
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::create_dir_all("tests/ptc_plan").unwrap();
-        std::fs::write(&path, found).unwrap();
-    }
-    assert_eq!(
-        *found,
-        std::fs::read_to_string(&path).unwrap_or_default(),
-        "{}",
-        path.display()
-    );
 }
 
 /// An account that follows the legacy file, and a file that wants something else of each kind.
@@ -60,18 +44,13 @@ async fn a_plan_shows_old_and_new_and_writes_nothing() {
     let terminal = changed("shown").await;
     let human = terminal.run(&["plan"]).await.ends(2);
     assert_eq!(terminal.writes(), Vec::<String>::new());
-    golden("plan.txt", &human.stdout);
+    golden("tests/ptc_plan/plan.txt", &steady(&human.stdout));
     let details = terminal.run(&["plan", "--details"]).await.ends(2);
-    golden("plan-details.txt", &details.stdout);
-    golden(
-        "plan.md",
-        &terminal.run(&["plan", "--format", "markdown"]).await.ends(2).stdout,
-    );
+    golden("tests/ptc_plan/plan-details.txt", &steady(&details.stdout));
+    let markdown = terminal.run(&["plan", "--format", "markdown"]).await.ends(2);
+    golden("tests/ptc_plan/plan.md", &steady(&markdown.stdout));
     let coloured = terminal.run(&["plan", "--details", "--color", "always"]).await.stdout;
-    assert!(
-        coloured.contains("\u{1b}[31m    -         \"countNumber\": 5,\u{1b}[0m"),
-        "{coloured}"
-    );
+    has(&coloured, "\u{1b}[31m    -         \"countNumber\": 5,\u{1b}[0m");
 }
 
 /// Fifty registries is what ECR takes: a first plan of them has a row for each, and what they share once.
@@ -89,15 +68,18 @@ async fn a_first_plan_of_fifty_registries_fits_a_screen() {
     };
     terminal.stack.aws.accept_upstream("ghcr.io", "bot", "canary-token");
     terminal.write(&(1..=50).map(registry).collect::<String>());
-    let plan = ["plan", "registries.yaml", "--function", FUNCTION, "--color", "never"];
+    let plan = ["plan", "registries.yaml", "--color", "never"];
     let shown = terminal.ptc().shown(100, plan).await.ends(2);
-    golden("fifty.txt", &shown.stdout);
+    golden("tests/ptc_plan/fifty.txt", &steady(&shown.stdout));
     assert!(shown.stdout.lines().count() <= 66, "{}", shown.stdout);
     let longest = |text: &str| text.lines().map(|line| line.chars().count()).max();
     let without_command = shown.stdout.split("  ptc apply").next().unwrap();
     assert!(longest(without_command) <= Some(100), "{}", shown.stdout);
     let markdown = terminal.run(&["plan", "--format", "markdown"]).await.ends(2).stdout;
-    golden("fifty.md", markdown.split("<details>").next().unwrap());
+    golden(
+        "tests/ptc_plan/fifty.md",
+        &steady(markdown.split("<details>").next().unwrap()),
+    );
     // What it ends with is a command that does just that, on one line.
     let command = shown
         .stdout
@@ -109,7 +91,7 @@ async fn a_first_plan_of_fifty_registries_fits_a_screen() {
         .unwrap();
     terminal.ptc().run(command.split(' ')).await.ends(0);
     let after = terminal.run(&["plan"]).await.ends(0);
-    golden("fifty-after.txt", &after.stdout);
+    golden("tests/ptc_plan/fifty-after.txt", &steady(&after.stdout));
 }
 
 #[tokio::test]
@@ -130,9 +112,9 @@ async fn the_function_and_the_terminal_make_the_same_plan() {
     );
     assert_eq!(allowed.plan_checksum, ours.plan_checksum);
     let warning = warning.message.as_str();
-    assert!(
-        warning.contains("s3://my-registries/registries.yaml, which the function follows, is another file"),
-        "{warning}"
+    has(
+        warning,
+        "s3://my-registries/registries.yaml, which the function follows, is another file",
     );
     assert!(
         lines(&ours)
@@ -163,6 +145,8 @@ async fn the_function_and_the_terminal_make_the_same_plan() {
 #[tokio::test]
 async fn settings_come_from_the_environment_where_no_function_is_named() {
     let terminal = Terminal::new("environment").await;
+    let aws = &terminal.stack.aws;
+    aws.put_stack("ecr-pull-through-sync", "DELETE_COMPLETE", &[]).unwrap();
     terminal.stack.follow(LEGACY).await;
     terminal.write(LEGACY);
     let plan = ["plan", "registries.yaml"];
@@ -170,36 +154,23 @@ async fn settings_come_from_the_environment_where_no_function_is_named() {
     ours.run(plan).await.ends(0);
     // Under another name the account is somebody else's.
     let other = terminal.ptc().env("OWNER", "somebody").run(plan).await.ends(1);
-    assert!(
-        other.stdout.contains("its template carries the mark of another owner"),
-        "{}",
-        other.stdout
-    );
+    has(&other.stdout, "its template carries the mark of another owner");
     // What is written names the account: it must be the one of the credentials.
     let account = ["plan", "registries.yaml", "--account", "999999999999"];
     let other = ours.run(account).await.ends(1);
-    assert!(
-        other
-            .stderr
-            .contains("--account is 999999999999, but the credentials are of 123456789012")
+    has(
+        &other.stderr,
+        "--account is 999999999999, but the credentials are of 123456789012",
     );
     let bad = terminal.ptc().env("MAX_DELETIONS", "many").run(plan).await.ends(1);
-    assert!(
-        bad.stderr.contains("MAX_DELETIONS must be a whole number"),
-        "{}",
-        bad.stderr
-    );
+    has(&bad.stderr, "MAX_DELETIONS must be a whole number");
     let nobody = Ptc::alone()
         .within(&terminal.folder)
         .env("AWS_REGION", "eu-west-1")
         .run(plan)
         .await
         .ends(1);
-    assert!(
-        nobody.stderr.starts_with("error: there are no AWS credentials"),
-        "{}",
-        nobody.stderr
-    );
+    begins(&nobody.stderr, "error: there are no AWS credentials");
     let no_region = terminal.ptc().env("AWS_REGION", "").run(plan).await.ends(1);
     assert!(no_region.stderr.contains("no Region is known"), "{}", no_region.stderr);
 }
@@ -224,6 +195,8 @@ async fn the_bounds_of_the_stack_hold_here_too_and_what_is_not_known_is_said() {
         );
         assert!(terminal.stack.rule("acme").is_none());
     }
+    let aws = &terminal.stack.aws;
+    aws.put_stack("ecr-pull-through-sync", "DELETE_COMPLETE", &[]).unwrap();
     let plan = ["plan", "registries.yaml", "--json"];
     let unchecked = |report: &Value| {
         let warnings = report["warnings"]
@@ -287,20 +260,13 @@ async fn exactly_the_plan_is_applied_or_nothing() {
     assert!(refused.stdout.contains(checksum) && refused.stdout.contains("refused, and nothing was changed"));
 
     let applied = terminal.run(&["apply", "--plan-checksum", checksum]).await.ends(0);
-    assert!(
-        applied
-            .stdout
-            .contains("changed: 3 registries ready; 10 changes applied"),
-        "{}",
-        applied.stdout
-    );
+    has(&applied.stdout, "changed: 3 registries ready; 10 changes applied");
     let steps = applied.stderr.lines().filter(|line| line.starts_with("  "));
     assert_eq!(steps.count(), 10, "each step as it is taken: {}", applied.stderr);
     assert!(applied.stderr.contains(" (10 of 10, "), "{}", applied.stderr);
-    assert!(
-        applied
-            .stderr
-            .contains("  dockerhub: create secret policy ecr-pullthroughcache/dockerhub (")
+    has(
+        &applied.stderr,
+        "  dockerhub: create secret policy ecr-pullthroughcache/dockerhub (",
     );
     assert!(
         !terminal.writes().contains(&"PutObject".to_owned()),
@@ -320,12 +286,9 @@ async fn what_is_wrong_is_said_with_its_line_and_without_a_token() {
     terminal.write("dockerhub: {registry: docker.io, usrname: acme-bot, accessToken: canary-1}\n");
     for command in [&["plan"][..], &["apply", "--yes"]] {
         let output = terminal.run(command).await.ends(1);
-        assert!(
-            output
-                .stdout
-                .starts_with("error[PT017]: registries.yaml:1:34: dockerhub: unknown key"),
-            "{}",
-            output.stdout
+        begins(
+            &output.stdout,
+            "error[PT017]: registries.yaml:1:34: dockerhub: unknown key",
         );
         assert_eq!(terminal.writes(), Vec::<String>::new());
     }
@@ -346,11 +309,7 @@ async fn what_is_wrong_is_said_with_its_line_and_without_a_token() {
         .run(["plan", "registries.yaml", "--function", "other"])
         .await
         .ends(1);
-    assert!(
-        function.stderr.contains("ResourceNotFoundException"),
-        "{}",
-        function.stderr
-    );
+    has(&function.stderr, "ResourceNotFoundException");
     let denied = Fault::on("ecr", "DescribeRepositoryCreationTemplates").access_denied();
     terminal.stack.aws.fault(denied);
     terminal.write(&hub("canary-docker-1"));
@@ -363,33 +322,23 @@ async fn what_is_wrong_is_said_with_its_line_and_without_a_token() {
     assert!(mistyped["error"].as_str().unwrap().contains("--nope"));
     terminal.stack.aws.fault(Fault::on("sts", "*").access_denied());
     let nobody = terminal.ptc().run(["plan", "registries.yaml"]).await.ends(1);
-    assert!(
-        nobody.stderr.contains("GetCallerIdentity: AccessDenied"),
-        "{}",
-        nobody.stderr
-    );
+    has(&nobody.stderr, "GetCallerIdentity: AccessDenied");
 }
 
 /// The permissions that docs/ptc.md gives to whoever plans are enough, for every field there is, and all of them reads.
 #[tokio::test]
 async fn the_documented_permissions_are_enough_for_a_plan() {
-    let docs = std::fs::read_to_string("../../docs/ptc.md").unwrap();
-    let json = docs
-        .split("```json\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next())
-        .unwrap();
     let terminal = changed("permissions").await;
-    let policy = Policy::read("planner", &[("plan".to_owned(), serde_json::from_str(json).unwrap())]).unwrap();
+    let policy = documented_policy("ptc.md", "");
     terminal.stack.aws.enforce("PTC", policy);
     terminal.run(&["plan", "--validate"]).await.ends(2);
-    let stack = [("FunctionName", FUNCTION)];
-    terminal
-        .stack
-        .aws
-        .put_stack("ecr-pull-through-sync", "CREATE_COMPLETE", &stack)
-        .unwrap();
-    terminal.ptc().run(["plan", "registries.yaml"]).await.ends(2);
+    let function = [
+        "plan",
+        "registries.yaml",
+        "--function",
+        "ecr-pull-through-sync-SyncFunction-1",
+    ];
+    terminal.ptc().run(function).await.ends(2);
     assert_eq!(terminal.stack.aws.denied(), Vec::<String>::new());
     terminal.run(&["apply", "--yes"]).await.ends(1);
     assert!(!terminal.stack.aws.denied().is_empty());

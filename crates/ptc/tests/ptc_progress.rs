@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::ptc::Ptc;
-use crate::ptc::{FUNCTION, Terminal};
+use crate::ptc::Terminal;
 use crate::stack::hub;
 use local_aws::Fault;
 
@@ -37,7 +37,7 @@ async fn a_plan_that_takes_long_says_what_it_does_after_a_second() {
 #[tokio::test]
 async fn on_a_terminal_one_line_is_rewritten_and_gone_at_the_end() {
     let terminal = slow("slow-terminal").await;
-    let plan = ["plan", "registries.yaml", "--function", FUNCTION];
+    let plan = ["plan", "registries.yaml"];
     let shown = terminal
         .ptc()
         .env("TERM", "xterm")
@@ -87,7 +87,7 @@ async fn waiting_for_ecr_to_see_a_secret_is_shown_as_that() {
     let again = Terminal::new("fresh-secret-terminal").await;
     again.write(&hub("canary-docker-1"));
     again.stack.aws.fault(unseen());
-    let apply = ["apply", "registries.yaml", "--function", FUNCTION, "--yes"];
+    let apply = ["apply", "registries.yaml", "--yes"];
     let shown = again
         .ptc()
         .env("TERM", "xterm")
@@ -103,7 +103,7 @@ async fn waiting_for_ecr_to_see_a_secret_is_shown_as_that() {
 async fn colours_go_where_they_are_wanted() {
     let terminal = Terminal::new("colours").await;
     terminal.write("quay: {registry: quay.io}\n");
-    let plan = ["plan", "registries.yaml", "--function", FUNCTION];
+    let plan = ["plan", "registries.yaml"];
     let is_coloured = |text: &str| text.contains("\u{1b}[3");
     let piped = |name, value| terminal.ptc().env(name, value);
     assert!(!is_coloured(&piped("TERM", "xterm").run(plan).await.ends(2).stdout));

@@ -1,22 +1,14 @@
 //! `--stack`: the function, the bucket and the settings are those of a CloudFormation stack, or of several side by side.
 
-use crate::ptc::Ptc;
-use crate::stack::{BUCKET, ROLE, STATUS, TestStack, USUAL, hub};
+use crate::ptc::{Ptc, deploy};
+use crate::stack::{BUCKET, ROLE, STATUS, TestStack, hub};
+use harness::{has, lacks};
 use local_aws::iam::Policy;
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
 
 /// The name that CloudFormation makes up.
 const FUNCTION: &str = "sync-SyncFunction-1";
-
-/// Deploys a stack, with its function.
-fn deploy(aws: &LocalAws, stack: &str, owner: &str, bucket: &str) {
-    let function = format!("{stack}-SyncFunction-1");
-    let variables = [("CONFIG_BUCKET", bucket), ("OWNER", owner), ("TEMPLATE_ROLE_ARN", ROLE)];
-    aws.deploy_function(&function, &[&variables[..], &USUAL].concat());
-    aws.put_stack(stack, "CREATE_COMPLETE", &[("FunctionName", &function)])
-        .unwrap();
-}
 
 /// ptc beside a file.
 fn terminal(aws: &LocalAws, name: &str) -> Ptc {
@@ -42,8 +34,8 @@ async fn function_bucket_and_settings_are_the_stacks() {
     stack.follow(&hub("canary-docker-1")).await;
     stack.aws.clear_calls();
     let ptc = terminal(&stack.aws, "settings");
-    deploy(&stack.aws, "ecr-pull-through-sync", "stack", BUCKET);
-    deploy(&stack.aws, "prod", "somebody", BUCKET);
+    deploy(&stack.aws, "ecr-pull-through-sync", BUCKET, &[]);
+    deploy(&stack.aws, "prod", BUCKET, &[("OWNER", "somebody")]);
     let looked_up = |stack: &str| {
         [
             "GetCallerIdentity".to_owned(),
@@ -100,11 +92,7 @@ async fn a_stack_that_is_not_deployed_is_planned_for_with_the_defaults_and_all_e
     }
     let owned = terminal(&stack.aws, "missing").env("OWNER", "me");
     let owned = owned.run(["plan", "registries.yaml"]).await.ends(2);
-    assert!(
-        owned.stderr.contains("the stack ecr-pull-through-sync is not"),
-        "{}",
-        owned.stderr
-    );
+    has(&owned.stderr, "the stack ecr-pull-through-sync is not");
     assert!(owned.stdout.contains("in eu-west-1, as me\n"), "{}", owned.stdout);
     stack.aws.clear_calls();
     for arguments in [
@@ -115,11 +103,7 @@ async fn a_stack_that_is_not_deployed_is_planned_for_with_the_defaults_and_all_e
     ] {
         for stack in [&["--stack", "prod"][..], &[]] {
             let refused = ptc.run([arguments, stack].concat()).await.ends(1);
-            assert!(
-                refused.stderr.contains("is not deployed in account"),
-                "{}",
-                refused.stderr
-            );
+            has(&refused.stderr, "is not deployed in account");
             assert!(refused.stderr.contains("--stack"), "{}", refused.stderr);
         }
     }
@@ -134,7 +118,7 @@ async fn a_stack_that_is_half_made_is_not_deployed_and_one_under_an_update_is() 
     let stack = TestStack::new().await;
     stack.follow(&hub("canary-docker-1")).await;
     let ptc = terminal(&stack.aws, "half");
-    deploy(&stack.aws, "sync", "stack", BUCKET);
+    deploy(&stack.aws, "sync", BUCKET, &[]);
     let outputs = [("FunctionName", FUNCTION)];
     let plan = ["plan", "registries.yaml", "--stack", "sync"];
     for status in [
@@ -166,11 +150,7 @@ async fn what_is_no_stack_of_ours_or_may_not_be_looked_up_fails_a_plan_too() {
     let plan = ["plan", "registries.yaml", "--stack", "sync"];
     stack.aws.put_stack("sync", "CREATE_COMPLETE", &[("Url", "x")]).unwrap();
     let other = ptc.run(plan).await.ends(1);
-    assert!(
-        other.stderr.contains("the stack sync has no output FunctionName"),
-        "{}",
-        other.stderr
-    );
+    has(&other.stderr, "the stack sync has no output FunctionName");
     stack
         .aws
         .put_stack("sync", "UPDATE_COMPLETE", &[("FunctionName", "gone")])
@@ -207,7 +187,7 @@ async fn two_regions() -> (TestStack, TestStack) {
     let there = TestStack::with(options, &[]).await;
     here.aws.serve_too(&there.aws);
     for stack in [&here, &there] {
-        deploy(&stack.aws, "ecr-pull-through-sync", "stack", BUCKET);
+        deploy(&stack.aws, "ecr-pull-through-sync", BUCKET, &[]);
     }
     (here, there)
 }
@@ -230,22 +210,11 @@ async fn several_stacks_and_regions_are_one_table_and_the_worst_counts() {
     ];
     assert_eq!(table, expected, "{}", planned.stdout);
     // Below it stands what needs a look.
-    assert!(
-        planned.stdout.contains("== ecr-pull-through-sync, us-east-1 ==\n"),
-        "{}",
-        planned.stdout
-    );
-    assert!(
-        !planned.stdout.contains("== ecr-pull-through-sync, eu-west-1"),
-        "{}",
-        planned.stdout
-    );
-    assert!(
-        planned
-            .stdout
-            .contains("\n  ptc apply registries.yaml --region us-east-1 --plan-checksum "),
-        "{}",
-        planned.stdout
+    has(&planned.stdout, "== ecr-pull-through-sync, us-east-1 ==\n");
+    lacks(&planned.stdout, "== ecr-pull-through-sync, eu-west-1");
+    has(
+        &planned.stdout,
+        "\n  ptc apply registries.yaml --region us-east-1 --plan-checksum ",
     );
     // A stack of that name is in neither Region, and each is said to go by the defaults.
     let more = [
@@ -280,9 +249,9 @@ async fn several_stacks_and_regions_are_one_table_and_the_worst_counts() {
         .await
         .ends(2)
         .stdout;
-    assert!(
-        page.contains("| **pending** | `ecr-pull-through-sync` | `us-east-1` | 4 to create |\n"),
-        "{page}"
+    has(
+        &page,
+        "| **pending** | `ecr-pull-through-sync` | `us-east-1` | 4 to create |\n",
     );
     assert!(page.contains("\n## ecr-pull-through-sync, us-east-1\n"), "{page}");
     drop(there);

@@ -2,6 +2,7 @@
 
 use crate::ptc::Ptc;
 use crate::stack::{BUCKET, LEGACY, STATUS, TestStack};
+use harness::{begins, has};
 use jiff::{SignedDuration, Timestamp};
 use local_aws::{Fault, LocalAws, Options};
 use serde_json::{Value, json};
@@ -61,9 +62,9 @@ ready  public-ecr  public.ecr.aws        none
 ";
     let (start, warnings) = text.split_at(page.len());
     assert_eq!(start, page);
-    assert!(
-        warnings.starts_with("\nwarning[PT080]: registries.yaml:5:3: dockerhub: the token is in the file"),
-        "{warnings}"
+    begins(
+        warnings,
+        "\nwarning[PT080]: registries.yaml:5:3: dockerhub: the token is in the file",
     );
     assert_eq!(output.stderr, "");
 }
@@ -80,10 +81,7 @@ async fn a_narrow_terminal_breaks_no_url() {
         .stdout;
     let host = "pull from 123456789012.dkr.ecr.eu-west-1.amazonaws.com/REGISTRY/IMAGE:TAG";
     assert!(shown.lines().any(|line| line == host), "{shown}");
-    assert!(
-        shown.contains("\nready  dockerhub   registry-1.docker.io  valid\n"),
-        "{shown}"
-    );
+    has(&shown, "\nready  dockerhub   registry-1.docker.io  valid\n");
     // Sentences are wrapped.
     let (_, warnings) = shown.split_once("\nwarning[").unwrap();
     assert!(warnings.lines().all(|line| line.chars().count() <= 60), "{shown}");
@@ -139,16 +137,8 @@ async fn a_run_that_did_not_ends_with_status_1_and_says_since_when() {
         "what went well is in the table"
     );
     let painted = ptc(&aws).run(["status", "--color", "always"]).await.ends(1);
-    assert!(
-        painted.stdout.starts_with("\u{1b}[31mpartial\u{1b}[0m: "),
-        "{}",
-        painted.stdout
-    );
-    assert!(
-        painted.stdout.contains("\n\u{1b}[31mheld\u{1b}[0m   hub "),
-        "{}",
-        painted.stdout
-    );
+    begins(&painted.stdout, "\u{1b}[31mpartial\u{1b}[0m: ");
+    has(&painted.stdout, "\n\u{1b}[31mheld\u{1b}[0m   hub ");
 }
 
 #[tokio::test]
@@ -174,11 +164,7 @@ async fn a_clock_that_is_behind_is_told_of() {
     let aws = account().await;
     put_status(&aws, SignedDuration::from_mins(-10), &[]);
     let output = ptc(&aws).run(["status"]).await.ends(1);
-    assert!(
-        output.stdout.contains(" min in the future, by this machine's clock"),
-        "{}",
-        output.stdout
-    );
+    has(&output.stdout, " min in the future, by this machine's clock");
 }
 
 #[tokio::test]
@@ -224,19 +210,12 @@ async fn without_a_status_it_says_what_is_missing() {
         .run(["status"])
         .await
         .ends(1);
-    assert!(
-        bucket.stderr.contains("there is no bucket another-bucket"),
-        "{}",
-        bucket.stderr
-    );
+    has(&bucket.stderr, "there is no bucket another-bucket");
     aws.fault(Fault::on("s3", "GetObject").access_denied());
     let denied = ptc(&aws).run(["status"]).await.ends(1);
-    assert!(
-        denied
-            .stderr
-            .contains(&format!("access to {place} is denied: it takes s3:GetObject")),
-        "{}",
-        denied.stderr
+    has(
+        &denied.stderr,
+        &format!("access to {place} is denied: it takes s3:GetObject"),
     );
     let json = ptc(&aws).run(["status", "--json"]).await.ends(1);
     assert!(json.json()["error"].as_str().unwrap().contains("is denied"));
@@ -255,11 +234,7 @@ async fn a_status_of_another_version_is_told_of() {
         let output = ptc(&aws).run(["status"]).await.ends(1);
         assert!(output.stderr.contains("is no status that ptc"), "{}", output.stderr);
         assert!(output.stderr.contains(part), "{}", output.stderr);
-        assert!(
-            output.stderr.contains("use the ptc of the function's version"),
-            "{}",
-            output.stderr
-        );
+        has(&output.stderr, "use the ptc of the function's version");
     }
     aws.put_object(BUCKET, STATUS, "no JSON");
     ptc(&aws).run(["status"]).await.ends(1);

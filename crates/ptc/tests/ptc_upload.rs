@@ -1,70 +1,30 @@
 //! `ptc upload`: the file is checked and put, and the wait is for a real run of the function over that very upload.
 
-use std::path::PathBuf;
+use harness::{begins, has, lacks};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
-use crate::ptc::Ptc;
-use crate::stack::{BUCKET, KEY, ROLE, STATUS, TestStack, USUAL, app, hub};
-use local_aws::iam::Policy;
+use crate::ptc::{Terminal, deploy, documented_policy};
+use crate::stack::{BUCKET, KEY, STATUS, TestStack, app, hub};
 use local_aws::{Fault, LocalAws};
 use serde_json::{Value, json};
 
 const GREEN: &str = "green-registries";
 
-/// An account with a deployed stack, and ptc beside a file.
-struct Terminal {
-    stack: TestStack,
-    folder: PathBuf,
+/// The usual stack, and a file that it could follow.
+async fn ready(name: &str) -> Terminal {
+    let terminal = Terminal::new(&format!("upload-{name}")).await;
+    terminal.write(&hub("canary-docker-1"));
+    terminal
 }
 
-impl Terminal {
-    async fn new(name: &str) -> Self {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("upload-{name}"));
-        std::fs::create_dir_all(&folder).unwrap();
-        let terminal = Self {
-            stack: TestStack::new().await,
-            folder,
-        };
-        terminal.deploy("ecr-pull-through-sync", BUCKET, &[]);
-        terminal.write(&hub("canary-docker-1"));
-        terminal
-    }
-
-    fn deploy(&self, stack: &str, bucket: &str, more: &[(&str, &str)]) {
-        let function = format!("{stack}-SyncFunction-1");
-        let variables = [
-            ("CONFIG_BUCKET", bucket),
-            ("OWNER", "stack"),
-            ("TEMPLATE_ROLE_ARN", ROLE),
-        ];
-        let aws = &self.stack.aws;
-        aws.deploy_function(&function, &[&variables[..], &USUAL, more].concat());
-        let outputs = [("FunctionName", function.as_str())];
-        aws.put_stack(stack, "CREATE_COMPLETE", &outputs).unwrap();
-    }
-
-    fn write(&self, yaml: &str) {
-        std::fs::write(self.folder.join("registries.yaml"), yaml).unwrap();
-    }
-
-    fn ptc(&self) -> Ptc {
-        Ptc::new(&self.stack.aws).within(&self.folder)
-    }
-
-    /// Lets the function follow the newest upload right after ptc has looked at the status in vain.
-    fn follow_after_a_look(&self) {
-        // The first look is before the upload.
-        self.stack.aws.after("s3", "GetObject", 2, |aws| follow(aws, BUCKET));
-    }
-
-    fn looks(&self) -> usize {
-        let calls = self.stack.aws.calls();
-        let looks = calls
-            .iter()
-            .filter(|call| call.principal == "PTC" && call.operation == "GetObject");
-        looks.count()
-    }
+/// Lets the function follow the newest upload right after ptc has looked at the status in vain: the first look is before the
+/// upload.
+fn follow_after_a_look(terminal: &Terminal) {
+    terminal
+        .stack
+        .aws
+        .after("s3", "GetObject", 2, |aws| follow(aws, BUCKET));
 }
 
 /// A run of the function that follows a bucket, by the event that the newest upload there has raised.
@@ -98,24 +58,12 @@ fn with<'a>(arguments: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
 
 #[tokio::test]
 async fn a_file_is_put_as_it_is_once_it_is_checked() {
-    let terminal = Terminal::new("put").await;
+    let terminal = ready("put").await;
     let object = || terminal.stack.aws.object(BUCKET, KEY);
     terminal.write("dockerhub: {registry: docker.io, usrname: acme-bot, accessToken: canary-1}\n");
     let refused = terminal.ptc().run(UPLOAD).await.ends(1);
-    assert!(
-        refused
-            .stderr
-            .contains(": registries.yaml:1:34: dockerhub: unknown key"),
-        "{}",
-        refused.stderr
-    );
-    assert!(
-        refused
-            .stderr
-            .contains("nothing was uploaded: registries.yaml has errors"),
-        "{}",
-        refused.stderr
-    );
+    has(&refused.stderr, ": registries.yaml:1:34: dockerhub: unknown key");
+    has(&refused.stderr, "nothing was uploaded: registries.yaml has errors");
     let json = terminal.ptc().run(with(&UPLOAD, &["--json"])).await.ends(1).json();
     assert!(json["files"][0]["errors"].is_array(), "{json:#}");
     assert_eq!(object(), None);
@@ -123,11 +71,7 @@ async fn a_file_is_put_as_it_is_once_it_is_checked() {
     terminal.write(&hub("canary-docker-1"));
     let put = terminal.ptc().run(UPLOAD).await.ends(0);
     assert_eq!(object().unwrap(), hub("canary-docker-1").into_bytes());
-    assert!(
-        put.stderr.contains("dockerhub: the token is in the file"),
-        "{}",
-        put.stderr
-    );
+    has(&put.stderr, "dockerhub: the token is in the file");
     let place = "registries.yaml is uploaded: s3://my-registries/registries.yaml, version ";
     assert!(put.stdout.starts_with(place), "{}", put.stdout);
     let json = terminal.ptc().run(with(&UPLOAD, &["--json"])).await.ends(0).json();
@@ -143,47 +87,37 @@ async fn a_file_is_put_as_it_is_once_it_is_checked() {
 
 #[tokio::test]
 async fn the_wait_ends_with_the_run_over_that_very_upload() {
-    let terminal = Terminal::new("wait").await;
-    terminal.follow_after_a_look();
+    let terminal = ready("wait").await;
+    follow_after_a_look(&terminal);
     let waited = terminal.ptc().run(WAIT).await.ends(0);
-    assert!(
-        waited
-            .stdout
-            .starts_with("changed: 1 registry ready; 4 changes applied\n"),
-        "{}",
-        waited.stdout
-    );
-    assert!(
-        waited.stderr.contains("; waiting for the function's run\n"),
-        "{}",
-        waited.stderr
-    );
+    begins(&waited.stdout, "changed: 1 registry ready; 4 changes applied\n");
+    has(&waited.stderr, "; waiting for the function's run\n");
     let version = terminal.stack.status_json()["config"]["version_id"]
         .as_str()
         .unwrap()
         .to_owned();
-    assert!(
-        waited.stderr.contains(&format!(", version {version}; ")),
-        "{}",
-        waited.stderr
-    );
+    has(&waited.stderr, &format!(", version {version}; "));
     assert_eq!(waited.stdout, terminal.ptc().run(["status"]).await.stdout);
     assert!(terminal.stack.rule("dockerhub").is_some());
     // The same file again is another version, of which the status that is there tells nothing.
     terminal.stack.aws.clear_calls();
-    terminal.follow_after_a_look();
+    follow_after_a_look(&terminal);
     let again = terminal.ptc().run(with(&WAIT, &["--json"])).await.ends(0).json();
     assert_eq!(again["outcome"], "converged", "{again:#}");
     assert!(
         again["config"]["version_id"] != version && again["age_seconds"].is_i64(),
         "{again:#}"
     );
-    assert!(terminal.looks() > 2, "{}", terminal.looks());
+    let calls = terminal.stack.aws.calls();
+    let looks = calls
+        .iter()
+        .filter(|call| call.principal == "PTC" && call.operation == "GetObject");
+    assert!(looks.count() > 2, "{calls:?}");
 }
 
 #[tokio::test]
 async fn a_run_over_an_older_version_is_not_waited_for_and_one_over_a_later_one_is() {
-    let terminal = Terminal::new("versions").await;
+    let terminal = ready("versions").await;
     terminal.stack.follow("quay: {registry: quay.io}\n").await;
     let mut older = terminal.stack.status_json();
     // It began before the upload, and ends after it.
@@ -203,30 +137,23 @@ async fn a_run_over_an_older_version_is_not_waited_for_and_one_over_a_later_one_
         "{waited:?}"
     );
 
-    let terminal = Terminal::new("overtaken").await;
+    let terminal = ready("overtaken").await;
     terminal.stack.aws.after("s3", "GetObject", 2, |aws| {
         aws.put_object(BUCKET, KEY, "quay: {registry: quay.io}\n");
         follow(aws, BUCKET);
     });
     let overtaken = terminal.ptc().run(WAIT).await.ends(0);
-    assert!(
-        overtaken.stderr.contains("another upload came after this one"),
-        "{}",
-        overtaken.stderr
-    );
-    assert!(
-        overtaken.stdout.contains("quay.io") && !overtaken.stdout.contains("dockerhub"),
-        "{}",
-        overtaken.stdout
-    );
+    has(&overtaken.stderr, "another upload came after this one");
+    has(&overtaken.stdout, "quay.io");
+    lacks(&overtaken.stdout, "dockerhub");
 }
 
 #[tokio::test]
 async fn without_versions_it_goes_by_the_time() {
-    let terminal = Terminal::new("unversioned").await;
+    let terminal = ready("unversioned").await;
     terminal.stack.follow("quay: {registry: quay.io}\n").await;
     terminal.stack.aws.create_bucket(BUCKET, false);
-    terminal.follow_after_a_look();
+    follow_after_a_look(&terminal);
     let json = terminal
         .ptc()
         .run(with(&WAIT, &["--json", "--timeout", "20"]))
@@ -240,39 +167,23 @@ async fn without_versions_it_goes_by_the_time() {
         follow(aws, BUCKET);
     });
     let overtaken = terminal.ptc().run(WAIT).await.ends(0);
-    assert!(
-        overtaken.stderr.contains("another upload came after this one"),
-        "{}",
-        overtaken.stderr
-    );
+    has(&overtaken.stderr, "another upload came after this one");
     // It has no name but its time.
     terminal.stack.aws.fault(Fault::on("s3", "HeadObject").access_denied());
     let unseen = terminal.ptc().run(WAIT).await.ends(1);
-    assert!(
-        unseen.stderr.contains("it takes s3:GetObject on the file"),
-        "{}",
-        unseen.stderr
-    );
-    assert!(
-        unseen.stderr.contains("registries.yaml is uploaded"),
-        "{}",
-        unseen.stderr
-    );
+    has(&unseen.stderr, "it takes s3:GetObject on the file");
+    has(&unseen.stderr, "registries.yaml is uploaded");
 }
 
 #[tokio::test]
 async fn what_cannot_be_decrypted_here_goes_up_as_it_is_and_the_function_judges() {
-    let terminal = Terminal::new("sealed").await;
+    let terminal = ready("sealed").await;
     let sealed = std::fs::read_to_string("../../tests/sops/go-minimal.yaml").unwrap();
     terminal.write(&sealed);
-    terminal.follow_after_a_look();
+    follow_after_a_look(&terminal);
     let ptc = terminal.ptc().env("HOME", "/nonexistent");
     let rejected = ptc.run(WAIT).await.ends(1);
-    assert!(
-        rejected.stderr.contains("note: registries.yaml is not checked here: "),
-        "{}",
-        rejected.stderr
-    );
+    has(&rejected.stderr, "note: registries.yaml is not checked here: ");
     assert_eq!(terminal.stack.aws.object(BUCKET, KEY).unwrap(), sealed.as_bytes());
     assert!(rejected.stdout.starts_with("rejected: "), "{}", rejected.stdout);
     assert!(rejected.stdout.contains("\nerror"), "{}", rejected.stdout);
@@ -282,7 +193,7 @@ async fn what_cannot_be_decrypted_here_goes_up_as_it_is_and_the_function_judges(
     ptc.run(UPLOAD).await.ends(1);
     assert_eq!(terminal.stack.aws.object(BUCKET, KEY).unwrap(), sealed.as_bytes());
     // Where a stack takes encrypted files alone, no token comes into its bucket.
-    terminal.deploy("strict", BUCKET, &[("REQUIRE_SOPS", "true")]);
+    deploy(&terminal.stack.aws, "strict", BUCKET, &[("REQUIRE_SOPS", "true")]);
     terminal.write(&hub("canary-docker-1"));
     let plain = ptc.run(with(&UPLOAD, &["--stack", "strict"])).await.ends(1);
     assert!(plain.stderr.contains("RequireSops"), "{}", plain.stderr);
@@ -291,13 +202,9 @@ async fn what_cannot_be_decrypted_here_goes_up_as_it_is_and_the_function_judges(
 
 #[tokio::test]
 async fn a_wait_that_runs_out_ends_with_3_and_one_that_is_interrupted_with_1() {
-    let terminal = Terminal::new("runs-out").await;
+    let terminal = ready("runs-out").await;
     let late = terminal.ptc().run(with(&WAIT, &["--timeout", "1"])).await.ends(3);
-    assert!(
-        late.stderr.contains("after 1 s no run over it has ended"),
-        "{}",
-        late.stderr
-    );
+    has(&late.stderr, "after 1 s no run over it has ended");
     assert_eq!(late.stdout, "");
     // A status that was there before is not one of it.
     terminal.stack.follow("quay: {registry: quay.io}\n").await;
@@ -306,10 +213,7 @@ async fn a_wait_that_runs_out_ends_with_3_and_one_that_is_interrupted_with_1() {
         .run(with(&WAIT, &["--timeout", "0", "--json"]))
         .await
         .ends(3);
-    assert!(
-        late.json()["error"].as_str().unwrap().contains("is uploaded"),
-        "{late:?}"
-    );
+    has(late.json()["error"].as_str().unwrap(), "is uploaded");
 
     let (pid, of_ptc) = mpsc::channel::<u32>();
     terminal.stack.aws.before("s3", "GetObject", 2, move |_| {
@@ -324,9 +228,9 @@ async fn a_wait_that_runs_out_ends_with_3_and_one_that_is_interrupted_with_1() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        said.contains("nobody waits for it any more, and the function follows it all the same"),
-        "{said}"
+    has(
+        &said,
+        "nobody waits for it any more, and the function follows it all the same",
     );
     assert_eq!(
         terminal.stack.aws.object(BUCKET, KEY).unwrap(),
@@ -336,7 +240,7 @@ async fn a_wait_that_runs_out_ends_with_3_and_one_that_is_interrupted_with_1() {
 
 #[tokio::test]
 async fn what_is_denied_is_named() {
-    let terminal = Terminal::new("denied").await;
+    let terminal = ready("denied").await;
     terminal
         .stack
         .aws
@@ -352,16 +256,8 @@ async fn what_is_denied_is_named() {
     terminal.stack.aws.fault(Fault::on("s3", "GetObject").access_denied());
     let status = terminal.ptc().run(with(&WAIT, &["--timeout", "1"])).await.ends(3);
     let denied = "access to s3://my-registries/status/registries.yaml.json is denied: it takes s3:GetObject on it";
-    assert!(
-        status.stderr.starts_with(&format!("warning: {denied}")),
-        "{}",
-        status.stderr
-    );
-    assert!(
-        status.stderr.contains(&format!("after 1 s {denied}")),
-        "{}",
-        status.stderr
-    );
+    begins(&status.stderr, &format!("warning: {denied}"));
+    has(&status.stderr, &format!("after 1 s {denied}"));
     terminal.stack.aws.clear_faults();
     // A status of another upload, of which nobody can say whether it is later.
     terminal.stack.aws.fault(Fault::on("s3", "HeadObject").access_denied());
@@ -372,24 +268,16 @@ async fn what_is_denied_is_named() {
         aws.put_object(BUCKET, STATUS, other.to_string());
     });
     let unseen = terminal.ptc().run(with(&WAIT, &["--timeout", "1"])).await.ends(3);
-    assert!(
-        unseen.stderr.contains("whether that is a later one could not be seen"),
-        "{}",
-        unseen.stderr
-    );
+    has(&unseen.stderr, "whether that is a later one could not be seen");
     let missing = terminal.ptc().run(with(&UPLOAD, &["--stack", "prod"])).await.ends(1);
-    assert!(
-        missing.stderr.contains("the stack prod is not deployed"),
-        "{}",
-        missing.stderr
-    );
+    has(&missing.stderr, "the stack prod is not deployed");
 }
 
 #[tokio::test]
 async fn several_stacks_get_the_file_side_by_side_or_none_does() {
-    let terminal = Terminal::new("several").await;
+    let terminal = ready("several").await;
     terminal.stack.aws.create_bucket(GREEN, true);
-    terminal.deploy("green", GREEN, &[]);
+    deploy(&terminal.stack.aws, "green", GREEN, &[]);
     let both = ["--stack", "ecr-pull-through-sync", "--stack", "green"];
     let one_missing = with(&UPLOAD, &[&both[..], &["--stack", "prod"]].concat());
     let none = terminal.ptc().run(one_missing).await.ends(1);
@@ -401,23 +289,16 @@ async fn several_stacks_get_the_file_side_by_side_or_none_does() {
         "{}",
         none.stdout
     );
-    assert!(
-        none.stdout.contains("the stack prod is not deployed"),
-        "{}",
-        none.stdout
-    );
-    terminal.deploy("strict", GREEN, &[("REQUIRE_SOPS", "true")]);
+    has(&none.stdout, "the stack prod is not deployed");
+    deploy(&terminal.stack.aws, "strict", GREEN, &[("REQUIRE_SOPS", "true")]);
     let refused = terminal
         .ptc()
         .run(with(&UPLOAD, &[&both[..], &["--stack", "strict"]].concat()))
         .await
         .ends(1);
-    assert!(
-        refused
-            .stderr
-            .contains("registries.yaml has errors for strict in eu-west-1"),
-        "{}",
-        refused.stderr
+    has(
+        &refused.stderr,
+        "registries.yaml has errors for strict in account 123456789012, eu-west-1",
     );
     for bucket in [BUCKET, GREEN] {
         assert_eq!(terminal.stack.aws.object(bucket, KEY), None);
@@ -451,36 +332,18 @@ async fn several_stacks_get_the_file_side_by_side_or_none_does() {
 /// The permissions that docs/deploy.md gives to a pipeline are enough to upload and to wait.
 #[tokio::test]
 async fn the_documented_permissions_are_enough_for_an_upload() {
-    let docs = std::fs::read_to_string("../../docs/deploy.md").unwrap();
-    let section = docs.split("## Uploads from CI").nth(1).unwrap();
-    let json = section
-        .split("```json\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next())
-        .unwrap();
-    let filled = json
-        .replace("<bucket>", BUCKET)
-        .replace("<account>", "123456789012")
-        .replace("<region>", "eu-west-1");
-    let policy: Value = serde_json::from_str(&filled).unwrap();
-    let terminal = Terminal::new("permissions").await;
-    terminal.stack.aws.enforce(
-        "PTC",
-        Policy::read("uploader", &[("upload".to_owned(), policy)]).unwrap(),
-    );
+    let terminal = ready("permissions").await;
+    let policy = documented_policy("deploy.md", "## Uploads from CI");
+    terminal.stack.aws.enforce("PTC", policy);
     // The status is not there yet, and then of another upload.
-    terminal.follow_after_a_look();
+    follow_after_a_look(&terminal);
     terminal.ptc().run(WAIT).await.ends(0);
     terminal.stack.aws.after("s3", "GetObject", 2, |aws| {
         aws.put_object(BUCKET, KEY, "dockerhub: {registry: docker.io, usrname: x}\n");
         follow(aws, BUCKET);
     });
     let overtaken = terminal.ptc().run(WAIT).await.ends(1);
-    assert!(
-        overtaken.stderr.contains("another upload came after this one"),
-        "{}",
-        overtaken.stderr
-    );
+    has(&overtaken.stderr, "another upload came after this one");
     assert_eq!(terminal.stack.aws.denied(), Vec::<String>::new());
     let read = terminal.ptc().run(["plan", "registries.yaml"]).await.ends(1);
     assert!(!read.stdout.contains("canary") && !terminal.stack.aws.denied().is_empty());

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::diagnostics::code::Code;
+use crate::diagnostics::kinds::Severity;
 use crate::diagnostics::place::Position;
 use crate::diagnostics::redactor::{HIDDEN, Hidden};
 use crate::diagnostics::tokens::holds_a_token;
@@ -53,6 +54,22 @@ impl Problem {
     #[must_use]
     pub fn place(&self, file: &str) -> Option<String> {
         Some(format!("{file}:{}:{}", self.line?, self.column?))
+    }
+
+    /// How bad it is, and its code: `error[PT017]`.
+    #[must_use]
+    pub fn label(&self, severity: Severity) -> String {
+        match self.code.is_none() {
+            true => severity.as_str().to_owned(),
+            false => format!("{}[{}]", severity.as_str(), self.code),
+        }
+    }
+
+    /// Where it stands in this file, if it does, the registry and the message.
+    #[must_use]
+    pub fn told(&self, file: &str) -> String {
+        let place = self.place(file).map(|place| format!("{place}: "));
+        format!("{}{}", place.unwrap_or_default(), self.sentence())
     }
 
     /// The registry and the message.
@@ -112,6 +129,8 @@ pub(crate) struct Notes {
     decrypted: HashSet<Position>,
     /// The registry that is being read.
     pub registry: Option<String>,
+    /// What is being read is for other stacks, and its warnings are theirs.
+    pub is_elsewhere: bool,
 }
 
 impl Notes {
@@ -127,7 +146,7 @@ impl Notes {
 
     /// Notes a warning, for the registry that is being read.
     pub fn warn(&mut self, code: Code, at: impl Into<Option<Position>>, message: impl Into<String>) {
-        if self.warnings.len() < MOST_KEPT {
+        if self.warnings.len() < MOST_KEPT && !self.is_elsewhere {
             let problem = self.problem(code, at.into(), message.into());
             self.warnings.push(problem);
         }
@@ -153,9 +172,14 @@ impl Notes {
         self.errors.is_empty()
     }
 
-    /// Whether there are far more errors than will be shown.
+    /// How many errors there are so far.
+    pub fn error_count(&self) -> usize {
+        self.errors.len() + self.dropped
+    }
+
+    /// Whether there are far more problems than will be shown.
     pub fn is_flooded(&self) -> bool {
-        self.errors.len() > 5 * MOST_PROBLEMS
+        self.errors.len().max(self.warnings.len()) > 5 * MOST_PROBLEMS
     }
 
     /// All errors and warnings, in the order of the file and free of credentials.

@@ -104,6 +104,11 @@ keys! {
             absent: Json("{}"),
             rules: "At most {MOST_TAGS} after merging; keys to {MOST_KEY} characters, values to {MOST_VALUE}, of letters, digits, spaces and `_.:/=+-@`; not `aws:...`, not `{OUR_PREFIX}...`. Tags need TEMPLATE_ROLE_ARN.",
         }
+        Only = "only" {
+            brief: "the stacks that the registry is for: a map with `accounts`, `regions` or both, or the word `all`",
+            absent: Json("\"all\""),
+            rules: "Both must fit. For every other stack it is as if the file did not name the registry. A registry's own replaces that of `defaults` whole ([fleet.md](fleet.md)).",
+        }
         TakeOver = "take_over" {
             brief: "`true`: replace a rule of this name that is not ours and points elsewhere",
             absent: Json("false"),
@@ -163,6 +168,20 @@ keys! {
         Format = "format" {
             brief: "`text`: the whole value is the token, but for a line end after it",
             absent: Json("\"json\""),
+        }
+    }
+}
+
+keys! {
+    /// The keys of `only`.
+    OnlyKey {
+        Accounts = "accounts" {
+            brief: "account ids, of 12 digits, in quotes",
+            absent: Words("any"),
+        }
+        Regions = "regions" {
+            brief: "names of Regions. One of the right form that this release does not know gets a warning",
+            absent: Words("any"),
         }
     }
 }

@@ -12,7 +12,7 @@ pub struct Context {
     pub account: Option<String>,
     /// The Region the Lambda works in.
     pub region: Option<String>,
-    /// The partition, such as `aws`.
+    /// The partition, such as `aws`; empty where it is not known.
     pub partition: String,
     /// Whether TEMPLATE_ROLE_ARN is set. Without it, neither tags nor KMS can be used: ECR would fail each first
     /// pull ("Repository creation templates", aws/containers-roadmap#2398).
@@ -21,7 +21,35 @@ pub struct Context {
     pub resource_tags: BTreeMap<String, String>,
 }
 
+impl Default for Context {
+    /// Nobody knows which account it is for, and it has a role for templates.
+    fn default() -> Self {
+        Self {
+            account: None,
+            region: None,
+            partition: "aws".to_owned(),
+            template_role: true,
+            resource_tags: BTreeMap::new(),
+        }
+    }
+}
+
 impl Context {
+    /// What is known where a registry is for other stacks, or may be: nothing that could be held against it.
+    pub(crate) fn of_any_stack() -> Self {
+        Self {
+            account: None,
+            region: None,
+            partition: String::new(),
+            template_role: true,
+            resource_tags: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn is_partition(&self, partition: &str) -> bool {
+        self.partition.is_empty() || self.partition == partition
+    }
+
     pub(crate) fn is_account(&self, account: &str) -> bool {
         self.account
             .as_deref()
@@ -32,6 +60,14 @@ impl Context {
         self.region
             .as_deref()
             .map_or_else(|| arn::is_region(region), |own| own == region)
+    }
+
+    /// The partition, for an example in a message.
+    pub(crate) fn partition_shown(&self) -> &str {
+        match self.partition.as_str() {
+            "" => "aws",
+            partition => partition,
+        }
     }
 
     /// The account, for an example in a message.

@@ -10,6 +10,7 @@ pub mod file;
 pub mod image;
 pub mod lifecycle;
 pub mod mutability;
+pub(crate) mod only;
 pub mod prefix;
 pub mod registry;
 pub mod tags;

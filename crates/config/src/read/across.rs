@@ -22,18 +22,11 @@ pub fn has_no_pull_through_cache(region: &str) -> bool {
     REGIONS_WITHOUT.contains(&region)
 }
 
-/// Checks how many there are, and that no two have one name. Equal names as such are duplicate keys, which were
+/// Checks that there are some, and that no two have one name. Equal names as such are duplicate keys, which were
 /// refused before; here are those that ECR would take for equal.
 pub(crate) fn check_names(registries: &[Entry], at: Position, notes: &mut Notes) {
     if registries.is_empty() {
         notes.error(Code::NO_REGISTRY, at, "the file has no registry; a file without any is refused, so that a slip deletes nothing: write at least one");
-    }
-    if let Some(entry) = registries.get(MAX_REGISTRIES) {
-        notes.error(
-            Code::TOO_MANY_REGISTRIES,
-            entry.key.at,
-            format!("this is registry {} of {}; ECR allows {MAX_REGISTRIES} pull-through cache rules in a Region, and does not raise that", MAX_REGISTRIES + 1, registries.len()),
-        );
     }
     let mut first: HashMap<String, &Entry> = HashMap::new();
     for entry in registries {
@@ -57,8 +50,19 @@ pub(crate) fn check_names(registries: &[Entry], at: Position, notes: &mut Notes)
     }
 }
 
+/// Checks how many are for one stack.
+pub(crate) fn check_count(here: &[&Entry], notes: &mut Notes) {
+    if let Some(entry) = here.get(MAX_REGISTRIES) {
+        notes.error(
+            Code::TOO_MANY_REGISTRIES,
+            entry.key.at,
+            format!("this is registry {} of {}; ECR allows {MAX_REGISTRIES} pull-through cache rules in a Region, and does not raise that", MAX_REGISTRIES + 1, here.len()),
+        );
+    }
+}
+
 /// Checks that no registry references or copies from a secret that this file writes.
-pub(crate) fn check_secrets(registries: &[Resolved], notes: &mut Notes) {
+pub(crate) fn check_secrets(registries: &[&Resolved], notes: &mut Notes) {
     for resolved in registries {
         let (code, name) = match &resolved.registry.credential {
             CredentialSource::Secret(secret) => (Code::SECRET_OF_THIS_FILE, name_of_secret(secret)),
@@ -93,13 +97,13 @@ pub(crate) fn check_secrets(registries: &[Resolved], notes: &mut Notes) {
 }
 
 /// Checks that each image to be warm is served by its own registry, and how many there are.
-pub(crate) fn check_warm(registries: &[Resolved], notes: &mut Notes) {
+pub(crate) fn check_warm(registries: &[&Resolved], notes: &mut Notes) {
     let names: Vec<&str> = registries
         .iter()
         .map(|resolved| resolved.registry.name.as_str())
         .collect();
     let mut many = 0;
-    for Resolved { registry, warm_at, .. } in registries {
+    for Resolved { registry, warm_at, .. } in registries.iter().copied() {
         let own = if registry.name == ROOT { 0 } else { registry.name.len() };
         notes.registry = Some(registry.name.clone());
         for image in &registry.warm {

@@ -96,14 +96,18 @@ pub(crate) fn read_secret(
 
 fn secret_fault(text: &str, purpose: Purpose, context: &Context) -> Option<String> {
     let (prefix, reader) = (purpose.prefix(), purpose.reader());
-    let (partition, account, region) = (&context.partition, context.account_shown(), context.region_shown());
+    let (partition, account, region) = (
+        context.partition_shown(),
+        context.account_shown(),
+        context.region_shown(),
+    );
     let name = if text.starts_with("arn:") {
         let Some(arn) = Arn::parse(text).filter(|arn| arn.service == "secretsmanager") else {
             return Some(format!(
                 "is no ARN of a secret; write `arn:{partition}:secretsmanager:{region}:{account}:secret:{prefix}...`, or the secret's name"
             ));
         };
-        if arn.partition != partition || !context.is_region(arn.region) || !context.is_account(arn.account) {
+        if !context.is_partition(arn.partition) || !context.is_region(arn.region) || !context.is_account(arn.account) {
             return Some(format!(
                 "must be in the account and Region of the rule, `{partition}`, `{region}`, `{account}`: {reader} reads no other; copy it there"
             ));

@@ -50,7 +50,11 @@ pub(crate) fn read(entry: &Entry, context: &Context, notes: &mut Notes) -> Optio
 
 /// What is wrong with a key; ECR's pattern is `arn:aws[a-z0-9-]*:kms:[a-z0-9-]+:[0-9]{12}:key\/[a-z0-9-]+`.
 fn key_fault(text: &str, context: &Context) -> Option<String> {
-    let (partition, account, region) = (&context.partition, context.account_shown(), context.region_shown());
+    let (partition, account, region) = (
+        context.partition_shown(),
+        context.account_shown(),
+        context.region_shown(),
+    );
     let example = format!("write the full ARN, `arn:{partition}:kms:{region}:{account}:key/...`");
     if text.contains("alias/") {
         return Some(format!(
@@ -60,7 +64,7 @@ fn key_fault(text: &str, context: &Context) -> Option<String> {
     let Some(arn) = Arn::parse(text).filter(|arn| arn.service == "kms") else {
         return Some(format!("`kms_key` {} is no ARN of a key; {example}", shown(text)));
     };
-    if arn.partition != partition || !context.is_region(arn.region) {
+    if !context.is_partition(arn.partition) || !context.is_region(arn.region) {
         return Some(format!(
             "`kms_key` must be in the partition `{partition}` and the Region `{region}` of the registry; {example}"
         ));

@@ -10,7 +10,7 @@ use crate::diagnostics::suggest::{did_you_mean, nearest};
 use crate::diagnostics::tokens::holds_a_token;
 use crate::diagnostics::tokens::is_mere_word;
 use crate::keys::describe::Key;
-use crate::keys::file::{EncryptionKey, ExistingKey, SourceKey};
+use crate::keys::file::{EncryptionKey, ExistingKey, OnlyKey, SourceKey};
 use crate::keys::lifecycle::{ActionKey, PolicyKey, RuleKey, SelectionKey};
 use crate::yaml::node::{Entry, Node};
 
@@ -144,6 +144,7 @@ const HOMES: &[(&[&str], &str)] = &[
         ],
         "secret_from",
     ),
+    (OnlyKey::NAMES, "only"),
 ];
 
 /// A text. A number or a boolean without quotes is taken as it is written.

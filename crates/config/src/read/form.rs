@@ -8,9 +8,7 @@ use crate::diagnostics::problem::{Notes, shown};
 use crate::diagnostics::suggest::{did_you_mean, nearest};
 use crate::keys::describe::Key as _;
 use crate::keys::file::{FILE_KEYS, FileKey, REGISTRIES};
-use crate::model::context::Context;
 use crate::read::fields;
-use crate::read::raw::{self, Raw};
 use crate::read::tags::{self, Tags};
 use crate::sops;
 use crate::yaml::node::{Entry, Node};
@@ -22,14 +20,14 @@ pub(crate) struct Parts<'n> {
     /// Where to report that there are none.
     pub at: Position,
     pub tags: Option<Tags>,
-    pub defaults: Raw,
+    pub defaults: Option<&'n Node>,
     pub max_deletions: Option<u32>,
     /// Whether the file is the flat form, where every key is a registry.
     pub flat: bool,
 }
 
 /// Takes the document apart.
-pub(crate) fn read<'n>(root: &'n Rc<Node>, context: &Context, notes: &mut Notes) -> Option<Parts<'n>> {
+pub(crate) fn read<'n>(root: &'n Rc<Node>, notes: &mut Notes) -> Option<Parts<'n>> {
     let Some(entries) = root.map() else {
         notes.error(
             Code::NO_MAP_OF_REGISTRIES,
@@ -50,7 +48,7 @@ pub(crate) fn read<'n>(root: &'n Rc<Node>, context: &Context, notes: &mut Notes)
         .find(|entry| entry.name() == REGISTRIES)
         .filter(|entry| !is_registry(&entry.value));
     match wrapper {
-        Some(wrapper) => wrapped(entries, wrapper, context, notes),
+        Some(wrapper) => wrapped(entries, wrapper, notes),
         None => flat(entries, root.at, notes),
     }
 }
@@ -109,18 +107,18 @@ fn flat<'n>(entries: &'n [Entry], at: Position, notes: &mut Notes) -> Option<Par
         registries: entries,
         at,
         tags: None,
-        defaults: Raw::default(),
+        defaults: None,
         max_deletions: None,
         flat: true,
     })
 }
 
-fn wrapped<'n>(entries: &'n [Entry], wrapper: &'n Entry, context: &Context, notes: &mut Notes) -> Option<Parts<'n>> {
+fn wrapped<'n>(entries: &'n [Entry], wrapper: &'n Entry, notes: &mut Notes) -> Option<Parts<'n>> {
     let mut parts = Parts {
         registries: &[],
         at: wrapper.key.at,
         tags: None,
-        defaults: Raw::default(),
+        defaults: None,
         max_deletions: None,
         flat: false,
     };
@@ -138,9 +136,7 @@ fn wrapped<'n>(entries: &'n [Entry], wrapper: &'n Entry, context: &Context, note
             },
             Some(_) if null => {}
             Some(FileKey::Tags) => parts.tags = tags::read(entry, notes),
-            Some(FileKey::Defaults) => {
-                parts.defaults = raw::read_defaults(&entry.value, context, notes).unwrap_or_default();
-            }
+            Some(FileKey::Defaults) => parts.defaults = Some(&entry.value),
             Some(key @ FileKey::MaxDeletions) => {
                 parts.max_deletions = fields::number(key.as_str(), 0, &entry.value, notes);
             }

@@ -9,6 +9,7 @@ pub(crate) mod form;
 pub(crate) mod lifecycle;
 pub(crate) mod lifecycle_check;
 pub(crate) mod mutability;
+pub(crate) mod only;
 pub(crate) mod principal;
 pub(crate) mod raw;
 pub(crate) mod resolve;

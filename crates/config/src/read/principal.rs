@@ -38,7 +38,7 @@ pub(crate) fn read(entry: &Entry, context: &Context, notes: &mut Notes) -> Optio
 }
 
 fn fault(text: &str, context: &Context) -> Option<String> {
-    let Context { partition, .. } = context;
+    let partition = context.partition_shown();
     let example = format!("write an ARN such as `arn:{partition}:iam::111122223333:root`");
     if text == "*" {
         return Some(format!(
@@ -60,7 +60,7 @@ fn fault(text: &str, context: &Context) -> Option<String> {
             shown(text)
         ));
     };
-    if arn.partition != partition {
+    if !context.is_partition(arn.partition) {
         return Some(format!(
             "{} is of the partition `{}`, but this account is of `{partition}`",
             shown(text),

@@ -71,10 +71,15 @@ pub(crate) fn read_registry(name: &Entry, context: &Context, notes: &mut Notes) 
         what: "a registry",
         missing_at: Some(name.key.at),
     };
-    read(node, &shape, Some(name.name()), context, notes)
+    read(node, &shape, Some(name.name()), |_| context, notes)
 }
 
-pub(crate) fn read_defaults(node: &Node, context: &Context, notes: &mut Notes) -> Option<Raw> {
+/// Reads `defaults`. What a field is held against depends on whether a registry takes it that is for this stack.
+pub(crate) fn read_defaults<'c>(
+    node: &Node,
+    context: impl Fn(RegistryKey) -> &'c Context,
+    notes: &mut Notes,
+) -> Option<Raw> {
     let shape = Shape {
         what: "`defaults`",
         missing_at: None,
@@ -93,18 +98,18 @@ pub(crate) fn read_defaults(node: &Node, context: &Context, notes: &mut Notes) -
     Some(raw)
 }
 
-fn read(
+fn read<'c>(
     node: &Node,
     shape: &Shape<'_>,
     name_of_registry: Option<&str>,
-    context: &Context,
+    context: impl Fn(RegistryKey) -> &'c Context,
     notes: &mut Notes,
 ) -> Option<Raw> {
     let mut raw = Raw::default();
     for (key, entry) in fields::map::<RegistryKey>(node, shape, notes)? {
         let name = key.as_str();
         raw.named.push((name, entry.key.at));
-        let value = &entry.value;
+        let (value, context) = (&entry.value, context(key));
         match key {
             RegistryKey::Registry => raw.registry = placed(entry, fields::text(name, value, notes)),
             RegistryKey::Username => raw.username = credential::read_value(name, entry, notes),
@@ -124,6 +129,8 @@ fn read(
             RegistryKey::CustomRoleArn => raw.custom_role_arn = read_role(name, entry, context, notes),
             RegistryKey::EncryptionConfiguration => raw.encryption = encryption::read(entry, context, notes),
             RegistryKey::Tags => raw.tags = tags::read(entry, notes),
+            // Read before, by `only::places`.
+            RegistryKey::Only => {}
             RegistryKey::TakeOver => raw.take_over = placed(entry, fields::flag(name, value, notes)),
             RegistryKey::AllowUnlistedUpstream => raw.allow_unlisted = placed(entry, fields::flag(name, value, notes)),
             RegistryKey::ExistingRepositories => raw.existing = existing::read(entry, name_of_registry, notes),
@@ -170,15 +177,14 @@ fn read_prefix(name: &str, entry: &Entry, notes: &mut Notes) -> Option<Field<Str
 
 /// A role of this account: IAM passes no other to a service ("Granting a user permissions to pass a role").
 fn read_role(name: &str, entry: &Entry, context: &Context, notes: &mut Notes) -> Option<Field<String>> {
-    let (partition, account) = (&context.partition, context.account_shown());
+    let (partition, account) = (context.partition_shown(), context.account_shown());
     let field = placed(entry, fields::text(name, &entry.value, notes))?;
     let example = format!("write `arn:{partition}:iam::{account}:role/...`");
     let fault = match Arn::parse(&field.value).map(|arn| (arn, arn.resource.strip_prefix("role/"))) {
-        Some((arn, Some(role))) if arn.service == "iam" && arn.region.is_empty() && is_iam_name(role) => {
-            (arn.partition != partition || !context.is_account(arn.account)).then(|| {
-                format!("`{name}` must be a role of this account, {account}, since IAM passes no other; {example}")
-            })
-        }
+        Some((arn, Some(role))) if arn.service == "iam" && arn.region.is_empty() && is_iam_name(role) => (!context
+            .is_partition(arn.partition)
+            || !context.is_account(arn.account))
+        .then(|| format!("`{name}` must be a role of this account, {account}, since IAM passes no other; {example}")),
         _ => Some(format!(
             "`{name}` {} is no ARN of a role; {example}",
             shown(&field.value)

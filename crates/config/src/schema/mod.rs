@@ -88,7 +88,9 @@ fn wrapper() -> Value {
 
 /// The flat form: every key is a registry, and there are no defaults.
 fn flat() -> Value {
-    value::registry_map(&json!({ "allOf": [reference(EACH), reference(WITHOUT_DEFAULTS)] }))
+    let mut map = value::registry_map(&json!({ "allOf": [reference(EACH), reference(WITHOUT_DEFAULTS)] }));
+    set(&mut map, "allOf", json!([rules::count()]));
+    map
 }
 
 fn wrapped() -> Value {

@@ -7,10 +7,12 @@
 use serde_json::{Value, json};
 
 use super::set;
+use crate::keys::describe::Key as _;
 use crate::keys::file::REGISTRIES;
-use crate::keys::file::{EncryptionKey, ExistingKey, FileKey, RegistryKey, SourceKey};
+use crate::keys::file::{EncryptionKey, ExistingKey, FileKey, OnlyKey, RegistryKey, SourceKey};
 use crate::keys::lifecycle::{ActionKey, RuleKey, SelectionKey};
 use crate::model::encryption::EncryptionKind;
+use crate::model::file::MAX_REGISTRIES;
 use crate::model::lifecycle::{ActionType, CountType, CountUnit, StorageClass, TagStatus};
 use crate::model::mutability::Word;
 use crate::model::upstream::{self, CredentialNeed};
@@ -29,6 +31,7 @@ const UNLISTED: &str = RegistryKey::AllowUnlistedUpstream.as_str();
 const HOST: &str = RegistryKey::Registry.as_str();
 const PREFIX: &str = RegistryKey::UpstreamRepositoryPrefix.as_str();
 const ROLE: &str = RegistryKey::CustomRoleArn.as_str();
+const ONLY: &str = RegistryKey::Only.as_str();
 const EXISTING: &str = RegistryKey::ExistingRepositories.as_str();
 
 /// The key is there, and its value is like this.
@@ -119,6 +122,13 @@ fn included() -> Value {
     included
 }
 
+/// One of the two, or both.
+pub(super) fn only(mut keys: Value) -> Value {
+    let either = OnlyKey::ALL.iter().map(|key| has(key.as_str()));
+    set(&mut keys, "anyOf", either.collect());
+    keys
+}
+
 /// `secret`, or the two others.
 fn either() -> Value {
     let other = "`secret` does not go with `username` and `accessToken`.";
@@ -186,7 +196,17 @@ pub(super) fn wrapped(rules_of_each: Value) -> Value {
         json!({"type": "object", "minProperties": 1}),
     );
     let each = quiet(json!({ "additionalProperties": rules_of_each }));
-    json!([unless(defaults, json!({"properties": {REGISTRIES: each}}))])
+    let elsewhere = like(FileKey::Defaults.as_str(), has(ONLY));
+    json!([
+        unless(defaults, json!({"properties": {REGISTRIES: each}})),
+        unless(elsewhere, json!({"properties": {REGISTRIES: quiet(count())}})),
+    ])
+}
+
+/// The most registries that there may be where all are for every stack. Else the reader counts.
+pub(super) fn count() -> Value {
+    let everywhere = json!({"additionalProperties": {"not": has(ONLY)}});
+    when(everywhere, json!({"maxProperties": MAX_REGISTRIES}))
 }
 
 /// What goes together in a `secret_from`.

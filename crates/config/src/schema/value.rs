@@ -6,21 +6,20 @@ use serde_json::{Value, json};
 use super::rules;
 use super::{map, reference};
 use crate::keys::describe::Key;
-use crate::keys::file::{EncryptionKey, ExistingKey, SourceKey};
+use crate::keys::file::{EncryptionKey, ExistingKey, OnlyKey, SourceKey};
 use crate::keys::file::{FileKey, RegistryKey};
 use crate::keys::lifecycle::RuleKey;
 use crate::keys::lifecycle::{ActionKey, PolicyKey, SelectionKey};
 use crate::model::arn::REGION;
 use crate::model::credential::SECRET_PREFIX;
 use crate::model::expiry;
-use crate::model::file::MAX_REGISTRIES;
 use crate::model::image::MOST_IMAGES;
 use crate::model::lifecycle::{ActionType, CountType, CountUnit, StorageClass, TagStatus};
 use crate::model::lifecycle::{MOST_RULES, MOST_TAG, MOST_WILDCARDS};
 use crate::model::mutability::{self, Word};
 use crate::model::tags::{self, OUR_PREFIX};
 use crate::model::{credential as secrets, encryption as kms, existing as repositories, prefix as name, upstream};
-use crate::read::{lifecycle as lifecycle_read, raw};
+use crate::read::{lifecycle as lifecycle_read, only, raw};
 
 /// What may stand under each key of a table.
 pub(crate) trait Valued: Key {
@@ -58,6 +57,7 @@ impl Valued for RegistryKey {
             Self::CustomRoleArn => role(),
             Self::EncryptionConfiguration => rules::encryption(map::<EncryptionKey>()),
             Self::Tags => tags(),
+            Self::Only => json!({"anyOf": [{"type": "string", "enum": [only::ALL]}, rules::only(map::<OnlyKey>())]}),
             Self::TakeOver | Self::AllowUnlistedUpstream => flag(),
             Self::ExistingRepositories => json!({"anyOf": [flag(), map::<ExistingKey>()]}),
             Self::Warm => images(),
@@ -81,6 +81,15 @@ impl Valued for SourceKey {
             Self::Username => credential(),
             Self::UsernameKey | Self::AccessTokenKey => key_of_json(),
             Self::Format => word(crate::read::source::FORMATS),
+        }
+    }
+}
+
+impl Valued for OnlyKey {
+    fn value(self) -> Value {
+        match self {
+            Self::Accounts => list(&json!({"anyOf": account(), "examples": ["111122223333"]}), 1),
+            Self::Regions => list(&json!({"type": "string", "pattern": format!("^{REGION}$")}), 1),
         }
     }
 }
@@ -182,7 +191,6 @@ pub(super) fn registry_map(registry: &Value) -> Value {
     json!({
         "type": "object",
         "minProperties": 1,
-        "maxProperties": MAX_REGISTRIES,
         "propertyNames": {
             "title": "name",
             "description": rules::NAME,
@@ -252,16 +260,18 @@ fn principals() -> Value {
     let arn = format!(
         "^arn:aws[a-z0-9-]*:(iam::[0-9]{{12}}:(root|(role|user)/{path})|sts::[0-9]{{12}}:(assumed-role/{pair}|federated-user/{path}))$"
     );
-    let item = json!({
-        "anyOf": [
-            {"type": "string", "pattern": "^[0-9]{12}$"},
-            {"type": "string", "pattern": arn},
-            // Without quotes, where it has no zero in front.
-            {"type": "integer", "minimum": 100_000_000_000_u64, "maximum": 999_999_999_999_u64},
-        ],
-        "examples": ["111122223333", "arn:aws:iam::111122223333:root"],
-    });
+    let mut forms = account();
+    forms.push(json!({"type": "string", "pattern": arn}));
+    let item = json!({"anyOf": forms, "examples": ["111122223333", "arn:aws:iam::111122223333:root"]});
     list(&item, 0)
+}
+
+/// The forms of an account id: in quotes, or without, where it has no zero in front.
+fn account() -> Vec<Value> {
+    vec![
+        json!({"type": "string", "pattern": "^[0-9]{12}$"}),
+        json!({"type": "integer", "minimum": 100_000_000_000_u64, "maximum": 999_999_999_999_u64}),
+    ]
 }
 
 fn instant() -> Value {

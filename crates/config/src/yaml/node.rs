@@ -101,6 +101,11 @@ impl Scalar {
 }
 
 impl Entry {
+    /// Whether its value is a map with something under a key; null is nothing.
+    pub fn has(&self, name: &str) -> bool {
+        self.value.get(name).is_some_and(|entry| !entry.value.is_null())
+    }
+
     pub fn name(&self) -> &str {
         self.key.scalar().map_or("", |scalar| scalar.text.as_str())
     }

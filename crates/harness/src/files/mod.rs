@@ -4,8 +4,6 @@ pub mod cases;
 pub mod misplaced;
 pub mod schema;
 
-use std::collections::BTreeMap;
-
 use config::{Context, File, Problem, read};
 
 /// The account the files are for.
@@ -13,9 +11,7 @@ pub fn context() -> Context {
     Context {
         account: Some("111122223333".to_owned()),
         region: Some("eu-central-1".to_owned()),
-        partition: "aws".to_owned(),
-        template_role: true,
-        resource_tags: BTreeMap::new(),
+        ..Context::default()
     }
 }
 

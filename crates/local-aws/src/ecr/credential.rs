@@ -35,14 +35,19 @@ pub(super) fn check_kind(upstream: Upstream, secret: Option<&str>, role: Option<
 
 impl Ecr {
     /// Whether ECR can reach the secret. Its content is not looked at: AWS creates rules over secrets it cannot use.
-    pub(super) fn check_secret(&self, cx: &CallContext, secrets: &dyn SecretSource, arn: &str) -> Result<(), ApiError> {
+    pub(super) fn check_secret(
+        &self,
+        context: &CallContext,
+        secrets: &dyn SecretSource,
+        arn: &str,
+    ) -> Result<(), ApiError> {
         let mut parts = arn.split(':').skip(3);
-        if parts.next() != Some(cx.region.as_str()) || parts.next() != Some(cx.account.as_str()) {
+        if parts.next() != Some(context.region.as_str()) || parts.next() != Some(context.account.as_str()) {
             return Err(invalid(
                 "Please verify the secret exists in the same region and account that the pullthrough cache rule will be created in",
             ));
         }
-        match secrets.secret(arn, cx.now) {
+        match secrets.secret(arn, context.now) {
             None => Err(ApiError::client("SecretNotFoundException", NOT_FOUND)),
             Some(secret) if secret.deleted => Err(ApiError::client("UnableToAccessSecretException", NO_ACCESS)),
             Some(secret) if secret.customer_key && self.decrypts_at_create => {
@@ -54,16 +59,16 @@ impl Ecr {
 
     /// Tries the rule's credential at its upstream; the error is the text of `ValidatePullThroughCacheRule.failure`.
     /// The texts of live AWS are not known; what they tell apart is.
-    pub(super) fn prove(&self, cx: &CallContext, secrets: &dyn SecretSource, rule: &Rule) -> Result<(), String> {
+    pub(super) fn prove(&self, context: &CallContext, secrets: &dyn SecretSource, rule: &Rule) -> Result<(), String> {
         let Some(arn) = &rule.credential_arn else {
             return match private_ecr_account(&rule.upstream_registry_url) {
-                Some(account) if account != cx.account && rule.custom_role_arn.is_none() => {
+                Some(account) if account != context.account && rule.custom_role_arn.is_none() => {
                     Err("The upstream registry belongs to another account and the rule has no role to read it.".into())
                 }
                 _ => Ok(()),
             };
         };
-        let secret = secrets.secret(arn, cx.now).ok_or(NOT_FOUND)?;
+        let secret = secrets.secret(arn, context.now).ok_or(NOT_FOUND)?;
         if secret.deleted {
             return Err(NO_ACCESS.into());
         }

@@ -66,9 +66,9 @@ impl<'a> Wanted<'a> {
 }
 
 impl Ecr {
-    pub(super) fn describe_images(&self, cx: &CallContext, input: &Value) -> Answer {
+    pub(super) fn describe_images(&self, context: &CallContext, input: &Value) -> Answer {
         let name = required(input, "repositoryName");
-        let repository = self.repository(cx, input)?;
+        let repository = self.repository(context, input)?;
         let images = repository.images.list(name);
         let wanted = Wanted::list(input);
         if wanted.is_empty() {
@@ -79,7 +79,7 @@ impl Ecr {
                 sorted
                     .into_iter()
                     .filter(move |image| after.as_deref().is_none_or(|after| image.digest.as_str() > after))
-                    .map(|image| (image.digest.as_str(), detail(cx, name, image)))
+                    .map(|image| (image.digest.as_str(), detail(context, name, image)))
             })?;
             return Ok(Page::<Value>::sign(page.next, json!({"imageDetails": page.items})));
         }
@@ -97,16 +97,21 @@ impl Ecr {
                         "The image with imageId {{imageDigest:{}, imageTag:{}}} does not exist within the repository with name '{name}' in the registry with id '{}'",
                         quoted(wanted.digest),
                         quoted(wanted.tag),
-                        cx.account
+                        context.account
                     ),
                 )
             })?;
-            Ok(detail(cx, name, image))
+            Ok(detail(context, name, image))
         });
         Ok(json!({"imageDetails": details.collect::<Result<Vec<Value>, ApiError>>()?}))
     }
 
-    pub(super) fn batch_get_image(&mut self, cx: &CallContext, secrets: &dyn SecretSource, input: &Value) -> Answer {
+    pub(super) fn batch_get_image(
+        &mut self,
+        context: &CallContext,
+        secrets: &dyn SecretSource,
+        input: &Value,
+    ) -> Answer {
         let name = required(input, "repositoryName").to_owned();
         let accepted: Option<Vec<&str>> = input
             .get("acceptedMediaTypes")
@@ -124,7 +129,7 @@ impl Ecr {
                 continue;
             };
             let at = if reference.contains(':') { '@' } else { ':' };
-            if let Err(error) = self.pull(cx, secrets, &format!("{name}{at}{reference}")) {
+            if let Err(error) = self.pull(context, secrets, &format!("{name}{at}{reference}")) {
                 let failure = wanted.tag.and_then(|tag| self.upstream_failure(&name, tag));
                 let failure = failure.unwrap_or_else(|| "ImageNotFound".to_owned());
                 // Without a repository the whole call is refused.
@@ -135,7 +140,7 @@ impl Ecr {
                 failures.push(fail(&failure, &format!("Requested image not found (local-aws: {why}")));
                 continue;
             }
-            let repository = self.repositories.get(&name).ok_or_else(|| not_found(cx, &name))?;
+            let repository = self.repositories.get(&name).ok_or_else(|| not_found(context, &name))?;
             let stored = repository.images.list(&name);
             let Some(image) = stored.iter().find(|image| wanted.is(image)) else {
                 failures.push(fail(
@@ -144,7 +149,7 @@ impl Ecr {
                 ));
                 continue;
             };
-            images.push(manifest(cx, &name, image, &wanted, accepted.as_deref())?);
+            images.push(manifest(context, &name, image, &wanted, accepted.as_deref())?);
         }
         Ok(json!({"images": images, "failures": failures}))
     }
@@ -164,10 +169,10 @@ impl Ecr {
     }
 }
 
-fn detail(cx: &CallContext, repository: &str, image: &Image) -> Value {
+fn detail(context: &CallContext, repository: &str, image: &Image) -> Value {
     let archived = image.storage_class == StorageClass::Archive;
     json!(Detail {
-        registry_id: &cx.account,
+        registry_id: &context.account,
         repository_name: repository,
         image_digest: &image.digest,
         image_tags: &image.tags,
@@ -181,7 +186,7 @@ fn detail(cx: &CallContext, repository: &str, image: &Image) -> Value {
 }
 
 fn manifest(
-    cx: &CallContext,
+    context: &CallContext,
     repository: &str,
     image: &Image,
     wanted: &Wanted<'_>,
@@ -212,7 +217,7 @@ fn manifest(
         ..*wanted
     };
     Ok(json!({
-        "registryId": cx.account,
+        "registryId": context.account,
         "repositoryName": repository,
         "imageId": id,
         "imageManifest": text,

@@ -109,41 +109,41 @@ impl Ecr {
     }
 
     /// Answers one operation; `op` and `input` as they are in AWS's JSON protocol.
-    pub fn call(&mut self, cx: &CallContext, secrets: &dyn SecretSource, op: &str, input: &Value) -> Answer {
+    pub fn call(&mut self, context: &CallContext, secrets: &dyn SecretSource, op: &str, input: &Value) -> Answer {
         shape::check(Service::Ecr, op, input)?;
-        own_registry(cx, op, input)?;
+        own_registry(context, op, input)?;
         match op {
-            "CreatePullThroughCacheRule" => self.create_rule(cx, secrets, &read(input)?),
-            "UpdatePullThroughCacheRule" => self.update_rule(cx, secrets, &read(input)?),
-            "DescribePullThroughCacheRules" => self.describe_rules(cx, input),
-            "DeletePullThroughCacheRule" => self.delete_rule(cx, input),
-            "ValidatePullThroughCacheRule" => self.validate_rule(cx, secrets, input),
-            "CreateRepositoryCreationTemplate" => self.create_template(cx, read(input)?),
-            "UpdateRepositoryCreationTemplate" => self.update_template(cx, read(input)?),
-            "DescribeRepositoryCreationTemplates" => self.describe_templates(cx, input),
-            "DeleteRepositoryCreationTemplate" => self.delete_template(cx, input),
-            "CreateRepository" => self.create_repository(cx, read(input)?),
-            "DescribeRepositories" => self.describe_repositories(cx, input),
-            "DeleteRepository" => self.delete_repository(cx, input),
-            "PutLifecyclePolicy" => self.put_lifecycle_policy(cx, input),
-            "GetLifecyclePolicy" => self.get_lifecycle_policy(cx, input),
-            "DeleteLifecyclePolicy" => self.delete_lifecycle_policy(cx, input),
-            "StartLifecyclePolicyPreview" => self.start_preview(cx, input),
-            "GetLifecyclePolicyPreview" => self.get_preview(cx, input),
-            "SetRepositoryPolicy" => self.set_repository_policy(cx, input),
-            "GetRepositoryPolicy" => self.get_repository_policy(cx, input),
-            "DeleteRepositoryPolicy" => self.delete_repository_policy(cx, input),
-            "PutImageTagMutability" => self.put_mutability(cx, input),
-            "TagResource" => self.tag(cx, input),
-            "UntagResource" => self.untag(cx, input),
-            "ListTagsForResource" => self.list_tags(cx, input),
-            "DescribeImages" => self.describe_images(cx, input),
-            "BatchGetImage" => self.batch_get_image(cx, secrets, input),
-            "PutRegistryPolicy" => self.put_registry_policy(cx, input),
-            "GetRegistryPolicy" => self.get_registry_policy(cx),
-            "DeleteRegistryPolicy" => self.delete_registry_policy(cx),
-            "GetRegistryScanningConfiguration" => Ok(registry::scanning(cx)),
-            "GetAuthorizationToken" => Ok(registry::authorization_token(cx)),
+            "CreatePullThroughCacheRule" => self.create_rule(context, secrets, &read(input)?),
+            "UpdatePullThroughCacheRule" => self.update_rule(context, secrets, &read(input)?),
+            "DescribePullThroughCacheRules" => self.describe_rules(context, input),
+            "DeletePullThroughCacheRule" => self.delete_rule(context, input),
+            "ValidatePullThroughCacheRule" => self.validate_rule(context, secrets, input),
+            "CreateRepositoryCreationTemplate" => self.create_template(context, read(input)?),
+            "UpdateRepositoryCreationTemplate" => self.update_template(context, read(input)?),
+            "DescribeRepositoryCreationTemplates" => self.describe_templates(context, input),
+            "DeleteRepositoryCreationTemplate" => self.delete_template(context, input),
+            "CreateRepository" => self.create_repository(context, read(input)?),
+            "DescribeRepositories" => self.describe_repositories(context, input),
+            "DeleteRepository" => self.delete_repository(context, input),
+            "PutLifecyclePolicy" => self.put_lifecycle_policy(context, input),
+            "GetLifecyclePolicy" => self.get_lifecycle_policy(context, input),
+            "DeleteLifecyclePolicy" => self.delete_lifecycle_policy(context, input),
+            "StartLifecyclePolicyPreview" => self.start_preview(context, input),
+            "GetLifecyclePolicyPreview" => self.get_preview(context, input),
+            "SetRepositoryPolicy" => self.set_repository_policy(context, input),
+            "GetRepositoryPolicy" => self.get_repository_policy(context, input),
+            "DeleteRepositoryPolicy" => self.delete_repository_policy(context, input),
+            "PutImageTagMutability" => self.put_mutability(context, input),
+            "TagResource" => self.tag(context, input),
+            "UntagResource" => self.untag(context, input),
+            "ListTagsForResource" => self.list_tags(context, input),
+            "DescribeImages" => self.describe_images(context, input),
+            "BatchGetImage" => self.batch_get_image(context, secrets, input),
+            "PutRegistryPolicy" => self.put_registry_policy(context, input),
+            "GetRegistryPolicy" => self.get_registry_policy(context),
+            "DeleteRegistryPolicy" => self.delete_registry_policy(context),
+            "GetRegistryScanningConfiguration" => Ok(registry::scanning(context)),
+            "GetAuthorizationToken" => Ok(registry::authorization_token(context)),
             other => Err(shape::unknown_operation(Service::Ecr, other)),
         }
     }
@@ -157,41 +157,6 @@ impl Ecr {
     pub fn upstreams(&mut self) -> &mut Upstreams {
         &mut self.upstreams
     }
-}
-
-/// Whether the operation changes the configuration of the account. A lifecycle preview does not: it only looks.
-pub fn is_write(op: &str) -> bool {
-    let reads = [
-        "Describe",
-        "Get",
-        "List",
-        "Validate",
-        "BatchGet",
-        "StartLifecyclePolicyPreview",
-    ];
-    !reads.iter().any(|verb| op.starts_with(verb))
-}
-
-/// What the call is about, for the call log: a prefix, a repository, several of them, or nothing.
-pub fn subject(op: &str, input: &Value) -> String {
-    let names: &[&str] = match op {
-        "DescribePullThroughCacheRules" => &["ecrRepositoryPrefixes"],
-        "DescribeRepositoryCreationTemplates" => &["prefixes"],
-        "DescribeRepositories" => &["repositoryNames"],
-        _ => &["ecrRepositoryPrefix", "prefix", "repositoryName", "resourceArn"],
-    };
-    names
-        .iter()
-        .find_map(|name| match input.get(name)? {
-            Value::String(text) => Some(
-                text.rsplit_once(":repository/")
-                    .map_or(text.as_str(), |(_, name)| name)
-                    .to_owned(),
-            ),
-            Value::Array(items) => Some(items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
-            _ => None,
-        })
-        .unwrap_or_default()
 }
 
 /// Reads a checked input into the structure of its operation.
@@ -210,12 +175,12 @@ fn required<'a>(input: &'a Value, name: &str) -> &'a str {
 }
 
 /// Refuses a call that names another account's registry, which needs rights that nobody gave.
-fn own_registry(cx: &CallContext, op: &str, input: &Value) -> Result<(), ApiError> {
+fn own_registry(context: &CallContext, op: &str, input: &Value) -> Result<(), ApiError> {
     match text(input, "registryId") {
-        Some(other) if other != cx.account => {
+        Some(other) if other != context.account => {
             let message = format!(
                 "User: arn:{}:iam::{}:root is not authorized to perform: ecr:{op} on resource: arn:{}:ecr:{}:{other}:* because no resource-based policy allows the ecr:{op} action",
-                cx.partition, cx.account, cx.partition, cx.region
+                context.partition, context.account, context.partition, context.region
             );
             Err(ApiError::client("AccessDeniedException", message))
         }

@@ -14,14 +14,14 @@ use crate::api::{ApiError, CallContext};
 use crate::shape::invalid_parameter;
 
 /// Checks and rewrites the policy of a repository. `unknown` are principals IAM does not know.
-pub(super) fn repository(cx: &CallContext, text: &str, unknown: &BTreeSet<String>) -> Result<String, ApiError> {
-    rewrite(cx, text, Kind::Repository, unknown)
+pub(super) fn repository(context: &CallContext, text: &str, unknown: &BTreeSet<String>) -> Result<String, ApiError> {
+    rewrite(context, text, Kind::Repository, unknown)
         .ok_or_else(|| invalid_parameter("PolicyText", "Invalid repository policy provided"))
 }
 
 /// Checks and rewrites the policy of the registry.
-pub(super) fn registry(cx: &CallContext, text: &str, unknown: &BTreeSet<String>) -> Result<String, ApiError> {
-    rewrite(cx, text, Kind::Registry, unknown)
+pub(super) fn registry(context: &CallContext, text: &str, unknown: &BTreeSet<String>) -> Result<String, ApiError> {
+    rewrite(context, text, Kind::Registry, unknown)
         .ok_or_else(|| invalid_parameter("PolicyText", "Invalid registry policy provided"))
 }
 
@@ -40,7 +40,7 @@ static PRINCIPAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static ACTION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(\*|ecr:[A-Za-z*?]+)$").ok());
 
 /// The policy as ECR hands it back, or nothing where it refuses it.
-fn rewrite(cx: &CallContext, text: &str, kind: Kind, unknown: &BTreeSet<String>) -> Option<String> {
+fn rewrite(context: &CallContext, text: &str, kind: Kind, unknown: &BTreeSet<String>) -> Option<String> {
     let Value::Object(mut policy) = serde_json::from_str(text).ok()? else {
         return None;
     };
@@ -63,7 +63,7 @@ fn rewrite(cx: &CallContext, text: &str, kind: Kind, unknown: &BTreeSet<String>)
     let mut sids = HashSet::new();
     let statements: Option<Vec<Value>> = statements
         .into_iter()
-        .map(|each| statement(cx, each, kind, unknown, &mut sids))
+        .map(|each| statement(context, each, kind, unknown, &mut sids))
         .collect();
     let mut rewritten = json!({"Statement": statements?, "Version": version});
     if let (Some(rewritten), false) = (rewritten.as_object_mut(), id.is_null()) {
@@ -73,7 +73,7 @@ fn rewrite(cx: &CallContext, text: &str, kind: Kind, unknown: &BTreeSet<String>)
 }
 
 fn statement(
-    cx: &CallContext,
+    context: &CallContext,
     value: Value,
     kind: Kind,
     unknown: &BTreeSet<String>,
@@ -96,7 +96,7 @@ fn statement(
     );
 
     let (name, principal) = one_of(&mut given, "Principal", "NotPrincipal")?;
-    kept.insert(name.into(), principals(cx, principal, unknown)?);
+    kept.insert(name.into(), principals(context, principal, unknown)?);
 
     match (kind, given.remove("Resource")) {
         (Kind::Repository, None) => {}
@@ -124,7 +124,7 @@ fn one_of<'a>(given: &mut Map<String, Value>, one: &'a str, other: &'a str) -> O
     }
 }
 
-fn principals(cx: &CallContext, value: Value, unknown: &BTreeSet<String>) -> Option<Value> {
+fn principals(context: &CallContext, value: Value, unknown: &BTreeSet<String>) -> Option<Value> {
     let groups = match value {
         Value::String(everyone) if everyone == "*" => return Some(everyone.into()),
         Value::Object(groups) if !groups.is_empty() => groups,
@@ -145,7 +145,7 @@ fn principals(cx: &CallContext, value: Value, unknown: &BTreeSet<String>) -> Opt
                     .iter_mut()
                     .filter(|member| member.chars().all(|letter| letter.is_ascii_digit()))
                 {
-                    *member = format!("arn:{}:iam::{member}:root", cx.partition);
+                    *member = format!("arn:{}:iam::{member}:root", context.partition);
                 }
             }
             "Service" | "Federated" | "CanonicalUser" => {}

@@ -29,8 +29,8 @@ pub(super) struct Preview {
 }
 
 impl Preview {
-    fn in_progress(&self, cx: &CallContext) -> bool {
-        self.polls_left > 0 && cx.now.duration_since(self.started) < SLOWEST
+    fn in_progress(&self, context: &CallContext) -> bool {
+        self.polls_left > 0 && context.now.duration_since(self.started) < SLOWEST
     }
 }
 
@@ -100,9 +100,9 @@ impl ImageId {
     }
 }
 
-fn answer(cx: &CallContext, input: &Value, policy_text: &str, status: &str) -> Value {
+fn answer(context: &CallContext, input: &Value, policy_text: &str, status: &str) -> Value {
     json!({
-        "registryId": cx.account,
+        "registryId": context.account,
         "repositoryName": required(input, "repositoryName"),
         "lifecyclePolicyText": policy_text,
         "status": status,
@@ -139,20 +139,20 @@ fn summary(outcomes: &[Outcome]) -> Value {
 }
 
 impl Ecr {
-    pub(super) fn start_preview(&mut self, cx: &CallContext, input: &Value) -> Answer {
+    pub(super) fn start_preview(&mut self, context: &CallContext, input: &Value) -> Answer {
         let polls = self.preview_polls;
-        let repository = self.repository_mut(cx, input)?;
+        let repository = self.repository_mut(context, input)?;
         if repository
             .preview
             .as_ref()
-            .is_some_and(|preview| preview.in_progress(cx))
+            .is_some_and(|preview| preview.in_progress(context))
         {
             return Err(ApiError::client(
                 "LifecyclePolicyPreviewInProgressException",
                 format!(
                     "A lifecycle policy preview is already in progress for the repository with name '{}' in the registry with id '{}'",
                     required(input, "repositoryName"),
-                    cx.account
+                    context.account
                 ),
             ));
         }
@@ -161,49 +161,49 @@ impl Ecr {
             None => repository
                 .lifecycle_policy
                 .clone()
-                .ok_or_else(|| no_lifecycle_policy(cx, input))?,
+                .ok_or_else(|| no_lifecycle_policy(context, input))?,
         };
-        let shown = answer(cx, input, &policy_text, "IN_PROGRESS");
+        let shown = answer(context, input, &policy_text, "IN_PROGRESS");
         repository.preview = Some(Preview {
             policy_text,
-            started: cx.now,
+            started: context.now,
             polls_left: polls,
             results: None,
         });
         Ok(shown)
     }
 
-    pub(super) fn get_preview(&mut self, cx: &CallContext, input: &Value) -> Answer {
+    pub(super) fn get_preview(&mut self, context: &CallContext, input: &Value) -> Answer {
         let wanted: GetPreview = read(input)?;
         wanted.check(input)?;
         let (cap, name) = (self.page_cap, required(input, "repositoryName"));
         let fails = self.failing_previews.contains(name);
-        let repository = self.repository_mut(cx, input)?;
+        let repository = self.repository_mut(context, input)?;
         let Some(preview) = &mut repository.preview else {
             return Err(ApiError::client(
                 "LifecyclePolicyPreviewNotFoundException",
                 format!(
                     "There is no lifecycle policy preview for the repository with name '{name}' in the registry with id '{}'",
-                    cx.account
+                    context.account
                 ),
             ));
         };
-        if preview.in_progress(cx) {
+        if preview.in_progress(context) {
             preview.polls_left -= 1;
-            return Ok(answer(cx, input, &preview.policy_text, "IN_PROGRESS"));
+            return Ok(answer(context, input, &preview.policy_text, "IN_PROGRESS"));
         }
         if fails {
-            return Ok(answer(cx, input, &preview.policy_text, "FAILED"));
+            return Ok(answer(context, input, &preview.policy_text, "FAILED"));
         }
-        if cx.now.duration_since(preview.started) > LIFETIME {
-            return Ok(answer(cx, input, &preview.policy_text, "EXPIRED"));
+        if context.now.duration_since(preview.started) > LIFETIME {
+            return Ok(answer(context, input, &preview.policy_text, "EXPIRED"));
         }
         let outcomes = match preview.results.take() {
             Some(outcomes) => outcomes,
             None => evaluate(
                 &lifecycle::parse(&preview.policy_text)?,
                 &repository.images.list(name),
-                cx.now,
+                context.now,
             ),
         };
         let outcomes = preview.results.insert(outcomes);
@@ -218,7 +218,7 @@ impl Ecr {
                 .into_iter()
                 .map(|outcome| (outcome.image.digest.as_str(), show(outcome)))
         })?;
-        let mut shown = answer(cx, input, &preview.policy_text, "COMPLETE");
+        let mut shown = answer(context, input, &preview.policy_text, "COMPLETE");
         if let Some(shown) = shown.as_object_mut() {
             shown.insert("previewResults".into(), page.items.into());
             shown.insert("summary".into(), summary(outcomes));

@@ -34,23 +34,23 @@ pub struct Pulled {
 impl Ecr {
     /// Pulls `prefix/path:tag` (`latest` by default) or `prefix/path@sha256:…`, and raises the event that ECR sends where the upstream
     /// was asked.
-    pub fn pull(&mut self, cx: &CallContext, secrets: &dyn SecretSource, image: &str) -> Result<Pulled, ApiError> {
+    pub fn pull(&mut self, context: &CallContext, secrets: &dyn SecretSource, image: &str) -> Result<Pulled, ApiError> {
         let mut attempt = None;
-        let result = self.fetch(cx, secrets, image, &mut attempt);
-        self.raised.extend(attempt.map(|attempt| attempt.event(cx, image)));
+        let result = self.fetch(context, secrets, image, &mut attempt);
+        self.raised.extend(attempt.map(|attempt| attempt.event(context, image)));
         result
     }
 
     fn fetch(
         &mut self,
-        cx: &CallContext,
+        context: &CallContext,
         secrets: &dyn SecretSource,
         image: &str,
         attempt: &mut Option<Attempt>,
     ) -> Result<Pulled, ApiError> {
         let (name, reference) = split(image);
         let misled = |why: &str| {
-            let mut error = not_found(cx, name);
+            let mut error = not_found(context, name);
             error.message = format!("{} (local-aws: {why})", error.message);
             error
         };
@@ -96,11 +96,14 @@ impl Ecr {
             let fresh = stored.is_some_and(|image| {
                 image
                     .checked_at
-                    .is_none_or(|time| cx.now.duration_since(time) < CHECKED_AGAIN)
+                    .is_none_or(|time| context.now.duration_since(time) < CHECKED_AGAIN)
             });
             let host = &rule.upstream_registry_url;
-            if !fresh && self.upstreams.failure(host, &at_upstream).is_none() && self.prove(cx, secrets, rule).is_ok() {
-                let upstream = images::pulled(image, reference, self.upstreams.moves(host, &at_upstream), cx.now);
+            if !fresh
+                && self.upstreams.failure(host, &at_upstream).is_none()
+                && self.prove(context, secrets, rule).is_ok()
+            {
+                let upstream = images::pulled(image, reference, self.upstreams.moves(host, &at_upstream), context.now);
                 let repository = self
                     .repositories
                     .get_mut(name)
@@ -119,7 +122,7 @@ impl Ecr {
             })
         };
         *attempt = asked(None);
-        if let Err(failure) = self.prove(cx, secrets, rule) {
+        if let Err(failure) = self.prove(context, secrets, rule) {
             *attempt = asked(Some(("UpstreamAccessDenied", &failure)));
             return Err(misled(&format!("the upstream cannot be read: {failure}")));
         }
@@ -147,13 +150,16 @@ impl Ecr {
             }
             pulled.created = true;
             pulled.template = template.map(|template| template.prefix.clone());
-            let repository = template.map_or_else(|| Repository::new(cx), |template| Repository::from(cx, template));
+            let repository = template.map_or_else(
+                || Repository::new(context),
+                |template| Repository::from(context, template),
+            );
             self.repositories.insert(name.to_owned(), repository);
         }
         if let Some(repository) = self.repositories.get_mut(name) {
             repository
                 .images
-                .extend(name, [images::pulled(image, reference, moves, cx.now)]);
+                .extend(name, [images::pulled(image, reference, moves, context.now)]);
         }
         Ok(pulled)
     }
@@ -207,7 +213,7 @@ struct Attempt {
 impl Attempt {
     /// ECR's event ("Event for a pull through cache action"). Which status stands for a failure is not documented, nor which
     /// codes there are: these are our reading.
-    fn event(self, cx: &CallContext, image: &str) -> Value {
+    fn event(self, context: &CallContext, image: &str) -> Value {
         let (name, reference) = split(image);
         let mut detail = json!({
             "rule-version": "1",
@@ -221,14 +227,14 @@ impl Attempt {
             fields.insert("failure-code".to_owned(), code.into());
             fields.insert("failure-reason".to_owned(), reason.into());
         }
-        let (partition, region, account) = (&cx.partition, &cx.region, &cx.account);
+        let (partition, region, account) = (&context.partition, &context.region, &context.account);
         json!({
             "version": "0",
             "id": Uuid::new_v4().to_string(),
             "detail-type": "ECR Pull Through Cache Action",
             "source": "aws.ecr",
             "account": account,
-            "time": whole_seconds(cx.now),
+            "time": whole_seconds(context.now),
             "region": region,
             "resources": [format!("arn:{partition}:ecr:{region}:{account}:repository/{name}")],
             "detail": detail,
@@ -237,14 +243,14 @@ impl Attempt {
 }
 
 impl Repository {
-    fn from(cx: &CallContext, template: &Template) -> Self {
+    fn from(context: &CallContext, template: &Template) -> Self {
         Self {
             mutability: template.mutability.clone(),
             encryption: template.encryption_configuration.clone(),
             tags: template.resource_tags.clone(),
             lifecycle_policy: template.lifecycle_policy.clone(),
             policy: template.repository_policy.clone(),
-            ..Self::new(cx)
+            ..Self::new(context)
         }
     }
 }

@@ -11,43 +11,43 @@ use crate::api::{Answer, ApiError, CallContext};
 const TWELVE_HOURS: f64 = 12.0 * 3600.0;
 
 /// What a registry has before anyone configures scanning.
-pub(super) fn scanning(cx: &CallContext) -> Value {
-    json!({"registryId": cx.account, "scanningConfiguration": {"scanType": "BASIC", "rules": []}})
+pub(super) fn scanning(context: &CallContext) -> Value {
+    json!({"registryId": context.account, "scanningConfiguration": {"scanType": "BASIC", "rules": []}})
 }
 
 /// A login that is good for nothing, in the form of a real one.
-pub(super) fn authorization_token(cx: &CallContext) -> Value {
+pub(super) fn authorization_token(context: &CallContext) -> Value {
     json!({"authorizationData": [{
         "authorizationToken": STANDARD.encode("AWS:local-aws"),
-        "expiresAt": seconds(cx.now) + TWELVE_HOURS,
-        "proxyEndpoint": format!("https://{}.dkr.ecr.{}.amazonaws.com", cx.account, cx.region),
+        "expiresAt": seconds(context.now) + TWELVE_HOURS,
+        "proxyEndpoint": format!("https://{}.dkr.ecr.{}.amazonaws.com", context.account, context.region),
     }]})
 }
 
-fn not_found(cx: &CallContext) -> ApiError {
+fn not_found(context: &CallContext) -> ApiError {
     ApiError::client(
         "RegistryPolicyNotFoundException",
         format!(
             "Registry policy does not exist in the registry with id '{}'",
-            cx.account
+            context.account
         ),
     )
 }
 
 impl Ecr {
-    pub(super) fn put_registry_policy(&mut self, cx: &CallContext, input: &Value) -> Answer {
-        let text = policy::registry(cx, required(input, "policyText"), &self.unknown_principals)?;
+    pub(super) fn put_registry_policy(&mut self, context: &CallContext, input: &Value) -> Answer {
+        let text = policy::registry(context, required(input, "policyText"), &self.unknown_principals)?;
         self.registry_policy = Some(text.clone());
-        Ok(json!({"registryId": cx.account, "policyText": text}))
+        Ok(json!({"registryId": context.account, "policyText": text}))
     }
 
-    pub(super) fn get_registry_policy(&self, cx: &CallContext) -> Answer {
-        let text = self.registry_policy.as_ref().ok_or_else(|| not_found(cx))?;
-        Ok(json!({"registryId": cx.account, "policyText": text}))
+    pub(super) fn get_registry_policy(&self, context: &CallContext) -> Answer {
+        let text = self.registry_policy.as_ref().ok_or_else(|| not_found(context))?;
+        Ok(json!({"registryId": context.account, "policyText": text}))
     }
 
-    pub(super) fn delete_registry_policy(&mut self, cx: &CallContext) -> Answer {
-        let text = self.registry_policy.take().ok_or_else(|| not_found(cx))?;
-        Ok(json!({"registryId": cx.account, "policyText": text}))
+    pub(super) fn delete_registry_policy(&mut self, context: &CallContext) -> Answer {
+        let text = self.registry_policy.take().ok_or_else(|| not_found(context))?;
+        Ok(json!({"registryId": context.account, "policyText": text}))
     }
 }

@@ -49,11 +49,11 @@ pub(super) struct UpdateRule {
 
 impl Rule {
     /// The members of the rule that an operation's output has, and the registry.
-    fn show(&self, cx: &CallContext, members: &[&str]) -> Value {
+    fn show(&self, context: &CallContext, members: &[&str]) -> Value {
         let mut shown = json!(self);
         if let Some(object) = shown.as_object_mut() {
             object.retain(|name, _| members.contains(&name.as_str()));
-            object.insert("registryId".into(), cx.account.as_str().into());
+            object.insert("registryId".into(), context.account.as_str().into());
         }
         shown
     }
@@ -85,19 +85,19 @@ fn role(role: Option<&str>) -> Option<&str> {
     role.filter(|role| !role.is_empty())
 }
 
-fn not_found(cx: &CallContext, prefix: &str) -> ApiError {
+fn not_found(context: &CallContext, prefix: &str) -> ApiError {
     ApiError::client(
         "PullThroughCacheRuleNotFoundException",
         format!(
             "The pull through cache rule with prefix '{prefix}' does not exist in the registry with id '{}'. Specify a valid pull through cache rule and try again.",
-            cx.account
+            context.account
         ),
     )
 }
 
 impl CreateRule {
     /// Whether host, declared registry, credential and upstream prefix go together.
-    fn check(&self, cx: &CallContext) -> Result<upstream::Upstream, ApiError> {
+    fn check(&self, context: &CallContext) -> Result<upstream::Upstream, ApiError> {
         let url = &self.upstream_registry_url;
         let upstream = upstream::of(url).ok_or_else(|| {
             ApiError::client(
@@ -107,7 +107,7 @@ impl CreateRule {
                 ),
             )
         })?;
-        if *url == format!("{}.dkr.ecr.{}.amazonaws.com", cx.account, cx.region) {
+        if *url == format!("{}.dkr.ecr.{}.amazonaws.com", context.account, context.region) {
             return Err(invalid(
                 "Upstream registry URL cannot be the same as the cache registry",
             ));
@@ -144,8 +144,13 @@ impl CreateRule {
 }
 
 impl Ecr {
-    pub(super) fn create_rule(&mut self, cx: &CallContext, secrets: &dyn SecretSource, input: &CreateRule) -> Answer {
-        let upstream = input.check(cx)?;
+    pub(super) fn create_rule(
+        &mut self,
+        context: &CallContext,
+        secrets: &dyn SecretSource,
+        input: &CreateRule,
+    ) -> Answer {
+        let upstream = input.check(context)?;
         let key = key(&input.ecr_repository_prefix);
         if self.rules.contains_key(key) {
             return Err(ApiError::client(
@@ -163,7 +168,7 @@ impl Ecr {
             ));
         }
         if let Some(arn) = &input.credential_arn {
-            self.check_secret(cx, secrets, arn)?;
+            self.check_secret(context, secrets, arn)?;
         }
         let rule = Rule {
             ecr_repository_prefix: input.ecr_repository_prefix.clone(),
@@ -175,11 +180,11 @@ impl Ecr {
                 .unwrap_or_else(|| ROOT.to_owned()),
             credential_arn: input.credential_arn.clone(),
             custom_role_arn: role(input.custom_role_arn.as_deref()).map(str::to_owned),
-            created_at: seconds(cx.now),
-            updated_at: seconds(cx.now),
+            created_at: seconds(context.now),
+            updated_at: seconds(context.now),
         };
         let shown = rule.show(
-            cx,
+            context,
             &[
                 "createdAt",
                 "credentialArn",
@@ -197,7 +202,12 @@ impl Ecr {
         Ok(shown)
     }
 
-    pub(super) fn update_rule(&mut self, cx: &CallContext, secrets: &dyn SecretSource, input: &UpdateRule) -> Answer {
+    pub(super) fn update_rule(
+        &mut self,
+        context: &CallContext,
+        secrets: &dyn SecretSource,
+        input: &UpdateRule,
+    ) -> Answer {
         let (credential, role) = (input.credential_arn.as_deref(), role(input.custom_role_arn.as_deref()));
         if credential.is_none() && role.is_none() {
             return Err(invalid(
@@ -208,22 +218,22 @@ impl Ecr {
         let rule = self
             .rules
             .get(key)
-            .ok_or_else(|| not_found(cx, &input.ecr_repository_prefix))?;
+            .ok_or_else(|| not_found(context, &input.ecr_repository_prefix))?;
         if let Some(upstream) = upstream::of(&rule.upstream_registry_url) {
             check_kind(upstream, credential, role)?;
         }
         if let Some(arn) = credential {
-            self.check_secret(cx, secrets, arn)?;
+            self.check_secret(context, secrets, arn)?;
         }
         let rule = self
             .rules
             .get_mut(key)
-            .ok_or_else(|| not_found(cx, &input.ecr_repository_prefix))?;
+            .ok_or_else(|| not_found(context, &input.ecr_repository_prefix))?;
         rule.credential_arn = credential.map(str::to_owned);
         rule.custom_role_arn = role.map(str::to_owned);
-        rule.updated_at = seconds(cx.now);
+        rule.updated_at = seconds(context.now);
         Ok(rule.show(
-            cx,
+            context,
             &[
                 "credentialArn",
                 "customRoleArn",
@@ -234,12 +244,12 @@ impl Ecr {
         ))
     }
 
-    pub(super) fn describe_rules(&self, cx: &CallContext, input: &Value) -> Answer {
+    pub(super) fn describe_rules(&self, context: &CallContext, input: &Value) -> Answer {
         let wanted = wanted(input, "ecrRepositoryPrefixes", |prefix| {
             self.rules
                 .contains_key(prefix)
                 .then_some(())
-                .ok_or_else(|| not_found(cx, prefix))
+                .ok_or_else(|| not_found(context, prefix))
         })?;
         let asked = |key: &str| {
             wanted
@@ -259,16 +269,19 @@ impl Ecr {
             "upstreamRegistryUrl",
             "upstreamRepositoryPrefix",
         ];
-        let shown: Vec<Value> = page.items.iter().map(|rule| rule.show(cx, &every)).collect();
+        let shown: Vec<Value> = page.items.iter().map(|rule| rule.show(context, &every)).collect();
         Ok(Page::<Value>::sign(page.next, json!({"pullThroughCacheRules": shown})))
     }
 
-    pub(super) fn delete_rule(&mut self, cx: &CallContext, input: &Value) -> Answer {
+    pub(super) fn delete_rule(&mut self, context: &CallContext, input: &Value) -> Answer {
         let prefix = required(input, "ecrRepositoryPrefix");
         // The repositories and images that came through the rule stay.
-        let rule = self.rules.remove(key(prefix)).ok_or_else(|| not_found(cx, prefix))?;
+        let rule = self
+            .rules
+            .remove(key(prefix))
+            .ok_or_else(|| not_found(context, prefix))?;
         Ok(rule.show(
-            cx,
+            context,
             &[
                 "createdAt",
                 "credentialArn",
@@ -280,12 +293,12 @@ impl Ecr {
         ))
     }
 
-    pub(super) fn validate_rule(&self, cx: &CallContext, secrets: &dyn SecretSource, input: &Value) -> Answer {
+    pub(super) fn validate_rule(&self, context: &CallContext, secrets: &dyn SecretSource, input: &Value) -> Answer {
         let prefix = required(input, "ecrRepositoryPrefix");
-        let rule = self.rules.get(key(prefix)).ok_or_else(|| not_found(cx, prefix))?;
-        let proof = self.prove(cx, secrets, rule);
+        let rule = self.rules.get(key(prefix)).ok_or_else(|| not_found(context, prefix))?;
+        let proof = self.prove(context, secrets, rule);
         let mut shown = rule.show(
-            cx,
+            context,
             &[
                 "credentialArn",
                 "customRoleArn",

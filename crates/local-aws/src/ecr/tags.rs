@@ -60,10 +60,10 @@ struct UntagInput {
 }
 
 impl Ecr {
-    pub(super) fn tag(&mut self, cx: &CallContext, input: &Value) -> Answer {
+    pub(super) fn tag(&mut self, context: &CallContext, input: &Value) -> Answer {
         let given: TagInput = read(input)?;
         check(&given.tags)?;
-        let tags = self.tags_of(cx, input)?;
+        let tags = self.tags_of(context, input)?;
         let mut merged = tags.clone();
         merged.retain(|old| given.tags.iter().all(|new| new.key != old.key));
         merged.extend(given.tags);
@@ -73,25 +73,28 @@ impl Ecr {
         Ok(json!({}))
     }
 
-    pub(super) fn untag(&mut self, cx: &CallContext, input: &Value) -> Answer {
+    pub(super) fn untag(&mut self, context: &CallContext, input: &Value) -> Answer {
         let given: UntagInput = read(input)?;
-        self.tags_of(cx, input)?
+        self.tags_of(context, input)?
             .retain(|tag| !given.tag_keys.contains(&tag.key));
         Ok(json!({}))
     }
 
-    pub(super) fn list_tags(&mut self, cx: &CallContext, input: &Value) -> Answer {
-        Ok(json!({"tags": self.tags_of(cx, input)?}))
+    pub(super) fn list_tags(&mut self, context: &CallContext, input: &Value) -> Answer {
+        Ok(json!({"tags": self.tags_of(context, input)?}))
     }
 
-    fn tags_of(&mut self, cx: &CallContext, input: &Value) -> Result<&mut Vec<Tag>, ApiError> {
+    fn tags_of(&mut self, context: &CallContext, input: &Value) -> Result<&mut Vec<Tag>, ApiError> {
         let arn = required(input, "resourceArn");
-        let own = format!("arn:{}:ecr:{}:{}:repository/", cx.partition, cx.region, cx.account);
+        let own = format!(
+            "arn:{}:ecr:{}:{}:repository/",
+            context.partition, context.region, context.account
+        );
         let name = arn.strip_prefix(&own).ok_or_else(|| {
             invalid(format!(
                 "Invalid parameter at 'resourceArn' failed to satisfy constraint: 'Invalid ARN {arn}'"
             ))
         })?;
-        Ok(&mut self.repository_named_mut(cx, name)?.tags)
+        Ok(&mut self.repository_named_mut(context, name)?.tags)
     }
 }

@@ -48,7 +48,7 @@ pub(super) struct Input {
 
 impl Template {
     /// A template with ECR's own defaults.
-    pub(super) fn new(cx: &CallContext, prefix: &str) -> Self {
+    pub(super) fn new(context: &CallContext, prefix: &str) -> Self {
         Self {
             prefix: prefix.to_owned(),
             description: None,
@@ -59,8 +59,8 @@ impl Template {
             lifecycle_policy: None,
             applied_for: Vec::new(),
             custom_role_arn: None,
-            created_at: seconds(cx.now),
-            updated_at: seconds(cx.now),
+            created_at: seconds(context.now),
+            updated_at: seconds(context.now),
         }
     }
 
@@ -87,12 +87,17 @@ fn change(stored: &mut Option<String>, given: Option<String>, clears_take: bool)
 
 impl Ecr {
     /// Checks an input as a whole, then puts what it names over `template`; what it omits stays.
-    pub(super) fn fill(&self, cx: &CallContext, template: &mut Template, mut input: Input) -> Result<(), ApiError> {
+    pub(super) fn fill(
+        &self,
+        context: &CallContext,
+        template: &mut Template,
+        mut input: Input,
+    ) -> Result<(), ApiError> {
         if let Some(text) = input.lifecycle_policy.as_mut().filter(|text| !text.is_empty()) {
             *text = lifecycle::parse(text)?.canonical();
         }
         if let Some(text) = input.repository_policy.as_mut().filter(|text| !text.is_empty()) {
-            *text = policy::repository(cx, text, &self.unknown_principals)?;
+            *text = policy::repository(context, text, &self.unknown_principals)?;
         }
         if let Some(tags) = &input.resource_tags {
             // The template operations do not model the tag errors.

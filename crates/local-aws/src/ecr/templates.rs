@@ -17,12 +17,12 @@ fn not_found(prefix: &str) -> ApiError {
     )
 }
 
-fn answer(cx: &CallContext, template: &Template) -> Value {
-    json!({"registryId": cx.account, "repositoryCreationTemplate": template})
+fn answer(context: &CallContext, template: &Template) -> Value {
+    json!({"registryId": context.account, "repositoryCreationTemplate": template})
 }
 
 impl Ecr {
-    pub(super) fn create_template(&mut self, cx: &CallContext, input: Input) -> Answer {
+    pub(super) fn create_template(&mut self, context: &CallContext, input: Input) -> Answer {
         let key = key(&input.prefix).to_owned();
         if self.templates.contains_key(&key) {
             return Err(ApiError::client(
@@ -30,15 +30,15 @@ impl Ecr {
                 "The repository creation template already exists. Specify a unique prefix and try again.",
             ));
         }
-        let mut template = Template::new(cx, &input.prefix);
-        self.fill(cx, &mut template, input)?;
-        let shown = answer(cx, &template);
+        let mut template = Template::new(context, &input.prefix);
+        self.fill(context, &mut template, input)?;
+        let shown = answer(context, &template);
         self.linked_roles.insert(TEMPLATES);
         self.templates.insert(key, template);
         Ok(shown)
     }
 
-    pub(super) fn update_template(&mut self, cx: &CallContext, input: Input) -> Answer {
+    pub(super) fn update_template(&mut self, context: &CallContext, input: Input) -> Answer {
         let key = key(&input.prefix).to_owned();
         // Worked on a copy, so that a refused update changes nothing.
         let mut template = self
@@ -46,14 +46,14 @@ impl Ecr {
             .get(&key)
             .ok_or_else(|| not_found(&input.prefix))?
             .clone();
-        self.fill(cx, &mut template, input)?;
-        template.updated_at = seconds(cx.now);
-        let shown = answer(cx, &template);
+        self.fill(context, &mut template, input)?;
+        template.updated_at = seconds(context.now);
+        let shown = answer(context, &template);
         self.templates.insert(key, template);
         Ok(shown)
     }
 
-    pub(super) fn describe_templates(&self, cx: &CallContext, input: &Value) -> Answer {
+    pub(super) fn describe_templates(&self, context: &CallContext, input: &Value) -> Answer {
         // Not modelled, but Terraform and ACK both meet a not-found error here.
         let wanted = wanted(input, "prefixes", |prefix| {
             self.templates
@@ -70,13 +70,13 @@ impl Ecr {
         let page = paging::cut("DescribeRepositoryCreationTemplates", input, self.page_cap, |after| {
             paging::rest(&self.templates, after).filter(|(key, _)| asked(key))
         })?;
-        let shown = json!({"registryId": cx.account, "repositoryCreationTemplates": page.items});
+        let shown = json!({"registryId": context.account, "repositoryCreationTemplates": page.items});
         Ok(Page::<Value>::sign(page.next, shown))
     }
 
-    pub(super) fn delete_template(&mut self, cx: &CallContext, input: &Value) -> Answer {
+    pub(super) fn delete_template(&mut self, context: &CallContext, input: &Value) -> Answer {
         let prefix = required(input, "prefix");
         let template = self.templates.remove(key(prefix)).ok_or_else(|| not_found(prefix))?;
-        Ok(answer(cx, &template))
+        Ok(answer(context, &template))
     }
 }

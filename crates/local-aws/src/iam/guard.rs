@@ -1,15 +1,13 @@
 //! The guard before the account: whose calls are held against which policy, what was refused, what allowed the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use super::needs::{self, Input};
+use super::needs::Input;
 use super::policy::{Decision, Need, Policy};
 use crate::api::ApiError;
 use crate::lambda_control::FUNCTION_NAME;
-use crate::lock::lock;
 use crate::options::Options;
-use crate::state::State;
 
 /// What the guard knows and remembers.
 #[derive(Default)]
@@ -39,17 +37,22 @@ impl Guard {
         self.used.clear();
     }
 
-    /// Lets a call pass, or says how AWS refuses it. `state` is looked into only for a key that is held against a policy.
+    /// Whether the calls of a key are held against a policy.
+    pub(crate) fn holds(&self, access_key: &str) -> bool {
+        self.enforced.contains_key(access_key)
+    }
+
+    /// Lets a call with these needs pass, or says how AWS refuses it. What the needs are is known before the guard is asked: it
+    /// is never locked while the account's state is looked into.
     pub(crate) fn authorize(
         &mut self,
         options: &Options,
-        state: &Mutex<State>,
         call: Passing<'_>,
+        needs: Option<Vec<Need>>,
     ) -> Result<(), ApiError> {
-        let (Some(policy), Some(input)) = (self.policy_of(call), call.input) else {
+        let Some(policy) = self.enforced.get(call.access_key).cloned() else {
             return Ok(());
         };
-        let needs = needs::of(&lock(state), call.service, call.operation, input);
         let Some(needs) = needs else {
             let message = format!(
                 "local-aws does not know what {} of {} needs of IAM",
@@ -63,25 +66,6 @@ impl Guard {
             });
         };
         needs.iter().try_for_each(|need| self.ask(options, &policy, call, need))
-    }
-
-    /// An object that is not there is a refusal to those who may not list the bucket: they must not learn it.
-    pub(crate) fn conceal(
-        &mut self,
-        options: &Options,
-        state: &Mutex<State>,
-        call: Passing<'_>,
-        bucket: &str,
-    ) -> Result<(), ApiError> {
-        let Some(policy) = self.policy_of(call) else {
-            return Ok(());
-        };
-        let need = needs::of_a_missing_object(&lock(state), bucket);
-        self.ask(options, &policy, call, &need)
-    }
-
-    fn policy_of(&self, call: Passing<'_>) -> Option<Arc<Policy>> {
-        self.enforced.get(call.access_key).cloned()
     }
 
     fn ask(&mut self, options: &Options, policy: &Policy, call: Passing<'_>, need: &Need) -> Result<(), ApiError> {

@@ -20,5 +20,5 @@ pub use policy::{Decision, Need, Policy};
 pub use template::Stack;
 
 pub(crate) use guard::{Guard, Passing};
-pub(crate) use needs::Input;
+pub(crate) use needs::{Input, of as needs, of_a_missing_object as need_of_a_missing_object};
 pub(crate) use simulate::Roles;

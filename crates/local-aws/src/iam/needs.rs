@@ -45,8 +45,11 @@ pub(crate) enum Input<'a> {
 }
 
 /// What a call needs; `None` when that is not known here.
-pub(super) fn of(state: &State, service: &str, operation: &str, input: Input<'_>) -> Option<Vec<Need>> {
-    let asking = Asking { state, cx: state.cx() };
+pub(crate) fn of(state: &State, service: &str, operation: &str, input: Input<'_>) -> Option<Vec<Need>> {
+    let asking = Asking {
+        state,
+        context: state.context(),
+    };
     match (service, input) {
         ("ecr", Input::Json(input)) => asking.ecr(operation, input),
         ("secretsmanager", Input::Json(input)) => asking.secrets(operation, input),
@@ -66,22 +69,28 @@ pub(super) fn of(state: &State, service: &str, operation: &str, input: Input<'_>
 }
 
 /// What S3 asks before it says that an object is not there.
-pub(super) fn of_a_missing_object(state: &State, bucket: &str) -> Need {
-    let asking = Asking { state, cx: state.cx() };
-    asking.need("s3:ListBucket", format!("arn:{}:s3:::{bucket}", asking.cx.partition))
+pub(crate) fn of_a_missing_object(state: &State, bucket: &str) -> Need {
+    let asking = Asking {
+        state,
+        context: state.context(),
+    };
+    asking.need(
+        "s3:ListBucket",
+        format!("arn:{}:s3:::{bucket}", asking.context.partition),
+    )
 }
 
 struct Asking<'a> {
     state: &'a State,
-    cx: CallContext,
+    context: CallContext,
 }
 
 impl Asking<'_> {
     fn need(&self, action: impl Into<String>, resource: impl Into<String>) -> Need {
         let context = BTreeMap::from([
-            ("aws:PrincipalAccount", self.cx.account.clone()),
-            ("aws:RequestedRegion", self.cx.region.clone()),
-            ("aws:ResourceAccount", self.cx.account.clone()),
+            ("aws:PrincipalAccount", self.context.account.clone()),
+            ("aws:RequestedRegion", self.context.region.clone()),
+            ("aws:ResourceAccount", self.context.account.clone()),
             // The stand-in speaks plain HTTP; AWS's endpoints, for which it stands, do not.
             ("aws:SecureTransport", "true".to_owned()),
         ]);
@@ -108,7 +117,7 @@ impl Asking<'_> {
     fn arn(&self, service: &str, resource: &str) -> String {
         format!(
             "arn:{}:{service}:{}:{}:{resource}",
-            self.cx.partition, self.cx.region, self.cx.account
+            self.context.partition, self.context.region, self.context.account
         )
     }
 
@@ -268,8 +277,8 @@ impl Asking<'_> {
         let account = end
             .next()
             .or_else(|| given(input, "QueueOwnerAWSAccountId"))
-            .unwrap_or(&self.cx.account);
-        let place = format!("arn:{}:sqs:{}:{account}", self.cx.partition, self.cx.region);
+            .unwrap_or(&self.context.account);
+        let place = format!("arn:{}:sqs:{}:{account}", self.context.partition, self.context.region);
         let arn = format!("{place}:{}", name.unwrap_or_default());
         Some(vec![self.need(format!("sqs:{action}"), arn)])
     }
@@ -277,15 +286,18 @@ impl Asking<'_> {
     fn lambda(&self, operation: &str, input: &Value) -> Option<Vec<Need>> {
         (operation == "GetFunctionConfiguration").then(|| {
             let asked = given(input, "FunctionName").unwrap_or_default();
-            let name = lambda_control::Name::read(&self.cx, asked).map_or(asked, |name| name.name);
-            vec![self.need("lambda:GetFunctionConfiguration", lambda_control::arn(&self.cx, name))]
+            let name = lambda_control::Name::read(&self.context, asked).map_or(asked, |name| name.name);
+            vec![self.need(
+                "lambda:GetFunctionConfiguration",
+                lambda_control::arn(&self.context, name),
+            )]
         })
     }
 
     fn cloudformation(&self, operation: &str, input: &Value) -> Option<Vec<Need>> {
         (operation == "DescribeStacks").then(|| {
             let asked = given(input, "StackName").unwrap_or("*");
-            let stack = self.state.stacks.resource(&self.cx, asked);
+            let stack = self.state.stacks.resource(&self.context, asked);
             vec![self.need("cloudformation:DescribeStacks", stack)]
         })
     }
@@ -293,7 +305,7 @@ impl Asking<'_> {
     /// IAM is asked about the key itself, also where an alias names it.
     fn kms(&self, operation: &str, input: &Value) -> Option<Vec<Need>> {
         matches!(operation, "Encrypt" | "Decrypt")
-            .then(|| vec![self.need(format!("kms:{operation}"), self.state.kms.arn_of(&self.cx, input))])
+            .then(|| vec![self.need(format!("kms:{operation}"), self.state.kms.arn_of(&self.context, input))])
     }
 
     fn s3(&self, operation: &str, request: &s3::Request, if_match: bool) -> Option<Vec<Need>> {
@@ -314,7 +326,7 @@ impl Asking<'_> {
             "CreateBucket" => &["s3:CreateBucket"],
             _ => return None,
         };
-        let arn = format!("arn:{}:s3:::{}", self.cx.partition, request.subject());
+        let arn = format!("arn:{}:s3:::{}", self.context.partition, request.subject());
         Some(actions.iter().map(|action| self.need(*action, arn.clone())).collect())
     }
 
@@ -341,7 +353,7 @@ impl Asking<'_> {
     /// A secret's full ARN, whether it is named by its name or by all or part of its ARN; for one that does not exist
     /// the ARN of the name.
     fn secret(&self, id: &str) -> String {
-        match self.state.secrets.arn_of(&self.cx, id) {
+        match self.state.secrets.arn_of(&self.context, id) {
             Some(arn) => arn,
             None if id.starts_with("arn:") => id.to_owned(),
             None => self.arn("secretsmanager", &format!("secret:{id}")),
@@ -369,7 +381,7 @@ impl Asking<'_> {
         }
         let arn = format!(
             "arn:{}:iam::{}:role/aws-service-role/{service}/{name}",
-            self.cx.partition, self.cx.account
+            self.context.partition, self.context.account
         );
         let mut need = self.need("iam:CreateServiceLinkedRole", arn);
         need.context.insert("iam:AWSServiceName".into(), service.to_owned());
@@ -402,342 +414,4 @@ fn has_items(input: &Value, name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http;
-    use crate::options::Options;
-    use hyper::{HeaderMap, Method};
-    use serde_json::json;
-
-    const ECR: &str = "arn:aws:ecr:eu-west-1:123456789012";
-    const ROLE: &str = "arn:aws:iam::444455556666:role/pull";
-
-    fn state() -> State {
-        State::new(&Options::default(), "http://127.0.0.1:1")
-    }
-
-    /// `action resource` of each need.
-    fn needs(state: &State, service: &str, operation: &str, input: &Value) -> Vec<String> {
-        let needs = of(state, service, operation, Input::Json(input)).unwrap();
-        needs
-            .iter()
-            .map(|need| format!("{} {}", need.action, need.resource))
-            .collect()
-    }
-
-    fn secret(state: &mut State, members: Value) -> String {
-        let mut input =
-            json!({"Name": "ecr-pullthroughcache/hub", "SecretString": "x", "ClientRequestToken": "1".repeat(32)});
-        for (name, value) in members.as_object().unwrap() {
-            input[name] = value.clone();
-        }
-        let made = state.call("secretsmanager", "CreateSecret", &input).unwrap();
-        made["ARN"].as_str().unwrap().to_owned()
-    }
-
-    #[test]
-    fn every_operation_of_the_json_services_is_in_the_table() {
-        let tables = [
-            ("ecr", include_str!("../shape/ecr.shapes")),
-            ("secretsmanager", include_str!("../shape/secretsmanager.shapes")),
-            ("sqs", include_str!("../shape/sqs.shapes")),
-        ];
-        for (service, table) in tables {
-            let operations: Vec<&str> = table
-                .lines()
-                .filter_map(|line| line.strip_prefix("op ")?.split(' ').next())
-                .collect();
-            assert!(operations.len() > 10, "{service}");
-            for operation in operations {
-                assert!(
-                    of(&state(), service, operation, Input::Json(&json!({}))).is_some(),
-                    "{service} {operation}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn every_operation_of_s3_is_in_the_table() {
-        let table = [
-            (Method::GET, "/b/k", "", false, "s3:GetObject arn:aws:s3:::b/k"),
-            (Method::HEAD, "/b/k", "", false, "s3:GetObject arn:aws:s3:::b/k"),
-            (
-                Method::GET,
-                "/b/k",
-                "versionId=1",
-                false,
-                "s3:GetObjectVersion arn:aws:s3:::b/k",
-            ),
-            (Method::PUT, "/b/k", "", false, "s3:PutObject arn:aws:s3:::b/k"),
-            (
-                Method::PUT,
-                "/b/k",
-                "",
-                true,
-                "s3:PutObject arn:aws:s3:::b/k, s3:GetObject arn:aws:s3:::b/k",
-            ),
-            (Method::DELETE, "/b/k", "", false, "s3:DeleteObject arn:aws:s3:::b/k"),
-            (
-                Method::DELETE,
-                "/b/k",
-                "versionId=1",
-                false,
-                "s3:DeleteObjectVersion arn:aws:s3:::b/k",
-            ),
-            (Method::GET, "/b", "list-type=2", false, "s3:ListBucket arn:aws:s3:::b"),
-            (Method::HEAD, "/b", "", false, "s3:ListBucket arn:aws:s3:::b"),
-            (
-                Method::GET,
-                "/b",
-                "versions",
-                false,
-                "s3:ListBucketVersions arn:aws:s3:::b",
-            ),
-            (
-                Method::GET,
-                "/b",
-                "location",
-                false,
-                "s3:GetBucketLocation arn:aws:s3:::b",
-            ),
-            (
-                Method::GET,
-                "/b",
-                "versioning",
-                false,
-                "s3:GetBucketVersioning arn:aws:s3:::b",
-            ),
-            (
-                Method::PUT,
-                "/b",
-                "versioning",
-                false,
-                "s3:PutBucketVersioning arn:aws:s3:::b",
-            ),
-            (Method::PUT, "/b", "", false, "s3:CreateBucket arn:aws:s3:::b"),
-        ];
-        for (method, path, query, if_match, expected) in table {
-            let (path, query) = (path.into(), query.into());
-            let asked = http::Request {
-                method,
-                path,
-                query,
-                headers: HeaderMap::new(),
-                body: "".into(),
-            };
-            let request = s3::Request::read(&asked).unwrap();
-            let found = of(
-                &state(),
-                "s3",
-                &request.operation(),
-                Input::S3 {
-                    request: &request,
-                    if_match,
-                },
-            )
-            .unwrap();
-            let found: Vec<String> = found
-                .iter()
-                .map(|need| format!("{} {}", need.action, need.resource))
-                .collect();
-            assert_eq!(found.join(", "), expected);
-        }
-        let missing = of_a_missing_object(&state(), "b");
-        assert_eq!(
-            (missing.action.as_str(), missing.resource.as_str()),
-            ("s3:ListBucket", "arn:aws:s3:::b")
-        );
-    }
-
-    #[test]
-    fn a_rule_needs_its_secret_its_role_and_the_linked_role_that_the_account_lacks() {
-        let mut state = state();
-        let arn = secret(&mut state, json!({}));
-        let rule = json!({
-            "ecrRepositoryPrefix": "hub", "upstreamRegistryUrl": "registry-1.docker.io", "credentialArn": arn,
-        });
-        let create = |state: &State, rule: &Value| needs(state, "ecr", "CreatePullThroughCacheRule", rule);
-        let (own, value) = (
-            "ecr:CreatePullThroughCacheRule *".to_owned(),
-            format!("secretsmanager:GetSecretValue {arn}"),
-        );
-        let linked = "iam:CreateServiceLinkedRole arn:aws:iam::123456789012:role/aws-service-role/\
-                      pullthroughcache.ecr.amazonaws.com/AWSServiceRoleForECRPullThroughCache";
-        assert_eq!(create(&state, &rule), [own.clone(), linked.to_owned(), value.clone()]);
-        state.call("ecr", "CreatePullThroughCacheRule", &rule).unwrap();
-        assert_eq!(create(&state, &rule), [own.clone(), value]);
-        state
-            .call(
-                "ecr",
-                "DeletePullThroughCacheRule",
-                &json!({"ecrRepositoryPrefix": "hub"}),
-            )
-            .unwrap();
-        assert_eq!(create(&state, &rule).len(), 2, "the linked role outlives the rule");
-        assert_eq!(create(&state, &json!({})), [own]);
-
-        let found = of(
-            &state,
-            "ecr",
-            "UpdatePullThroughCacheRule",
-            Input::Json(&json!({"customRoleArn": ROLE})),
-        )
-        .unwrap();
-        let pass = found.last().unwrap();
-        assert_eq!((pass.action.as_str(), pass.resource.as_str()), ("iam:PassRole", ROLE));
-        assert_eq!(
-            pass.context["iam:PassedToService"],
-            "pullthroughcache.ecr.amazonaws.com"
-        );
-    }
-
-    #[test]
-    fn a_template_needs_what_its_fields_are_made_with() {
-        let mut state = state();
-        let create = |state: &State, input: &Value| needs(state, "ecr", "CreateRepositoryCreationTemplate", input);
-        let all = json!({"customRoleArn": ROLE, "lifecyclePolicy": "", "repositoryPolicy": "{}"});
-        assert_eq!(
-            create(&state, &all),
-            [
-                "ecr:CreateRepositoryCreationTemplate *".to_owned(),
-                format!("ecr:CreateRepository {ECR}:repository/*"),
-                format!("ecr:PutLifecyclePolicy {ECR}:repository/*"),
-                format!("ecr:SetRepositoryPolicy {ECR}:repository/*"),
-                "iam:CreateServiceLinkedRole arn:aws:iam::123456789012:role/aws-service-role/ecr.amazonaws.com/\
-                 AWSServiceRoleForECRTemplate"
-                    .to_owned(),
-                format!("iam:PassRole {ROLE}"),
-            ]
-        );
-        let input = json!({"prefix": "hub", "appliedFor": ["PULL_THROUGH_CACHE"]});
-        state.call("ecr", "CreateRepositoryCreationTemplate", &input).unwrap();
-        assert_eq!(create(&state, &json!({"customRoleArn": ""})).len(), 2);
-    }
-
-    #[test]
-    fn a_secret_is_asked_about_by_its_full_arn_however_it_is_named() {
-        let mut state = state();
-        let arn = secret(&mut state, json!({"Tags": [{"Key": "a", "Value": "b"}]}));
-        let partial = arn.rsplit_once('-').unwrap().0;
-        for id in ["ecr-pullthroughcache/hub", &arn, partial] {
-            let found = needs(&state, "secretsmanager", "DescribeSecret", &json!({"SecretId": id}));
-            assert_eq!(found, [format!("secretsmanager:DescribeSecret {arn}")], "{id}");
-        }
-        let found = needs(
-            &state,
-            "secretsmanager",
-            "GetSecretValue",
-            &json!({"SecretId": "missing"}),
-        );
-        let missing = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:missing";
-        assert_eq!(found, [format!("secretsmanager:GetSecretValue {missing}")]);
-        let tagged = json!({"Name": "missing", "Tags": [{"Key": "a", "Value": "b"}]});
-        let found = needs(&state, "secretsmanager", "CreateSecret", &tagged);
-        assert_eq!(
-            found,
-            [
-                format!("secretsmanager:CreateSecret {missing}"),
-                format!("secretsmanager:TagResource {missing}")
-            ]
-        );
-    }
-
-    #[test]
-    fn a_secret_is_asked_about_with_its_tags_and_what_becomes_of_it() {
-        let mut state = state();
-        let arn = secret(&mut state, json!({"Tags": [{"Key": "team:owner", "Value": "me"}]}));
-        let context = |operation: &str, members: Value| {
-            let mut input = json!({"SecretId": arn});
-            input
-                .as_object_mut()
-                .unwrap()
-                .extend(members.as_object().unwrap().clone());
-            let needs = of(&state, "secretsmanager", operation, Input::Json(&input)).unwrap();
-            let mut context = needs.into_iter().next().unwrap().context;
-            context.retain(|key, _| key.starts_with("aws:ResourceTag") || key.starts_with("secretsmanager:"));
-            context
-                .into_iter()
-                .map(|(key, value)| format!("{key}={value}"))
-                .collect::<Vec<_>>()
-        };
-        let tag = "aws:ResourceTag/team:owner=me";
-        for operation in [
-            "DescribeSecret",
-            "GetSecretValue",
-            "PutSecretValue",
-            "RestoreSecret",
-            "TagResource",
-        ] {
-            assert_eq!(context(operation, json!({})).join(" "), tag, "{operation}");
-        }
-        let policy = context("PutResourcePolicy", json!({"BlockPublicPolicy": true}));
-        assert_eq!(policy, [tag, "secretsmanager:BlockPublicPolicy=true"]);
-        assert_eq!(context("PutResourcePolicy", json!({})), [tag]);
-        let delete = |members: Value| context("DeleteSecret", members).split_off(1);
-        assert_eq!(
-            delete(json!({"RecoveryWindowInDays": 7})),
-            ["secretsmanager:RecoveryWindowInDays=7"]
-        );
-        let force = delete(json!({"ForceDeleteWithoutRecovery": true}));
-        assert_eq!(force, ["secretsmanager:ForceDeleteWithoutRecovery=true"]);
-        assert_eq!(delete(json!({})), Vec::<String>::new());
-        let input = json!({"Name": "new", "Tags": [{"Key": "team:owner", "Value": "me"}]});
-        let create = of(&state, "secretsmanager", "CreateSecret", Input::Json(&input)).unwrap();
-        assert!(
-            create
-                .iter()
-                .all(|need| !need.context.keys().any(|key| key.starts_with("aws:ResourceTag")))
-        );
-    }
-
-    #[test]
-    fn a_customer_key_must_be_usable_by_who_reads_or_writes_the_value() {
-        let mut state = state();
-        let arn = secret(&mut state, json!({"KmsKeyId": "1234"}));
-        let key = "arn:aws:kms:eu-west-1:123456789012:key/1234";
-        let found = needs(&state, "secretsmanager", "GetSecretValue", &json!({"SecretId": arn}));
-        assert_eq!(found.get(1), Some(&format!("kms:Decrypt {key}")));
-        let found = needs(
-            &state,
-            "secretsmanager",
-            "PutSecretValue",
-            &json!({"SecretId": arn, "SecretString": "y"}),
-        );
-        assert_eq!(
-            found.get(1..),
-            Some([format!("kms:GenerateDataKey {key}"), format!("kms:Decrypt {key}")].as_slice())
-        );
-        let found = needs(
-            &state,
-            "secretsmanager",
-            "UpdateSecret",
-            &json!({"SecretId": arn, "Description": "y"}),
-        );
-        assert_eq!(found.len(), 1);
-    }
-
-    #[test]
-    fn queues_and_repositories_are_asked_about_one_by_one() {
-        let url = json!({"QueueUrl": "https://sqs.eu-west-1.amazonaws.com/123456789012/work", "MessageBody": "x"});
-        let queue = "arn:aws:sqs:eu-west-1:123456789012:work";
-        assert_eq!(
-            needs(&state(), "sqs", "SendMessageBatch", &url),
-            [format!("sqs:SendMessage {queue}")]
-        );
-        let name = json!({"QueueName": "work"});
-        assert_eq!(
-            needs(&state(), "sqs", "GetQueueUrl", &name),
-            [format!("sqs:GetQueueUrl {queue}")]
-        );
-        let describe = |input: Value| needs(&state(), "ecr", "DescribeRepositories", &input);
-        assert_eq!(
-            describe(json!({})),
-            [format!("ecr:DescribeRepositories {ECR}:repository/*")]
-        );
-        assert_eq!(
-            describe(json!({"repositoryNames": ["a", "b/c"]})),
-            ["a", "b/c"].map(|name| format!("ecr:DescribeRepositories {ECR}:repository/{name}"))
-        );
-    }
-}
+mod tests;

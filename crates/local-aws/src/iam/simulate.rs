@@ -18,25 +18,25 @@ impl Roles {
     /// Makes a role with these policy documents, each with its name, or gives one that is there other documents; its ARN.
     pub(crate) fn put(
         &mut self,
-        cx: &CallContext,
+        context: &CallContext,
         name: &str,
         documents: &[(String, Value)],
     ) -> Result<String, String> {
-        let arn = format!("arn:{}:iam::{}:role/{name}", cx.partition, cx.account);
+        let arn = format!("arn:{}:iam::{}:role/{name}", context.partition, context.account);
         self.0.insert(arn.clone(), Policy::read(name, documents)?);
         Ok(arn)
     }
 
-    pub(crate) fn call(&self, cx: &CallContext, operation: &str, input: &Value) -> Answer {
+    pub(crate) fn call(&self, context: &CallContext, operation: &str, input: &Value) -> Answer {
         if operation != "SimulatePrincipalPolicy" {
             let message = format!("local-aws serves SimulatePrincipalPolicy of iam alone; it has no {operation:?}");
             return Err(ApiError::client("InvalidAction", message));
         }
-        self.simulate(cx, &Simulation::read(input)?)
+        self.simulate(context, &Simulation::read(input)?)
     }
 
-    fn simulate(&self, cx: &CallContext, asked: &Simulation) -> Answer {
-        let policy = self.policy(cx, &asked.source)?;
+    fn simulate(&self, context: &CallContext, asked: &Simulation) -> Answer {
+        let policy = self.policy(context, &asked.source)?;
         let results = asked.actions.iter().map(|action| {
             let need = Need {
                 action: action.clone(),
@@ -81,7 +81,7 @@ impl Roles {
         Ok(json!({"EvaluationResults": {"member": results.collect::<Vec<Value>>()}, "IsTruncated": false}))
     }
 
-    fn policy(&self, cx: &CallContext, source: &str) -> Result<&Policy, ApiError> {
+    fn policy(&self, context: &CallContext, source: &str) -> Result<&Policy, ApiError> {
         let parts: Vec<&str> = source.splitn(6, ':').collect();
         let (account, name) = match parts.as_slice() {
             ["arn", _, "iam", "", account, entity] => (*account, entity.strip_prefix("role/")),
@@ -92,7 +92,7 @@ impl Roles {
             return Err(ApiError::client("InvalidInput", message));
         };
         self.0.get(source).ok_or_else(|| {
-            let elsewhere = account != cx.account;
+            let elsewhere = account != context.account;
             let (code, status) = if elsewhere {
                 ("AccessDenied", 403)
             } else {
@@ -213,7 +213,7 @@ fn not_implemented(what: &str) -> ApiError {
     }
 }
 
-/// The condition keys that a policy asks for where it speaks about a need.
+/// The condition keys that a policy asks for where it matches a need.
 fn condition_keys(policy: &Policy, need: &Need) -> BTreeSet<String> {
     policy.speaking_about(need).flat_map(Statement::keys).collect()
 }

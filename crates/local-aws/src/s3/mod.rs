@@ -113,7 +113,7 @@ impl S3 {
     /// Puts an object without a request.
     pub(crate) fn put_plainly(
         &mut self,
-        cx: &CallContext,
+        context: &CallContext,
         bucket: &str,
         key: &str,
         bytes: Vec<u8>,
@@ -126,7 +126,7 @@ impl S3 {
             checksum,
             headers: Vec::new(),
         };
-        let id = self.store(cx, bucket, key, content, events);
+        let id = self.store(context, bucket, key, content, events);
         (id != "null").then_some(id)
     }
 
@@ -147,33 +147,33 @@ impl S3 {
     /// Serves one request.
     pub(crate) fn serve(
         &mut self,
-        cx: &CallContext,
+        context: &CallContext,
         request: &Request,
-        asked: &http::Request,
+        http_request: &http::Request,
         events: &mut Vec<Value>,
     ) -> Result<http::Response, ApiError> {
-        if asked
+        if http_request
             .header("x-amz-expected-bucket-owner")
-            .is_some_and(|owner| owner != cx.account)
+            .is_some_and(|owner| owner != context.account)
         {
             return Err(fail("AccessDenied", "Access Denied", 403));
         }
         if request.op == Op::CreateBucket {
-            return self.create(cx, &request.bucket, &payload::read(asked)?.bytes);
+            return self.create(context, &request.bucket, &payload::read(http_request)?.bytes);
         }
         if !self.buckets.contains_key(&request.bucket) {
             return Err(fail("NoSuchBucket", "The specified bucket does not exist", 404));
         }
         match request.op {
-            Op::GetObject | Op::HeadObject => self.get(request, asked),
-            Op::PutObject => self.put(cx, request, asked, events),
-            Op::DeleteObject => self.delete(cx, request),
+            Op::GetObject | Op::HeadObject => self.get(request, http_request),
+            Op::PutObject => self.put(context, request, http_request, events),
+            Op::DeleteObject => self.delete(context, request),
             Op::ListObjectsV2 => self.list(request),
             Op::ListObjectVersions => self.list_versions(request),
-            Op::GetBucketLocation => xml::location(&cx.region),
+            Op::GetBucketLocation => xml::location(&context.region),
             Op::GetBucketVersioning => xml::versioning(self.bucket(&request.bucket)?.versioning),
-            Op::PutBucketVersioning => self.put_versioning(&request.bucket, &payload::read(asked)?.bytes),
-            Op::HeadBucket => Ok(http::Response::new(200).header("x-amz-bucket-region", &cx.region)),
+            Op::PutBucketVersioning => self.put_versioning(&request.bucket, &payload::read(http_request)?.bytes),
+            Op::HeadBucket => Ok(http::Response::new(200).header("x-amz-bucket-region", &context.region)),
             Op::CreateBucket => Err(fail("InternalError", "unreachable", 500)),
         }
     }
@@ -186,16 +186,16 @@ impl S3 {
 
     /// A page's size: what was asked for, S3's thousand, and the account's own cap.
     fn page(&self, request: &Request) -> Result<usize, ApiError> {
-        let asked = match request.parameter("max-keys") {
+        let http_request = match request.parameter("max-keys") {
             None => 1000,
             Some(text) => text
                 .parse::<usize>()
                 .map_err(|_| fail("InvalidArgument", "max-keys is not a number", 400))?,
         };
-        Ok(asked.min(1000).min(self.page_size.unwrap_or(1000)))
+        Ok(http_request.min(1000).min(self.page_size.unwrap_or(1000)))
     }
 
-    fn create(&mut self, cx: &CallContext, name: &str, body: &[u8]) -> Result<http::Response, ApiError> {
+    fn create(&mut self, context: &CallContext, name: &str, body: &[u8]) -> Result<http::Response, ApiError> {
         let fits = (3..=63).contains(&name.len())
             && name
                 .bytes()
@@ -207,7 +207,7 @@ impl S3 {
             return Err(fail("InvalidBucketName", "The specified bucket is not valid.", 400));
         }
         let constraint = xml::location_constraint(body)?;
-        if constraint.as_deref().unwrap_or("us-east-1") != cx.region {
+        if constraint.as_deref().unwrap_or("us-east-1") != context.region {
             let wanted = constraint.unwrap_or_else(|| "unspecified".to_owned());
             let message = format!(
                 "The {wanted} location constraint is incompatible for the region specific endpoint this request was sent to."
@@ -231,7 +231,14 @@ impl S3 {
     }
 
     /// Stores an object and tells EventBridge.
-    fn store(&mut self, cx: &CallContext, name: &str, key: &str, content: Content, events: &mut Vec<Value>) -> String {
+    fn store(
+        &mut self,
+        context: &CallContext,
+        name: &str,
+        key: &str,
+        content: Content,
+        events: &mut Vec<Value>,
+    ) -> String {
         self.sequence += 1;
         let mut object = json!({
             "key": key,
@@ -243,7 +250,7 @@ impl S3 {
             .buckets
             .entry(name.to_owned())
             .or_default()
-            .add(key, cx.now, Some(content));
+            .add(key, context.now, Some(content));
         if let (true, Some(object)) = (id != "null", object.as_object_mut()) {
             object.insert("version-id".to_owned(), json!(id));
         }
@@ -252,16 +259,16 @@ impl S3 {
             "id": Uuid::new_v4().to_string(),
             "detail-type": "Object Created",
             "source": "aws.s3",
-            "account": cx.account,
-            "time": whole_seconds(cx.now),
-            "region": cx.region,
-            "resources": [format!("arn:{}:s3:::{name}", cx.partition)],
+            "account": context.account,
+            "time": whole_seconds(context.now),
+            "region": context.region,
+            "resources": [format!("arn:{}:s3:::{name}", context.partition)],
             "detail": {
                 "version": "0",
                 "bucket": {"name": name},
                 "object": object,
                 "request-id": "LOCALAWS00000000",
-                "requester": cx.account,
+                "requester": context.account,
                 "source-ip-address": "127.0.0.1",
                 "reason": "PutObject",
             },

@@ -18,7 +18,7 @@ const KEPT: [&str; 5] = [
 
 impl S3 {
     /// GetObject and HeadObject: the same answer, of which HTTP keeps the body back for HEAD.
-    pub(super) fn get(&self, request: &Request, asked: &http::Request) -> Result<http::Response, ApiError> {
+    pub(super) fn get(&self, request: &Request, http_request: &http::Request) -> Result<http::Response, ApiError> {
         let bucket = self.bucket(&request.bucket)?;
         let versions = bucket.objects.get(&request.key).map(Vec::as_slice).unwrap_or_default();
         let no_key = || fail("NoSuchKey", "The specified key does not exist.", 404);
@@ -46,10 +46,13 @@ impl S3 {
             return Ok(reply.header("x-amz-version-id", &version.id));
         };
         let matches = |condition: &str| condition.split(',').any(|etag| names(etag, &content.etag));
-        if asked.header("if-match").is_some_and(|condition| !matches(condition)) {
+        if http_request
+            .header("if-match")
+            .is_some_and(|condition| !matches(condition))
+        {
             return Err(failed_precondition());
         }
-        let unchanged = asked.header("if-none-match").is_some_and(matches);
+        let unchanged = http_request.header("if-none-match").is_some_and(matches);
         let mut reply = http::Response::new(if unchanged { 304 } else { 200 })
             .header("etag", format!("\"{}\"", content.etag))
             .header(
@@ -65,7 +68,7 @@ impl S3 {
                 ..reply
             });
         }
-        if asked
+        if http_request
             .header("x-amz-checksum-mode")
             .is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"))
         {
@@ -82,28 +85,28 @@ impl S3 {
 
     pub(super) fn put(
         &mut self,
-        cx: &CallContext,
+        context: &CallContext,
         request: &Request,
-        asked: &http::Request,
+        http_request: &http::Request,
         events: &mut Vec<Value>,
     ) -> Result<http::Response, ApiError> {
         if request.key.len() > 1024 {
             return Err(fail("KeyTooLongError", "Your key is too long", 400));
         }
-        let Payload { bytes, checksum } = payload::read(asked)?;
+        let Payload { bytes, checksum } = payload::read(http_request)?;
         let bucket = self.bucket(&request.bucket)?;
         let (keeps, current) = (bucket.versioning == Versioning::Enabled, bucket.current(&request.key));
-        check_conditions(asked, current)?;
+        check_conditions(http_request, current)?;
         let etag = checksum::etag(&bytes);
         let content = Content {
             bytes,
             etag,
             checksum,
-            headers: kept_headers(asked),
+            headers: kept_headers(http_request),
         };
         let mut reply =
             with_checksum(http::Response::new(200), &content).header("etag", format!("\"{}\"", content.etag));
-        let id = self.store(cx, &request.bucket, &request.key, content, events);
+        let id = self.store(context, &request.bucket, &request.key, content, events);
         if keeps {
             reply = reply.header("x-amz-version-id", id);
         }
@@ -111,7 +114,7 @@ impl S3 {
     }
 
     /// Deletes a version for good, or the object: with versions on, by a delete marker. Deleting nothing succeeds.
-    pub(super) fn delete(&mut self, cx: &CallContext, request: &Request) -> Result<http::Response, ApiError> {
+    pub(super) fn delete(&mut self, context: &CallContext, request: &Request) -> Result<http::Response, ApiError> {
         let no_bucket = || fail("NoSuchBucket", "The specified bucket does not exist", 404);
         let bucket = self.buckets.get_mut(&request.bucket).ok_or_else(no_bucket)?;
         let mut reply = http::Response::new(204);
@@ -127,7 +130,7 @@ impl S3 {
             }
             reply = reply.header("x-amz-version-id", id);
         } else if bucket.versioning != Versioning::Never {
-            let id = bucket.add(&request.key, cx.now, None);
+            let id = bucket.add(&request.key, context.now, None);
             reply = reply
                 .header("x-amz-delete-marker", "true")
                 .header("x-amz-version-id", id);
@@ -140,8 +143,8 @@ impl S3 {
 }
 
 /// `If-Match` wants the object to be this one; `If-None-Match: *` wants there to be none.
-fn check_conditions(asked: &http::Request, current: Option<(&Version, &Content)>) -> Result<(), ApiError> {
-    match (asked.header("if-match"), asked.header("if-none-match")) {
+fn check_conditions(http_request: &http::Request, current: Option<(&Version, &Content)>) -> Result<(), ApiError> {
+    match (http_request.header("if-match"), http_request.header("if-none-match")) {
         (None, None) => Ok(()),
         (Some(etag), None) => match current {
             None => Err(fail("NoSuchKey", "The specified key does not exist.", 404)),
@@ -183,9 +186,9 @@ fn with_checksum(reply: http::Response, content: &Content) -> http::Response {
         .header("x-amz-checksum-type", "FULL_OBJECT")
 }
 
-fn kept_headers(asked: &http::Request) -> Vec<(String, String)> {
+fn kept_headers(http_request: &http::Request) -> Vec<(String, String)> {
     let mut kept = Vec::new();
-    for (name, value) in &asked.headers {
+    for (name, value) in &http_request.headers {
         let (name, Ok(value)) = (name.as_str(), value.to_str()) else {
             continue;
         };

@@ -18,9 +18,9 @@ pub(super) struct Payload {
 }
 
 /// Reads and checks the body of a request.
-pub(super) fn read(asked: &http::Request) -> Result<Payload, ApiError> {
-    let presigned = asked.query.contains("X-Amz-Signature=");
-    let mode = asked
+pub(super) fn read(http_request: &http::Request) -> Result<Payload, ApiError> {
+    let presigned = http_request.query.contains("X-Amz-Signature=");
+    let mode = http_request
         .header("x-amz-content-sha256")
         .or(presigned.then_some("UNSIGNED-PAYLOAD"));
     let (bytes, trailers) = match mode {
@@ -28,22 +28,22 @@ pub(super) fn read(asked: &http::Request) -> Result<Payload, ApiError> {
             let message = "Missing required header for this request: x-amz-content-sha256";
             return Err(fail("InvalidRequest", message, 400));
         }
-        Some(mode) if mode.starts_with("STREAMING-") => chunked(asked, mode)?,
-        Some("UNSIGNED-PAYLOAD") => (asked.body.to_vec(), Vec::new()),
-        Some(digest) if digest == sha256_hex(&asked.body) => (asked.body.to_vec(), Vec::new()),
+        Some(mode) if mode.starts_with("STREAMING-") => chunked(http_request, mode)?,
+        Some("UNSIGNED-PAYLOAD") => (http_request.body.to_vec(), Vec::new()),
+        Some(digest) if digest == sha256_hex(&http_request.body) => (http_request.body.to_vec(), Vec::new()),
         Some(_) => {
             let message = "The provided 'x-amz-content-sha256' header does not match what was computed.";
             return Err(fail("XAmzContentSHA256Mismatch", message, 400));
         }
     };
-    check_md5(asked, &bytes)?;
-    let checksum = check_checksum(asked, &bytes, &trailers)?;
+    check_md5(http_request, &bytes)?;
+    let checksum = check_checksum(http_request, &bytes, &trailers)?;
     Ok(Payload { bytes, checksum })
 }
 
 type Trailers = Vec<(String, String)>;
 
-fn chunked(asked: &http::Request, mode: &str) -> Result<(Vec<u8>, Trailers), ApiError> {
+fn chunked(http_request: &http::Request, mode: &str) -> Result<(Vec<u8>, Trailers), ApiError> {
     let known = [
         "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
         "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
@@ -56,7 +56,7 @@ fn chunked(asked: &http::Request, mode: &str) -> Result<(Vec<u8>, Trailers), Api
             501,
         ));
     }
-    let length: usize = asked
+    let length: usize = http_request
         .header("x-amz-decoded-content-length")
         .and_then(|text| text.parse().ok())
         .ok_or_else(|| {
@@ -66,12 +66,12 @@ fn chunked(asked: &http::Request, mode: &str) -> Result<(Vec<u8>, Trailers), Api
                 411,
             )
         })?;
-    let (bytes, trailers) = decode(&asked.body).ok_or_else(incomplete)?;
+    let (bytes, trailers) = decode(&http_request.body).ok_or_else(incomplete)?;
     if bytes.len() != length {
         return Err(incomplete());
     }
     let missing = |name: &str| !trailers.iter().any(|(found, _)| found == name);
-    let promised = asked.header("x-amz-trailer").unwrap_or_default();
+    let promised = http_request.header("x-amz-trailer").unwrap_or_default();
     if promised
         .split(',')
         .map(|name| name.trim().to_ascii_lowercase())
@@ -124,8 +124,8 @@ fn take_line<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
     std::str::from_utf8(line).ok()
 }
 
-fn check_md5(asked: &http::Request, bytes: &[u8]) -> Result<(), ApiError> {
-    match asked.header("content-md5") {
+fn check_md5(http_request: &http::Request, bytes: &[u8]) -> Result<(), ApiError> {
+    match http_request.header("content-md5") {
         None => Ok(()),
         Some(digest) if digest == md5_base64(bytes) => Ok(()),
         Some(digest) if digest.len() != 24 => {
@@ -139,8 +139,12 @@ fn check_md5(asked: &http::Request, bytes: &[u8]) -> Result<(), ApiError> {
     }
 }
 
-fn check_checksum(asked: &http::Request, bytes: &[u8], trailers: &Trailers) -> Result<(Algorithm, String), ApiError> {
-    let in_headers = asked
+fn check_checksum(
+    http_request: &http::Request,
+    bytes: &[u8],
+    trailers: &Trailers,
+) -> Result<(Algorithm, String), ApiError> {
+    let in_headers = http_request
         .headers
         .iter()
         .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
@@ -151,7 +155,7 @@ fn check_checksum(asked: &http::Request, bytes: &[u8], trailers: &Trailers) -> R
         .collect();
     let (name, value) = match sent.as_slice() {
         [one] => *one,
-        [] if asked.headers.contains_key("x-amz-sdk-checksum-algorithm") => {
+        [] if http_request.headers.contains_key("x-amz-sdk-checksum-algorithm") => {
             let message = "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.";
             return Err(fail("InvalidRequest", message, 400));
         }
@@ -192,14 +196,14 @@ mod tests {
             map.insert(*name, value.parse().unwrap());
         }
         let body = body.to_owned().into();
-        let asked = http::Request {
+        let http_request = http::Request {
             method: Method::PUT,
             path: "/b/k".into(),
             query: String::new(),
             headers: map,
             body,
         };
-        read(&asked).map_err(|error| error.code)
+        read(&http_request).map_err(|error| error.code)
     }
 
     const TRAILER: (&str, &str) = ("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER");

@@ -50,10 +50,10 @@ const HEADERS: [&str; 10] = [
 
 impl Request {
     /// Reads method, host, path and query.
-    pub(crate) fn read(asked: &http::Request) -> Result<Self, ApiError> {
-        let query = query(&asked.query)?;
-        let (bucket, key) = place(asked)?;
-        let op = operation(&asked.method, &key, &query, &bucket)?;
+    pub(crate) fn read(http_request: &http::Request) -> Result<Self, ApiError> {
+        let query = query(&http_request.query)?;
+        let (bucket, key) = place(http_request)?;
+        let op = operation(&http_request.method, &key, &query, &bucket)?;
         let allowed: &[&str] = match op {
             Op::GetObject | Op::HeadObject | Op::DeleteObject => &["versionId"],
             Op::ListObjectsV2 => &[
@@ -84,7 +84,7 @@ impl Request {
         {
             return Err(unsupported(&format!("the query parameter {name:?} of {op:?}")));
         }
-        check_headers(asked, op)?;
+        check_headers(http_request, op)?;
         Ok(Self { op, bucket, key, query })
     }
 
@@ -156,10 +156,10 @@ fn operation(method: &Method, key: &str, query: &BTreeMap<String, String>, bucke
     })
 }
 
-fn check_headers(asked: &http::Request, op: Op) -> Result<(), ApiError> {
+fn check_headers(http_request: &http::Request, op: Op) -> Result<(), ApiError> {
     let putting = op == Op::PutObject;
     let has_body = matches!(op, Op::PutObject | Op::PutBucketVersioning | Op::CreateBucket);
-    for name in asked.headers.keys().map(|name| name.as_str()) {
+    for name in http_request.headers.keys().map(|name| name.as_str()) {
         let fine = !name.starts_with("x-amz-")
             || HEADERS.contains(&name)
             || (has_body && name.starts_with("x-amz-checksum-"))
@@ -169,7 +169,7 @@ fn check_headers(asked: &http::Request, op: Op) -> Result<(), ApiError> {
         }
     }
     for name in ["range", "if-modified-since", "if-unmodified-since"] {
-        if asked.headers.contains_key(name) {
+        if http_request.headers.contains_key(name) {
             return Err(unsupported(&format!("the header {name}")));
         }
     }
@@ -177,7 +177,7 @@ fn check_headers(asked: &http::Request, op: Op) -> Result<(), ApiError> {
     if !conditional
         && ["if-match", "if-none-match"]
             .iter()
-            .any(|name| asked.headers.contains_key(*name))
+            .any(|name| http_request.headers.contains_key(*name))
     {
         return Err(unsupported(&format!("conditions on {op:?}")));
     }
@@ -185,9 +185,9 @@ fn check_headers(asked: &http::Request, op: Op) -> Result<(), ApiError> {
 }
 
 /// Bucket and key, from the path (`/bucket/key`) or with the bucket in the host (`bucket.localhost`).
-fn place(asked: &http::Request) -> Result<(String, String), ApiError> {
-    let path = asked.path.strip_prefix('/').unwrap_or(&asked.path);
-    let host = asked.header("host").unwrap_or_default();
+fn place(http_request: &http::Request) -> Result<(String, String), ApiError> {
+    let path = http_request.path.strip_prefix('/').unwrap_or(&http_request.path);
+    let host = http_request.header("host").unwrap_or_default();
     let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let in_host = [".localhost", ".127.0.0.1"]
         .iter()
@@ -228,14 +228,14 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("host", host.parse().unwrap());
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let asked = http::Request {
+        let http_request = http::Request {
             method,
             path: path.into(),
             query: query.into(),
             headers,
             body: "".into(),
         };
-        Request::read(&asked)
+        Request::read(&http_request)
             .map(|request| (request.operation(), request.subject()))
             .map_err(|error| error.message)
     }

@@ -84,8 +84,8 @@ struct Advance {
 }
 
 /// Answers one request; `path` is what follows the prefix.
-pub(super) fn answer(aws: &LocalAws, asked: &http::Request, path: &str) -> http::Response {
-    match act(aws, asked, path) {
+pub(super) fn answer(aws: &LocalAws, http_request: &http::Request, path: &str) -> http::Response {
+    match act(aws, http_request, path) {
         Ok(output) => http::Response::new(200).body("application/json", output.to_string()),
         Err((status, message)) => {
             http::Response::new(status).body("application/json", json!({"error": message}).to_string())
@@ -93,21 +93,23 @@ pub(super) fn answer(aws: &LocalAws, asked: &http::Request, path: &str) -> http:
     }
 }
 
-fn act(aws: &LocalAws, asked: &http::Request, path: &str) -> Result<Value, (u16, String)> {
-    match (&asked.method, path) {
+fn act(aws: &LocalAws, http_request: &http::Request, path: &str) -> Result<Value, (u16, String)> {
+    match (&http_request.method, path) {
         (&Method::GET, "calls") => return serde_json::to_value(aws.calls()).map_err(|why| (500, why.to_string())),
         (&Method::GET, "events") => return Ok(Value::Array(aws.events())),
         (&Method::DELETE, "calls") => aws.clear_calls(),
         (&Method::DELETE, "faults") => aws.clear_faults(),
         (&Method::POST, "reset") => aws.reset(),
-        (&Method::POST, "faults") => aws.fault(body::<Fault>(asked)?),
-        (&Method::POST, "advance") => aws.advance(std::time::Duration::from_secs(body::<Advance>(asked)?.seconds)),
+        (&Method::POST, "faults") => aws.fault(body::<Fault>(http_request)?),
+        (&Method::POST, "advance") => {
+            aws.advance(std::time::Duration::from_secs(body::<Advance>(http_request)?.seconds))
+        }
         (&Method::POST, "buckets") => {
-            let bucket: Bucket = body(asked)?;
+            let bucket: Bucket = body(http_request)?;
             aws.create_bucket(&bucket.name, bucket.versioned);
         }
         (&Method::POST, "functions") => {
-            let function: Function = body(asked)?;
+            let function: Function = body(http_request)?;
             let variables: Vec<(&str, &str)> = function
                 .variables
                 .iter()
@@ -116,7 +118,7 @@ fn act(aws: &LocalAws, asked: &http::Request, path: &str) -> Result<Value, (u16,
             return Ok(json!({"arn": aws.deploy_function(&function.name, &variables)}));
         }
         (&Method::POST, "stacks") => {
-            let stack: Stack = body(asked)?;
+            let stack: Stack = body(http_request)?;
             let outputs: Vec<(&str, &str)> = stack.outputs.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
             return match aws.put_stack(&stack.name, &stack.status, &outputs) {
                 Ok(id) => Ok(json!({ "id": id })),
@@ -124,7 +126,7 @@ fn act(aws: &LocalAws, asked: &http::Request, path: &str) -> Result<Value, (u16,
             };
         }
         (&Method::POST, "keys") => {
-            let key: Key = body(asked)?;
+            let key: Key = body(http_request)?;
             let material = BASE64_STANDARD
                 .decode(&key.material)
                 .ok()
@@ -133,20 +135,20 @@ fn act(aws: &LocalAws, asked: &http::Request, path: &str) -> Result<Value, (u16,
             return Ok(json!({"arn": aws.import_key(&key.id, material, key.enabled)}));
         }
         (&Method::POST, "roles") => {
-            let role: Role = body(asked)?;
+            let role: Role = body(http_request)?;
             let made = aws.put_role(&role.name, &[("policy".to_owned(), role.policy)]);
             return made.map(|arn| json!({"arn": arn})).map_err(|why| (400, why));
         }
         (&Method::POST, "upstreams") => {
-            let upstream: Upstream = body(asked)?;
+            let upstream: Upstream = body(http_request)?;
             aws.accept_upstream(&upstream.host, &upstream.username, &upstream.token);
         }
         (&Method::DELETE, "upstreams") => {
-            let upstream: Upstream = body(asked)?;
+            let upstream: Upstream = body(http_request)?;
             aws.refuse_upstream(&upstream.host, &upstream.username, &upstream.token);
         }
         (&Method::POST, "pull") => {
-            let pull: Pull = body(asked)?;
+            let pull: Pull = body(http_request)?;
             return match aws.pull(&pull.image) {
                 Ok(pulled) => Ok(json!({
                     "repository": pulled.repository,
@@ -166,6 +168,6 @@ fn act(aws: &LocalAws, asked: &http::Request, path: &str) -> Result<Value, (u16,
     Ok(json!({}))
 }
 
-fn body<T: DeserializeOwned>(asked: &http::Request) -> Result<T, (u16, String)> {
-    serde_json::from_slice(&asked.body).map_err(|why| (400, why.to_string()))
+fn body<T: DeserializeOwned>(http_request: &http::Request) -> Result<T, (u16, String)> {
+    serde_json::from_slice(&http_request.body).map_err(|why| (400, why.to_string()))
 }

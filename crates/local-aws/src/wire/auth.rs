@@ -16,8 +16,8 @@ pub(super) struct Credential {
 }
 
 /// Reads the credential of a request.
-pub(super) fn credential(asked: &http::Request) -> Option<Credential> {
-    let scope = match asked.header("authorization") {
+pub(super) fn credential(http_request: &http::Request) -> Option<Credential> {
+    let scope = match http_request.header("authorization") {
         Some(header) => {
             let fields = header.strip_prefix("AWS4-HMAC-SHA256 ")?;
             let field = |name: &str| {
@@ -30,7 +30,7 @@ pub(super) fn credential(asked: &http::Request) -> Option<Credential> {
             field("Credential")?.to_owned()
         }
         None => {
-            let value = asked
+            let value = http_request
                 .query
                 .split('&')
                 .find_map(|pair| pair.strip_prefix("X-Amz-Credential="))?;
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use hyper::{HeaderMap, Method};
 
-    fn asked(authorization: Option<String>, query: &str) -> http::Request {
+    fn http_request(authorization: Option<String>, query: &str) -> http::Request {
         let mut headers = HeaderMap::new();
         if let Some(Ok(value)) = authorization.map(|text| text.parse()) {
             headers.insert("authorization", value);
@@ -116,7 +116,7 @@ mod tests {
         let signature = "a".repeat(64);
         let header =
             format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host;x-amz-date, Signature={signature}");
-        credential(&asked(Some(header), ""))
+        credential(&http_request(Some(header), ""))
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
     fn reads_a_presigned_query() {
         let query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F20261123%2Feu-west-1%2Fs3%2Faws4_request";
         assert_eq!(
-            check(credential(&asked(None, query)).as_ref(), "s3", "eu-west-1"),
+            check(credential(&http_request(None, query)).as_ref(), "s3", "eu-west-1"),
             Ok(())
         );
     }

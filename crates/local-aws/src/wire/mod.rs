@@ -48,8 +48,11 @@ impl hyper::body::Body for Endless {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        ready!(self.wait.as_mut().poll(cx));
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        ready!(self.wait.as_mut().poll(context));
         let next = Instant::now() + self.every;
         self.wait.as_mut().reset(next);
         Poll::Ready(Some(Ok(Frame::data(self.spaces.clone()))))
@@ -155,7 +158,7 @@ async fn respond(asked: http::Request, aws: WeakAws) -> Result<Response<Body>, H
         }
     });
     match run.await {
-        Ok(Ending::Answered(reply)) => Ok(reply.into_hyper().map(Either::Left)),
+        Ok(Ending::Answered(response)) => Ok(response.into_hyper().map(Either::Left)),
         Ok(Ending::Endless { bytes, every }) => Ok(Endless::response(bytes, every)),
         Ok(Ending::Hangs) => pending().await,
         Ok(Ending::Reset) | Err(_) => Err(Hangup),

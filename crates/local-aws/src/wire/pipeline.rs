@@ -35,59 +35,59 @@ enum Work {
     Refuse(ApiError),
 }
 
-pub(super) async fn run(aws: &LocalAws, asked: &http::Request) -> Ending {
-    if let Some(path) = asked.path.strip_prefix("/_local-aws/") {
-        return Ending::Answered(admin::answer(aws, asked, path));
+pub(super) async fn run(aws: &LocalAws, http_request: &http::Request) -> Ending {
+    if let Some(path) = http_request.path.strip_prefix("/_local-aws/") {
+        return Ending::Answered(admin::answer(aws, http_request, path));
     }
     let began = aws.uptime();
-    let credential = auth::credential(asked);
+    let credential = auth::credential(http_request);
     let region = credential.as_ref().map(|credential| credential.region.as_str());
     let other = region.filter(|region| *region != aws.options().region);
     if let Some(other) = other.and_then(|region| aws.of_region(region)) {
-        return Box::pin(run(&other, asked)).await;
+        return Box::pin(run(&other, http_request)).await;
     }
-    let named = name(asked);
+    let named = name(http_request);
     let signed = auth::check(credential.as_ref(), named.service, &aws.options().region);
-    let passing = passing(asked, &named, credential.as_ref());
+    let passing = passing(http_request, &named, credential.as_ref());
     if let Err(error) = signed.and_then(|()| aws.authorize(passing)) {
-        let reply = refusal(named.service, &named.subject, &error);
+        let response = refusal(named.service, &named.subject, &error);
         log(
             aws,
             &named,
             credential.as_ref(),
             began,
-            (reply.status, reply.error.clone()),
+            (response.status, response.error.clone()),
         );
-        return Ending::Answered(reply);
+        return Ending::Answered(response);
     }
     aws.run_hooks(Moment::Before, named.service, &named.operation).await;
     let verdict = aws.judge(named.service, &named.operation, &named.subject);
     tokio::time::sleep(verdict.delay).await;
     aws.round_barrier().wait().await;
     let ending = match verdict.fate {
-        Fate::Served => Ending::Answered(conceal(aws, &named, passing, work(aws, asked, &named))),
+        Fate::Served => Ending::Answered(conceal(aws, &named, passing, work(aws, http_request, &named))),
         Fate::Refused(error) => Ending::Answered(refusal(named.service, &named.subject, &error)),
         Fate::Hangs => Ending::Hangs,
         Fate::Reset => Ending::Reset,
         Fate::ResetAfter => {
-            work(aws, asked, &named);
+            work(aws, http_request, &named);
             Ending::Reset
         }
         Fate::Hollow => Ending::Answered(http::Response::new(200)),
         Fate::HollowAfter => {
-            let reply = work(aws, asked, &named);
+            let response = work(aws, http_request, &named);
             // A refusal stays one.
-            Ending::Answered(if reply.status < 300 {
-                http::Response::new(reply.status)
+            Ending::Answered(if response.status < 300 {
+                http::Response::new(response.status)
             } else {
-                reply
+                response
             })
         }
         Fate::EndlessBody { bytes, every } => Ending::Endless { bytes, every },
-        Fate::EndlessPages(tokens) => Ending::Answered(endless_page(aws, asked, &named, tokens)),
+        Fate::EndlessPages(tokens) => Ending::Answered(endless_page(aws, http_request, &named, tokens)),
     };
     let outcome = match &ending {
-        Ending::Answered(reply) => (reply.status, reply.error.clone()),
+        Ending::Answered(response) => (response.status, response.error.clone()),
         Ending::Reset => (0, Some("local-aws:reset".to_owned())),
         Ending::Hangs => (0, Some("local-aws:timeout".to_owned())),
         Ending::Endless { .. } => (200, Some("local-aws:endless".to_owned())),
@@ -99,19 +99,19 @@ pub(super) async fn run(aws: &LocalAws, asked: &http::Request) -> Ending {
 
 /// Tells the JSON services by `X-Amz-Target`, STS, IAM and CloudFormation by their form and Lambda by its path; what is
 /// neither is S3.
-fn name(asked: &http::Request) -> Named {
-    let other = match asked.header("x-amz-target") {
-        None if query::is_query(asked) => {
-            let query = query::read(asked);
+fn name(http_request: &http::Request) -> Named {
+    let other = match http_request.header("x-amz-target") {
+        None if query::is_query(http_request) => {
+            let query = query::read(http_request);
             Some((query.service, query.call))
         }
-        None if rest::is_rest(asked) => Some(("lambda", rest::read(asked))),
+        None if rest::is_rest(http_request) => Some(("lambda", rest::read(http_request))),
         _ => None,
     };
     if let Some((service, read)) = other {
         let (operation, subject, work) = match read {
             Ok((operation, input)) => (operation, calls::subject(&input), Work::Json(input)),
-            Err(error) => ("Unknown".to_owned(), asked.path.clone(), Work::Refuse(error)),
+            Err(error) => ("Unknown".to_owned(), http_request.path.clone(), Work::Refuse(error)),
         };
         return Named {
             service,
@@ -120,11 +120,11 @@ fn name(asked: &http::Request) -> Named {
             work,
         };
     }
-    let Some(target) = asked.header("x-amz-target") else {
-        let request = s3::Request::read(asked);
+    let Some(target) = http_request.header("x-amz-target") else {
+        let request = s3::Request::read(http_request);
         let (operation, subject) = match &request {
             Ok(request) => (request.operation(), request.subject()),
-            Err(_) => ("Unknown".to_owned(), asked.path.clone()),
+            Err(_) => ("Unknown".to_owned(), http_request.path.clone()),
         };
         let work = request.map_or_else(Work::Refuse, Work::S3);
         return Named {
@@ -142,9 +142,9 @@ fn name(asked: &http::Request) -> Named {
         "TrentService" => ("kms", JSON_1_1),
         _ => (auth::UNKNOWN, JSON_1_1),
     };
-    let input = serde_json::from_slice::<Value>(&asked.body).unwrap_or(Value::Null);
+    let input = serde_json::from_slice::<Value>(&http_request.body).unwrap_or(Value::Null);
     let subject = calls::subject(&input);
-    let work = match (service, asked.header("content-type"), input.is_object()) {
+    let work = match (service, http_request.header("content-type"), input.is_object()) {
         (auth::UNKNOWN, ..) => Work::Refuse(ApiError {
             code: "UnknownOperationException".into(),
             message: format!("local-aws serves {SERVICES}; it does not know the target {target:?}"),
@@ -170,7 +170,7 @@ fn name(asked: &http::Request) -> Named {
 }
 
 /// The call as IAM looks at it.
-fn passing<'a>(asked: &http::Request, named: &'a Named, credential: Option<&'a Credential>) -> iam::Passing<'a> {
+fn passing<'a>(http_request: &http::Request, named: &'a Named, credential: Option<&'a Credential>) -> iam::Passing<'a> {
     iam::Passing {
         access_key: credential
             .map(|credential| credential.access_key.as_str())
@@ -181,7 +181,7 @@ fn passing<'a>(asked: &http::Request, named: &'a Named, credential: Option<&'a C
             Work::Json(input) => Some(iam::Input::Json(input)),
             Work::S3(request) => Some(iam::Input::S3 {
                 request,
-                if_match: asked.header("if-match").is_some(),
+                if_match: http_request.header("if-match").is_some(),
             }),
             Work::Refuse(_) => None,
         },
@@ -189,19 +189,19 @@ fn passing<'a>(asked: &http::Request, named: &'a Named, credential: Option<&'a C
 }
 
 /// Takes back the answer that an object is not there from those who must not know.
-fn conceal(aws: &LocalAws, named: &Named, passing: iam::Passing<'_>, reply: http::Response) -> http::Response {
+fn conceal(aws: &LocalAws, named: &Named, passing: iam::Passing<'_>, response: http::Response) -> http::Response {
     match &named.work {
-        Work::S3(request) if !calls::is_write("s3", &named.operation) && reply.status == 404 => {
+        Work::S3(request) if !calls::is_write("s3", &named.operation) && response.status == 404 => {
             match aws.conceal(passing, request.bucket()) {
-                Ok(()) => reply,
+                Ok(()) => response,
                 Err(error) => refusal(named.service, &named.subject, &error),
             }
         }
-        _ => reply,
+        _ => response,
     }
 }
 
-fn work(aws: &LocalAws, asked: &http::Request, named: &Named) -> http::Response {
+fn work(aws: &LocalAws, http_request: &http::Request, named: &Named) -> http::Response {
     let mut state = aws.state();
     let answer = match &named.work {
         Work::Refuse(error) => Err(error.clone()),
@@ -209,25 +209,25 @@ fn work(aws: &LocalAws, asked: &http::Request, named: &Named) -> http::Response 
             .call(named.service, &named.operation, input)
             .map(|output| match named.service {
                 "sts" | "iam" | "cloudformation" => {
-                    query::reply(named.service, &named.operation, &request_id(), &output)
+                    query::response(named.service, &named.operation, &request_id(), &output)
                 }
                 service => json_reply(service, &output),
             }),
         Work::S3(request) => {
-            let cx = state.cx();
+            let context = state.context();
             let State { s3, events, .. } = &mut *state;
-            s3.serve(&cx, request, asked, events)
+            s3.serve(&context, request, http_request, events)
         }
     };
     match answer {
-        Ok(reply) if named.service == "s3" => reply.header("x-amz-request-id", request_id()),
-        Ok(reply) => reply,
+        Ok(response) if named.service == "s3" => response.header("x-amz-request-id", request_id()),
+        Ok(response) => response,
         Err(error) => refusal(named.service, &named.subject, &error),
     }
 }
 
 /// The first page, whichever was asked for, and the token of another.
-fn endless_page(aws: &LocalAws, asked: &http::Request, named: &Named, tokens: u64) -> http::Response {
+fn endless_page(aws: &LocalAws, http_request: &http::Request, named: &Named, tokens: u64) -> http::Response {
     const TOKEN: &str = "local-aws-round-";
     let member = match named.service {
         "ecr" => "nextToken",
@@ -243,7 +243,7 @@ fn endless_page(aws: &LocalAws, asked: &http::Request, named: &Named, tokens: u6
         }
     };
     let Work::Json(input) = &named.work else {
-        return work(aws, asked, named);
+        return work(aws, http_request, named);
     };
     let mut input = input.clone();
     let token = input.as_object_mut().and_then(|input| input.remove(member));
@@ -258,14 +258,14 @@ fn endless_page(aws: &LocalAws, asked: &http::Request, named: &Named, tokens: u6
         subject: named.subject.clone(),
         work: Work::Json(input),
     };
-    let mut reply = work(aws, asked, &first);
-    if let Ok(Value::Object(mut page)) = serde_json::from_slice(&reply.body)
-        && reply.status == 200
+    let mut response = work(aws, http_request, &first);
+    if let Ok(Value::Object(mut page)) = serde_json::from_slice(&response.body)
+        && response.status == 200
     {
         page.insert(member.to_owned(), format!("{TOKEN}{next}").into());
-        reply.body = Value::Object(page).to_string().into_bytes();
+        response.body = Value::Object(page).to_string().into_bytes();
     }
-    reply
+    response
 }
 
 fn json_reply(service: &str, output: &Value) -> http::Response {
@@ -281,7 +281,7 @@ fn json_reply(service: &str, output: &Value) -> http::Response {
 
 /// An error as its service writes it.
 fn refusal(service: &str, subject: &str, error: &ApiError) -> http::Response {
-    let reply = match service {
+    let response = match service {
         "s3" => s3::error_reply(subject, &request_id(), error),
         "sts" | "iam" | "cloudformation" => query::refusal(service, &request_id(), error),
         "lambda" => rest::refusal(&request_id(), error),
@@ -297,7 +297,7 @@ fn refusal(service: &str, subject: &str, error: &ApiError) -> http::Response {
     http::Response {
         status: error.status,
         error: Some(error.code.clone()),
-        ..reply
+        ..response
     }
 }
 

@@ -40,13 +40,16 @@ pub(super) struct Query {
 }
 
 /// Whether a request speaks it: S3 takes no form here, and nothing else is asked at the root without a target.
-pub(super) fn is_query(asked: &http::Request) -> bool {
-    asked.path == "/" && asked.header("content-type").is_some_and(|kind| kind.starts_with(FORM))
+pub(super) fn is_query(http_request: &http::Request) -> bool {
+    http_request.path == "/"
+        && http_request
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with(FORM))
 }
 
 /// Reads a form. One that names no version that is known here is taken for STS's, and refused.
-pub(super) fn read(asked: &http::Request) -> Query {
-    let members = members(&asked.body);
+pub(super) fn read(http_request: &http::Request) -> Query {
+    let members = members(&http_request.body);
     let named = members
         .as_ref()
         .ok()
@@ -103,7 +106,7 @@ impl<const N: usize> Serialize for Members<N> {
 }
 
 /// An answer. Lists in it are a member `member` with all their items.
-pub(super) fn reply(service: &str, operation: &str, request_id: &str, output: &Value) -> http::Response {
+pub(super) fn response(service: &str, operation: &str, request_id: &str, output: &Value) -> http::Response {
     let document = Members([
         ("@xmlns".to_owned(), namespace(service).into()),
         (format!("{operation}Result"), output.clone()),

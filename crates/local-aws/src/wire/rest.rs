@@ -9,25 +9,28 @@ use crate::http;
 const FUNCTIONS: &str = "/2015-03-31/functions/";
 
 /// Whether a request speaks it. A bucket could be named like this version of the API; nobody's is.
-pub(super) fn is_rest(asked: &http::Request) -> bool {
-    asked.path.starts_with(FUNCTIONS)
+pub(super) fn is_rest(http_request: &http::Request) -> bool {
+    http_request.path.starts_with(FUNCTIONS)
 }
 
 /// Reads the operation and its input.
-pub(super) fn read(asked: &http::Request) -> Result<(String, Value), ApiError> {
-    let named = asked
+pub(super) fn read(http_request: &http::Request) -> Result<(String, Value), ApiError> {
+    let named = http_request
         .path
         .strip_prefix(FUNCTIONS)
         .and_then(|rest| rest.strip_suffix("/configuration"));
-    let Some(name) = named.filter(|name| !name.contains('/') && asked.method == Method::GET) else {
+    let Some(name) = named.filter(|name| !name.contains('/') && http_request.method == Method::GET) else {
         return Err(ApiError {
             code: "UnknownOperationException".to_owned(),
-            message: format!("local-aws does not know {} {} of lambda", asked.method, asked.path),
+            message: format!(
+                "local-aws does not know {} {} of lambda",
+                http_request.method, http_request.path
+            ),
             status: 404,
         });
     };
     let mut input = json!({ "FunctionName": decoded(name)? });
-    for pair in asked.query.split('&').filter(|pair| !pair.is_empty()) {
+    for pair in http_request.query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         match (key, input.as_object_mut()) {
             ("Qualifier", Some(members)) => _ = members.insert(key.to_owned(), json!(decoded(value)?)),

@@ -146,6 +146,8 @@ async fn carry_out(
     stop.cancel();
     tokio::select! {
         report = &mut report => report,
-        () = asked_to_stop() => Err(Failure::Stopped),
+        () = asked_to_stop() => Err(Failure::Interrupted(
+            "ended while calls were under way: look with `ptc plan` at what was done".into(),
+        )),
     }
 }

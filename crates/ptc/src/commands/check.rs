@@ -94,7 +94,7 @@ async fn check(path: &str, context: &config::Context) -> Checked {
         }
     };
     match Box::pin(sealed::open(&input.bytes, context, None)).await {
-        Ok(file) => Checked::accepted(&input, file.registries.len(), file.warnings),
+        Ok(file) => Checked::accepted(&input, file),
         Err(rejected) => Checked::rejected(&input, rejected),
     }
 }

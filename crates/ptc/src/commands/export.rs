@@ -1,10 +1,10 @@
 //! `ptc export`: the account's rules and templates as a registries.yaml.
 
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args as ClapArgs;
+use ecr_pull_through_sync::report::count;
 use ptc::export::{ExportError, Exported, export};
 use serde_json::json;
 
@@ -37,11 +37,8 @@ pub struct Args {
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     // Before anybody is asked for anything.
     let file = args.output.as_deref().map(OutputFile::named).transpose()?;
-    if let Some(file) = &file
-        && file.is_there()?
-        && !args.force
-    {
-        return Err(in_the_way(file));
+    if let Some(file) = file.as_ref().filter(|_| !args.force) {
+        file.must_be_new("--force writes over it")?;
     }
     let session = args.session.open(ui).await?;
     let exported = export(&session.reader, &session.home, &session.settings);
@@ -80,24 +77,10 @@ fn tally(exported: &Exported) -> String {
     let Exported {
         registries, remarks, ..
     } = exported;
-    let all = match registries.len() {
-        0 => return "no registry could be written".to_owned(),
-        1 => "1 registry".to_owned(),
-        n => format!("{n} registries"),
-    };
+    let all = count(registries.len(), "registry");
     match remarks.len() {
+        _ if registries.is_empty() => "no registry could be written".to_owned(),
         0 => format!("{all}, each as it is in the account"),
         n => format!("{all}; above {n} a comment says what a plan would change, or what could not be written"),
-    }
-}
-
-fn in_the_way(file: &OutputFile) -> Failure {
-    let error = io::Error::new(
-        io::ErrorKind::AlreadyExists,
-        "a file is there already; --force writes over it",
-    );
-    Failure::File {
-        path: file.shown(),
-        error,
     }
 }

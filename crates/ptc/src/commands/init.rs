@@ -17,6 +17,7 @@ const WORKFLOW: &str = include_str!("../../../../examples/github/registries.yml"
 const EXAMPLES: &str = "Examples:
   ptc init docker.io ghcr.io public.ecr.aws   # a registries.yaml for these
   ptc init                                    # the same, after a question
+  ptc init quay.io --schema                   # with the schema, for editors
   ptc init quay.io --hook --workflow          # with the pre-commit hook and the GitHub workflow";
 
 /// Write a first registries.yaml, with comments on what each upstream needs. Never writes over a file.
@@ -28,6 +29,9 @@ pub struct Args {
     /// The folder to write into [default: this one].
     #[arg(long, short, value_name = "FOLDER")]
     output: Option<PathBuf>,
+    /// Also write registries.schema.json, and name it in the file's first line: editors then complete and check the file.
+    #[arg(long)]
+    schema: bool,
     /// Also write .pre-commit-config.yaml, with a hook that checks the file.
     #[arg(long)]
     hook: bool,
@@ -42,9 +46,11 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     } else {
         args.upstreams
     };
-    let yaml = init::file(&upstreams).map_err(|error| Failure::Usage(error.to_string()))?;
+    let yaml = init::file(&upstreams, args.schema).map_err(|error| Failure::Usage(error.to_string()))?;
+    let schema = format!("{:#}\n", config::schema());
     let wanted = [
         (true, "registries.yaml", yaml.as_str()),
+        (args.schema, init::SCHEMA, &schema),
         (args.hook, ".pre-commit-config.yaml", HOOK),
         (args.workflow, ".github/workflows/registries.yml", WORKFLOW),
     ];
@@ -56,15 +62,7 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
         .collect();
     // All or nothing: none is written where one is in the way.
     for (file, _) in &files {
-        if file.is_there()? {
-            return Err(Failure::File {
-                path: file.shown(),
-                error: io::Error::new(
-                    io::ErrorKind::AlreadyExists,
-                    "a file is there already, and `ptc init` writes over none",
-                ),
-            });
-        }
+        file.must_be_new("`ptc init` writes over none")?;
     }
     for (file, text) in &files {
         file.make_folder()?;

@@ -67,6 +67,12 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     } else {
         Fallback::Never
     };
+    if file.registries.is_empty() {
+        return Err(Failure::Usage(format!(
+            "{} has no registry for account {} in {}: all of them name other stacks in `only`",
+            args.file, home.account, home.region
+        )));
+    }
     let mut artefacts = kit(&file.registries, &home, fallback);
     artefacts.retain(|artefact| args.only.is_empty() || args.only.contains(&artefact.part));
     if artefacts.is_empty() {

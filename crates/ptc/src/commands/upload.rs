@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
-use config::{Context, Rejected};
-use ecr_pull_through_sync::account::{ObjectError, ObjectIdentity, Writer};
+use config::{Context, File, Rejected};
+use ecr_pull_through_sync::account::{AwsError, Calls, ObjectError, s3_client};
 use ecr_pull_through_sync::plan::bounds;
 use jiff::Timestamp;
 use serde_json::json;
@@ -61,7 +61,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let input = Input::read(&args.file)?;
-    let targets = args.targets.open_to_write(IfNotDeployed::Fail, ui).await?;
+    let targets = args.targets.open(IfNotDeployed::Fail, ui).await?;
     let Ok(mut checked) = check_for_each(&input, &targets, ui).await? else {
         return Ok(FAILED);
     };
@@ -77,11 +77,11 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
     let form = if ui.json { Form::Json } else { Form::Terminal };
     // What is under way is told once, not for each of them.
     let several = targets.len() > 1;
-    let work = tell(targets, form, ui, async |_, (session, writer): (Session, Writer)| {
+    let work = tell(targets, form, ui, async |_, session: Session| {
         if !all_open {
             return Err(Failure::Usage("not uploaded, since others could not be opened".into()));
         }
-        let upload = Upload::put(&input, &session, &writer, args.wait, ui).await?;
+        let upload = Upload::put(&input, &session, args.wait, ui).await?;
         if !args.wait {
             return Ok(upload.told());
         }
@@ -113,17 +113,13 @@ pub async fn run(args: Args, ui: &Ui) -> Result<ExitCode, Failure> {
 
 /// Checks the file for each of those that it is for, before it is uploaded to any. Gives what there is to say of it: nothing of a
 /// file that could not be decrypted.
-async fn check_for_each(
-    input: &Input,
-    targets: &[Target<(Session, Writer)>],
-    ui: &Ui,
-) -> Result<Result<Option<Checked>, ()>, Failure> {
-    let mut accepted = None;
+async fn check_for_each(input: &Input, targets: &[Target], ui: &Ui) -> Result<Result<Option<Checked>, ()>, Failure> {
+    let mut accepted: Option<File> = None;
     let mut is_unchecked = false;
     for target in targets {
-        let Ok((session, _)) = &target.opened else { continue };
+        let Ok(session) = &target.opened else { continue };
         match Box::pin(check(input, session)).await {
-            Ok(Verdict::Accepted(checked)) => accepted = accepted.or(Some(checked)),
+            Ok(Verdict::Accepted(file)) => add(&mut accepted, file),
             Ok(Verdict::Unchecked(why)) if !is_unchecked => {
                 is_unchecked = true;
                 ui.note(&visible(&format!(
@@ -136,7 +132,10 @@ async fn check_for_each(
                 let refused = Checked::rejected(input, rejected);
                 let whose = match targets.len() {
                     1 => String::new(),
-                    _ => format!(" for {} in {}", target.args.subject(), target.region),
+                    _ => {
+                        let (stack, account) = (target.args.subject(), &session.home.account);
+                        format!(" for {stack} in account {account}, {}", target.region)
+                    }
                 };
                 let error = format!("nothing was uploaded: {} has errors{whose}", input.name);
                 if ui.json {
@@ -148,12 +147,31 @@ async fn check_for_each(
             }
         }
     }
-    Ok(Ok(accepted))
+    Ok(Ok(accepted.map(|file| Checked::accepted(input, file))))
+}
+
+/// Adds what a file is for one more of the stacks that it goes to.
+fn add(accepted: &mut Option<File>, file: File) {
+    let Some(all) = accepted else {
+        *accepted = Some(file);
+        return;
+    };
+    for registry in file.registries {
+        if !all.registries.iter().any(|known| known.name == registry.name) {
+            all.elsewhere.remove(&registry.name);
+            all.registries.push(registry);
+        }
+    }
+    for warning in file.warnings {
+        if !all.warnings.contains(&warning) {
+            all.warnings.push(warning);
+        }
+    }
 }
 
 /// What a check came to, where the file may be uploaded.
 enum Verdict {
-    Accepted(Checked),
+    Accepted(File),
     /// It cannot be decrypted here, for this reason.
     Unchecked(String),
 }
@@ -162,11 +180,8 @@ enum Verdict {
 /// its tokens would lie in the bucket already when the function refuses it.
 async fn check(input: &Input, session: &Session) -> Result<Verdict, Rejected> {
     let context = Context {
-        account: Some(session.home.account.clone()),
-        region: Some(session.home.region.clone()),
-        partition: session.home.partition.clone(),
-        template_role: true,
         resource_tags: session.settings.resource_tags.clone(),
+        ..session.home.context()
     };
     let file = match config::sealed(&input.bytes) {
         None => bounds::plain(config::read(&input.bytes, &context), &session.settings)?,
@@ -178,8 +193,7 @@ async fn check(input: &Input, session: &Session) -> Result<Verdict, Rejected> {
             }
         },
     };
-    let checked = Checked::accepted(input, file.registries.len(), file.warnings);
-    Ok(Verdict::Accepted(checked))
+    Ok(Verdict::Accepted(file))
 }
 
 /// A file that was uploaded.
@@ -188,7 +202,9 @@ struct Upload {
     bucket: String,
     key: String,
     place: String,
-    identity: ObjectIdentity,
+    /// `None` in a bucket without versions.
+    version: Option<String>,
+    etag: Option<String>,
     /// The run whose status was there before.
     before: Option<String>,
     /// What keeps the wait from ending, as far as it is seen.
@@ -197,7 +213,7 @@ struct Upload {
 
 impl Upload {
     /// Uploads it.
-    async fn put(input: &Input, session: &Session, writer: &Writer, waits: bool, ui: &Ui) -> Result<Self, Failure> {
+    async fn put(input: &Input, session: &Session, waits: bool, ui: &Ui) -> Result<Self, Failure> {
         let settings = &session.settings;
         let (bucket, key) = (settings.config_bucket.clone(), settings.config_key.clone());
         let mut before = None;
@@ -208,33 +224,55 @@ impl Upload {
                 Err(unread) => ui.note(&visible(&format!("warning: {unread}"))),
             }
         }
-        let put = writer.upload(&bucket, &key, input.bytes.to_vec()).await;
-        let identity = put.map_err(|error| match error {
-            ObjectError::Denied { place, said, needs } => Failure::Aws(format!(
-                "nothing was uploaded: access to {place} is denied ({said}): it takes {needs}"
-            )),
-            error => Failure::Aws(error.to_string()),
-        })?;
+        let place = format!("s3://{bucket}/{key}");
+        // The function reads the file and never writes it, so that its library has no such call.
+        let call = s3_client(&session.config, &Calls::default())
+            .put_object()
+            .bucket(&bucket)
+            .key(&key)
+            .content_type("application/yaml")
+            .body(input.bytes.to_vec().into())
+            .send()
+            .await;
+        let answer =
+            call.map_err(
+                |error| match ObjectError::of_write(AwsError::new("PutObject", &error), &bucket, &key) {
+                    ObjectError::Denied { place, said, needs } => Failure::Aws(format!(
+                        "nothing was uploaded: access to {place} is denied ({said}): it takes {needs}"
+                    )),
+                    error => Failure::Aws(error.to_string()),
+                },
+            )?;
+        // S3 itself always gives one.
+        let Some(etag) = answer.e_tag else {
+            return Err(Failure::Aws(format!(
+                "PutObject: the answer is none of S3's, so {place} may not be there"
+            )));
+        };
         Ok(Self {
             file: input.name.clone(),
-            place: format!("s3://{bucket}/{key}"),
+            place,
             bucket,
             key,
-            identity,
+            version: answer.version_id.filter(|version| version != "null"),
+            etag: Some(etag),
             before,
             trouble: RefCell::default(),
         })
     }
 
     fn sentence(&self) -> String {
-        let version = self.identity.version_id.as_deref();
-        let version = version.map(|id| format!(", version {id}")).unwrap_or_default();
+        let version = self
+            .version
+            .as_ref()
+            .map(|id| format!(", version {id}"))
+            .unwrap_or_default();
         format!("{} is uploaded: {}{version}", self.file, self.place)
     }
 
     fn told(&self) -> Told {
         let sentence = self.sentence();
-        let object = json!({ "bucket": self.bucket, "key": self.key, "version_id": self.identity.version_id });
+        let object = json!({ "bucket": self.bucket, "key": self.key, "version_id": self.version });
         Told {
             ending: Ending::Good,
             outcome: "uploaded".into(),
@@ -257,12 +295,12 @@ impl Upload {
                     "{}; after {} s {trouble}; {followed}", self.sentence(), limit.as_secs()
                 )))
             }),
-            () = asked_to_stop() => Err(Failure::Usage(format!("{}; nobody waits for it any more, and {followed}", self.sentence()))),
+            () = asked_to_stop() => Err(Failure::Interrupted(format!("{}; nobody waits for it any more, and {followed}", self.sentence()))),
         }
     }
 
     async fn look_until_there(&self, session: &Session) -> Result<(Status, bool), Failure> {
-        let since = match self.identity.version_id {
+        let since = match self.version {
             Some(_) => None,
             None => Some(self.time(session).await?),
         };
@@ -297,7 +335,7 @@ impl Upload {
         };
         match newest {
             Ok(Some(newest)) => match newest.last_modified {
-                Some(at) => Ok((at, newest.etag != self.identity.etag)),
+                Some(at) => Ok((at, newest.etag != self.etag)),
                 None => Err(unknown("S3 does not say".into())),
             },
             Ok(None) => Err(unknown("it was deleted meanwhile".into())),
@@ -308,10 +346,10 @@ impl Upload {
     /// Whether a status is of this upload (`false`), or of a later one (`true`), or of neither.
     async fn is_of_this(&self, status: &Status, since: Option<(Timestamp, bool)>, session: &Session) -> Option<bool> {
         let config = &status.report.config;
-        if self.identity.version_id.is_some() && config.version_id == self.identity.version_id {
+        if self.version.is_some() && config.version_id == self.version {
             return Some(false);
         }
-        // A run that had ended before knows of nothing newer.
+        // A run that had ended before cannot have seen the upload.
         if self.before.as_ref() == Some(&status.report.run_id) {
             return None;
         }
@@ -319,10 +357,10 @@ impl Upload {
             let of: Timestamp = config.last_modified.as_deref()?.parse().ok()?;
             return (of >= at).then_some(is_another || of > at);
         }
-        // A run that began before the upload tells of an older version. Only the newest one is surely later.
+        // A run that began before the upload is over an older version. Only the newest one is surely later.
         match session.reader.object_identity(&self.bucket, &self.key).await {
             Ok(Some(newest)) => {
-                let is_later = newest.version_id != self.identity.version_id && newest.version_id == config.version_id;
+                let is_later = newest.version_id != self.version && newest.version_id == config.version_id;
                 return is_later.then_some(true);
             }
             Ok(None) => self.is_kept_by("it was deleted meanwhile".into()),

@@ -1,5 +1,7 @@
 //! What AWS shows of a pull. Every look may fail by itself; nothing is written.
 
+use std::collections::BTreeSet;
+
 use ecr_pull_through_sync::account::{AwsError, Proof, Reader, Repository, Rule, Secret, Template};
 use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::report::Report;
@@ -74,10 +76,12 @@ pub struct Found {
 pub async fn look(reader: &Reader, client: &Client, asked: &Question) -> Option<Seen> {
     let (rules, templates) = tokio::join!(reader.rules(), reader.templates());
     let place = place(asked, rules.as_deref().unwrap_or_default())?;
+    let nothing = BTreeSet::new();
+    let elsewhere = asked.status.as_ref().map_or(&nothing, |report| &report.elsewhere);
     let route = match (&rules, &place) {
-        (Ok(rules), place) => Some(route(place, rules)),
+        (Ok(rules), place) => Some(route(place, rules, elsewhere)),
         // The repository is known all the same.
-        (Err(_), Place::Ecr(..)) => Some(route(&place, &[])),
+        (Err(_), Place::Ecr(..)) => Some(route(&place, &[], elsewhere)),
         (Err(_), _) => None,
     };
     let found = match &route {

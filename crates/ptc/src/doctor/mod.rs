@@ -23,84 +23,28 @@ pub use role::RoleArn;
 use facts::Case;
 use look::Seen;
 
-/// A step of a pull, and what is to be said of it.
-struct Step {
-    /// Its name, on a page and in JSON.
-    name: &'static str,
-    /// Nothing where the step does not come in.
-    judge: fn(&Case<'_>) -> Option<Fact>,
-}
+/// What is to be said of a step; nothing where it does not come in.
+type Judge = fn(&Case<'_>) -> Option<Fact>;
 
-/// The steps, in their order. The first that fails is the one that explains.
-const STEPS: &[Step] = &[
-    Step {
-        name: "name",
-        judge: facts::name::name,
-    },
-    Step {
-        name: "rule",
-        judge: facts::name::rule,
-    },
-    Step {
-        name: "template",
-        judge: facts::credential::template,
-    },
-    Step {
-        name: "secret",
-        judge: facts::credential::secret,
-    },
-    Step {
-        name: "credential",
-        judge: facts::credential::credential,
-    },
-    Step {
-        name: "expiry",
-        judge: facts::credential::expiry,
-    },
-    Step {
-        name: "last run",
-        judge: facts::credential::last_run,
-    },
-    Step {
-        name: "last pull failure",
-        judge: facts::credential::last_pull_failure,
-    },
-    Step {
-        name: "repository",
-        judge: facts::image::repository,
-    },
-    Step {
-        name: "rights",
-        judge: facts::rights::rights,
-    },
-    Step {
-        name: "repository policy",
-        judge: facts::rights::repository_policy,
-    },
-    Step {
-        name: "registry policy",
-        judge: facts::rights::registry_policy,
-    },
-    Step {
-        name: "image",
-        judge: facts::image::image,
-    },
-    Step {
-        name: "tag",
-        judge: facts::image::tag,
-    },
-    Step {
-        name: "platform",
-        judge: facts::image::platform,
-    },
-    Step {
-        name: "pull",
-        judge: facts::image::pull,
-    },
-    Step {
-        name: "puller",
-        judge: facts::image::puller,
-    },
+/// The steps of a pull, in their order, by their names on a page and in JSON. The first that fails is the one that explains.
+const STEPS: &[(&str, Judge)] = &[
+    ("name", facts::name::name),
+    ("rule", facts::name::rule),
+    ("template", facts::credential::template),
+    ("secret", facts::credential::secret),
+    ("credential", facts::credential::credential),
+    ("expiry", facts::credential::expiry),
+    ("last run", facts::credential::last_run),
+    ("last pull failure", facts::credential::last_pull_failure),
+    ("repository", facts::image::repository),
+    ("rights", facts::rights::rights),
+    ("repository policy", facts::rights::repository_policy),
+    ("registry policy", facts::rights::registry_policy),
+    ("image", facts::image::image),
+    ("tag", facts::image::tag),
+    ("platform", facts::image::platform),
+    ("pull", facts::image::pull),
+    ("puller", facts::image::puller),
 ];
 
 /// The answer to the question that a step asks.
@@ -202,13 +146,9 @@ impl Diagnosis {
     /// Judges what was seen; nothing was for a name of another registry.
     pub fn of(asked: &Question, seen: Option<&Seen>) -> Self {
         let case = Case::of(asked, seen);
-        let facts = STEPS.iter().filter_map(|step| {
-            let fact = (step.judge)(&case)?;
-            Some(Fact {
-                step: step.name,
-                ..fact
-            })
-        });
+        let facts = STEPS
+            .iter()
+            .filter_map(|(step, judge)| Some(Fact { step, ..judge(&case)? }));
         Self::with(&asked.image.text, case.url(), case.is_cached(), facts.collect())
     }
 

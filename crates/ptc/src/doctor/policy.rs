@@ -27,7 +27,7 @@ enum Named {
     Account,
     /// The role itself, or everybody.
     Role,
-    /// Somebody may be it: a session of the role, all but some.
+    /// It may match, depending on more than the role: a session of it, or `NotPrincipal`.
     Perhaps,
 }
 

@@ -1,5 +1,7 @@
 //! Which rule serves an image, and under which repository.
 
+use std::collections::BTreeSet;
+
 use config::{ROOT, canonical_host};
 use ecr_pull_through_sync::account::Rule;
 
@@ -37,14 +39,17 @@ pub enum From {
     },
 }
 
-/// The repository for a name and what serves it; the host, where no rule is for it.
-pub fn route(place: &Place, rules: &[Rule]) -> Result<Route, String> {
+/// The repository for a name and what serves it; the host, where no rule is for it. `elsewhere` are the prefixes that the
+/// file has for other stacks.
+pub fn route(place: &Place, rules: &[Rule], elsewhere: &BTreeSet<String>) -> Result<Route, String> {
     match place {
         Place::Ecr(_, repository) => Ok(Route::cache(repository, rules)),
         Place::Bare(path) => {
             let in_cache = Route::cache(path, rules);
             // Docker Hub has no name of three parts. `ROOT` covers every name, which says nothing about what was meant.
+            let prefix = path.split_once('/').map_or("", |(first, _)| first);
             let is_meant = path.matches('/').count() > 1
+                || elsewhere.contains(prefix)
                 || in_cache.rule.as_ref().is_some_and(|served| served.rule.prefix != ROOT);
             if is_meant {
                 return Ok(in_cache);
@@ -170,7 +175,7 @@ mod tests {
         ];
         let found = |text: &str| {
             let image = super::super::name::Image::read(text).map_err(|malformed| malformed.why)?;
-            let route = route(&image.place, &rules)?;
+            let route = route(&image.place, &rules, &BTreeSet::from(["k8s".to_owned()]))?;
             let served = route
                 .rule
                 .map(|served| format!("{}/{}", served.rule.upstream_url, served.path));
@@ -190,6 +195,8 @@ mod tests {
             ("docker.io/acme/x", "hub/acme/x quay.io/x"),
             ("quay.io/a/b", "hub/acme/a/b quay.io/a/b"),
             ("quay/a/b", "quay/a/b quay.io/a/b"),
+            ("k8s/pause", "k8s/pause public.ecr.aws/k8s/pause"),
+            ("k8s-old/x", "hub/k8s-old/x registry-1.docker.io/k8s-old/x"),
             ("other/a/b", "other/a/b public.ecr.aws/other/a/b"),
             ("public.ecr.aws/x/y", "x/y public.ecr.aws/x/y"),
         ] {

@@ -46,7 +46,11 @@ impl Draft {
         home: &Home,
         settings: &Settings,
     ) -> Result<Self, ExportError> {
-        let context = context(home, settings);
+        let context = Context {
+            template_role: settings.template_role_arn.is_some(),
+            resource_tags: settings.resource_tags.clone(),
+            ..home.context()
+        };
         let any = [("registry".into(), "quay.io".into())].into_iter().collect();
         accepts("any", &any, &context).map_err(ExportError::Settings)?;
         let (mut entries, mut refused) = (BTreeMap::new(), BTreeMap::new());
@@ -136,17 +140,6 @@ impl Draft {
     }
 }
 
-/// The account that the file is for.
-fn context(home: &Home, settings: &Settings) -> Context {
-    Context {
-        account: Some(home.account.clone()),
-        region: Some(home.region.clone()),
-        partition: home.partition.clone(),
-        template_role: settings.template_role_arn.is_some(),
-        resource_tags: settings.resource_tags.clone(),
-    }
-}
-
 /// A registry with all the fields that `config` accepts, or the reason why there is none.
 fn settle(name: &str, base: &Group, more: &[Group], context: &Context) -> Result<Entry, String> {
     let mut fields = mapping(base.iter().cloned());
@@ -207,11 +200,7 @@ fn whole(
             None => return Err(ExportError::Settings(first())),
         }
     }
-    Ok(File {
-        registries: Vec::new(),
-        max_deletions: None,
-        warnings: Vec::new(),
-    })
+    Ok(File::default())
 }
 
 fn mapping(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Mapping {
@@ -265,7 +254,7 @@ fn notes(snapshot: &Snapshot, settings: &Settings) -> Vec<String> {
     if settings.template_role_arn.is_none() && !roles.is_empty() {
         let roles = roles.into_iter().collect::<Vec<_>>().join(", ");
         notes.push(format!(
-            "templates name a role: set TEMPLATE_ROLE_ARN, or --function, to have tags and keys ({roles})"
+            "templates name a role: name the stack with --stack, or set TEMPLATE_ROLE_ARN, to have tags and keys ({roles})"
         ));
     }
     notes

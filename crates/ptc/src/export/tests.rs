@@ -12,11 +12,7 @@ use ecr_pull_through_sync::account::{Account, Rule, Secret, SecretState, Templat
 use ecr_pull_through_sync::plan::{DeletionBounds, Operation, Plan, Scope, plan};
 
 fn home() -> Home {
-    Home {
-        account: "123456789012".into(),
-        region: "eu-west-1".into(),
-        partition: "aws".into(),
-    }
+    Home::of("123456789012", "eu-west-1")
 }
 
 fn settings() -> Settings {
@@ -30,13 +26,9 @@ fn settings() -> Settings {
 }
 
 fn read(text: &str) -> Result<File, config::Rejected> {
-    let (home, settings) = (home(), settings());
     let context = Context {
-        account: Some(home.account),
-        region: Some(home.region),
-        partition: home.partition,
-        template_role: true,
-        resource_tags: settings.resource_tags,
+        resource_tags: settings().resource_tags,
+        ..home().context()
     };
     config::read(text.as_bytes(), &context)
 }

@@ -11,7 +11,7 @@ const CAVEATS: &[&str] = &[
     "The first pull of an image needs more than pulling: without `ecr:BatchImportUpstreamImage` ECR says that the image is not found, without `ecr:CreateRepository` that the repository does not exist. AWS's `AmazonEC2ContainerRegistryPullOnly` lacks the second, `...ReadOnly` both.",
     "Attach it to the role that really pulls: of the node (EKS, Karpenter, kOps), the pod execution role (Fargate), the task execution role (ECS), the project (CodeBuild). A Lambda function cannot make the first pull of an image; one that is cached it can use.",
     "It is half of what another account's puller needs, where it can be made as it is. That one also has to stand in `repository_read_access_arns`, and, for first pulls, in the registry policy of this account (`registry-policy`).",
-    "`TagWhatIsMade` is there for registries with tags. The stack's `ResourceTags` give them to every registry: let `ptc kit` know them, by `--function` or in RESOURCE_TAGS.",
+    "`TagWhatIsMade` is there for registries with tags. The stack's `ResourceTags` give them to every registry: let `ptc kit` know them, by `--stack` or in RESOURCE_TAGS.",
     "Take `PullForTheFirstTime` (and `TagWhatIsMade`) out for those who may pull only what is cached.",
 ];
 

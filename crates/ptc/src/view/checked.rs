@@ -1,6 +1,8 @@
 //! A file and what was found in it.
 
-use config::{Code, Problem, Rejected, Severity};
+use std::collections::BTreeSet;
+
+use config::{Code, File, Problem, Rejected, Severity};
 use serde::Serialize;
 
 use crate::input::Input;
@@ -11,8 +13,12 @@ use crate::view::excerpt::Excerpts;
 pub struct Checked {
     /// As it was given.
     pub file: String,
-    /// How many registries it has, where it was accepted.
+    /// How many registries it has for the stack, where it was accepted.
     pub registries: Option<usize>,
+    /// Those of them that may be for other stacks.
+    pub unplaced: BTreeSet<String>,
+    /// Those that are for other stacks.
+    pub elsewhere: BTreeSet<String>,
     /// What keeps it from being taken.
     pub errors: Vec<Problem>,
     /// What is legal but surprising.
@@ -23,13 +29,15 @@ pub struct Checked {
 }
 
 impl Checked {
-    pub fn accepted(input: &Input, registries: usize, warnings: Vec<Problem>) -> Self {
+    pub fn accepted(input: &Input, file: File) -> Self {
         Self {
             file: input.name.clone(),
-            registries: Some(registries),
+            registries: Some(file.registries.len()),
+            unplaced: file.unplaced,
+            elsewhere: file.elsewhere,
             errors: Vec::new(),
-            excerpts: Excerpts::of(&input.bytes, &warnings),
-            warnings,
+            excerpts: Excerpts::of(&input.bytes, &file.warnings),
+            warnings: file.warnings,
         }
     }
 
@@ -38,6 +46,8 @@ impl Checked {
         Self {
             file: input.name.clone(),
             registries: None,
+            unplaced: BTreeSet::new(),
+            elsewhere: BTreeSet::new(),
             excerpts: Excerpts::of(&input.bytes, errors.iter().chain(&warnings)),
             errors,
             warnings,
@@ -50,6 +60,8 @@ impl Checked {
         Self {
             file,
             registries: None,
+            unplaced: BTreeSet::new(),
+            elsewhere: BTreeSet::new(),
             errors: vec![problem],
             warnings: Vec::new(),
             excerpts: Excerpts::default(),

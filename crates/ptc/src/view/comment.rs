@@ -14,28 +14,34 @@ use crate::view::visible::visible;
 const MOST: usize = 60_000;
 
 /// A comment that takes what fits.
-struct Comment {
+#[derive(Default)]
+pub struct Comment {
     text: String,
     left_out: usize,
 }
 
 impl Comment {
     /// Adds something whole, or counts it as left out.
-    fn add(&mut self, piece: &str) {
+    pub fn add(&mut self, piece: &str) {
         if self.text.len() + piece.len() > MOST {
             self.left_out += 1;
         } else {
             self.text.push_str(piece);
         }
     }
+
+    /// All that was taken, with a sentence about what was left out, where that is something.
+    pub fn ended(self, about: impl Fn(usize) -> String) -> String {
+        match self.left_out {
+            0 => self.text,
+            left_out => format!("{}\n{}\n", self.text, about(left_out)),
+        }
+    }
 }
 
 /// A plan in Markdown, with the command that applies it.
 pub fn of_plan(report: &Report, file: &str, home: &Home, next: Option<&str>) -> String {
-    let mut comment = Comment {
-        text: String::new(),
-        left_out: 0,
-    };
+    let mut comment = Comment::default();
     comment.add(&format!("### `{}`: {}\n\n", code(file), text(&tally(report))));
     comment.add(&format!(
         "Account `{}`, Region `{}`, outcome **{}**\n",
@@ -43,6 +49,9 @@ pub fn of_plan(report: &Report, file: &str, home: &Home, next: Option<&str>) -> 
         home.region,
         report.outcome.as_str()
     ));
+    if let Some(words) = report.elsewhere_words() {
+        comment.add(&format!("\n{}\n", text(&words)));
+    }
     if report.is_wrong() {
         comment.add(&format!("\n{}\n", text(&report.message)));
     }
@@ -68,12 +77,8 @@ pub fn of_plan(report: &Report, file: &str, home: &Home, next: Option<&str>) -> 
     for change in report.changes.iter().filter(|change| !change.diff.is_empty()) {
         comment.add(&details(change));
     }
-    let Comment { mut text, left_out } = comment;
-    if left_out > 0 {
-        text.push_str(&format!(
-            "\n{left_out} lines or details do not fit here: run `ptc plan` to see them.\n"
-        ));
-    }
+    let mut text =
+        comment.ended(|left_out| format!("{left_out} lines or details do not fit here: run `ptc plan` to see them."));
     if let Some(sum) = &report.plan_checksum {
         text.push_str(&format!("\nPlan checksum: `{sum}`\n"));
         if does_something(report)
@@ -148,10 +153,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_counted_and_nobody_is_called() {
-        let mut comment = Comment {
-            text: String::new(),
-            left_out: 0,
-        };
+        let mut comment = Comment::default();
         list(
             &mut comment,
             "Errors",

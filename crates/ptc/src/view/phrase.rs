@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ecr_pull_through_sync::home::Home;
 use ecr_pull_through_sync::plan::Difference;
 use ecr_pull_through_sync::policy::read_access;
+use ecr_pull_through_sync::report::count;
 use serde_json::Value;
 
 /// A longer value is cut.
@@ -247,19 +248,15 @@ fn short(text: &str, home: &Home) -> String {
 }
 
 fn names(items: impl Iterator<Item = String>) -> String {
-    let items: Vec<String> = items.collect();
-    let shown: Vec<String> = items.iter().take(MOST_NAMES).map(|item| cut(item)).collect();
-    match items.len().saturating_sub(MOST_NAMES) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
+    some(&items.map(|item| cut(&item)).collect::<Vec<_>>(), MOST_NAMES)
 }
 
-fn count(n: usize, what: &str) -> String {
-    if n == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{n} {what}s")
+/// A few of many names.
+pub fn some(names: &[impl AsRef<str>], most: usize) -> String {
+    let shown: Vec<&str> = names.iter().take(most).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(most) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 
@@ -278,11 +275,7 @@ mod tests {
     use super::*;
 
     fn home() -> Home {
-        Home {
-            account: "123456789012".into(),
-            region: "eu-west-1".into(),
-            partition: "aws".into(),
-        }
+        Home::of("123456789012", "eu-west-1")
     }
 
     fn phrase(field: &'static str, old: Value, new: Value) -> String {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use config::{Problem, Rejected, Severity};
-use ecr_pull_through_sync::report::{ChangeResult, Mark, Outcome, Report, State};
+use ecr_pull_through_sync::report::{ChangeResult, Mark, Outcome, Report, State, some};
 
 use jiff::Timestamp;
 
@@ -14,9 +14,6 @@ use crate::view::rows::{Row, Rows};
 use crate::view::status::registries;
 use crate::view::terminal::Page;
 use crate::view::{diff, problems};
-
-/// How many registries a warning names.
-const MOST_NAMES: usize = 5;
 
 /// How much of a plan is shown, and what may follow.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +38,9 @@ pub fn page(report: &Report, input: &Input, session: &Session, shown: Shown<'_>,
     let (account, region) = (&home.account, &home.region);
     let against = format!("{} against account {account} in {region}, as {owner}", input.name);
     page.line(Mark::Same, &against);
+    if let Some(words) = report.elsewhere_words() {
+        page.line(Mark::Same, &words);
+    }
     page.gap();
     changes(&mut page, report, session, shown.details);
     for blocker in report.blockers() {
@@ -143,22 +143,13 @@ pub fn by_message(problems: &[Problem]) -> Vec<Problem> {
     let once = told.into_iter().map(|(problem, names)| match names.as_slice() {
         [] | [_] => problem.clone(),
         names => Problem {
-            registry: Some(some(names)),
+            registry: Some(some(names.iter().copied())),
             line: None,
             column: None,
             ..problem.clone()
         },
     });
     once.collect()
-}
-
-/// A few of many names.
-fn some(names: &[&str]) -> String {
-    let shown = names.iter().take(MOST_NAMES).copied().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(MOST_NAMES) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
 }
 
 /// What was done, what was not, and how the registries are now.

@@ -2,7 +2,7 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use config::{Problem, Severity};
-use ecr_pull_through_sync::report::Mark;
+use ecr_pull_through_sync::report::{Mark, count};
 
 use crate::view::checked::Checked;
 use crate::view::excerpt;
@@ -13,8 +13,11 @@ pub fn page(file: &Checked, color: bool) -> String {
     let mut page = Page::new(color);
     for (severity, problem) in file.problems() {
         // Which file it is shows, also where none of its lines does.
-        let place = problem.place(&file.file).unwrap_or_else(|| file.file.clone());
-        say(&mut page, severity, problem, Some(&place));
+        let told = match problem.line {
+            Some(_) => problem.told(&file.file),
+            None => format!("{}: {}", file.file, problem.sentence()),
+        };
+        say(&mut page, severity, problem, &told);
         page.text.push_str(&shown(file, severity, problem, color));
         page.gap();
     }
@@ -22,24 +25,18 @@ pub fn page(file: &Checked, color: bool) -> String {
     page.text
 }
 
-/// A problem on a page, as it is said everywhere: how bad, its code, where, and what is wrong.
-pub fn say(page: &mut Page, severity: Severity, problem: &Problem, place: Option<&str>) {
+fn say(page: &mut Page, severity: Severity, problem: &Problem, told: &str) {
     let mark = match severity {
         Severity::Error => Mark::Attention,
         Severity::Warning => Mark::Changed,
     };
-    let mut word = severity.as_str().to_owned();
-    if !problem.code.is_none() {
-        word.push_str(&format!("[{}]", problem.code));
-    }
-    let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
-    page.said(mark, &word, &format!("{place}{}", problem.sentence()));
+    page.said(mark, &problem.label(severity), told);
 }
 
-/// The same for each of several; where, in this file.
+/// Problems on a page, as they are said everywhere: how bad, its code, where, and what is wrong.
 pub fn say_all<'p>(page: &mut Page, severity: Severity, problems: impl IntoIterator<Item = &'p Problem>, file: &str) {
     for problem in problems {
-        say(page, severity, problem, problem.place(file).as_deref());
+        say(page, severity, problem, &problem.told(file));
     }
 }
 
@@ -57,14 +54,6 @@ pub fn total(files: &[Checked]) -> Option<String> {
     })
 }
 
-fn count(n: usize, what: &str) -> String {
-    if n == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{n} {what}s")
-    }
-}
-
 fn verdict(file: &Checked) -> String {
     let warnings = match file.warnings.len() {
         0 => String::new(),
@@ -72,12 +61,16 @@ fn verdict(file: &Checked) -> String {
     };
     match file.registries {
         Some(registries) => {
-            let registries = if registries == 1 {
-                "1 registry".to_owned()
-            } else {
-                format!("{registries} registries")
+            let registries = count(registries, "registry");
+            let elsewhere = match file.elsewhere.len() {
+                0 => String::new(),
+                n => format!(" and {n} for other stacks"),
             };
-            format!("{}: good, {registries}{warnings}", file.file)
+            let unplaced = match file.unplaced.len() {
+                0 => String::new(),
+                n => format!("; {n} with `only`, checked by form alone: --account and --region check them for a stack"),
+            };
+            format!("{}: good, {registries}{elsewhere}{warnings}{unplaced}", file.file)
         }
         None => format!(
             "{}: refused, {}{warnings}",

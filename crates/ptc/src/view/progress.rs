@@ -55,7 +55,7 @@ struct Work {
     all: Option<usize>,
     /// Settings of repositories that were put. How many differ shows only when all have been read.
     settings: usize,
-    /// What is waited for, since when, and whether a line has told of it.
+    /// What is waited for, since when, and whether a line has said so.
     waits: BTreeMap<u64, (String, Instant, bool)>,
     next_word: Duration,
     line: Option<ProgressBar>,
@@ -63,7 +63,7 @@ struct Work {
 }
 
 impl Progress {
-    /// Shows from now on what the function's library tells of.
+    /// Shows from now on what the function's library reports.
     pub fn new(json: bool, color: bool) -> Self {
         let how = if json {
             How::Silent
@@ -90,7 +90,7 @@ impl Progress {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does some work, and tells of it while it lasts. `far` says how far it is, as far as the steps do not.
+    /// Does some work, and shows its progress meanwhile. `far` says how far it is where the steps do not.
     pub async fn during<T>(&self, what: &str, far: &dyn Fn() -> Option<String>, work: impl Future<Output = T>) -> T {
         {
             let mut state = self.work();
@@ -264,7 +264,7 @@ impl<S: Subscriber> Layer<S> for Progress {
     }
 }
 
-/// A step that was taken, in a line; the report tells of everything else.
+/// A step that was taken, in a line; the report has everything else.
 fn line(fields: &BTreeMap<&'static str, String>) -> Option<String> {
     let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
     if field("message") != "applied" {

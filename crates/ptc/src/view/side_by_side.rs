@@ -7,14 +7,11 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::exit::Ending;
-use crate::session::SessionArgs;
+use crate::session::{Session, SessionArgs};
 use crate::targets::Target;
 use crate::ui::{Failure, Ui};
-use crate::view::comment;
+use crate::view::comment::{Comment, text};
 use crate::view::terminal::Page;
-
-/// GitHub takes 65,536 characters in a comment; the rest is for what a pipeline puts around it.
-const MOST_MARKDOWN: usize = 60_000;
 
 /// What a command has to say of one stack.
 pub struct Told {
@@ -42,23 +39,30 @@ pub enum Form {
     Json,
 }
 
-/// What is to be said of one stack of several.
+/// The result of one stack of several.
 struct Row {
     subject: String,
+    /// Where there are several.
+    profile: Option<String>,
     region: String,
     said: Result<Told, Failure>,
 }
 
 /// Does the work for each of them, side by side, and prints what came of it.
-pub async fn tell<T>(
-    targets: Vec<Target<T>>,
+pub async fn tell(
+    targets: Vec<Target>,
     form: Form,
     ui: &Ui,
-    work: impl AsyncFn(SessionArgs, T) -> Result<Told, Failure>,
+    work: impl AsyncFn(SessionArgs, Session) -> Result<Told, Failure>,
 ) -> Result<ExitCode, Failure> {
     let work = &work;
+    let named = |target: &Target| target.args.profile.clone();
+    let one_profile = targets
+        .iter()
+        .all(|target| Some(named(target)) == targets.first().map(named));
     let rows = targets.into_iter().map(async |target| Row {
         subject: target.args.subject().to_owned(),
+        profile: named(&target).filter(|_| !one_profile),
         region: target.region,
         said: match target.opened {
             Ok(opened) => work(target.args, opened).await,
@@ -99,6 +103,7 @@ impl Row {
         match &self.said {
             Ok(told) => &told.outcome,
             Err(Failure::TimedOut(_)) => "waiting",
+            Err(Failure::Interrupted(_)) => "interrupted",
             Err(_) => "error",
         }
     }
@@ -116,14 +121,25 @@ impl Row {
             Err(failure) => ("error", failure.to_string().into()),
         };
         let stack = Some(&self.subject).filter(|subject| !subject.is_empty());
-        Ok(json!({ "stack": stack, "region": self.region, "exit_status": self.ending().status(), part: said }))
+        let mut object =
+            json!({ "stack": stack, "region": self.region, "exit_status": self.ending().status(), part: said });
+        if let (Some(members), Some(profile)) = (object.as_object_mut(), &self.profile) {
+            members.insert("profile".into(), profile.as_str().into());
+        }
+        Ok(object)
     }
 
     fn heading(&self) -> String {
-        match self.subject.as_str() {
-            "" => self.region.clone(),
-            subject => format!("{subject}, {}", self.region),
-        }
+        let parts = [self.subject.as_str(), self.region.as_str(), self.profile()];
+        parts
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    fn profile(&self) -> &str {
+        self.profile.as_deref().unwrap_or_default()
     }
 
     /// Its page, where it is worth one.
@@ -135,13 +151,14 @@ impl Row {
 
 fn page(rows: &[Row], color: bool) -> String {
     let mut page = Page::new(color);
-    let head = ["outcome", "stack", "region", "last run", "message"];
+    let head = ["outcome", "stack", "region", "profile", "last run", "message"];
     let cells = |row: &Row| {
         let age = row.said.as_ref().ok().and_then(|told| told.age.clone());
         vec![
             row.outcome().to_owned(),
             row.subject.clone(),
             row.region.clone(),
+            row.profile().to_owned(),
             age.unwrap_or_default(),
             row.sentence(),
         ]
@@ -165,29 +182,49 @@ fn page(rows: &[Row], color: bool) -> String {
 }
 
 fn markdown(rows: &[Row]) -> String {
-    let mut page = "| outcome | stack | Region | |\n| --- | --- | --- | --- |\n".to_owned();
+    let several = rows.iter().any(|row| row.profile.is_some());
+    let (head, rule) = if several { (" profile |", " --- |") } else { ("", "") };
+    let mut comment = Comment::default();
+    comment.add(&format!(
+        "| outcome | stack | Region |{head} |\n| --- | --- | --- |{rule} --- |\n"
+    ));
     for row in rows {
-        let sentence = comment::text(&row.sentence());
+        let (outcome, sentence) = (row.outcome(), text(&row.sentence()));
         let (stack, region) = (code(&row.subject), code(&row.region));
-        page.push_str(&format!(
-            "| **{}** | `{stack}` | `{region}` | {sentence} |\n",
-            row.outcome()
+        let profile = match several {
+            true => format!(" `{}` |", code(row.profile())),
+            false => String::new(),
+        };
+        comment.add(&format!(
+            "| **{outcome}** | `{stack}` | `{region}` |{profile} {sentence} |\n"
         ));
     }
-    let mut left_out = 0;
     for row in rows {
-        let Some(whole) = row.page() else { continue };
-        let part = format!("\n## {}\n\n{whole}", code(&row.heading()));
-        if page.len() + part.len() > MOST_MARKDOWN {
-            left_out += 1;
-        } else {
-            page.push_str(&part);
+        if let Some(whole) = row.page() {
+            comment.add(&format!("\n## {}\n\n{whole}", code(&row.heading())));
         }
     }
-    if left_out > 0 {
-        page.push_str(&format!(
-            "\n{left_out} of them do not fit here: run `ptc plan` for each to see them.\n"
-        ));
+    comment.ended(|left_out| format!("{left_out} of them do not fit here: run `ptc plan` for each to see them."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_ends_a_wait_has_not_mistyped_it() {
+        for (failure, outcome) in [
+            (Failure::Usage("x".into()), "error"),
+            (Failure::Interrupted("x".into()), "interrupted"),
+            (Failure::TimedOut("x".into()), "waiting"),
+        ] {
+            let row = Row {
+                subject: String::new(),
+                profile: None,
+                region: String::new(),
+                said: Err(failure),
+            };
+            assert_eq!(row.outcome(), outcome);
+        }
     }
-    page
 }

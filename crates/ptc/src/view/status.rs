@@ -44,6 +44,9 @@ pub fn page(
     if let Some(existing) = &report.existing_repositories {
         page.line(Mark::Same, &format!("  repositories  {}", existing.progress));
     }
+    if let Some(words) = report.elsewhere_words() {
+        page.line(Mark::Same, &format!("  {words}"));
+    }
     for (name, warm) in report
         .registries
         .iter()
@@ -55,7 +58,7 @@ pub fn page(
         }
     }
     let mut blockers = report.blockers();
-    // The table tells of a registry that no change tells of.
+    // Registries without changes are in the table already.
     blockers.retain(Blocker::has_changes);
     if !report.registries.is_empty() {
         page.gap();

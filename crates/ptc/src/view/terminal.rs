@@ -160,7 +160,7 @@ fn paint_first(text: &str, marks: &[(&str, Mark)], color: bool) -> String {
 /// A little later than now is now: two clocks are never quite the same.
 const SKEW: SignedDuration = SignedDuration::from_secs(5);
 
-/// How long ago something was: `3 h ago`. A time to come is said to be one, since it tells of a clock that is wrong.
+/// How long ago something was: `3 h ago`. A time in the future is shown as such: one of the clocks is wrong.
 pub fn age(then: Timestamp, now: Timestamp) -> String {
     let passed = now.duration_since(then);
     if passed < -SKEW {

@@ -1,9 +1,8 @@
 //! The files that kits are made of.
 
-use std::collections::BTreeMap;
 use std::fs;
 
-use config::{Context, read};
+use config::read;
 use ecr_pull_through_sync::home::Home;
 use ptc::kit::{Artefact, ArtefactKind, Fallback, kit};
 
@@ -15,20 +14,9 @@ pub struct Case {
 }
 
 impl Case {
-    pub fn of(name: &'static str, yaml: String, region: &str, partition: &str, fallback: Fallback) -> Self {
-        let home = Home {
-            account: "111122223333".into(),
-            region: region.into(),
-            partition: partition.into(),
-        };
-        let context = Context {
-            account: Some(home.account.clone()),
-            region: Some(home.region.clone()),
-            partition: home.partition.clone(),
-            template_role: true,
-            resource_tags: BTreeMap::new(),
-        };
-        let file = read(yaml.as_bytes(), &context).unwrap_or_else(|rejected| panic!("{name}: {rejected}"));
+    pub fn of(name: &'static str, yaml: String, region: &str, fallback: Fallback) -> Self {
+        let home = Home::of("111122223333", region);
+        let file = read(yaml.as_bytes(), &home.context()).unwrap_or_else(|rejected| panic!("{name}: {rejected}"));
         Self {
             name,
             yaml,
@@ -76,7 +64,6 @@ pub fn legacy() -> Case {
         "legacy",
         fs::read_to_string("../../examples/registries.yaml").unwrap(),
         "eu-central-1",
-        "aws",
         Fallback::Never,
     )
 }
@@ -87,7 +74,6 @@ pub fn every() -> Case {
         "every",
         fs::read_to_string("tests/kit/every.yaml").unwrap(),
         "eu-central-1",
-        "aws",
         Fallback::Never,
     )
 }
@@ -98,7 +84,7 @@ const FALLS_BACK: [ArtefactKind; 3] = [ArtefactKind::Readme, ArtefactKind::Conta
 /// The same, with the upstream behind ECR: only what that changes.
 pub fn fallback() -> Case {
     let yaml = fs::read_to_string("tests/kit/every.yaml").unwrap();
-    let mut case = Case::of("fallback", yaml, "eu-central-1", "aws", Fallback::Upstream);
+    let mut case = Case::of("fallback", yaml, "eu-central-1", Fallback::Upstream);
     case.kit.retain(|artefact| FALLS_BACK.contains(&artefact.part));
     case
 }
@@ -109,7 +95,6 @@ pub fn china() -> Case {
         "china",
         fs::read_to_string("tests/kit/china.yaml").unwrap(),
         "cn-north-1",
-        "aws-cn",
         Fallback::Never,
     )
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use local_aws::LocalAws;
+use local_aws::iam::Policy;
 
 use crate::stack::{BUCKET, ROLE, Report, TestStack, USUAL};
 
@@ -220,10 +221,40 @@ impl Output {
     }
 }
 
-/// The name of the deployed function.
-pub const FUNCTION: &str = "ecr-pull-through-sync";
+/// Deploys a stack with its function, under a name as CloudFormation makes up.
+pub fn deploy(aws: &LocalAws, stack: &str, bucket: &str, more: &[(&str, &str)]) {
+    let function = format!("{stack}-SyncFunction-1");
+    let variables = [
+        ("CONFIG_BUCKET", bucket),
+        ("OWNER", "stack"),
+        ("TEMPLATE_ROLE_ARN", ROLE),
+    ];
+    aws.deploy_function(&function, &[&variables[..], &USUAL, more].concat());
+    aws.put_stack(stack, "CREATE_COMPLETE", &[("FunctionName", &function)])
+        .unwrap();
+}
 
-/// A deployed function, and `ptc` in a folder with a file for it.
+/// Holds what was printed against the file of this path below the crate; `BLESS=1` writes it anew.
+#[track_caller]
+pub fn golden(path: &str, actual: &str) {
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, actual).unwrap();
+    }
+    let expected = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(actual, expected, "{path}: BLESS=1 writes it anew");
+}
+
+/// The first policy in the documentation after these words of a page.
+pub fn documented_policy(page: &str, section: &str) -> Policy {
+    let page = std::fs::read_to_string(format!("../../docs/{page}")).unwrap();
+    let (_, section) = page.split_once(section).unwrap();
+    let json = section.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    let json = json.replace("<bucket>", BUCKET).replace("<account>", "123456789012");
+    let json = json.replace("<region>", "eu-west-1");
+    Policy::read("reader", &[("P".to_owned(), serde_json::from_str(&json).unwrap())]).unwrap()
+}
+
+/// The stack that `ptc` goes by where nobody names one, deployed, and `ptc` in a folder with a file for it.
 pub struct Terminal {
     pub stack: TestStack,
     pub folder: PathBuf,
@@ -232,12 +263,7 @@ pub struct Terminal {
 impl Terminal {
     pub async fn new(name: &str) -> Self {
         let stack = TestStack::new().await;
-        let variables = [
-            ("CONFIG_BUCKET", BUCKET),
-            ("OWNER", "stack"),
-            ("TEMPLATE_ROLE_ARN", ROLE),
-        ];
-        stack.aws.deploy_function(FUNCTION, &[&variables[..], &USUAL].concat());
+        deploy(&stack.aws, "ecr-pull-through-sync", BUCKET, &[]);
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("terminal-{name}"));
         std::fs::create_dir_all(&folder).unwrap();
         Self { stack, folder }
@@ -256,7 +282,7 @@ impl Terminal {
         let [command, rest @ ..] = arguments else {
             panic!("no command")
         };
-        let whole = [&[*command, "registries.yaml", "--function", FUNCTION], rest].concat();
+        let whole = [&[*command, "registries.yaml"], rest].concat();
         self.ptc().run(whole).await
     }
 

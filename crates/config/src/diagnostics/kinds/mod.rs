@@ -13,6 +13,7 @@ mod form;
 mod lifecycle;
 mod names;
 mod sops;
+mod stacks;
 mod text;
 mod warnings;
 
@@ -112,6 +113,7 @@ pub fn kinds() -> impl Iterator<Item = &'static Kind> {
         sops::KINDS,
         warnings::KINDS,
         account::KINDS,
+        stacks::KINDS,
     ];
     let mut kinds: Vec<&'static Kind> = tables.into_iter().flatten().collect();
     kinds.sort_by_key(|kind| kind.code);

@@ -67,9 +67,9 @@ fn getting_an_image_pulls_it() {
         .upstreams()
         .fail(HUB, "library/nginx:slow", "UpstreamTooManyRequests");
     let unknown = format!("sha256:{}", "0".repeat(64));
-    let mut stored = Image::new("sha256:cold", &["cold"], world.cx.now);
+    let mut stored = Image::new("sha256:cold", &["cold"], world.context.now);
     stored.storage_class = StorageClass::Archive;
-    world.ecr.seed_images(&world.cx, NGINX, vec![stored]);
+    world.ecr.seed_images(&world.context, NGINX, vec![stored]);
     for (id, code, part) in [
         (
             json!({"imageTag": "9.99"}),
@@ -100,9 +100,11 @@ fn getting_an_image_pulls_it() {
     // Converting a manifest, and one of an image that was never pulled, it has not.
     let other = json!({"repositoryName": NGINX, "imageIds": [{"imageTag": "1.27"}], "acceptedMediaTypes": ["x"]});
     world.refused("BatchGetImage", &other, "NotImplemented");
-    world
-        .ecr
-        .seed_images(&world.cx, NGINX, vec![Image::new("sha256:own", &["own"], world.cx.now)]);
+    world.ecr.seed_images(
+        &world.context,
+        NGINX,
+        vec![Image::new("sha256:own", &["own"], world.context.now)],
+    );
     let pushed = json!({"repositoryName": NGINX, "imageIds": [{"imageTag": "own"}]});
     world.refused("BatchGetImage", &pushed, "NotImplemented");
 }

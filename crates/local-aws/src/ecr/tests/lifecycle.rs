@@ -226,7 +226,7 @@ fn rules_come_back_by_priority() {
 
 /// An image by the name of its digest, pushed so many days ago.
 fn image(world: &World, digest: &str, tags: &[&str], days: i64) -> Image {
-    Image::new(digest, tags, world.cx.now - SignedDuration::from_hours(24 * days))
+    Image::new(digest, tags, world.context.now - SignedDuration::from_hours(24 * days))
 }
 
 /// What a complete preview says: digest, action and rule, in the order of the digests.
@@ -291,7 +291,7 @@ fn evaluation() {
             image(&world, "old", &["v2"], 20),
             image(&world, "fresh", &["latest"], 1),
         ];
-        world.ecr.seed_images(&world.cx, "hub/x", images);
+        world.ecr.seed_images(&world.context, "hub/x", images);
         let got = preview(&mut world, &text);
         let got: Vec<(&str, u64)> = got.iter().map(|(digest, _, rule)| (digest.as_str(), *rule)).collect();
         assert_eq!(got, expected, "{text}");
@@ -301,7 +301,7 @@ fn evaluation() {
 #[test]
 fn archives_and_manifest_lists() {
     let mut world = World::new();
-    let day = |world: &World, days: i64| Some(world.cx.now - SignedDuration::from_hours(24 * days));
+    let day = |world: &World, days: i64| Some(world.context.now - SignedDuration::from_hours(24 * days));
     let images = vec![
         Image {
             last_pulled_at: day(&world, 2),
@@ -323,7 +323,7 @@ fn archives_and_manifest_lists() {
             ..image(&world, "e-child", &[], 100)
         },
     ];
-    world.ecr.seed_images(&world.cx, "hub/x", images);
+    world.ecr.seed_images(&world.context, "hub/x", images);
     let text = rules(&[
         rule(1, days("any", "sinceImagePulled", 30), archive()),
         rule(
@@ -354,7 +354,7 @@ fn a_preview_takes_its_time_and_goes_stale() {
     let images = (0..9)
         .map(|n| image(&world, &format!("sha256:{n}"), if n % 2 == 0 { &["t"] } else { &[] }, n))
         .collect();
-    world.ecr.seed_images(&world.cx, "hub/x", images);
+    world.ecr.seed_images(&world.context, "hub/x", images);
     let (start, get) = (
         json!({"repositoryName": "hub/x", "lifecyclePolicyText": keep(3)}),
         json!({"repositoryName": "hub/x"}),

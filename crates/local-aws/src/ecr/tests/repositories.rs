@@ -44,8 +44,8 @@ fn a_repository_through_its_life() {
         "RepositoryNotFoundException",
     );
 
-    let image = super::super::Image::new("sha256:1", &["latest"], world.cx.now);
-    world.ecr.seed_images(&world.cx, "hub/x", vec![image]);
+    let image = super::super::Image::new("sha256:1", &["latest"], world.context.now);
+    world.ecr.seed_images(&world.context, "hub/x", vec![image]);
     world.refused(
         "DeleteRepository",
         &named("hub/x", &json!({})),
@@ -164,7 +164,7 @@ fn tags() {
 fn ten_thousand_repositories_are_made_and_described_at_once() {
     let mut world = World::new();
     let names = (0..10_000).map(|n| format!("hub/library/image-{n:05}"));
-    world.ecr.seed_repositories(&world.cx, names, 500);
+    world.ecr.seed_repositories(&world.context, names, 500);
     let (mut input, mut seen, mut pages) = (json!({"maxResults": 100}), 0, 0);
     loop {
         let page = world.must("DescribeRepositories", &input);
@@ -181,7 +181,7 @@ fn ten_thousand_repositories_are_made_and_described_at_once() {
 fn a_seeded_repository_has_an_image_a_day() {
     let mut world = World::new();
     world.ecr.preview_polls = 0;
-    world.ecr.seed_repositories(&world.cx, ["hub/x".to_owned()], 5);
+    world.ecr.seed_repositories(&world.context, ["hub/x".to_owned()], 5);
     let keep = json!({"lifecyclePolicyText": super::lifecycle::keep(3)});
     world.must("StartLifecyclePolicyPreview", &named("hub/x", &keep));
     let preview = world.must("GetLifecyclePolicyPreview", &named("hub/x", &json!({})));
@@ -203,8 +203,8 @@ fn a_seeded_repository_has_an_image_a_day() {
         "RepositoryNotEmptyException",
     );
     // What is there stays, and what is added comes after it.
-    let image = super::super::Image::new("sha256:1", &["v6"], world.cx.now);
-    world.ecr.seed_images(&world.cx, "hub/x", vec![image]);
-    world.ecr.seed_repositories(&world.cx, ["hub/x".to_owned()], 0);
+    let image = super::super::Image::new("sha256:1", &["v6"], world.context.now);
+    world.ecr.seed_images(&world.context, "hub/x", vec![image]);
+    world.ecr.seed_repositories(&world.context, ["hub/x".to_owned()], 0);
     assert!(world.pull("hub/x:v6").is_ok() && world.pull("hub/x:v1").is_ok());
 }

@@ -6,6 +6,10 @@ use super::{ACCOUNT, HUB, World, arn};
 
 const OPEN: &str = "The specified upstream registry doesn't require authentication";
 const MISMATCH: &str = "Upstream registry URL and provided credential type do not match";
+const INVALID_URL: &str = "UnsupportedUpstreamRegistryException: The upstream registry URL https://quay.io is invalid. Specify a valid upstream registry URL and try again";
+const NEEDS_SECRET: &str = "UnsupportedUpstreamRegistryException: The specified upstream registry requires authentication. Specify a valid Secrets Manager ARN";
+const OTHER_NAME: &str = "Upstream registry URL and entered upstream registry do not match";
+const SAME_PLACE: &str = "Please verify the secret exists in the same region and account";
 const ROLE: &str = "arn:aws:iam::111122223333:role/ptc";
 
 #[test]
@@ -15,81 +19,54 @@ fn what_a_rule_may_be() {
     let other_account = arn("x").replace(ACCOUNT, "999988887777");
     let other = "222233334444.dkr.ecr.eu-west-1.amazonaws.com";
     let own_other_region = format!("{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com");
+    let under = |part: &str, prefix: &str| {
+        let mut members = json!({"upstreamRepositoryPrefix": part, "ecrRepositoryPrefix": prefix});
+        if part == "prod" {
+            members["customRoleArn"] = json!(ROLE);
+        }
+        members
+    };
     // Host, further members, a part of the refusal ("" where the rule is made).
+    let good = arn("good");
+    let with = |secret: &str| json!({"credentialArn": secret});
     let table = [
         ("quay.io", json!({}), ""),
         ("public.ecr.aws", json!({}), ""),
         ("registry.k8s.io", json!({"upstreamRegistry": "quay"}), ""),
-        (
-            "https://quay.io",
-            json!({}),
-            "UnsupportedUpstreamRegistryException: The upstream registry URL https://quay.io is invalid. Specify a valid upstream registry URL and try again",
-        ),
+        ("https://quay.io", json!({}), INVALID_URL),
         ("docker.io", json!({}), "The upstream registry URL docker.io is invalid"),
-        (
-            &own,
-            json!({}),
-            "Upstream registry URL cannot be the same as the cache registry",
-        ),
+        (&own, json!({}), "cannot be the same as the cache registry"),
         (&own_other_region, json!({}), ""),
+        (HUB, json!({}), NEEDS_SECRET),
+        (HUB, with(&good), ""),
         (
             HUB,
-            json!({}),
-            "UnsupportedUpstreamRegistryException: The specified upstream registry requires authentication. Specify a valid Secrets Manager ARN",
-        ),
-        (HUB, json!({"credentialArn": arn("good")}), ""),
-        (
-            HUB,
-            json!({"credentialArn": arn("good"), "upstreamRegistry": "docker-hub"}),
+            json!({"credentialArn": good, "upstreamRegistry": "docker-hub"}),
             "",
         ),
         (
             HUB,
-            json!({"credentialArn": arn("good"), "upstreamRegistry": "quay"}),
-            "Upstream registry URL and entered upstream registry do not match",
+            json!({"credentialArn": good, "upstreamRegistry": "quay"}),
+            OTHER_NAME,
         ),
-        (HUB, json!({"credentialArn": arn("garbage")}), ""),
-        (HUB, json!({"credentialArn": arn("missing")}), "SecretNotFoundException"),
-        (
-            HUB,
-            json!({"credentialArn": arn("deleted")}),
-            "UnableToAccessSecretException",
-        ),
-        (
-            HUB,
-            json!({"credentialArn": elsewhere}),
-            "Please verify the secret exists in the same region and account",
-        ),
-        (
-            HUB,
-            json!({"credentialArn": other_account}),
-            "Please verify the secret exists in the same region and account",
-        ),
-        (
-            HUB,
-            json!({"credentialArn": arn("good"), "customRoleArn": ROLE}),
-            MISMATCH,
-        ),
-        ("quay.io", json!({"credentialArn": arn("good")}), OPEN),
+        (HUB, with(&arn("garbage")), ""),
+        (HUB, with(&arn("missing")), "SecretNotFoundException"),
+        (HUB, with(&arn("deleted")), "UnableToAccessSecretException"),
+        (HUB, with(&elsewhere), SAME_PLACE),
+        (HUB, with(&other_account), SAME_PLACE),
+        (HUB, json!({"credentialArn": good, "customRoleArn": ROLE}), MISMATCH),
+        ("quay.io", with(&good), OPEN),
         ("quay.io", json!({"customRoleArn": ROLE}), MISMATCH),
-        (other, json!({"credentialArn": arn("good")}), MISMATCH),
+        (other, with(&good), MISMATCH),
         (other, json!({"customRoleArn": ROLE}), ""),
+        (other, under("prod", "cache"), ""),
         (
             other,
-            json!({"customRoleArn": ROLE, "upstreamRepositoryPrefix": "prod"}),
-            "",
+            under("prod", "ROOT"),
+            "when the ECR repository prefix is not ROOT",
         ),
-        (
-            other,
-            json!({"customRoleArn": ROLE, "upstreamRepositoryPrefix": "prod", "ecrRepositoryPrefix": "ROOT"}),
-            "only when the ECR repository prefix is not ROOT",
-        ),
-        (
-            "quay.io",
-            json!({"upstreamRepositoryPrefix": "org"}),
-            "only for an Amazon ECR",
-        ),
-        ("quay.io", json!({"upstreamRepositoryPrefix": "ROOT"}), ""),
+        ("quay.io", under("org", "cache"), "only for an Amazon ECR"),
+        ("quay.io", under("ROOT", "cache"), ""),
         ("quay.io", json!({"ecrRepositoryPrefix": "ROOT"}), ""),
         ("quay.io", json!({"registryId": ACCOUNT}), ""),
         (
@@ -97,11 +74,7 @@ fn what_a_rule_may_be() {
             json!({"registryId": "999988887777"}),
             "AccessDeniedException",
         ),
-        (
-            "quay.io",
-            json!({"ecrRepositoryPrefix": "Quay"}),
-            "must satisfy regular expression",
-        ),
+        ("quay.io", json!({"ecrRepositoryPrefix": "Quay"}), "regular expression"),
     ];
     for (host, members, expected) in table {
         let mut world = World::new();

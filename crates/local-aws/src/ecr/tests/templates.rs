@@ -25,6 +25,17 @@ fn shown(world: &mut World) -> Value {
 #[test]
 fn what_a_template_may_be() {
     let filters = json!([{"filterType": "WILDCARD", "filter": "v*"}]);
+    let mutable = |word: &str| json!({"imageTagMutability": word, "imageTagMutabilityExclusionFilters": filters});
+    let encrypted = |kind: &str, key: &str| json!({"encryptionConfiguration": {"encryptionType": kind, "kmsKey": key}});
+    let tags = |pairs: &[(&str, &str)]| {
+        let tags: Vec<Value> = pairs
+            .iter()
+            .map(|(key, value)| json!({"Key": key, "Value": value}))
+            .collect();
+        json!({ "resourceTags": tags })
+    };
+    const FILTERS: &str = "imageTagMutabilityExclusionFilters";
+    const NO_POLICY: &str = "InvalidParameterException: Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'";
     let table = [
         (json!({}), ""),
         (json!({"prefix": "ROOT"}), ""),
@@ -33,54 +44,24 @@ fn what_a_template_may_be() {
         (json!({"appliedFor": ["CREATE_ON_PUSH", "REPLICATION"]}), ""),
         (json!({"registryId": ACCOUNT}), "at 'registryId'"),
         (json!({"imageTagMutability": "IMMUTABLE"}), ""),
-        (
-            json!({"imageTagMutability": "IMMUTABLE", "imageTagMutabilityExclusionFilters": filters}),
-            "imageTagMutabilityExclusionFilters",
-        ),
-        (
-            json!({"imageTagMutabilityExclusionFilters": filters}),
-            "imageTagMutabilityExclusionFilters",
-        ),
-        (
-            json!({"imageTagMutability": "MUTABLE_WITH_EXCLUSION"}),
-            "imageTagMutabilityExclusionFilters",
-        ),
-        (
-            json!({"imageTagMutability": "MUTABLE_WITH_EXCLUSION", "imageTagMutabilityExclusionFilters": filters}),
-            "",
-        ),
-        (
-            json!({"encryptionConfiguration": {"encryptionType": "AES256", "kmsKey": KEY}}),
-            "encryptionConfiguration",
-        ),
-        (
-            json!({"encryptionConfiguration": {"encryptionType": "AES256", "kmsKey": ""}}),
-            "",
-        ),
-        (
-            json!({"encryptionConfiguration": {"encryptionType": "KMS_DSSE", "kmsKey": KEY}}),
-            "",
-        ),
+        (mutable("IMMUTABLE"), FILTERS),
+        (json!({FILTERS: filters}), FILTERS),
+        (json!({"imageTagMutability": "MUTABLE_WITH_EXCLUSION"}), FILTERS),
+        (mutable("MUTABLE_WITH_EXCLUSION"), ""),
+        (encrypted("AES256", KEY), "encryptionConfiguration"),
+        (encrypted("AES256", ""), ""),
+        (encrypted("KMS_DSSE", KEY), ""),
         (json!({"lifecyclePolicy": KEEP_3}), ""),
         (
             json!({"lifecyclePolicy": KEEP_3.replace("expire", "delete")}),
             "matched 0 out of 4",
         ),
         (json!({"repositoryPolicy": POLICY}), ""),
-        (
-            json!({"repositoryPolicy": "{"}),
-            "InvalidParameterException: Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'",
-        ),
-        (
-            json!({"resourceTags": [{"Key": "aws:x", "Value": "y"}]}),
-            "InvalidParameterException",
-        ),
-        (
-            json!({"resourceTags": [{"Key": "a", "Value": "y"}, {"Key": "a", "Value": "z"}]}),
-            "InvalidParameterException",
-        ),
+        (json!({"repositoryPolicy": "{"}), NO_POLICY),
+        (tags(&[("aws:x", "y")]), "InvalidParameterException"),
+        (tags(&[("a", "y"), ("a", "z")]), "InvalidParameterException"),
         // Tags and KMS without a role are taken; the pulls fail.
-        (json!({"resourceTags": [{"Key": "team", "Value": "y"}]}), ""),
+        (tags(&[("team", "y")]), ""),
     ];
     for (members, expected) in table {
         let mut world = World::new();

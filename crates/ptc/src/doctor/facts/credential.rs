@@ -188,6 +188,9 @@ pub fn last_run(case: &Case<'_>) -> Option<Fact> {
     };
     let at = &report.finished_at;
     let Some((name, registry)) = case.registry() else {
+        if let Some(name) = case.for_other_stacks() {
+            return Some(Fact::no(format!("the run of {at} left {name} to other stacks")));
+        }
         return Some(Fact::no(format!("the run of {at} knows no such registry")));
     };
     Some(match trouble((name, registry)) {

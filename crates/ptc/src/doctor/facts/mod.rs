@@ -103,6 +103,19 @@ impl<'a> Case<'a> {
     }
 }
 
+impl<'a> Case<'a> {
+    /// The registry that the repository would be under, where the file has it for other stacks.
+    fn for_other_stacks(&self) -> Option<&'a str> {
+        let names: Vec<&String> = self.asked.status.as_ref().ok()?.elsewhere.iter().collect();
+        most_specific(&names, |name| name, &self.route?.repository).map(|name| name.as_str())
+    }
+
+    /// Those that the file has for other stacks, in a sentence.
+    fn elsewhere_words(&self) -> Option<String> {
+        self.asked.status.as_ref().ok()?.elsewhere_words()
+    }
+}
+
 /// What a registry that is not ready waits for, or failed of.
 fn trouble((name, registry): (&String, &RegistryReport)) -> Option<String> {
     let message = registry.message.as_deref().unwrap_or("without a word why");

@@ -118,9 +118,20 @@ fn no_rule_for(case: &Case<'_>, host: &str) -> Fact {
     }
     match uncacheable(host) {
         Some(why) => Fact::no(why).cause("pull it from there, or push a copy into a repository of your own"),
-        None => Fact::no(format!("no rule has the upstream {host}")).cause(format!(
-            "add a registry with `registry: {host}` to registries.yaml, and upload it"
-        )),
+        None => {
+            let elsewhere = case.elsewhere_words().map(|words| format!("; the file has {words}"));
+            let text = format!(
+                "no rule has the upstream {host}{}",
+                elsewhere.as_deref().unwrap_or_default()
+            );
+            let or = match elsewhere {
+                Some(_) => ", or name this stack in the `only` of the one that has it",
+                None => "",
+            };
+            Fact::no(text).cause(format!(
+                "add a registry with `registry: {host}` to registries.yaml{or}, and upload it"
+            ))
+        }
     }
 }
 
@@ -143,6 +154,12 @@ fn no_rule_over(case: &Case<'_>, repository: &str) -> Fact {
     }
     if let Some(fact) = not_made(case, &text) {
         return fact;
+    }
+    if let Some(name) = case.for_other_stacks() {
+        let (account, region) = (&case.asked.home.account, &case.asked.home.region);
+        return Fact::no(format!("{text}: the file has {name} for other stacks (`only`)")).cause(format!(
+            "pull it through one of those, or name account {account} and {region} in the `only` of {name}, and upload the file"
+        ));
     }
     let rules = case.seen.and_then(|seen| seen.rules.as_ref().ok());
     let prefixes: Vec<&str> = rules.into_iter().flatten().map(|rule| rule.prefix.as_str()).collect();

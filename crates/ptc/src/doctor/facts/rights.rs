@@ -98,7 +98,7 @@ fn judged(case: &Case<'_>, role: &RoleArn, rights: &[Right]) -> Fact {
     let attach = format!("{attach} (the stack's output PullerPolicyArn)");
     match all_that(&May::NotAllowed).as_slice() {
         [] => {}
-        // Whether ECR asks this of the one who pulls is said by its documentation, and by nobody who measured it.
+        // ECR's documentation says that the puller needs it. That was never measured, so it is a doubt.
         [TAG] => {
             let text = format!("{name} may not {TAG}, which ECR may want where the template has tags");
             return Fact::no(text).doubt(attach);
@@ -223,7 +223,7 @@ pub fn repository_policy(case: &Case<'_>) -> Option<Fact> {
     let found = case.found?;
     match &found.repository_policy {
         Ok(_) => {}
-        // Nobody's rights are looked at.
+        // No role was asked about, so its rights do not matter.
         Err(error) if case.asked.role.is_none() => return Some(unread_and_unneeded(error)),
         Err(error) => return Some(unread(error)),
     }
@@ -312,7 +312,7 @@ fn let_in(role: &RoleArn) -> String {
     )
 }
 
-/// A policy that is held against nobody.
+/// What a policy denies, where no role was asked about.
 fn unheld(what: &str, policy: &str) -> String {
     match denials(policy) {
         0 => format!("{what} denies nothing"),
