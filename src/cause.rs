@@ -51,6 +51,8 @@ impl Reason {
     pub const SECRET_IN_DELETION: Self = Self::word("secret-in-deletion");
     /// A `secret:` of the file is not there.
     pub const SECRET_MISSING: Self = Self::word("secret-missing");
+    /// The secret that a credential is to be copied from cannot be used.
+    pub const SOURCE: Self = Self::word("source");
     /// A rule that is not ours points elsewhere.
     pub const TAKE_OVER: Self = Self::word("take-over");
     /// A repository cannot take as many tags.

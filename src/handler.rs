@@ -9,7 +9,7 @@ use tracing::{Instrument, error, info_span};
 use crate::account::{CONFIGURED, CURRENT, FILE_REFUSED, PREVIOUS, REJECTED, Reader, Writer};
 use crate::failure::Failure;
 use crate::home::Home;
-use crate::ownership::Owner;
+use crate::ownership::{Owner, SECRET_PREFIX};
 use crate::report::Report;
 use crate::run::{Access, Deps, Run, RunRequest};
 use crate::secret_version::was_put_over;
@@ -116,7 +116,9 @@ impl App {
     /// that is current where we put it is one. The same value made current again by hand is not: it is to be proven.
     async fn is_own_write(&self, change: &SecretChange, deadline: &Deadline) -> Option<String> {
         // A failed rotation is to be told, and a restored secret to be looked after, whoever wrote its value.
-        if change.failed.is_some() || change.event == "RestoreSecret" {
+        let is_told = change.failed.is_some() || change.event == "RestoreSecret";
+        // Nothing is ever written to a secret outside ECR's prefix.
+        if is_told || !change.name.starts_with(SECRET_PREFIX) {
             return None;
         }
         let id = change.arn.as_deref().unwrap_or(&change.name);

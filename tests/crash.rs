@@ -58,6 +58,10 @@ impl Kind {
     }
 }
 
+/// Copied from the secret that [`foreign`] makes.
+const COPIED: &str = "dockerhub: {registry: registry-1.docker.io, secret_from: {secret: team/hub}}\n";
+const SOURCES: &[(&str, &str)] = &[("SOURCE_SECRET_NAMES", "team/hub")];
+
 fn with_quay(yaml: &str) -> String {
     format!("{QUAY}{yaml}")
 }
@@ -75,6 +79,24 @@ async fn create() {
             "CreatePullThroughCacheRule",
         ],
         ..Kind::new(&[QUAY], &file)
+    };
+    every_lost_answer(kind.clone()).await;
+    every_crash(kind, Form::Process).await;
+}
+
+#[tokio::test]
+async fn create_a_copy() {
+    let kind = Kind {
+        env: SOURCES,
+        current: Some((HUB, "canary-docker-1")),
+        writes: &[
+            "CreateSecret",
+            "UpdateSecretVersionStage",
+            "PutResourcePolicy",
+            "CreateRepositoryCreationTemplate",
+            "CreatePullThroughCacheRule",
+        ],
+        ..Kind::new(&[QUAY], &with_quay(COPIED))
     };
     every_lost_answer(kind.clone()).await;
     every_crash(kind, Form::Process).await;
@@ -109,6 +131,34 @@ async fn a_changed_token_in_the_file() {
             &[&with_quay(&hub("canary-docker-1"))],
             &with_quay(&hub("canary-docker-2")),
         )
+    };
+    every_lost_answer(kind.clone()).await;
+    every_crash(kind, Form::Process).await;
+}
+
+/// A source that was rotated wakes the run.
+fn changed_source_kind(then: fn(&LocalAws)) -> Kind {
+    Kind {
+        env: SOURCES,
+        then,
+        file: None,
+        ..Kind::new(&[&with_quay(COPIED)], "")
+    }
+}
+
+#[tokio::test]
+async fn a_changed_token_in_the_source() {
+    let kind = Kind {
+        served: &["quay", "dockerhub"],
+        current: Some((HUB, "canary-docker-2")),
+        writes: &[
+            "PutSecretValue",
+            "UpdateSecretVersionStage",
+            "UpdateSecretVersionStage",
+            "UpdateSecretVersionStage",
+            "UpdateSecretVersionStage",
+        ],
+        ..changed_source_kind(|aws| crate::stack::put_current(aws, "team/hub", "canary-docker-2"))
     };
     every_lost_answer(kind.clone()).await;
     every_crash(kind, Form::Process).await;
@@ -419,6 +469,19 @@ async fn put_a_refused_value_of_the_file_back() {
     every_crash(refused_kind(), Form::Dropped).await;
 }
 
+#[tokio::test]
+async fn put_a_refused_value_of_the_source_back() {
+    let changed = changed_source_kind(|aws| crate::stack::put_current(aws, "team/hub", "canary-wrong"));
+    let kind = Kind {
+        current: Some((HUB, "canary-docker-1")),
+        outcome: Outcome::Partial,
+        writes: refused_kind().writes,
+        ..changed
+    };
+    every_lost_answer(kind.clone()).await;
+    every_crash(kind, Form::Dropped).await;
+}
+
 /// The two kinds that wait, once each way in the compiled function: in the middle of the rollback.
 #[tokio::test]
 async fn a_rollback_dies_with_its_process() {
@@ -497,6 +560,8 @@ fn make_rule(aws: &LocalAws, prefix: &str, host: &str, arn: Option<&str>) {
 
 /// Somebody else's rules, templates and secrets, which no run may touch.
 fn foreign(aws: &LocalAws) {
+    let tag = ("ecr-pull-through-sync:upstream", "registry-1.docker.io");
+    make_secret(aws, "team/hub", "canary-docker-1", &[tag]);
     let arn = make_secret(aws, "ecr-pullthroughcache/by-hand", "canary-docker-3", &[]);
     make_rule(aws, "by-hand", "registry-1.docker.io", Some(&arn));
     let tag = ("ecr-pull-through-sync:owner", "other");

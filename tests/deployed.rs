@@ -24,9 +24,10 @@ pub struct Deployed {
     pub rules: BTreeMap<&'static str, EventPattern>,
 }
 
-pub const RULES: [&str; 5] = [
+pub const RULES: [&str; 6] = [
     "Upload",
     "SecretLabel",
+    "SourceLabel",
     "SecretRotation",
     "SecretCall",
     "PullFailuresRule",

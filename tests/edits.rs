@@ -28,6 +28,8 @@ struct Line {
     service: usize,
     /// `None`: a `secret:` of the service.
     token: Option<String>,
+    /// Whether the token is copied from a secret that has it.
+    copied: bool,
 }
 
 impl Line {
@@ -35,6 +37,12 @@ impl Line {
         let (service, host, _) = SERVICES[self.service];
         let name = self.name;
         match &self.token {
+            Some(token) if self.copied => {
+                format!(
+                    "{name}: {{registry: {host}, secret_from: {{secret: {}}}}}\n",
+                    source_of(token)
+                )
+            }
             Some(token) => format!("{name}: {{registry: {host}, username: acme-bot, accessToken: {token}}}\n"),
             None => format!("{name}: {{registry: {host}, secret: ecr-pullthroughcache/ops-{service}}}\n"),
         }
@@ -43,12 +51,18 @@ impl Line {
     fn set(&mut self, rng: &mut Rng) {
         self.service = rng.usize(..SERVICES.len());
         let (service, ..) = SERVICES[self.service];
+        self.copied = rng.bool();
         self.token = match rng.usize(..6) {
             0 => None,
             1 => Some(format!("canary-{service}-typo")),
             n => Some(format!("canary-{service}-{}", n % 3 + 1)),
         };
     }
+}
+
+/// The secret that a token is copied from.
+fn source_of(token: &str) -> String {
+    token.replace("canary-", "team/")
 }
 
 /// A file, and what is done to it.
@@ -74,6 +88,7 @@ impl Edited {
                     name,
                     service: 0,
                     token: None,
+                    copied: false,
                 };
                 line.set(rng);
                 lines.push(line);
@@ -124,10 +139,20 @@ fn fail_somewhere(stack: &TestStack, rng: &mut Rng) {
 }
 
 async fn stack(rng: &mut Rng) -> TestStack {
-    let rollback: &[(&str, &str)] = &[("ROLLBACK_INVALID_ROTATION", "true")];
-    let stack = TestStack::unsearched(if rng.bool() { rollback } else { &[] }).await;
+    let rollback = if rng.bool() { "true" } else { "false" };
+    let env = [
+        (
+            "SOURCE_SECRET_NAMES",
+            "team/docker-1,team/docker-2,team/docker-3,team/docker-typo,team/ghcr-1,team/ghcr-2,team/ghcr-3,team/ghcr-typo",
+        ),
+        ("ROLLBACK_INVALID_ROTATION", rollback),
+    ];
+    let stack = TestStack::unsearched(&env).await;
     for (service, _, host) in SERVICES {
         let tags = json!([{"Key": "ecr-pull-through-sync:upstream", "Value": host}]);
+        for token in ["1", "2", "3", "typo"].map(|token| format!("canary-{service}-{token}")) {
+            stack.make_secret(&source_of(&token), &credential(&token), tags.clone());
+        }
         let value = credential(&format!("canary-{service}-5"));
         stack.make_secret(&format!("ecr-pullthroughcache/ops-{service}"), &value, tags);
     }
@@ -141,6 +166,7 @@ async fn comes_to_rest(seed: u64) {
         name,
         service,
         token: Some(token.to_owned()),
+        copied: false,
     };
     let mut file = Edited {
         lines: vec![lines_of("aa", 0, "canary-docker-1"), lines_of("bb", 1, "canary-ghcr-1")],

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::files::{accepted, context};
 use config::{
     Code, Context, CredentialSource, EncryptionKind, LifecyclePolicy, Mutability, ReadAccess, Registry, Setting,
-    UpstreamKind, read, schema,
+    SourceForm, SourceUsername, UpstreamKind, read, schema,
 };
 
 /// The only registry of a file.
@@ -93,11 +93,22 @@ fn the_complete_example_is_accepted() {
     };
     let file = read(&std::fs::read("examples/complete.yaml").unwrap(), &place).unwrap();
     assert_eq!(file.max_deletions, Some(1));
-    let [hub, gitlab, k8s, base, charts, root] = &file.registries[..] else {
+    let [hub, gitlab, github, k8s, base, charts, root] = &file.registries[..] else {
         panic!()
     };
     assert!(
         matches!(&hub.credential, CredentialSource::Secret(name) if name == "ecr-pullthroughcache/shared-docker-hub")
+    );
+    let source = github.credential.source().unwrap();
+    assert_eq!(
+        (source.name(), &source.form),
+        (
+            "team/github-token",
+            &SourceForm::Json {
+                username: SourceUsername::Text("acme-bot".into()),
+                access_token_key: "token".into(),
+            }
+        )
     );
     assert_eq!(hub.mutability.as_str(), "IMMUTABLE_WITH_EXCLUSION");
     assert_eq!(hub.mutability.filters(), ["latest", "*-nightly"]);
@@ -642,4 +653,40 @@ fn more_warm_tags_than_the_policy_keeps_are_a_warning() {
     assert!(!expires(&policy(&count(1, "tagStatus: untagged"), "expire")));
     let days = "tagStatus: any, countType: sinceImagePushed, countUnit: days, countNumber: 1";
     assert!(!expires(&policy(days, "expire")));
+}
+
+#[test]
+fn a_source_is_read_with_its_defaults_and_a_registrys_own_credential_replaces_it_whole() {
+    let of = |file: &str| one(file).credential;
+    let source = of("gitlab: {registry: registry.gitlab.com, secret_from: {secret: prod/gitlab}}");
+    let form = SourceForm::Json {
+        username: SourceUsername::Key("username".into()),
+        access_token_key: "accessToken".into(),
+    };
+    assert_eq!(source.source().unwrap().form, form);
+    let text =
+        "gitlab: {registry: registry.gitlab.com, secret_from: {secret: prod/gitlab, format: text, username: bot}}";
+    assert_eq!(
+        of(text).source().unwrap().form,
+        SourceForm::Text { username: "bot".into() }
+    );
+    let file = "defaults: {secret_from: {secret: prod/all}}
+registries:
+  ghcr: {registry: ghcr.io}
+  hub: {registry: docker.io, secret: ecr-pullthroughcache/ops}
+  gitlab: {registry: registry.gitlab.com, username: bot, accessToken: canary}
+  cgr: {registry: cgr.dev, secret_from: {secret: prod/cgr}}
+  quay: {registry: quay.io}
+";
+    let file = accepted(file);
+    let told = file.registries.iter().map(|registry| match &registry.credential {
+        CredentialSource::None => "none",
+        CredentialSource::Given(_) => "given",
+        CredentialSource::Secret(name) => name,
+        CredentialSource::From(from) => from.name(),
+    });
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        ["prod/all", "ecr-pullthroughcache/ops", "given", "prod/cgr", "none"]
+    );
 }

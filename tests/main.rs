@@ -60,6 +60,7 @@ mod schema;
 mod schema_values;
 mod secrets;
 mod sops;
+mod sources;
 mod texts;
 mod update;
 mod warm;

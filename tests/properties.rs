@@ -21,6 +21,8 @@ struct Case {
     host: &'static str,
     /// The token in the file, by number, where the host takes one.
     token: usize,
+    /// Whether the file has it copied from another secret.
+    copied: bool,
     options: &'static str,
     rule: Option<Elsewhere>,
     template: Option<By>,
@@ -76,15 +78,16 @@ fn case() -> impl Strategy<Value = Case> {
     let options = proptest::sample::select(&OPTIONS);
     (
         host,
-        1usize..=3,
+        (1usize..=3, any::<bool>()),
         options,
         proptest::option::of(any::<bool>()),
         proptest::option::of(by),
         secret,
     )
-        .prop_map(|(host, token, options, rule, template, secret)| Case {
+        .prop_map(|(host, (token, copied), options, rule, template, secret)| Case {
             host,
             token,
+            copied,
             options,
             rule,
             template,
@@ -105,6 +108,7 @@ fn file(cases: &[Case]) -> String {
     let line = |(n, case): (usize, &Case)| {
         let credential = match case.host {
             "quay.io" => String::new(),
+            _ if case.copied => format!(", secret_from: {{secret: team/registry-{n}}}"),
             host => format!(", username: acme-bot, accessToken: {}", token(host, case.token)),
         };
         format!(
@@ -128,6 +132,12 @@ fn owner(by: By) -> Option<&'static str> {
 fn prepare(stack: &TestStack, n: usize, case: &Case) {
     let registry = format!("registry-{n}");
     let call = |service: &str, operation: &str, input: Value| stack.aws.call(service, operation, input).unwrap();
+    if case.copied && case.host != "quay.io" {
+        let text = json!({"username": "acme-bot", "accessToken": token(case.host, case.token)}).to_string();
+        let tags = json!([{"Key": "ecr-pull-through-sync:upstream", "Value": case.host}]);
+        let input = json!({"Name": format!("team/{registry}"), "SecretString": text, "Tags": tags});
+        call("secretsmanager", "CreateSecret", input);
+    }
     let mut arn = None;
     if let (Some((by, name, value, life)), true) = (case.secret, case.host != "quay.io") {
         let name = match name {
@@ -195,7 +205,14 @@ fn open(report: &Report) -> Vec<&Change> {
 }
 
 async fn holds(cases: Vec<Case>) {
-    let stack = TestStack::with(local_aws::Options::default(), &[("TAKE_OVER_FROM", "old-stack")]).await;
+    let env = [
+        ("TAKE_OVER_FROM", "old-stack"),
+        (
+            "SOURCE_SECRET_NAMES",
+            "team/registry-0,team/registry-1,team/registry-2,team/registry-3,team/registry-4,team/registry-5,team/registry-6,team/registry-7",
+        ),
+    ];
+    let stack = TestStack::with(local_aws::Options::default(), &env).await;
     for (n, case) in cases.iter().enumerate() {
         prepare(&stack, n, case);
     }

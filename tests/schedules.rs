@@ -20,8 +20,8 @@ use tokio::sync::Notify;
 
 use crate::stack::invariants::Invariants;
 use crate::stack::{
-    BUCKET, ChangeResult, KEY, Report, State, TestStack, app_as, hub, invoke, is_write, put_current, role, scheduled,
-    uploaded, version,
+    BUCKET, ChangeResult, KEY, Report, State, TestStack, app_as, credential, hub, invoke, is_write, put_current, role,
+    scheduled, uploaded, version,
 };
 
 const SEEDS: u64 = 40;
@@ -282,6 +282,72 @@ async fn two_functions_over_two_versions_of_the_file_end_with_the_newest() {
         tokio::join!(first, second);
         deliver_events(&stack.aws, &[&one, &two], &mut rng, begun).await;
         let last = one.send(scheduled()).await;
+        assert_is_the_newest_files(&stack, &invariants, newest, &last).await;
+    })
+    .await;
+}
+
+/// The same over two values of a source. The events alone bring the newest, be it by a run that had an older one in hand.
+#[tokio::test(start_paused = true)]
+async fn two_functions_over_two_values_of_a_source_end_with_the_newest() {
+    const SOURCE: &str = "team/hub";
+    every_seed(async |mut rng| {
+        let rollback = if rng.bool() { "true" } else { "false" };
+        let env = [("SOURCE_SECRET_NAMES", SOURCE), ("ROLLBACK_INVALID_ROTATION", rollback)];
+        let stack = TestStack::unsearched(&env).await;
+        let tags = json!([{"Key": "ecr-pull-through-sync:upstream", "Value": "registry-1.docker.io"}]);
+        stack.make_secret(SOURCE, &credential("canary-docker-1"), tags);
+        stack.upload(&format!(
+            "dockerhub: {{registry: docker.io, secret_from: {{secret: {SOURCE}}}}}\n"
+        ));
+        invoke(&stack.app, uploaded()).await.unwrap();
+        let older = rng.choice(["canary-docker-2", "canary-wrong-1"]).unwrap();
+        let newest = match is_good(older) {
+            true => rng.choice(["canary-docker-1", "canary-docker-3", "canary-wrong-2"]),
+            false => rng.choice(["canary-docker-1", "canary-docker-3"]),
+        };
+        let newest = newest.unwrap();
+        let invariants = Invariants::of(&stack.aws);
+        let one = Function::new(&stack.aws, "AKIDONE", &env).await;
+        let two = Function::new(&stack.aws, "AKIDTWO", &env).await;
+        slow_down(&stack.aws, &mut rng);
+        stack.aws.clear_calls();
+        put_current(&stack.aws, SOURCE, older);
+        let event = stack.newest_rotation();
+        let begun = stack.aws.events().len();
+        let (comes, token) = (Arc::new(Notify::new()), Arc::new(Mutex::new(Some(newest))));
+        let (notify, next) = (Arc::clone(&comes), Arc::clone(&token));
+        stack.aws.before("*", "*", rng.usize(1..40), move |aws| {
+            if let Some(token) = next.lock().unwrap().take() {
+                put_current(aws, SOURCE, token);
+                notify.notify_one();
+            }
+        });
+        let first = async {
+            one.send(event.clone()).await;
+            if let Some(token) = token.lock().unwrap().take() {
+                put_current(&stack.aws, SOURCE, token);
+                comes.notify_one();
+            }
+        };
+        let second = async {
+            comes.notified().await;
+            two.send(event.clone()).await;
+        };
+        tokio::join!(first, second);
+        assert_eq!(
+            stack.token(HUB, "CONFIGURED").as_deref(),
+            Some(newest),
+            "{}",
+            listed(&stack.aws.calls())
+        );
+        deliver_events(&stack.aws, &[&one, &two], &mut rng, begun).await;
+        let last = one.send(scheduled()).await;
+        let newest = Version {
+            token: newest,
+            mutability: "MUTABLE",
+            quay: None,
+        };
         assert_is_the_newest_files(&stack, &invariants, newest, &last).await;
     })
     .await;

@@ -24,6 +24,11 @@ const BEYOND: &[(&str, &str)] = &[
     ("a key in another Region", "the Region"),
     ("a secret that another registry writes", "across registries"),
     ("images to be warm that a longer prefix serves", "across registries"),
+    (
+        "a source that this file writes, its own and another's",
+        "across registries",
+    ),
+    ("a day with a source from the defaults", "the defaults"),
     ("KMS and no template role {no-role}", "TEMPLATE_ROLE_ARN"),
     ("tags and no template role {no-role}", "TEMPLATE_ROLE_ARN"),
     (

@@ -20,6 +20,8 @@ locals {
     WarmImages              = var.warm_images == null ? null : join(",", var.warm_images)
     MaxExpiringImages       = tostring(var.max_expiring_images)
     RequireSops             = tostring(var.require_sops)
+    SourceSecretNames       = var.source_secret_names == null ? null : join(",", var.source_secret_names)
+    SourceKmsKeys           = var.source_kms_keys == null ? null : join(",", var.source_kms_keys)
     PassableRoles           = var.passable_roles == null ? null : join(",", var.passable_roles)
     TemplateKmsKeys         = var.template_kms_keys == null ? null : join(",", var.template_kms_keys)
     SopsKmsKeys             = var.sops_kms_keys == null ? null : join(",", var.sops_kms_keys)
@@ -138,6 +140,18 @@ variable "require_sops" {
   default     = null
 }
 
+variable "source_secret_names" {
+  description = "Names of the secrets of this account and Region that a file may copy a credential from (secret_from), without the suffix that their ARNs have, and without wildcards. Empty is none."
+  type        = list(string)
+  default     = null
+}
+
+variable "source_kms_keys" {
+  description = "ARNs of the customer keys that those secrets are encrypted with, without wildcards. Their key policies must allow that. Empty: none has one."
+  type        = list(string)
+  default     = null
+}
+
 variable "passable_roles" {
   description = "ARNs of the roles that a file may name as custom_role_arn (upstreams in another account's ECR), without wildcards. Empty: none."
   type        = list(string)
@@ -199,7 +213,7 @@ variable "log_kms_key_arn" {
 }
 
 variable "alarm_topic_arn" {
-  description = "ARN of an existing SNS topic that is told of alarms. Empty: the alarms are made, and tell nobody."
+  description = "ARN of an existing SNS topic that alarms notify. Empty: the alarms are made, and notify nobody."
   type        = string
   default     = null
 }

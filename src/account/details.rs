@@ -7,13 +7,13 @@ use super::secrets::{CONFIGURED, CURRENT, FILE_PENDING};
 use super::{AwsError, Reader, Secret, SecretState, VersionValue};
 use crate::secret_version::is_ours;
 
-/// Reads the policy and the values that the plan needs: the `CONFIGURED` one; where the file says something else, the
+/// Reads the policy and the values that the plan needs: the `CONFIGURED` one; where another is wanted, or none is known, the
 /// current and the pending one too, and else the current one only where it may be a value of another file. A secret
 /// that is scheduled for deletion lets none of it be read.
 pub(super) async fn with_details(
     reader: &Reader,
     mut secret: Secret,
-    credential: &Credential,
+    wanted: Option<&Credential>,
 ) -> Result<SecretState, AwsError> {
     if secret.scheduled_for_deletion {
         return Ok(SecretState::Found(Box::new(secret)));
@@ -25,7 +25,7 @@ pub(super) async fn with_details(
         value(reader, &secret, configured.as_deref())
     );
     let (policy, value_of_file) = read.map_err(|error| under_key(error, &secret))?;
-    let unchanged = matches!(&value_of_file, Some((_, (VersionValue::Credential(value), _))) if value == credential);
+    let unchanged = matches!(&value_of_file, Some((_, (VersionValue::Credential(value), _))) if Some(value) == wanted);
     secret.policy = policy;
     secret.keep(value_of_file);
     let mut more = vec![holder(&secret, CURRENT), holder(&secret, FILE_PENDING)];

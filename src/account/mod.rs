@@ -18,6 +18,7 @@ mod queue;
 mod repositories;
 mod rules;
 mod secrets;
+mod source;
 mod state;
 mod templates;
 mod whose;
@@ -46,7 +47,8 @@ pub use secrets::{
     Binding, CONFIGURED, CURRENT, FILE_PENDING, FILE_REFUSED, Label, ListedSecret, NewSecret, PENDING, PREVIOUS,
     PROVEN, REJECTED, ROLLING_BACK, Secret, UNBOUND, VersionValue,
 };
-pub use state::{Account, SecretState, Snapshot, View};
+pub use source::{SourceState, SourceTrouble, SourceValue};
+pub use state::{Account, SecretState, Snapshot, View, wanted};
 pub use templates::{Template, TemplateSpec};
 
 /// A time as AWS tells it; one that no calendar has is none.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, stream};
 
 use super::whose::{Claims, is_named_for, secret_state, taken_along};
-use super::{Account, AwsError, ListedSecret, Reader, SecretState, Snapshot, View};
+use super::{Account, AwsError, ListedSecret, Reader, SecretState, Snapshot, SourceState, View};
 use crate::ownership::Owner;
 use crate::settings::Settings;
 use config::{File, Registry};
@@ -58,19 +58,30 @@ pub async fn observe(reader: &Reader, snapshot: Snapshot, file: &File, settings:
             )
         }
     });
-    let mut secret_states: BTreeMap<String, SecretState> = stream::iter(looks).buffer_unordered(READS).collect().await;
-    for registry in sharing(file, &secret_states) {
-        secret_states.insert(
-            registry.name.clone(),
-            secret_state(reader, registry, &[], &claims).await,
-        );
+    let looked: Vec<(String, (SecretState, Option<SourceState>))> =
+        stream::iter(looks).buffer_unordered(READS).collect().await;
+    let (mut secret_states, mut sources) = (BTreeMap::new(), BTreeMap::new());
+    let mut keep =
+        |name: String, (secret_state, source): (SecretState, Option<SourceState>), states: &mut BTreeMap<_, _>| {
+            sources.extend(source.map(|source| (name.clone(), source)));
+            states.insert(name, secret_state);
+        };
+    for (name, seen) in looked {
+        keep(name, seen, &mut secret_states);
     }
-    secret_states.extend(taken_along(reader, file, &secret_states, &claims).await);
+    for registry in sharing(file, &secret_states) {
+        let seen = secret_state(reader, registry, &[], &claims).await;
+        keep(registry.name.clone(), seen, &mut secret_states);
+    }
+    for (name, seen) in taken_along(reader, file, &secret_states, &claims).await {
+        keep(name, seen, &mut secret_states);
+    }
     let mut tagged = still_there(reader, &snapshot, &secret_states).await;
     tagged.extend(Box::pin(unlisted(reader, &snapshot, &secret_states, settings)).await);
     Account {
         snapshot: Snapshot { tagged, ..snapshot },
         secret_states,
+        sources,
     }
 }
 
@@ -82,7 +93,7 @@ fn sharing<'a>(file: &'a File, secret_states: &BTreeMap<String, SecretState>) ->
     let mut giving: Vec<&Registry> = file
         .registries
         .iter()
-        .filter(|r| matches!(r.credential, config::CredentialSource::Given(_)))
+        .filter(|registry| registry.credential.is_own())
         .collect();
     giving.sort_by(|a, b| a.name.cmp(&b.name));
     for registry in giving {
@@ -192,10 +203,14 @@ pub async fn observe_again(
     let pointed_to = claims.pointed_to(registry);
     let held = held.filter(|arn| Some(*arn) != pointed_to);
     let candidates: Vec<&str> = pointed_to.into_iter().chain(held).collect();
-    let secret_state = secret_state(reader, registry, &candidates, &claims).await;
+    let (secret_state, source) = secret_state(reader, registry, &candidates, &claims).await;
     let part = Account {
-        secret_states: BTreeMap::from([(registry.name.clone(), secret_state)]),
         snapshot,
+        ..Account::default()
     };
-    Ok(part.view(&registry.name))
+    Ok(View {
+        secret_state,
+        source,
+        ..part.view(&registry.name)
+    })
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{AwsError, ListedSecret, Rule, Secret, Template};
+use super::{AwsError, ListedSecret, Rule, Secret, SourceState, Template};
+use config::{Credential, CredentialSource, Registry};
 
 /// What the account holds, whatever the file says.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +25,8 @@ pub struct Account {
     pub snapshot: Snapshot,
     /// By registry of the file.
     pub secret_states: BTreeMap<String, SecretState>,
+    /// By registry of the file that has its credential copied. Each was read after the labels of the registry's own secret.
+    pub sources: BTreeMap<String, SourceState>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +63,8 @@ pub struct View {
     /// The template of the registry's prefix.
     pub template: Option<Template>,
     pub secret_state: SecretState,
+    /// What its credential is copied from, if it is.
+    pub source: Option<SourceState>,
 }
 
 impl Account {
@@ -73,6 +78,28 @@ impl Account {
                 .get(registry)
                 .cloned()
                 .unwrap_or(SecretState::NotNeeded),
+            source: self.sources.get(registry).cloned(),
         }
+    }
+
+    /// What a registry's own secret is to hold. `None`: it has no secret of its own, or its source has no credential.
+    pub fn wanted<'a>(&'a self, registry: &'a Registry) -> Option<&'a Credential> {
+        wanted(registry, self.sources.get(&registry.name))
+    }
+}
+
+impl View {
+    /// As [`Account::wanted`].
+    pub fn wanted<'a>(&'a self, registry: &'a Registry) -> Option<&'a Credential> {
+        wanted(registry, self.source.as_ref())
+    }
+}
+
+/// The one answer to what a registry's own secret is to hold, whoever says so: the file, or the source as it is now.
+pub fn wanted<'a>(registry: &'a Registry, source: Option<&'a SourceState>) -> Option<&'a Credential> {
+    match &registry.credential {
+        CredentialSource::Given(credential) => Some(credential),
+        CredentialSource::From(_) => Some(&source?.as_ref().ok()?.credential),
+        CredentialSource::None | CredentialSource::Secret(_) => None,
     }
 }

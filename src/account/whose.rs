@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::details::with_details;
 use super::secrets::{Binding, CONFIGURED, CURRENT, UNBOUND};
-use super::{AwsError, ListedSecret, Reader, Rule, Secret, SecretState, Snapshot, VersionValue};
+use super::{AwsError, ListedSecret, Reader, Rule, Secret, SecretState, Snapshot, SourceState, VersionValue};
 use crate::ownership::{Owner, hosts_of_secret, registry_of_secret, secret_name, secret_name_at};
 use crate::settings::Settings;
-use config::Credential;
-use config::{File, Registry};
+use config::{CredentialSource, File, Registry};
 
 /// More names than a registry's secrets have, each made after the one before went along with another registry.
 const MOST_NAMES: usize = 10;
@@ -24,7 +23,7 @@ pub(super) struct Claims<'a> {
     named: BTreeMap<&'a str, &'a str>,
     /// Names and ARNs under `secret:`.
     referenced: BTreeSet<&'a str>,
-    /// Registries that give their own credential, and their hosts.
+    /// Registries whose credential goes into a secret of our own, and their hosts.
     giving: BTreeMap<&'a str, &'a str>,
     settings: &'a Settings,
 }
@@ -36,9 +35,9 @@ impl<'a> Claims<'a> {
             let (name, host) = (registry.name.as_str(), registry.upstream.host.as_str());
             named.insert(name, host);
             match &registry.credential {
-                config::CredentialSource::Secret(id) => _ = referenced.insert(id.as_str()),
-                config::CredentialSource::Given(_) => _ = giving.insert(name, host),
-                config::CredentialSource::None => {}
+                CredentialSource::Secret(id) => _ = referenced.insert(id.as_str()),
+                CredentialSource::Given(_) | CredentialSource::From(_) => _ = giving.insert(name, host),
+                CredentialSource::None => {}
             }
         }
         let templates = snapshot.templates.values();
@@ -151,22 +150,52 @@ pub(super) fn is_named_for(secret: &Secret, registry: &str) -> bool {
     registry_of_secret(&secret.name).is_some_and(|made| made.is_for(registry))
 }
 
-/// The secret of one registry. `candidates` are the ARNs of those to look at first.
+/// The secret of one registry, and the source that its credential is copied from. `candidates` are the ARNs of secrets to
+/// look at first.
 pub(super) async fn secret_state(
     reader: &Reader,
     registry: &Registry,
     candidates: &[&str],
     claims: &Claims<'_>,
-) -> SecretState {
+) -> (SecretState, Option<SourceState>) {
     let look = match &registry.credential {
-        config::CredentialSource::None => return SecretState::NotNeeded,
-        config::CredentialSource::Secret(id) => reader
+        CredentialSource::None => return (SecretState::NotNeeded, None),
+        CredentialSource::Secret(id) => reader
             .secret(id)
             .await
             .map(|secret| referenced(secret, id, registry, claims)),
-        config::CredentialSource::Given(credential) => own(reader, registry, credential, candidates, claims).await,
+        CredentialSource::Given(_) | CredentialSource::From(_) => own(reader, registry, candidates, claims).await,
     };
-    look.unwrap_or_else(SecretState::Unread)
+    match look {
+        Ok(found) if registry.credential.is_own() => with_wanted(reader, registry, found, claims).await,
+        look => (look.unwrap_or_else(SecretState::Unread), None),
+    }
+}
+
+/// Reads what a registry's own secret is to hold, and then what it holds. Its labels have been read by now: a run that puts a
+/// newer value of the source moves them after that, and then the guarded moves of this run fail.
+async fn with_wanted(
+    reader: &Reader,
+    registry: &Registry,
+    found: SecretState,
+    claims: &Claims<'_>,
+) -> (SecretState, Option<SourceState>) {
+    let source = match &registry.credential {
+        CredentialSource::From(from) => {
+            let is_of_file = |secret: &Secret| claims.giving.keys().any(|name| is_named_for(secret, name));
+            Some(reader.source(from, &registry.upstream.host, is_of_file).await)
+        }
+        _ => None,
+    };
+    let found = match found {
+        SecretState::Found(secret) => {
+            let wanted = super::state::wanted(registry, source.as_ref());
+            let details = with_details(reader, *secret, wanted).await;
+            details.unwrap_or_else(SecretState::Unread)
+        }
+        other => other,
+    };
+    (found, source)
 }
 
 /// What a `secret:` of the file names. Whoever may write the file must not send it to a host of his own: it is for the hosts
@@ -209,12 +238,11 @@ fn referenced(secret: Option<Secret>, id: &str, registry: &Registry, claims: &Cl
     }
 }
 
-/// The secret that the file's credential of a registry goes into: the one its rule points to where that is ours to write
+/// The secret that a registry's credential goes into, without what it holds: the one its rule points to where that is ours to write
 /// and for the registry's host, else one of the names that are made for the registry.
 async fn own(
     reader: &Reader,
     registry: &Registry,
-    credential: &Credential,
     candidates: &[&str],
     claims: &Claims<'_>,
 ) -> Result<SecretState, AwsError> {
@@ -235,7 +263,7 @@ async fn own(
         };
         // Any other is somebody else's, another registry's of this file, or another host's: the rule moves to our own.
         if let Some(binding) = claims.binding(&secret, host).filter(|_| is_ours_to_write) {
-            return found(reader, secret, binding, registry, credential, claims).await;
+            return Ok(found(secret, binding, registry, claims));
         }
     }
     let (plain, at_host) = (secret_name(name), secret_name_at(name, host));
@@ -246,7 +274,7 @@ async fn own(
         && !claims.references(secret)
         && claims.foreign_rule(secret, name).is_some()
     {
-        return found(reader, secret.clone(), Binding::Nothing, registry, credential, claims).await;
+        return Ok(found(secret.clone(), Binding::Nothing, registry, claims));
     }
     let mut named = vec![(plain, there.0), (at_host.clone(), there.1)];
     // A registry that has taken the last along keeps it.
@@ -273,7 +301,7 @@ async fn own(
     // One that lives before one that is to be restored, one that is known to be for the host before one that is not.
     usable.sort_by_key(|(binding, secret)| (*binding == Binding::Nothing, secret.scheduled_for_deletion));
     if let Some((binding, secret)) = usable.into_iter().next() {
-        return found(reader, secret.clone(), binding, registry, credential, claims).await;
+        return Ok(found(secret.clone(), binding, registry, claims));
     }
     let mut last = SecretState::NotNeeded;
     for (name, secret) in named {
@@ -294,37 +322,25 @@ async fn own(
     Ok(last)
 }
 
-async fn found(
-    reader: &Reader,
-    secret: Secret,
-    binding: Binding,
-    registry: &Registry,
-    credential: &Credential,
-    claims: &Claims<'_>,
-) -> Result<SecretState, AwsError> {
+fn found(secret: Secret, binding: Binding, registry: &Registry, claims: &Claims<'_>) -> SecretState {
     let foreign_rule = claims.foreign_rule(&secret, &registry.name);
-    with_details(
-        reader,
-        Secret {
-            binding,
-            foreign_rule,
-            ..secret
-        },
-        credential,
-    )
-    .await
+    SecretState::Found(Box::new(Secret {
+        binding,
+        foreign_rule,
+        ..secret
+    }))
 }
 
 /// Registries that take over host and value of one that leaves the file, or moves to another host, take its secret along,
-/// with labels and rotation. By name, each gets the first that is not taken. An own secret that lives and is for the host
+/// with labels and rotation. A copied value counts as it is in the source now. By name, each gets the first that is not taken. An own secret that lives and is for the host
 /// goes before.
 pub(super) async fn taken_along(
     reader: &Reader,
     file: &File,
     secret_states: &BTreeMap<String, SecretState>,
     claims: &Claims<'_>,
-) -> BTreeMap<String, SecretState> {
-    let mut arriving: Vec<(&Registry, &Credential)> = file
+) -> BTreeMap<String, (SecretState, Option<SourceState>)> {
+    let mut arriving: Vec<&Registry> = file
         .registries
         .iter()
         .filter(|registry| match secret_states.get(&registry.name) {
@@ -332,19 +348,16 @@ pub(super) async fn taken_along(
             Some(SecretState::Found(secret)) => secret.scheduled_for_deletion || secret.binding == Binding::Nothing,
             _ => false,
         })
-        .filter_map(|registry| match &registry.credential {
-            config::CredentialSource::Given(credential) => Some((registry, credential)),
-            _ => None,
-        })
+        .filter(|registry| registry.credential.is_own())
         .collect();
-    arriving.sort_by_key(|(registry, _)| &registry.name);
+    arriving.sort_by_key(|registry| &registry.name);
     let mut taken = BTreeMap::new();
     let in_use = secret_states.values().filter_map(|secret_state| match secret_state {
         SecretState::Found(secret) => Some(secret.arn.clone()),
         _ => None,
     });
     let mut gone: BTreeSet<String> = in_use.collect();
-    for (registry, credential) in arriving {
+    for registry in arriving {
         let host = registry.upstream.host.as_str();
         for id in claims.left_behind(host) {
             // One that cannot be read is not taken along: the registry gets its own.
@@ -361,13 +374,16 @@ pub(super) async fn taken_along(
             if !is_ours || secret.scheduled_for_deletion || claims.references(&secret) || gone.contains(&secret.arn) {
                 continue;
             }
-            let Ok(SecretState::Found(secret)) = found(reader, secret, binding, registry, credential, claims).await
-            else {
+            let found = found(secret, binding, registry, claims);
+            let (SecretState::Found(secret), source) = with_wanted(reader, registry, found, claims).await else {
                 continue;
             };
-            if secret.labelled(CONFIGURED) == Some(&VersionValue::Credential(credential.clone())) {
+            let wanted = super::state::wanted(registry, source.as_ref())
+                .cloned()
+                .map(VersionValue::Credential);
+            if wanted.is_some() && secret.labelled(CONFIGURED) == wanted.as_ref() {
                 gone.insert(secret.arn.clone());
-                taken.insert(registry.name.clone(), SecretState::Found(secret));
+                taken.insert(registry.name.clone(), (SecretState::Found(secret), source));
                 break;
             }
         }

@@ -18,13 +18,13 @@ use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 use tracing::info;
 
-use crate::account::{AwsError, CURRENT, Reader, Secret, Writer, observe_again};
+use crate::account::{Account, AwsError, CURRENT, Reader, Secret, SourceState, View, Writer, observe_again};
 use crate::cause::{Cause, Reason};
 use crate::newest::Newest;
 use crate::plan::{Action, Operation, RULE_QUOTA, RegistryPlan, Resource, Scope, Step, Verdict, plan_again};
 use crate::report::{Change, ChangeResult};
 use crate::timing::{Deadline, Timing};
-use config::{File, Registry};
+use config::{Credential, File, Registry, SecretFrom};
 
 pub use rollback::Recovery;
 pub use slots::{Slot, Slots};
@@ -41,6 +41,8 @@ pub struct Applier<'a> {
     /// To write. Only a run that may write has one.
     pub writer: &'a Writer,
     pub file: &'a File,
+    /// As it was when the plans were made.
+    pub account: &'a Account,
     /// What the plans are made for.
     pub scope: Scope<'a>,
     /// How patient to be.
@@ -58,6 +60,8 @@ pub struct Applier<'a> {
     pub slots: Slots,
     /// The versions that this run has made current, by their secret's ARN.
     pub current: Mutex<BTreeMap<String, String>>,
+    /// The sources that were read since the plans were made, by registry, in order.
+    pub sources: Mutex<Vec<(String, SourceState)>>,
 }
 
 /// What came of a plan.
@@ -98,6 +102,11 @@ impl Applier<'_> {
             .bound(call)
             .await
             .unwrap_or_else(|| Err(AwsError::out_of_time("the last call")))
+    }
+
+    fn keep_source(&self, registry: &Registry, view: &View) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.extend(view.source.clone().map(|source| (registry.name.clone(), source)));
     }
 
     /// Notes that a version was made current.
@@ -173,7 +182,13 @@ impl Applier<'_> {
                     return (changes, RegistryOutcome::Failed(cause.clone()));
                 }
             }
-            match self.steps(registry, &plan.steps, &mut changes).await {
+            let end = match self.steps(registry, &plan.steps, &mut changes).await {
+                Ok(()) if self.was_overtaken(registry, &plan).await => {
+                    Err(StepsEnd::LookAgain(Some(overtaken(registry)), None))
+                }
+                end => end,
+            };
+            match end {
                 Ok(()) => {
                     return (
                         changes.clone(),
@@ -203,6 +218,7 @@ impl Applier<'_> {
                         .await
                     {
                         Ok(view) => {
+                            self.keep_source(registry, &view);
                             let again = plan_again(registry, &view, &plan, self.scope);
                             if let Some(stray) = again.steps.iter().find(|step| self.exact && !shows(&plan.steps, step))
                             {
@@ -230,6 +246,17 @@ impl Applier<'_> {
             changes,
             RegistryOutcome::Failed(Cause::for_now(Reason::CHANGED_MEANWHILE, message)),
         )
+    }
+
+    /// Whether the source has another value than the one that was copied just now. A run that saw the newer one may have found
+    /// nothing to do, when this one had yet to move the labels: then it is this run that puts things right. Where the source
+    /// cannot be read any more, what was copied stays.
+    async fn was_overtaken(&self, registry: &Registry, plan: &RegistryPlan) -> bool {
+        let (Some(from), Some(copied)) = (registry.credential.source(), plan.copied()) else {
+            return false;
+        };
+        let read = async { Ok(self.reader.source_value(&from.secret, from).await) };
+        matches!(self.call(Slot::Read, read).await, Ok(Ok((_, now))) if now != *copied)
     }
 
     /// A template that this run has made for a rule that turned out to be somebody else's must not stay: its mark
@@ -330,6 +357,11 @@ fn tell(registry: &Registry, step: &Step) {
         "applied");
 }
 
+fn overtaken(registry: &Registry) -> String {
+    let name = registry.credential.source().map(SecretFrom::name).unwrap_or_default();
+    format!("the secret {name} has another value again")
+}
+
 /// Why a step is not taken that the plan with the given checksum has not shown.
 fn stray_step() -> Cause {
     let message = "the account changed while the plan was carried out, and this is no part of the plan: make a new one";
@@ -361,6 +393,19 @@ pub fn speaks(plan: &RegistryPlan) -> bool {
         )
     };
     plan.verdict == Verdict::Go && plan.steps.iter().any(puts)
+}
+
+impl RegistryPlan {
+    /// The credential that its steps put somewhere, or label.
+    fn copied(&self) -> Option<&Credential> {
+        self.steps.iter().find_map(|step| match &step.operation {
+            Operation::CreateSecret(secret) => Some(&secret.credential),
+            Operation::PutSecretValue(labels) | Operation::PutBeside(labels) | Operation::LabelConfigured(labels) => {
+                Some(&labels.credential)
+            }
+            _ => None,
+        })
+    }
 }
 
 /// Why a registry's steps ended early.

@@ -89,7 +89,7 @@ impl Applier<'_> {
                 break;
             }
             info!(registry, id = %secret.name, step = ?step, "rollback");
-            if let Err(error) = self.make(&step, &secret, file.as_ref()).await {
+            if let Err(error) = self.make(registry, &step, &secret, file.as_ref()).await {
                 if error.is_refused_move() {
                     continue;
                 }
@@ -159,11 +159,32 @@ impl Applier<'_> {
             .holder(CONFIGURED)
             .filter(|it| secret.holder(CURRENT) != Some(*it))?;
         let said = self.file.registries.iter().find(|r| r.name == registry)?;
-        match (&said.credential, seen.values.get(configured)?) {
-            (config::CredentialSource::Given(said), VersionValue::Credential(value)) if said == value => {
-                Some(said.clone())
-            }
+        match (self.account.wanted(said)?, seen.values.get(configured)?) {
+            (said, VersionValue::Credential(value)) if said == value => Some(said.clone()),
             _ => None,
+        }
+    }
+
+    /// Whether a credential is still what the file says, or its source holds. Asked after the labels were read, as when a
+    /// registry is looked at again: then the moves of this run fail where another run has put a newer one.
+    async fn is_still_wanted(&self, registry: &str, said: &Credential) -> Result<(), AwsError> {
+        match self.newest.is_current().await {
+            Ok(true) => {}
+            Ok(false) => return Err(AwsError::not_now("HeadObject", "a newer file was uploaded".into())),
+            Err(cause) => return Err(AwsError::not_now("HeadObject", cause.message)),
+        }
+        let registry = self.file.registries.iter().find(|r| r.name == registry);
+        let Some(from) = registry.and_then(|registry| registry.credential.source()) else {
+            return Ok(());
+        };
+        let now = |message: &str| AwsError::not_now("GetSecretValue", message.to_owned());
+        let read = async { Ok(self.reader.source_value(&from.secret, from).await) };
+        match self.call(Slot::Read, read).await? {
+            Ok((_, value)) if value == *said => Ok(()),
+            Ok(_) => Err(now("the secret that the credential is copied from has another value")),
+            Err(_) => Err(now(
+                "the secret that the credential is copied from cannot be read any more",
+            )),
         }
     }
 
@@ -182,7 +203,13 @@ impl Applier<'_> {
         Ok(())
     }
 
-    async fn make(&self, step: &Next, secret: &Secret, file: Option<&Credential>) -> Result<(), AwsError> {
+    async fn make(
+        &self,
+        registry: &str,
+        step: &Next,
+        secret: &Secret,
+        file: Option<&Credential>,
+    ) -> Result<(), AwsError> {
         let arn = secret.arn.as_str();
         let to = |label: Label, version: String| async move {
             match secret.holder(label) {
@@ -210,11 +237,7 @@ impl Applier<'_> {
             }
             Next::TryFile { failed } => {
                 let Some(said) = file else { return Ok(()) };
-                match self.newest.is_current().await {
-                    Ok(true) => {}
-                    Ok(false) => return Err(AwsError::not_now("HeadObject", "a newer file was uploaded".into())),
-                    Err(cause) => return Err(AwsError::not_now("HeadObject", cause.message)),
-                }
+                self.is_still_wanted(registry, said).await?;
                 to(ROLLING_BACK, failed.clone()).await?;
                 let version = new_version(Some(&failed));
                 let put = self.writer.put_secret_value(arn, said, &version, &[CONFIGURED]);

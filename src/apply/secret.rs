@@ -12,8 +12,12 @@ const UNUSABLE_BEFORE: &str = "what was current before is no JSON with exactly u
                                use; it is kept as AWSPREVIOUS";
 
 /// The note on a value that was kept beside a younger one.
-const ROTATED: &str = "the secret was rotated after the file was uploaded: the rotation stands, and the file's value is \
-                       kept beside it under CONFIGURED";
+fn rotated(labels: &Labels) -> String {
+    format!(
+        "the secret was rotated since: the rotation stands, and {} is kept beside it under CONFIGURED",
+        labels.words
+    )
+}
 
 impl Applier<'_> {
     /// Creates a secret with its value, then labels that `CONFIGURED`. The version's id says that the value came from a
@@ -118,7 +122,7 @@ impl Applier<'_> {
         self.stays_current(labels, &version).await?;
         let ours = self.finish(labels, &version, pending.as_deref()).await?;
         if ours {
-            Ok(Some(ROTATED.to_owned()))
+            Ok(Some(rotated(labels)))
         } else {
             Err(done_by_another())
         }
@@ -190,7 +194,7 @@ impl Applier<'_> {
             // That it is to stand is no part of the plan. The next plan finds the file's value put, and not current.
             return Err(StepError::Held(stray_step()));
         }
-        Ok(Some(ROTATED.to_owned()))
+        Ok(Some(rotated(labels)))
     }
 
     /// `CONFIGURED` says that the file has spoken; `FILE_PENDING` is not needed any more. Says whether any of the moves

@@ -42,6 +42,7 @@ fn registry_in_form(plan: &RegistryPlan) -> Value {
         verdict,
         steps,
         secret: _,
+        first_seen: _,
         instead_of,
     } = plan;
     let instead_of = instead_of.as_ref().map(|rule| rule.prefix.as_str());

@@ -17,6 +17,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod value;
+mod wanted;
 
 use std::collections::BTreeSet;
 
@@ -38,6 +39,7 @@ pub use room::{over_quota, waits_for};
 pub use template::PULL_THROUGH_CACHE;
 pub use template::differences as template_differences;
 pub use value::is_of_file;
+pub use wanted::{FirstSeen, Wanted, trouble, words};
 
 /// Rules per account and Region, foreign ones included. Not adjustable (ECR quotas).
 pub const RULE_QUOTA: usize = 50;
@@ -81,6 +83,8 @@ pub struct RegistryPlan {
     pub steps: Vec<Step>,
     /// The ARN of the secret it is planned with, where that is there already.
     pub secret: Option<String>,
+    /// When the value was first seen that is to be copied, where one is.
+    pub first_seen: Option<FirstSeen>,
     /// The rule of a registry that left the file, which has to make room for this one's.
     pub instead_of: Option<Rule>,
 }
@@ -219,11 +223,15 @@ pub struct DeletionBounds {
     pub refused: BTreeSet<String>,
 }
 
-/// Whether the version that ECR reads holds what the file says, once a registry's plan is carried out.
-pub fn is_of_file_after(secret_state: Option<&SecretState>, credential: &config::Credential, scope: Scope<'_>) -> bool {
-    match secret_state {
-        Some(SecretState::Absent(_)) => true,
-        Some(SecretState::Found(secret)) => value::is_of_file_after(secret, credential, scope.uploaded),
+/// Whether the version that ECR reads holds what the file says, or its source, once a registry's plan is carried out.
+pub fn is_of_file_after(registry: &Registry, view: &View, scope: Scope<'_>) -> bool {
+    let seen = FirstSeen::of(view, None);
+    match (
+        &view.secret_state,
+        Wanted::of(registry, view, seen.as_ref(), scope.uploaded),
+    ) {
+        (SecretState::Absent(_), Some(_)) => true,
+        (SecretState::Found(secret), Some(wanted)) => value::is_of_file_after(secret, &wanted),
         _ => false,
     }
 }
@@ -250,27 +258,35 @@ pub fn plan(file: &File, account: &Account, scope: Scope<'_>, bounds: &DeletionB
 /// Plans one registry from its part of the account.
 fn plan_registry(registry: &Registry, view: &View, scope: Scope<'_>) -> RegistryPlan {
     let is_ours = |template: &Template| Owner::of_template(&template.spec.description, scope.settings).is_ours();
-    plan_with(registry, view, view.template.as_ref().is_some_and(is_ours), scope)
+    plan_with(registry, view, view.template.as_ref().is_some_and(is_ours), None, scope)
 }
 
 /// Plans one registry anew, in the middle of a run. A mark that this very run has made says nothing about a rule that
 /// somebody else was faster to make.
 pub fn plan_again(registry: &Registry, view: &View, before: &RegistryPlan, scope: Scope<'_>) -> RegistryPlan {
-    let mut plan = plan_with(registry, view, before.marked, scope);
+    let mut plan = plan_with(registry, view, before.marked, before.first_seen.as_ref(), scope);
     if let Some(old) = &before.instead_of {
         plan.takes_the_place_of(old);
     }
     plan
 }
 
-fn plan_with(registry: &Registry, view: &View, marked: bool, scope: Scope<'_>) -> RegistryPlan {
+fn plan_with(
+    registry: &Registry,
+    view: &View,
+    marked: bool,
+    seen: Option<&FirstSeen>,
+    scope: Scope<'_>,
+) -> RegistryPlan {
     let Scope { home, settings, .. } = scope;
+    let first_seen = FirstSeen::of(view, seen);
+    let wanted = Wanted::of(registry, view, first_seen.as_ref(), scope.uploaded);
     let name = registry.name.clone();
     let beyond = bounds::refusal(registry, view.rule.as_ref(), view.template.is_some(), scope);
     let (verdict, steps) = match beyond.or_else(|| refusal(registry, view, settings)) {
         Some(refused) => (refused, Vec::new()),
         None => {
-            let mut steps = secret::steps(registry, &view.secret_state, scope);
+            let mut steps = secret::steps(registry, &view.secret_state, wanted.as_ref(), scope);
             steps.extend(template::step(registry, view.template.as_ref(), home, settings));
             steps.extend(rule::step(registry, view.rule.as_ref(), &view.secret_state));
             let verdict = secret::verdict(&view.secret_state)
@@ -288,6 +304,7 @@ fn plan_with(registry: &Registry, view: &View, marked: bool, scope: Scope<'_>) -
         verdict,
         steps,
         secret,
+        first_seen,
         instead_of: None,
     }
 }
@@ -363,23 +380,35 @@ fn refusal(registry: &Registry, view: &View, settings: &Settings) -> Option<Verd
             );
             refused(Resource::Secret, name, Cause::new(Reason::REFERENCED, reason))
         }
-        secret_state => match secret::refusal(registry, secret_state, settings) {
-            // What `secret:` names is never written: it is the rule that cannot be made, or stay.
-            Some((_, cause)) if matches!(registry.credential, config::CredentialSource::Secret(_)) => {
-                let action = if view.rule.is_some() {
-                    Action::Update
-                } else {
-                    Action::Create
-                };
-                let id = registry.name.clone();
-                Some(Verdict::Refused {
-                    resource: Resource::Rule,
-                    action,
-                    id,
-                    cause,
-                })
+        secret_state => {
+            match source_trouble(registry, view).or_else(|| secret::refusal(registry, secret_state, settings)) {
+                // What `secret:` names is never written: it is the rule that cannot be made, or stay.
+                Some((_, cause)) if matches!(registry.credential, config::CredentialSource::Secret(_)) => {
+                    let action = if view.rule.is_some() {
+                        Action::Update
+                    } else {
+                        Action::Create
+                    };
+                    let id = registry.name.clone();
+                    Some(Verdict::Refused {
+                        resource: Resource::Rule,
+                        action,
+                        id,
+                        cause,
+                    })
+                }
+                refusal => refusal.and_then(|(id, cause)| refused(Resource::Secret, &id, cause)),
             }
-            refusal => refusal.and_then(|(id, cause)| refused(Resource::Secret, &id, cause)),
-        },
+        }
     }
+}
+
+/// Why a registry's credential cannot be copied, and which secret it was to be copied into.
+fn source_trouble(registry: &Registry, view: &View) -> Option<(String, Cause)> {
+    let into = match &view.secret_state {
+        SecretState::Found(secret) => secret.name.clone(),
+        SecretState::Absent(name) => name.clone(),
+        _ => secret_name(&registry.name),
+    };
+    Some((into, wanted::trouble(registry, view.source.as_ref())?))
 }

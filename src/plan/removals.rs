@@ -310,7 +310,7 @@ struct Whose<'a> {
     settings: &'a Settings,
     /// Registries of the file.
     named: BTreeSet<&'a str>,
-    /// What `secret:` names.
+    /// What `secret:` and `secret_from` name.
     referenced: BTreeSet<&'a str>,
     /// Templates with our mark, by prefix.
     marked: BTreeMap<&'a str, &'a Template>,
@@ -450,7 +450,9 @@ fn template_step(template: &Template) -> Step {
 fn referenced(file: &File) -> BTreeSet<&str> {
     let ids = file.registries.iter().filter_map(|r| match &r.credential {
         config::CredentialSource::Secret(id) => Some(id.as_str()),
-        _ => None,
+        // It cannot be copied from one of ours; but what the file names is not deleted.
+        config::CredentialSource::From(from) => Some(from.secret.as_str()),
+        config::CredentialSource::None | config::CredentialSource::Given(_) => None,
     });
     ids.collect()
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::difference::{self, Difference, made};
 use super::value::Move;
+use super::wanted::Wanted;
 use super::{Action, Operation, Resource, Scope, Step, Verdict};
 use crate::account::{
     Binding, CONFIGURED, CURRENT, FILE_PENDING, NewSecret, PREVIOUS, Secret, SecretState, UNBOUND, VersionValue,
@@ -21,9 +21,6 @@ use config::Registry;
 
 const VALUE: &str = "value";
 
-/// What is shown for a value, and all that is.
-const OF_FILE: &str = "the credential of the file";
-
 /// Tags and description that a secret lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretMetadata {
@@ -37,8 +34,10 @@ pub struct SecretMetadata {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Labels {
     pub arn: String,
-    /// What the file says.
+    /// What the secret is to hold.
     pub credential: Credential,
+    /// Whose word that is, and all that is shown of it.
+    pub words: String,
     /// The version that carries `AWSCURRENT`.
     pub current: Option<String>,
     /// Whether that version holds something that ECR cannot use.
@@ -47,7 +46,7 @@ pub struct Labels {
     pub configured: Option<String>,
     /// The version that carries `FILE_PENDING`.
     pub pending: Option<String>,
-    /// The version that holds the file's value already.
+    /// The version that holds that value already.
     pub holds_value: Option<String>,
 }
 
@@ -80,7 +79,7 @@ pub(super) fn refusal(registry: &Registry, secret_state: &SecretState, settings:
             );
             Some((id.clone(), Cause::new(Reason::SECRET_IN_DELETION, reason)))
         }
-        (config::CredentialSource::Given(_), SecretState::Found(secret)) if cannot_be_adopted(secret, settings) => {
+        (credential, SecretState::Found(secret)) if credential.is_own() && cannot_be_adopted(secret, settings) => {
             let reason = format!(
                 "the secret {} holds something else than JSON with exactly username and accessToken, and no value of \
                  this file has ever been in it, so it is not overwritten: put such JSON into it, or delete it",
@@ -118,10 +117,15 @@ fn is_unusable(secret: &Secret) -> bool {
     matches!(secret.labelled(CURRENT), Some(VersionValue::Unusable))
 }
 
-/// What the secret needs, in order.
-pub(super) fn steps(registry: &Registry, secret_state: &SecretState, scope: Scope<'_>) -> Vec<Step> {
+/// What the secret needs that is to hold `wanted`, in order.
+pub(super) fn steps(
+    registry: &Registry,
+    secret_state: &SecretState,
+    wanted: Option<&Wanted>,
+    scope: Scope<'_>,
+) -> Vec<Step> {
     let Scope { home, settings, .. } = scope;
-    let config::CredentialSource::Given(credential) = &registry.credential else {
+    let Some(wanted) = wanted else {
         return Vec::new();
     };
     match secret_state {
@@ -134,13 +138,13 @@ pub(super) fn steps(registry: &Registry, secret_state: &SecretState, scope: Scop
                 diff: made(vec![
                     ("description", difference::text(&description(&registry.name))),
                     ("tags", difference::tags(&tags(registry, settings))),
-                    ("value", OF_FILE.into()),
+                    ("value", wanted.words.as_str().into()),
                 ]),
                 operation: Operation::CreateSecret(NewSecret {
                     name: name.clone(),
                     description: description(&registry.name),
                     tags: tags(registry, settings),
-                    credential: credential.clone(),
+                    credential: wanted.credential.clone(),
                 }),
             },
             Step {
@@ -165,7 +169,7 @@ pub(super) fn steps(registry: &Registry, secret_state: &SecretState, scope: Scop
                 arn: secret.arn.clone(),
             },
         }],
-        SecretState::Found(secret) => existing(registry, secret, credential, scope),
+        SecretState::Found(secret) => existing(registry, secret, wanted, scope),
         _ => Vec::new(),
     }
 }
@@ -182,15 +186,15 @@ fn restored(secret: &Secret) -> Difference {
     Difference::new("scheduled for deletion", old, "restored, and then as the file says")
 }
 
-fn existing(registry: &Registry, secret: &Secret, credential: &Credential, scope: Scope<'_>) -> Vec<Step> {
-    let unbound = unbound(secret, credential);
+fn existing(registry: &Registry, secret: &Secret, wanted: &Wanted, scope: Scope<'_>) -> Vec<Step> {
+    let unbound = unbound(secret, &wanted.credential);
     let metadata = metadata(registry, secret, scope.settings);
     let policy = policy(secret, scope.home);
     unbound
         .into_iter()
         .chain(metadata)
         .chain(policy)
-        .chain(value(secret, credential, scope.uploaded))
+        .chain(value(secret, wanted))
         .collect()
 }
 
@@ -292,10 +296,11 @@ fn policy(secret: &Secret, home: &Home) -> Option<Step> {
 }
 
 /// The step that the credential needs; what it is to be is decided in [`value`](super::value).
-fn value(secret: &Secret, credential: &Credential, uploaded: Timestamp) -> Option<Step> {
+fn value(secret: &Secret, wanted: &Wanted) -> Option<Step> {
     let labels = |holds_value: Option<String>| Labels {
         arn: secret.arn.clone(),
-        credential: credential.clone(),
+        credential: wanted.credential.clone(),
+        words: wanted.words.clone(),
         current: secret.holder(CURRENT).map(str::to_owned),
         current_is_unusable: is_unusable(secret),
         configured: secret.holder(CONFIGURED).map(str::to_owned),
@@ -321,7 +326,7 @@ fn value(secret: &Secret, credential: &Credential, uploaded: Timestamp) -> Optio
             operation,
         })
     };
-    match Move::of(secret, credential, uploaded) {
+    match Move::of(secret, wanted) {
         Move::Nothing => None,
         Move::DropPending { configured } => {
             let operation = Operation::LabelConfigured(labels(Some(configured)));
@@ -339,13 +344,13 @@ fn value(secret: &Secret, credential: &Credential, uploaded: Timestamp) -> Optio
         Move::Beside { holds } => step(
             Action::Label,
             CONFIGURED,
-            OF_FILE.into(),
+            wanted.words.as_str().into(),
             Operation::PutBeside(labels(holds)),
         ),
         Move::MakeCurrent { holds } => step(
             Action::Update,
             VALUE,
-            OF_FILE.into(),
+            wanted.words.as_str().into(),
             Operation::PutSecretValue(labels(holds)),
         ),
     }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::rollback::{Next, is_file_refused, next};
 use super::value::Move;
+use super::wanted::{Over, Wanted};
 use crate::account::{
     Binding, CONFIGURED, CURRENT, FILE_PENDING, FILE_REFUSED, Label, PREVIOUS, PROVEN, REJECTED, ROLLING_BACK, Secret,
     UNBOUND, VersionValue,
@@ -94,8 +95,17 @@ fn put_on(n: u8, current: &str) -> String {
     format!("file-{n}-on-{current}")
 }
 
-fn move_of(secret: &Secret) -> Move {
-    Move::of(secret, &credential("token-f"), time(UPLOADED))
+fn move_of(secret: &Secret, over: Over) -> Move {
+    let (credential, words, uploaded) = (credential("token-f"), String::new(), time(UPLOADED));
+    Move::of(
+        secret,
+        &Wanted {
+            credential,
+            words,
+            uploaded,
+            over,
+        },
+    )
 }
 
 fn words(moved: &Move) -> &'static str {
@@ -111,8 +121,11 @@ fn words(moved: &Move) -> &'static str {
 }
 
 fn of_the_file(page: &mut String) {
-    page.push_str("What the file does to a secret. A value that was refused had been put over the current one.\n\n");
-    let widths = [28, 17, 26, 24, 0];
+    page.push_str(
+        "What the file does to a secret, and what a source does whose value the run sees for the first time, or has seen before\n\
+         another version became current. A value that was refused had been put over the current one.\n\n",
+    );
+    let widths = [28, 17, 26, 24, 24, 24, 0];
     pad(
         page,
         &[
@@ -120,6 +133,8 @@ fn of_the_file(page: &mut String) {
             "CONFIGURED",
             "FILE_PENDING",
             "bound to the host",
+            "source, seen first",
+            "source, seen before",
             "not bound",
         ],
         &widths,
@@ -150,15 +165,26 @@ fn of_the_file(page: &mut String) {
                     let on = if on.is_empty() { current } else { on };
                     secret.with(&put_on(3, on), token, 95, &[FILE_PENDING]);
                 }
-                let bound = move_of(&secret);
+                let bound = move_of(&secret, Over::Older);
                 never(&secret, &bound);
+                let first = move_of(&secret, Over::Version(secret.holder(CURRENT).map(str::to_owned)));
+                let seen = move_of(&secret, Over::Version(Some("x".to_owned())));
+                never_of_a_source(&secret, &first, &seen);
                 secret.binding = Binding::Nothing;
-                let unbound = move_of(&secret);
+                let unbound = move_of(&secret, Over::Older);
+                for over in [
+                    Over::Version(None),
+                    Over::Version(secret.holder(CURRENT).map(str::to_owned)),
+                ] {
+                    assert_eq!(move_of(&secret, over), unbound, "{secret:?}");
+                }
                 let cells = [
                     current_words,
                     configured_words,
                     pending_words,
                     words(&bound),
+                    words(&first),
+                    words(&seen),
                     words(&unbound),
                 ];
                 pad(page, &cells, &widths);
@@ -184,6 +210,26 @@ fn never(secret: &Secret, moved: &Move) {
         "the same file replaces a rotation: {secret:?}"
     );
     assert!(!speaks || !is_unchanged, "the file is not heard: {secret:?}");
+}
+
+/// What a source never does.
+fn never_of_a_source(secret: &Secret, first: &Move, seen: &Move) {
+    let is_unchanged = secret.labelled(CONFIGURED) == Some(&VersionValue::Credential(credential("token-f")));
+    let moves = |moved: &Move| matches!(moved, Move::MakeCurrent { .. });
+    let is_rotation = secret.holder(CURRENT) == Some("r");
+    assert!(
+        !(is_rotation && moves(seen)) || is_file_refused(secret),
+        "a rotation after the value was seen is replaced: {secret:?}"
+    );
+    assert!(
+        !(is_rotation && is_unchanged && moves(first)) || is_file_refused(secret),
+        "the same value replaces a rotation: {secret:?}"
+    );
+    let is_heard = |moved: &Move| !matches!(moved, Move::Nothing | Move::DropPending { .. });
+    assert!(
+        is_unchanged || (is_heard(first) && is_heard(seen)),
+        "the source is not heard: {secret:?}"
+    );
 }
 
 /// Marks on the current version, and on the one before. `FILE_REFUSED` counts as `REJECTED` does.

@@ -61,7 +61,7 @@ fn in_sync() -> Account {
     let file = file(FILE);
     let mut account = Account {
         snapshot: Snapshot::default(),
-        secret_states: BTreeMap::new(),
+        ..Account::default()
     };
     account
         .secret_states

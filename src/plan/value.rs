@@ -1,15 +1,15 @@
 //! Which version of a secret is to be current: the table that lets a file set a credential and never undo a rotation.
 //!
-//! The version that carries `CONFIGURED` holds what the file said last. A file that says the same again changes nothing,
+//! The version that carries `CONFIGURED` holds what the file said last, or its source held. The same again changes nothing,
 //! whoever has moved `AWSCURRENT` since. Which of two versions came later, a version's date says
 //! (GetSecretValue, `CreatedDate`), and its id, where it is one of ours (see [`crate::version_id`]).
 
 use jiff::Timestamp;
 
 use super::rollback::is_file_refused;
+use super::wanted::{Over, Wanted};
 use crate::account::{Binding, CONFIGURED, CURRENT, FILE_PENDING, Label, REJECTED, Secret, VersionValue};
 use crate::secret_version::{is_ours, was_put_on};
-use config::Credential;
 
 /// What is to become of a secret's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +37,14 @@ pub(super) enum Move {
 }
 
 impl Move {
-    /// What a secret needs whose file says `credential`, and was uploaded at that time.
-    pub(super) fn of(secret: &Secret, credential: &Credential, uploaded: Timestamp) -> Self {
+    /// What a secret needs that is to hold `wanted`.
+    pub(super) fn of(secret: &Secret, wanted: &Wanted) -> Self {
+        let Wanted {
+            credential,
+            uploaded,
+            over,
+            ..
+        } = wanted;
         let holds = |label: Label| {
             let is_current = *secret.labelled(label)? == VersionValue::Credential(credential.clone());
             secret.holder(label).filter(|_| is_current).map(str::to_owned)
@@ -58,7 +64,7 @@ impl Move {
                 // then the moves of a run that is still at work on the other fail.
                 Some(current) if is_unfinished(secret, current, Some(&configured)) => Self::MakeCurrent { holds: None },
                 // It was refused, and is uploaded once more: it is tried once more.
-                Some(current) if is_to_be_tried_again(secret, current, &configured, uploaded) => {
+                Some(current) if is_to_be_tried_again(secret, current, &configured, *uploaded) => {
                     Self::MakeCurrent { holds: None }
                 }
                 _ if secret.holder(FILE_PENDING).is_some() => Self::DropPending { configured },
@@ -69,7 +75,11 @@ impl Move {
             return Self::Label { version };
         }
         let pending = holds(FILE_PENDING).filter(|version| is_ours(version));
-        let is_younger = current.is_some_and(|current| !is_ours(current) && is_younger(secret, current, uploaded));
+        let is_younger = |current| match over {
+            Over::Older => is_younger(secret, current, *uploaded),
+            Over::Version(first) => first.as_deref() != Some(current),
+        };
+        let is_younger = current.is_some_and(|current| !is_ours(current) && is_younger(current));
         // Somebody made another version current after the file's value was put and before it was made current.
         let is_chosen = current.zip(pending.as_deref()).is_some_and(|(current, pending)| {
             !was_put_on(pending, current) && !is_unfinished(secret, current, secret.holder(CONFIGURED))
@@ -82,8 +92,8 @@ impl Move {
 }
 
 /// Whether the current version of a secret holds what the file says, once its plan is carried out.
-pub(super) fn is_of_file_after(secret: &Secret, credential: &Credential, uploaded: Timestamp) -> bool {
-    match Move::of(secret, credential, uploaded) {
+pub(super) fn is_of_file_after(secret: &Secret, wanted: &Wanted) -> bool {
+    match Move::of(secret, wanted) {
         Move::Nothing | Move::DropPending { .. } => is_of_file(secret),
         Move::Label { .. } | Move::MakeCurrent { .. } => true,
         Move::Beside { .. } => false,

@@ -1,16 +1,17 @@
 //! A plan is carried out: registries are applied and proven, what is refused goes back, and what left the file is taken away.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 use tracing::info;
 
-use super::changed_secret::points_to;
+use super::changed_secret::concerns;
+use super::planned::tried_with;
 use super::results::{self, RunState};
 use super::{Run, RunRequest, Stale};
-use crate::account::{Account, CURRENT, Rule, SecretState, Writer, observe_again};
+use crate::account::{Account, Rule, SecretState, Writer, observe_again};
 use crate::apply::{Applied, Applier, RegistryOutcome, Slots, speaks};
 use crate::cause::{Cause, Reason};
 use crate::plan::rollback::{is_eligible, is_to_be_remembered, is_unfinished};
@@ -51,6 +52,7 @@ impl Run<'_> {
             reader: self.deps.reader,
             writer,
             file,
+            account,
             scope,
             timing: self.deps.timing,
             deadline: self.deadline,
@@ -59,6 +61,7 @@ impl Run<'_> {
             observed,
             slots: Slots::default(),
             current: Mutex::default(),
+            sources: Mutex::default(),
         };
         let of_registries = registries.iter().filter(|plan| plan.verdict == Verdict::Go);
         let going = removals.left.iter().filter(|left| left.held.is_none());
@@ -71,6 +74,9 @@ impl Run<'_> {
             info!(steps, "applying");
         }
         state.applied = applier.apply(registries).await;
+        let read = std::mem::take(&mut *applier.sources.lock().unwrap_or_else(PoisonError::into_inner));
+        self.remember_sources(read.iter().map(|(_, source)| source));
+        state.sources.extend(read);
         if state
             .applied
             .outcomes
@@ -150,7 +156,12 @@ impl Run<'_> {
 
 /// The rules that have a credential to prove before anything is written. A rule that is held is not ours to
 /// judge; one that is not in the file is asked about when its secret was rotated.
-pub(super) fn candidates(plans: &[RegistryPlan], account: &Account, request: &RunRequest) -> Vec<Candidate> {
+pub(super) fn candidates(
+    plans: &[RegistryPlan],
+    file: &File,
+    account: &Account,
+    request: &RunRequest,
+) -> Vec<Candidate> {
     let rules = &account.snapshot.rules;
     let judged = plans.iter().filter(|plan| !matches!(plan.verdict, Verdict::Held(_)));
     let judged = judged
@@ -159,7 +170,7 @@ pub(super) fn candidates(plans: &[RegistryPlan], account: &Account, request: &Ru
     let mut prefixes: BTreeSet<&str> = judged.map(|rule| rule.prefix.as_str()).collect();
     let mut rotated: BTreeSet<&str> = BTreeSet::new();
     if let Some(change) = &request.secret {
-        let using = rules.values().filter(|rule| points_to(rule, change));
+        let using = rules.values().filter(|rule| concerns(rule, file, change));
         rotated.extend(using.map(|rule| rule.prefix.as_str()));
     }
     prefixes.extend(&rotated);
@@ -191,7 +202,7 @@ fn candidates_after(
     for registry in &file.registries {
         let name = &registry.name;
         let has_credential = !matches!(registry.credential, config::CredentialSource::None);
-        let own = matches!(registry.credential, config::CredentialSource::Given(_));
+        let own = registry.credential.is_own();
         match applied.outcomes.get(name) {
             Some(RegistryOutcome::Done { .. }) if !has_credential => _ = after.remove(name),
             Some(RegistryOutcome::Done { fresh: true }) => _ = after.insert(name.clone(), Patience::Fresh),
@@ -295,11 +306,7 @@ async fn settle(
         let Ok(view) = observe_again(applier.reader, registry, secret.as_deref(), file, scope.settings).await else {
             continue;
         };
-        let current = match &view.secret_state {
-            SecretState::Found(secret) => secret.holder(CURRENT).map(str::to_owned),
-            _ => None,
-        };
-        refused.push((name, current));
+        refused.push((name, tried_with(&view.secret_state, view.source.as_ref())));
     }
     refused
 }
@@ -318,7 +325,7 @@ async fn recover(applier: &Applier<'_>, state: &mut RunState<'_>) {
     let rules = &account.snapshot.rules;
     let in_need = file.registries.iter().filter_map(|registry| {
         let name = registry.name.as_str();
-        let own = matches!(registry.credential, config::CredentialSource::Given(_));
+        let own = registry.credential.is_own();
         let (true, Some(SecretState::Found(secret)), Some(Ok(proof))) =
             (own, account.secret_states.get(name), proofs.get(name))
         else {

@@ -1,10 +1,35 @@
 //! The secret whose change started a run: which registries and rules use it.
 
 use crate::account::{Account, Rule, SecretState, Snapshot};
-use crate::ownership::Owner;
+use crate::ownership::{Owner, SECRET_PREFIX};
 use crate::settings::Settings;
 use crate::trigger::SecretChange;
-use config::File;
+use config::{File, Registry};
+
+/// Whether a registry of the file may use the secret that an event is about. ECR reads no secret outside its prefix, so that
+/// one can only be a source.
+pub(super) fn may_use(file: &File, change: &SecretChange) -> bool {
+    change.name.starts_with(SECRET_PREFIX) || copying(file, change).next().is_some()
+}
+
+/// Why an event about a secret is no reason to do anything.
+pub(super) fn unused(change: &SecretChange) -> String {
+    format!("no registry uses the secret {}", change.name)
+}
+
+/// The registries that have their credential copied from the secret.
+pub(super) fn copying<'a>(file: &'a File, change: &SecretChange) -> impl Iterator<Item = &'a Registry> {
+    let is_it = |registry: &&Registry| {
+        let source = registry.credential.source();
+        source.is_some_and(|source| change.refers_to(source.name()))
+    };
+    file.registries.iter().filter(is_it)
+}
+
+/// Whether a change of the secret is a reason to prove a rule's credential.
+pub(super) fn concerns(rule: &Rule, file: &File, change: &SecretChange) -> bool {
+    points_to(rule, change) || copying(file, change).any(|registry| registry.name == rule.prefix)
+}
 
 /// Whether any registry of the file, or any rule that carries our mark, uses the secret an event is about.
 pub(super) fn uses(account: &Account, file: &File, change: &SecretChange, settings: &Settings) -> bool {
@@ -23,7 +48,7 @@ pub(super) fn uses(account: &Account, file: &File, change: &SecretChange, settin
         SecretState::Unread(_) => true,
         _ => false,
     });
-    by_rule || by_sight
+    by_rule || by_sight || copying(file, change).next().is_some()
 }
 
 /// The rules whose template carries our mark.

@@ -37,7 +37,7 @@ use config::Credential;
 use config::sops::DataKey;
 use config::{File, Problem};
 
-use changed_secret::uses;
+use changed_secret::{may_use, unused, uses};
 pub use load::Source;
 use load::{Input, Unread};
 use planned::Planned;
@@ -221,6 +221,11 @@ impl<'a> Run<'a> {
                 return Ok(Pass::finished(config, Results { message, ..nothing }, true));
             }
         };
+        if let Some(change) = &request.secret
+            && !may_use(&file, change)
+        {
+            return Ok(Pass::Ignored(unused(change)));
+        }
         let account = match self.observe(&file, input.snapshot).await {
             Ok(account) => account,
             Err(Unseen { message, transient }) => {
@@ -239,7 +244,7 @@ impl<'a> Run<'a> {
         if let Some(change) = &request.secret
             && !uses(&account, &file, change, self.deps.settings)
         {
-            return Ok(Pass::Ignored(format!("no registry uses the secret {}", change.name)));
+            return Ok(Pass::Ignored(unused(change)));
         }
         let planned = self.plan(request, config, file, account, uploaded, past).await;
         Ok(match self.access {
@@ -254,7 +259,12 @@ impl<'a> Run<'a> {
         let (existing, sum) = self.preview_repositories(&planned).await;
         let mut state = RunState::new(&planned.file, &planned.account, planned.scope, planned.memory);
         if proves {
-            let asked = apply::candidates(&planned.plan.registries, &planned.account, planned.request);
+            let asked = apply::candidates(
+                &planned.plan.registries,
+                &planned.file,
+                &planned.account,
+                planned.request,
+            );
             state.proofs = self.prove(asked).await;
         }
         let state = state.showing(planned.plan);
@@ -282,7 +292,7 @@ impl<'a> Run<'a> {
         let (file, account, config) = (&planned.file, &planned.account, planned.config);
         let open: Vec<String> = planned.plan.open().map(str::to_owned).collect();
         let state = RunState::new(file, account, planned.scope, planned.memory);
-        let candidates = apply::candidates(&planned.plan.registries, account, request);
+        let candidates = apply::candidates(&planned.plan.registries, file, account, request);
         let applied = self.carry_out(writer, planned.plan, candidates, shown.is_some(), &config, state);
         let mut state = match Box::pin(applied).await {
             Ok(state) => state,

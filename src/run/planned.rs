@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Run, RunRequest, Source, warnings};
-use crate::account::{Account, CURRENT, SecretState};
+use crate::account::{Account, CURRENT, SecretState, SourceState};
 use crate::cause::{Cause, Reason};
 use crate::plan::{DeletionBounds, Limit, Plan, Scope, plan};
 use crate::report::{ConfigReport, Memory, Past};
@@ -91,14 +91,23 @@ impl Run<'_> {
 
 /// What the runs after this one are to know: registries that this one may make, and rules that do not work.
 fn memory(config: &ConfigReport, file: &File, account: &Account, past: &Past) -> Memory {
-    let current = |name: &str| match account.secret_states.get(name) {
-        Some(SecretState::Found(secret)) => secret.holder(CURRENT).map(str::to_owned),
-        _ => None,
-    };
+    let current = |name: &str| tried_with(account.secret_states.get(name)?, account.sources.get(name));
     let mut memory = past.passed_on();
     memory
         .named
         .extend(file.registries.iter().map(|registry| registry.name.clone()));
     memory.refused = memory.still_refused(config, current);
     memory
+}
+
+/// With what a registry's rule is tried, or was: the version that is current in its secret, and in its source.
+pub(super) fn tried_with(secret_state: &SecretState, source: Option<&SourceState>) -> Option<String> {
+    let own = match secret_state {
+        SecretState::Found(secret) => secret.holder(CURRENT),
+        _ => None,
+    };
+    match (own, source) {
+        (own, Some(Ok(source))) => Some(format!("{} {}", own.unwrap_or_default(), source.version)),
+        (own, _) => own.map(str::to_owned),
+    }
 }

@@ -4,6 +4,7 @@
 use super::changed_secret::{marked_rules, points_to};
 use super::{Access, Pass, Run, RunRequest, results, warnings};
 use crate::account::{Account, AwsError, Rule, Snapshot};
+use crate::ownership::SECRET_PREFIX;
 use crate::report::{ConfigReport, Outcome, Results};
 use crate::trigger::Kind;
 use crate::verify::Candidate;
@@ -19,6 +20,8 @@ impl Run<'_> {
         nothing: Results,
     ) -> Pass {
         if let (Some(change), Ok(snapshot)) = (&request.secret, &snapshot)
+            // Outside ECR's prefix it can only be a source, and which ones there are nobody knows without the file.
+            && change.name.starts_with(SECRET_PREFIX)
             && !marked_rules(snapshot, self.deps.settings).any(|rule| points_to(rule, change))
         {
             return Pass::Ignored(format!("no rule of ours uses the secret {}", change.name));
@@ -26,6 +29,17 @@ impl Run<'_> {
         let message = match rejected.errors.len() {
             1 => "the file has 1 error, and changes nothing".to_owned(),
             n => format!("the file has {n} errors, and changes nothing"),
+        };
+        let source = request
+            .secret
+            .as_ref()
+            .filter(|change| !change.name.starts_with(SECRET_PREFIX));
+        let message = match source {
+            Some(change) => format!(
+                "{message}: the secret {} is not copied before it is mended",
+                change.name
+            ),
+            None => message,
         };
         let mut results = Results {
             outcome: Outcome::Rejected,

@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::changed_secret::points_to;
+use super::changed_secret::{copying, points_to};
 use super::{RunRequest, Stale};
-use crate::account::{Account, AwsError, CONFIGURED, Proof, Rule, SecretState, Snapshot, VersionValue};
+use crate::account::{
+    Account, AwsError, CONFIGURED, Proof, Rule, SecretState, Snapshot, SourceState, VersionValue, wanted,
+};
 use crate::apply::{Applied, RegistryOutcome};
 use crate::cause::{Cause, Reason};
 use crate::existing::ExistingResult;
 use crate::expiry;
 use crate::home::Home;
 use crate::plan::rollback::is_file_refused;
-use crate::plan::{Action, Plan, Removal, Resource, Scope, Step, Verdict, is_of_file, is_of_file_after};
+use crate::plan::{Action, Plan, Removal, Resource, Scope, Step, Verdict, is_of_file, is_of_file_after, words};
 use crate::report::{
     Change, ChangeResult, CredentialState, Expires, Memory, Outcome, RegistryReport, Results, State, Warm,
 };
@@ -29,6 +31,8 @@ pub(super) type Proofs = BTreeMap<String, Result<Proof, AwsError>>;
 pub(super) struct RunState<'a> {
     pub file: &'a File,
     pub account: &'a Account,
+    /// What registries have copied, as it was when it was read last.
+    pub sources: BTreeMap<String, SourceState>,
     /// What the plan was made for.
     pub scope: Scope<'a>,
     /// The changes and how each registry ended; of a plan that is only shown, what it says.
@@ -56,6 +60,7 @@ impl<'a> RunState<'a> {
         Self {
             file,
             account,
+            sources: account.sources.clone(),
             scope,
             applied: Applied::default(),
             proofs: Proofs::new(),
@@ -169,7 +174,15 @@ impl<'a> RunState<'a> {
             let expires = self.expires(registry, now);
             let within = self.scope.settings.expiry_warning_days;
             let secret_state = self.account.secret_states.get(name);
-            warnings.extend(expiry::warnings(registry, secret_state, expires.as_ref(), within, now));
+            let source = self.sources.get(name);
+            warnings.extend(expiry::warnings(
+                registry,
+                secret_state,
+                source,
+                expires.as_ref(),
+                within,
+                now,
+            ));
             let warm = self.warm.as_ref().and_then(|warm| warm.get(name)).cloned();
             warnings.extend(warm.iter().flat_map(|warm| warm::mismatches(registry, warm)));
             let report = RegistryReport {
@@ -231,23 +244,34 @@ impl<'a> RunState<'a> {
     /// When a registry's credential lapses.
     fn expires(&self, registry: &config::Registry, now: Timestamp) -> Option<Expires> {
         let name = &registry.name;
-        let secret_state = self.account.secret_states.get(name);
-        let secret = match secret_state {
+        let secret = match self.account.secret_states.get(name) {
             Some(SecretState::Found(secret)) => Some(secret.as_ref()),
             _ => None,
         };
+        expiry::expires(registry, secret, self.sources.get(name), self.is_of_file(registry), now)
+    }
+
+    /// Whether the version that ECR reads holds what the file says, or what its source holds.
+    fn is_of_file(&self, registry: &config::Registry) -> bool {
+        let name = &registry.name;
         let is_written = |c: &Change| {
             let is_done = matches!(c.result, ChangeResult::Applied | ChangeResult::Planned);
             c.registry == *name && c.resource == Resource::Secret && is_done
         };
-        let is_of_file = match (&registry.credential, self.of_file.get(name)) {
-            (_, Some(is_of_file)) => *is_of_file,
-            (config::CredentialSource::Given(credential), None) if self.applied.changes.iter().any(is_written) => {
-                is_of_file_after(secret_state, credential, self.scope)
+        match (self.of_file.get(name), self.account.secret_states.get(name)) {
+            (Some(is_of_file), _) => *is_of_file,
+            _ if self.applied.changes.iter().any(is_written) => {
+                is_of_file_after(registry, &self.account.view(name), self.scope)
             }
-            _ => secret.is_some_and(is_of_file),
-        };
-        expiry::expires(registry, secret, is_of_file, now)
+            // What another file said, or the source held before, may be current still.
+            (None, Some(SecretState::Found(secret))) => {
+                let said = wanted(registry, self.sources.get(&registry.name))
+                    .cloned()
+                    .map(VersionValue::Credential);
+                is_of_file(secret) && secret.labelled(CONFIGURED) == said.as_ref()
+            }
+            (None, _) => false,
+        }
     }
 
     /// What is known of a registry's credential, and what keeps it from being ready.
@@ -264,9 +288,14 @@ impl<'a> RunState<'a> {
                 Some(Err(error)) => (Reason::REFUSED, format!("could not be checked: {error}")),
                 _ => (Reason::REFUSED, "is proven".into()),
             };
+            let source = self.sources.get(&registry.name);
+            let (said, place) = match (&registry.credential, source) {
+                (config::CredentialSource::From(from), _) => (words(source), format!("secret {}", from.name())),
+                _ => (words(None), "file".to_owned()),
+            };
             let message = format!(
-                "{host} refused the credential of the file, which is not current; what serves instead {instead}. Write a \
-                 credential that works into the file"
+                "{host} refused {said}, which is not current; what serves instead {instead}. Write a credential that works \
+                 into the {place}"
             );
             return (CredentialState::Invalid, Some(Cause::new(reason, message)));
         }
@@ -290,12 +319,13 @@ impl<'a> RunState<'a> {
 
     /// As the labels are after this run, or were before it where it had no need to look again.
     fn is_file_refused(&self, registry: &config::Registry) -> bool {
-        let config::CredentialSource::Given(credential) = &registry.credential else {
+        // Where the source cannot be copied, what was copied from it before is not what is wanted.
+        let Some(said) = wanted(registry, self.sources.get(&registry.name)) else {
             return false;
         };
         let before = match self.account.secret_states.get(&registry.name) {
             Some(SecretState::Found(secret)) if is_file_refused(secret) => {
-                secret.labelled(CONFIGURED) == Some(&VersionValue::Credential(credential.clone()))
+                secret.labelled(CONFIGURED) == Some(&VersionValue::Credential(said.clone()))
             }
             _ => false,
         };
@@ -321,6 +351,19 @@ impl<'a> RunState<'a> {
         }
     }
 
+    fn verdict_on_copy(&self, registry: &config::Registry) -> CopyVerdict {
+        let name = &registry.name;
+        let is_done = matches!(self.applied.outcomes.get(name), Some(RegistryOutcome::Done { .. }));
+        match self.proofs.get(name) {
+            _ if self.is_file_refused(registry) => CopyVerdict::Invalid,
+            _ if !is_done || wanted(registry, self.sources.get(&registry.name)).is_none() => CopyVerdict::NotCopied,
+            _ if !self.is_of_file(registry) => CopyVerdict::NotCurrent,
+            Some(Ok(proof)) if proof.valid => CopyVerdict::Valid,
+            Some(Ok(_)) => CopyVerdict::Invalid,
+            _ => CopyVerdict::Unchecked,
+        }
+    }
+
     /// Rules that are not in the file and use a secret that was rotated: theirs is a warning, not a registry.
     fn strangers(&self) -> Vec<Problem> {
         let named: BTreeSet<&str> = self.file.registries.iter().map(|r| r.name.as_str()).collect();
@@ -339,6 +382,16 @@ impl<'a> RunState<'a> {
 
     /// The verdict on a secret whose change was the reason of the run: its name, the version and what ECR said.
     fn verdict(&self, change: &SecretChange) -> String {
+        let of_copies = copying(self.file, change).map(|registry| self.verdict_on_copy(registry));
+        if let Some(worst) = of_copies.max() {
+            let mut sources = copying(self.file, change).filter_map(|registry| self.sources.get(&registry.name));
+            let read = sources.find_map(|source| Some(source.as_ref().ok()?.version.as_str()));
+            let version = read.or(change.version_id.as_deref());
+            let version = version
+                .map(|version| format!(", version {version}"))
+                .unwrap_or_default();
+            return format!("{}{version} ({}): {}", change.name, change.event, worst.as_str());
+        }
         let (proofs, rules) = (&self.proofs, &self.account.snapshot.rules);
         // The last proof may be that of the version before.
         let rolled_back = |registry: &str| {
@@ -371,6 +424,29 @@ impl<'a> RunState<'a> {
             said.join(" and ")
         };
         format!("secret {}{version} ({}): {said}", change.name, change.event)
+    }
+}
+
+/// What became of a source's value in one registry, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum CopyVerdict {
+    Valid,
+    /// Kept beside a version of the registry's own secret that somebody put later.
+    NotCurrent,
+    Unchecked,
+    NotCopied,
+    Invalid,
+}
+
+impl CopyVerdict {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::NotCurrent => "kept beside a value that somebody put later",
+            Self::Unchecked => "unchecked",
+            Self::NotCopied => "not copied",
+            Self::Invalid => "invalid",
+        }
     }
 }
 

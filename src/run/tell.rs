@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use super::{Run, RunRequest, Source};
-use crate::account::{Account, Object, SecretState, VersionValue};
+use crate::account::{Account, Object, SecretState, SourceState, VersionValue};
 use crate::failure::Failure;
 use crate::report::{self, Change, ConfigReport, Outcome, Past, Report, Results, Stats, TriggerReport, written};
 use crate::settings::Settings;
@@ -40,13 +40,7 @@ impl Run<'_> {
     }
 
     pub(super) fn remember(&self, file: &File, account: &Account) {
-        let given = file
-            .registries
-            .iter()
-            .filter_map(|registry| match &registry.credential {
-                config::CredentialSource::Given(credential) => Some(credential),
-                _ => None,
-            });
+        let wanted = file.registries.iter().filter_map(|registry| account.wanted(registry));
         let held = account
             .secret_states
             .values()
@@ -59,7 +53,14 @@ impl Run<'_> {
             VersionValue::Unusable => None,
         });
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.extend(given.chain(held).cloned());
+        seen.extend(wanted.chain(held).cloned());
+    }
+
+    /// The same of sources that were read later.
+    pub(super) fn remember_sources<'s>(&self, sources: impl Iterator<Item = &'s SourceState>) {
+        let read = sources.filter_map(|source| source.as_ref().ok());
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.extend(read.map(|source| source.credential.clone()));
     }
 
     pub(super) fn no_file(&self, what: &str) -> String {

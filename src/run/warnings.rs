@@ -1,7 +1,7 @@
 //! Warnings that show only when file and account are seen together.
 
 use super::RunRequest;
-use crate::account::{Account, Binding, SecretState};
+use crate::account::{Account, Binding, SecretState, SourceState};
 use crate::ownership::UPSTREAM_TAG;
 use config::{Code, File, Problem};
 
@@ -19,11 +19,14 @@ pub(super) fn warnings(request: &RunRequest, file: &File, account: &Account) -> 
 pub(super) fn rotation_failed(request: &RunRequest, account: &Account) -> Option<Problem> {
     let change = request.secret.as_ref()?;
     let said = change.failed.as_ref()?;
-    let uses = |secret_state: &SecretState| matches!(secret_state, SecretState::Found(secret) if change.refers_to(&secret.name));
-    let registry = account
+    let names = |secret_state: &SecretState| matches!(secret_state, SecretState::Found(secret) if change.refers_to(&secret.name));
+    let using = account
         .secret_states
         .iter()
-        .find(|(_, secret_state)| uses(secret_state));
+        .filter(|(_, secret_state)| names(secret_state));
+    let names = |source: &SourceState| matches!(source, Ok(source) if change.refers_to(&source.name));
+    let copying = account.sources.iter().filter(|(_, source)| names(source));
+    let registry = using.map(|(name, _)| name).chain(copying.map(|(name, _)| name)).next();
     let message = format!(
         "the rotation of {} failed, and its value is the one before: {said}. Look at the log of the secret's rotation \
          function",
@@ -31,7 +34,7 @@ pub(super) fn rotation_failed(request: &RunRequest, account: &Account) -> Option
     );
     Some(Problem::unplaced(
         Code::ROTATION_FAILED,
-        registry.map(|(name, _)| name.as_str()),
+        registry.map(String::as_str),
         message,
     ))
 }

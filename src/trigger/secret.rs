@@ -15,7 +15,6 @@ use serde_json::Value;
 use super::secret_id::{Arn, is_full, is_secret_name, is_version_id, without_suffix};
 use super::{FunctionContext, Job, Kind, UnknownEvent, shown};
 use crate::mask::mask;
-use crate::ownership::SECRET_PREFIX;
 
 const LABEL_UPDATED: &str = "Secret Label Updated";
 const API_CALL: &str = "AWS API Call via CloudTrail";
@@ -249,7 +248,8 @@ impl<'a> SecretIds<'a> {
         }
     }
 
-    /// The change of the secret these name, if it is one of this place's that ECR can use.
+    /// The change of the secret these name, if it is one of this place's. Outside the prefix that ECR reads from it may be one
+    /// that credentials are copied from.
     fn change(self, place: &FunctionContext<'_>, event: &Value, about: About<'_>) -> Result<Job, UnknownEvent> {
         let Some(secret) = Secret::named_by(self.found.into_iter().flatten()) else {
             return Err(UnknownEvent::Malformed {
@@ -258,14 +258,12 @@ impl<'a> SecretIds<'a> {
             });
         };
         let name = shown(&secret.name);
-        if !is_secret_name(&secret.name) || !secret.name.starts_with(SECRET_PREFIX) {
-            return Ok(Job::Ignore(format!(
-                "The secret {name} is not under {SECRET_PREFIX}, the only place ECR reads credentials from."
-            )));
+        if !is_secret_name(&secret.name) {
+            return Ok(Job::Ignore(format!("{name} is no name of a secret.")));
         }
         if let Some(elsewhere) = secret.elsewhere(place, event) {
             return Ok(Job::Ignore(format!(
-                "The secret {name} is in {elsewhere}, and a pull-through cache rule can only use one of its own \
+                "The secret {name} is in {elsewhere}, and credentials are only used, or copied, from secrets of this \
                  account and region."
             )));
         }

@@ -152,8 +152,8 @@ fn what_is_ignored_says_why() {
             "\"DeleteSecret\"",
         ),
         (
-            api_call("PutSecretValue", &json!({"secretId": "prod/db"}), &Value::Null),
-            "prod/db is not under",
+            api_call("PutSecretValue", &json!({"secretId": "no name"}), &Value::Null),
+            "no name is no name of a secret",
         ),
     ] {
         let reason = reason(&event);

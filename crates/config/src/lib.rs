@@ -44,7 +44,9 @@ pub use diagnostics::tokens::looks_like_a_token;
 pub use keys::is_key;
 pub use model::arn;
 pub use model::context::Context;
-pub use model::credential::{Credential, CredentialSource, SECRET_PREFIX};
+pub use model::credential::{
+    Credential, CredentialSource, SECRET_PREFIX, SecretFrom, SourceFault, SourceForm, SourceUsername, ValueFault,
+};
 pub use model::encryption::{Encryption, EncryptionKind};
 pub use model::existing::{ExistingRepositories, Setting, is_repository_pattern};
 pub use model::expiry;

@@ -80,7 +80,8 @@ pub fn prepare(aws: &LocalAws, file: &[u8]) -> Prepared {
                 aws.accept_upstream(&host, STORED.0, STORED.1);
                 (id.clone(), STORED.0.to_owned())
             }
-            CredentialSource::None => Default::default(),
+            // Nobody makes a source up: its value has a form of its own.
+            CredentialSource::None | CredentialSource::From(_) => Default::default(),
         };
         if !secret.is_empty() {
             aws.accept_upstream(&host, &username, ROTATED);

@@ -55,10 +55,15 @@ keys! {
             absent: Words("none"),
             rules: "An ARN ends with the hyphen and six characters that Secrets Manager added. The secret is in this account and Region. It is never written ([secrets.md](secrets.md)), and not one that this file writes for another registry.",
         }
+        SecretFrom = "secret_from" {
+            brief: "instead of these: any other secret, whose credential is copied into one of our own and followed when it rotates",
+            absent: Words("none"),
+            rules: "In this account and Region; not one that this file writes, nor one with an owner's tag. It must carry the tag `ecr-pull-through-sync:upstream` with the registry's host, and the stack's `SourceSecretNames` must name it: **[gitlab-tokens.md](gitlab-tokens.md)**.",
+        }
         ExpiresAt = "expires_at" {
             brief: "when the credential lapses: a warning and an alarm come before",
             absent: Words("none"),
-            rules: "A day (`2027-05-01`: from 00:00 UTC on) or an instant (RFC 3339, `2027-05-01T12:00:00Z`). A registry's own, not in `defaults`, and only with a credential. What the token itself or a tag of the secret says goes first ([secrets.md](secrets.md#when-does-a-credential-lapse)).",
+            rules: "A day (`2027-05-01`: from 00:00 UTC on) or an instant (RFC 3339, `2027-05-01T12:00:00Z`). A registry's own, not in `defaults`, and only with a credential that is not copied (`secret_from`). What the token itself or a tag of the secret says goes first ([secrets.md](secrets.md#when-does-a-credential-lapse)).",
         }
         RepositoryReadAccessArns = "repository_read_access_arns" {
             brief: "who may pull cached images (the repository policy); the account's own root is always added",
@@ -155,6 +160,32 @@ keys! {
         KmsKey = "kms_key" {
             brief: "full ARN of a key in this Region, no alias; not with `AES256`",
             absent: Words("the key `aws/ecr`"),
+        }
+    }
+}
+
+keys! {
+    /// The keys of `secret_from`.
+    SourceKey {
+        Secret = "secret" {
+            brief: "its name or full ARN",
+            absent: Required,
+        }
+        Username = "username" {
+            brief: "the user name, where the secret has none; required with `format: text`",
+            absent: Words("none"),
+        }
+        UsernameKey = "username_key" {
+            brief: "the key of the user name in the secret's JSON; not with `username`",
+            absent: Words("`username`"),
+        }
+        AccessTokenKey = "access_token_key" {
+            brief: "the key of the token in the secret's JSON",
+            absent: Words("`accessToken`"),
+        }
+        Format = "format" {
+            brief: "`text`: the whole value is the token, but for a line end after it",
+            absent: Json("\"json\""),
         }
     }
 }

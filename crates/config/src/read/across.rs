@@ -6,11 +6,10 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::place::Position;
 use crate::diagnostics::problem::{Notes, shown};
 use crate::model::context::Context;
-use crate::model::credential::{CredentialSource, SECRET_PREFIX};
+use crate::model::credential::{CredentialSource, SECRET_PREFIX, name_of_secret};
 use crate::model::file::MAX_REGISTRIES;
 use crate::model::image::MOST_IMAGES;
 use crate::model::prefix::ROOT;
-use crate::read::credential::name_of_secret;
 use crate::read::resolve::Resolved;
 use crate::yaml::node::Entry;
 
@@ -62,27 +61,36 @@ pub(crate) fn check_count(here: &[&Entry], notes: &mut Notes) {
     }
 }
 
-/// Checks that no registry references the secret that another one writes.
+/// Checks that no registry references or copies from a secret that this file writes.
 pub(crate) fn check_secrets(registries: &[&Resolved], notes: &mut Notes) {
     for resolved in registries {
-        let (CredentialSource::Secret(secret), Some(at)) = (&resolved.registry.credential, resolved.secret_at) else {
+        let (code, name) = match &resolved.registry.credential {
+            CredentialSource::Secret(secret) => (Code::SECRET_OF_THIS_FILE, name_of_secret(secret)),
+            CredentialSource::From(from) => (Code::SOURCE_OF_THIS_FILE, from.name()),
+            CredentialSource::None | CredentialSource::Given(_) => continue,
+        };
+        let (Some(owner), Some(at)) = (name.strip_prefix(SECRET_PREFIX), resolved.secret_at) else {
             continue;
         };
-        let Some(owner) = name_of_secret(secret).strip_prefix(SECRET_PREFIX) else {
-            continue;
-        };
-        let writes = registries
-            .iter()
-            .map(|other| &other.registry)
-            .any(|other| other.name == owner && matches!(other.credential, CredentialSource::Given(_)));
-        if writes {
+        // The own secret of a registry whose host has changed has the new host behind an `@`.
+        let (owner, host) = owner
+            .split_once('@')
+            .map_or((owner, None), |(owner, host)| (owner, Some(host)));
+        let mut others = registries.iter().map(|other| &other.registry);
+        if others.any(|other| {
+            other.name == owner && other.credential.is_own() && host.is_none_or(|host| other.upstream.host == host)
+        }) {
             let owner = shown(owner);
+            let fault = match code {
+                Code::SOURCE_OF_THIS_FILE => format!(
+                    "`secret_from` names the secret that this file writes for the registry {owner}; name the secret that the credential comes from"
+                ),
+                _ => format!(
+                    "`secret` names the secret that this file writes for the registry {owner}, and what is referenced is never written; give both registries the `secret`, or both the credential"
+                ),
+            };
             notes.registry = Some(resolved.registry.name.clone());
-            notes.error(
-                Code::SECRET_OF_THIS_FILE,
-                at,
-                format!("`secret` names the secret that this file writes for the registry {owner}, and what is referenced is never written; give both registries the `secret`, or both the credential"),
-            );
+            notes.error(code, at, fault);
             notes.registry = None;
         }
     }

@@ -1,4 +1,4 @@
-//! Reads `username`, `accessToken` and `secret`.
+//! Reads `username`, `accessToken` and names of secrets.
 
 use secrecy::SecretString;
 
@@ -6,12 +6,9 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::problem::Notes;
 use crate::model::arn::Arn;
 use crate::model::context::Context;
-use crate::model::credential::{MOST_NAME, MOST_VALUE, SECRET_PREFIX};
+use crate::model::credential::{MOST_NAME, SECRET_PREFIX, ValueFault, without_suffix};
 use crate::read::fields::Field;
 use crate::yaml::node::Entry;
-
-/// The characters that Secrets Manager adds to a name in an ARN: a hyphen and six more.
-const SUFFIX: usize = 7;
 
 /// Reads `username` or `accessToken`. No message ever repeats the value.
 pub(crate) fn read_value(name: &str, entry: &Entry, notes: &mut Notes) -> Option<Field<SecretString>> {
@@ -28,20 +25,15 @@ pub(crate) fn read_value(name: &str, entry: &Entry, notes: &mut Notes) -> Option
         return None;
     };
     let text = scalar.text.as_str();
-    let fault = if text.is_empty() {
-        Some("is empty; write it, or remove the line")
-    } else if text.trim() != text {
-        Some("begins or ends with a space or a line break (a block after `|`?); write it on one line, without them")
-    } else if text.chars().any(char::is_control) {
-        Some("has a line break or another control character in it; write it on one line, as the upstream gave it out")
-    } else if text.len() > MOST_VALUE {
-        Some("is longer than a secret can be")
-    } else {
-        None
-    };
-    match fault {
+    match ValueFault::of(text) {
         Some(fault) => {
-            notes.error(Code::BAD_CREDENTIAL, node.at, format!("`{name}` {fault}"));
+            let advice = match fault {
+                ValueFault::Empty => "; write it, or remove the line",
+                ValueFault::Blanks => " (a block after `|`?); write it on one line, without them",
+                ValueFault::Control => "; write it on one line, as the upstream gave it out",
+                ValueFault::TooLong => "",
+            };
+            notes.error(Code::BAD_CREDENTIAL, node.at, format!("`{name}` {fault}{advice}"));
             None
         }
         // From a borrowed text: no copy but the exact one is left behind.
@@ -53,11 +45,46 @@ pub(crate) fn read_value(name: &str, entry: &Entry, notes: &mut Notes) -> Option
     }
 }
 
-/// Reads `secret`. A message does not repeat the value: it may be a token that somebody put here.
-pub(crate) fn read_secret(entry: &Entry, context: &Context, notes: &mut Notes) -> Option<Field<String>> {
-    let value = crate::read::fields::text("secret", &entry.value, notes)?;
-    if let Some(fault) = secret_fault(&value, context) {
-        notes.error(Code::BAD_SECRET, entry.value.at, format!("`secret` {fault}"));
+/// What a secret is named for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// ECR reads it.
+    Referenced,
+    /// The function copies from it.
+    Source,
+}
+
+impl Purpose {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Referenced => SECRET_PREFIX,
+            Self::Source => "",
+        }
+    }
+
+    fn reader(self) -> &'static str {
+        match self {
+            Self::Referenced => "ECR",
+            Self::Source => "the function",
+        }
+    }
+}
+
+/// Reads the name or ARN of a secret. A message does not repeat the value: it may be a token that somebody put here.
+pub(crate) fn read_secret(
+    name: &str,
+    purpose: Purpose,
+    entry: &Entry,
+    context: &Context,
+    notes: &mut Notes,
+) -> Option<Field<String>> {
+    let value = crate::read::fields::text(name, &entry.value, notes)?;
+    if let Some(fault) = secret_fault(&value, purpose, context) {
+        let code = match purpose {
+            Purpose::Referenced => Code::BAD_SECRET,
+            Purpose::Source => Code::BAD_SOURCE,
+        };
+        notes.error(code, entry.value.at, format!("`{name}` {fault}"));
         return None;
     }
     Some(Field {
@@ -67,7 +94,8 @@ pub(crate) fn read_secret(entry: &Entry, context: &Context, notes: &mut Notes) -
     })
 }
 
-fn secret_fault(text: &str, context: &Context) -> Option<String> {
+fn secret_fault(text: &str, purpose: Purpose, context: &Context) -> Option<String> {
+    let (prefix, reader) = (purpose.prefix(), purpose.reader());
     let (partition, account, region) = (
         context.partition_shown(),
         context.account_shown(),
@@ -76,12 +104,12 @@ fn secret_fault(text: &str, context: &Context) -> Option<String> {
     let name = if text.starts_with("arn:") {
         let Some(arn) = Arn::parse(text).filter(|arn| arn.service == "secretsmanager") else {
             return Some(format!(
-                "is no ARN of a secret; write `arn:{partition}:secretsmanager:{region}:{account}:secret:{SECRET_PREFIX}...`, or the secret's name"
+                "is no ARN of a secret; write `arn:{partition}:secretsmanager:{region}:{account}:secret:{prefix}...`, or the secret's name"
             ));
         };
         if !context.is_partition(arn.partition) || !context.is_region(arn.region) || !context.is_account(arn.account) {
             return Some(format!(
-                "must be in the account and Region of the rule, `{partition}`, `{region}`, `{account}`: ECR reads no other; copy it there"
+                "must be in the account and Region of the rule, `{partition}`, `{region}`, `{account}`: {reader} reads no other; copy it there"
             ));
         }
         let Some(name) = arn.resource.strip_prefix("secret:") else {
@@ -91,9 +119,9 @@ fn secret_fault(text: &str, context: &Context) -> Option<String> {
     } else {
         text
     };
-    let Some(rest) = name.strip_prefix(SECRET_PREFIX) else {
+    let Some(rest) = name.strip_prefix(prefix) else {
         return Some(format!(
-            "must name a secret that begins with `{SECRET_PREFIX}`: ECR reads no other"
+            "must name a secret that begins with `{prefix}`: ECR reads no other"
         ));
     };
     if let Some(c) = rest
@@ -102,14 +130,17 @@ fn secret_fault(text: &str, context: &Context) -> Option<String> {
     {
         let c = crate::diagnostics::problem::shown(&c.to_string());
         return Some(format!(
-            "has the character {c}; ECR allows letters, digits and `/_+=.@-` in the name of a secret"
+            "has the character {c}; {reader} takes letters, digits and `/_+=.@-` in the name of a secret"
         ));
     }
     if rest.is_empty() {
-        return Some(format!("ends after `{SECRET_PREFIX}`; write the whole name"));
+        return Some(match purpose {
+            Purpose::Referenced => format!("ends after `{prefix}`; write the whole name"),
+            Purpose::Source => "is empty; write the name of the secret".to_owned(),
+        });
     }
     let bare = if text.starts_with("arn:") {
-        without_suffix(name)
+        without_suffix(name).filter(|name| name.len() > prefix.len())
     } else {
         Some(name)
     };
@@ -123,22 +154,6 @@ fn secret_fault(text: &str, context: &Context) -> Option<String> {
         ));
     }
     None
-}
-
-/// The name in `name-AbCdEf`.
-fn without_suffix(name: &str) -> Option<&str> {
-    let cut = name.len().checked_sub(SUFFIX)?;
-    let (name, suffix) = name.split_at_checked(cut)?;
-    let random = suffix.strip_prefix('-')?;
-    (random.bytes().all(|byte| byte.is_ascii_alphanumeric()) && name.len() > SECRET_PREFIX.len()).then_some(name)
-}
-
-/// The name of the secret that a value of `secret` refers to.
-pub(crate) fn name_of_secret(secret: &str) -> &str {
-    match Arn::parse(secret).and_then(|arn| arn.resource.strip_prefix("secret:")) {
-        Some(name) => without_suffix(name).unwrap_or(name),
-        None => secret,
-    }
 }
 
 #[cfg(test)]
@@ -156,7 +171,7 @@ mod tests {
         };
         let arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:ecr-pullthroughcache/docker-hub-AbCdEf";
         for good in ["ecr-pullthroughcache/dockerhub", "ecr-pullthroughcache/a/b_+=.@-", arn] {
-            assert_eq!(secret_fault(good, &context), None, "{good}");
+            assert_eq!(secret_fault(good, Purpose::Referenced, &context), None, "{good}");
         }
         for bad in [
             "dockerhub",
@@ -169,7 +184,7 @@ mod tests {
             "arn:aws:ssm:eu-central-1:111122223333:parameter/x",
             "arn:aws:secretsmanager:eu-central-1:111122223333:secret:other/a-AbCdEf",
         ] {
-            assert!(secret_fault(bad, &context).is_some(), "{bad}");
+            assert!(secret_fault(bad, Purpose::Referenced, &context).is_some(), "{bad}");
         }
         let elsewhere = Context {
             account: None,
@@ -179,14 +194,10 @@ mod tests {
         assert_eq!(
             secret_fault(
                 &arn.replace("1111", "4444").replace("eu-central", "us-east"),
+                Purpose::Referenced,
                 &elsewhere
             ),
             None
-        );
-        assert_eq!(name_of_secret(arn), "ecr-pullthroughcache/docker-hub");
-        assert_eq!(
-            name_of_secret("ecr-pullthroughcache/docker-mirror"),
-            "ecr-pullthroughcache/docker-mirror"
         );
     }
 }

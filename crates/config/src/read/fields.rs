@@ -10,7 +10,7 @@ use crate::diagnostics::suggest::{did_you_mean, nearest};
 use crate::diagnostics::tokens::holds_a_token;
 use crate::diagnostics::tokens::is_mere_word;
 use crate::keys::describe::Key;
-use crate::keys::file::{AccessKey, EncryptionKey, ExistingKey, OnlyKey};
+use crate::keys::file::{AccessKey, EncryptionKey, ExistingKey, OnlyKey, SourceKey};
 use crate::keys::lifecycle::{ActionKey, PolicyKey, RuleKey, SelectionKey};
 use crate::yaml::node::{Entry, Node};
 
@@ -136,6 +136,15 @@ const HOMES: &[(&[&str], &str)] = &[
     (AccessKey::NAMES, "repository_read_access"),
     (EncryptionKey::NAMES, "encryption_configuration"),
     (ExistingKey::NAMES, "existing_repositories"),
+    // Not those that registries have too.
+    (
+        &[
+            SourceKey::UsernameKey.as_str(),
+            SourceKey::AccessTokenKey.as_str(),
+            SourceKey::Format.as_str(),
+        ],
+        "secret_from",
+    ),
     (OnlyKey::NAMES, "only"),
 ];
 

@@ -13,5 +13,6 @@ pub(crate) mod only;
 pub(crate) mod principal;
 pub(crate) mod raw;
 pub(crate) mod resolve;
+pub(crate) mod source;
 pub(crate) mod tags;
 pub(crate) mod warm;

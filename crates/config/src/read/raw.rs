@@ -9,6 +9,7 @@ use crate::diagnostics::problem::{Notes, shown};
 use crate::keys::file::RegistryKey;
 use crate::model::arn::{Arn, is_iam_name};
 use crate::model::context::Context;
+use crate::model::credential::SecretFrom;
 use crate::model::encryption::Encryption;
 use crate::model::existing::ExistingRepositories;
 use crate::model::expiry;
@@ -17,13 +18,14 @@ use crate::model::lifecycle::LifecyclePolicy;
 use crate::model::mutability::Word;
 use crate::model::prefix;
 use crate::model::registry::ReadAccess;
-use crate::read::credential;
+use crate::read::credential::{self, Purpose};
 use crate::read::encryption;
 use crate::read::existing;
 use crate::read::fields::{self, Field, Shape};
 use crate::read::lifecycle;
 use crate::read::mutability;
 use crate::read::principal;
+use crate::read::source;
 use crate::read::tags::{self, Tags};
 use crate::read::warm;
 use crate::yaml::node::{Entry, Node};
@@ -38,6 +40,7 @@ pub(crate) struct Raw {
     pub username: Option<Field<SecretString>>,
     pub access_token: Option<Field<SecretString>>,
     pub secret: Option<Field<String>>,
+    pub secret_from: Option<Field<SecretFrom>>,
     pub expires_at: Option<Field<Timestamp>>,
     pub read_access: Option<Field<Vec<String>>>,
     pub more_access: Option<Field<ReadAccess>>,
@@ -114,7 +117,10 @@ fn read<'c>(
             RegistryKey::Registry => raw.registry = placed(entry, fields::text(name, value, notes)),
             RegistryKey::Username => raw.username = credential::read_value(name, entry, notes),
             RegistryKey::AccessToken => raw.access_token = credential::read_value(name, entry, notes),
-            RegistryKey::Secret => raw.secret = credential::read_secret(entry, context, notes),
+            RegistryKey::Secret => {
+                raw.secret = credential::read_secret(name, Purpose::Referenced, entry, context, notes);
+            }
+            RegistryKey::SecretFrom => raw.secret_from = source::read(entry, context, notes),
             RegistryKey::ExpiresAt => raw.expires_at = read_instant(name, entry, notes),
             RegistryKey::RepositoryReadAccessArns => raw.read_access = principal::read(entry, context, notes),
             RegistryKey::RepositoryReadAccess => raw.more_access = principal::read_more(entry, notes),

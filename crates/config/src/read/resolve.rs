@@ -25,11 +25,13 @@ use crate::yaml::node::Entry;
 const NEEDS_TEMPLATE_ROLE: &str = "need a role with which ECR creates repositories, or every first pull fails; set TEMPLATE_ROLE_ARN (a parameter of the stack), or remove them";
 
 /// What is said of a credential, which is a mistake for an upstream that takes none.
-const OF_CREDENTIAL: [&str; 4] = ["username", "accessToken", "secret", EXPIRES_AT];
+const OF_CREDENTIAL: [&str; 5] = ["username", "accessToken", "secret", SECRET_FROM, EXPIRES_AT];
+
+const SECRET_FROM: &str = RegistryKey::SecretFrom.as_str();
 
 const EXPIRES_AT: &str = RegistryKey::ExpiresAt.as_str();
 
-/// A registry, and where its `secret` and `warm` stand.
+/// A registry, and where the secret that it names and its `warm` stand.
 pub(crate) struct Resolved {
     pub registry: Registry,
     pub secret_at: Option<Position>,
@@ -91,6 +93,15 @@ pub(crate) fn registry(entry: &Entry, above: &Above<'_>, notes: &mut Notes) -> O
     });
     check_either(&raw, notes);
     let credential = credential(&raw, defaults, upstream.as_ref(), at, notes);
+    if let (Some(CredentialSource::From(_)), Some(at)) = (&credential, raw.key(EXPIRES_AT)) {
+        notes.error(
+            Code::EXPIRES_WITH_SOURCE,
+            at,
+            format!(
+                "`{EXPIRES_AT}` does not go with `{SECRET_FROM}`, whose token is followed; put the day on the source, as the tag `ecr-pull-through-sync:expires-at`"
+            ),
+        );
+    }
     if let (Some(CredentialSource::None), Some(at), Some(CredentialNeed::Optional)) =
         (&credential, raw.key(EXPIRES_AT), upstream.as_ref().map(Upstream::needs))
     {
@@ -136,7 +147,11 @@ pub(crate) fn registry(entry: &Entry, above: &Above<'_>, notes: &mut Notes) -> O
         line: at.line,
         column: at.column,
     };
-    let secret_at = raw.secret.as_ref().or(defaults.secret.as_ref()).map(|field| field.at);
+    let named = |raw: &Raw| {
+        let referenced = raw.secret.as_ref().map(|field| field.at);
+        referenced.or_else(|| raw.secret_from.as_ref().map(|field| field.at))
+    };
+    let secret_at = named(&raw).or_else(|| named(defaults));
     let warm_at = raw.warm.as_ref().map(|field| field.at);
     Some(Resolved {
         registry,
@@ -218,8 +233,21 @@ fn not_a_registry(entry: &Entry, flat: bool) -> Option<(Code, Position, String)>
     ))
 }
 
-/// `secret`, or the two others.
+/// `secret_from`, or `secret`, or the two others.
 fn check_either(raw: &Raw, notes: &mut Notes) {
+    if let Some(at) = raw.key(SECRET_FROM) {
+        let others = ["secret", "username", "accessToken"];
+        let others: Vec<String> = others
+            .iter()
+            .filter(|name| raw.key(name).is_some())
+            .map(|name| format!("`{name}`"))
+            .collect();
+        if !others.is_empty() {
+            let others = others.join(" and ");
+            let fault = format!("`{SECRET_FROM}` does not go with {others}; keep the one that is meant");
+            notes.error(Code::CREDENTIAL_TWICE, at, fault);
+        }
+    }
     if let Some(at) = raw.key("secret")
         && (raw.key("username").is_some() || raw.key("accessToken").is_some())
     {
@@ -260,11 +288,22 @@ fn credential(
         return Some(CredentialSource::None);
     }
     let own_pair = raw.key("username").is_some() || raw.key("accessToken").is_some();
+    let from = |raw: &Raw| {
+        raw.secret_from
+            .as_ref()
+            .map(|field| CredentialSource::From(field.value.clone()))
+    };
+    if raw.key(SECRET_FROM).is_some() {
+        return from(raw);
+    }
     if raw.key("secret").is_some() {
         return raw
             .secret
             .as_ref()
             .map(|field| CredentialSource::Secret(field.value.clone()));
+    }
+    if !own_pair && defaults.key(SECRET_FROM).is_some() {
+        return from(defaults);
     }
     if !own_pair && defaults.key("secret").is_some() {
         return defaults
@@ -280,7 +319,7 @@ fn credential(
                 notes.error(
                     Code::CREDENTIAL_MISSING,
                     at,
-                    format!("{} needs a credential, and ECR refuses a rule without one; write `username` and `accessToken`, or `secret`", shown(&upstream.host)),
+                    format!("{} needs a credential, and ECR refuses a rule without one; write `username` and `accessToken`, `secret` or `secret_from`", shown(&upstream.host)),
                 );
                 return None;
             }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::value::Valued;
 use crate::keys::describe::{About, Absent, Key};
-use crate::keys::file::{AccessKey, EncryptionKey, ExistingKey, FileKey, OnlyKey, RegistryKey};
+use crate::keys::file::{AccessKey, EncryptionKey, ExistingKey, FileKey, OnlyKey, RegistryKey, SourceKey};
 use crate::keys::lifecycle::{ActionKey, PolicyKey, RuleKey, SelectionKey};
 use crate::model::prefix::{LEAST, MOST, ROOT};
 use crate::model::upstream::{self, CredentialNeed};
@@ -60,6 +60,7 @@ fn under(key: RegistryKey) -> String {
         RegistryKey::RepositoryReadAccess => table::<AccessKey>(""),
         RegistryKey::EncryptionConfiguration => table::<EncryptionKey>(""),
         RegistryKey::ExistingRepositories => table::<ExistingKey>(""),
+        RegistryKey::SecretFrom => table::<SourceKey>(""),
         RegistryKey::Only => table::<OnlyKey>(""),
         RegistryKey::Username
         | RegistryKey::AccessToken

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::set;
 use crate::keys::describe::Key as _;
 use crate::keys::file::REGISTRIES;
-use crate::keys::file::{EncryptionKey, ExistingKey, FileKey, OnlyKey, RegistryKey};
+use crate::keys::file::{EncryptionKey, ExistingKey, FileKey, OnlyKey, RegistryKey, SourceKey};
 use crate::keys::lifecycle::{ActionKey, RuleKey, SelectionKey};
 use crate::model::encryption::EncryptionKind;
 use crate::model::file::MAX_REGISTRIES;
@@ -23,6 +23,7 @@ pub(super) const NAME: &str = "A name is an ECR repository prefix: lower case le
 const USERNAME: &str = RegistryKey::Username.as_str();
 const TOKEN: &str = RegistryKey::AccessToken.as_str();
 const SECRET: &str = RegistryKey::Secret.as_str();
+const SECRET_FROM: &str = RegistryKey::SecretFrom.as_str();
 const EXPIRES_AT: &str = RegistryKey::ExpiresAt.as_str();
 const MUTABILITY: &str = RegistryKey::ImageTagMutability.as_str();
 const FILTERS: &str = RegistryKey::ImageTagMutabilityExclusionFilters.as_str();
@@ -81,7 +82,7 @@ pub(super) fn registry(fields: Value) -> Value {
     use CredentialNeed::{Forbidden, RoleOptional};
     let no_credential = "This upstream takes no credential, and ECR refuses a rule that has one.";
     let only_ecr = "This is for an upstream that is another private ECR registry.";
-    let no_credentials: Vec<Value> = [USERNAME, TOKEN, SECRET, EXPIRES_AT]
+    let no_credentials: Vec<Value> = [USERNAME, TOKEN, SECRET, SECRET_FROM, EXPIRES_AT]
         .map(|key| lacks(key, no_credential))
         .into();
     let rules = vec![
@@ -128,10 +129,15 @@ pub(super) fn only(mut keys: Value) -> Value {
 /// `secret`, or the two others.
 fn either() -> Value {
     let other = "`secret` does not go with `username` and `accessToken`.";
-    when(
+    let copied = "`secret_from` does not go with another credential, nor with `expires_at`.";
+    let secret = when(
         has(SECRET),
         json!({"allOf": [lacks(USERNAME, other), lacks(TOKEN, other)]}),
-    )
+    );
+    let others: Vec<Value> = [USERNAME, TOKEN, SECRET, EXPIRES_AT]
+        .map(|key| lacks(key, copied))
+        .into();
+    json!({"allOf": [secret, when(has(SECRET_FROM), json!({ "allOf": others }))]})
 }
 
 /// A host of ours whose credential is like this.
@@ -168,7 +174,7 @@ pub(super) fn without_defaults() -> [Value; 6] {
     let required = hosts(|need| need == CredentialNeed::Required);
     let both = json!({"allOf": [has(USERNAME), has(TOKEN)]});
     [
-        when(required, json!({"anyOf": [has(SECRET), both]})),
+        when(required, json!({"anyOf": [has(SECRET), has(SECRET_FROM), both]})),
         when(
             has(EXPIRES_AT),
             json!({"anyOf": [has(SECRET), has(USERNAME), has(TOKEN)]}),
@@ -198,6 +204,24 @@ pub(super) fn wrapped(rules_of_each: Value) -> Value {
 pub(super) fn count() -> Value {
     let everywhere = json!({"additionalProperties": {"not": has(ONLY)}});
     when(everywhere, json!({"maxProperties": MAX_REGISTRIES}))
+}
+
+/// What goes together in a `secret_from`.
+pub(super) fn source(keys: Value) -> Value {
+    let [username, username_key, token_key, format] = [
+        SourceKey::Username,
+        SourceKey::UsernameKey,
+        SourceKey::AccessTokenKey,
+        SourceKey::Format,
+    ]
+    .map(SourceKey::as_str);
+    let whole = "With `format: text` the whole value is the token.";
+    let text = json!({"allOf": [lacks(username_key, whole), lacks(token_key, whole), has(username)]});
+    let rules = vec![
+        when(is(format, &["text"]), text),
+        when(has(username), lacks(username_key, "This does not go with `username`.")),
+    ];
+    with(keys, rules)
 }
 
 /// No key with `AES256`.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::rules;
 use super::{map, reference};
 use crate::keys::describe::Key;
-use crate::keys::file::{AccessKey, EncryptionKey, ExistingKey, OnlyKey};
+use crate::keys::file::{AccessKey, EncryptionKey, ExistingKey, OnlyKey, SourceKey};
 use crate::keys::file::{FileKey, RegistryKey};
 use crate::keys::lifecycle::RuleKey;
 use crate::keys::lifecycle::{ActionKey, PolicyKey, SelectionKey};
@@ -46,6 +46,7 @@ impl Valued for RegistryKey {
             Self::Registry => upstream::any_host(),
             Self::Username | Self::AccessToken => credential(),
             Self::Secret => secret(),
+            Self::SecretFrom => rules::source(map::<SourceKey>()),
             Self::ExpiresAt => instant(),
             Self::RepositoryReadAccessArns => principals(),
             Self::RepositoryReadAccess => map::<AccessKey>(),
@@ -87,6 +88,17 @@ impl Valued for EncryptionKey {
         match self {
             Self::EncryptionType => word(kms::WORDS),
             Self::KmsKey => kms_key(),
+        }
+    }
+}
+
+impl Valued for SourceKey {
+    fn value(self) -> Value {
+        match self {
+            Self::Secret => source(),
+            Self::Username => credential(),
+            Self::UsernameKey | Self::AccessTokenKey => key_of_json(),
+            Self::Format => word(crate::read::source::FORMATS),
         }
     }
 }
@@ -240,6 +252,23 @@ fn secret() -> Value {
         "anyOf": [{"maxLength": secrets::MOST_NAME, "pattern": by_name}, {"pattern": by_arn}],
         "examples": [format!("{SECRET_PREFIX}docker-hub")],
     })
+}
+
+/// The secret of a `secret_from`.
+fn source() -> Value {
+    const ANY: &str = "[A-Za-z0-9/_+=.@-]";
+    let most = secrets::MOST_NAME;
+    let by_arn =
+        format!("^arn:aws[a-z0-9-]*:secretsmanager:{REGION}:[0-9]{{12}}:secret:{ANY}{{1,{most}}}-[A-Za-z0-9]{{6}}$");
+    let mut by_name = loose(&format!("^{ANY}+$"), most);
+    super::set(&mut by_name, "minLength", json!(1));
+    json!({"anyOf": [by_name, {"type": "string", "pattern": by_arn}], "examples": ["prod/gitlab-token"]})
+}
+
+fn key_of_json() -> Value {
+    let mut key = loose(r"^[^\x00-\x1f\x7f-\x9f]+$", secrets::MOST_KEY);
+    super::set(&mut key, "minLength", json!(1));
+    key
 }
 
 fn principals() -> Value {

@@ -12,12 +12,15 @@ use super::{BUCKET, ROLE, USUAL};
 pub const TEMPLATE: &str = include_str!("../../../../template.yaml");
 
 /// The variables of the function that the template takes from a parameter, and the policy depends on.
-const PARAMETERS: [(&str, &str); 5] = [
+const PARAMETERS: [(&str, &str); 7] = [
     ("CONFIG_KEY", "ConfigKey"),
     ("STATUS_PREFIX", "StatusPrefix"),
     ("TAKE_OVER_FROM", "TakeOverFrom"),
     ("EXISTING_REPOSITORIES", "ExistingRepositories"),
     ("WARM_IMAGES", "WarmImages"),
+    // No variables of the function's, which reads what it may.
+    ("SOURCE_SECRET_NAMES", "SourceSecretNames"),
+    ("SOURCE_KMS_KEYS", "SourceKmsKeys"),
 ];
 
 /// The template that a function with this environment belongs to.

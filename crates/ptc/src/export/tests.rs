@@ -100,6 +100,7 @@ fn exported(snapshot: &Snapshot, names: &BTreeMap<String, String>) -> Exported {
     let account = Account {
         snapshot: snapshot.clone(),
         secret_states: secret_states(draft.file()),
+        ..Account::default()
     };
     draft.finish(&account, &home(), &settings())
 }

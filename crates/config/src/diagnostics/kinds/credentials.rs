@@ -55,4 +55,22 @@ super::table! {
         bad: "new:\n  registry: registry.example.com\n  allow_unlisted_upstream: true\n  expires_at: 2027-05-01\n",
         good: "new:\n  registry: registry.example.com\n  allow_unlisted_upstream: true\n",
     }
+    110 BAD_SOURCE Error "A source cannot be copied from as it is named" {
+        why: "`secret_from` names a secret of this account and Region, and where in it user name and token stand: under keys of its JSON, or, with `format: text`, the whole value is the token.",
+        fix: "Write the secret's name or full ARN under `secret`, and `username` or `username_key`, not both.",
+        bad: "gitlab:\n  registry: registry.gitlab.com\n  secret_from:\n    secret: prod/gitlab\n    format: text\n",
+        good: "gitlab:\n  registry: registry.gitlab.com\n  secret_from:\n    secret: prod/gitlab\n    username: bot\n    access_token_key: token\n",
+    }
+    111 SOURCE_OF_THIS_FILE Error "A source is a secret that this file writes" {
+        why: "Copying from a secret that is a copy itself would go round in circles.",
+        fix: "Name the secret that the credential comes from.",
+        bad: "gitlab:\n  registry: registry.gitlab.com\n  secret_from:\n    secret: ecr-pullthroughcache/gitlab\n",
+        good: "gitlab:\n  registry: registry.gitlab.com\n  secret_from:\n    secret: prod/gitlab\n",
+    }
+    112 EXPIRES_WITH_SOURCE Error "`expires_at` does not go with `secret_from`" {
+        why: "The token is copied again whenever its source changes, so a day in the file would be of the token before.",
+        fix: "Put the day on the source, as the tag `ecr-pull-through-sync:expires-at`. A JSON Web Token says it itself.",
+        bad: "gitlab:\n  registry: registry.gitlab.com\n  secret_from:\n    secret: prod/gitlab\n  expires_at: 2027-05-01\n",
+        good: "gitlab:\n  registry: registry.gitlab.com\n  secret_from:\n    secret: prod/gitlab\n",
+    }
 }
