@@ -1,7 +1,7 @@
 //! What a stand-in must be and hold for a file: account and Region, credentials that are accepted, secrets that exist.
 
 use config::arn::Arn;
-use config::{Context, CredentialSource, Registry, UpstreamKind};
+use config::{Context, CredentialSource, Registry, SecretFrom, SourceForm, SourceUsername, UpstreamKind};
 use local_aws::{LocalAws, Options};
 use serde_json::json;
 
@@ -25,6 +25,8 @@ pub struct Prepared {
     pub rotatable: Vec<Rotatable>,
     /// Roles that the stack would be deployed with.
     pub roles: Vec<String>,
+    /// Secrets to copy from that the stack would be deployed with.
+    pub sources: Vec<String>,
     /// Hosts that the stack would be deployed with.
     pub hosts: Vec<String>,
 }
@@ -80,8 +82,13 @@ pub fn prepare(aws: &LocalAws, file: &[u8]) -> Prepared {
                 aws.accept_upstream(&host, STORED.0, STORED.1);
                 (id.clone(), STORED.0.to_owned())
             }
-            // Nobody makes a source up: its value has a form of its own.
-            CredentialSource::None | CredentialSource::From(_) => Default::default(),
+            CredentialSource::From(from) => {
+                let username = make_source(aws, from, &host);
+                aws.accept_upstream(&host, &username, STORED.1);
+                prepared.sources.push(from.name().to_owned());
+                Default::default()
+            }
+            CredentialSource::None => Default::default(),
         };
         if !secret.is_empty() {
             aws.accept_upstream(&host, &username, ROTATED);
@@ -99,6 +106,34 @@ pub fn prepare(aws: &LocalAws, file: &[u8]) -> Prepared {
     }
     prepared.tokens.extend([ROTATED.to_owned(), STORED.1.to_owned()]);
     prepared
+}
+
+/// Makes the secret that a registry copies from, in the form that the file says; gives the user name.
+fn make_source(aws: &LocalAws, from: &SecretFrom, host: &str) -> String {
+    let (value, username) = match &from.form {
+        SourceForm::Text { username } => (STORED.1.to_owned(), username.clone()),
+        SourceForm::Json {
+            username,
+            access_token_key,
+        } => {
+            let mut value = json!({ access_token_key: STORED.1 });
+            let username = match username {
+                SourceUsername::Text(username) => username.clone(),
+                SourceUsername::Key(key) => {
+                    value
+                        .as_object_mut()
+                        .map(|fields| fields.insert(key.clone(), STORED.0.into()));
+                    STORED.0.to_owned()
+                }
+            };
+            (value.to_string(), username)
+        }
+    };
+    let tags = json!([{"Key": "ecr-pull-through-sync:upstream", "Value": host}]);
+    let input = json!({"Name": from.name(), "SecretString": value, "Tags": tags});
+    // A second registry may name the same one.
+    drop(aws.call("secretsmanager", "CreateSecret", input));
+    username
 }
 
 fn seed(aws: &LocalAws, id: &str) {

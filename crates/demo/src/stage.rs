@@ -24,6 +24,9 @@ pub struct Stage {
     stack: Stack,
 }
 
+/// A secret of somebody else's that the stack of `make run` may copy from.
+pub const GITLAB_SECRET: &str = "team/gitlab-token";
+
 impl Stage {
     /// Starts both. The bucket is there and empty.
     pub async fn open(file: &Path, log_level: &str) -> Outcome<Self> {
@@ -32,7 +35,8 @@ impl Stage {
             .await
             .map_err(|e| format!("local-aws does not start: {e}"))?;
         aws.create_bucket(BUCKET, true);
-        let prepared = file::prepare(&aws, &bytes);
+        let mut prepared = file::prepare(&aws, &bytes);
+        prepared.sources.push(GITLAB_SECRET.to_owned());
         let options = aws.options();
         let role = format!("arn:{}:iam::{}:role/template", options.partition, options.account);
         let hosts = prepared.hosts.join(",");
@@ -65,7 +69,8 @@ impl Stage {
             .physical("TemplateRole", "template")
             .parameter("PassableRoles", &prepared.roles.join(","))
             .parameter("ExistingRepositories", "*")
-            .parameter("WarmImages", "ROOT");
+            .parameter("WarmImages", "ROOT")
+            .parameter("SourceSecretNames", &prepared.sources.join(","));
         aws.enforce(function.principal(), stack.policy("FunctionRole")?);
         Ok(Self {
             aws,

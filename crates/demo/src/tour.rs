@@ -9,12 +9,15 @@ use serde_json::{Value, json};
 use crate::Outcome;
 use crate::file::ROTATED;
 use crate::show::{self, title};
-use crate::stage::{BUCKET, KEY, Stage, read};
+use crate::stage::{BUCKET, GITLAB_SECRET, KEY, Stage, read};
 
 const BROKEN: &str =
     "dockerhub:\n  registry: docker.oi\n  usrname: acme-bot\ngitlab:\n  registry: https://registry.gitlab.com\n";
 
-/// The six steps, with the example.
+/// What step 4 adds to the example.
+const COPIED: &str = "gitlab-team:\n    registry: registry.gitlab.com\n    secret_from:\n        secret: team/gitlab-token\n        username: ecr\n        access_token_key: token\n";
+
+/// The seven steps, with the example.
 pub async fn all(example: &Path) -> Outcome<()> {
     let stage = Stage::open(example, "trace").await?;
 
@@ -52,7 +55,25 @@ pub async fn all(example: &Path) -> Outcome<()> {
     // One label remembers that it was proven.
     check_writes(&stage, |operation| operation == "UpdateSecretVersionStage")?;
 
-    title("4. Somebody changes the account by hand, and the schedule repairs it");
+    title("4. Secrets Manager rotates a GitLab token, in a form that ECR cannot read, and the cache follows");
+    println!(
+        "{}",
+        COPIED.lines().map(|line| format!("    {line}\n")).collect::<String>()
+    );
+    stage.keep_gitlab_token("CreateSecret", "glpat-demo-1")?;
+    let report = stage.upload([read(example)?, COPIED.into()].concat()).await?;
+    expect(&report, "outcome", "changed")?;
+    stage.keep_gitlab_token("PutSecretValue", "glpat-demo-2")?;
+    let report = stage.send(stage.last_event("Secret Label Updated")?).await?;
+    check(
+        report["registries"]["gitlab-team"]["credential"] == "valid"
+            && report["message"]
+                .as_str()
+                .is_some_and(|message| message.starts_with(GITLAB_SECRET)),
+        "the copy of the rotated token is not proven",
+    )?;
+
+    title("5. Somebody changes the account by hand, and the schedule repairs it");
     stage.by_hand(
         "UpdateRepositoryCreationTemplate",
         json!({"prefix": "gitlab", "lifecyclePolicy": ""}),
@@ -68,14 +89,16 @@ pub async fn all(example: &Path) -> Outcome<()> {
         "not exactly two repairs",
     )?;
 
-    title("5. The file wants its settings on repositories that exist already; what would lose images is held");
+    title("6. The file wants its settings on repositories that exist already; what would lose images is held");
     stage.aws.seed_repositories(["public-ecr/nginx/nginx".to_owned()], 2);
     stage
         .aws
         .seed_repositories(["public-ecr/docker/library/redis".to_owned()], 12);
     let asks = "    existing_repositories: true\n";
     println!("    public-ecr:\n        registry: public.ecr.aws\n    {asks}");
-    let report = stage.upload([read(example)?, asks.into()].concat()).await?;
+    let report = stage
+        .upload([read(example)?, asks.into(), COPIED.into()].concat())
+        .await?;
     expect(&report, "outcome", "partial")?;
     let existing = &report["existing_repositories"];
     check(
@@ -83,7 +106,7 @@ pub async fn all(example: &Path) -> Outcome<()> {
         &format!("not one done and one held: {existing}"),
     )?;
 
-    title("6. A broken file is uploaded, and refused as a whole");
+    title("7. A broken file is uploaded, and refused as a whole");
     println!(
         "{}",
         BROKEN.lines().map(|line| format!("    {line}\n")).collect::<String>()
@@ -170,6 +193,21 @@ impl Stage {
         let put = self.aws.call("secretsmanager", "PutSecretValue", input);
         put.map_err(|e| e.message)?;
         self.last_event("Secret Label Updated")
+    }
+
+    /// Makes the secret that a GitLab token is kept in, or gives it the next token, as AWS's managed rotation does.
+    fn keep_gitlab_token(&self, operation: &str, token: &str) -> Outcome<()> {
+        self.aws.accept_upstream("registry.gitlab.com", "ecr", token);
+        let value = json!({"token": token, "tokenId": "41", "gitlabUrl": "https://gitlab.com"}).to_string();
+        let input = match operation {
+            "CreateSecret" => json!({"Name": GITLAB_SECRET, "Type": "GitLabAccessToken", "SecretString": value,
+                "Tags": [{"Key": "ecr-pull-through-sync:upstream", "Value": "registry.gitlab.com"}]}),
+            _ => json!({"SecretId": GITLAB_SECRET, "SecretString": value}),
+        };
+        self.aws
+            .call("secretsmanager", operation, input)
+            .map(drop)
+            .map_err(|e| e.message)
     }
 
     fn by_hand(&self, operation: &str, input: Value) -> Outcome<()> {

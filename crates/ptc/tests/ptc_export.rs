@@ -59,6 +59,8 @@ async fn every_field_there_is_comes_back() {
     stack
         .aws
         .accept_upstream("registry.gitlab.com", "acme-bot", "glpat-example");
+    let tags = json!([{"Key": "ecr-pull-through-sync:upstream", "Value": "ghcr.io"}]);
+    stack.make_secret("team/github-token", &json!({"token": "canary-ghcr-1"}), tags);
     let report = stack.follow(include_str!("../../../examples/complete.yaml")).await;
     assert_eq!(report.outcome, Outcome::Changed, "{report:#?}");
     let output = exported(&stack.aws).await;

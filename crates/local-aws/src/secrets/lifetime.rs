@@ -26,6 +26,7 @@ impl Secrets {
         }
         let tags = tags::merged(&Default::default(), input)?;
         let resource = format!("{name}-{}", suffix());
+        let kind = super::external::kind(input, content.as_ref())?;
         let mut secret = Secret {
             arn: format!(
                 "arn:{}:secretsmanager:{}:{}:secret:{resource}",
@@ -34,6 +35,7 @@ impl Secrets {
             name: name.to_owned(),
             description: text(input, "Description").map(str::to_owned),
             kms_key: values::kms_key(input),
+            kind,
             created: cx.now,
             changed: cx.now,
             rotated: None,
@@ -177,6 +179,7 @@ impl Secret {
                 .filter(|text| !text.is_empty())
                 .map(|text| json!(text)),
         );
+        put("Type", self.kind.as_ref().map(|kind| json!(kind)));
         put("KmsKeyId", self.kms_key.as_ref().map(|key| json!(key)));
         put("CreatedDate", Some(json!(seconds(self.created))));
         put("LastChangedDate", Some(json!(seconds(self.changed))));

@@ -4,6 +4,7 @@
 //! Texts and rules follow the API reference and what live AWS is known to say; where AWS is not known to either, the
 //! stricter reading was taken.
 
+mod external;
 mod labels;
 mod lifetime;
 mod list;
@@ -47,6 +48,8 @@ struct Secret {
     description: Option<String>,
     /// `None` is the default key, `aws/secretsmanager`.
     kms_key: Option<String>,
+    /// What kind of managed external secret it is.
+    kind: Option<String>,
     created: Timestamp,
     changed: Timestamp,
     rotated: Option<Timestamp>,
@@ -259,11 +262,14 @@ fn refuse_unsupported(op: &str, input: &Value) -> Result<(), ApiError> {
         "CrossAccountPrimaryARN",
         "ForceOverwriteReplicaSecret",
         "RotationToken",
-        "Type",
     ];
+    // A secret keeps the type that it was made with.
+    let changes_type = (op != "CreateSecret").then_some("Type");
     match unsupported
         .iter()
-        .find(|name| input.get(**name).is_some_and(|value| !value.is_null()))
+        .copied()
+        .chain(changes_type)
+        .find(|name| input.get(*name).is_some_and(|value| !value.is_null()))
     {
         None => Ok(()),
         Some(name) => Err(ApiError {

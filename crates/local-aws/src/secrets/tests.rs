@@ -574,3 +574,26 @@ fn what_is_not_implemented_says_so() {
             .contains("stage")
     );
 }
+
+#[test]
+fn a_managed_external_secret_has_its_partners_form() {
+    let mut world = World::new(Options::default());
+    let input = |kind: &str, value: &str| json!({"Name": "team/gitlab", "Type": kind, "SecretString": value});
+    let good = r#"{"token": "t", "tokenId": "1", "gitlabUrl": "https://gitlab.com"}"#;
+    for bad in [
+        "t",
+        "{}",
+        r#"{"token": "t", "tokenId": 1, "gitlabUrl": "https://gitlab.com"}"#,
+    ] {
+        let refusal = world.refusal("CreateSecret", input("GitLabAccessToken", bad));
+        assert!(refusal.starts_with("InvalidParameterException"), "{bad}: {refusal}");
+    }
+    assert!(
+        world
+            .refusal("CreateSecret", input("Other", good))
+            .starts_with("NotImplemented")
+    );
+    world.ok("CreateSecret", input("GitLabAccessToken", good));
+    let described = world.ok("DescribeSecret", json!({"SecretId": "team/gitlab"}));
+    assert_eq!(described["Type"], "GitLabAccessToken");
+}
