@@ -405,6 +405,69 @@ async fn images_are_warmed_under_the_prefixes_that_the_stack_names() {
     assert_eq!(allowed("ROOT"), "hub/a hub/a/b hub hub2/a team/hub/a");
 }
 
+/// The named secrets and keys are read, through Secrets Manager alone; nothing else of them, and nothing that is named alike.
+#[tokio::test]
+async fn sources_are_read_that_the_stack_names_and_no_others() {
+    const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd";
+    let aws = any_account().await;
+    let with = |names: &str, keys: &str| {
+        let template = role::template(&aws, &[]).parameter("SourceSecretNames", names);
+        template
+            .parameter("SourceKmsKeys", keys)
+            .policy("FunctionRole")
+            .unwrap()
+    };
+    let (policy, none) = (with("team/gitlab,prod/token", KEY), with("", ""));
+    let allows = |policy: &Policy, action: &str, resource: &str, region: &str, account: &str, via: &str| {
+        let context = [
+            ("aws:RequestedRegion", region),
+            ("aws:ResourceAccount", account),
+            ("kms:ViaService", via),
+        ];
+        let need = Need {
+            action: action.into(),
+            resource: resource.into(),
+            context: context.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        };
+        matches!(policy.decide(&need), Decision::Allowed(_))
+    };
+    let secret = |policy: &Policy, action: &str, name: &str, region: &str, account: &str| {
+        let arn = format!("arn:aws:secretsmanager:{region}:{account}:secret:{name}");
+        allows(policy, &format!("secretsmanager:{action}"), &arn, region, account, "")
+    };
+    let (here, own) = ("eu-west-1", "123456789012");
+    for action in ["GetSecretValue", "DescribeSecret"] {
+        assert!(secret(&policy, action, "team/gitlab-AbCdEf", here, own), "{action}");
+        assert!(secret(&policy, action, "prod/token-AbCdEf", here, own), "{action}");
+        assert!(!secret(&none, action, "team/gitlab-AbCdEf", here, own), "{action}");
+        for near in [
+            "team/gitlab2-AbCdEf",
+            "team/gitlab-x-AbCdEf",
+            "team/gitla-AbCdEf",
+            "xteam/gitlab-AbCdEf",
+        ] {
+            assert!(!secret(&policy, action, near, here, own), "{action} {near}");
+        }
+        assert!(!secret(&policy, action, "team/gitlab-AbCdEf", "us-east-1", own));
+        assert!(!secret(&policy, action, "team/gitlab-AbCdEf", here, "210987654321"));
+    }
+    for action in [
+        "PutSecretValue",
+        "UpdateSecretVersionStage",
+        "TagResource",
+        "DeleteSecret",
+        "RestoreSecret",
+    ] {
+        assert!(!secret(&policy, action, "team/gitlab-AbCdEf", here, own), "{action}");
+    }
+    let decrypts = |policy: &Policy, key: &str, via: &str| allows(policy, "kms:Decrypt", key, here, own, via);
+    let manager = "secretsmanager.eu-west-1.amazonaws.com";
+    assert!(decrypts(&policy, KEY, manager) && !decrypts(&none, KEY, manager));
+    assert!(
+        !decrypts(&policy, KEY, "s3.eu-west-1.amazonaws.com") && !decrypts(&policy, &KEY.replace('4', "5"), manager)
+    );
+}
+
 /// A role's own policies hold 10,240 characters, white space not counted (IAM quotas), and lists of the parameters want room.
 #[tokio::test]
 async fn there_is_room_for_lists_in_the_roles_policy() {
@@ -418,6 +481,10 @@ async fn there_is_room_for_lists_in_the_roles_policy() {
         .parameter(
             "WarmImages",
             "dockerhub,ghcr,gitlab,quay,k8s,chainguard,public-ecr,team/web",
+        )
+        .parameter(
+            "SourceSecretNames",
+            "team/gitlab-token,team/github-token,prod/docker-hub,prod/chainguard",
         )
         .parameter("Tracing", "true");
     let policies = template

@@ -358,3 +358,31 @@ async fn no_event_however_odd_ends_the_function() {
     assert!(!function.exited());
     assert!(!log_of(&function).contains("panicked"));
 }
+
+/// A pull that fails, as the batch of the queue that it comes through, in which it stands twice.
+#[tokio::test]
+async fn a_failed_pull_is_told_and_its_credential_proven() {
+    let aws = account(Options::default()).await;
+    let lambda = aws.lambda();
+    let function = start(&aws, &lambda, &[]);
+    lambda.invoke(uploaded(), TIME).await.result.unwrap();
+    aws.refuse_upstream("registry-1.docker.io", "acme-bot", "canary-docker-1");
+    aws.pull("dockerhub/library/nginx:1").unwrap_err();
+    let event = aws.events().pop().unwrap();
+    let record = json!({"messageId": "m", "receiptHandle": "h", "body": event.to_string(), "attributes": {},
+        "messageAttributes": {}, "eventSource": "aws:sqs", "awsRegion": "eu-west-1",
+        "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:stack-PullFailures"});
+    let told = lambda.invoke(json!({"Records": [record, record]}), TIME).await;
+    let told = told.result.unwrap();
+    assert_eq!(
+        (&told["outcome"], &told["trigger"]["kind"]),
+        (&json!("partial"), &json!("pull-failure"))
+    );
+    let status: Value = serde_json::from_slice(&aws.object(BUCKET, STATUS).unwrap()).unwrap();
+    let registry = &status["registries"]["dockerhub"];
+    assert_eq!(
+        (&registry["credential"], &registry["last_pull_failure"]["count"]),
+        (&json!("invalid"), &json!(1))
+    );
+    assert!(log_of(&function).contains("\"PullFailures\":1"));
+}

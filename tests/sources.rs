@@ -1036,3 +1036,18 @@ async fn a_failed_rotation_of_the_source_is_told() {
         .find(|warning| warning.code == config::Code::ROTATION_FAILED);
     assert_eq!(warning.unwrap().registry.as_deref(), Some("gitlab"), "{report:#?}");
 }
+
+/// A source under a customer key is read where the stack names the key.
+#[tokio::test(start_paused = true)]
+async fn a_source_under_a_customer_key_that_the_stack_names_is_copied() {
+    const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let stack = with_source(&[("SOURCE_KMS_KEYS", KEY)], "canary-gitlab-1").await;
+    call(&stack.aws, "UpdateSecret", json!({"SecretId": SOURCE, "KmsKeyId": KEY}));
+    let report = stack.follow(COPIED).await;
+    assert_eq!(
+        report.registries["gitlab"].credential,
+        CredentialState::Valid,
+        "{report:#?}"
+    );
+    assert_eq!(stack.token(OWN, "AWSCURRENT").as_deref(), Some("canary-gitlab-1"));
+}

@@ -2,7 +2,7 @@
 //! [`super::policy`] accepts.
 
 /// The condition keys that requests carry here, beside the tags of secrets. A policy with another one is refused.
-const CONTEXT_KEYS: [&str; 13] = [
+const CONTEXT_KEYS: [&str; 14] = [
     "aws:PrincipalAccount",
     // Of whoever pulls, for the policies of repositories; the function's own calls carry none.
     "aws:PrincipalOrgID",
@@ -16,6 +16,8 @@ const CONTEXT_KEYS: [&str; 13] = [
     "iam:PassedToService",
     // Of CreateGrant, which nothing here calls; ECR does, in the template role.
     "kms:GrantIsForAWSResource",
+    // Of what a service does with a key for whoever calls it.
+    "kms:ViaService",
     "secretsmanager:BlockPublicPolicy",
     "secretsmanager:ForceDeleteWithoutRecovery",
     "secretsmanager:RecoveryWindowInDays",

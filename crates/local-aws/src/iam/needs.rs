@@ -337,7 +337,7 @@ impl Asking<'_> {
             .state
             .secrets
             .customer_key(&arn)
-            .map(|key| self.need("kms:Decrypt", self.key(key)));
+            .map(|key| self.under_key("kms:Decrypt", key));
         [self.on_secret("secretsmanager:GetSecretValue", arn)]
             .into_iter()
             .chain(key)
@@ -346,8 +346,20 @@ impl Asking<'_> {
 
     fn writing_under(&self, key: &str) -> Vec<Need> {
         ["kms:GenerateDataKey", "kms:Decrypt"]
-            .map(|action| self.need(action, self.key(key)))
+            .map(|action| self.under_key(action, key))
             .into()
+    }
+
+    /// What Secrets Manager does with a key, in the name of whoever calls it.
+    fn under_key(&self, action: &str, key: &str) -> Need {
+        let mut need = self.need(action, self.key(key));
+        let domain = match self.context.partition.as_str() {
+            "aws-cn" => "amazonaws.com.cn",
+            _ => "amazonaws.com",
+        };
+        let service = format!("secretsmanager.{}.{domain}", self.context.region);
+        need.context.insert("kms:ViaService".into(), service);
+        need
     }
 
     /// A secret's full ARN, whether it is named by its name or by all or part of its ARN; for one that does not exist
