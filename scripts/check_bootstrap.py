@@ -18,7 +18,7 @@ LIBRARIES = {"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.s
 # e_machine, and the loader of the architecture's glibc.
 ARCHITECTURES = {"arm64": (183, "/lib/ld-linux-aarch64.so.1"), "x86_64": (62, "/lib64/ld-linux-x86-64.so.2")}
 # The budgets of docs/performance.md, in bytes, of the file and of its zip: all of it is loaded at a cold start.
-BUDGETS = {"arm64": (8_000_000, 3_260_000), "x86_64": (8_000_000, 4_000_000)}
+BUDGETS = {"arm64": (8_200_000, 3_260_000), "x86_64": (8_200_000, 4_000_000)}
 
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_GNU_STACK = 1, 2, 3, 0x6474E551
 DT_NEEDED, DT_STRTAB, DT_VERNEED, DT_VERNEEDNUM = 1, 5, 0x6FFFFFFE, 0x6FFFFFFF
