@@ -4,8 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::load::Input;
-use super::message::MERGES;
-use super::status::StatusSnapshot;
+use super::status::{MERGES, StatusSnapshot};
 use super::{Failure, Finished, Pass, Run, RunRequest, ignored};
 use crate::account::{AwsError, Condition, Writer};
 use crate::existing::hand_over;

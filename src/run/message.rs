@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::fence::TRIES;
 use super::load::Unread;
-use super::status::StatusSnapshot;
+use super::status::{MERGES, StatusSnapshot};
 use super::{Run, RunRequest};
 use crate::account::{ObjectError, Redrive, Writer, rules_and_templates};
 use crate::existing::{
@@ -25,9 +25,6 @@ struct Worked {
     progress: Progress,
     changes: Vec<Change>,
 }
-
-/// How often the status is written over that of others before the next try of the message has to do it.
-pub(super) const MERGES: usize = 10;
 
 impl Run<'_> {
     /// Works on messages, one after the other.

@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::message::MERGES;
 use super::results::{Proofs, refused};
-use super::status::StatusSnapshot;
+use super::status::{MERGES, StatusSnapshot};
 use super::{Run, RunRequest, ignored};
 use crate::account::Writer;
 use crate::cause::Cause;
@@ -50,7 +49,7 @@ impl Run<'_> {
             let is_ours = |failure: &&PullFailure| PullFailures::is_recent(failure, now) && is_of(failure, &status);
             let ours: Vec<&PullFailure> = failures.iter().filter(is_ours).collect();
             if ours.is_empty() {
-                let reason = "no pull through a registry of the last run has failed within a day, or none that it does not tell of";
+                let reason = "none of these failed pulls is of the last day, through a registry of the last run, and not told there already";
                 return Ok(self.ignored(request, reason.into()));
             }
             if proofs.is_none() {

@@ -8,6 +8,9 @@ use crate::report::{Past, Report, markdown};
 /// The largest status object that is read.
 pub const STATUS_MAX: usize = 4 * 1024 * 1024;
 
+/// How often a status is written over those that others wrote meanwhile, before the next invocation has to do it.
+pub(super) const MERGES: usize = 10;
+
 /// The status object a run started from.
 pub(super) struct StatusSnapshot {
     /// What has to be so when the next one is written.
