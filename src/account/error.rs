@@ -254,7 +254,7 @@ fn answered(answer: &HttpResponse) -> String {
 
 /// What AWS or an upstream says, kept for a report. What differs from call to call (request ids) is taken out: the same
 /// trouble reads the same tomorrow. So is what could be a token.
-pub(super) fn foreign_text(text: &str) -> String {
+pub(crate) fn foreign_text(text: &str) -> String {
     mask(&one_line(&without_ids(text), TEXT_MAX))
 }
 

@@ -34,6 +34,7 @@ use jiff::Timestamp;
 
 pub use answers::Pages;
 pub use calls::Calls;
+pub(crate) use error::foreign_text;
 pub use error::{AwsError, ErrorKind};
 pub use http::{bounded, http_client};
 pub use images::MEDIA_TYPES;

@@ -7,8 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Report, written};
-use crate::account::one_line;
-use crate::mask::mask;
+use crate::account::{foreign_text, one_line};
 use crate::trigger::PullFailure;
 use config::{is_repository_name, is_tag};
 
@@ -70,7 +69,7 @@ impl LastPullFailure {
     /// With what has ECR's form as it is, and all else masked, on one line, and bounded: who may write the status may have
     /// written it, and an upstream may quote what it was given.
     fn presentable(self) -> Self {
-        let foreign = |text: &String| mask(&one_line(text, LONGEST));
+        let foreign = |text: &String| one_line(&foreign_text(text), LONGEST);
         let unless = |fits: fn(&str) -> bool, text: String| if fits(&text) { text } else { foreign(&text) };
         Self {
             repository: unless(is_repository_name, self.repository),
@@ -173,7 +172,7 @@ fn is_code(text: &str) -> bool {
     (1..=LONGEST_CODE).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
-/// The same in each release of the function's compiler or not: after a deploy one duplicate may count twice, and no more.
+/// Another compiler may hash otherwise, so an event from before a deploy that comes again after it counts twice.
 fn digest(id: &str) -> String {
     let mut hasher = DefaultHasher::new();
     id.hash(&mut hasher);
@@ -237,6 +236,20 @@ mod tests {
         let said = serde_json::to_string(&pulls).unwrap();
         assert!(!said.contains("canary") && said.len() < 2000, "{said}");
         assert!(!said.contains("\\u001b") && !said.contains("\\n"), "{said}");
+    }
+
+    #[test]
+    fn no_part_of_a_token_is_left_where_a_text_is_cut() {
+        for before in 280..300 {
+            let odd = PullFailure {
+                reason: Some(format!("{} Zk9xQ2vT3p7Lm4Rb8Wd1Ys6Hc0Jf5Gn", "x".repeat(before))),
+                ..failure(1, "2027-02-01T11:00:00Z")
+            };
+            let mut pulls = PullFailures::default();
+            pulls.add("hub", &odd, time("2027-02-01T12:00:00Z"));
+            let reason = pulls.last["hub"].reason.clone().unwrap();
+            assert!(!reason.contains("Zk9"), "{reason}");
+        }
     }
 
     #[test]
