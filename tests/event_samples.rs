@@ -108,7 +108,7 @@ const SAMPLES: [(&str, &str); 77] = [
     ("pull-failed-bare", "pull-failure from eventbridge:aws.ecr: nginx"),
     (
         "pull-failed-other-account",
-        "pull-failure from eventbridge:aws.ecr: ignored, account 210987654321",
+        "pull-failure from eventbridge:aws.ecr: ignored, than this function's: 210987654321, eu-west-1",
     ),
     (
         "pull-succeeded",

@@ -67,7 +67,7 @@ pub(super) fn from_eventbridge(event: &Value, place: &FunctionContext<'_>) -> Re
     if !is_own(place.account, &account) || !is_own(place.region, &region) {
         let (account, region) = (shown(&account), shown(&region));
         return ignored(format!(
-            "the pull was made in the account {account} and the Region {region}"
+            "the pull was made in another account or Region than this function's: {account}, {region}"
         ));
     }
     if detail.sync_status == SUCCESS {

@@ -7,6 +7,9 @@ use super::prefix::{ROOT, is_repository_name};
 /// How many images a stack keeps warm at most: each costs a call in every run that looks.
 pub const MOST_IMAGES: usize = 200;
 
+/// Stands for the prefix while a path is looked at.
+const ANY_PREFIX: &str = "x/";
+
 /// `library/nginx:1.27`, or the same with the digest that the tag should have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WarmImage {
@@ -37,7 +40,7 @@ impl WarmImage {
             return Err("has a tag that is none: up to 128 letters, digits and `_.-`, the first no `.` or `-`");
         }
         // Names of one character are allowed below a prefix.
-        if !is_repository_name(&format!("{ROOT_PART}{path}")) {
+        if !is_repository_name(&format!("{ANY_PREFIX}{path}")) {
             return Err(
                 "is no image: write its path under the registry's name, in lower case, such as `library/nginx:1.27`",
             );
@@ -57,9 +60,6 @@ impl WarmImage {
         }
     }
 }
-
-/// Stands for the prefix while a path is looked at.
-const ROOT_PART: &str = "x/";
 
 impl fmt::Display for WarmImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

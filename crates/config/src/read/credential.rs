@@ -109,7 +109,7 @@ fn secret_fault(text: &str, purpose: Purpose, context: &Context) -> Option<Strin
         };
         if !context.is_partition(arn.partition) || !context.is_region(arn.region) || !context.is_account(arn.account) {
             return Some(format!(
-                "must be in the account and Region of the rule, `{partition}`, `{region}`, `{account}`: {reader} reads no other; copy it there"
+                "must be in this account and Region, `{partition}`, `{region}`, `{account}`: {reader} reads no other; copy it there"
             ));
         }
         let Some(name) = arn.resource.strip_prefix("secret:") else {
