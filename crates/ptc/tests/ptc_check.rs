@@ -134,7 +134,7 @@ fn what_depends_on_the_account_is_checked_where_it_is_known() {
     assert_eq!(output.status.code(), Some(1));
     let found = text(&output.stdout);
     has(&found, "is this very registry");
-    has(&found, "must be in the account and Region");
+    has(&found, "must be in this account and Region");
     let output = folder.check(&["a.yaml", "--region", "cn-north-1"]);
     assert!(text(&output.stdout).contains("AWS documents no pull-through cache for the Region cn-north-1"));
     assert_eq!(folder.check(&["a.yaml", "--account", "12"]).status.code(), Some(1));
